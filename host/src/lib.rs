@@ -1,0 +1,8 @@
+//! The host of `longshore`, as a library for its binary, tests and benches.
+//!
+//! The direction of the arrows: [`queue`] knows nothing of the worker, [`sandbox`] knows nothing of
+//! queues, and only the worker knows both.
+
+pub mod component;
+pub mod queue;
+pub mod sandbox;

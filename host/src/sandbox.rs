@@ -1,0 +1,81 @@
+//! One message handed to one component: what goes in ([`Invocation`]) and what comes out ([`Verdict`]).
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+
+/// One message, as a handler sees it.
+#[derive(Clone, Debug)]
+pub struct Invocation {
+    /// The message's id.
+    pub id: String,
+    /// The queue's name.
+    pub queue: String,
+    /// The body, decoded.
+    pub body: Bytes,
+    /// How often the message was received, this time included.
+    pub dequeue_count: u32,
+    /// When it was put into the queue.
+    pub inserted: Timestamp,
+    /// How long the handler has, from now.
+    pub deadline: Duration,
+    /// What the message carries beside its body.
+    pub properties: Vec<(String, String)>,
+}
+
+/// What became of one invocation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The handler did its work.
+    Completed,
+    /// It did not, and another attempt may succeed.
+    Retry {
+        /// What stood in the way.
+        reason: RetryReason,
+        /// The cause, for people.
+        detail: String,
+        /// The delay that the handler asked for.
+        after: Option<Duration>,
+    },
+    /// It says that no attempt will ever succeed: the message is at fault.
+    Reject {
+        /// The cause, for people.
+        detail: String,
+    },
+}
+
+/// Why an attempt failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RetryReason {
+    /// The handler asked for a retry.
+    Requested,
+    /// It trapped: a panic, an abort, an exit, a stack overflow, …
+    Trap,
+    /// It ran out of time.
+    Deadline,
+    /// It asked for more memory than it may have.
+    MemoryLimit,
+    /// It was never called: the component is missing, damaged, or of another world.
+    ComponentUnavailable,
+}
+
+impl RetryReason {
+    /// The reason as one word, as logs and poison envelopes show it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Requested => "retry",
+            Self::Trap => "trap",
+            Self::Deadline => "deadline",
+            Self::MemoryLimit => "memory-limit",
+            Self::ComponentUnavailable => "component-unavailable",
+        }
+    }
+}
+
+impl fmt::Display for RetryReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
