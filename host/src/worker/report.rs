@@ -1,0 +1,84 @@
+//! What the worker says about each message, and about the run.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::poison::PoisonReason;
+
+/// What a run did, in messages. Each one received ends in exactly one of the five outcomes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// Leased by a receive.
+    pub received: u64,
+    /// Handled and deleted.
+    pub completed: u64,
+    /// Failed, and left for another attempt.
+    pub retried: u64,
+    /// Moved to the poison queue.
+    pub poisoned: u64,
+    /// Interrupted by the end of the run, or not settled: they come back.
+    pub abandoned: u64,
+    /// Taken from us, or not settled in time: they come back, or somebody else handles them.
+    pub lease_lost: u64,
+    /// From the start of the run to its end.
+    pub duration_ms: u64,
+    /// How many were poisoned, by reason.
+    pub poison_reasons: BTreeMap<&'static str, u64>,
+}
+
+/// How one message ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Handled and deleted.
+    Completed,
+    /// To be handled again: why, and the cause for people.
+    Retried(&'static str, String),
+    /// Moved to the poison queue, with the cause for people.
+    Poisoned(PoisonReason, String),
+    /// Left for another attempt, since this one was interrupted or could not be settled.
+    Abandoned(&'static str),
+    /// No longer ours.
+    LeaseLost,
+}
+
+impl Outcome {
+    fn words(&self) -> (&'static str, &str, &str) {
+        match self {
+            Self::Completed => ("completed", "", ""),
+            Self::Retried(reason, detail) => ("retried", reason, detail),
+            Self::Poisoned(reason, detail) => ("poisoned", reason.as_str(), detail),
+            Self::Abandoned(reason) => ("abandoned", reason, ""),
+            Self::LeaseLost => ("lease-lost", "", ""),
+        }
+    }
+
+    /// The one line that the log has for each message.
+    pub(super) fn log(&self, message_id: &str, dequeue_count: u32, took: Duration) {
+        let (outcome, reason, detail) = self.words();
+        let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        match self {
+            Self::Completed => tracing::info!(message_id, dequeue_count, outcome, ms),
+            Self::Retried(..) | Self::Poisoned(..) => {
+                tracing::info!(message_id, dequeue_count, outcome, reason, detail, ms);
+            }
+            Self::Abandoned(_) | Self::LeaseLost => tracing::warn!(message_id, dequeue_count, outcome, reason, ms),
+        }
+    }
+}
+
+impl Summary {
+    pub(super) fn count(&mut self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Completed => self.completed += 1,
+            Outcome::Retried(..) => self.retried += 1,
+            Outcome::Poisoned(reason, _) => {
+                self.poisoned += 1;
+                *self.poison_reasons.entry(reason.as_str()).or_default() += 1;
+            }
+            Outcome::Abandoned(_) => self.abandoned += 1,
+            Outcome::LeaseLost => self.lease_lost += 1,
+        }
+    }
+}

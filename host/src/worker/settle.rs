@@ -1,0 +1,156 @@
+//! The last word on a message: complete, retry, poison or release, in an order that loses nothing.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::attempt::Fate;
+use super::breaker::{AfterFailure, HIDE, Hidden};
+use super::lease::{Lease, LeaseError};
+use super::poison::{Envelope, PoisonReason};
+use super::report::Outcome;
+use super::{Ended, Worker};
+use crate::queue::{DeadLetter, Message, Outgoing, QueueError, Receipt};
+
+impl Worker {
+    /// Carries out a message's fate, as far as the lease lasts.
+    pub(super) async fn settle(&self, mut lease: Lease, message: &Message, fate: Fate) -> Ended {
+        let settled = match fate {
+            Fate::Complete => lease.delete(&*self.queue).await.map(|()| Outcome::Completed.into()),
+            Fate::Poison(reason, detail) => self
+                .poison(&mut lease, message, reason, &detail)
+                .await
+                .map(|()| Outcome::Poisoned(reason, detail).into()),
+            Fate::Retry { reason, detail, delay, after } => {
+                self.hide(&mut lease, delay, after).await.map(|due| Ended {
+                    outcome: Outcome::Retried(reason, detail),
+                    due: vec![(message.id.clone(), due)],
+                    fault: None,
+                })
+            }
+            Fate::Release => self
+                .hide(&mut lease, Duration::ZERO, AfterFailure::Usual)
+                .await
+                .map(|_| Outcome::Abandoned("stopped").into()),
+            Fate::Lost => Err(LeaseError::Lost),
+        };
+        match settled {
+            Ok(ended) => ended,
+            Err(LeaseError::Lost) => Outcome::LeaseLost.into(),
+            Err(LeaseError::Refused(error)) => self.keep(lease, error).await,
+        }
+    }
+
+    /// Makes the message visible again after `delay`, and returns when that is.
+    async fn hide(&self, lease: &mut Lease, delay: Duration, after: AfterFailure) -> Result<Instant, LeaseError> {
+        if !lease.is_renewable() {
+            return Ok(lease.lapses());
+        }
+        let receipt = lease.hide(&*self.queue, delay).await?;
+        let due = Instant::now() + delay;
+        let Some(receipt) = receipt else { return Ok(due) };
+        let instead = self.breaker().hidden(lease.id(), receipt.clone(), after);
+        let Some((delay, after)) = instead else { return Ok(due) };
+        Ok(self.move_due(lease.id(), receipt, delay, after).await.unwrap_or(due))
+    }
+
+    /// Changes when a hidden message becomes visible; `None` if it is no longer ours to change.
+    async fn move_due(
+        &self,
+        id: &str,
+        mut receipt: Receipt,
+        mut delay: Duration,
+        mut after: AfterFailure,
+    ) -> Option<Instant> {
+        loop {
+            // Once: should the answer be lost, the message comes back when it would have come back anyway.
+            receipt = self.queue.update(id, &receipt, delay).await.ok()?;
+            let due = Instant::now() + delay;
+            let instead = self.breaker().hidden(id, receipt.clone(), after);
+            match instead {
+                Some(instead) => (delay, after) = instead,
+                None => return Some(due),
+            }
+        }
+    }
+
+    /// Hides what failed before the breaker opened, or shows what was hidden while it was open.
+    pub(super) async fn rehide(&self, hidden: Vec<Hidden>, show: bool, ended: &mut Ended) {
+        let (delay, after) = if show { (Duration::ZERO, AfterFailure::Usual) } else { (HIDE, AfterFailure::Hide) };
+        for (id, receipt) in hidden {
+            if let Some(due) = self.move_due(&id, receipt, delay, after).await {
+                ended.due.push((id, due));
+            }
+        }
+    }
+
+    /// Copies the message to the poison queue, then deletes it; in one step where the queue can.
+    async fn poison(
+        &self,
+        lease: &mut Lease,
+        message: &Message,
+        reason: PoisonReason,
+        detail: &str,
+    ) -> Result<(), LeaseError> {
+        let queue = self.queue.url().to_string();
+        let component = self.handler.digest();
+        let envelope = Envelope::new(message, &queue, reason, detail, component.as_deref());
+        let mut refused = QueueError::TooLarge { size: message.body.len(), limit: crate::queue::MAX_BODY };
+        for body in envelope.fallbacks(self.config.poison_format, &message.body) {
+            if !self.poison.fits(&body) {
+                continue;
+            }
+            let letter = DeadLetter { to: self.poison.url(), body, reason: reason.as_str(), detail };
+            match self.move_to_poison(lease, &letter).await {
+                Err(LeaseError::Refused(error @ QueueError::TooLarge { .. })) => refused = error,
+                moved => return moved,
+            }
+        }
+        Err(LeaseError::Refused(refused))
+    }
+
+    async fn move_to_poison(&self, lease: &mut Lease, letter: &DeadLetter<'_>) -> Result<(), LeaseError> {
+        fail::fail_point!("before-poison-copy", |_| crate::failpoint::kill_here());
+        let moved = self.copy_and_delete(lease, letter).await;
+        if !matches!(moved, Err(LeaseError::Refused(QueueError::QueueNotFound { .. }))) {
+            return moved;
+        }
+        // The poison queue is made when it is first needed: whoever may not create queues has to bring it along.
+        self.poison.create().await.map_err(LeaseError::Refused)?;
+        self.copy_and_delete(lease, letter).await
+    }
+
+    async fn copy_and_delete(&self, lease: &mut Lease, letter: &DeadLetter<'_>) -> Result<(), LeaseError> {
+        let copy = Outgoing { body: letter.body.clone(), id: Some(lease.id().to_owned()), ..Outgoing::default() };
+        if deletes_first() {
+            lease.delete(&*self.queue).await?;
+            fail::fail_point!("between-copy-and-delete", |_| crate::failpoint::kill_here());
+            return self.poison.send(copy).await.map(drop).map_err(LeaseError::Refused);
+        }
+        if self.queue.moves_to(letter.to) {
+            return lease.dead_letter(&*self.queue, letter).await;
+        }
+        lease.send(&*self.queue, &*self.poison, &copy).await?;
+        fail::fail_point!("between-copy-and-delete", |_| crate::failpoint::kill_here());
+        lease.delete(&*self.queue).await
+    }
+
+    /// The queue will not let us settle the message: it stays, hidden for a while.
+    async fn keep(&self, mut lease: Lease, error: QueueError) -> Ended {
+        tracing::error!(message_id = lease.id(), %error, "the message could not be settled, and stays in its queue");
+        let _ = self.hide(&mut lease, self.config.retry.cap, AfterFailure::Usual).await;
+        let too_large = matches!(error, QueueError::TooLarge { .. });
+        Ended {
+            outcome: Outcome::Abandoned(if too_large { "too-large-for-poison" } else { "refused" }),
+            due: Vec::new(),
+            // A message that fits nowhere is its own fault; anything else will stop the next message as well.
+            fault: (!too_large).then_some(error),
+        }
+    }
+}
+
+/// For the test that proves that the torture test notices a wrong order of settlement.
+fn deletes_first() -> bool {
+    fail::fail_point!("delete-first", |_| true);
+    false
+}

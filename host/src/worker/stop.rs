@@ -1,0 +1,46 @@
+//! How a run is told to stop.
+
+use tokio::sync::watch;
+
+/// How urgently a run is to end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Urgency {
+    /// It is not.
+    #[default]
+    None,
+    /// Receive nothing more, and let running handlers have their grace (SIGTERM).
+    Drain,
+    /// Interrupt running handlers now (a second signal).
+    Now,
+}
+
+/// The sending side: dropping it stops nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Stopper(watch::Sender<Urgency>);
+
+impl Stopper {
+    /// Asks for an end; each further call asks more urgently.
+    pub fn stop(&self) {
+        self.0.send_modify(|urgency| {
+            *urgency = if *urgency == Urgency::None { Urgency::Drain } else { Urgency::Now };
+        });
+    }
+
+    /// A receiving side.
+    pub fn signal(&self) -> Stop {
+        Stop(self.0.subscribe())
+    }
+}
+
+/// The receiving side.
+#[derive(Clone, Debug)]
+pub struct Stop(watch::Receiver<Urgency>);
+
+impl Stop {
+    /// Waits until a stop of at least this urgency is asked for; for ever if nobody can ask any more.
+    pub async fn wait(&mut self, urgency: Urgency) {
+        if self.0.wait_for(|asked| *asked >= urgency).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
