@@ -12,19 +12,19 @@ use futures_util::future::join_all;
 use longshore::queue::{MAX_BODY, MAX_RECEIVE, MAX_VISIBILITY, Outgoing, Queue, QueueError, Received};
 
 /// Far longer than a test takes.
-pub const MINUTE: Duration = Duration::from_secs(60);
+pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 const SECOND: Duration = Duration::from_secs(1);
 /// Long enough for a second of the service's clock to be over.
 const OVER: Duration = Duration::from_millis(1300);
 
 /// What a test works on.
-pub struct Subject {
+pub(crate) struct Subject {
     /// A queue that was just created, and is empty.
-    pub queue: Arc<dyn Queue>,
+    pub(crate) queue: Arc<dyn Queue>,
     /// A queue beside it that was never created.
-    pub missing: Arc<dyn Queue>,
+    pub(crate) missing: Arc<dyn Queue>,
     /// What has to live for as long as the queues.
-    pub _keep: Box<dyn Any>,
+    pub(crate) _keep: Box<dyn Any>,
 }
 
 /// Makes a test of each promise, given an async function that makes a [`Subject`].
@@ -58,12 +58,12 @@ macro_rules! keeps_every_promise {
 pub(crate) use keeps_every_promise;
 
 /// A message with this body and nothing else.
-pub fn text(body: &str) -> Outgoing {
+pub(crate) fn text(body: &str) -> Outgoing {
     Outgoing { body: Bytes::copy_from_slice(body.as_bytes()), ..Outgoing::default() }
 }
 
 /// Sends many messages, and returns their ids.
-pub async fn fill(queue: &dyn Queue, count: usize) -> HashSet<String> {
+pub(crate) async fn fill(queue: &dyn Queue, count: usize) -> HashSet<String> {
     let bodies: Vec<String> = (0..count).map(|n| format!("message {n}")).collect();
     let sent = join_all(bodies.iter().map(|body| queue.send(text(body)))).await;
     sent.into_iter().map(|id| id.unwrap()).collect()
@@ -80,7 +80,7 @@ async fn nothing_is_visible(queue: &dyn Queue) {
     assert_eq!(queue.peek(1).await.unwrap(), []);
 }
 
-pub async fn what_was_sent_is_received_and_gone_when_deleted(Subject { queue, .. }: &Subject) {
+pub(crate) async fn what_was_sent_is_received_and_gone_when_deleted(Subject { queue, .. }: &Subject) {
     let id = queue.send(text(r#"{"order": 1, "note": "<&>é"}"#)).await.unwrap();
     let received = one(&**queue, MINUTE).await;
     assert_eq!(received.message.id, id);
@@ -91,7 +91,7 @@ pub async fn what_was_sent_is_received_and_gone_when_deleted(Subject { queue, ..
     assert_eq!(queue.approximate_count().await.unwrap(), 0);
 }
 
-pub async fn a_leased_message_is_invisible_until_its_lease_ends(Subject { queue, .. }: &Subject) {
+pub(crate) async fn a_leased_message_is_invisible_until_its_lease_ends(Subject { queue, .. }: &Subject) {
     let id = queue.send(text("a")).await.unwrap();
     one(&**queue, SECOND).await;
     nothing_is_visible(&**queue).await;
@@ -100,7 +100,7 @@ pub async fn a_leased_message_is_invisible_until_its_lease_ends(Subject { queue,
     assert_eq!(one(&**queue, SECOND).await.message.id, id);
 }
 
-pub async fn an_expired_lease_may_still_delete_until_somebody_takes_the_message(subject: &Subject) {
+pub(crate) async fn an_expired_lease_may_still_delete_until_somebody_takes_the_message(subject: &Subject) {
     let queue = &*subject.queue;
     fill(queue, 2).await;
     let held = queue.receive(2, SECOND).await.unwrap();
@@ -113,7 +113,9 @@ pub async fn an_expired_lease_may_still_delete_until_somebody_takes_the_message(
     queue.delete(&retaken.message.id, &retaken.receipt).await.unwrap();
 }
 
-pub async fn a_receipt_changes_with_each_receive_and_update_and_older_ones_are_refused(subject: &Subject) {
+pub(crate) async fn a_receipt_changes_with_each_receive_and_update_and_older_ones_are_refused(
+    subject: &Subject,
+) {
     let queue = &*subject.queue;
     let id = queue.send(text("a")).await.unwrap();
     let first = one(queue, MINUTE).await.receipt;
@@ -127,7 +129,7 @@ pub async fn a_receipt_changes_with_each_receive_and_update_and_older_ones_are_r
     queue.delete(&id, &third).await.unwrap();
 }
 
-pub async fn an_update_to_zero_makes_a_message_visible_at_once(Subject { queue, .. }: &Subject) {
+pub(crate) async fn an_update_to_zero_makes_a_message_visible_at_once(Subject { queue, .. }: &Subject) {
     let id = queue.send(text("a")).await.unwrap();
     let held = one(&**queue, MINUTE).await;
     let longer = queue.update(&id, &held.receipt, MAX_VISIBILITY).await.unwrap();
@@ -136,7 +138,7 @@ pub async fn an_update_to_zero_makes_a_message_visible_at_once(Subject { queue, 
     assert_eq!(one(&**queue, MINUTE).await.message.id, id);
 }
 
-pub async fn the_dequeue_count_rises_with_each_receive_and_with_nothing_else(subject: &Subject) {
+pub(crate) async fn the_dequeue_count_rises_with_each_receive_and_with_nothing_else(subject: &Subject) {
     let queue = &*subject.queue;
     let id = queue.send(text("a")).await.unwrap();
     for count in 1..=3 {
@@ -150,7 +152,9 @@ pub async fn the_dequeue_count_rises_with_each_receive_and_with_nothing_else(sub
     }
 }
 
-pub async fn a_delayed_message_is_counted_and_invisible_until_its_time(Subject { queue, .. }: &Subject) {
+pub(crate) async fn a_delayed_message_is_counted_and_invisible_until_its_time(
+    Subject { queue, .. }: &Subject,
+) {
     queue.send(Outgoing { delay: SECOND, ..text("later") }).await.unwrap();
     nothing_is_visible(&**queue).await;
     assert_eq!(queue.approximate_count().await.unwrap(), 1);
@@ -160,7 +164,7 @@ pub async fn a_delayed_message_is_counted_and_invisible_until_its_time(Subject {
     assert!(matches!(queue.send(refused).await, Err(QueueError::Fault { .. })));
 }
 
-pub async fn an_expired_message_is_never_delivered_and_not_found(Subject { queue, .. }: &Subject) {
+pub(crate) async fn an_expired_message_is_never_delivered_and_not_found(Subject { queue, .. }: &Subject) {
     let expiring = || Outgoing { time_to_live: Some(2 * SECOND), ..text("short-lived") };
     let id = queue.send(expiring()).await.unwrap();
     let held = one(&**queue, MINUTE).await;
@@ -174,7 +178,7 @@ pub async fn an_expired_message_is_never_delivered_and_not_found(Subject { queue
     assert_eq!(one(&**queue, MINUTE).await.message.body, "for ever");
 }
 
-pub async fn at_most_32_messages_are_leased_at_once(Subject { queue, .. }: &Subject) {
+pub(crate) async fn at_most_32_messages_are_leased_at_once(Subject { queue, .. }: &Subject) {
     let sent = fill(&**queue, 40).await;
     assert_eq!(queue.peek(MAX_RECEIVE).await.unwrap().len(), 32);
     for count in [0, MAX_RECEIVE + 1] {
@@ -186,7 +190,7 @@ pub async fn at_most_32_messages_are_leased_at_once(Subject { queue, .. }: &Subj
     assert_eq!(received.into_iter().map(|held| held.message.id).collect::<HashSet<_>>(), sent);
 }
 
-pub async fn a_body_of_64_kib_fits_and_one_byte_more_does_not(Subject { queue, .. }: &Subject) {
+pub(crate) async fn a_body_of_64_kib_fits_and_one_byte_more_does_not(Subject { queue, .. }: &Subject) {
     let largest = "x".repeat(MAX_BODY);
     let larger = "x".repeat(MAX_BODY + 1);
     assert!(queue.fits(largest.as_bytes()) && !queue.fits(larger.as_bytes()));
@@ -196,7 +200,7 @@ pub async fn a_body_of_64_kib_fits_and_one_byte_more_does_not(Subject { queue, .
     assert_eq!(refused, QueueError::TooLarge { size: MAX_BODY + 1, limit: MAX_BODY });
 }
 
-pub async fn clearing_deletes_visible_and_invisible_messages(Subject { queue, .. }: &Subject) {
+pub(crate) async fn clearing_deletes_visible_and_invisible_messages(Subject { queue, .. }: &Subject) {
     fill(&**queue, 3).await;
     let held = one(&**queue, MINUTE).await;
     queue.clear().await.unwrap();
@@ -205,7 +209,7 @@ pub async fn clearing_deletes_visible_and_invisible_messages(Subject { queue, ..
     assert_eq!(gone, Err(QueueError::MessageNotFound));
 }
 
-pub async fn a_message_that_is_gone_is_not_found(Subject { queue, .. }: &Subject) {
+pub(crate) async fn a_message_that_is_gone_is_not_found(Subject { queue, .. }: &Subject) {
     let id = queue.send(text("a")).await.unwrap();
     let held = one(&**queue, MINUTE).await;
     queue.delete(&id, &held.receipt).await.unwrap();
@@ -213,7 +217,7 @@ pub async fn a_message_that_is_gone_is_not_found(Subject { queue, .. }: &Subject
     assert_eq!(queue.update(&id, &held.receipt, MINUTE).await, Err(QueueError::MessageNotFound));
 }
 
-pub async fn a_queue_that_was_never_created_is_not_found(Subject { queue, missing, .. }: &Subject) {
+pub(crate) async fn a_queue_that_was_never_created_is_not_found(Subject { queue, missing, .. }: &Subject) {
     let id = queue.send(text("a")).await.unwrap();
     let receipt = one(&**queue, MINUTE).await.receipt;
     let error = QueueError::QueueNotFound { queue: missing.url().to_string() };
@@ -226,14 +230,14 @@ pub async fn a_queue_that_was_never_created_is_not_found(Subject { queue, missin
     assert_eq!(missing.clear().await, Err(error));
 }
 
-pub async fn creating_a_queue_twice_says_that_it_was_there(Subject { queue, missing, .. }: &Subject) {
+pub(crate) async fn creating_a_queue_twice_says_that_it_was_there(Subject { queue, missing, .. }: &Subject) {
     assert_eq!(queue.create().await, Ok(false));
     assert_eq!(missing.create().await, Ok(true));
     missing.send(text("a")).await.unwrap();
     assert_eq!(queue.approximate_count().await, Ok(0), "each queue has messages of its own");
 }
 
-pub async fn receivers_at_once_never_hold_the_same_message(Subject { queue, .. }: &Subject) {
+pub(crate) async fn receivers_at_once_never_hold_the_same_message(Subject { queue, .. }: &Subject) {
     let sent = fill(&**queue, 100).await;
     let received = join_all((0..20).map(|_| queue.receive(8, MINUTE))).await;
     let ids: Vec<String> =
