@@ -4,5 +4,7 @@
 //! queues, and only the worker knows both.
 
 pub mod component;
+#[cfg(feature = "failpoints")]
+pub mod failpoint;
 pub mod queue;
 pub mod sandbox;

@@ -1,0 +1,135 @@
+//! The table of forms, and of what is refused.
+
+use super::*;
+
+fn parse(text: &str) -> QueueUrl {
+    text.parse().unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn every_form_is_recognised_and_shown_as_it_was_written() {
+    let file = |directory: &str| Place::File { directory: directory.into() };
+    let storage = |endpoint: &str| Place::Storage { endpoint: endpoint.into(), signature: None };
+    let bus = |namespace: &str| Place::ServiceBus { namespace: namespace.into() };
+    let cases = [
+        ("file:./queues/orders", file("./queues"), "orders", "file:./queues/orders"),
+        ("file:./queues/orders/", file("./queues"), "orders", "file:./queues/orders"),
+        ("file:queues/orders", file("queues"), "orders", "file:queues/orders"),
+        ("file:orders", file("."), "orders", "file:./orders"),
+        ("file:/var/q/orders", file("/var/q"), "orders", "file:/var/q/orders"),
+        ("file:///var/q/orders", file("/var/q"), "orders", "file:/var/q/orders"),
+        ("file://localhost/var/q/orders", file("/var/q"), "orders", "file:/var/q/orders"),
+        ("file:./my queues/100%/orders", file("./my queues/100%"), "orders", "file:./my queues/100%/orders"),
+        (
+            "https://acc.queue.core.windows.net/orders",
+            storage("https://acc.queue.core.windows.net"),
+            "orders",
+            "https://acc.queue.core.windows.net/orders",
+        ),
+        (
+            "https://ACC.queue.core.chinacloudapi.cn/orders/",
+            storage("https://acc.queue.core.chinacloudapi.cn"),
+            "orders",
+            "https://acc.queue.core.chinacloudapi.cn/orders",
+        ),
+        (
+            "http://127.0.0.1:10001/devstoreaccount1/orders",
+            storage("http://127.0.0.1:10001/devstoreaccount1"),
+            "orders",
+            "http://127.0.0.1:10001/devstoreaccount1/orders",
+        ),
+        (
+            "https://azurite:10001/devstoreaccount1/orders",
+            storage("https://azurite:10001/devstoreaccount1"),
+            "orders",
+            "https://azurite:10001/devstoreaccount1/orders",
+        ),
+        (
+            "sb://ns.servicebus.windows.net/Orders/eu_1",
+            bus("ns.servicebus.windows.net"),
+            "Orders/eu_1",
+            "sb://ns.servicebus.windows.net/Orders/eu_1",
+        ),
+    ];
+    for (text, place, name, shown) in cases {
+        let url = parse(text);
+        assert_eq!((url.place(), url.name()), (&place, name), "{text}");
+        assert_eq!(url.to_string(), shown);
+        assert_eq!(parse(shown), url, "{text}: what is shown names the same queue");
+    }
+}
+
+#[test]
+fn what_names_no_queue_is_refused_with_thing_cause_and_mend() {
+    let long = format!("file:./queues/{}", "a".repeat(64));
+    let cases = [
+        ("", "relative URL"),
+        ("orders", "relative URL"),
+        ("file:", "no queue is named"),
+        ("file:..", "no queue is named"),
+        ("file://server/share/orders", "names a host"),
+        ("file:./queues/Orders", "lowercase"),
+        ("file:./queues/or_ders", "lowercase"),
+        ("file:./queues/ab", "3 to 63"),
+        (&long, "3 to 63"),
+        ("file:./queues/-orders", "dashes stand alone"),
+        ("file:./queues/orders-", "dashes stand alone"),
+        ("file:./queues/or--ders", "dashes stand alone"),
+        ("https://acc.queue.core.windows.net", "not that of a queue"),
+        ("https://acc.queue.core.windows.net/orders/messages", "not that of a queue"),
+        ("https://acc.queue.core.windows.net/Orders", "lowercase"),
+        ("http://acc.queue.core.windows.net/orders", "in the clear"),
+        ("https://acc.queue.core.windows.net/orders?comp=list", "no `sig`"),
+        ("http://127.0.0.1:10001/orders", "not that of a queue"),
+        ("http://127.0.0.1:10001/devstoreaccount1/orders/x", "lowercase"),
+        ("sb://ns.servicebus.windows.net/", "not that of a Service Bus queue"),
+        ("sb://ns.servicebus.windows.net/orders?x=1", "a query"),
+        ("amqp://host/orders", "no kind of queue"),
+    ];
+    for (text, cause) in cases {
+        let error = text.parse::<QueueUrl>().expect_err(text).to_string();
+        assert!(error.contains(cause), "{text}: {error}");
+        assert!(error.contains("; "), "{text}: no mend in {error}");
+    }
+}
+
+#[test]
+fn no_secret_is_ever_shown() {
+    let url = parse("https://acc.queue.core.windows.net/orders?sv=2024-11-04&ss=q&sig=c2VjcmV0%3D");
+    let Place::Storage { signature: Some(Signature(query)), .. } = url.place() else {
+        panic!("the signature is kept");
+    };
+    assert_eq!(query, "sv=2024-11-04&ss=q&sig=c2VjcmV0%3D");
+    let poison = url.poison().unwrap();
+    assert_eq!(poison.to_string(), "https://acc.queue.core.windows.net/orders-poison");
+    for shown in [format!("{url} {url:?} {:?}", url.place()), format!("{poison:?} {:#?}", poison.place())] {
+        assert!(!shown.contains("c2Vj") && !shown.contains("sig="), "{shown}");
+    }
+    let refused = [
+        "https://acc.queue.core.windows.net/Orders?sv=1&sig=c2VjcmV0",
+        "https://user:c2VjcmV0@acc.queue.core.windows.net/orders",
+        "AccountName=acc;AccountKey=c2VjcmV0",
+        "Endpoint=sb://ns.servicebus.windows.net/;SharedAccessKey=c2VjcmV0",
+    ];
+    for text in refused {
+        let error = text.parse::<QueueUrl>().expect_err(text);
+        assert!(!format!("{error} {error:?}").contains("c2Vj"), "{error}");
+    }
+}
+
+#[test]
+fn the_poison_queue_lies_beside_the_queue() {
+    let cases = [
+        ("file:./queues/orders", "file:./queues/orders-poison"),
+        (
+            "http://127.0.0.1:10001/devstoreaccount1/orders",
+            "http://127.0.0.1:10001/devstoreaccount1/orders-poison",
+        ),
+        ("sb://ns.servicebus.windows.net/orders", "sb://ns.servicebus.windows.net/orders/$deadletterqueue"),
+    ];
+    for (queue, poison) in cases {
+        assert_eq!(parse(queue).poison().unwrap(), parse(poison));
+    }
+    let error = parse(&format!("file:./q/{}", "a".repeat(57))).poison().unwrap_err();
+    assert!(error.to_string().contains("--poison-queue"), "{error}");
+}

@@ -1,0 +1,247 @@
+//! The promises that every kind of queue keeps, as functions over [`Queue`]: the same for a file and for a service.
+//!
+//! Durations are whole seconds, and bodies are text, since a service takes no others.
+
+use std::any::Any;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use longshore::queue::{MAX_BODY, MAX_RECEIVE, MAX_VISIBILITY, Outgoing, Queue, QueueError, Received};
+
+/// Far longer than a test takes.
+pub(crate) const MINUTE: Duration = Duration::from_secs(60);
+const SECOND: Duration = Duration::from_secs(1);
+/// Long enough for a second of the service's clock to be over.
+const OVER: Duration = Duration::from_millis(1300);
+
+/// What a test works on.
+pub(crate) struct Subject {
+    /// A queue that was just created, and is empty.
+    pub(crate) queue: Arc<dyn Queue>,
+    /// A queue beside it that was never created.
+    pub(crate) missing: Arc<dyn Queue>,
+    /// What has to live for as long as the queues.
+    pub(crate) _keep: Box<dyn Any>,
+}
+
+/// Makes a test of each promise, given an async function that makes a [`Subject`].
+macro_rules! keeps_every_promise {
+    ($subject:path: $($promise:ident),* $(,)?) => {
+        $(#[tokio::test]
+        async fn $promise() {
+            queue_suite::$promise(&$subject().await).await;
+        })*
+    };
+    ($subject:path) => {
+        keeps_every_promise!($subject:
+            what_was_sent_is_received_and_gone_when_deleted,
+            a_leased_message_is_invisible_until_its_lease_ends,
+            an_expired_lease_may_still_delete_until_somebody_takes_the_message,
+            a_receipt_changes_with_each_receive_and_update_and_older_ones_are_refused,
+            an_update_to_zero_makes_a_message_visible_at_once,
+            the_dequeue_count_rises_with_each_receive_and_with_nothing_else,
+            a_delayed_message_is_counted_and_invisible_until_its_time,
+            an_expired_message_is_never_delivered_and_not_found,
+            at_most_32_messages_are_leased_at_once,
+            a_body_of_64_kib_fits_and_one_byte_more_does_not,
+            clearing_deletes_visible_and_invisible_messages,
+            a_message_that_is_gone_is_not_found,
+            a_queue_that_was_never_created_is_not_found,
+            creating_a_queue_twice_says_that_it_was_there,
+            receivers_at_once_never_hold_the_same_message,
+        );
+    };
+}
+pub(crate) use keeps_every_promise;
+
+/// A message with this body and nothing else.
+pub(crate) fn text(body: &str) -> Outgoing {
+    Outgoing { body: Bytes::copy_from_slice(body.as_bytes()), ..Outgoing::default() }
+}
+
+/// Sends many messages, and returns their ids.
+pub(crate) async fn fill(queue: &dyn Queue, count: usize) -> HashSet<String> {
+    let bodies: Vec<String> = (0..count).map(|n| format!("message {n}")).collect();
+    let sent = join_all(bodies.iter().map(|body| queue.send(text(body)))).await;
+    sent.into_iter().map(|id| id.unwrap()).collect()
+}
+
+async fn one(queue: &dyn Queue, visibility: Duration) -> Received {
+    let mut received = queue.receive(1, visibility).await.unwrap();
+    assert_eq!(received.len(), 1, "one message is visible");
+    received.remove(0)
+}
+
+async fn nothing_is_visible(queue: &dyn Queue) {
+    assert_eq!(queue.receive(1, SECOND).await.unwrap().len(), 0);
+    assert_eq!(queue.peek(1).await.unwrap(), []);
+}
+
+pub(crate) async fn what_was_sent_is_received_and_gone_when_deleted(Subject { queue, .. }: &Subject) {
+    let id = queue.send(text(r#"{"order": 1, "note": "<&>é"}"#)).await.unwrap();
+    let received = one(&**queue, MINUTE).await;
+    assert_eq!(received.message.id, id);
+    assert_eq!(received.message.body, r#"{"order": 1, "note": "<&>é"}"#);
+    let age = received.message.inserted.duration_until(jiff::Timestamp::now()).as_secs();
+    assert!((-5..60).contains(&age), "inserted {age} s ago");
+    queue.delete(&id, &received.receipt).await.unwrap();
+    assert_eq!(queue.approximate_count().await.unwrap(), 0);
+}
+
+pub(crate) async fn a_leased_message_is_invisible_until_its_lease_ends(Subject { queue, .. }: &Subject) {
+    let id = queue.send(text("a")).await.unwrap();
+    one(&**queue, SECOND).await;
+    nothing_is_visible(&**queue).await;
+    assert_eq!(queue.approximate_count().await.unwrap(), 1, "invisible messages are counted");
+    tokio::time::sleep(OVER).await;
+    assert_eq!(one(&**queue, SECOND).await.message.id, id);
+}
+
+pub(crate) async fn an_expired_lease_may_still_delete_until_somebody_takes_the_message(subject: &Subject) {
+    let queue = &*subject.queue;
+    fill(queue, 2).await;
+    let held = queue.receive(2, SECOND).await.unwrap();
+    tokio::time::sleep(OVER).await;
+    queue.delete(&held[0].message.id, &held[0].receipt).await.unwrap();
+    let retaken = one(queue, MINUTE).await;
+    assert_eq!(retaken.message.id, held[1].message.id);
+    let refused = queue.delete(&held[1].message.id, &held[1].receipt).await.unwrap_err();
+    assert_eq!(refused, QueueError::ReceiptMismatch);
+    queue.delete(&retaken.message.id, &retaken.receipt).await.unwrap();
+}
+
+pub(crate) async fn a_receipt_changes_with_each_receive_and_update_and_older_ones_are_refused(
+    subject: &Subject,
+) {
+    let queue = &*subject.queue;
+    let id = queue.send(text("a")).await.unwrap();
+    let first = one(queue, MINUTE).await.receipt;
+    let second = queue.update(&id, &first, Duration::ZERO).await.unwrap();
+    let third = one(queue, MINUTE).await.receipt;
+    assert!(first != second && second != third && first != third);
+    for stale in [&first, &second] {
+        assert_eq!(queue.update(&id, stale, MINUTE).await, Err(QueueError::ReceiptMismatch));
+        assert_eq!(queue.delete(&id, stale).await, Err(QueueError::ReceiptMismatch));
+    }
+    queue.delete(&id, &third).await.unwrap();
+}
+
+pub(crate) async fn an_update_to_zero_makes_a_message_visible_at_once(Subject { queue, .. }: &Subject) {
+    let id = queue.send(text("a")).await.unwrap();
+    let held = one(&**queue, MINUTE).await;
+    let longer = queue.update(&id, &held.receipt, MAX_VISIBILITY).await.unwrap();
+    nothing_is_visible(&**queue).await;
+    queue.update(&id, &longer, Duration::ZERO).await.unwrap();
+    assert_eq!(one(&**queue, MINUTE).await.message.id, id);
+}
+
+pub(crate) async fn the_dequeue_count_rises_with_each_receive_and_with_nothing_else(subject: &Subject) {
+    let queue = &*subject.queue;
+    let id = queue.send(text("a")).await.unwrap();
+    for count in 1..=3 {
+        for _ in 0..2 {
+            let peeked = queue.peek(MAX_RECEIVE).await.unwrap();
+            assert_eq!((peeked.len(), peeked[0].dequeue_count), (1, count - 1), "peeking does not count");
+        }
+        let held = one(queue, MINUTE).await;
+        assert_eq!((held.message.id.as_str(), held.message.dequeue_count), (id.as_str(), count));
+        queue.update(&id, &held.receipt, Duration::ZERO).await.unwrap();
+    }
+}
+
+pub(crate) async fn a_delayed_message_is_counted_and_invisible_until_its_time(
+    Subject { queue, .. }: &Subject,
+) {
+    queue.send(Outgoing { delay: SECOND, ..text("later") }).await.unwrap();
+    nothing_is_visible(&**queue).await;
+    assert_eq!(queue.approximate_count().await.unwrap(), 1);
+    tokio::time::sleep(OVER).await;
+    assert_eq!(one(&**queue, MINUTE).await.message.body, "later");
+    let refused = Outgoing { delay: MAX_VISIBILITY + SECOND, ..text("too late") };
+    assert!(matches!(queue.send(refused).await, Err(QueueError::Fault { .. })));
+}
+
+pub(crate) async fn an_expired_message_is_never_delivered_and_not_found(Subject { queue, .. }: &Subject) {
+    let expiring = || Outgoing { time_to_live: Some(2 * SECOND), ..text("short-lived") };
+    let id = queue.send(expiring()).await.unwrap();
+    let held = one(&**queue, MINUTE).await;
+    let left = held.message.time_to_live.expect("it expires");
+    assert!(left <= 2 * SECOND, "{left:?}");
+    queue.send(expiring()).await.unwrap();
+    tokio::time::sleep(2 * SECOND + OVER).await;
+    nothing_is_visible(&**queue).await;
+    assert_eq!(queue.delete(&id, &held.receipt).await, Err(QueueError::MessageNotFound));
+    queue.send(text("for ever")).await.unwrap();
+    assert_eq!(one(&**queue, MINUTE).await.message.body, "for ever");
+}
+
+pub(crate) async fn at_most_32_messages_are_leased_at_once(Subject { queue, .. }: &Subject) {
+    let sent = fill(&**queue, 40).await;
+    assert_eq!(queue.peek(MAX_RECEIVE).await.unwrap().len(), 32);
+    for count in [0, MAX_RECEIVE + 1] {
+        assert!(matches!(queue.receive(count, MINUTE).await, Err(QueueError::Fault { .. })), "{count}");
+    }
+    let mut received = queue.receive(MAX_RECEIVE, MINUTE).await.unwrap();
+    assert_eq!(received.len(), 32);
+    received.extend(queue.receive(MAX_RECEIVE, MINUTE).await.unwrap());
+    assert_eq!(received.into_iter().map(|held| held.message.id).collect::<HashSet<_>>(), sent);
+}
+
+pub(crate) async fn a_body_of_64_kib_fits_and_one_byte_more_does_not(Subject { queue, .. }: &Subject) {
+    let largest = "x".repeat(MAX_BODY);
+    let larger = "x".repeat(MAX_BODY + 1);
+    assert!(queue.fits(largest.as_bytes()) && !queue.fits(larger.as_bytes()));
+    queue.send(text(&largest)).await.unwrap();
+    assert_eq!(one(&**queue, MINUTE).await.message.body, largest);
+    let refused = queue.send(text(&larger)).await.unwrap_err();
+    assert_eq!(refused, QueueError::TooLarge { size: MAX_BODY + 1, limit: MAX_BODY });
+}
+
+pub(crate) async fn clearing_deletes_visible_and_invisible_messages(Subject { queue, .. }: &Subject) {
+    fill(&**queue, 3).await;
+    let held = one(&**queue, MINUTE).await;
+    queue.clear().await.unwrap();
+    assert_eq!(queue.approximate_count().await.unwrap(), 0);
+    let gone = queue.delete(&held.message.id, &held.receipt).await;
+    assert_eq!(gone, Err(QueueError::MessageNotFound));
+}
+
+pub(crate) async fn a_message_that_is_gone_is_not_found(Subject { queue, .. }: &Subject) {
+    let id = queue.send(text("a")).await.unwrap();
+    let held = one(&**queue, MINUTE).await;
+    queue.delete(&id, &held.receipt).await.unwrap();
+    assert_eq!(queue.delete(&id, &held.receipt).await, Err(QueueError::MessageNotFound));
+    assert_eq!(queue.update(&id, &held.receipt, MINUTE).await, Err(QueueError::MessageNotFound));
+}
+
+pub(crate) async fn a_queue_that_was_never_created_is_not_found(Subject { queue, missing, .. }: &Subject) {
+    let id = queue.send(text("a")).await.unwrap();
+    let receipt = one(&**queue, MINUTE).await.receipt;
+    let error = QueueError::QueueNotFound { queue: missing.url().to_string() };
+    assert_eq!(missing.send(text("a")).await, Err(error.clone()));
+    assert_eq!(missing.receive(1, MINUTE).await.err(), Some(error.clone()));
+    assert_eq!(missing.peek(1).await, Err(error.clone()));
+    assert_eq!(missing.update(&id, &receipt, MINUTE).await, Err(error.clone()));
+    assert_eq!(missing.delete(&id, &receipt).await, Err(error.clone()));
+    assert_eq!(missing.approximate_count().await, Err(error.clone()));
+    assert_eq!(missing.clear().await, Err(error));
+}
+
+pub(crate) async fn creating_a_queue_twice_says_that_it_was_there(Subject { queue, missing, .. }: &Subject) {
+    assert_eq!(queue.create().await, Ok(false));
+    assert_eq!(missing.create().await, Ok(true));
+    missing.send(text("a")).await.unwrap();
+    assert_eq!(queue.approximate_count().await, Ok(0), "each queue has messages of its own");
+}
+
+pub(crate) async fn receivers_at_once_never_hold_the_same_message(Subject { queue, .. }: &Subject) {
+    let sent = fill(&**queue, 100).await;
+    let received = join_all((0..20).map(|_| queue.receive(8, MINUTE))).await;
+    let ids: Vec<String> =
+        received.into_iter().flat_map(|held| held.unwrap()).map(|held| held.message.id).collect();
+    assert_eq!(ids.len(), 100, "each message once");
+    assert_eq!(ids.into_iter().collect::<HashSet<_>>(), sent);
+}
