@@ -1,10 +1,61 @@
 //! One message handed to one component: what goes in ([`Invocation`]) and what comes out ([`Verdict`]).
+//!
+//! A [`Sandbox`] is an engine with its limits, a [`Component`] a handler that it has compiled and linked. Each
+//! invocation gets a fresh instance that can take down neither the host nor a neighbour: time, memory, tables, stack,
+//! handles, log volume and the size of an answer are capped. The contract is `wit/handler.wit`.
+
+mod describe;
+mod engine;
+mod failure;
+mod imports;
+mod invoke;
+mod limits;
+mod load;
+mod logging;
+mod output;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+
+pub use self::describe::{Description, Import, describe, digest};
+pub use self::engine::{Sandbox, SandboxError};
+pub use self::load::{Component, LoadError};
+
+/// The Rust side of `wit/handler.wit`. The body and all texts are borrowed: they go from the host's memory into the
+/// guest's in one copy.
+#[allow(missing_docs, unreachable_pub, clippy::all)]
+mod bindings {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "longshore:handler/guest",
+        exports: { default: async },
+        ownership: Borrowing { duplicate_if_necessary: true },
+    });
+}
+
+/// What a sandbox allows.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How many invocations may run at a time.
+    pub concurrency: usize,
+    /// What one guest may hold in all its memories together, in bytes.
+    pub memory: usize,
+    /// What one guest may log for one message, in bytes over standard output, standard error and `wasi:logging`.
+    pub log: usize,
+    /// Where compiled components are kept between runs; `None`: `longshore` under the platform's cache directory.
+    /// Whoever can write there decides what the host executes.
+    pub cache: Option<PathBuf>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { concurrency: 16, memory: 128 << 20, log: 64 << 10, cache: None }
+    }
+}
 
 /// One message, as a handler sees it.
 #[derive(Clone, Debug)]

@@ -1,0 +1,81 @@
+//! Write message handlers for `longshore` in Rust.
+//!
+//! ```
+//! use longshore_guest::{Failure, Message, info};
+//! use serde::Deserialize;
+//!
+//! #[derive(Deserialize)]
+//! struct OrderEvent {
+//!     order_id: String,
+//! }
+//!
+//! fn handle(order: OrderEvent, message: &Message) -> Result<(), Failure> {
+//!     if message.dequeue_count > 3 {
+//!         return Err(Failure::reject("the warehouse never answered"));
+//!     }
+//!     info!("order {} is packed", order.order_id);
+//!     Ok(())
+//! }
+//!
+//! longshore_guest::export!(handle);
+//! # fn main() {}
+//! ```
+//!
+//! The crate is a `cdylib`, and `cargo build --release --target wasm32-wasip2` makes the component. A body that is not
+//! JSON, or does not fit the type, is rejected before `handle` is called, with a reason that names the field and the
+//! cause and holds nothing of the body: `items[2].qty: expected u32, got string`. A handler that wants the bytes takes
+//! them: `longshore_guest::export!(bytes: handle)` with `fn handle(body: &[u8], message: &Message)`.
+//!
+//! Handlers are called at least once per message, each time in a fresh instance: what they do has to be idempotent, and
+//! nothing stays in memory. What an outcome means is said in `wit/handler.wit`, the contract itself.
+//!
+//! A handler is an ordinary function: test it natively with `cargo test`. Log lines go to standard error there.
+
+mod failure;
+mod json;
+pub mod log;
+
+#[doc(hidden)]
+#[allow(missing_docs, unreachable_pub, clippy::all)]
+pub mod bindings {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        world: "longshore:handler/guest",
+        generate_all,
+        pub_export_macro: true,
+        export_macro_name: "export_component",
+        default_bindings_module: "longshore_guest::bindings",
+    });
+}
+
+pub use bindings::exports::longshore::handler::handler::{Failure, Message, Retry};
+#[doc(hidden)]
+pub use json::handle_json;
+
+/// Makes a function the component's handler. Once per crate.
+///
+/// `export!(handle)` takes `fn handle(body: T, message: &Message) -> Result<(), Failure>` for any `T` that
+/// `serde::Deserialize` reads from JSON; a `T` with a lifetime may borrow from the message. `export!(bytes: handle)`
+/// takes `fn handle(body: &[u8], message: &Message) -> Result<(), Failure>`.
+#[macro_export]
+macro_rules! export {
+    (bytes: $handle:path) => {
+        $crate::export!(@component message => $handle(&message.body, &message));
+    };
+    ($handle:path) => {
+        $crate::export!(@component message => $crate::handle_json(&message, $handle));
+    };
+    (@component $message:ident => $call:expr) => {
+        const _: () = {
+            struct Component;
+
+            impl $crate::bindings::exports::longshore::handler::handler::Guest for Component {
+                fn handle($message: $crate::Message) -> ::core::result::Result<(), $crate::Failure> {
+                    $call
+                }
+            }
+
+            $crate::bindings::export_component!(Component with_types_in $crate::bindings);
+        };
+    };
+}

@@ -1,0 +1,202 @@
+//! The engine: how components are compiled, where instances live, and the clock that interrupts them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+use etcetera::BaseStrategy;
+use wasmtime::component::Linker;
+use wasmtime::{
+    Cache, CacheConfig, Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
+};
+
+use super::Settings;
+use super::invoke::State;
+use super::{imports, limits};
+
+/// How often a running guest gives its thread back, so that its deadline, its neighbours and an interruption get a turn.
+const TICK: Duration = Duration::from_millis(10);
+
+/// Address space set aside for each memory, so that compiled code needs no bounds checks: all that 32 bits can address.
+const RESERVATION: u64 = 4 << 30;
+
+/// What of an instance's memory is kept and zeroed instead of being given back to the kernel between two messages.
+const KEPT_MEMORY: usize = 8 << 20;
+
+/// The same for its tables.
+const KEPT_TABLE: usize = 64 << 10;
+
+/// Frames of a trap's backtrace.
+const BACKTRACE: usize = 20;
+
+/// An engine with its limits: compiles components ([`Sandbox::load`]) and owns the memory they run in.
+///
+/// Cheap to clone. A loaded [`Component`](super::Component) keeps what it needs alive.
+#[derive(Clone, Debug)]
+pub struct Sandbox {
+    pub(super) shared: Arc<Shared>,
+}
+
+/// What a sandbox and its components have in common.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) engine: Engine,
+    pub(super) linker: Imports,
+    /// Bytes that one guest may hold.
+    pub(super) memory: usize,
+    /// Bytes that one guest may log.
+    pub(super) log: usize,
+    _ticker: Ticker,
+}
+
+/// Why there is no sandbox.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// This platform, or these settings, are not what the engine supports.
+    #[error("cannot set up the WebAssembly engine for {concurrency} handlers of {memory} bytes: {cause}")]
+    Engine {
+        /// What was asked for at a time.
+        concurrency: usize,
+        /// Bytes for each.
+        memory: usize,
+        /// What the engine said.
+        cause: String,
+    },
+    /// No thread for the clock that interrupts guests.
+    #[error("cannot start the thread that interrupts handlers: {0}; is there a limit on processes?")]
+    Thread(#[source] std::io::Error),
+}
+
+impl Sandbox {
+    /// Sets up an engine. Instances come from a pool; where the platform refuses the address space for one, they are
+    /// allocated one by one, which is several times slower, and a warning says so.
+    ///
+    /// # Errors
+    /// When the engine, or the thread that interrupts guests, cannot be set up.
+    pub fn new(settings: &Settings) -> Result<Self, SandboxError> {
+        let cache = cache(settings.cache.clone());
+        let broken = |error: wasmtime::Error| SandboxError::Engine {
+            concurrency: settings.concurrency,
+            memory: settings.memory,
+            cause: format!("{error:#}"),
+        };
+        let mut config = config(cache);
+        config.allocation_strategy(pool(settings));
+        let engine = match Engine::new(&config) {
+            Ok(engine) => engine,
+            Err(error) => {
+                tracing::warn!(
+                    cause = format!("{error:#}"),
+                    "no pool of instances: each message allocates its own memory, which is slower; allow more address space (ulimit -v) or lower the concurrency"
+                );
+                on_demand(&mut config, settings.memory);
+                Engine::new(&config).map_err(broken)?
+            }
+        };
+        let linker = imports::linker(&engine).map_err(broken)?;
+        let ticker = Ticker::start(engine.clone()).map_err(SandboxError::Thread)?;
+        let Settings { memory, log, .. } = *settings;
+        Ok(Self {
+            shared: Arc::new(Shared { engine, linker: Imports(linker), memory, log, _ticker: ticker }),
+        })
+    }
+}
+
+/// What the host offers to guests.
+pub(super) struct Imports(pub(super) Linker<State>);
+
+impl std::fmt::Debug for Imports {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Imports(…)")
+    }
+}
+
+fn config(cache: Option<Cache>) -> Config {
+    let mut config = Config::new();
+    config
+        .epoch_interruption(true)
+        // Handlers are synchronous; the support for asynchronous ones costs on each call.
+        .concurrency_support(false)
+        .memory_reservation(RESERVATION)
+        .max_wasm_stack(limits::STACK)
+        .async_stack_size(2 * limits::STACK)
+        .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(BACKTRACE))
+        .cache(cache);
+    config
+}
+
+fn pool(settings: &Settings) -> InstanceAllocationStrategy {
+    // One more than may run: while a component is replaced, an instance of the old one may still be around.
+    let slots = u32::try_from(settings.concurrency).unwrap_or(u32::MAX).saturating_add(1);
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(slots)
+        .total_stacks(slots)
+        .total_core_instances(slots.saturating_mul(limits::CORE_INSTANCES))
+        .max_core_instances_per_component(limits::CORE_INSTANCES)
+        .total_memories(slots.saturating_mul(limits::MEMORIES))
+        .max_memories_per_component(limits::MEMORIES)
+        .total_tables(slots.saturating_mul(limits::TABLES))
+        .max_tables_per_component(limits::TABLES)
+        .table_elements(limits::TABLE_ELEMENTS)
+        .max_memory_size(settings.memory)
+        .max_unused_warm_slots(slots)
+        .linear_memory_keep_resident(KEPT_MEMORY)
+        .table_keep_resident(KEPT_TABLE)
+        .pagemap_scan(Enabled::Auto);
+    InstanceAllocationStrategy::Pooling(pool)
+}
+
+/// Where address space is short, a memory takes no more of it than its guest may use; the code checks bounds instead.
+fn on_demand(config: &mut Config, memory: usize) {
+    config
+        .allocation_strategy(InstanceAllocationStrategy::OnDemand)
+        .memory_reservation(memory as u64)
+        .memory_reservation_for_growth(0);
+}
+
+/// The compile cache, or none: a read-only file system must not keep anyone from handling messages.
+fn cache(directory: Option<PathBuf>) -> Option<Cache> {
+    let directory = directory.or_else(|| {
+        let strategy = etcetera::choose_base_strategy().ok()?;
+        Some(strategy.cache_dir().join("longshore"))
+    });
+    let Some(directory) = directory else {
+        tracing::debug!("no home directory, hence no cache for compiled components");
+        return None;
+    };
+    let opened = std::path::absolute(&directory).map_err(wasmtime::Error::from).and_then(|absolute| {
+        let mut config = CacheConfig::new();
+        config.with_directory(absolute);
+        Cache::new(config)
+    });
+    opened
+        .inspect_err(|error| {
+            tracing::warn!(
+                directory = %directory.display(),
+                cause = format!("{error:#}"),
+                "compiled components are not kept: each start compiles again"
+            );
+        })
+        .ok()
+}
+
+/// A thread that moves the engine's epoch on at each [`TICK`], and ends when it is dropped.
+#[derive(Debug)]
+struct Ticker {
+    /// Never sent on: that it is gone is the message.
+    _alive: mpsc::Sender<()>,
+}
+
+impl Ticker {
+    fn start(engine: Engine) -> std::io::Result<Self> {
+        let (alive, gone) = mpsc::channel::<()>();
+        thread::Builder::new().name("sandbox-ticker".into()).spawn(move || {
+            while gone.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+                engine.increment_epoch();
+            }
+        })?;
+        Ok(Self { _alive: alive })
+    }
+}

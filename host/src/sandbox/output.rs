@@ -1,0 +1,185 @@
+//! What a guest prints and logs: split into lines, logged at once under the message's id, and capped.
+
+use std::borrow::Cow;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tokio::io::AsyncWrite;
+use tracing::{debug, error, info, trace, warn};
+use wasmtime_wasi::async_trait;
+use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+
+use super::bindings::wasi::logging::logging::Level;
+
+/// What a guest may write at once; it is asked to come back for more.
+const PERMIT: usize = 64 << 10;
+
+/// The log of one invocation. What is left of it is written when it is dropped: after the answer, a trap, or an
+/// interruption.
+#[derive(Debug)]
+pub(super) struct Output {
+    message_id: String,
+    /// Shared with the streams that WASI makes of it, hence the lock; nobody ever waits for it.
+    written: Mutex<Written>,
+}
+
+#[derive(Debug)]
+struct Written {
+    /// Bytes that may still be logged.
+    left: usize,
+    /// Bytes that were not.
+    dropped: u64,
+    /// The lines that have not ended yet, in the order of [`Stream`].
+    unfinished: [Vec<u8>; 2],
+}
+
+/// One of the two streams that a guest prints to.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Stream {
+    Stdout,
+    Stderr,
+}
+
+impl Output {
+    pub(super) fn new(message_id: String, allowance: usize) -> Self {
+        let written = Written { left: allowance, dropped: 0, unfinished: [Vec::new(), Vec::new()] };
+        Self { message_id, written: Mutex::new(written) }
+    }
+
+    pub(super) fn message_id(&self) -> &str {
+        &self.message_id
+    }
+
+    /// Logs a line that the guest sent through `wasi:logging`.
+    pub(super) fn log(&self, level: Level, context: &str, line: &str) {
+        let taken = self.written().take(line.len());
+        let line = &line[..line.floor_char_boundary(taken)];
+        if taken == 0 {
+            return;
+        }
+        let message_id = self.message_id();
+        match level {
+            Level::Trace => trace!(target: "guest", message_id, context, "{line}"),
+            Level::Debug => debug!(target: "guest", message_id, context, "{line}"),
+            Level::Info => info!(target: "guest", message_id, context, "{line}"),
+            Level::Warn => warn!(target: "guest", message_id, context, "{line}"),
+            Level::Error | Level::Critical => error!(target: "guest", message_id, context, "{line}"),
+        }
+    }
+
+    fn print(&self, stream: Stream, bytes: &[u8]) {
+        let mut written = self.written();
+        let taken = written.take(bytes.len());
+        let unfinished = &mut written.unfinished[stream as usize];
+        for part in bytes[..taken].split_inclusive(|byte| *byte == b'\n') {
+            match part.strip_suffix(b"\n") {
+                Some(line) if unfinished.is_empty() => self.line(stream, line),
+                Some(line) => {
+                    unfinished.extend_from_slice(line);
+                    self.line(stream, unfinished);
+                    unfinished.clear();
+                }
+                None => unfinished.extend_from_slice(part),
+            }
+        }
+    }
+
+    fn line(&self, stream: Stream, line: &[u8]) {
+        let message_id = self.message_id();
+        let line: Cow<'_, str> = String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line));
+        info!(target: "guest", message_id, stream = stream.as_str(), "{line}");
+    }
+
+    /// A panic while it was held left nothing half done that matters to a log.
+    fn written(&self) -> MutexGuard<'_, Written> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Written {
+    /// How many of so many bytes may still be logged.
+    fn take(&mut self, bytes: usize) -> usize {
+        let taken = bytes.min(self.left);
+        self.left -= taken;
+        self.dropped += (bytes - taken) as u64;
+        taken
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        let (unfinished, dropped) = {
+            let mut written = self.written();
+            (std::mem::take(&mut written.unfinished), written.dropped)
+        };
+        for (stream, line) in [Stream::Stdout, Stream::Stderr].into_iter().zip(&unfinished) {
+            if !line.is_empty() {
+                self.line(stream, line);
+            }
+        }
+        if dropped > 0 {
+            let message_id = self.message_id();
+            warn!(target: "guest", message_id, dropped, "the handler wrote more than it may log: {dropped} bytes dropped");
+        }
+    }
+}
+
+impl Stream {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+        }
+    }
+}
+
+/// A stream as WASI sees it: one that never blocks and never fails, so that no guest can trip over its log.
+#[derive(Clone)]
+pub(super) struct Printer {
+    output: Arc<Output>,
+    stream: Stream,
+}
+
+impl Printer {
+    pub(super) fn new(output: &Arc<Output>, stream: Stream) -> Self {
+        Self { output: Arc::clone(output), stream }
+    }
+}
+
+impl IsTerminal for Printer {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for Printer {
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(self.clone())
+    }
+
+    /// Asked for by WASI 0.3 only, which is not linked.
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        Box::new(tokio::io::sink())
+    }
+}
+
+impl OutputStream for Printer {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.output.print(self.stream, &bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(PERMIT)
+    }
+}
+
+#[async_trait]
+impl Pollable for Printer {
+    async fn ready(&mut self) {}
+}
