@@ -26,6 +26,13 @@ pub const MAX_VISIBILITY: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// The largest body that the protocol takes, in bytes (64 KiB).
 pub const MAX_BODY: usize = 64 * 1024;
 
+/// The property of a dead-lettered message that says why, as Service Bus calls it
+/// ([Dead-letter queues](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-dead-letter-queues)).
+pub const REASON_PROPERTY: &str = "DeadLetterReason";
+
+/// The property of a dead-lettered message that holds the cause, for people.
+pub const DETAIL_PROPERTY: &str = "DeadLetterErrorDescription";
+
 /// What a message carries beside its body, as name and value.
 pub type Properties = Vec<(String, String)>;
 
@@ -121,7 +128,8 @@ pub trait Queue: fmt::Debug + Send + Sync {
     /// Deletes a leased message.
     async fn delete(&self, id: &str, receipt: &Receipt) -> Result<()>;
 
-    /// Shows up to `max` visible messages (at most [`MAX_RECEIVE`]) without leasing or counting.
+    /// Shows up to `max` visible messages without leasing or counting. A Storage queue shows no more than
+    /// [`MAX_RECEIVE`] ([Peek Messages](https://learn.microsoft.com/rest/api/storageservices/peek-messages)).
     async fn peek(&self, max: u32) -> Result<Vec<Message>>;
 
     /// How many messages the queue holds, invisible ones included, as KEDA counts them.

@@ -142,7 +142,12 @@ impl From<Outcome> for Ended {
 
 impl Worker {
     /// A worker that moves what cannot be handled from `queue` to `poison`.
-    pub fn new(config: Config, queue: Arc<dyn Queue>, poison: Arc<dyn Queue>, handler: Arc<dyn Handler>) -> Self {
+    pub fn new(
+        config: Config,
+        queue: Arc<dyn Queue>,
+        poison: Arc<dyn Queue>,
+        handler: Arc<dyn Handler>,
+    ) -> Self {
         let rng = config.seed.map_or_else(|| StdRng::from_rng(&mut rand::rng()), StdRng::seed_from_u64);
         Self {
             breaker: Mutex::new(Breaker::new(config.breaker)),
@@ -168,7 +173,8 @@ impl Worker {
         let started = Instant::now();
         let mut tasks = JoinSet::new();
         let mut drain = Drain::new(self.until(), self.config.max_messages, started);
-        let terms = Terms::agree(self.config.lease, &*self.queue, self.config.visibility, self.config.deadline).await;
+        let terms =
+            Terms::agree(self.config.lease, &*self.queue, self.config.visibility, self.config.deadline).await;
         let end = self.work_off(&mut tasks, &mut drain, terms, &mut stop).await;
         self.wind_down(&mut tasks, &mut stop).await;
         let mut summary = self.summary();
@@ -264,7 +270,10 @@ impl Worker {
         }
         self.interrupt.send_replace(true);
         if timeout(SETTLEMENT, self.join_all(tasks)).await.is_err() {
-            tracing::warn!(messages = tasks.len(), "not settled in time: they come back when their leases run out");
+            tracing::warn!(
+                messages = tasks.len(),
+                "not settled in time: they come back when their leases run out"
+            );
             tasks.abort_all();
             self.join_all(tasks).await;
         }

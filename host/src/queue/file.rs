@@ -23,16 +23,9 @@ use uuid::Uuid;
 use self::database::{Access, Database};
 use super::url::Place;
 use super::{
-    DeadLetter, MAX_BODY, MAX_RECEIVE, MAX_VISIBILITY, Message, Outgoing, Queue, QueueError, QueueUrl,
-    Receipt, Received, Result,
+    DETAIL_PROPERTY, DeadLetter, MAX_BODY, MAX_RECEIVE, MAX_VISIBILITY, Message, Outgoing, Queue, QueueError,
+    QueueUrl, REASON_PROPERTY, Receipt, Received, Result,
 };
-
-/// The property of a dead-lettered message that says why, as Service Bus calls it
-/// ([Dead-letter queues](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-dead-letter-queues)).
-pub const REASON_PROPERTY: &str = "DeadLetterReason";
-
-/// The property of a dead-lettered message that holds the cause, for people.
-pub const DETAIL_PROPERTY: &str = "DeadLetterErrorDescription";
 
 /// One queue of a database, with a connection and a thread of its own.
 #[derive(Debug)]
@@ -109,7 +102,6 @@ impl Queue for FileQueue {
     }
 
     async fn peek(&self, max: u32) -> Result<Vec<Message>> {
-        check_max(max)?;
         self.database.run(Access::Read, move |store| store.peek(max)).await
     }
 

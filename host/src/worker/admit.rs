@@ -54,7 +54,11 @@ fn text(body: &Bytes) -> Result<Bytes, String> {
 }
 
 /// The decoded body of a message that may be handled, or why it goes to the poison queue unhandled.
-pub fn admit(message: &Message, max_dequeue: u32, encoding: Encoding) -> Result<Bytes, (PoisonReason, String)> {
+pub fn admit(
+    message: &Message,
+    max_dequeue: u32,
+    encoding: Encoding,
+) -> Result<Bytes, (PoisonReason, String)> {
     if message.dequeue_count > max_dequeue {
         let detail = format!("received {} times, of {max_dequeue} allowed", message.dequeue_count);
         return Err((PoisonReason::AttemptsExhausted, detail));
@@ -95,7 +99,9 @@ mod tests {
             let got = encoding.decode(&Bytes::copy_from_slice(body));
             match expected {
                 Ok(bytes) => assert_eq!(got.as_deref(), Ok(*bytes), "{encoding:?} {body:?}"),
-                Err(word) => assert!(got.as_ref().is_err_and(|e| e.contains(word)), "{encoding:?} {body:?} {got:?}"),
+                Err(word) => {
+                    assert!(got.as_ref().is_err_and(|e| e.contains(word)), "{encoding:?} {body:?} {got:?}")
+                }
             }
         }
     }

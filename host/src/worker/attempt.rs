@@ -107,7 +107,11 @@ impl Worker {
         let now = Instant::now();
         let (after, earlier) = self.breaker().failure(&message.id, now);
         if !earlier.is_empty() || (after == AfterFailure::Hide && self.breaker().open_since() == Some(now)) {
-            tracing::error!(reason, detail, "too many different messages failed in a row: receiving is on hold, and one message is tried now and then");
+            tracing::error!(
+                reason,
+                detail,
+                "too many different messages failed in a row: receiving is on hold, and one message is tried now and then"
+            );
         }
         *hidden = earlier;
         if message.dequeue_count >= self.config.max_dequeue {

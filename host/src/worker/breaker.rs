@@ -118,9 +118,16 @@ impl Breaker {
     /// A message that failed was hidden as `done` says, and this receipt can change that.
     ///
     /// If the breaker opened or closed meanwhile, returns how long it is to be hidden instead, and as what.
-    pub fn hidden(&mut self, id: &str, receipt: Receipt, done: AfterFailure) -> Option<(Duration, AfterFailure)> {
+    pub fn hidden(
+        &mut self,
+        id: &str,
+        receipt: Receipt,
+        done: AfterFailure,
+    ) -> Option<(Duration, AfterFailure)> {
         match (&self.open, done) {
-            (Some(_), AfterFailure::Careful | AfterFailure::Usual) => return Some((HIDE, AfterFailure::Hide)),
+            (Some(_), AfterFailure::Careful | AfterFailure::Usual) => {
+                return Some((HIDE, AfterFailure::Hide));
+            }
             (None, AfterFailure::Hide) => return Some((Duration::ZERO, AfterFailure::Usual)),
             _ => {}
         }

@@ -180,7 +180,8 @@ mod tests {
     use super::*;
 
     const S: Duration = Duration::from_secs(1);
-    const LINGER: Until = Until::Drained { linger: Duration::from_secs(30), receive_for: Duration::from_secs(1170) };
+    const LINGER: Until =
+        Until::Drained { linger: Duration::from_secs(30), receive_for: Duration::from_secs(1170) };
 
     fn rng() -> StdRng {
         StdRng::seed_from_u64(1)

@@ -182,14 +182,23 @@ impl Lease {
     }
 
     /// Moves the message to a poison queue in one step.
-    pub async fn dead_letter(&mut self, queue: &dyn Queue, letter: &DeadLetter<'_>) -> Result<(), LeaseError> {
+    pub async fn dead_letter(
+        &mut self,
+        queue: &dyn Queue,
+        letter: &DeadLetter<'_>,
+    ) -> Result<(), LeaseError> {
         self.make_room(queue).await?;
         self.until_clear(|| queue.dead_letter(&self.id, &self.receipt, letter.clone())).await.map(drop)
     }
 
     /// Sends something on behalf of the message (a poison copy, an output), while the lease lasts.
     /// A send whose answer is lost is repeated: a duplicate is better than a loss.
-    pub async fn send(&mut self, queue: &dyn Queue, to: &dyn Queue, copy: &Outgoing) -> Result<(), LeaseError> {
+    pub async fn send(
+        &mut self,
+        queue: &dyn Queue,
+        to: &dyn Queue,
+        copy: &Outgoing,
+    ) -> Result<(), LeaseError> {
         self.make_room(queue).await?;
         self.until_clear(|| to.send(copy.clone())).await.map(drop)
     }

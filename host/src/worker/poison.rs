@@ -8,7 +8,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::queue::Message;
+use crate::queue::{DETAIL_PROPERTY, Message, REASON_PROPERTY};
 
 /// What marks an envelope, with its version.
 pub const MARK: &str = "poison/1";
@@ -78,10 +78,36 @@ pub struct Envelope<'a> {
     /// What it carried beside its body.
     #[serde(default, skip_serializing_if = "is_empty")]
     pub properties: Cow<'a, [(String, String)]>,
-    /// How `body` stands for the bytes that lay in the queue.
-    pub encoding: BodyEncoding,
     /// The body as it lay in the queue.
+    #[serde(flatten)]
+    pub body: Body<'a>,
+}
+
+/// The bytes of a message, as JSON can hold them: `encoding` and `body`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Body<'a> {
+    /// How `body` stands for the bytes.
+    pub encoding: BodyEncoding,
+    /// The bytes as text.
     pub body: Cow<'a, str>,
+}
+
+impl<'a> Body<'a> {
+    /// Text where the bytes are text, base64 where they are not.
+    pub fn of(bytes: &'a [u8]) -> Self {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Self { encoding: BodyEncoding::Text, body: Cow::Borrowed(text) },
+            Err(_) => Self { encoding: BodyEncoding::Base64, body: Cow::Owned(STANDARD.encode(bytes)) },
+        }
+    }
+
+    /// The bytes; `None` if they cannot be restored, since somebody has changed the text.
+    pub fn bytes(&self) -> Option<Bytes> {
+        match self.encoding {
+            BodyEncoding::Text => Some(Bytes::copy_from_slice(self.body.as_bytes())),
+            BodyEncoding::Base64 => STANDARD.decode(self.body.as_bytes()).ok().map(Bytes::from),
+        }
+    }
 }
 
 /// How an envelope holds a body.
@@ -103,10 +129,6 @@ impl<'a> Envelope<'a> {
         detail: &'a str,
         component: Option<&'a str>,
     ) -> Self {
-        let (encoding, body) = match std::str::from_utf8(&message.body) {
-            Ok(text) => (BodyEncoding::Text, Cow::Borrowed(text)),
-            Err(_) => (BodyEncoding::Base64, Cow::Owned(STANDARD.encode(&message.body))),
-        };
         Self {
             longshore: MARK.into(),
             reason: reason.as_str().into(),
@@ -118,8 +140,32 @@ impl<'a> Envelope<'a> {
             poisoned: Timestamp::now(),
             component: component.map(Cow::Borrowed),
             properties: message.properties.as_slice().into(),
-            encoding,
-            body,
+            body: Body::of(&message.body),
+        }
+    }
+
+    /// What can be said of a poison message that has no envelope: it was written by somebody else, or its envelope was
+    /// too large. The reason is that of its properties, where the queue keeps one there.
+    pub fn unwrapped(message: &'a Message) -> Self {
+        let property =
+            |name| message.properties.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        Self {
+            longshore: "none".into(),
+            reason: property(REASON_PROPERTY).unwrap_or("unknown").into(),
+            detail: property(DETAIL_PROPERTY).unwrap_or_default().into(),
+            id: message.id.as_str().into(),
+            queue: "".into(),
+            dequeue_count: message.dequeue_count,
+            inserted: message.inserted,
+            poisoned: message.inserted,
+            component: None,
+            properties: message
+                .properties
+                .iter()
+                .filter(|(key, _)| key != REASON_PROPERTY && key != DETAIL_PROPERTY)
+                .cloned()
+                .collect(),
+            body: Body::of(&message.body),
         }
     }
 
@@ -129,17 +175,11 @@ impl<'a> Envelope<'a> {
         (envelope.longshore == MARK).then_some(envelope)
     }
 
-    /// The bytes that lay in the queue; `None` if the envelope was tampered with and they cannot be restored.
-    pub fn original(&self) -> Option<Bytes> {
-        match self.encoding {
-            BodyEncoding::Text => Some(Bytes::copy_from_slice(self.body.as_bytes())),
-            BodyEncoding::Base64 => STANDARD.decode(self.body.as_bytes()).ok().map(Bytes::from),
-        }
-    }
-
     /// The envelope as it goes into the queue.
     pub fn to_bytes(&self) -> Bytes {
-        serde_json::to_vec(self).map(Bytes::from).expect("an envelope has string keys only, and writing to memory does not fail")
+        serde_json::to_vec(self)
+            .map(Bytes::from)
+            .expect("an envelope has string keys only, and writing to memory does not fail")
     }
 
     /// What to try to send, in this order, until the service takes one: the envelope, the envelope with its detail
@@ -201,7 +241,7 @@ mod tests {
             let message = message(body);
             let bytes = fallbacks(&message, "why", PoisonFormat::Envelope)[0].clone();
             let envelope = Envelope::parse(&bytes).unwrap();
-            assert_eq!(envelope.original().as_deref(), Some(body));
+            assert_eq!(envelope.body.bytes().as_deref(), Some(body));
             assert_eq!((envelope.id.as_ref(), envelope.reason.as_ref()), ("42", "rejected"));
             assert_eq!((envelope.dequeue_count, envelope.detail.as_ref()), (5, "why"));
         }
@@ -230,7 +270,13 @@ mod tests {
 
     #[test]
     fn what_is_no_envelope_is_not_taken_for_one() {
-        for body in [&b"{}"[..], b"[]", b"\xff", b"{\"longshore\":\"poison/2\"}", br#"{"reason":"rejected","body":"x"}"#] {
+        for body in [
+            &b"{}"[..],
+            b"[]",
+            b"\xff",
+            b"{\"longshore\":\"poison/2\"}",
+            br#"{"reason":"rejected","body":"x"}"#,
+        ] {
             assert_eq!(Envelope::parse(body), None);
         }
     }

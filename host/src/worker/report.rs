@@ -63,7 +63,9 @@ impl Outcome {
             Self::Retried(..) | Self::Poisoned(..) => {
                 tracing::info!(message_id, dequeue_count, outcome, reason, detail, ms);
             }
-            Self::Abandoned(_) | Self::LeaseLost => tracing::warn!(message_id, dequeue_count, outcome, reason, ms),
+            Self::Abandoned(_) | Self::LeaseLost => {
+                tracing::warn!(message_id, dequeue_count, outcome, reason, ms)
+            }
         }
     }
 }

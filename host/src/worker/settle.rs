@@ -42,7 +42,12 @@ impl Worker {
     }
 
     /// Makes the message visible again after `delay`, and returns when that is.
-    async fn hide(&self, lease: &mut Lease, delay: Duration, after: AfterFailure) -> Result<Instant, LeaseError> {
+    async fn hide(
+        &self,
+        lease: &mut Lease,
+        delay: Duration,
+        after: AfterFailure,
+    ) -> Result<Instant, LeaseError> {
         if !lease.is_renewable() {
             return Ok(lease.lapses());
         }
@@ -76,7 +81,8 @@ impl Worker {
 
     /// Hides what failed before the breaker opened, or shows what was hidden while it was open.
     pub(super) async fn rehide(&self, hidden: Vec<Hidden>, show: bool, ended: &mut Ended) {
-        let (delay, after) = if show { (Duration::ZERO, AfterFailure::Usual) } else { (HIDE, AfterFailure::Hide) };
+        let (delay, after) =
+            if show { (Duration::ZERO, AfterFailure::Usual) } else { (HIDE, AfterFailure::Hide) };
         for (id, receipt) in hidden {
             if let Some(due) = self.move_due(&id, receipt, delay, after).await {
                 ended.due.push((id, due));
@@ -121,7 +127,8 @@ impl Worker {
     }
 
     async fn copy_and_delete(&self, lease: &mut Lease, letter: &DeadLetter<'_>) -> Result<(), LeaseError> {
-        let copy = Outgoing { body: letter.body.clone(), id: Some(lease.id().to_owned()), ..Outgoing::default() };
+        let copy =
+            Outgoing { body: letter.body.clone(), id: Some(lease.id().to_owned()), ..Outgoing::default() };
         if deletes_first() {
             lease.delete(&*self.queue).await?;
             fail::fail_point!("between-copy-and-delete", |_| crate::failpoint::kill_here());

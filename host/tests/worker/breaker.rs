@@ -128,7 +128,11 @@ async fn a_long_delay_that_the_handler_named_is_not_mistaken_for_a_hold() {
             _ => Verdict::Completed,
         }
     });
-    let set = Set::new(Config { linger: 16 * MINUTE, ..Config::default() }, MemoryQueue::filled("orders", 30), handler);
+    let set = Set::new(
+        Config { linger: 16 * MINUTE, ..Config::default() },
+        MemoryQueue::filled("orders", 30),
+        handler,
+    );
     let started = Instant::now();
     assert_eq!(set.run().await.summary.completed, 30);
     assert!(started.elapsed() >= 15 * MINUTE, "{:?}", started.elapsed());

@@ -43,11 +43,18 @@ async fn no_more_is_leased_than_can_be_started() {
 #[tokio::test(start_paused = true)]
 async fn a_retry_of_its_own_is_handled_in_the_same_execution() {
     let flaky = TestHandler::new(|invocation| async move {
-        if invocation.dequeue_count < 3 && invocation.id.ends_with('5') { failed() } else { Verdict::Completed }
+        if invocation.dequeue_count < 3 && invocation.id.ends_with('5') {
+            failed()
+        } else {
+            Verdict::Completed
+        }
     });
     let set = Set::new(Config::default(), MemoryQueue::filled("orders", 100), flaky);
     let finished = set.run().await;
-    assert_eq!((finished.summary.completed, finished.summary.retried, finished.summary.received), (100, 20, 120));
+    assert_eq!(
+        (finished.summary.completed, finished.summary.retried, finished.summary.received),
+        (100, 20, 120)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -93,9 +100,10 @@ async fn a_queue_that_is_busy_for_a_while_is_waited_for() {
     let set = Set::new(Config::default(), MemoryQueue::filled("orders", 10), TestHandler::completes(S));
     let started = Instant::now();
     set.queue.set_faults(move |what, _| match what {
-        "receive" if started.elapsed() < 60 * S => {
-            Fault { error: Some(QueueError::Busy { cause: "503".into(), retry_after: None }), ..Fault::default() }
-        }
+        "receive" if started.elapsed() < 60 * S => Fault {
+            error: Some(QueueError::Busy { cause: "503".into(), retry_after: None }),
+            ..Fault::default()
+        },
         _ => Fault::default(),
     });
     assert_eq!(set.run().await.summary.completed, 10);
@@ -128,7 +136,8 @@ async fn a_fault_ends_the_run_at_once_and_lets_what_runs_be_settled() {
 async fn no_permission_to_delete_ends_the_run_instead_of_handling_everything_again() {
     let set = Set::new(Config::default(), MemoryQueue::filled("orders", 40), TestHandler::completes(S));
     set.queue.set_faults(|what, _| {
-        let denied = QueueError::Denied { operation: "delete", cause: "403".into(), mend: "grant the role".into() };
+        let denied =
+            QueueError::Denied { operation: "delete", cause: "403".into(), mend: "grant the role".into() };
         Fault { error: (what == "delete").then_some(denied), ..Fault::default() }
     });
     let finished = set.run().await;

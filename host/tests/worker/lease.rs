@@ -248,7 +248,11 @@ async fn an_identity_that_may_not_update_works_with_fixed_leases() {
         _ => Fault::default(),
     });
     let flaky = TestHandler::new(|invocation| async move {
-        if invocation.id == "3" && invocation.dequeue_count < 3 { super::model::failed() } else { Verdict::Completed }
+        if invocation.id == "3" && invocation.dequeue_count < 3 {
+            super::model::failed()
+        } else {
+            Verdict::Completed
+        }
     });
     // The end of a lease is the retry: only who lingers longer than a lease sees it.
     let config = Config { linger: 90 * S, ..Config::default() };
@@ -256,7 +260,8 @@ async fn an_identity_that_may_not_update_works_with_fixed_leases() {
     let finished = set.run().await;
     assert_eq!((finished.summary.completed, finished.summary.retried, queue.len()), (20, 2, 0));
     assert_eq!(queue.calls_of("update").len(), 0);
-    let third: Vec<_> = set.handler.seen().into_iter().filter(|(_, id, _)| id == "3").map(|(at, ..)| at).collect();
+    let third: Vec<_> =
+        set.handler.seen().into_iter().filter(|(_, id, _)| id == "3").map(|(at, ..)| at).collect();
     assert!(third.windows(2).all(|pair| pair[1] - pair[0] >= 60 * S), "deadline + 30 s");
 }
 
@@ -266,6 +271,9 @@ async fn auto_asks_by_updating_a_message_that_does_not_exist() {
     let agreed = Terms::agree(LeaseMode::Auto, &*queue, 60 * S, 30 * S).await;
     assert_eq!(agreed, TERMS);
     queue.set_faults(|_, _| Fault { error: Some(unclear()), ..Fault::default() });
-    assert_eq!(Terms::agree(LeaseMode::Auto, &*queue, 60 * S, 40 * S).await, Terms { visibility: 70 * S, ..FIXED });
+    assert_eq!(
+        Terms::agree(LeaseMode::Auto, &*queue, 60 * S, 40 * S).await,
+        Terms { visibility: 70 * S, ..FIXED }
+    );
     assert_eq!(Terms::agree(LeaseMode::Renew, &*queue, 60 * S, 40 * S).await, TERMS);
 }

@@ -49,7 +49,8 @@ impl Set {
     async fn run(&self) -> Finished {
         let finished = self.worker.run(self.signal()).await;
         let summary = &finished.summary;
-        let ended = summary.completed + summary.retried + summary.poisoned + summary.abandoned + summary.lease_lost;
+        let ended =
+            summary.completed + summary.retried + summary.poisoned + summary.abandoned + summary.lease_lost;
         assert_eq!(summary.received, ended, "each message received ends in one outcome: {summary:?}");
         finished
     }

@@ -161,7 +161,11 @@ impl MemoryQueue {
     pub fn hidden_for(&self) -> Vec<(Duration, u32)> {
         let now = Instant::now();
         let state = self.state.lock().unwrap();
-        state.slots.values().map(|slot| (slot.visible.saturating_duration_since(now), slot.dequeue_count)).collect()
+        state
+            .slots
+            .values()
+            .map(|slot| (slot.visible.saturating_duration_since(now), slot.dequeue_count))
+            .collect()
     }
 
     async fn call<T>(
@@ -198,7 +202,8 @@ impl MemoryQueue {
 }
 
 fn owned<'a>(state: &'a mut State, id: &str, receipt: &Receipt) -> Result<&'a mut Slot, QueueError> {
-    let slot = id.parse().ok().and_then(|id: u64| state.slots.get_mut(&id)).ok_or(QueueError::MessageNotFound)?;
+    let slot =
+        id.parse().ok().and_then(|id: u64| state.slots.get_mut(&id)).ok_or(QueueError::MessageNotFound)?;
     if slot.receipt.to_string() == receipt.0 { Ok(slot) } else { Err(QueueError::ReceiptMismatch) }
 }
 
@@ -254,7 +259,9 @@ impl Queue for MemoryQueue {
             state.ids += 1;
             let expires = message.time_to_live.map(|life| now + life);
             let visible = now + message.delay;
-            state.slots.insert(id, Slot { body: message.body, visible, expires, receipt: 0, dequeue_count: 0 });
+            state
+                .slots
+                .insert(id, Slot { body: message.body, visible, expires, receipt: 0, dequeue_count: 0 });
             Ok(id.to_string())
         })
         .await

@@ -51,7 +51,8 @@ async fn a_message_that_always_fails_takes_one_execution_and_five_attempts() {
 
 #[tokio::test(start_paused = true)]
 async fn a_rejected_message_is_poisoned_at_its_first_attempt_with_the_handlers_words() {
-    let rejects = TestHandler::new(|_| async { Verdict::Reject { detail: "order_id: missing field".into() } });
+    let rejects =
+        TestHandler::new(|_| async { Verdict::Reject { detail: "order_id: missing field".into() } });
     let set = Set::new(Config::default(), MemoryQueue::filled("orders", 3), rejects);
     let finished = set.run().await;
     assert_eq!((finished.summary.received, finished.summary.poison_reasons["rejected"]), (3, 3));
@@ -93,7 +94,11 @@ async fn a_message_that_fits_nowhere_stays_hidden_for_the_cap_and_the_run_goes_o
     let rejects = TestHandler::new(|invocation| async move {
         if invocation.id == "0" { Verdict::Reject { detail: "x".repeat(5000) } } else { Verdict::Completed }
     });
-    let set = Set::new(Config { max_messages: Some(2), ..Config::default() }, MemoryQueue::filled("orders", 2), rejects);
+    let set = Set::new(
+        Config { max_messages: Some(2), ..Config::default() },
+        MemoryQueue::filled("orders", 2),
+        rejects,
+    );
     set.poison.set_limit(2);
     let finished = set.run().await;
     assert_eq!((finished.summary.abandoned, finished.summary.completed, set.queue.len()), (1, 1, 1));
@@ -127,13 +132,20 @@ async fn an_envelope_says_what_whence_why_and_with_which_component() {
     let traps = TestHandler::new(|_| async {
         Verdict::Retry { reason: RetryReason::Trap, detail: "unreachable".into(), after: None }
     });
-    let set = Set::new(Config { max_dequeue: 1, ..Config::default() }, MemoryQueue::filled("orders", 1), traps);
+    let set =
+        Set::new(Config { max_dequeue: 1, ..Config::default() }, MemoryQueue::filled("orders", 1), traps);
     set.run().await;
     let body = set.poison.bodies().remove(0);
     let envelope = Envelope::parse(&body).unwrap();
-    assert_eq!((envelope.reason.as_ref(), envelope.detail.as_ref()), ("attempts-exhausted", "trap: unreachable"));
-    assert_eq!((envelope.queue.as_ref(), envelope.component.as_deref()), ("file:./memory/orders", Some("sha256:test")));
-    assert_eq!((envelope.dequeue_count, envelope.body.as_ref()), (1, "[0]"));
+    assert_eq!(
+        (envelope.reason.as_ref(), envelope.detail.as_ref()),
+        ("attempts-exhausted", "trap: unreachable")
+    );
+    assert_eq!(
+        (envelope.queue.as_ref(), envelope.component.as_deref()),
+        ("file:./memory/orders", Some("sha256:test"))
+    );
+    assert_eq!((envelope.dequeue_count, envelope.body.body.as_ref()), (1, "[0]"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -153,13 +165,16 @@ async fn a_delay_that_the_handler_names_is_kept() {
     let waits = TestHandler::new(|invocation| async move {
         match invocation.dequeue_count {
             _ if invocation.id == "0" => Verdict::Completed,
-            1 => Verdict::Retry { reason: RetryReason::Requested, detail: String::new(), after: Some(17 * S) },
+            1 => {
+                Verdict::Retry { reason: RetryReason::Requested, detail: String::new(), after: Some(17 * S) }
+            }
             _ => Verdict::Completed,
         }
     });
     let set = Set::new(Config::default(), MemoryQueue::filled("orders", 2), waits);
     set.run().await;
-    let times: Vec<_> = set.handler.seen().into_iter().filter(|(_, id, _)| id == "1").map(|(at, ..)| at).collect();
+    let times: Vec<_> =
+        set.handler.seen().into_iter().filter(|(_, id, _)| id == "1").map(|(at, ..)| at).collect();
     let waited = times[1] - times[0];
     assert!(waited >= 17 * S && waited < 18 * S, "{waited:?}");
 }
@@ -181,7 +196,12 @@ async fn an_undecodable_body_is_poisoned_and_its_neighbours_are_handled() {
     set.run().await;
     assert_eq!(set.handler.seen().len(), 0);
     assert_eq!(set.poison.envelopes().len(), 3);
-    assert!(set.poison.envelopes().iter().all(|(_, reason, detail)| reason == "undecodable" && detail.contains("base64")));
+    assert!(
+        set.poison
+            .envelopes()
+            .iter()
+            .all(|(_, reason, detail)| reason == "undecodable" && detail.contains("base64"))
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -190,7 +210,11 @@ async fn a_handler_that_panics_in_the_host_costs_only_its_own_message() {
         assert!(invocation.id != "1", "a defect in the host");
         Verdict::Completed
     });
-    let set = Set::new(Config { max_messages: Some(3), ..Config::default() }, MemoryQueue::filled("orders", 3), panics);
+    let set = Set::new(
+        Config { max_messages: Some(3), ..Config::default() },
+        MemoryQueue::filled("orders", 3),
+        panics,
+    );
     let finished = set.run().await;
     assert_eq!((finished.summary.completed, finished.summary.abandoned, set.queue.len()), (2, 1, 1));
 }

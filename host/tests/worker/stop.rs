@@ -20,7 +20,10 @@ async fn handlers_that_end_within_the_grace_are_completed() {
     let set = Set::new(Config::default(), MemoryQueue::filled("orders", 100), TestHandler::completes(15 * S));
     stop_after(&set, 16 * S);
     let finished = set.run().await;
-    assert_eq!((finished.end, finished.summary.abandoned, finished.summary.completed), (Ok(End::Stopped), 0, 17));
+    assert_eq!(
+        (finished.end, finished.summary.abandoned, finished.summary.completed),
+        (Ok(End::Stopped), 0, 17)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -43,10 +46,16 @@ async fn handlers_beyond_the_grace_are_interrupted_and_their_messages_are_visibl
 #[tokio::test(start_paused = true)]
 async fn a_receive_in_flight_is_awaited_and_what_it_leased_is_released_unhandled() {
     let set = Set::new(Config::default(), MemoryQueue::filled("orders", 10), TestHandler::completes(S));
-    set.queue.set_faults(|what, _| Fault { delay_after: if what == "receive" { 2 * S } else { S / 10 }, ..Fault::default() });
+    set.queue.set_faults(|what, _| Fault {
+        delay_after: if what == "receive" { 2 * S } else { S / 10 },
+        ..Fault::default()
+    });
     stop_after(&set, S);
     let finished = set.run().await;
-    assert_eq!((finished.end, finished.summary.received, finished.summary.abandoned), (Ok(End::Stopped), 1, 1));
+    assert_eq!(
+        (finished.end, finished.summary.received, finished.summary.abandoned),
+        (Ok(End::Stopped), 1, 1)
+    );
     assert_eq!(set.handler.seen().len(), 0);
     assert!(set.queue.hidden_for().iter().all(|(left, _)| left.is_zero()));
 }

@@ -1,0 +1,460 @@
+//! Every verb and flag, declared with clap. Flags double as `LONGSHORE_…` variables.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::component::Source;
+use crate::queue::QueueUrl;
+use crate::worker::Config;
+use crate::worker::admit::Encoding;
+use crate::worker::lease::LeaseMode;
+use crate::worker::poison::PoisonFormat;
+use crate::worker::retry::RetryPolicy;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done; with `run` also when messages failed: they are settled
+  1  anything that has no code of its own
+  2  the command line is wrong
+  3  a host or configuration fault: no such queue, no permission, no answer
+  4  the circuit breaker was open when the run ended";
+
+/// Unloads a queue, and hands each message to a sandboxed WebAssembly component.
+#[derive(Debug, Parser)]
+#[command(name = "longshore", version, after_help = EXIT_CODES, propagate_version = true)]
+pub struct Cli {
+    /// What standard output is for.
+    #[arg(long, global = true, value_enum, default_value_t, env = "LONGSHORE_OUTPUT")]
+    pub output: Output,
+
+    /// Which log lines are written, to standard error: a level, or filters such as `info,longshore::worker=debug`.
+    #[arg(long, global = true, default_value = "info", env = "LONGSHORE_LOG", value_name = "FILTER")]
+    pub log: String,
+
+    /// How log lines look; auto: for people on a terminal, JSON elsewhere.
+    #[arg(long, global = true, value_enum, default_value_t, env = "LONGSHORE_LOG_FORMAT")]
+    pub log_format: LogFormat,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What standard output is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// Tables, for people.
+    #[default]
+    Table,
+    /// JSON, for programs: one object, or one a line.
+    Json,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    #[default]
+    Auto,
+    /// One line of text each.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What `longshore` can do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Work off a queue: lease, handle and settle messages until none is left.
+    Run(Box<Run>),
+    /// Put messages into a queue.
+    Send(Send),
+    /// Look at the first messages of a queue without leasing or counting them.
+    Peek(Peek),
+    /// Look after messages that could not be handled.
+    #[command(subcommand)]
+    Poison(Poison),
+    /// Look after queues.
+    #[command(subcommand)]
+    Queue(QueueVerb),
+    /// Hand one message to a component, without any queue, in the same sandbox.
+    Invoke(Invoke),
+    /// Show what a component imports and exports, and whether this host offers it.
+    Inspect(Inspect),
+}
+
+/// Which queue.
+#[derive(Clone, Debug, Args)]
+pub struct QueueArg {
+    /// The queue: `file:./queues/orders`, a directory and the queue's name in it.
+    #[arg(long, env = "LONGSHORE_QUEUE", value_name = "URL")]
+    pub queue: QueueUrl,
+}
+
+/// Which poison queue.
+#[derive(Clone, Debug, Args)]
+pub struct PoisonArg {
+    /// The poison queue [default: the queue's name and `-poison`, beside it].
+    #[arg(long, env = "LONGSHORE_POISON_QUEUE", value_name = "URL")]
+    pub poison_queue: Option<QueueUrl>,
+}
+
+/// Where a component runs.
+#[derive(Clone, Debug, Args)]
+pub struct SandboxArgs {
+    /// What one handler may hold in memory, in MiB.
+    #[arg(long, env = "LONGSHORE_MEMORY", value_name = "MIB", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub memory: u32,
+
+    /// What one handler may log for one message, in KiB.
+    #[arg(long, env = "LONGSHORE_LOG_LIMIT", value_name = "KIB", default_value_t = 64)]
+    pub log_limit: u32,
+
+    /// Where compiled components are kept [default: `longshore` in the platform's cache directory].
+    /// Whoever can write there decides what the host executes.
+    #[arg(long, env = "LONGSHORE_CACHE_DIR", value_name = "DIR")]
+    pub cache_dir: Option<PathBuf>,
+}
+
+/// Work off a queue.
+#[derive(Debug, Args)]
+pub struct Run {
+    #[command(flatten)]
+    pub(crate) queue: QueueArg,
+
+    /// The component that handles messages: `./order.wasm`.
+    #[arg(long, env = "LONGSHORE_COMPONENT", value_name = "PATH")]
+    pub component: Source,
+
+    #[command(flatten)]
+    pub(crate) poison: PoisonArg,
+
+    /// How many messages are handled at once.
+    #[arg(long, env = "LONGSHORE_CONCURRENCY", value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub concurrency: u16,
+
+    /// How long a handler may take for one message.
+    #[arg(long, env = "LONGSHORE_DEADLINE", value_name = "D", default_value = "30s", value_parser = duration)]
+    pub deadline: Duration,
+
+    /// How long a received message is invisible to others, unless renewed.
+    #[arg(long, env = "LONGSHORE_VISIBILITY", value_name = "D", default_value = "60s", value_parser = duration)]
+    pub visibility: Duration,
+
+    /// Whether leases are renewed: as the identity may, always, or never.
+    #[arg(long, env = "LONGSHORE_LEASE", value_enum, default_value_t)]
+    pub lease: LeaseMode,
+
+    /// How often a message may be received; a failure at the last time poisons it. Crashes and interruptions count.
+    #[arg(long, env = "LONGSHORE_MAX_DEQUEUE", value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_dequeue: u32,
+
+    /// Retry back-off after the first attempt, at most; doubled with each attempt.
+    #[arg(long, env = "LONGSHORE_RETRY_BASE", value_name = "D", default_value = "2s", value_parser = duration)]
+    pub retry_base: Duration,
+
+    /// Retry back-off, at most.
+    #[arg(long, env = "LONGSHORE_RETRY_CAP", value_name = "D", default_value = "30s", value_parser = duration)]
+    pub retry_cap: Duration,
+
+    /// The longest retry delay that a handler may name itself.
+    #[arg(long, env = "LONGSHORE_MAX_RETRY_DELAY", value_name = "D", default_value = "15m", value_parser = duration)]
+    pub max_retry_delay: Duration,
+
+    /// Failures of different messages in a row that open the circuit breaker (five before the first success); 0: off.
+    #[arg(long, env = "LONGSHORE_BREAKER", value_name = "N", default_value_t = 20)]
+    pub breaker: usize,
+
+    /// How long an open breaker keeps the run alive [default: as long as the time budget lasts]; 0: not at all.
+    #[arg(long, env = "LONGSHORE_HOLD", value_name = "D", value_parser = duration)]
+    pub hold: Option<Duration>,
+
+    /// How long to wait for a retry that this run made itself.
+    #[arg(long, env = "LONGSHORE_LINGER", value_name = "D", default_value = "30s", value_parser = duration, conflicts_with = "forever")]
+    pub linger: Duration,
+
+    /// How long the run lasts at most, its last deadline included.
+    #[arg(long, env = "LONGSHORE_TIME_BUDGET", value_name = "D", default_value = "20m", value_parser = duration, conflicts_with = "forever")]
+    pub time_budget: Duration,
+
+    /// Receive at most so many messages.
+    #[arg(long, env = "LONGSHORE_MAX_MESSAGES", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_messages: Option<u64>,
+
+    /// Poll without end instead of ending when the queue is empty.
+    #[arg(long, env = "LONGSHORE_FOREVER")]
+    pub forever: bool,
+
+    /// How long running handlers have after SIGTERM.
+    #[arg(long, env = "LONGSHORE_GRACE", value_name = "D", default_value = "20s", value_parser = duration)]
+    pub grace: Duration,
+
+    /// How message bodies are encoded.
+    #[arg(long, env = "LONGSHORE_ENCODING", value_enum, default_value_t)]
+    pub encoding: Encoding,
+
+    /// How poison messages are written.
+    #[arg(long, env = "LONGSHORE_POISON_FORMAT", value_enum, default_value_t)]
+    pub poison_format: PoisonFormat,
+
+    #[command(flatten)]
+    pub(crate) sandbox: SandboxArgs,
+}
+
+impl Run {
+    /// The worker's configuration, or why the flags contradict each other.
+    pub fn config(&self) -> Result<Config, String> {
+        if !self.forever && self.time_budget <= self.deadline {
+            let (budget, deadline) = (show(self.time_budget), show(self.deadline));
+            return Err(format!(
+                "--time-budget {budget} leaves no time to receive before the last --deadline of {deadline}; make it longer, or the deadline shorter"
+            ));
+        }
+        if self.visibility < Duration::from_secs(1) || self.visibility > crate::queue::MAX_VISIBILITY {
+            return Err(format!("--visibility {} is not between 1s and 7days", show(self.visibility)));
+        }
+        if self.deadline.is_zero() {
+            return Err("--deadline 0 leaves a handler no time".into());
+        }
+        if self.retry_cap < self.retry_base {
+            let (base, cap) = (show(self.retry_base), show(self.retry_cap));
+            return Err(format!("--retry-cap {cap} is shorter than --retry-base {base}"));
+        }
+        Ok(Config {
+            concurrency: usize::from(self.concurrency),
+            visibility: self.visibility,
+            lease: self.lease,
+            deadline: self.deadline,
+            max_dequeue: self.max_dequeue,
+            retry: RetryPolicy {
+                base: self.retry_base,
+                cap: self.retry_cap,
+                max_delay: self.max_retry_delay,
+            },
+            breaker: self.breaker,
+            hold: self.hold,
+            linger: self.linger,
+            time_budget: self.time_budget,
+            forever: self.forever,
+            max_messages: self.max_messages,
+            grace: self.grace,
+            encoding: self.encoding,
+            poison_format: self.poison_format,
+            seed: None,
+        })
+    }
+}
+
+/// Put messages into a queue.
+#[derive(Debug, Args)]
+pub struct Send {
+    #[command(flatten)]
+    pub(crate) queue: QueueArg,
+
+    /// Message bodies; `-` reads one from each line of standard input.
+    #[arg(value_name = "BODY", required_unless_present_any = ["file", "sample"])]
+    pub bodies: Vec<String>,
+
+    /// Send each line of a file as a message, as in JSON lines. Empty lines are skipped.
+    #[arg(long, value_name = "F", conflicts_with_all = ["bodies", "sample"])]
+    pub file: Option<PathBuf>,
+
+    /// Send so many order events, among them some that fail in each way.
+    #[arg(long, value_name = "N", conflicts_with = "bodies")]
+    pub sample: Option<u64>,
+
+    /// How long the messages stay invisible.
+    #[arg(long, value_name = "D", value_parser = duration, default_value = "0")]
+    pub delay: Duration,
+
+    /// Send the bodies as base64.
+    #[arg(long)]
+    pub base64: bool,
+}
+
+/// Look at the first messages of a queue.
+#[derive(Debug, Args)]
+pub struct Peek {
+    #[command(flatten)]
+    pub(crate) queue: QueueArg,
+
+    /// How many messages to show at most.
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: u32,
+}
+
+/// Look after queues.
+#[derive(Debug, Subcommand)]
+pub enum QueueVerb {
+    /// Make a queue; it is no error if it is there.
+    Create(QueueArg),
+    /// Show how many messages a queue holds, invisible ones included.
+    Stats(QueueArg),
+}
+
+/// Which queue's poison messages.
+#[derive(Clone, Debug, Args)]
+pub struct PoisonOf {
+    #[command(flatten)]
+    pub(crate) queue: QueueArg,
+
+    #[command(flatten)]
+    pub(crate) poison: PoisonArg,
+}
+
+/// Which poison messages.
+#[derive(Clone, Debug, Args)]
+pub struct Selection {
+    /// Only those that were poisoned for this reason: `rejected`, `attempts-exhausted`, `undecodable`, `expiring`;
+    /// `unknown` for what has no envelope.
+    #[arg(long, value_name = "WORD")]
+    pub reason: Option<String>,
+
+    /// At most so many.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+}
+
+/// Look after messages that could not be handled.
+#[derive(Debug, Subcommand)]
+pub enum Poison {
+    /// List them: reason, detail, and where they came from.
+    List {
+        /// Whose poison messages.
+        #[command(flatten)]
+        of: PoisonOf,
+        /// Which of them.
+        #[command(flatten)]
+        which: Selection,
+    },
+    /// Show one with its body.
+    Show {
+        /// Whose poison messages.
+        #[command(flatten)]
+        of: PoisonOf,
+        /// The message's id, as `list` shows it: its own, or the one in the poison queue.
+        id: String,
+    },
+    /// Send them to their queue again, without the envelope, to be handled anew.
+    Redrive(Redrive),
+    /// Delete them.
+    Purge {
+        /// Whose poison messages.
+        #[command(flatten)]
+        of: PoisonOf,
+        /// Which of them.
+        #[command(flatten)]
+        which: Selection,
+        /// Only say what would be deleted.
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// Send poison messages to their queue again.
+#[derive(Debug, Args)]
+pub struct Redrive {
+    #[command(flatten)]
+    pub(crate) of: PoisonOf,
+
+    #[command(flatten)]
+    pub(crate) which: Selection,
+
+    /// At most so many a second.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub rate: Option<u32>,
+
+    /// Only say what would be sent.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Hand one message to a component.
+#[derive(Debug, Args)]
+pub struct Invoke {
+    /// The component: `./order.wasm`.
+    #[arg(long, env = "LONGSHORE_COMPONENT", value_name = "PATH")]
+    pub component: Source,
+
+    /// The message's body; `-` reads it from standard input.
+    #[arg(value_name = "BODY", required_unless_present = "file")]
+    pub body: Option<String>,
+
+    /// Read the body from a file.
+    #[arg(long, value_name = "F", conflicts_with = "body")]
+    pub file: Option<PathBuf>,
+
+    /// The message's id.
+    #[arg(long, default_value = "invoke")]
+    pub id: String,
+
+    /// The name of the queue that the handler sees.
+    #[arg(long, default_value = "invoke")]
+    pub queue_name: String,
+
+    /// How often the message was received, as the handler sees it.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub dequeue_count: u32,
+
+    /// A property of the message.
+    #[arg(long = "property", value_name = "NAME=VALUE", value_parser = property)]
+    pub properties: Vec<(String, String)>,
+
+    /// How long the handler may take.
+    #[arg(long, env = "LONGSHORE_DEADLINE", value_name = "D", default_value = "30s", value_parser = duration)]
+    pub deadline: Duration,
+
+    /// How the body is encoded.
+    #[arg(long, env = "LONGSHORE_ENCODING", value_enum, default_value_t)]
+    pub encoding: Encoding,
+
+    #[command(flatten)]
+    pub(crate) sandbox: SandboxArgs,
+}
+
+/// Show what a component needs.
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// The component: `./order.wasm`.
+    #[arg(value_name = "PATH", env = "LONGSHORE_COMPONENT")]
+    pub component: Source,
+}
+
+/// A duration such as `30s`, `5m` or `1h 30m`; `0` needs no unit.
+fn duration(text: &str) -> Result<Duration, String> {
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    humantime::parse_duration(text).map_err(|error| format!("{error}; write it as in 30s, 5m or 1h"))
+}
+
+fn property(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write it as NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+fn show(duration: Duration) -> humantime::FormattedDuration {
+    humantime::format_duration(duration)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_declaration_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_defaults_of_the_flags_are_those_of_the_worker() {
+        let cli =
+            Cli::parse_from(["longshore", "run", "--queue", "file:./q/orders", "--component", "o.wasm"]);
+        let Verb::Run(run) = cli.verb else { panic!("not run") };
+        assert_eq!(format!("{:?}", run.config().unwrap()), format!("{:?}", Config::default()));
+    }
+}

@@ -1,0 +1,135 @@
+//! `longshore run`.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{BREAKER_OPEN, poison_url, print_fields, usage};
+use crate::cli::{Output, PoisonOf, Run};
+use crate::component::Handler;
+use crate::queue::url::open;
+use crate::queue::{Queue, QueueError};
+use crate::sandbox::{Sandbox, Settings};
+use crate::telemetry::PROGRESS;
+use crate::worker::Worker;
+use crate::worker::drain::End;
+use crate::worker::report::Summary;
+use crate::worker::stop::Stopper;
+
+/// How often the progress bar is drawn.
+const REDRAW: Duration = Duration::from_millis(100);
+
+pub(super) async fn execute(args: Run, output: Output) -> anyhow::Result<ExitCode> {
+    let config = args.config().unwrap_or_else(|error| usage(&error));
+    let stopper = Stopper::default();
+    stop_on_signals(stopper.clone())?;
+    let poison = poison_url(&PoisonOf { queue: args.queue.clone(), poison: args.poison.clone() });
+    let (queue, poison) = (open(&args.queue.queue).await?, open(&poison).await?);
+    let sandbox = Sandbox::new(&Settings { concurrency: config.concurrency, ..args.sandbox.settings() })
+        .map_err(|error| QueueError::Fault { cause: error.to_string(), mend: "see above".into() })?;
+    let handler = Handler::load(sandbox, args.component).await;
+    tracing::info!(queue = %queue.url(), component = handler.digest(), concurrency = config.concurrency, "started");
+    let worker = Arc::new(Worker::new(config, queue.clone(), poison, Arc::new(handler)));
+    let bar = tokio::spawn(draw_progress(worker.clone(), queue));
+    let finished = worker.run(stopper.signal()).await;
+    bar.abort();
+    let _ = bar.await;
+    let _ = PROGRESS.clear();
+    let ended = match &finished.end {
+        Ok(End::Drained) => "drained",
+        Ok(End::MaxMessages) => "max-messages",
+        Ok(End::TimeBudget) => "time-budget",
+        Ok(End::Stopped) => "stopped",
+        Ok(End::BreakerOpen) => "breaker-open",
+        Err(_) => "fault",
+    };
+    log(&finished.summary, ended);
+    print(&finished.summary, ended, output)?;
+    match finished.end {
+        Ok(End::BreakerOpen) => {
+            eprintln!(
+                "longshore: the circuit breaker was open at the end: too many different messages failed in a row; look at the log for their reasons, and at what the handler depends on"
+            );
+            Ok(ExitCode::from(BREAKER_OPEN))
+        }
+        Ok(_) => Ok(ExitCode::SUCCESS),
+        Err(error) => Err(error).with_context(|| format!("the run on {} was ended", args.queue.queue)),
+    }
+}
+
+/// SIGTERM and Ctrl-C ask for an end; each further one asks more urgently.
+fn stop_on_signals(stopper: Stopper) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for Ctrl-C")?;
+    tokio::spawn(async move {
+        loop {
+            let name = tokio::select! {
+                _ = terminate.recv() => "SIGTERM",
+                _ = interrupt.recv() => "Ctrl-C",
+            };
+            tracing::info!(signal = name, "stopping; once more to interrupt running handlers");
+            stopper.stop();
+        }
+    });
+    Ok(())
+}
+
+/// Draws until it is aborted. Where standard error is no terminal, nothing is drawn.
+async fn draw_progress(worker: Arc<Worker>, queue: Arc<dyn Queue>) {
+    let bar = PROGRESS.add(ProgressBar::no_length());
+    if bar.is_hidden() {
+        return;
+    }
+    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} settled, {per_sec}, {msg}") {
+        bar.set_style(style);
+    }
+    let waiting = queue.approximate_count().await.unwrap_or_default();
+    loop {
+        let done = worker.summary();
+        let settled = done.completed + done.poisoned;
+        bar.set_length(waiting.max(settled));
+        bar.set_position(settled);
+        bar.set_message(format!("{} retried, {} poisoned", done.retried, done.poisoned));
+        tokio::time::sleep(REDRAW).await;
+    }
+}
+
+fn log(summary: &Summary, ended: &str) {
+    let Summary { received, completed, retried, poisoned, abandoned, lease_lost, duration_ms, .. } = summary;
+    tracing::info!(
+        ended,
+        received,
+        completed,
+        retried,
+        poisoned,
+        abandoned,
+        lease_lost,
+        duration_ms,
+        "finished"
+    );
+}
+
+fn print(summary: &Summary, ended: &str, output: Output) -> anyhow::Result<()> {
+    let reasons: Vec<String> =
+        summary.poison_reasons.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+    let poisoned = match reasons.is_empty() {
+        true => summary.poisoned.to_string(),
+        false => format!("{} ({})", summary.poisoned, reasons.join(", ")),
+    };
+    let took = Duration::from_millis(summary.duration_ms);
+    let fields = [
+        ("ended", ended.to_owned()),
+        ("received", summary.received.to_string()),
+        ("completed", summary.completed.to_string()),
+        ("retried", summary.retried.to_string()),
+        ("poisoned", poisoned),
+        ("abandoned", summary.abandoned.to_string()),
+        ("lease lost", summary.lease_lost.to_string()),
+        ("took", humantime::format_duration(took).to_string()),
+    ];
+    print_fields(&fields, summary, output)
+}

@@ -1,0 +1,66 @@
+//! Logs: lines for people on a terminal, with a progress bar; one JSON object a line elsewhere. All to standard error.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::LazyLock;
+
+use indicatif::MultiProgress;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::cli::LogFormat;
+
+/// Whatever is drawn at the bottom of the terminal: log lines go above it.
+pub static PROGRESS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+
+/// Starts logging, for the rest of the process.
+///
+/// # Errors
+/// When `filter` is not one.
+pub fn start(filter: &str, format: LogFormat) -> Result<(), String> {
+    let filter = EnvFilter::try_new(filter)
+        .map_err(|error| format!("--log {filter}: {error}; write a level such as info, or target=level"))?;
+    let terminal = io::stderr().is_terminal();
+    let builder = tracing_subscriber::fmt().with_env_filter(filter);
+    let text = match format {
+        LogFormat::Auto => terminal,
+        LogFormat::Text => true,
+        LogFormat::Json => false,
+    };
+    match (text, terminal) {
+        (true, true) => builder.compact().with_target(false).with_writer(AboveProgress).init(),
+        (true, false) => builder.compact().with_target(false).with_ansi(false).with_writer(io::stderr).init(),
+        // One `write` a line, unbuffered: what was logged before a crash is there after it.
+        (false, _) => {
+            builder
+                .json()
+                .flatten_event(true)
+                .with_span_list(false)
+                .with_current_span(false)
+                .with_writer(io::stderr)
+                .init();
+        }
+    }
+    Ok(())
+}
+
+#[derive(Clone, Copy)]
+struct AboveProgress;
+
+impl<'a> MakeWriter<'a> for AboveProgress {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        *self
+    }
+}
+
+impl Write for AboveProgress {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        PROGRESS.suspend(|| io::stderr().write_all(line))?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
