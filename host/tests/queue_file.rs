@@ -1,5 +1,10 @@
 //! The file-backed queue: the promises of every queue, and what processes that die at the wrong moment leave behind.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy.toml allows it in tests, and does not see that helpers are tests too"
+)]
+
 mod queue_suite;
 
 use std::collections::HashSet;
@@ -360,8 +365,8 @@ async fn a_killed_process_loses_nothing() {
     let recorded = record_deletions(directory.path());
     let mut child = child("a_killed_process_loses_nothing", directory.path());
     let mut answered = HashSet::new();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    while let Some(line) = lines.next() {
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    for line in lines {
         answered.extend(line.unwrap().strip_prefix("deleted ").map(str::to_owned));
         if answered.len() == 100 {
             child.kill().unwrap();
