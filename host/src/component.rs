@@ -179,3 +179,17 @@ impl Current {
         Self::Unavailable { detail: error, digest }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Source;
+
+    #[test]
+    fn a_registry_is_recognised_and_not_taken_for_a_file() {
+        let error = "oci://registry.example/order:1".parse::<Source>().unwrap_err().to_string();
+        assert!(error.contains("oci://registry.example/order:1") && error.contains("yet"), "{error}");
+        let error =
+            "https://user:secret@host/order.wasm?sig=secret".parse::<Source>().unwrap_err().to_string();
+        assert!(error.contains("https://") && !error.contains("secret"), "{error}");
+    }
+}

@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use wasmparser::{ComponentTypeRef, Encoding, Parser, Payload};
+use wasmparser::component_types::{ComponentAnyTypeId, ComponentEntityType};
+use wasmparser::types::Types;
+use wasmparser::{BinaryReaderError, ComponentTypeRef, Encoding, Parser, Payload, Validator, WasmFeatures};
 
 use super::imports;
 use super::load::LoadError;
@@ -48,48 +50,78 @@ pub fn digest(bytes: &[u8]) -> String {
 /// When the bytes are not a component at all: [`LoadError::NotWasm`], [`LoadError::CoreModule`] or
 /// [`LoadError::Damaged`]. One that cannot be a handler is described like any other.
 pub fn describe(bytes: &[u8]) -> Result<Description, LoadError> {
-    let mut imports = Vec::new();
-    let mut exports = Vec::new();
-    sections(bytes, &mut imports, &mut exports)?;
-    let handler = exports.iter().any(|name| name == HANDLER);
-    Ok(Description { digest: digest(bytes), size: bytes.len(), handler, imports, exports })
+    let Outline { imports, exports } = Outline::read(bytes)?;
+    let types = Validator::new_with_features(WasmFeatures::all()).validate_all(bytes).map_err(damaged)?;
+    let import = |name: String| {
+        let offered = imports::offered(&name) || !needs_anything(&types, &name);
+        Import { name, offered }
+    };
+    Ok(Description {
+        digest: digest(bytes),
+        size: bytes.len(),
+        handler: exports.iter().any(|name| name == HANDLER),
+        imports: imports.into_iter().map(import).collect(),
+        exports,
+    })
 }
 
-/// Reads the imports and exports of the outermost component.
-pub(super) fn sections(
-    bytes: &[u8],
-    imports: &mut Vec<Import>,
-    exports: &mut Vec<String>,
-) -> Result<(), LoadError> {
-    recognise(bytes)?;
-    let damaged = |error: wasmparser::BinaryReaderError| LoadError::Damaged { cause: error.to_string() };
-    let mut depth = 0_usize;
-    for payload in Parser::new(0).parse_all(bytes) {
-        match payload.map_err(damaged)? {
-            Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
-                return Err(LoadError::CoreModule);
-            }
-            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
-            Payload::End(_) => depth = depth.saturating_sub(1),
-            Payload::ComponentImportSection(section) if depth == 0 => {
-                for import in section {
-                    let import = import.map_err(damaged)?;
-                    // A named type is there for the functions that use it: nothing has to be offered for it.
-                    if !matches!(import.ty, ComponentTypeRef::Type(_)) {
-                        let name = import.name.name.to_owned();
-                        imports.push(Import { offered: imports::offered(&name), name });
+/// An interface that holds nothing but the names of types needs nobody who implements it.
+fn needs_anything(types: &Types, import: &str) -> bool {
+    let types = types.as_ref();
+    match types.component_item_for_import(import).map(|item| item.ty) {
+        Some(ComponentEntityType::Instance(instance)) => types[instance].exports.values().any(
+            |export| !matches!(export.ty, ComponentEntityType::Type { created, .. } if !is_resource(created)),
+        ),
+        _ => true,
+    }
+}
+
+fn is_resource(id: ComponentAnyTypeId) -> bool {
+    matches!(id, ComponentAnyTypeId::Resource(_))
+}
+
+/// The names of the imports and exports of the outermost component.
+#[derive(Debug, Default)]
+pub(super) struct Outline {
+    imports: Vec<String>,
+    pub(super) exports: Vec<String>,
+}
+
+impl Outline {
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, LoadError> {
+        recognise(bytes)?;
+        let mut outline = Self::default();
+        let mut depth = 0_usize;
+        for payload in Parser::new(0).parse_all(bytes) {
+            match payload.map_err(damaged)? {
+                Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
+                    return Err(LoadError::CoreModule);
+                }
+                Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+                Payload::End(_) => depth = depth.saturating_sub(1),
+                Payload::ComponentImportSection(section) if depth == 0 => {
+                    for import in section {
+                        let import = import.map_err(damaged)?;
+                        // A named type is there for the functions that use it: nothing has to be offered for it.
+                        if !matches!(import.ty, ComponentTypeRef::Type(_)) {
+                            outline.imports.push(import.name.name.to_owned());
+                        }
                     }
                 }
-            }
-            Payload::ComponentExportSection(section) if depth == 0 => {
-                for export in section {
-                    exports.push(export.map_err(damaged)?.name.name.to_owned());
+                Payload::ComponentExportSection(section) if depth == 0 => {
+                    for export in section {
+                        outline.exports.push(export.map_err(damaged)?.name.name.to_owned());
+                    }
                 }
+                _ => {}
             }
-            _ => {}
         }
+        Ok(outline)
     }
-    Ok(())
+}
+
+fn damaged(error: BinaryReaderError) -> LoadError {
+    LoadError::Damaged { cause: error.to_string() }
 }
 
 /// Says what a file is that is no WebAssembly, where its first bytes tell.

@@ -200,3 +200,33 @@ impl Ticker {
         Ok(Self { _alive: alive })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+    use std::time::Duration;
+
+    use super::{Sandbox, Settings};
+
+    #[test]
+    fn the_ticking_thread_ends_with_the_sandbox() {
+        let cache = tempfile::tempdir().unwrap();
+        let settings = Settings { concurrency: 1, cache: Some(cache.path().into()), ..Settings::default() };
+        let sandbox = Sandbox::new(&settings).unwrap();
+        let engine = sandbox.shared.engine.weak();
+        drop(sandbox);
+        // The thread holds the engine; nothing else does any more.
+        let gone = (0..100).any(|_| {
+            thread::sleep(Duration::from_millis(20));
+            engine.upgrade().is_none()
+        });
+        assert!(gone);
+    }
+
+    #[test]
+    fn a_cache_that_cannot_be_used_keeps_nobody_from_starting() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let settings = Settings { concurrency: 1, cache: Some(file.path().into()), ..Settings::default() };
+        assert!(Sandbox::new(&settings).is_ok());
+    }
+}

@@ -54,3 +54,27 @@ pub(super) fn linker(engine: &Engine) -> Result<Linker<State>> {
     logging::add_to_linker(&mut linker)?;
     Ok(linker)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::offered;
+
+    #[test]
+    fn interfaces_are_offered_by_name_and_compatible_version() {
+        for (name, expected) in [
+            ("wasi:cli/exit@0.2.0", true),
+            ("wasi:cli/exit@0.2.17", true),
+            ("wasi:logging/logging@0.1.0-draft", true),
+            ("wasi:logging/logging@0.1.0", false),
+            ("wasi:cli/exit", false),
+            ("wasi:cli/exit@0.2", false),
+            ("wasi:cli/exit@0.3.0", false),
+            ("wasi:cli/exit@0.2.0-rc-2023-11-10", false),
+            ("wasi:cli/run@0.2.0", false),
+            ("wasi:http/types@0.2.0", false),
+            ("acme:db/store@1.0.0", false),
+        ] {
+            assert_eq!(offered(name), expected, "{name}");
+        }
+    }
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Sandbox;
 use super::bindings::GuestPre;
-use super::describe::{HANDLER, Import, sections};
+use super::describe::{HANDLER, Outline, describe};
 use super::engine::Shared;
 use super::invoke::State;
 use super::limits;
@@ -91,35 +91,37 @@ impl Sandbox {
     /// # Errors
     /// When the bytes cannot be a handler here, and why: see [`LoadError`].
     pub fn load(&self, bytes: &[u8]) -> Result<Component, LoadError> {
-        let mut imports = Vec::new();
-        let mut exports = Vec::new();
-        sections(bytes, &mut imports, &mut exports)?;
+        let Outline { exports, .. } = Outline::read(bytes)?;
         if !exports.iter().any(|name| name == HANDLER) {
             return Err(LoadError::OtherWorld { exports });
-        }
-        if imports.iter().any(|import| !import.offered) {
-            let missing = imports.into_iter().filter(|import| !import.offered);
-            return Err(LoadError::MissingImport {
-                imports: missing.map(|Import { name, .. }| name).collect(),
-            });
         }
 
         let Shared { engine, linker, memory, .. } = &*self.shared;
         let component = wasmtime::component::Component::new(engine, bytes).map_err(|error| {
             let cause = format!("{error:#}");
-            // The engine has one type for all its errors; only what its parser says is about the bytes.
-            match error.downcast_ref::<wasmparser::BinaryReaderError>() {
-                Some(_) => LoadError::Damaged { cause },
-                None => LoadError::TooBig { cause },
+            // The engine has one type for all its errors: if the bytes are valid, it was their size.
+            match wasmparser::Validator::new().validate_all(bytes) {
+                Ok(_) => LoadError::TooBig { cause },
+                Err(_) => LoadError::Damaged { cause },
             }
         })?;
         fits(&component, *memory)?;
         let mismatch = |error: wasmtime::Error| LoadError::Mismatch { cause: format!("{error:#}") };
-        let guest = linker.0.instantiate_pre(&component).and_then(GuestPre::new).map_err(mismatch)?;
+        let linked = linker.0.instantiate_pre(&component).map_err(|error| match missing_imports(bytes) {
+            imports if imports.is_empty() => mismatch(error),
+            imports => LoadError::MissingImport { imports },
+        })?;
+        let guest = GuestPre::new(linked).map_err(mismatch)?;
         // The first instance would have to do it otherwise, under its message's deadline.
         component.initialize_copy_on_write_image().map_err(mismatch)?;
         Ok(Component { guest, shared: Arc::clone(&self.shared) })
     }
+}
+
+/// The linker stops at the first; people want to know all.
+fn missing_imports(bytes: &[u8]) -> Vec<String> {
+    let imports = describe(bytes).map_or_else(|_| Vec::new(), |description| description.imports);
+    imports.into_iter().filter(|import| !import.offered).map(|import| import.name).collect()
 }
 
 /// Limits that only show when an instance is made, which would be too late.
@@ -141,4 +143,105 @@ fn fits(component: &wasmtime::component::Component, memory: usize) -> Result<(),
         return too_big(format!("it has {} tables, and {} fit", needs.num_tables, limits::TABLES));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Settings;
+    use super::{HANDLER, LoadError, Sandbox};
+
+    fn load_error(bytes: impl AsRef<[u8]>) -> LoadError {
+        let cache = tempfile::tempdir().unwrap();
+        let settings = Settings { cache: Some(cache.path().into()), ..Settings::default() };
+        Sandbox::new(&settings).unwrap().load(bytes.as_ref()).map(|_| ()).unwrap_err()
+    }
+
+    fn wat(text: &str) -> Vec<u8> {
+        wat::parse_str(text).unwrap()
+    }
+
+    #[test]
+    fn what_is_no_component_is_refused_with_the_cause() {
+        for (bytes, words) in [
+            (&b""[..], "the file is empty"),
+            (b"(component)", "WebAssembly as text"),
+            (b"\x1f\x8b\x08", "compressed"),
+            (b"#!/bin/sh", "does not start with"),
+        ] {
+            let error = load_error(bytes);
+            assert!(
+                matches!(error, LoadError::NotWasm { .. }) && error.to_string().contains(words),
+                "{error}"
+            );
+        }
+        assert_eq!(load_error(wat("(module)")), LoadError::CoreModule);
+        assert_eq!(load_error(b"\0asm\x01\0\0\0"), LoadError::CoreModule);
+    }
+
+    #[test]
+    fn another_world_is_named_with_what_it_exports() {
+        let export =
+            |name: &str| wat(&format!(r#"(component (instance $i) (export "{name}" (instance $i)))"#));
+        for (bytes, words) in [
+            (wat("(component)"), "exports no longshore:handler/handler@0.1.0, nor anything else".to_owned()),
+            (export("wasi:cli/run@0.2.0"), format!("exports no {HANDLER}, but wasi:cli/run@0.2.0")),
+            (
+                export("longshore:handler/handler@2.0.0"),
+                format!("exports longshore:handler/handler@2.0.0, and this host calls {HANDLER}"),
+            ),
+        ] {
+            let error = load_error(bytes);
+            assert!(
+                matches!(error, LoadError::OtherWorld { .. }) && error.to_string().contains(&words),
+                "{error}"
+            );
+        }
+        assert!(
+            matches!(load_error(export(HANDLER)), LoadError::Mismatch { .. }),
+            "{}",
+            load_error(export(HANDLER))
+        );
+    }
+
+    #[test]
+    fn an_import_that_nobody_offers_is_refused_by_name_and_one_that_needs_nothing_is_not() {
+        let with = |imports: &str| {
+            wat(&format!(r#"(component {imports} (instance $i) (export "{HANDLER}" (instance $i)))"#))
+        };
+        let error = load_error(with(
+            r#"(import "acme:db/store@1.0.0" (instance (export "get" (func))))
+               (import "acme:db/types@1.0.0" (instance))
+               (import "wasi:http/types@0.2.0" (instance (export "fields" (type (sub resource)))))"#,
+        ));
+        assert!(
+            error.to_string().starts_with("needs acme:db/store@1.0.0 and wasi:http/types@0.2.0, which"),
+            "{error}"
+        );
+        // Types alone link; what this one lacks is the handler's function.
+        let error = load_error(with(r#"(import "acme:db/types@1.0.0" (instance))"#));
+        assert!(matches!(error, LoadError::Mismatch { .. }), "{error}");
+    }
+
+    #[test]
+    fn what_never_fits_is_refused_at_load() {
+        let handler = format!(r#"(instance $i) (export "{HANDLER}" (instance $i))"#);
+        let memories = |pages: u32, count: usize| {
+            let module = format!("(core module $m (memory {pages}))");
+            wat(&format!(
+                "(component {module} {} {handler})",
+                "(core instance (instantiate $m))".repeat(count)
+            ))
+        };
+        for bytes in [
+            memories(3000, 1),
+            memories(1, 5),
+            memories(1, 200),
+            wat(&format!(
+                "(component (core module $m (table 30000 funcref)) (core instance (instantiate $m)) {handler})"
+            )),
+        ] {
+            let error = load_error(bytes);
+            assert!(matches!(error, LoadError::TooBig { .. }), "{error:?}");
+        }
+    }
 }

@@ -1,0 +1,6 @@
+//! What tests share: real components, and an eye on the log.
+
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
+
+pub mod guest;
+pub mod log;
