@@ -9,6 +9,8 @@ N          ?= 1000
 
 COMPONENT  := guest/target/wasm32-wasip2/release/order.wasm
 LONGSHORE  := target/release/longshore
+# Others to compare with, in Python, for `make bench`; `make bench ONLY=call` measures one part.
+PEERS      := host/benches/peers
 # The same features for linting and testing: dependencies are compiled once.
 FEATURES   := --features longshore/failpoints
 
@@ -46,8 +48,13 @@ test-host: guest
 torture: guest ## kill workers at N random moments and count what was lost: make torture N=1000
 	LONGSHORE_TORTURE=$(N) cargo test --package longshore $(FEATURES) --test process -- --nocapture torture
 
-bench: build ## measure speed and memory, and print them beside their floors
-	cargo bench --package longshore
+bench: build $(PEERS)/.venv/installed ## measure speed and memory, and print them beside their floors
+	LONGSHORE_BENCH_PYTHON=$(abspath $(PEERS))/.venv/bin/python cargo bench --package longshore --bench longshore -- $(ONLY)
+
+$(PEERS)/.venv/installed: $(PEERS)/requirements.txt
+	python3 -m venv $(PEERS)/.venv
+	$(PEERS)/.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
 
 lint: wasm-target ## check formatting, and what clippy says
 	cargo fmt --all --check
