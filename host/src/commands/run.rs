@@ -35,7 +35,9 @@ pub(super) async fn execute(args: Run, output: Output) -> anyhow::Result<ExitCod
     tracing::info!(queue = %queue.url(), component = handler.digest(), concurrency = config.concurrency, "started");
     let worker = Arc::new(Worker::new(config, queue.clone(), poison, Arc::new(handler)));
     let bar = tokio::spawn(draw_progress(worker.clone(), queue));
-    let finished = worker.run(stopper.signal()).await;
+    // On a thread of the pool: the loop and what it spawns hand over to each other without waking another thread.
+    let run = tokio::spawn(async move { worker.run(stopper.signal()).await });
+    let finished = run.await.context("the loop has a defect")?;
     bar.abort();
     let _ = bar.await;
     let _ = PROGRESS.clear();
