@@ -96,7 +96,7 @@ fn poison_url(of: &PoisonOf) -> QueueUrl {
 /// A counter of what is being done, drawn where standard error is a terminal.
 fn counter(verb: &str) -> ProgressBar {
     let bar = PROGRESS.add(ProgressBar::no_length());
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {pos} {msg}, {per_sec}") {
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {pos} {msg} in {elapsed}") {
         bar.set_style(style);
     }
     bar.with_message(verb.to_owned())

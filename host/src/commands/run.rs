@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{BREAKER_OPEN, poison_url, print_fields, say, usage};
@@ -82,11 +82,11 @@ fn stop_on_signals(stopper: Stopper) -> anyhow::Result<()> {
 
 /// Draws until it is aborted. Where standard error is no terminal, nothing is drawn.
 async fn draw_progress(worker: Arc<Worker>, queue: Arc<dyn Queue>) {
-    let bar = PROGRESS.add(ProgressBar::no_length());
+    let bar = PROGRESS.add(ProgressBar::no_length().with_finish(ProgressFinish::AndClear));
     if bar.is_hidden() {
         return;
     }
-    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} settled, {per_sec}, {msg}") {
+    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} settled in {elapsed}, {msg}") {
         bar.set_style(style);
     }
     let waiting = queue.approximate_count().await.unwrap_or_default();
