@@ -32,15 +32,36 @@ Exit codes:
 #[command(name = "longshore", version, after_help = EXIT_CODES, propagate_version = true)]
 pub struct Cli {
     /// What standard output is for.
-    #[arg(long, global = true, value_enum, default_value_t, env = "LONGSHORE_OUTPUT")]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Output",
+        value_enum,
+        default_value_t,
+        env = "LONGSHORE_OUTPUT"
+    )]
     pub output: Output,
 
     /// Which log lines are written, to standard error: a level, or filters such as `info,longshore::worker=debug`.
-    #[arg(long, global = true, default_value = "info", env = "LONGSHORE_LOG", value_name = "FILTER")]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Output",
+        default_value = "info",
+        env = "LONGSHORE_LOG",
+        value_name = "FILTER"
+    )]
     pub log: String,
 
     /// How log lines look; auto: for people on a terminal, JSON elsewhere.
-    #[arg(long, global = true, value_enum, default_value_t, env = "LONGSHORE_LOG_FORMAT")]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Output",
+        value_enum,
+        default_value_t,
+        env = "LONGSHORE_LOG_FORMAT"
+    )]
     pub log_format: LogFormat,
 
     /// What to do.
@@ -95,6 +116,7 @@ pub enum Verb {
 #[derive(Clone, Debug, Args)]
 pub struct QueueArg {
     /// The queue: `file:./queues/orders`, a directory and the queue's name in it.
+    // A URL may carry a signature: neither the help nor an error shows it.
     #[arg(long, env = "LONGSHORE_QUEUE", hide_env_values = true, value_name = "URL", value_parser = Unquoted::<QueueUrl>::new())]
     pub queue: QueueUrl,
 }
@@ -109,6 +131,7 @@ pub struct PoisonArg {
 
 /// Where a component runs.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Sandbox")]
 pub struct SandboxArgs {
     /// What one handler may hold in memory, in MiB.
     #[arg(long, env = "LONGSHORE_MEMORY", value_name = "MIB", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=4096))]

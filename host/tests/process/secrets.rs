@@ -63,7 +63,6 @@ fn no_signature_is_in_an_error_or_a_help_text() {
         format!("account.queue.core.windows.net/orders?{sas}"),
         format!("https://{SECRET}:{SECRET}@account.queue.core.windows.net/orders"),
         format!("DefaultEndpointsProtocol=https;AccountName=a;AccountKey={SECRET}"),
-        format!("file:./queues/?{sas}"),
     ];
     for queue in &queues {
         for verb in [

@@ -1,7 +1,7 @@
 //! Nothing is lost, whatever dies, wherever: two workers on one directory are killed again and again, at named places
 //! and at random moments, and each is started anew. Then one that nobody kills drains the queue, and the oracle speaks.
 //!
-//! `TORTURE_KILLS=N` sets the number of kills at random moments.
+//! `LONGSHORE_TORTURE=N` sets the number of kills at random moments.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -179,7 +179,7 @@ impl Outcome {
 
 #[test]
 fn nothing_is_lost_when_workers_are_killed_at_random_moments() {
-    let kills = std::env::var("TORTURE_KILLS").ok().and_then(|kills| kills.parse().ok());
+    let kills = std::env::var("LONGSHORE_TORTURE").ok().and_then(|kills| kills.parse().ok());
     let kills = kills.unwrap_or(RANDOM_KILLS);
     let torture = Torture {
         name: "at random moments",
