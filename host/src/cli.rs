@@ -1,9 +1,15 @@
 //! Every verb and flag, declared with clap. Flags double as `LONGSHORE_…` variables.
 
+use std::ffi::OsStr;
+use std::fmt::Display;
+use std::marker::PhantomData;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
+use clap::{Arg, Args, Command, Parser, Subcommand, ValueEnum};
 
 use crate::component::Source;
 use crate::queue::QueueUrl;
@@ -110,8 +116,8 @@ pub enum Verb {
 #[derive(Clone, Debug, Args)]
 pub struct QueueArg {
     /// The queue: `file:./queues/orders`, a directory and the queue's name in it.
-    // A URL may carry a signature, which the help would show.
-    #[arg(long, env = "LONGSHORE_QUEUE", value_name = "URL", hide_env_values = true)]
+    // A URL may carry a signature: neither the help nor an error shows it.
+    #[arg(long, env = "LONGSHORE_QUEUE", hide_env_values = true, value_name = "URL", value_parser = Unquoted::<QueueUrl>::new())]
     pub queue: QueueUrl,
 }
 
@@ -119,7 +125,7 @@ pub struct QueueArg {
 #[derive(Clone, Debug, Args)]
 pub struct PoisonArg {
     /// The poison queue [default: the queue's name and `-poison`, beside it].
-    #[arg(long, env = "LONGSHORE_POISON_QUEUE", value_name = "URL", hide_env_values = true)]
+    #[arg(long, env = "LONGSHORE_POISON_QUEUE", hide_env_values = true, value_name = "URL", value_parser = Unquoted::<QueueUrl>::new())]
     pub poison_queue: Option<QueueUrl>,
 }
 
@@ -148,7 +154,7 @@ pub struct Run {
     pub(crate) queue: QueueArg,
 
     /// The component that handles messages: `./order.wasm`.
-    #[arg(long, env = "LONGSHORE_COMPONENT", value_name = "PATH")]
+    #[arg(long, env = "LONGSHORE_COMPONENT", hide_env_values = true, value_name = "PATH", value_parser = Unquoted::<Source>::new())]
     pub component: Source,
 
     #[command(flatten)]
@@ -398,7 +404,7 @@ pub struct Redrive {
 #[derive(Debug, Args)]
 pub struct Invoke {
     /// The component: `./order.wasm`.
-    #[arg(long, env = "LONGSHORE_COMPONENT", value_name = "PATH")]
+    #[arg(long, env = "LONGSHORE_COMPONENT", hide_env_values = true, value_name = "PATH", value_parser = Unquoted::<Source>::new())]
     pub component: Source,
 
     /// The message's body; `-` reads it from standard input.
@@ -441,8 +447,39 @@ pub struct Invoke {
 #[derive(Debug, Args)]
 pub struct Inspect {
     /// The component: `./order.wasm`.
-    #[arg(value_name = "PATH", env = "LONGSHORE_COMPONENT")]
+    #[arg(value_name = "PATH", env = "LONGSHORE_COMPONENT", hide_env_values = true, value_parser = Unquoted::<Source>::new())]
     pub component: Source,
+}
+
+/// Reads a value that may hold a secret: what is wrong with it is said without it, unlike clap does.
+struct Unquoted<T>(PhantomData<fn() -> T>);
+
+impl<T> Unquoted<T> {
+    fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<T> Clone for Unquoted<T> {
+    fn clone(&self) -> Self {
+        Self::new()
+    }
+}
+
+impl<T> TypedValueParser for Unquoted<T>
+where
+    T: FromStr<Err: Display> + Clone + core::marker::Send + Sync + 'static,
+{
+    type Value = T;
+
+    fn parse_ref(&self, command: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<T, clap::Error> {
+        let parsed = value.to_str().ok_or_else(|| "it is not UTF-8".to_owned());
+        parsed.and_then(|text| text.parse().map_err(|error: T::Err| error.to_string())).map_err(|cause| {
+            let arg = arg.map(Arg::to_string).unwrap_or_default();
+            let message = format!("invalid value for '{arg}': {cause}");
+            command.clone().error(ErrorKind::ValueValidation, message)
+        })
+    }
 }
 
 /// A duration such as `30s`, `5m` or `1h 30m`; `0` needs no unit.

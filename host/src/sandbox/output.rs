@@ -66,6 +66,7 @@ impl Output {
             Level::Warn => warn!(target: "guest", message_id, context, "{line}"),
             Level::Error | Level::Critical => error!(target: "guest", message_id, context, "{line}"),
         }
+        fail::fail_point!("in-handler", |_| crate::failpoint::kill_here());
     }
 
     fn print(&self, stream: Stream, bytes: &[u8]) {
