@@ -147,7 +147,10 @@ module environment 'modules/environment.bicep' = {
   params: { name: '${name}-env', workspaceId: logs.outputs.id, location: location, tags: tags }
 }
 
-var queueUrl = onServiceBus ? servicebus!.outputs.queueUrl : storage!.outputs.queueUrl
+// Of the two only one is there.
+var storageQueueUrl = storage!.outputs.queueUrl
+var servicebusQueueUrl = servicebus!.outputs.queueUrl
+var queueUrl = onServiceBus ? servicebusQueueUrl : storageQueueUrl
 
 // KEDA starts executions of the first; the second is the same, started by hand: for a run with other flags, beside what KEDA starts.
 // It costs nothing while nobody starts it.

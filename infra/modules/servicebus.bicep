@@ -26,6 +26,7 @@ param location string
 param tags object
 
 var roles = loadJsonContent('../roles.json')
+var receiver = roles.AzureServiceBusDataReceiver
 
 resource namespace 'Microsoft.ServiceBus/namespaces@2024-01-01' = {
   name: name
@@ -52,15 +53,15 @@ resource work 'Microsoft.ServiceBus/namespaces/queues@2024-01-01' = {
 
 resource handle 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   scope: work
-  name: guid(work.id, workerPrincipalId, roles.AzureServiceBusDataReceiver)
+  name: guid(work.id, workerPrincipalId, receiver)
   properties: {
     principalId: workerPrincipalId
     principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.AzureServiceBusDataReceiver)
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', receiver)
   }
 }
 
-resource count 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (scalerRole != roles.AzureServiceBusDataReceiver) {
+resource count 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (scalerRole != receiver) {
   scope: work
   name: guid(work.id, workerPrincipalId, scalerRole, 'scaler')
   properties: {
@@ -83,11 +84,11 @@ resource send 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(
 // The dead-letter queue is part of the queue, and so is the right to receive from it.
 resource redrive 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(operatorPrincipalId)) {
   scope: work
-  name: guid(work.id, operatorPrincipalId, roles.AzureServiceBusDataReceiver)
+  name: guid(work.id, operatorPrincipalId, receiver)
   properties: {
     principalId: operatorPrincipalId
     principalType: operatorPrincipalType
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.AzureServiceBusDataReceiver)
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', receiver)
   }
 }
 

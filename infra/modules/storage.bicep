@@ -26,6 +26,7 @@ param location string
 param tags object
 
 var roles = loadJsonContent('../roles.json')
+var groupId = resourceGroup().id
 var queueData = 'Microsoft.Storage/storageAccounts/queueServices/queues'
 
 resource account 'Microsoft.Storage/storageAccounts@2023-05-01' = {
@@ -63,13 +64,13 @@ resource poison 'Microsoft.Storage/storageAccounts/queueServices/queues@2023-05-
 // Renewing, delaying and releasing a message is Update Message, which Message Processor does not allow. The built-in role that
 // does, Storage Queue Data Contributor, also allows deleting the queue; hence a role of three actions.
 resource workerRole 'Microsoft.Authorization/roleDefinitions@2022-04-01' = if (lease == 'renew') {
-  name: guid(resourceGroup().id, 'longshore-queue-worker')
+  name: guid(groupId, 'longshore-queue-worker')
   properties: {
     // Role names are unique in a tenant.
-    roleName: 'Longshore queue worker ${uniqueString(resourceGroup().id)}'
+    roleName: 'Longshore queue worker ${uniqueString(groupId)}'
     description: 'Receive, renew, release and delete messages of one queue'
     type: 'CustomRole'
-    assignableScopes: [resourceGroup().id]
+    assignableScopes: [groupId]
     permissions: [
       {
         actions: []
