@@ -108,8 +108,7 @@ impl Workers<'_> {
         let output = self.directory.path(&format!("worker-{}", self.logs.len()));
         self.logs.push(output.with_extension("err"));
         let max_dequeue = format!("--max-dequeue={MAX_DEQUEUE}");
-        let visibility = if self.torture.renewed { "--visibility=1s" } else { "--visibility=2s" };
-        let mut all = vec!["--poison-queue", &self.poison, &max_dequeue, visibility];
+        let mut all = vec!["--poison-queue", &self.poison, &max_dequeue];
         all.extend(flags);
         let mut command = self.directory.worker(&all);
         if let Some(failpoints) = failpoints {
@@ -124,12 +123,13 @@ impl Workers<'_> {
         let database = self.directory.database();
         let mut workers: [Option<(Process, Instant)>; 2] = [None, None];
         let limit = LONGEST * u32::try_from(self.torture.kills).unwrap() + LONGEST;
+        let visibility = if self.torture.renewed { "--visibility=1s" } else { "--visibility=2s" };
         let (mut kills, started) = (0, Instant::now());
         while kills < self.torture.kills {
             for slot in &mut workers {
                 let (mut worker, dies_at) = slot.take().unwrap_or_else(|| {
                     let dies_at = Instant::now() + Duration::from_millis(rng.random_range(0..400));
-                    (self.start(&["--forever"], self.torture.failpoints), dies_at)
+                    (self.start(&["--forever", visibility], self.torture.failpoints), dies_at)
                 });
                 match worker.ended() {
                     Some(ended) if ended.was_killed() => kills += 1,
@@ -159,7 +159,7 @@ impl Workers<'_> {
             let leased = self.directory.rows(ORDERS).iter().any(|row| row.visible_at > now_ms());
             (!leased).then_some(())
         });
-        let ended = self.start(&[], None).wait().succeeded();
+        let ended = self.start(&["--visibility=30s"], None).wait().succeeded();
         assert_eq!(ended.json()["lease_lost"], 0, "nobody else is there to take a lease: {ended:?}");
     }
 }
