@@ -13,7 +13,7 @@ use rand::RngExt;
 use crate::directory::{Directory, ORDERS, POISON, Row, database, now_ms, rows};
 use crate::oracle::{Account, Expected, Oracle, Sent, handled};
 use crate::orders::{mixed, order};
-use crate::process::{Process, longshore, run, wait_for};
+use crate::process::{Process, wait_for};
 
 /// How many kills at each failpoint, and at random moments.
 #[cfg(feature = "failpoints")]
@@ -52,8 +52,6 @@ impl Torture {
             true => format!("file:{}/poison", directory.path("elsewhere").display()),
             false => directory.url(POISON),
         };
-        // A poison queue is made when it is first needed; a directory for it is not.
-        run(&mut longshore(["queue", "create", "--queue", &poison])).succeeded();
         let mut oracle = Oracle::watch(&directory, MAX_DEQUEUE);
         let mut workers = Workers { torture: self, directory: &directory, poison, logs: Vec::new() };
         let kills = workers.kill_often(&mut oracle);
