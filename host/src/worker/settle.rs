@@ -6,11 +6,11 @@ use tokio::time::Instant;
 
 use super::attempt::Fate;
 use super::breaker::{AfterFailure, HIDE, Hidden};
-use super::lease::{Lease, LeaseError};
+use super::lease::{Lease, LeaseError, clamp};
 use super::poison::{Envelope, PoisonReason};
 use super::report::Outcome;
 use super::{Ended, Worker};
-use crate::queue::{DeadLetter, Message, Outgoing, QueueError, Receipt};
+use crate::queue::{DeadLetter, Message, Outgoing, QueueError};
 
 impl Worker {
     /// Carries out a message's fate, as far as the lease lasts.
@@ -54,24 +54,25 @@ impl Worker {
         let receipt = lease.hide(&*self.queue, delay).await?;
         let due = Instant::now() + delay;
         let Some(receipt) = receipt else { return Ok(due) };
-        let instead = self.breaker().hidden(lease.id(), receipt.clone(), after);
+        let hidden = Hidden { id: lease.id().to_owned(), receipt, expires: lease.expires() };
+        let instead = self.breaker().hidden(hidden.clone(), after);
         let Some((delay, after)) = instead else { return Ok(due) };
-        Ok(self.move_due(lease.id(), receipt, delay, after).await.unwrap_or(due))
+        Ok(self.move_due(hidden, delay, after).await.unwrap_or(due))
     }
 
     /// Changes when a hidden message becomes visible; `None` if it is no longer ours to change.
     async fn move_due(
         &self,
-        id: &str,
-        mut receipt: Receipt,
+        mut hidden: Hidden,
         mut delay: Duration,
         mut after: AfterFailure,
     ) -> Option<Instant> {
         loop {
+            let clamped = clamp(delay, hidden.expires);
             // Once: should the answer be lost, the message comes back when it would have come back anyway.
-            receipt = self.queue.update(id, &receipt, delay).await.ok()?;
-            let due = Instant::now() + delay;
-            let instead = self.breaker().hidden(id, receipt.clone(), after);
+            hidden.receipt = self.queue.update(&hidden.id, &hidden.receipt, clamped).await.ok()?;
+            let due = Instant::now() + clamped;
+            let instead = self.breaker().hidden(hidden.clone(), after);
             match instead {
                 Some(instead) => (delay, after) = instead,
                 None => return Some(due),
@@ -83,8 +84,9 @@ impl Worker {
     pub(super) async fn rehide(&self, hidden: Vec<Hidden>, show: bool, ended: &mut Ended) {
         let (delay, after) =
             if show { (Duration::ZERO, AfterFailure::Usual) } else { (HIDE, AfterFailure::Hide) };
-        for (id, receipt) in hidden {
-            if let Some(due) = self.move_due(&id, receipt, delay, after).await {
+        for hidden in hidden {
+            let id = hidden.id.clone();
+            if let Some(due) = self.move_due(hidden, delay, after).await {
                 ended.due.push((id, due));
             }
         }
