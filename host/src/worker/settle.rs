@@ -7,16 +7,18 @@ use tokio::time::Instant;
 use super::attempt::Fate;
 use super::breaker::{AfterFailure, HIDE, Hidden};
 use super::lease::{Lease, LeaseError, clamp};
+use super::outputs::Output;
 use super::poison::{Envelope, PoisonReason};
 use super::report::Outcome;
 use super::{Ended, Worker};
 use crate::queue::{DeadLetter, Message, Outgoing, QueueError};
+use crate::sandbox::RetryReason;
 
 impl Worker {
     /// Carries out a message's fate, as far as the lease lasts.
     pub(super) async fn settle(&self, mut lease: Lease, message: &Message, fate: Fate) -> Ended {
         let settled = match fate {
-            Fate::Complete => lease.delete(&*self.queue).await.map(|()| Outcome::Completed.into()),
+            Fate::Complete(outputs) => self.complete(&mut lease, &outputs).await,
             Fate::Poison(reason, detail) => self
                 .poison(&mut lease, message, reason, &detail)
                 .await
@@ -39,6 +41,26 @@ impl Worker {
             Err(LeaseError::Lost) => Outcome::LeaseLost.into(),
             Err(LeaseError::Refused(error)) => self.keep(lease, error).await,
         }
+    }
+
+    /// Sends what the handler wants sent, then deletes the message. Killed in between, both happen again.
+    async fn complete(&self, lease: &mut Lease, outputs: &[Output]) -> Result<Ended, LeaseError> {
+        for Output { name, queue, message } in outputs {
+            match lease.send(&*self.queue, &**queue, message).await {
+                Err(LeaseError::Refused(error @ QueueError::TooLarge { .. })) => {
+                    let (delay, detail) = (self.config.retry.cap, format!("{name}: {error}"));
+                    let due = self.hide(lease, delay, AfterFailure::Usual).await?;
+                    let outcome = Outcome::Retried(RetryReason::OutputTooLarge.as_str(), detail);
+                    return Ok(Ended { outcome, due: vec![(lease.id().to_owned(), due)], fault: None });
+                }
+                sent => sent?,
+            }
+            // On queues that keep no id of the sender's choice, this line is where a message's origin can be found.
+            tracing::info!(message_id = lease.id(), output = name, output_id = message.id, "sent");
+        }
+        fail::fail_point!("between-output-and-delete", |_| crate::failpoint::kill_here());
+        lease.delete(&*self.queue).await?;
+        Ok(Outcome::Completed.into())
     }
 
     /// Makes the message visible again after `delay`, and returns when that is.
