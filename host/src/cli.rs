@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::azure::Credential;
 use crate::component::Source;
 use crate::queue::QueueUrl;
 use crate::worker::Config;
@@ -36,6 +37,10 @@ pub struct Cli {
     /// How log lines look; auto: for people on a terminal, JSON elsewhere.
     #[arg(long, global = true, value_enum, default_value_t, env = "LONGSHORE_LOG_FORMAT")]
     pub log_format: LogFormat,
+
+    /// Who the host is to Azure.
+    #[arg(long, global = true, value_enum, default_value_t, env = "LONGSHORE_CREDENTIAL")]
+    pub credential: Credential,
 
     /// What to do.
     #[command(subcommand)]
@@ -88,7 +93,8 @@ pub enum Verb {
 /// Which queue.
 #[derive(Clone, Debug, Args)]
 pub struct QueueArg {
-    /// The queue: `file:./queues/orders`, a directory and the queue's name in it.
+    /// The queue: `file:./queues/orders`, a directory and the queue's name in it, or
+    /// `https://ACCOUNT.queue.core.windows.net/orders`, with a SAS query if there is no identity.
     #[arg(long, env = "LONGSHORE_QUEUE", value_name = "URL")]
     pub queue: QueueUrl,
 }

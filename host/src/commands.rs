@@ -18,6 +18,7 @@ use comfy_table::{ContentArrangement, Table};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+use crate::azure::Azure;
 use crate::cli::{Cli, Output, PoisonOf, Verb};
 use crate::queue::{QueueError, QueueUrl};
 use crate::telemetry::{self, PROGRESS};
@@ -46,6 +47,7 @@ pub fn main() -> ExitCode {
 
 async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     let output = cli.output;
+    Azure::choose(cli.credential);
     match cli.verb {
         Verb::Run(args) => run::execute(*args, output).await,
         Verb::Send(args) => send::execute(args, output).await,
