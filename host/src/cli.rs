@@ -27,15 +27,36 @@ Exit codes:
 #[command(name = "longshore", version, after_help = EXIT_CODES, propagate_version = true)]
 pub struct Cli {
     /// What standard output is for.
-    #[arg(long, global = true, value_enum, default_value_t, env = "LONGSHORE_OUTPUT")]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Output",
+        value_enum,
+        default_value_t,
+        env = "LONGSHORE_OUTPUT"
+    )]
     pub output: Output,
 
     /// Which log lines are written, to standard error: a level, or filters such as `info,longshore::worker=debug`.
-    #[arg(long, global = true, default_value = "info", env = "LONGSHORE_LOG", value_name = "FILTER")]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Output",
+        default_value = "info",
+        env = "LONGSHORE_LOG",
+        value_name = "FILTER"
+    )]
     pub log: String,
 
     /// How log lines look; auto: for people on a terminal, JSON elsewhere.
-    #[arg(long, global = true, value_enum, default_value_t, env = "LONGSHORE_LOG_FORMAT")]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Output",
+        value_enum,
+        default_value_t,
+        env = "LONGSHORE_LOG_FORMAT"
+    )]
     pub log_format: LogFormat,
 
     /// Who the host is to Azure.
@@ -95,7 +116,8 @@ pub enum Verb {
 pub struct QueueArg {
     /// The queue: `file:./queues/orders`, a directory and the queue's name in it, or
     /// `https://ACCOUNT.queue.core.windows.net/orders`, with a SAS query if there is no identity.
-    #[arg(long, env = "LONGSHORE_QUEUE", value_name = "URL")]
+    // A URL may carry a signature, which the help would show.
+    #[arg(long, env = "LONGSHORE_QUEUE", value_name = "URL", hide_env_values = true)]
     pub queue: QueueUrl,
 }
 
@@ -103,12 +125,13 @@ pub struct QueueArg {
 #[derive(Clone, Debug, Args)]
 pub struct PoisonArg {
     /// The poison queue [default: the queue's name and `-poison`, beside it].
-    #[arg(long, env = "LONGSHORE_POISON_QUEUE", value_name = "URL")]
+    #[arg(long, env = "LONGSHORE_POISON_QUEUE", value_name = "URL", hide_env_values = true)]
     pub poison_queue: Option<QueueUrl>,
 }
 
 /// Where a component runs.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Sandbox")]
 pub struct SandboxArgs {
     /// What one handler may hold in memory, in MiB.
     #[arg(long, env = "LONGSHORE_MEMORY", value_name = "MIB", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=4096))]

@@ -8,6 +8,7 @@ mod queue;
 mod run;
 mod send;
 
+use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -68,11 +69,16 @@ fn fail(error: &anyhow::Error) -> ExitCode {
     {
         return ExitCode::SUCCESS;
     }
-    eprintln!("longshore: {error:#}");
+    say(format_args!("{error:#}"));
     match error.downcast_ref::<QueueError>() {
         Some(_) => ExitCode::from(FAULT),
         None => ExitCode::FAILURE,
     }
+}
+
+/// A sentence for whoever started us; that nobody reads it is no reason to panic.
+fn say(what: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "longshore: {what}");
 }
 
 /// Ends the process as clap does when flags contradict each other.

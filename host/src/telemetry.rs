@@ -20,7 +20,8 @@ pub fn start(filter: &str, format: LogFormat) -> Result<(), String> {
     let filter = EnvFilter::try_new(filter)
         .map_err(|error| format!("--log {filter}: {error}; write a level such as info, or target=level"))?;
     let terminal = io::stderr().is_terminal();
-    let builder = tracing_subscriber::fmt().with_env_filter(filter);
+    // A log that nobody takes any more must not end the run: by default its own error would go to standard error, and panic.
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).log_internal_errors(false);
     let text = match format {
         LogFormat::Auto => terminal,
         LogFormat::Text => true,

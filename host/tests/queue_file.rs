@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use longshore::queue::{DETAIL_PROPERTY, REASON_PROPERTY};
 use longshore::queue::url::open;
+use longshore::queue::{DETAIL_PROPERTY, REASON_PROPERTY};
 use longshore::queue::{DeadLetter, Outgoing, Queue, QueueError, QueueUrl, Receipt};
 use queue_suite::{MINUTE, Subject, fill, keeps_every_promise, text};
 use rusqlite::Connection;

@@ -8,7 +8,7 @@ use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{BREAKER_OPEN, poison_url, print_fields, usage};
+use super::{BREAKER_OPEN, poison_url, print_fields, say, usage};
 use crate::cli::{Output, PoisonOf, Run};
 use crate::component::Handler;
 use crate::queue::url::open;
@@ -51,9 +51,9 @@ pub(super) async fn execute(args: Run, output: Output) -> anyhow::Result<ExitCod
     print(&finished.summary, ended, output)?;
     match finished.end {
         Ok(End::BreakerOpen) => {
-            eprintln!(
-                "longshore: the circuit breaker was open at the end: too many different messages failed in a row; look at the log for their reasons, and at what the handler depends on"
-            );
+            say(format_args!(
+                "the circuit breaker was open at the end: too many different messages failed in a row; look at the log for their reasons, and at what the handler depends on"
+            ));
             Ok(ExitCode::from(BREAKER_OPEN))
         }
         Ok(_) => Ok(ExitCode::SUCCESS),

@@ -104,6 +104,13 @@ impl Sandbox {
     }
 }
 
+impl Sandbox {
+    /// The engine, for measurements against a bare loop with the same settings.
+    pub fn engine(&self) -> &Engine {
+        &self.shared.engine
+    }
+}
+
 /// What the host offers to guests.
 pub(super) struct Imports(pub(super) Linker<State>);
 

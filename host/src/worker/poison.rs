@@ -76,7 +76,7 @@ pub struct Envelope<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub component: Option<Cow<'a, str>>,
     /// What it carried beside its body.
-    #[serde(default, skip_serializing_if = "is_empty")]
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     pub properties: Cow<'a, [(String, String)]>,
     /// The body as it lay in the queue.
     #[serde(flatten)]
@@ -208,10 +208,6 @@ impl<'a> Envelope<'a> {
             _ => STANDARD.encode(&received).into(),
         }))
     }
-}
-
-fn is_empty(properties: &Cow<'_, [(String, String)]>) -> bool {
-    properties.is_empty()
 }
 
 /// At most `length` bytes of `text`, cut between characters.

@@ -1,0 +1,75 @@
+# `make` alone prints this help. Everything that is needed and missing is installed on the way, but for rustup and make.
+
+QUEUE      ?= file:./queues/orders
+MESSAGES   ?= 1000
+# What the demonstration logs: `make run LOG=info` shows a line for each message.
+LOG        ?= warn
+# How many random kills `make torture` makes.
+N          ?= 1000
+
+COMPONENT  := guest/target/wasm32-wasip2/release/order.wasm
+LONGSHORE  := target/release/longshore
+# Others to compare with, in Python, for `make bench`; `make bench ONLY=call` measures one part.
+PEERS      := host/benches/peers
+# The same features for linting and testing: dependencies are compiled once.
+FEATURES   := --features longshore/failpoints
+
+.DEFAULT_GOAL := help
+.PHONY: help run build guest host test test-guest test-host torture bench lint format clean wasm-target
+
+help: ## print this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: build ## send sample orders to a queue on this machine, drain it, and show what became of them
+	@$(LONGSHORE) queue create --queue $(QUEUE) > /dev/null
+	@echo "== longshore send --queue $(QUEUE) --sample $(MESSAGES)"
+	@$(LONGSHORE) send --queue $(QUEUE) --sample $(MESSAGES)
+	@echo "== longshore run --queue $(QUEUE) --component $(COMPONENT)"
+	@$(LONGSHORE) run --log $(LOG) --queue $(QUEUE) --component $(COMPONENT)
+	@echo "== longshore poison list --queue $(QUEUE)"
+	@$(LONGSHORE) poison list --queue $(QUEUE)
+
+build: host guest ## build the host and the handlers
+
+host: ## build the host only
+	cargo build --release --package longshore
+
+guest: wasm-target ## build the handlers only
+	cd guest && cargo build --release --target wasm32-wasip2
+
+test: test-guest test-host ## run all tests
+
+test-guest: wasm-target
+	cd guest && cargo test --release
+
+test-host: guest
+	cargo test --workspace $(FEATURES)
+
+torture: guest ## kill workers at N random moments and count what was lost: make torture N=1000
+	LONGSHORE_TORTURE=$(N) cargo test --package longshore $(FEATURES) --test process -- --nocapture torture
+
+bench: build $(PEERS)/.venv/installed ## measure speed and memory, and print them beside their floors
+	LONGSHORE_BENCH_PYTHON=$(abspath $(PEERS))/.venv/bin/python cargo bench --package longshore --bench longshore -- $(ONLY)
+
+$(PEERS)/.venv/installed: $(PEERS)/requirements.txt
+	python3 -m venv $(PEERS)/.venv
+	$(PEERS)/.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
+
+lint: wasm-target ## check formatting, and what clippy says
+	cargo fmt --all --check
+	cd guest && cargo fmt --all --check
+	cargo clippy --workspace --all-targets $(FEATURES) -- -D warnings
+	cd guest && cargo clippy --workspace --all-targets -- -D warnings
+
+format: ## format the sources
+	cargo fmt --all
+	cd guest && cargo fmt --all
+
+clean: ## remove what was built, and the demonstration's queues
+	cargo clean
+	cd guest && cargo clean
+	rm -rf queues
+
+wasm-target:
+	@rustup target list --installed | grep -qx wasm32-wasip2 || rustup target add wasm32-wasip2
