@@ -1,5 +1,6 @@
 //! The verbs, one file each, and what they have in common: how they fail, and how they print.
 
+mod compile;
 mod inspect;
 mod invoke;
 mod peek;
@@ -19,6 +20,7 @@ use comfy_table::{ContentArrangement, Table};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+use crate::azure::Azure;
 use crate::cli::{Cli, Output, PoisonOf, Verb};
 use crate::queue::{QueueError, QueueUrl};
 use crate::telemetry::{self, PROGRESS};
@@ -46,15 +48,17 @@ pub fn main() -> ExitCode {
 }
 
 async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
-    let output = cli.output;
+    let (output, outputs) = (cli.format(), cli.output_queues());
+    Azure::choose(cli.credential);
     match cli.verb {
-        Verb::Run(args) => run::execute(*args, output).await,
+        Verb::Run(args) => run::execute(*args, &outputs, output).await,
         Verb::Send(args) => send::execute(args, output).await,
         Verb::Peek(args) => peek::execute(&args, output).await,
         Verb::Poison(verb) => poison::execute(verb, output).await,
         Verb::Queue(verb) => queue::execute(verb, output).await,
-        Verb::Invoke(args) => invoke::execute(args, output).await,
-        Verb::Inspect(args) => inspect::execute(args, output).await,
+        Verb::Invoke(args) => invoke::execute(args, &outputs, output).await,
+        Verb::Inspect(args) => inspect::execute(args, &outputs, output).await,
+        Verb::Compile(args) => compile::execute(args, output).await,
     }
 }
 

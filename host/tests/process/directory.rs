@@ -90,7 +90,7 @@ impl Directory {
         let forever = flags.contains(&"--forever");
         let short = SHORT.iter().filter(|flag| {
             let name = flag.split('=').next().unwrap();
-            !given(name) && !(forever && name == "--linger")
+            !(given(name) || forever && name == "--linger")
         });
         command.args(short).args(flags);
         command

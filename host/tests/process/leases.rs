@@ -35,7 +35,7 @@ fn steal(directory: &Directory) {
 fn a_handler_that_runs_four_times_its_visibility_completes_once_and_nobody_else_gets_its_message() {
     let directory = Directory::new();
     Oracle::watch(&directory, 5);
-    let (worker, id) = start(&directory, "sleep:8000", &["--visibility=2s", "--deadline=30s"]);
+    let (worker, id) = start(&directory, "sleep:12000", &["--visibility=3s", "--deadline=30s"]);
     let mut other = Process::start(&mut directory.worker(&["--forever"]), &directory.path("other"));
     other.wait_for_line("\"started\"");
 
@@ -70,7 +70,7 @@ fn a_lease_that_is_stolen_interrupts_the_handler_and_nothing_is_deleted() {
 fn a_lease_that_was_stolen_before_settlement_deletes_nothing() {
     let directory = Directory::new();
     Oracle::watch(&directory, 5);
-    let (worker, id) = start(&directory, "sleep:1500", &["--visibility=30s", "--deadline=10s"]);
+    let (worker, id) = start(&directory, "sleep:3000", &["--visibility=30s", "--deadline=10s"]);
     steal(&directory);
     let ended = worker.wait().succeeded();
     assert_eq!(

@@ -13,7 +13,7 @@ use rand::RngExt;
 use crate::directory::{Directory, ORDERS, POISON, Row, database, now_ms, rows};
 use crate::oracle::{Account, Expected, Oracle, Sent, handled};
 use crate::orders::{mixed, order};
-use crate::process::{Process, longshore, run, wait_for};
+use crate::process::{Process, wait_for};
 
 /// How many kills at each failpoint, and at random moments.
 #[cfg(feature = "failpoints")]
@@ -52,8 +52,6 @@ impl Torture {
             true => format!("file:{}/poison", directory.path("elsewhere").display()),
             false => directory.url(POISON),
         };
-        // A poison queue is made when it is first needed; a directory for it is not.
-        run(&mut longshore(["queue", "create", "--queue", &poison])).succeeded();
         let mut oracle = Oracle::watch(&directory, MAX_DEQUEUE);
         let mut workers = Workers { torture: self, directory: &directory, poison, logs: Vec::new() };
         let kills = workers.kill_often(&mut oracle);
@@ -108,8 +106,7 @@ impl Workers<'_> {
         let output = self.directory.path(&format!("worker-{}", self.logs.len()));
         self.logs.push(output.with_extension("err"));
         let max_dequeue = format!("--max-dequeue={MAX_DEQUEUE}");
-        let visibility = if self.torture.renewed { "--visibility=1s" } else { "--visibility=2s" };
-        let mut all = vec!["--poison-queue", &self.poison, &max_dequeue, visibility];
+        let mut all = vec!["--poison-queue", &self.poison, &max_dequeue];
         all.extend(flags);
         let mut command = self.directory.worker(&all);
         if let Some(failpoints) = failpoints {
@@ -124,12 +121,13 @@ impl Workers<'_> {
         let database = self.directory.database();
         let mut workers: [Option<(Process, Instant)>; 2] = [None, None];
         let limit = LONGEST * u32::try_from(self.torture.kills).unwrap() + LONGEST;
+        let visibility = if self.torture.renewed { "--visibility=1s" } else { "--visibility=2s" };
         let (mut kills, started) = (0, Instant::now());
         while kills < self.torture.kills {
             for slot in &mut workers {
                 let (mut worker, dies_at) = slot.take().unwrap_or_else(|| {
                     let dies_at = Instant::now() + Duration::from_millis(rng.random_range(0..400));
-                    (self.start(&["--forever"], self.torture.failpoints), dies_at)
+                    (self.start(&["--forever", visibility], self.torture.failpoints), dies_at)
                 });
                 match worker.ended() {
                     Some(ended) if ended.was_killed() => kills += 1,
@@ -159,7 +157,7 @@ impl Workers<'_> {
             let leased = self.directory.rows(ORDERS).iter().any(|row| row.visible_at > now_ms());
             (!leased).then_some(())
         });
-        let ended = self.start(&[], None).wait().succeeded();
+        let ended = self.start(&["--visibility=30s"], None).wait().succeeded();
         assert_eq!(ended.json()["lease_lost"], 0, "nobody else is there to take a lease: {ended:?}");
     }
 }

@@ -114,8 +114,11 @@ fn the_summary_has_exactly_the_documented_keys() {
     let documented = [
         "abandoned",
         "completed",
+        "cpu_us",
         "duration_ms",
+        "handler_us",
         "lease_lost",
+        "peak_memory_bytes",
         "poison_reasons",
         "poisoned",
         "received",
