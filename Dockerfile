@@ -28,12 +28,11 @@ WORKDIR /src/guest
 RUN cargo build --release --locked --target wasm32-wasip2 --package order \
  && install -D --mode 644 target/wasm32-wasip2/release/order.wasm /out/handler.wasm
 
-# What the image has of the handler: the component, and beside it whatever is made of it ahead of time. A container starts with an
-# empty cache, so that compiling ahead of time belongs here, by the very host that will load it:
-#   COPY --from=host /out/longshore /usr/local/bin/
-#   RUN longshore compile /out/handler.wasm --to /out/handler.cwasm
-# and LONGSHORE_PRECOMPILED=/handler/handler.cwasm below.
+# What the image has of the handler: the component, and what it was compiled to, since a container starts with an empty cache. By the
+# very host that will load it; for any processor of its kind, since nobody knows on which one it will run.
 FROM handler AS handler-layer
+COPY --from=host /out/longshore /usr/local/bin/longshore
+RUN longshore compile /out/handler.wasm --to /out/handler.cwasm
 
 # Debian 12 without a shell or a package manager: the C library, CA certificates, and a user that is not root.
 FROM gcr.io/distroless/cc-debian12:nonroot AS release
@@ -44,7 +43,8 @@ COPY --from=host /out/longshore /usr/local/bin/longshore
 # The last layer, and a small one: another handler changes this alone. One that is mounted over /handler, or named by
 # LONGSHORE_COMPONENT, takes no build at all.
 COPY --from=handler-layer /out/ /handler/
-ENV LONGSHORE_COMPONENT=/handler/handler.wasm
+ENV LONGSHORE_COMPONENT=/handler/handler.wasm \
+    LONGSHORE_PRECOMPILED=/handler/handler.cwasm
 # By number, so that a platform can see that it is not root. The root file system may be read-only: nothing is written.
 USER 65532:65532
 STOPSIGNAL SIGTERM
@@ -59,6 +59,7 @@ COPY --from=host /out/longshore /usr/local/bin/longshore
 COPY --from=handler-layer /out/ /handler/
 # Where `make docker-run` mounts ~/.azure: the CLI writes there, so that the container runs as whoever owns it.
 ENV LONGSHORE_COMPONENT=/handler/handler.wasm \
+    LONGSHORE_PRECOMPILED=/handler/handler.cwasm \
     AZURE_CONFIG_DIR=/azure
 WORKDIR /work
 USER 65532:65532

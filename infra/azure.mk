@@ -4,13 +4,14 @@
 # Whoever runs them needs Owner on the subscription, or Contributor and User Access Administrator: steps that end in -roles hand out
 # rights. `az login` and `az account set` come first.
 
-NAME          ?= longshore
+# What everything is named after.
+JOB           ?= longshore
 LOCATION      ?= westeurope
 # Registries and storage accounts have names that are unique in all of Azure: letters and digits of your own choice.
 SUFFIX        ?=
-GROUP         ?= rg-$(NAME)
-REGISTRY      ?= $(subst -,,$(NAME))$(SUFFIX)
-STORAGE       ?= $(subst -,,$(NAME))$(SUFFIX)
+GROUP         ?= rg-$(JOB)
+REGISTRY      ?= $(subst -,,$(JOB))$(SUFFIX)
+ACCOUNT       ?= $(subst -,,$(JOB))$(SUFFIX)
 QUEUE_NAME    ?= orders
 # renew, or fixed: the stricter mode, with Message Processor instead of the custom role.
 LEASE         ?= renew
@@ -46,23 +47,23 @@ JOBS_OPERATOR   := b9a307c4-5aa3-4b52-ba60-2b17c136cd7b
 
 # Looked up when a command runs, so that each step can be run by itself.
 GROUP_ID     = $$(az group show --name $(GROUP) --query id --output tsv)
-IDENTITY     = $$(az identity show --resource-group $(GROUP) --name $(NAME)-id --query $(1) --output tsv)
+IDENTITY     = $$(az identity show --resource-group $(GROUP) --name $(JOB)-id --query $(1) --output tsv)
 PROVIDERS    = $(GROUP_ID)/providers
-QUEUES_ID    = $(PROVIDERS)/Microsoft.Storage/storageAccounts/$(STORAGE)/queueServices/default/queues
+QUEUES_ID    = $(PROVIDERS)/Microsoft.Storage/storageAccounts/$(ACCOUNT)/queueServices/default/queues
 WORKER       = --assignee-object-id "$(call IDENTITY,principalId)" --assignee-principal-type ServicePrincipal
 PERSON       = --assignee-object-id "$(OPERATOR)" --assignee-principal-type User
-WORKSPACE_ID = $(PROVIDERS)/Microsoft.OperationalInsights/workspaces/$(NAME)-logs
+WORKSPACE_ID = $(PROVIDERS)/Microsoft.OperationalInsights/workspaces/$(JOB)-logs
 MESSAGES_OF  := Microsoft.Storage/storageAccounts/queueServices/queues/messages
 # Role names are unique in a tenant.
-RENEW_ROLE   = Longshore queue worker $(STORAGE)
+RENEW_ROLE   = Longshore queue worker $(ACCOUNT)
 
-JOB_OF = --resource-group $(GROUP) --environment $(NAME)-env --workload-profile-name Consumption \
+JOB_OF = --resource-group $(GROUP) --environment $(JOB)-env --workload-profile-name Consumption \
 	--image $(IMAGE) --registry-server $(REGISTRY).azurecr.io \
 	--registry-identity "$(call IDENTITY,id)" --mi-user-assigned "$(call IDENTITY,id)" \
 	--cpu $(CPU) --memory $(MEMORY) --parallelism 1 --replica-completion-count 1 \
 	--replica-timeout $(REPLICA_TIMEOUT) --replica-retry-limit 0 \
 	--env-vars AZURE_CLIENT_ID="$(call IDENTITY,clientId)" \
-		LONGSHORE_QUEUE=https://$(STORAGE).queue.core.windows.net/$(QUEUE_NAME) \
+		LONGSHORE_QUEUE=https://$(ACCOUNT).queue.core.windows.net/$(QUEUE_NAME) \
 		LONGSHORE_CONCURRENCY=$(CONCURRENCY) LONGSHORE_DEADLINE=$(DEADLINE_S)s LONGSHORE_TIME_BUDGET=$(TIME_BUDGET_S)s \
 		LONGSHORE_GRACE=$(GRACE_S)s LONGSHORE_MAX_DEQUEUE=$(MAX_DEQUEUE) LONGSHORE_LEASE=$(LEASE) \
 		LONGSHORE_LOG_FORMAT=json LONGSHORE_OUTPUT=json
@@ -88,7 +89,7 @@ azure-group: azure-named
 	az group create --name $(GROUP) --location $(LOCATION)
 
 azure-identity:
-	az identity create --resource-group $(GROUP) --name $(NAME)-id
+	az identity create --resource-group $(GROUP) --name $(JOB)-id
 
 azure-registry: azure-named
 	az acr create --resource-group $(GROUP) --name $(REGISTRY) --sku Basic --admin-enabled false
@@ -98,7 +99,7 @@ azure-registry-roles: azure-named
 		--scope "$(PROVIDERS)/Microsoft.ContainerRegistry/registries/$(REGISTRY)"
 
 azure-storage: azure-named
-	az storage account create --resource-group $(GROUP) --name $(STORAGE) --kind StorageV2 --sku Standard_ZRS \
+	az storage account create --resource-group $(GROUP) --name $(ACCOUNT) --kind StorageV2 --sku Standard_ZRS \
 		--allow-shared-key-access false --allow-blob-public-access false --min-tls-version TLS1_2 --https-only true
 
 # Over the control plane: making them is the owner's right, and no role on messages is needed for it.
@@ -128,14 +129,14 @@ azure-operator-roles: azure-named
 	az role assignment create $(PERSON) --role $(QUEUE_PROCESSOR) --scope "$(QUEUES_ID)/$(QUEUE_NAME)-poison"
 
 azure-logs:
-	az monitor log-analytics workspace create --resource-group $(GROUP) --workspace-name $(NAME)-logs --retention-time 30
+	az monitor log-analytics workspace create --resource-group $(GROUP) --workspace-name $(JOB)-logs --retention-time 30
 
 azure-environment:
-	az containerapp env create --resource-group $(GROUP) --name $(NAME)-env --location $(LOCATION) --logs-destination azure-monitor
+	az containerapp env create --resource-group $(GROUP) --name $(JOB)-env --location $(LOCATION) --logs-destination azure-monitor
 
 azure-diagnostics:
 	az monitor diagnostic-settings create --name logs --workspace "$(WORKSPACE_ID)" \
-		--resource "$(PROVIDERS)/Microsoft.App/managedEnvironments/$(NAME)-env" \
+		--resource "$(PROVIDERS)/Microsoft.App/managedEnvironments/$(JOB)-env" \
 		--logs '[{"category": "ContainerAppConsoleLogs", "enabled": true}, {"category": "ContainerAppSystemLogs", "enabled": true}]'
 
 # In the registry, so that no Docker is needed here. A first build compiles Wasmtime, on two cores.
@@ -143,40 +144,40 @@ azure-image:
 	az acr build --registry $(REGISTRY) --image longshore:$(IMAGE_TAG) --target release --timeout 3600 .
 
 azure-job: azure-named
-	az containerapp job create --name $(NAME) --trigger-type Event \
+	az containerapp job create --name $(JOB) --trigger-type Event \
 		--min-executions 0 --max-executions $(MAX_EXECUTIONS) --polling-interval $(POLLING_S) \
 		--scale-rule-name queue --scale-rule-type azure-queue --scale-rule-identity "$(call IDENTITY,id)" \
-		--scale-rule-metadata accountName=$(STORAGE) queueName=$(QUEUE_NAME) queueLength=$(QUEUE_LENGTH) \
+		--scale-rule-metadata accountName=$(ACCOUNT) queueName=$(QUEUE_NAME) queueLength=$(QUEUE_LENGTH) \
 		$(JOB_OF)
 
 azure-job-manual: azure-named
-	az containerapp job create --name $(NAME)-manual --trigger-type Manual $(JOB_OF)
+	az containerapp job create --name $(JOB)-manual --trigger-type Manual $(JOB_OF)
 
 azure-job-roles:
-	az role assignment create $(PERSON) --role $(JOBS_OPERATOR) --scope "$(PROVIDERS)/Microsoft.App/jobs/$(NAME)"
-	az role assignment create $(PERSON) --role $(JOBS_OPERATOR) --scope "$(PROVIDERS)/Microsoft.App/jobs/$(NAME)-manual"
+	az role assignment create $(PERSON) --role $(JOBS_OPERATOR) --scope "$(PROVIDERS)/Microsoft.App/jobs/$(JOB)"
+	az role assignment create $(PERSON) --role $(JOBS_OPERATOR) --scope "$(PROVIDERS)/Microsoft.App/jobs/$(JOB)-manual"
 
 azure-alert:
-	az monitor scheduled-query create --resource-group $(GROUP) --name $(NAME)-failures --scopes "$(WORKSPACE_ID)" \
+	az monitor scheduled-query create --resource-group $(GROUP) --name $(JOB)-failures --scopes "$(WORKSPACE_ID)" \
 		--description "Three executions failed within ten minutes" --severity 1 --skip-query-validation true \
 		--evaluation-frequency 5m --window-size 10m --condition "count 'failures' >= 3" --condition-query \
-		failures="ContainerAppSystemLogs | where JobName == '$(NAME)' | where Reason in ('BackoffLimitExceeded', 'DeadlineExceeded')"
+		failures="ContainerAppSystemLogs | where JobName == '$(JOB)' | where Reason in ('BackoffLimitExceeded', 'DeadlineExceeded')"
 
 # A workbook is a page of JSON in a string: the module puts it there.
 azure-workbook:
 	az deployment group create --resource-group $(GROUP) --name workbook --template-file infra/modules/workbook.bicep \
-		--parameters jobName=$(NAME) workspaceId="$(WORKSPACE_ID)" location=$(LOCATION) tags='{}'
+		--parameters jobName=$(JOB) workspaceId="$(WORKSPACE_ID)" location=$(LOCATION) tags='{}'
 
 # In place of azure-storage to azure-operator-roles; the job's rule then is `azure-servicebus` with `messageCount`. Everything at once:
 # `az deployment sub create --location … --template-file infra/main.bicep --parameters name=… location=… queueService=servicebus`.
 azure-servicebus: azure-named
-	az servicebus namespace create --resource-group $(GROUP) --name $(NAME)-$(SUFFIX) --sku Standard --disable-local-auth true
-	az servicebus queue create --resource-group $(GROUP) --namespace-name $(NAME)-$(SUFFIX) --name $(QUEUE_NAME) \
+	az servicebus namespace create --resource-group $(GROUP) --name $(JOB)-$(SUFFIX) --sku Standard --disable-local-auth true
+	az servicebus queue create --resource-group $(GROUP) --namespace-name $(JOB)-$(SUFFIX) --name $(QUEUE_NAME) \
 		--lock-duration PT1M --max-delivery-count $(shell echo $$(($(MAX_DEQUEUE) + 5))) --enable-dead-lettering-on-message-expiration true
 
 azure-image-use: ## point the jobs at IMAGE, once `make azure-image` has built it
-	az containerapp job update --resource-group $(GROUP) --name $(NAME) --image $(IMAGE)
-	az containerapp job update --resource-group $(GROUP) --name $(NAME)-manual --image $(IMAGE)
+	az containerapp job update --resource-group $(GROUP) --name $(JOB) --image $(IMAGE)
+	az containerapp job update --resource-group $(GROUP) --name $(JOB)-manual --image $(IMAGE)
 
 azure-image-name:
 	@echo $(IMAGE)

@@ -12,7 +12,7 @@ from test_templates import INFRA, ROLES, deployed, event_job, rule_of, variables
 def steps(*arguments: str) -> str:
     """What `make -n` would run, with continued lines joined."""
     ran = subprocess.run(
-        ["make", "--no-print-directory", "-n", *arguments, "SUFFIX=x7", "NAME=long-shore", "OPERATOR=person"],
+        ["make", "--no-print-directory", "-n", *arguments, "SUFFIX=x7", "JOB=long-shore", "OPERATOR=person"],
         cwd=INFRA.parent, capture_output=True, text=True, check=True,
     )  # fmt: skip
     return ran.stdout.replace("\\\n", " ")

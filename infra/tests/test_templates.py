@@ -235,7 +235,8 @@ def test_queue_length_is_what_one_execution_takes(parameters, length):
 
 def test_every_variable_of_the_job_is_one_that_the_host_reads():
     said = variables_of(event_job(deployed(maxMessages=7))).keys() - {"AZURE_CLIENT_ID"}
-    read = set(re.findall(r'env = "(LONGSHORE_\w+)"', (INFRA.parent / "host/src/cli.rs").read_text()))
+    flags = "".join(it.read_text() for it in (INFRA.parent / "host/src").glob("cli/*.rs"))
+    read = set(re.findall(r'env = "(LONGSHORE_\w+)"', flags + (INFRA.parent / "host/src/cli.rs").read_text()))
     assert said and said <= read
 
 
