@@ -6,10 +6,10 @@ PIP_FLAGS  := --quiet --disable-pip-version-check --require-hashes
 
 DOCKER     ?= docker
 
-.PHONY: test-infra lint-infra infra-requirements docker-run
+.PHONY: test-infra lint-infra infra-requirements docker-run test-image container-tools
 
 test-infra: $(INFRA_VENV)/installed ## check the templates and the az commands: syntax, names, types, roles, arithmetic
-	$(INFRA_VENV)/bin/python -m pytest --quiet infra/tests
+	$(INFRA_VENV)/bin/python -m pytest --quiet --ignore infra/tests/image infra/tests
 
 # Apart from test-infra, since checkov takes two minutes to install and a minute to run.
 lint-infra: $(LINT_VENV)/installed ## what checkov says about the templates, and hadolint about the Dockerfile
@@ -32,6 +32,15 @@ infra-requirements: ## pin anew what the checks need, after a change of infra/te
 	$(INFRA_VENV)/bin/pip install --quiet --disable-pip-version-check pip-tools
 	for it in requirements requirements-lint; do $(INFRA_VENV)/bin/pip-compile --quiet --generate-hashes --strip-extras --no-header \
 		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file infra/tests/$$it.txt infra/tests/$$it.in; done
+
+# Without a Docker engine and without a registry: see infra/tests/image/stand_ins.py. As root, on Debian.
+test-image: build container-tools $(INFRA_VENV)/installed ## build the image on stand-ins for its bases, and run it as ACA would
+	LONGSHORE_BINARY=$(or $(BINARY),$(LONGSHORE)) LONGSHORE_COMPONENTS=$(dir $(COMPONENT)) \
+		$(INFRA_VENV)/bin/python -m pytest --quiet -rP infra/tests/image
+
+container-tools:
+	@for it in buildah podman runc; do command -v $$it > /dev/null || missing="$$missing $$it"; done; test -z "$$missing" \
+		|| { apt-get update && apt-get install --yes --no-install-recommends ca-certificates $$missing; }
 
 # As yourself and with your own login; a file queue is in ./queues.
 docker-run: ## run it in a container with your Azure login: make docker-run QUEUE=https://…
