@@ -33,9 +33,10 @@ infra-requirements: ## pin anew what the checks need, after a change of infra/te
 	for it in requirements requirements-lint; do $(INFRA_VENV)/bin/pip-compile --quiet --generate-hashes --strip-extras --no-header \
 		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file infra/tests/$$it.txt infra/tests/$$it.in; done
 
-# Without a Docker engine and without a registry: see infra/tests/image/stand_ins.py. As root, on Debian.
-test-image: build container-tools $(INFRA_VENV)/installed ## build the image on stand-ins for its bases, and run it as ACA would
-	LONGSHORE_BINARY=$(or $(BINARY),$(LONGSHORE)) LONGSHORE_COMPONENTS=$(dir $(COMPONENT)) \
+# Without a Docker engine and without a registry: see infra/tests/image/stand_ins.py. As root, on Debian. A binary and components that
+# are built already: make test-image BINARY=… COMPONENTS=…
+test-image: $(if $(BINARY),,build) container-tools $(INFRA_VENV)/installed ## build the image on stand-ins for its bases, and run it as ACA would
+	LONGSHORE_BINARY=$(or $(BINARY),$(LONGSHORE)) LONGSHORE_COMPONENTS=$(or $(COMPONENTS),$(dir $(COMPONENT))) \
 		$(INFRA_VENV)/bin/python -m pytest --quiet -rP infra/tests/image
 
 container-tools:

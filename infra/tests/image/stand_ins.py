@@ -8,14 +8,19 @@
 Everything runs without a Docker engine: buildah with chroot isolation, podman with runc.
 """
 
+import atexit
 import re
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
 BASES = re.findall(r"^FROM (\S+[./]\S+) AS", (ROOT / "Dockerfile").read_text(), re.M)
-STORAGE = ["--storage-driver", "vfs"]
+# Of its own, and gone at the end: the stand-ins bear the names of real images, and must not be taken for them afterwards.
+STORE = Path(tempfile.mkdtemp(prefix="longshore-"))
+atexit.register(shutil.rmtree, STORE, ignore_errors=True)
+STORAGE = ["--storage-driver", "vfs", "--root", str(STORE / "images"), "--runroot", str(STORE / "run")]
 BUILDAH = ["buildah", *STORAGE]
 PODMAN = ["podman", *STORAGE, "--runtime", "runc", "--cgroup-manager", "cgroupfs"]
 RUN = [*PODMAN, "run", "--network=none", "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]

@@ -128,11 +128,11 @@ def test_a_handler_that_is_mounted_takes_no_build(release, queue):
 
 def handled_by(image: str, directory: Path, flags: tuple[str, ...] = ()) -> str:
     """The digest of the component that rejects a message, as the poison message names it."""
-    longshore("poison", "purge", directory=directory)
     longshore("send", '{"order_id": "o-1", "msg": "reject"}', directory=directory)
     ran = subprocess.run(container(image, directory, flags=flags), capture_output=True, text=True, timeout=120)
     assert ran.returncode == 0, ran.stderr
-    return re.search(r"sha256:([0-9a-f]{64})", longshore("poison", "list", directory=directory))[1]
+    # The newest is the last.
+    return re.findall(r"sha256:([0-9a-f]{64})", longshore("poison", "list", directory=directory))[-1]
 
 
 def started(image: str, directory: Path, *arguments: str) -> tuple[subprocess.Popen, str]:
