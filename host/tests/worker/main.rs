@@ -8,6 +8,7 @@ mod faults;
 mod lease;
 mod model;
 mod outage;
+mod outputs;
 mod settle;
 mod stop;
 
