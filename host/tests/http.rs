@@ -149,7 +149,7 @@ async fn a_redirect_is_the_guest_s_to_follow_and_checked_like_any_request() {
 async fn a_host_granted_with_tls_is_not_asked_without_it() {
     let server = Server::start().await;
     let host = format!("127.0.0.1:{}", server.port);
-    let component = rogue(&[host.clone()], &["127.0.0.1"], Limits::default());
+    let component = rogue(std::slice::from_ref(&host), &["127.0.0.1"], Limits::default());
     let (_, said) = ask(&component, format!("get:http://{host}/")).await;
     assert_eq!(said, "ErrorCode::HttpRequestDenied");
     assert_eq!(server.reached(), 0);
