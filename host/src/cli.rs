@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use self::output::{OutputArg, OutputQueue};
 pub use self::sandbox::{GrantArgs, Lines, SandboxArgs};
 use self::values::{Unquoted, duration, property, show};
+use crate::azure::Credential;
 use crate::component::Source;
 use crate::queue::QueueUrl;
 use crate::sandbox::Cpu;
@@ -60,6 +61,10 @@ pub struct Cli {
         env = "LONGSHORE_LOG_FORMAT"
     )]
     pub log_format: LogFormat,
+
+    /// Who the host is to Azure.
+    #[arg(long, global = true, value_enum, default_value_t, env = "LONGSHORE_CREDENTIAL")]
+    pub credential: Credential,
 
     /// What to do.
     #[command(subcommand)]
@@ -114,7 +119,8 @@ pub enum Verb {
 /// Which queue.
 #[derive(Clone, Debug, Args)]
 pub struct QueueArg {
-    /// The queue: `file:./queues/orders`, a directory and the queue's name in it.
+    /// The queue: `file:./queues/orders`, a directory and the queue's name in it, or
+    /// `https://ACCOUNT.queue.core.windows.net/orders`, with a SAS query if there is no identity.
     // A URL may carry a signature: neither the help nor an error shows it.
     #[arg(long, env = "LONGSHORE_QUEUE", hide_env_values = true, value_name = "URL", value_parser = Unquoted::<QueueUrl>::new())]
     pub queue: QueueUrl,

@@ -20,6 +20,7 @@ use comfy_table::{ContentArrangement, Table};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+use crate::azure::Azure;
 use crate::cli::{Cli, Output, PoisonOf, Verb};
 use crate::queue::{QueueError, QueueUrl};
 use crate::telemetry::{self, PROGRESS};
@@ -48,6 +49,7 @@ pub fn main() -> ExitCode {
 
 async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     let (output, outputs) = (cli.format(), cli.output_queues());
+    Azure::choose(cli.credential);
     match cli.verb {
         Verb::Run(args) => run::execute(*args, &outputs, output).await,
         Verb::Send(args) => send::execute(args, output).await,

@@ -3,6 +3,7 @@
 //! The direction of the arrows: [`queue`] knows nothing of the worker, [`sandbox`] knows nothing of
 //! queues, and only the [`worker`] knows both.
 
+pub mod azure;
 pub mod cli;
 pub mod commands;
 pub mod component;

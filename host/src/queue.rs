@@ -5,6 +5,8 @@
 //! durations, measured by the service's own clock, so that a host whose clock is wrong still keeps its leases.
 
 pub mod file;
+mod limits;
+pub mod storage;
 pub mod url;
 
 use std::fmt;
@@ -60,6 +62,9 @@ pub struct Received {
     pub message: Message,
     /// The newest pop receipt.
     pub receipt: Receipt,
+    /// Why the body could not be read, in words; it then holds what could be. Nobody can handle such a message, and
+    /// it must not keep others from being received.
+    pub damaged: Option<String>,
 }
 
 /// A pop receipt: it proves that a message is leased to us, and changes at each receive and update.
@@ -200,10 +205,10 @@ pub enum QueueError {
         /// What to do about it.
         mend: String,
     },
-    /// The service refused for now (busy, throttled): nothing was done.
-    #[error("the queue is busy: {cause}")]
+    /// The service refused for now (busy, throttled), or was not reached: nothing was done.
+    #[error("the queue cannot take the call now: {cause}")]
     Busy {
-        /// What the service said.
+        /// What the service said, or what stood in the way.
         cause: String,
         /// How long it asked us to wait, if it did.
         retry_after: Option<Duration>,

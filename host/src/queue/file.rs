@@ -21,10 +21,11 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use self::database::{Access, Database};
+use super::limits::{check_max, check_visibility, out_of_range};
 use super::url::Place;
 use super::{
-    DETAIL_PROPERTY, DeadLetter, MAX_BODY, MAX_RECEIVE, MAX_VISIBILITY, Message, Outgoing, Queue, QueueError,
-    QueueUrl, REASON_PROPERTY, Receipt, Received, Result,
+    DETAIL_PROPERTY, DeadLetter, MAX_BODY, Message, Outgoing, Queue, QueueError, QueueUrl, REASON_PROPERTY,
+    Receipt, Received, Result,
 };
 
 /// One queue of a database, with a connection and a thread of its own.
@@ -147,31 +148,11 @@ impl Queue for FileQueue {
     }
 }
 
-fn check_max(max: u32) -> Result<()> {
-    if (1..=MAX_RECEIVE).contains(&max) {
-        return Ok(());
-    }
-    Err(out_of_range(&format!("{max} messages at once"), &format!("ask for 1 to {MAX_RECEIVE}")))
-}
-
-fn check_visibility(visibility: Duration) -> Result<()> {
-    if visibility <= MAX_VISIBILITY {
-        return Ok(());
-    }
-    let asked = format!("a visibility timeout or delay of {} s", visibility.as_secs());
-    Err(out_of_range(&asked, &format!("stay within {} s", MAX_VISIBILITY.as_secs())))
-}
-
 fn check_size(body: &[u8]) -> Result<()> {
     if body.len() <= MAX_BODY {
         return Ok(());
     }
     Err(QueueError::TooLarge { size: body.len(), limit: MAX_BODY })
-}
-
-/// What the service answers with 400 `OutOfRangeQueryParameterValue`.
-fn out_of_range(asked: &str, mend: &str) -> QueueError {
-    QueueError::Fault { cause: format!("the queue does not take {asked}"), mend: mend.into() }
 }
 
 fn same_directory(one: &Path, other: &Path) -> bool {

@@ -11,7 +11,9 @@ use std::sync::Arc;
 use url::Url;
 
 use super::file::FileQueue;
+use super::storage::StorageQueue;
 use super::{Queue, QueueError};
+use crate::azure::Azure;
 
 /// What is put behind a queue's name to name its poison queue.
 const POISON_SUFFIX: &str = "-poison";
@@ -244,7 +246,7 @@ impl fmt::Debug for QueueUrl {
 pub async fn open(url: &QueueUrl) -> Result<Arc<dyn Queue>, QueueError> {
     match url.place() {
         Place::File { directory } => Ok(Arc::new(FileQueue::open(url.clone(), directory)?)),
-        Place::Storage { .. } => Err(not_built(url, "Storage queues")),
+        Place::Storage { .. } => Ok(Arc::new(StorageQueue::open(url.clone(), Azure::shared())?)),
         Place::ServiceBus { .. } => Err(not_built(url, "Service Bus queues")),
     }
 }

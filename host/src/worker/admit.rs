@@ -54,14 +54,20 @@ fn text(body: &Bytes) -> Result<Bytes, String> {
 }
 
 /// The decoded body of a message that may be handled, or why it goes to the poison queue unhandled.
+///
+/// `damaged` is why the queue itself could not read the body, if so.
 pub fn admit(
     message: &Message,
+    damaged: Option<String>,
     max_dequeue: u32,
     encoding: Encoding,
 ) -> Result<Bytes, (PoisonReason, String)> {
     if message.dequeue_count > max_dequeue {
         let detail = format!("received {} times, of {max_dequeue} allowed", message.dequeue_count);
         return Err((PoisonReason::AttemptsExhausted, detail));
+    }
+    if let Some(cause) = damaged {
+        return Err((PoisonReason::Undecodable, cause));
     }
     encoding.decode(&message.body).map_err(|cause| (PoisonReason::Undecodable, cause))
 }
@@ -116,7 +122,13 @@ mod tests {
             time_to_live: None,
             properties: Vec::new(),
         };
-        assert_eq!(admit(&message, 5, Encoding::Auto).unwrap_err().0, PoisonReason::AttemptsExhausted);
-        assert_eq!(admit(&message, 6, Encoding::Auto).unwrap_err().0, PoisonReason::Undecodable);
+        assert_eq!(
+            admit(&message, Some("broken".into()), 5, Encoding::Auto).unwrap_err().0,
+            PoisonReason::AttemptsExhausted
+        );
+        assert_eq!(admit(&message, None, 6, Encoding::Auto).unwrap_err().0, PoisonReason::Undecodable);
+        let intact = Message { body: Bytes::from_static(b"{}"), ..message };
+        let damaged = admit(&intact, Some("broken".into()), 6, Encoding::Auto);
+        assert_eq!(damaged.unwrap_err(), (PoisonReason::Undecodable, "broken".into()));
     }
 }

@@ -48,9 +48,9 @@ impl Worker {
     pub(super) async fn attempt(self: Arc<Self>, received: Received, sent: Instant, terms: Terms) -> Ended {
         let started = Instant::now();
         let mut lease = Lease::new(&received, sent, terms);
-        let message = received.message;
+        let Received { message, damaged, .. } = received;
         let mut hidden = Vec::new();
-        let fate = match admit(&message, self.config.max_dequeue, self.config.encoding) {
+        let fate = match admit(&message, damaged, self.config.max_dequeue, self.config.encoding) {
             _ if started >= lease.ends() => Fate::Lost,
             Err((reason, detail)) => Fate::Poison(reason, detail),
             Ok(body) => match self.work(&mut lease, self.invocation(&message, body)).await {

@@ -242,7 +242,11 @@ impl Queue for MemoryQueue {
                 slot.receipt = receipt;
                 slot.dequeue_count += 1;
                 slot.visible = now + visibility;
-                batch.push(Received { message: show(id, slot, now), receipt: Receipt(receipt.to_string()) });
+                batch.push(Received {
+                    message: show(id, slot, now),
+                    receipt: Receipt(receipt.to_string()),
+                    damaged: None,
+                });
             }
             Ok(batch)
         })

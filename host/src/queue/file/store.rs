@@ -113,7 +113,7 @@ impl<'a> Store<'a> {
         let visible_at = self.after(visibility);
         self.connection.prepare_cached(LEASE)?.execute(params![lease.seq, visible_at, lease.nonce])?;
         found.message.dequeue_count = found.message.dequeue_count.saturating_add(1);
-        Ok(Received { message: found.message, receipt: lease.receipt() })
+        Ok(Received { message: found.message, receipt: lease.receipt(), damaged: None })
     }
 
     /// Shows up to `max` visible messages.

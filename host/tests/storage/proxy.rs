@@ -1,0 +1,172 @@
+//! A proxy between the worker and the service, which does to each call what a test tells it to.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+/// What becomes of one call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It goes through.
+    Pass,
+    /// The connection is cut before the service sees the call.
+    CutBefore,
+    /// The connection is cut when the service has acted.
+    CutAfter,
+    /// The call is late at the service.
+    LateBefore(Duration),
+    /// The answer is late.
+    LateAfter(Duration),
+    /// The service is not asked, and this is the answer: the status line's end, and more headers.
+    Answer(&'static str, &'static str),
+    /// The service acts, and this is the answer.
+    AnswerAfter(&'static str),
+    /// The answer's body breaks off in the middle, as if that were its length.
+    Truncated,
+    /// A piece of the answer's body is replaced with another.
+    Replace(&'static str, &'static str),
+}
+
+/// Decides by method and path, with its query.
+pub type Decide = Arc<dyn Fn(&str, &str) -> Fate + Send + Sync>;
+
+/// A proxy. It ends when dropped.
+pub struct Proxy {
+    pub address: SocketAddr,
+    serving: JoinHandle<()>,
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+impl Proxy {
+    pub async fn start(upstream: u16, decide: Decide) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let serving = tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let decide = decide.clone();
+                tokio::spawn(async move { serve(client, upstream, decide).await });
+            }
+        });
+        Self { address, serving }
+    }
+
+    /// The same URL, by way of the proxy.
+    pub fn url(&self, url: &str) -> String {
+        let (_, rest) = url.split_once("127.0.0.1:").unwrap();
+        let path = rest.find('/').unwrap();
+        format!("http://{}{}", self.address, &rest[path..])
+    }
+}
+
+/// Call after call, until one side is done.
+async fn serve(mut client: TcpStream, upstream: u16, decide: Decide) -> Option<()> {
+    loop {
+        let request = Message::read(&mut client).await?;
+        let mut words = request.head.split(' ');
+        let fate = decide(words.next()?, words.next()?);
+        match fate {
+            Fate::CutBefore => return None,
+            Fate::LateBefore(late) => sleep(late).await,
+            Fate::Answer(status, headers) => {
+                let answer = format!("HTTP/1.1 {status}\r\n{headers}content-length: 0\r\n\r\n");
+                client.write_all(answer.as_bytes()).await.ok()?;
+                continue;
+            }
+            _ => {}
+        }
+        let mut server = TcpStream::connect(("127.0.0.1", upstream)).await.ok()?;
+        server.write_all(&request.bytes()).await.ok()?;
+        let mut answer = Message::read(&mut server).await?;
+        match fate {
+            Fate::CutAfter => return None,
+            Fate::LateAfter(late) => sleep(late).await,
+            Fate::AnswerAfter(status) => {
+                answer = Message { head: format!("HTTP/1.1 {status}\r\n\r\n"), body: Vec::new() };
+            }
+            Fate::Truncated => answer.body.truncate(answer.body.len() / 2),
+            Fate::Replace(from, to) => {
+                answer.body = String::from_utf8(answer.body).ok()?.replace(from, to).into_bytes();
+            }
+            _ => {}
+        }
+        client.write_all(&answer.bytes()).await.ok()?;
+    }
+}
+
+/// A request or an answer: its head, with the empty line, and its body.
+struct Message {
+    head: String,
+    body: Vec<u8>,
+}
+
+impl Message {
+    async fn read(stream: &mut TcpStream) -> Option<Self> {
+        let mut bytes = Vec::new();
+        let end = loop {
+            if let Some(at) = bytes.windows(4).position(|it| it == b"\r\n\r\n") {
+                break at + 4;
+            }
+            if stream.read_buf(&mut bytes).await.ok()? == 0 {
+                return None;
+            }
+        };
+        let head = String::from_utf8(bytes[..end].to_vec()).ok()?;
+        let mut body = bytes.split_off(end);
+        if header(&head, "transfer-encoding").is_some() {
+            while !body.ends_with(b"0\r\n\r\n") {
+                if stream.read_buf(&mut body).await.ok()? == 0 {
+                    return None;
+                }
+            }
+            return Some(Self { head, body: unchunked(&body)? });
+        }
+        let length = header(&head, "content-length").and_then(|it| it.parse().ok()).unwrap_or(0);
+        while body.len() < length {
+            if stream.read_buf(&mut body).await.ok()? == 0 {
+                return None;
+            }
+        }
+        Some(Self { head, body })
+    }
+
+    /// With the length that the body has now.
+    fn bytes(&self) -> Vec<u8> {
+        let framing = ["transfer-encoding:", "content-length:"];
+        let framed = |line: &&str| framing.iter().any(|it| line.to_ascii_lowercase().starts_with(it));
+        let lines = self.head.trim_end().split("\r\n").filter(|line| !framed(line));
+        let mut head: String = lines.flat_map(|line| [line, "\r\n"]).collect();
+        if !head.contains(" 204 ") {
+            head.push_str(&format!("content-length: {}\r\n", self.body.len()));
+        }
+        head.push_str("\r\n");
+        [head.as_bytes(), &self.body].concat()
+    }
+}
+
+fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    let lines = head.split("\r\n").filter_map(|line| line.split_once(':'));
+    lines.filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).next()
+}
+
+fn unchunked(mut chunks: &[u8]) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let line = chunks.windows(2).position(|it| it == b"\r\n")?;
+        let size = usize::from_str_radix(std::str::from_utf8(&chunks[..line]).ok()?, 16).ok()?;
+        if size == 0 {
+            return Some(body);
+        }
+        body.extend_from_slice(chunks.get(line + 2..line + 2 + size)?);
+        chunks = chunks.get(line + 2 + size + 2..)?;
+    }
+}

@@ -1,0 +1,16 @@
+"""Somebody else's client: `client.py send URL base64|text BODY…`, `client.py receive URL`."""
+
+import json
+import sys
+
+from azure.storage.queue import QueueClient, TextBase64EncodePolicy
+
+verb, url, *rest = sys.argv[1:]
+policy = TextBase64EncodePolicy() if rest[:1] == ["base64"] else None
+queue = QueueClient.from_queue_url(url, message_encode_policy=policy)
+if verb == "send":
+    for body in rest[1:]:
+        queue.send_message(body)
+else:
+    messages = queue.receive_messages(messages_per_page=32, visibility_timeout=60)
+    print(json.dumps([message.content for message in messages]))
