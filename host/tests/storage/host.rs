@@ -128,8 +128,8 @@ impl Host {
     /// `run`, with retries that a test can wait for.
     pub fn run(&self, args: &[&str]) -> Ran {
         let component = guest::order();
-        let common =
-            [&["run", "--retry-base", "100ms", "--retry-cap", "1s", "--linger", "3s"][..], args].concat();
+        let linger = if args.contains(&"--linger") { &[][..] } else { &["--linger", "3s"] };
+        let common = [&["run", "--retry-base", "100ms", "--retry-cap", "1s"][..], linger, args].concat();
         self.start(&[&common[..], &["--component", component.to_str().unwrap()]].concat())
     }
 

@@ -109,7 +109,8 @@ impl Identity {
         let token = format!("{header}.{}.{}", part(claims.to_string()), part("unsigned".into()));
         self.state.lock().unwrap().tokens.push(token.clone());
         let expires_on = (now + life_s).to_string();
-        serde_json::json!({ "access_token": token, "expires_on": expires_on, "token_type": "Bearer" })
+        let (kind, resource) = ("Bearer", audience);
+        serde_json::json!({ "access_token": token, "expires_on": expires_on, "token_type": kind, "resource": resource })
             .to_string()
     }
 }
