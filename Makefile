@@ -11,6 +11,8 @@ COMPONENT  := guest/target/wasm32-wasip2/release/order.wasm
 LONGSHORE  := target/release/longshore
 # Others to compare with, in Python, for `make bench`; `make bench ONLY=call` measures one part.
 PEERS      := host/benches/peers
+# Azurite, and the clients of other people, that judge the Storage queue.
+STORAGE    := host/tests/storage
 # The same features for linting and testing: dependencies are compiled once.
 FEATURES   := --features longshore/failpoints
 
@@ -42,8 +44,12 @@ test: test-guest test-host ## run all tests
 test-guest: wasm-target
 	cd guest && cargo test --release
 
-test-host: guest
+test-host: guest $(STORAGE)/.venv/installed
 	cargo test --workspace $(FEATURES)
+
+$(STORAGE)/.venv/installed: $(STORAGE)/install.sh $(STORAGE)/node/package-lock.json $(STORAGE)/python/requirements.txt
+	$(STORAGE)/install.sh
+	touch $@
 
 torture: guest ## kill workers at N random moments and count what was lost: make torture N=1000
 	LONGSHORE_TORTURE=$(N) cargo test --package longshore $(FEATURES) --test process -- --nocapture torture

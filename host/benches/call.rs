@@ -70,7 +70,8 @@ async fn compare(place: &Place) {
         for _ in 0..CALLS {
             let invocation = invocation();
             invoked.push(
-                timed(|| async { assert_eq!(ours.invoke(invocation).await, Verdict::Completed) }).await,
+                timed(|| async { assert_eq!(ours.invoke(invocation).await.verdict, Verdict::Completed) })
+                    .await,
             );
         }
         let mut store = store(engine);

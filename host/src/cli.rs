@@ -1,16 +1,25 @@
 //! Every verb and flag, declared with clap. Flags double as `LONGSHORE_…` variables.
 
+mod output;
+mod sandbox;
+mod values;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use self::output::{OutputArg, OutputQueue};
+pub use self::sandbox::{GrantArgs, Lines, SandboxArgs};
+use self::values::{Unquoted, duration, property, show};
 use crate::azure::Credential;
 use crate::component::Source;
 use crate::queue::QueueUrl;
+use crate::sandbox::Cpu;
 use crate::worker::Config;
 use crate::worker::admit::Encoding;
 use crate::worker::lease::LeaseMode;
+use crate::worker::outputs::OutputFormat;
 use crate::worker::poison::PoisonFormat;
 use crate::worker::retry::RetryPolicy;
 
@@ -26,16 +35,10 @@ Exit codes:
 #[derive(Debug, Parser)]
 #[command(name = "longshore", version, after_help = EXIT_CODES, propagate_version = true)]
 pub struct Cli {
-    /// What standard output is for.
-    #[arg(
-        long,
-        global = true,
-        help_heading = "Output",
-        value_enum,
-        default_value_t,
-        env = "LONGSHORE_OUTPUT"
-    )]
-    pub output: Output,
+    /// What standard output is for, `table` or `json` [default: table]. Or, as often as needed, a queue that handlers
+    /// may send messages to, and its name for them. The variable holds one a line.
+    #[arg(long, global = true, help_heading = "Output", env = "LONGSHORE_OUTPUT", hide_env_values = true, value_name = "FORMAT | NAME=QUEUE-URL", value_parser = sandbox::lines(output::parse))]
+    pub output: Vec<Lines<OutputArg>>,
 
     /// Which log lines are written, to standard error: a level, or filters such as `info,longshore::worker=debug`.
     #[arg(
@@ -111,6 +114,8 @@ pub enum Verb {
     Invoke(Invoke),
     /// Show what a component imports and exports, and whether this host offers it.
     Inspect(Inspect),
+    /// Compile a component ahead of time, for `--precompiled`.
+    Compile(Compile),
 }
 
 /// Which queue.
@@ -118,8 +123,8 @@ pub enum Verb {
 pub struct QueueArg {
     /// The queue: `file:./queues/orders`, a directory and the queue's name in it, or
     /// `https://ACCOUNT.queue.core.windows.net/orders`, with a SAS query if there is no identity.
-    // A URL may carry a signature, which the help would show.
-    #[arg(long, env = "LONGSHORE_QUEUE", value_name = "URL", hide_env_values = true)]
+    // A URL may carry a signature: neither the help nor an error shows it.
+    #[arg(long, env = "LONGSHORE_QUEUE", hide_env_values = true, value_name = "URL", value_parser = Unquoted::<QueueUrl>::new())]
     pub queue: QueueUrl,
 }
 
@@ -127,26 +132,8 @@ pub struct QueueArg {
 #[derive(Clone, Debug, Args)]
 pub struct PoisonArg {
     /// The poison queue [default: the queue's name and `-poison`, beside it].
-    #[arg(long, env = "LONGSHORE_POISON_QUEUE", value_name = "URL", hide_env_values = true)]
+    #[arg(long, env = "LONGSHORE_POISON_QUEUE", hide_env_values = true, value_name = "URL", value_parser = Unquoted::<QueueUrl>::new())]
     pub poison_queue: Option<QueueUrl>,
-}
-
-/// Where a component runs.
-#[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Sandbox")]
-pub struct SandboxArgs {
-    /// What one handler may hold in memory, in MiB.
-    #[arg(long, env = "LONGSHORE_MEMORY", value_name = "MIB", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=4096))]
-    pub memory: u32,
-
-    /// What one handler may log for one message, in KiB.
-    #[arg(long, env = "LONGSHORE_LOG_LIMIT", value_name = "KIB", default_value_t = 64)]
-    pub log_limit: u32,
-
-    /// Where compiled components are kept [default: `longshore` in the platform's cache directory].
-    /// Whoever can write there decides what the host executes.
-    #[arg(long, env = "LONGSHORE_CACHE_DIR", value_name = "DIR")]
-    pub cache_dir: Option<PathBuf>,
 }
 
 /// Work off a queue.
@@ -156,7 +143,7 @@ pub struct Run {
     pub(crate) queue: QueueArg,
 
     /// The component that handles messages: `./order.wasm`.
-    #[arg(long, env = "LONGSHORE_COMPONENT", value_name = "PATH")]
+    #[arg(long, env = "LONGSHORE_COMPONENT", hide_env_values = true, value_name = "PATH", value_parser = Unquoted::<Source>::new())]
     pub component: Source,
 
     #[command(flatten)]
@@ -229,6 +216,10 @@ pub struct Run {
     /// How poison messages are written.
     #[arg(long, env = "LONGSHORE_POISON_FORMAT", value_enum, default_value_t)]
     pub poison_format: PoisonFormat,
+
+    /// How messages for other queues are written.
+    #[arg(long, env = "LONGSHORE_OUTPUT_FORMAT", value_enum, default_value_t)]
+    pub output_format: OutputFormat,
 
     #[command(flatten)]
     pub(crate) sandbox: SandboxArgs,
@@ -424,7 +415,7 @@ pub struct Redrive {
 #[derive(Debug, Args)]
 pub struct Invoke {
     /// The component: `./order.wasm`.
-    #[arg(long, env = "LONGSHORE_COMPONENT", value_name = "PATH")]
+    #[arg(long, env = "LONGSHORE_COMPONENT", hide_env_values = true, value_name = "PATH", value_parser = Unquoted::<Source>::new())]
     pub component: Source,
 
     /// The message's body; `-` reads it from standard input.
@@ -467,25 +458,31 @@ pub struct Invoke {
 #[derive(Debug, Args)]
 pub struct Inspect {
     /// The component: `./order.wasm`.
-    #[arg(value_name = "PATH", env = "LONGSHORE_COMPONENT")]
+    #[arg(value_name = "PATH", env = "LONGSHORE_COMPONENT", hide_env_values = true, value_parser = Unquoted::<Source>::new())]
     pub component: Source,
+
+    #[command(flatten)]
+    pub(crate) grants: GrantArgs,
 }
 
-/// A duration such as `30s`, `5m` or `1h 30m`; `0` needs no unit.
-fn duration(text: &str) -> Result<Duration, String> {
-    if text == "0" {
-        return Ok(Duration::ZERO);
-    }
-    humantime::parse_duration(text).map_err(|error| format!("{error}; write it as in 30s, 5m or 1h"))
-}
+/// Compile a component ahead of time.
+#[derive(Debug, Args)]
+pub struct Compile {
+    /// The component: `./order.wasm`.
+    #[arg(value_name = "PATH", env = "LONGSHORE_COMPONENT", hide_env_values = true, value_parser = Unquoted::<Source>::new())]
+    pub component: Source,
 
-fn property(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("write it as NAME=VALUE")?;
-    Ok((name.to_owned(), value.to_owned()))
-}
+    /// Where to write the result.
+    #[arg(short = 'o', long = "to", value_name = "FILE")]
+    pub to: PathBuf,
 
-fn show(duration: Duration) -> humantime::FormattedDuration {
-    humantime::format_duration(duration)
+    /// The target: `x86_64-unknown-linux-gnu` [default: this machine's].
+    #[arg(long, value_name = "TRIPLE", conflicts_with = "cpu")]
+    pub target: Option<String>,
+
+    /// Which processors the result runs on: any of the target's, or those that have what this machine's has.
+    #[arg(long, value_enum, default_value_t)]
+    pub cpu: Cpu,
 }
 
 #[cfg(test)]

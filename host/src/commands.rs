@@ -1,6 +1,7 @@
 //! The verbs, one file each, and what they have in common: how they fail, and how they print.
 
 mod check;
+mod compile;
 mod inspect;
 mod invoke;
 mod peek;
@@ -48,17 +49,18 @@ pub fn main() -> ExitCode {
 }
 
 async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
-    let output = cli.output;
+    let (output, outputs) = (cli.format(), cli.output_queues());
     Azure::choose(cli.credential);
     match cli.verb {
-        Verb::Run(args) => run::execute(*args, output).await,
+        Verb::Run(args) => run::execute(*args, &outputs, output).await,
         Verb::Send(args) => send::execute(args, output).await,
         Verb::Peek(args) => peek::execute(&args, output).await,
-        Verb::Check(args) => check::execute(*args, output).await,
+        Verb::Check(args) => check::execute(*args, &outputs, output).await,
         Verb::Poison(verb) => poison::execute(verb, output).await,
         Verb::Queue(verb) => queue::execute(verb, output).await,
-        Verb::Invoke(args) => invoke::execute(args, output).await,
-        Verb::Inspect(args) => inspect::execute(args, output).await,
+        Verb::Invoke(args) => invoke::execute(args, &outputs, output).await,
+        Verb::Inspect(args) => inspect::execute(args, &outputs, output).await,
+        Verb::Compile(args) => compile::execute(args, output).await,
     }
 }
 
@@ -100,7 +102,7 @@ fn poison_url(of: &PoisonOf) -> QueueUrl {
 /// A counter of what is being done, drawn where standard error is a terminal.
 fn counter(verb: &str) -> ProgressBar {
     let bar = PROGRESS.add(ProgressBar::no_length());
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {pos} {msg}, {per_sec}") {
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {pos} {msg} in {elapsed}") {
         bar.set_style(style);
     }
     bar.with_message(verb.to_owned())

@@ -7,7 +7,7 @@ use std::sync::{PoisonError, RwLock};
 
 use bytes::Bytes;
 
-use crate::sandbox::{self, Component, Invocation, RetryReason, Sandbox, Verdict};
+use crate::sandbox::{self, Answer, Component, Invocation, RetryReason, Sandbox, Verdict};
 
 /// Where a component is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,10 +130,12 @@ impl Handler {
 
     /// Hands a message to the component. While none is loaded, the verdict is a retry for
     /// [`RetryReason::ComponentUnavailable`] with the cause.
-    pub async fn handle(&self, invocation: Invocation) -> Verdict {
+    pub async fn handle(&self, invocation: Invocation) -> Answer {
         match self.current() {
             Current::Loaded { component, .. } => component.invoke(invocation).await,
-            Current::Unavailable { detail, .. } => Verdict::retry(RetryReason::ComponentUnavailable, detail),
+            Current::Unavailable { detail, .. } => {
+                Verdict::retry(RetryReason::ComponentUnavailable, detail).into()
+            }
         }
     }
 

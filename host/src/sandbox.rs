@@ -2,17 +2,23 @@
 //!
 //! A [`Sandbox`] is an engine with its limits, a [`Component`] a handler that it has compiled and linked. Each
 //! invocation gets a fresh instance that can take down neither the host nor a neighbour: time, memory, tables, stack,
-//! handles, log volume and the size of an answer are capped. The contract is `wit/handler.wit`.
+//! handles, log volume and the size of an answer are capped. What it may reach is what [`Grants`] says. The contract is `wit/handler.wit`.
 
 mod describe;
 mod engine;
 mod failure;
+mod grants;
+mod http;
 mod imports;
 mod invoke;
 mod limits;
 mod load;
 mod logging;
+mod outbox;
 mod output;
+mod precompiled;
+mod settings;
+mod usage;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -23,7 +29,11 @@ use jiff::Timestamp;
 
 pub use self::describe::{Description, Import, describe, digest};
 pub use self::engine::{Sandbox, SandboxError};
-pub use self::load::{Component, LoadError};
+pub use self::grants::{Grant, Grants};
+pub use self::http::{Cidr, CidrError, Target, TargetError};
+pub use self::limits::Limits;
+pub use self::load::{Component, Cpu, LoadError, compile};
+pub use self::usage::Usage;
 
 /// The Rust side of `wit/handler.wit`. The body and all texts are borrowed: they go from the host's memory into the
 /// guest's in one copy.
@@ -42,10 +52,15 @@ mod bindings {
 pub struct Settings {
     /// How many invocations may run at a time.
     pub concurrency: usize,
-    /// What one guest may hold in all its memories together, in bytes.
-    pub memory: usize,
-    /// What one guest may log for one message, in bytes over standard output, standard error and `wasi:logging`.
-    pub log: usize,
+    /// What each may use.
+    pub limits: Limits,
+    /// What the component may reach.
+    pub grants: Grants,
+    /// How many messages one instance may handle, if it handles all of them well. 1: each message gets a fresh one.
+    pub reuse: u32,
+    /// The component, compiled ahead of time: a file that is trusted with what the host executes. Used if it was made
+    /// from the very component and fits the engine; otherwise the component is compiled, with a warning.
+    pub precompiled: Option<PathBuf>,
     /// Where compiled components are kept between runs; `None`: `longshore` under the platform's cache directory.
     /// Whoever can write there decides what the host executes.
     pub cache: Option<PathBuf>,
@@ -53,7 +68,8 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { concurrency: 16, memory: 128 << 20, log: 64 << 10, cache: None }
+        let (limits, grants) = (Limits::default(), Grants::default());
+        Self { concurrency: 16, limits, grants, reuse: 1, precompiled: None, cache: None }
     }
 }
 
@@ -76,7 +92,36 @@ pub struct Invocation {
     pub properties: Vec<(String, String)>,
 }
 
-/// What became of one invocation.
+/// What an invocation came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// What became of the message.
+    pub verdict: Verdict,
+    /// What the handler put into the outbox, in its order; empty unless it completed.
+    pub outbox: Vec<OutboxMessage>,
+    /// What it used.
+    pub usage: Usage,
+}
+
+/// An answer of something that uses nothing and sends nothing.
+impl From<Verdict> for Answer {
+    fn from(verdict: Verdict) -> Self {
+        Self { verdict, outbox: Vec::new(), usage: Usage::default() }
+    }
+}
+
+/// A message that a handler wants to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutboxMessage {
+    /// Where to: one of [`Grants::outputs`].
+    pub output: String,
+    /// Its body.
+    pub body: Bytes,
+    /// What it carries beside its body.
+    pub properties: Vec<(String, String)>,
+}
+
+/// What became of one message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The handler did its work.
@@ -108,6 +153,22 @@ pub enum RetryReason {
     Deadline,
     /// It asked for more memory than it may have.
     MemoryLimit,
+    /// It asked for more table elements than it may have.
+    TableLimit,
+    /// Its calls were too deep for its stack.
+    StackLimit,
+    /// It handed more to the host in one call than it may.
+    CallLimit,
+    /// It held more host resources at a time than it may.
+    HandleLimit,
+    /// It failed after it had sent more HTTP requests, or more bytes in them, than it may.
+    HttpLimit,
+    /// It put more into the outbox than it may.
+    OutboxLimit,
+    /// It sent a message to an output that it was not granted.
+    UnknownOutput,
+    /// The queue of an output cannot take what was sent to it.
+    OutputTooLarge,
     /// It was never called: the component is missing, damaged, or of another world.
     ComponentUnavailable,
 }
@@ -120,6 +181,14 @@ impl RetryReason {
             Self::Trap => "trap",
             Self::Deadline => "deadline",
             Self::MemoryLimit => "memory-limit",
+            Self::TableLimit => "table-limit",
+            Self::StackLimit => "stack-limit",
+            Self::CallLimit => "call-limit",
+            Self::HandleLimit => "handle-limit",
+            Self::HttpLimit => "http-limit",
+            Self::OutboxLimit => "outbox-limit",
+            Self::UnknownOutput => "unknown-output",
+            Self::OutputTooLarge => "output-too-large",
             Self::ComponentUnavailable => "component-unavailable",
         }
     }

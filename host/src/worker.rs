@@ -9,12 +9,14 @@ pub mod breaker;
 pub mod drain;
 mod handler;
 pub mod lease;
+pub mod outputs;
 pub mod poison;
 mod receive;
 pub mod report;
 pub mod retry;
 mod settle;
 pub mod stop;
+pub mod usage;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,11 +33,13 @@ use self::breaker::Breaker;
 use self::drain::{Drain, End, Step, Until};
 pub use self::handler::Handler;
 use self::lease::{LeaseMode, Terms};
+use self::outputs::Outputs;
 use self::poison::PoisonFormat;
 use self::receive::Receiver;
 use self::report::{Outcome, Summary};
 use self::retry::RetryPolicy;
 use self::stop::{Stop, Urgency};
+use self::usage::Measured;
 use crate::queue::{Queue, QueueError};
 
 /// How long settlement may take once handlers were interrupted.
@@ -116,10 +120,12 @@ pub struct Worker {
     queue: Arc<dyn Queue>,
     queue_name: String,
     poison: Arc<dyn Queue>,
+    outputs: Outputs,
     handler: Arc<dyn Handler>,
     breaker: Mutex<Breaker>,
     rng: Mutex<StdRng>,
     summary: Mutex<Summary>,
+    measured: Mutex<Measured>,
     interrupt: watch::Sender<bool>,
     said_long_delay: AtomicBool,
 }
@@ -154,6 +160,8 @@ impl Worker {
             rng: Mutex::new(rng),
             queue_name: queue.url().name().to_owned(),
             summary: Mutex::default(),
+            measured: Mutex::default(),
+            outputs: Outputs::default(),
             interrupt: watch::Sender::new(false),
             said_long_delay: AtomicBool::new(false),
             config,
@@ -161,6 +169,12 @@ impl Worker {
             poison,
             handler,
         }
+    }
+
+    /// Where the handler's own messages go; without it, nowhere.
+    #[must_use]
+    pub fn sending_to(self, outputs: Outputs) -> Self {
+        Self { outputs, ..self }
     }
 
     /// What was done so far.
@@ -178,6 +192,7 @@ impl Worker {
         let end = self.work_off(&mut tasks, &mut drain, terms, &mut stop).await;
         self.wind_down(&mut tasks, &mut stop).await;
         let mut summary = self.summary();
+        lock(&self.measured).report(&mut summary);
         summary.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         Finished { summary, end }
     }

@@ -2,13 +2,16 @@
 //!
 //! For the host's tests only: a rejection that starts with `escaped` means that something could be reached that must not.
 
+mod web;
+
 use std::hint::black_box;
 use std::io::Write;
 use std::net::{TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use longshore_guest::log::Level;
-use longshore_guest::{Failure, Message};
+use longshore_guest::{Failure, Message, config, outbox};
 
 longshore_guest::export!(bytes: handle);
 
@@ -16,8 +19,28 @@ static CALLS: AtomicU64 = AtomicU64::new(0);
 
 fn handle(body: &[u8], message: &Message) -> Result<(), Failure> {
     let body = str::from_utf8(body).map_err(|_| Failure::reject("not UTF-8"))?;
-    let (verb, number) = body.split_once(':').unwrap_or((body, "0"));
-    let number: usize = number.parse().map_err(|_| Failure::reject("not a number"))?;
+    let (verb, argument) = body.split_once(':').unwrap_or((body, "0"));
+    match verb {
+        "get" => return web::get(argument),
+        "post" => return web::post(argument),
+        "gets" => return web::get_many(argument),
+        "flood" => loop {
+            let refused = web::get(argument);
+            if matches!(&refused, Err(Failure::Retry(retry)) if retry.reason.contains("ConnectionLimitReached"))
+            {
+                return refused;
+            }
+        },
+        "connect" => return web::connect(argument),
+        "config" => return Err(Failure::reject(format!("{:?}", config::get(argument)))),
+        "env" => return Err(Failure::reject(format!("{:?}", std::env::vars().collect::<Vec<_>>()))),
+        "output" => {
+            outbox::send(argument, b"for another queue");
+            return Ok(());
+        }
+        _ => {}
+    }
+    let number: usize = argument.parse().map_err(|_| Failure::reject("not a number"))?;
     match verb {
         "echo" => return Err(Failure::reject(echo(message))),
         "count" => {
@@ -26,6 +49,42 @@ fn handle(body: &[u8], message: &Message) -> Result<(), Failure> {
         "reach-out" => return reach_out(),
         "reason" => return Err(Failure::retry("x".repeat(number))),
         "exit" => std::process::exit(i32::try_from(number).unwrap_or(-1)),
+        "abort" => std::process::abort(),
+        "panic" => panic!("as the message wishes"),
+        "sleep" => std::thread::sleep(Duration::from_secs(number as u64)),
+        "spin" => loop {
+            black_box(());
+        },
+        "spin-in-host" => loop {
+            black_box(Instant::now());
+        },
+        "allocate" => loop {
+            std::mem::forget(black_box(vec![1_u8; 1 << 20]));
+        },
+        "handles" => (0..number).for_each(|_| {
+            std::mem::forget(wasip2::clocks::monotonic_clock::subscribe_duration(1));
+        }),
+        "not-utf-8" => {
+            // SAFETY: it is not sound, which is what the host shall notice.
+            let reason = unsafe { String::from_utf8_unchecked(vec![0xff; 10]) };
+            return Err(Failure::Reject(reason));
+        }
+        "lines-without-end" => loop {
+            longshore_guest::info!("one more");
+        },
+        "prints" => (0..number).for_each(|_| print(&[b'x'; 10_000])),
+        "outputs" => (0..number).for_each(|n| outbox::send("invoices", n.to_string().as_bytes())),
+        "large-outputs" => (0..3).for_each(|_| outbox::send("invoices", &[b'x'; 500_000])),
+        "output-bytes" => outbox::send("invoices", &vec![b'x'; number]),
+        "output-and-properties" => outbox::send_with("invoices", &[0xff, 0], &[("tenant", "blue")]),
+        "output-then-fail" => {
+            outbox::send("invoices", b"never to be sent");
+            return Err(Failure::retry("after all"));
+        }
+        "output-then-trap" => {
+            outbox::send("invoices", b"never to be sent");
+            panic!("after all");
+        }
         "recurse" => drop(black_box(recurse(number as u64))),
         "lines" => (1..=number).for_each(|n| println!("line {n}")),
         "pieces" => {
@@ -56,7 +115,7 @@ fn echo(message: &Message) -> String {
 fn reach_out() -> Result<(), Failure> {
     let escapes = [
         ("arguments", std::env::args().next().is_some()),
-        ("environment", std::env::vars().next().is_some()),
+        ("the host's environment", std::env::var_os("PATH").is_some() || std::env::var_os("HOME").is_some()),
         ("a directory", std::fs::read_dir("/").is_ok() || std::fs::read_dir(".").is_ok()),
         ("a file", std::fs::read("/etc/passwd").is_ok()),
         ("a new file", std::fs::write("/tmp/escaped", "").is_ok()),

@@ -29,11 +29,16 @@
 //! Handlers are called at least once per message, each time in a fresh instance: what they do has to be idempotent, and
 //! nothing stays in memory. What an outcome means is said in `wit/handler.wit`, the contract itself.
 //!
+//! What the operator grants is at hand in [`config`] and [`outbox`]; environment variables are where they always are. A
+//! component that uses neither imports neither.
+//!
 //! A handler is an ordinary function: test it natively with `cargo test`. Log lines go to standard error there.
 
+pub mod config;
 mod failure;
 mod json;
 pub mod log;
+pub mod outbox;
 
 #[doc(hidden)]
 #[allow(missing_docs, unreachable_pub, clippy::all)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{FAULT, poison_url, print_json, print_table};
-use crate::cli::{Check, Output};
+use crate::cli::{Check, Output, OutputQueue};
 use crate::component::Source;
 use crate::queue::url::open;
 use crate::queue::{Outgoing, Queue, QueueError};
@@ -45,7 +45,11 @@ struct Finding {
     detail: String,
 }
 
-pub(super) async fn execute(args: Check, output: Output) -> anyhow::Result<ExitCode> {
+pub(super) async fn execute(
+    args: Check,
+    outputs: &[OutputQueue],
+    output: Output,
+) -> anyhow::Result<ExitCode> {
     let poison = poison_url(&args.of);
     let (queue, poison) = (open(&args.of.queue.queue).await?, open(&poison).await?);
     let mut findings = Vec::new();
@@ -53,7 +57,7 @@ pub(super) async fn execute(args: Check, output: Output) -> anyhow::Result<ExitC
     exists(&*poison, "poison queue exists", &mut findings).await?;
     findings.push(may_send(&*poison, args.probe_send).await?);
     if let Some(component) = &args.component {
-        findings.push(loads(component, &args.sandbox.settings()).await);
+        findings.push(loads(component, &args.sandbox.settings(1, outputs)).await);
     }
     match output {
         Output::Json => findings.iter().try_for_each(print_json)?,

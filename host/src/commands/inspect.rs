@@ -1,4 +1,4 @@
-//! `longshore inspect`: what a component imports and exports.
+//! `longshore inspect`: what a component imports and exports, and what has to be granted to it.
 
 use std::process::ExitCode;
 
@@ -6,8 +6,8 @@ use anyhow::Context;
 use serde::Serialize;
 
 use super::{print_fields, print_table};
-use crate::cli::{Inspect, Output};
-use crate::sandbox::{self, Description};
+use crate::cli::{Inspect, Output, OutputQueue};
+use crate::sandbox::{self, Description, Import};
 
 #[derive(Serialize)]
 struct Inspected {
@@ -16,9 +16,13 @@ struct Inspected {
     description: Description,
 }
 
-pub(super) async fn execute(args: Inspect, output: Output) -> anyhow::Result<ExitCode> {
+pub(super) async fn execute(
+    args: Inspect,
+    outputs: &[OutputQueue],
+    output: Output,
+) -> anyhow::Result<ExitCode> {
     let fetched = args.component.fetch().await?;
-    let description = sandbox::describe(&fetched.bytes)
+    let description = sandbox::describe(&fetched.bytes, &args.grants.grants(outputs))
         .with_context(|| format!("{} is no component that longshore can read", args.component))?;
     let inspected = Inspected { component: args.component.to_string(), description };
     let found = &inspected.description;
@@ -35,10 +39,18 @@ pub(super) async fn execute(args: Inspect, output: Output) -> anyhow::Result<Exi
     ];
     print_fields(&fields, &inspected, output)?;
     if output == Output::Table {
-        let offered = |offered: bool| if offered { "yes" } else { "no: such a component cannot be loaded" };
-        let rows =
-            found.imports.iter().map(|import| vec![import.name.clone(), offered(import.offered).to_owned()]);
+        let rows = found.imports.iter().map(|import| vec![import.name.clone(), offered(import)]);
         print_table(&["imports", "offered"], rows)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn offered(import: &Import) -> String {
+    match &import.grant {
+        _ if !import.offered => "no: such a component cannot be loaded".into(),
+        None => "yes".into(),
+        Some(grant) if grant.granted => "yes: granted".into(),
+        Some(grant) if grant.needed => format!("not granted, and needed: {}", grant.flag),
+        Some(grant) => format!("yes, and empty: {} would fill it", grant.flag),
+    }
 }

@@ -1,18 +1,21 @@
 //! `longshore invoke`: one message, no queue, the same sandbox.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Serialize;
 use tokio::io::AsyncReadExt;
 
 use super::print_fields;
-use crate::cli::{Invoke, Output, SandboxArgs};
+use crate::cli::{Invoke, Output, OutputQueue};
 use crate::component::Handler;
-use crate::sandbox::{Invocation, Sandbox, Settings, Verdict};
+use crate::sandbox::{Answer, Invocation, OutboxMessage, Sandbox, Verdict};
 
 #[derive(Default, Serialize)]
 struct Result {
@@ -24,25 +27,42 @@ struct Result {
     #[serde(skip_serializing_if = "Option::is_none")]
     after_ms: Option<u64>,
     duration_ms: f64,
+    cpu_ms: f64,
+    peak_memory_bytes: usize,
+    outbox: Vec<Sent>,
 }
 
-impl SandboxArgs {
-    pub(super) fn settings(&self) -> Settings {
-        Settings {
-            memory: (self.memory as usize) << 20,
-            log: (self.log_limit as usize) << 10,
-            cache: self.cache_dir.clone(),
-            ..Settings::default()
-        }
+/// A message that the handler would have sent.
+#[derive(Serialize)]
+struct Sent {
+    output: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body_base64: Option<String>,
+    properties: BTreeMap<String, String>,
+}
+
+impl From<OutboxMessage> for Sent {
+    fn from(OutboxMessage { output, body, properties }: OutboxMessage) -> Self {
+        let (body, body_base64) = match String::from_utf8(body.to_vec()) {
+            Ok(text) => (Some(text), None),
+            Err(error) => (None, Some(STANDARD.encode(error.as_bytes()))),
+        };
+        Self { output, body, body_base64, properties: properties.into_iter().collect() }
     }
 }
 
-pub(super) async fn execute(args: Invoke, output: Output) -> anyhow::Result<ExitCode> {
+pub(super) async fn execute(
+    args: Invoke,
+    outputs: &[OutputQueue],
+    output: Output,
+) -> anyhow::Result<ExitCode> {
     let body = args.encoding.decode(&body(&args).await?);
     let body =
         body.map_err(|cause| anyhow::anyhow!("the body cannot be decoded: {cause}; is --encoding right?"))?;
-    let settings = Settings { concurrency: 1, ..args.sandbox.settings() };
-    let handler = Handler::load(Sandbox::new(&settings)?, args.component).await;
+    let sandbox = Sandbox::new(&args.sandbox.settings(1, outputs))?;
+    let handler = Handler::load(sandbox, args.component).await;
     let invocation = Invocation {
         id: args.id,
         queue: args.queue_name,
@@ -53,26 +73,36 @@ pub(super) async fn execute(args: Invoke, output: Output) -> anyhow::Result<Exit
         properties: args.properties,
     };
     let started = Instant::now();
-    let verdict = handler.handle(invocation).await;
+    let Answer { verdict, outbox, usage } = handler.handle(invocation).await;
     let duration_ms = started.elapsed().as_secs_f64() * 1000.0;
+    let measured = Result {
+        duration_ms,
+        cpu_ms: usage.cpu.as_secs_f64() * 1000.0,
+        peak_memory_bytes: usage.peak_memory,
+        outbox: outbox.into_iter().map(Sent::from).collect(),
+        ..Result::default()
+    };
     let result = match verdict {
-        Verdict::Completed => Result { outcome: "completed", duration_ms, ..Result::default() },
-        Verdict::Reject { detail } => {
-            Result { outcome: "rejected", detail: Some(detail), duration_ms, ..Result::default() }
-        }
+        Verdict::Completed => Result { outcome: "completed", ..measured },
+        Verdict::Reject { detail } => Result { outcome: "rejected", detail: Some(detail), ..measured },
         Verdict::Retry { reason, detail, after } => Result {
             outcome: "retry",
             reason: Some(reason.as_str()),
             detail: Some(detail),
             after_ms: after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
-            duration_ms,
+            ..measured
         },
     };
     let mut fields = vec![("outcome", result.outcome.to_owned())];
     fields.extend(result.reason.map(|reason| ("reason", reason.to_owned())));
     fields.extend(result.detail.clone().map(|detail| ("detail", detail)));
     fields.extend(result.after_ms.map(|ms| ("retry after", format!("{ms} ms"))));
-    fields.push(("took", format!("{duration_ms:.3} ms")));
+    fields.push(("took", format!("{duration_ms:.3} ms, {:.3} ms of them computing", result.cpu_ms)));
+    fields.push(("memory", format!("{} KiB", result.peak_memory_bytes >> 10)));
+    for sent in &result.outbox {
+        let body = sent.body.as_deref().or(sent.body_base64.as_deref()).unwrap_or_default();
+        fields.push(("would send", format!("to {}: {body}", sent.output)));
+    }
     print_fields(&fields, &result, output)?;
     Ok(if result.outcome == "completed" { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

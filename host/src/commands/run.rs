@@ -5,37 +5,45 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{BREAKER_OPEN, poison_url, print_fields, say, usage};
-use crate::cli::{Output, PoisonOf, Run};
+use crate::cli::{Output, OutputQueue, PoisonOf, Run};
 use crate::component::Handler;
 use crate::queue::url::open;
 use crate::queue::{Queue, QueueError};
-use crate::sandbox::{Sandbox, Settings};
+use crate::sandbox::Sandbox;
 use crate::telemetry::PROGRESS;
 use crate::worker::Worker;
 use crate::worker::drain::End;
+use crate::worker::outputs::Outputs;
 use crate::worker::report::Summary;
 use crate::worker::stop::Stopper;
+use crate::worker::usage::Percentiles;
 
 /// How often the progress bar is drawn.
 const REDRAW: Duration = Duration::from_millis(100);
 
-pub(super) async fn execute(args: Run, output: Output) -> anyhow::Result<ExitCode> {
+pub(super) async fn execute(args: Run, outputs: &[OutputQueue], output: Output) -> anyhow::Result<ExitCode> {
     let config = args.config().unwrap_or_else(|error| usage(&error));
     let stopper = Stopper::default();
     stop_on_signals(stopper.clone())?;
     let poison = poison_url(&PoisonOf { queue: args.queue.clone(), poison: args.poison.clone() });
     let (queue, poison) = (open(&args.queue.queue).await?, open(&poison).await?);
-    let sandbox = Sandbox::new(&Settings { concurrency: config.concurrency, ..args.sandbox.settings() })
+    let mut sends_to = Outputs::new(args.output_format);
+    for OutputQueue { name, url } in outputs {
+        sends_to.add(name, open(url).await?);
+    }
+    let sandbox = Sandbox::new(&args.sandbox.settings(config.concurrency, outputs))
         .map_err(|error| QueueError::Fault { cause: error.to_string(), mend: "see above".into() })?;
     let handler = Handler::load(sandbox, args.component).await;
     tracing::info!(queue = %queue.url(), component = handler.digest(), concurrency = config.concurrency, "started");
-    let worker = Arc::new(Worker::new(config, queue.clone(), poison, Arc::new(handler)));
+    let worker = Arc::new(Worker::new(config, queue.clone(), poison, Arc::new(handler)).sending_to(sends_to));
     let bar = tokio::spawn(draw_progress(worker.clone(), queue));
-    let finished = worker.run(stopper.signal()).await;
+    // On a thread of the pool: the loop and what it spawns hand over to each other without waking another thread.
+    let run = tokio::spawn(async move { worker.run(stopper.signal()).await });
+    let finished = run.await.context("the loop has a defect")?;
     bar.abort();
     let _ = bar.await;
     let _ = PROGRESS.clear();
@@ -80,11 +88,11 @@ fn stop_on_signals(stopper: Stopper) -> anyhow::Result<()> {
 
 /// Draws until it is aborted. Where standard error is no terminal, nothing is drawn.
 async fn draw_progress(worker: Arc<Worker>, queue: Arc<dyn Queue>) {
-    let bar = PROGRESS.add(ProgressBar::no_length());
+    let bar = PROGRESS.add(ProgressBar::no_length().with_finish(ProgressFinish::AndClear));
     if bar.is_hidden() {
         return;
     }
-    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} settled, {per_sec}, {msg}") {
+    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} settled in {elapsed}, {msg}") {
         bar.set_style(style);
     }
     let waiting = queue.approximate_count().await.unwrap_or_default();
@@ -100,6 +108,7 @@ async fn draw_progress(worker: Arc<Worker>, queue: Arc<dyn Queue>) {
 
 fn log(summary: &Summary, ended: &str) {
     let Summary { received, completed, retried, poisoned, abandoned, lease_lost, duration_ms, .. } = summary;
+    let (handler_us, cpu_us, peak_memory) = (summary.handler_us, summary.cpu_us, summary.peak_memory_bytes);
     tracing::info!(
         ended,
         received,
@@ -109,6 +118,9 @@ fn log(summary: &Summary, ended: &str) {
         abandoned,
         lease_lost,
         duration_ms,
+        %handler_us,
+        %cpu_us,
+        peak_memory_bytes = %peak_memory,
         "finished"
     );
 }
@@ -120,6 +132,9 @@ fn print(summary: &Summary, ended: &str, output: Output) -> anyhow::Result<()> {
         true => summary.poisoned.to_string(),
         false => format!("{} ({})", summary.poisoned, reasons.join(", ")),
     };
+    let time = |us: u64| humantime::format_duration(Duration::from_micros(us)).to_string();
+    let Percentiles { p50, p95, p99 } = summary.handler_us;
+    let handlers = format!("p50 {}, p95 {}, p99 {}", time(p50), time(p95), time(p99));
     let took = Duration::from_millis(summary.duration_ms);
     let fields = [
         ("ended", ended.to_owned()),
@@ -129,6 +144,7 @@ fn print(summary: &Summary, ended: &str, output: Output) -> anyhow::Result<()> {
         ("poisoned", poisoned),
         ("abandoned", summary.abandoned.to_string()),
         ("lease lost", summary.lease_lost.to_string()),
+        ("handlers", handlers),
         ("took", humantime::format_duration(took).to_string()),
     ];
     print_fields(&fields, summary, output)

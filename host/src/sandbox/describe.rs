@@ -6,6 +6,7 @@ use wasmparser::component_types::{ComponentAnyTypeId, ComponentEntityType};
 use wasmparser::types::Types;
 use wasmparser::{BinaryReaderError, ComponentTypeRef, Encoding, Parser, Payload, Validator, WasmFeatures};
 
+use super::grants::{Grant, Grants};
 use super::imports;
 use super::load::LoadError;
 
@@ -34,6 +35,9 @@ pub struct Import {
     pub name: String,
     /// Whether the host offers it.
     pub offered: bool,
+    /// What has to be granted for it, if anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grant: Option<Grant>,
 }
 
 /// The digest of some bytes as OCI writes it: `sha256:` and 64 hexadecimal digits
@@ -44,17 +48,18 @@ pub fn digest(bytes: &[u8]) -> String {
     text
 }
 
-/// Describes a component.
+/// Describes a component, and what it lacks of certain grants.
 ///
 /// # Errors
 /// When the bytes are not a component at all: [`LoadError::NotWasm`], [`LoadError::CoreModule`] or
 /// [`LoadError::Damaged`]. One that cannot be a handler is described like any other.
-pub fn describe(bytes: &[u8]) -> Result<Description, LoadError> {
+pub fn describe(bytes: &[u8], grants: &Grants) -> Result<Description, LoadError> {
     let Outline { imports, exports } = Outline::read(bytes)?;
     let types = Validator::new_with_features(WasmFeatures::all()).validate_all(bytes).map_err(damaged)?;
     let import = |name: String| {
         let offered = imports::offered(&name) || !needs_anything(&types, &name);
-        Import { name, offered }
+        let grant = grants.of(&name);
+        Import { name, offered, grant }
     };
     Ok(Description {
         digest: digest(bytes),
@@ -83,7 +88,7 @@ fn is_resource(id: ComponentAnyTypeId) -> bool {
 /// The names of the imports and exports of the outermost component.
 #[derive(Debug, Default)]
 pub(super) struct Outline {
-    imports: Vec<String>,
+    pub(super) imports: Vec<String>,
     pub(super) exports: Vec<String>,
 }
 

@@ -6,15 +6,19 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
+#[cfg(feature = "compiler")]
 use etcetera::BaseStrategy;
 use wasmtime::component::Linker;
-use wasmtime::{
-    Cache, CacheConfig, Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
-};
+#[cfg(feature = "compiler")]
+use wasmtime::{Cache, CacheConfig};
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use super::Settings;
+use super::grants::Grants;
+use super::http::Tls;
+use super::imports;
 use super::invoke::State;
-use super::{imports, limits};
+use super::limits::{self, Limits};
 
 /// How often a running guest gives its thread back, so that its deadline, its neighbours and an interruption get a turn.
 const TICK: Duration = Duration::from_millis(10);
@@ -27,6 +31,9 @@ const KEPT_MEMORY: usize = 8 << 20;
 
 /// The same for its tables.
 const KEPT_TABLE: usize = 64 << 10;
+
+/// What the host's functions need of the stack that they share with the guest which calls them.
+const HOST_STACK: usize = 512 << 10;
 
 /// Frames of a trap's backtrace.
 const BACKTRACE: usize = 20;
@@ -44,10 +51,13 @@ pub struct Sandbox {
 pub(super) struct Shared {
     pub(super) engine: Engine,
     pub(super) linker: Imports,
-    /// Bytes that one guest may hold.
-    pub(super) memory: usize,
-    /// Bytes that one guest may log.
-    pub(super) log: usize,
+    pub(super) limits: Limits,
+    pub(super) grants: Grants,
+    /// How many messages one instance may handle.
+    pub(super) reuse: u32,
+    /// Machine code that stands for the component, where it was named.
+    pub(super) precompiled: Option<PathBuf>,
+    pub(super) tls: Tls,
     _ticker: Ticker,
 }
 
@@ -76,13 +86,14 @@ impl Sandbox {
     /// # Errors
     /// When the engine, or the thread that interrupts guests, cannot be set up.
     pub fn new(settings: &Settings) -> Result<Self, SandboxError> {
-        let cache = cache(settings.cache.clone());
         let broken = |error: wasmtime::Error| SandboxError::Engine {
             concurrency: settings.concurrency,
-            memory: settings.memory,
+            memory: settings.limits.memory,
             cause: format!("{error:#}"),
         };
-        let mut config = config(cache);
+        let mut config = config(&settings.limits);
+        #[cfg(feature = "compiler")]
+        config.cache(cache(settings.cache.clone()));
         config.allocation_strategy(pool(settings));
         let engine = match Engine::new(&config) {
             Ok(engine) => engine,
@@ -91,16 +102,24 @@ impl Sandbox {
                     cause = format!("{error:#}"),
                     "no pool of instances: each message allocates its own memory, which is slower; allow more address space (ulimit -v) or lower the concurrency"
                 );
-                on_demand(&mut config, settings.memory);
+                on_demand(&mut config, settings.limits.memory);
                 Engine::new(&config).map_err(broken)?
             }
         };
         let linker = imports::linker(&engine).map_err(broken)?;
         let ticker = Ticker::start(engine.clone()).map_err(SandboxError::Thread)?;
-        let Settings { memory, log, .. } = *settings;
-        Ok(Self {
-            shared: Arc::new(Shared { engine, linker: Imports(linker), memory, log, _ticker: ticker }),
-        })
+        let Settings { limits, grants, reuse, precompiled, .. } = settings.clone();
+        let shared = Shared {
+            engine,
+            linker: Imports(linker),
+            limits,
+            grants,
+            reuse,
+            precompiled,
+            tls: Tls::default(),
+            _ticker: ticker,
+        };
+        Ok(Self { shared: Arc::new(shared) })
     }
 }
 
@@ -120,17 +139,18 @@ impl std::fmt::Debug for Imports {
     }
 }
 
-fn config(cache: Option<Cache>) -> Config {
+/// What code is compiled for, and with which it runs.
+pub(super) fn config(limits: &Limits) -> Config {
+    let stack = limits.stack;
     let mut config = Config::new();
     config
         .epoch_interruption(true)
         // Handlers are synchronous; the support for asynchronous ones costs on each call.
         .concurrency_support(false)
         .memory_reservation(RESERVATION)
-        .max_wasm_stack(limits::STACK)
-        .async_stack_size(2 * limits::STACK)
-        .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(BACKTRACE))
-        .cache(cache);
+        .max_wasm_stack(stack)
+        .async_stack_size(stack.saturating_add(HOST_STACK))
+        .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(BACKTRACE));
     config
 }
 
@@ -146,8 +166,8 @@ fn pool(settings: &Settings) -> InstanceAllocationStrategy {
         .max_memories_per_component(limits::MEMORIES)
         .total_tables(slots.saturating_mul(limits::TABLES))
         .max_tables_per_component(limits::TABLES)
-        .table_elements(limits::TABLE_ELEMENTS)
-        .max_memory_size(settings.memory)
+        .table_elements(settings.limits.table_elements)
+        .max_memory_size(settings.limits.memory)
         .max_unused_warm_slots(slots)
         .linear_memory_keep_resident(KEPT_MEMORY)
         .table_keep_resident(KEPT_TABLE)
@@ -164,6 +184,7 @@ fn on_demand(config: &mut Config, memory: usize) {
 }
 
 /// The compile cache, or none: a read-only file system must not keep anyone from handling messages.
+#[cfg(feature = "compiler")]
 fn cache(directory: Option<PathBuf>) -> Option<Cache> {
     let directory = directory.or_else(|| {
         let strategy = etcetera::choose_base_strategy().ok()?;

@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
+use wasmtime::Engine;
+
 use super::Sandbox;
 use super::bindings::GuestPre;
 use super::describe::{HANDLER, Outline, describe};
 use super::engine::Shared;
-use super::invoke::State;
-use super::limits;
+use super::grants::Grants;
+use super::invoke::{Idle, State};
+use super::limits::{self, Limits};
+use super::precompiled;
 
 /// A handler, compiled and linked: [`invoke`](Component::invoke) hands it a message.
 ///
@@ -16,6 +20,7 @@ use super::limits;
 pub struct Component {
     pub(super) guest: GuestPre<State>,
     pub(super) shared: Arc<Shared>,
+    pub(super) idle: Idle,
 }
 
 impl std::fmt::Debug for Component {
@@ -58,10 +63,29 @@ pub enum LoadError {
         /// The imports that nobody offers.
         imports: Vec<String>,
     },
+    /// It needs what was not granted to it.
+    #[error("needs {}; grant it, or build the component without it", ungranted(.needs))]
+    NotGranted {
+        /// The imports, each with the flag that grants it.
+        needs: Vec<(String, &'static str)>,
+    },
     /// The names are right, and what is behind one of them has another shape.
     #[error("does not fit this host: {cause}; build it against the host's own wit/ directory")]
     Mismatch {
         /// What does not fit.
+        cause: String,
+    },
+    /// It would have to be compiled, and this host was built without a compiler.
+    #[error(
+        "it is not compiled, and this host has no compiler; run `longshore compile` where there is one, and name the result with --precompiled"
+    )]
+    NoCompiler,
+    /// This host cannot compile for that target.
+    #[error(
+        "cannot compile for that target: {cause}; `longshore compile` without --target compiles for this machine"
+    )]
+    Target {
+        /// What the compiler said.
         cause: String,
     },
     /// No instance of it can ever be made within the limits.
@@ -70,6 +94,12 @@ pub enum LoadError {
         /// The limit, and what the component needs.
         cause: String,
     },
+}
+
+fn ungranted(needs: &[(String, &str)]) -> String {
+    let needs: Vec<_> =
+        needs.iter().map(|(import, flag)| format!("{import}, which only {flag} grants")).collect();
+    needs.join(", and ")
 }
 
 fn missing(exports: &[String]) -> String {
@@ -91,21 +121,30 @@ impl Sandbox {
     /// # Errors
     /// When the bytes cannot be a handler here, and why: see [`LoadError`].
     pub fn load(&self, bytes: &[u8]) -> Result<Component, LoadError> {
-        let Outline { exports, .. } = Outline::read(bytes)?;
+        let Outline { imports, exports } = Outline::read(bytes)?;
         if !exports.iter().any(|name| name == HANDLER) {
             return Err(LoadError::OtherWorld { exports });
         }
 
-        let Shared { engine, linker, memory, .. } = &*self.shared;
-        let component = wasmtime::component::Component::new(engine, bytes).map_err(|error| {
-            let cause = format!("{error:#}");
-            // The engine has one type for all its errors: if the bytes are valid, it was their size.
-            match wasmparser::Validator::new().validate_all(bytes) {
-                Ok(_) => LoadError::TooBig { cause },
-                Err(_) => LoadError::Damaged { cause },
-            }
-        })?;
-        fits(&component, *memory)?;
+        let Shared { engine, linker, limits, grants, precompiled, .. } = &*self.shared;
+        let needs = |import: String| {
+            let grant = grants.of(&import).filter(|grant| grant.needed && !grant.granted)?;
+            Some((import, grant.flag))
+        };
+        let needs: Vec<_> = imports.into_iter().filter_map(needs).collect();
+        if !needs.is_empty() {
+            return Err(LoadError::NotGranted { needs });
+        }
+        let trusted = precompiled.as_deref().and_then(|file| {
+            let loaded = precompiled::load(engine, file, bytes);
+            let unusable = |cause: &_| tracing::warn!(file = %file.display(), %cause, "the precompiled component is not used: compiling");
+            loaded.inspect_err(unusable).ok()
+        });
+        let component = match trusted {
+            Some(component) => component,
+            None => compiled(engine, bytes)?,
+        };
+        fits(&component, limits)?;
         let mismatch = |error: wasmtime::Error| LoadError::Mismatch { cause: format!("{error:#}") };
         let linked = linker.0.instantiate_pre(&component).map_err(|error| match missing_imports(bytes) {
             imports if imports.is_empty() => mismatch(error),
@@ -114,27 +153,85 @@ impl Sandbox {
         let guest = GuestPre::new(linked).map_err(mismatch)?;
         // The first instance would have to do it otherwise, under its message's deadline.
         component.initialize_copy_on_write_image().map_err(mismatch)?;
-        Ok(Component { guest, shared: Arc::clone(&self.shared) })
+        Ok(Component { guest, shared: Arc::clone(&self.shared), idle: Idle::default() })
+    }
+}
+
+#[cfg(feature = "compiler")]
+fn compiled(engine: &Engine, bytes: &[u8]) -> Result<wasmtime::component::Component, LoadError> {
+    wasmtime::component::Component::new(engine, bytes).map_err(|error| explain(&error, bytes))
+}
+
+#[cfg(not(feature = "compiler"))]
+fn compiled(_: &Engine, _: &[u8]) -> Result<wasmtime::component::Component, LoadError> {
+    Err(LoadError::NoCompiler)
+}
+
+/// The engine has one type for all its errors: if the bytes are valid, it was their size.
+#[cfg(feature = "compiler")]
+fn explain(error: &wasmtime::Error, bytes: &[u8]) -> LoadError {
+    let cause = format!("{error:#}");
+    match wasmparser::Validator::new().validate_all(bytes) {
+        Ok(_) => LoadError::TooBig { cause },
+        Err(_) => LoadError::Damaged { cause },
+    }
+}
+
+/// Which processors compiled code runs on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Cpu {
+    /// Any of the target's.
+    #[default]
+    Baseline,
+    /// Those that have what this machine's has.
+    Native,
+}
+
+/// Compiles a component ahead of time, for a target (`x86_64-unknown-linux-gnu`; `None`: this machine's) and its
+/// processors. The result is for [`Settings::precompiled`](super::Settings::precompiled).
+///
+/// # Errors
+/// When the bytes are no component, the target is none that this host can compile for, or this host has no compiler.
+pub fn compile(bytes: &[u8], target: Option<&str>, cpu: Cpu) -> Result<Vec<u8>, LoadError> {
+    Outline::read(bytes)?;
+    #[cfg(feature = "compiler")]
+    {
+        let mut config = super::engine::config(&Limits::default());
+        let own = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+        let refused = |error: wasmtime::Error| LoadError::Target { cause: format!("{error:#}") };
+        if target.is_some() || cpu == Cpu::Baseline {
+            // A target that is named has no more than its baseline, even if it is this machine's.
+            config.target(target.unwrap_or(&own)).map_err(refused)?;
+        }
+        let engine = Engine::new(&config).map_err(refused)?;
+        let made = engine.precompile_component(bytes).map_err(|error| explain(&error, bytes))?;
+        Ok(precompiled::write(bytes, &made))
+    }
+    #[cfg(not(feature = "compiler"))]
+    {
+        let _ = (target, cpu);
+        Err(LoadError::NoCompiler)
     }
 }
 
 /// The linker stops at the first; people want to know all.
 fn missing_imports(bytes: &[u8]) -> Vec<String> {
-    let imports = describe(bytes).map_or_else(|_| Vec::new(), |description| description.imports);
+    let imports =
+        describe(bytes, &Grants::default()).map_or_else(|_| Vec::new(), |description| description.imports);
     imports.into_iter().filter(|import| !import.offered).map(|import| import.name).collect()
 }
 
 /// Limits that only show when an instance is made, which would be too late.
-fn fits(component: &wasmtime::component::Component, memory: usize) -> Result<(), LoadError> {
+fn fits(component: &wasmtime::component::Component, limits: &Limits) -> Result<(), LoadError> {
     let Some(needs) = component.resources_required() else { return Ok(()) };
     let too_big = |cause| Err(LoadError::TooBig { cause });
+    let Limits { memory, table_elements, .. } = *limits;
     if let Some(bytes) = needs.max_initial_memory_size.filter(|bytes| *bytes > memory as u64) {
         return too_big(format!("it starts with {bytes} bytes of memory and may have {memory}"));
     }
-    if let Some(elements) =
-        needs.max_initial_table_size.filter(|elements| *elements > limits::TABLE_ELEMENTS as u64)
+    if let Some(elements) = needs.max_initial_table_size.filter(|elements| *elements > table_elements as u64)
     {
-        return too_big(format!("it has a table of {elements} elements, and {} fit", limits::TABLE_ELEMENTS));
+        return too_big(format!("it has a table of {elements} elements, and {table_elements} fit"));
     }
     if needs.num_memories > limits::MEMORIES {
         return too_big(format!("it has {} memories, and {} fit", needs.num_memories, limits::MEMORIES));
@@ -211,15 +308,27 @@ mod tests {
         let error = load_error(with(
             r#"(import "acme:db/store@1.0.0" (instance (export "get" (func))))
                (import "acme:db/types@1.0.0" (instance))
-               (import "wasi:http/types@0.2.0" (instance (export "fields" (type (sub resource)))))"#,
+               (import "wasi:nn/graph@0.2.0" (instance (export "graph" (type (sub resource)))))"#,
         ));
         assert!(
-            error.to_string().starts_with("needs acme:db/store@1.0.0 and wasi:http/types@0.2.0, which"),
+            error.to_string().starts_with("needs acme:db/store@1.0.0 and wasi:nn/graph@0.2.0, which"),
             "{error}"
         );
         // Types alone link; what this one lacks is the handler's function.
         let error = load_error(with(r#"(import "acme:db/types@1.0.0" (instance))"#));
         assert!(matches!(error, LoadError::Mismatch { .. }), "{error}");
+    }
+
+    #[test]
+    fn what_is_needed_and_not_granted_is_named_with_its_flag() {
+        let text = format!(
+            r#"(component (import "longshore:handler/outbox@0.1.0" (instance)) (import "wasi:config/store@0.2.0-rc.1" (instance))
+               (import "wasi:cli/environment@0.2.0" (instance)) (instance $i) (export "{HANDLER}" (instance $i)))"#
+        );
+        assert_eq!(
+            load_error(wat(&text)).to_string(),
+            "needs longshore:handler/outbox@0.1.0, which only --output NAME=QUEUE-URL grants, and wasi:config/store@0.2.0-rc.1, which only --config KEY=VALUE grants; grant it, or build the component without it"
+        );
     }
 
     #[test]

@@ -19,13 +19,15 @@ const PERMIT: usize = 64 << 10;
 /// interruption.
 #[derive(Debug)]
 pub(super) struct Output {
-    message_id: String,
+    /// Bytes that each message may log.
+    allowance: usize,
     /// Shared with the streams that WASI makes of it, hence the lock; nobody ever waits for it.
     written: Mutex<Written>,
 }
 
 #[derive(Debug)]
 struct Written {
+    message_id: String,
     /// Bytes that may still be logged.
     left: usize,
     /// Bytes that were not.
@@ -43,22 +45,53 @@ pub(super) enum Stream {
 
 impl Output {
     pub(super) fn new(message_id: String, allowance: usize) -> Self {
-        let written = Written { left: allowance, dropped: 0, unfinished: [Vec::new(), Vec::new()] };
-        Self { message_id, written: Mutex::new(written) }
+        let unfinished = [Vec::new(), Vec::new()];
+        let written = Written { message_id, left: allowance, dropped: 0, unfinished };
+        Self { allowance, written: Mutex::new(written) }
     }
 
-    pub(super) fn message_id(&self) -> &str {
-        &self.message_id
+    /// Ends one message's log and begins another's, for an instance that handles both.
+    pub(super) fn begin(&self, message_id: String) {
+        self.finish();
+        let mut written = self.written();
+        (written.message_id, written.left) = (message_id, self.allowance);
+    }
+
+    /// Writes what is left: lines without an end, and how much was dropped.
+    pub(super) fn finish(&self) {
+        let mut written = self.written();
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            let unfinished = std::mem::take(&mut written.unfinished[stream as usize]);
+            written.line(stream, &unfinished);
+        }
+        let dropped = std::mem::take(&mut written.dropped);
+        if dropped > 0 {
+            let message_id = &written.message_id;
+            warn!(target: "guest", message_id, dropped, "the handler wrote more than it may log: {dropped} bytes dropped");
+        }
+    }
+
+    /// Says where the guest was when it stopped.
+    pub(super) fn debug(&self, functions: &str) {
+        let message_id = &self.written().message_id;
+        debug!(target: "guest", message_id, functions, "where the handler stopped");
+    }
+
+    /// Says that a request was refused, and what would have allowed it.
+    pub(super) fn refused(&self, host: &str, refusal: &str) {
+        let message_id = &self.written().message_id;
+        warn!(target: "guest", message_id, host, "HTTP request refused: {refusal}");
     }
 
     /// Logs a line that the guest sent through `wasi:logging`.
     pub(super) fn log(&self, level: Level, context: &str, line: &str) {
-        let taken = self.written().take(line.len());
+        let mut written = self.written();
+        let taken = written.take(line.len());
         let line = &line[..line.floor_char_boundary(taken)];
-        if taken == 0 {
+        if line.is_empty() {
             return;
         }
-        let message_id = self.message_id();
+        let message_id = &written.message_id;
         match level {
             Level::Trace => trace!(target: "guest", message_id, context, "{line}"),
             Level::Debug => debug!(target: "guest", message_id, context, "{line}"),
@@ -66,29 +99,25 @@ impl Output {
             Level::Warn => warn!(target: "guest", message_id, context, "{line}"),
             Level::Error | Level::Critical => error!(target: "guest", message_id, context, "{line}"),
         }
+        fail::fail_point!("in-handler", |_| crate::failpoint::kill_here());
     }
 
     fn print(&self, stream: Stream, bytes: &[u8]) {
         let mut written = self.written();
         let taken = written.take(bytes.len());
-        let unfinished = &mut written.unfinished[stream as usize];
+        let mut unfinished = std::mem::take(&mut written.unfinished[stream as usize]);
         for part in bytes[..taken].split_inclusive(|byte| *byte == b'\n') {
             match part.strip_suffix(b"\n") {
-                Some(line) if unfinished.is_empty() => self.line(stream, line),
+                Some(line) if unfinished.is_empty() => written.line(stream, line),
                 Some(line) => {
                     unfinished.extend_from_slice(line);
-                    self.line(stream, unfinished);
+                    written.line(stream, &unfinished);
                     unfinished.clear();
                 }
                 None => unfinished.extend_from_slice(part),
             }
         }
-    }
-
-    fn line(&self, stream: Stream, line: &[u8]) {
-        let message_id = self.message_id();
-        let line: Cow<'_, str> = String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line));
-        info!(target: "guest", message_id, stream = stream.as_str(), "{line}");
+        written.unfinished[stream as usize] = unfinished;
     }
 
     /// A panic while it was held left nothing half done that matters to a log.
@@ -105,23 +134,21 @@ impl Written {
         self.dropped += (bytes - taken) as u64;
         taken
     }
+
+    /// Logs a line of a stream, unless there is nothing in it.
+    fn line(&self, stream: Stream, line: &[u8]) {
+        let line: Cow<'_, str> = String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line));
+        if line.is_empty() {
+            return;
+        }
+        let message_id = &self.message_id;
+        info!(target: "guest", message_id, stream = stream.as_str(), "{line}");
+    }
 }
 
 impl Drop for Output {
     fn drop(&mut self) {
-        let (unfinished, dropped) = {
-            let mut written = self.written();
-            (std::mem::take(&mut written.unfinished), written.dropped)
-        };
-        for (stream, line) in [Stream::Stdout, Stream::Stderr].into_iter().zip(&unfinished) {
-            if !line.is_empty() {
-                self.line(stream, line);
-            }
-        }
-        if dropped > 0 {
-            let message_id = self.message_id();
-            warn!(target: "guest", message_id, dropped, "the handler wrote more than it may log: {dropped} bytes dropped");
-        }
+        self.finish();
     }
 }
 

@@ -10,10 +10,11 @@ use tokio::time::{Instant, sleep_until};
 use super::admit::admit;
 use super::breaker::{AfterFailure, HIDE, Hidden};
 use super::lease::{Lease, Terms};
+use super::outputs::Output;
 use super::poison::PoisonReason;
-use super::{Ended, Worker};
+use super::{Ended, Worker, lock};
 use crate::queue::{Message, Received};
-use crate::sandbox::{Invocation, Verdict};
+use crate::sandbox::{Answer, Invocation, Verdict};
 
 /// A message that fails with less than this to live is poisoned, since a retry might find it expired, and expiry is silent loss.
 const EXPIRING: Duration = Duration::from_secs(10 * 60);
@@ -23,8 +24,14 @@ const POLLING_INTERVAL: Duration = Duration::from_secs(30);
 /// What is to become of a message.
 #[derive(Debug)]
 pub(super) enum Fate {
-    Complete,
-    Retry { reason: &'static str, detail: String, delay: Duration, after: AfterFailure },
+    /// Delete it, once these were sent.
+    Complete(Vec<Output>),
+    Retry {
+        reason: &'static str,
+        detail: String,
+        delay: Duration,
+        after: AfterFailure,
+    },
     Poison(PoisonReason, String),
     Release,
     Lost,
@@ -47,12 +54,12 @@ impl Worker {
             _ if started >= lease.ends() => Fate::Lost,
             Err((reason, detail)) => Fate::Poison(reason, detail),
             Ok(body) => match self.work(&mut lease, self.invocation(&message, body)).await {
-                Ok(verdict) => self.judge(&message, &lease, verdict, &mut hidden),
+                Ok(answer) => self.judge(&message, &lease, answer, &mut hidden),
                 Err(Interrupted::LeaseLost) => Fate::Lost,
                 Err(Interrupted::Stopped) => Fate::Release,
             },
         };
-        let now_visible = matches!(fate, Fate::Complete);
+        let now_visible = matches!(fate, Fate::Complete(_));
         let mut ended = self.settle(lease, &message, fate).await;
         ended.outcome.log(&message.id, message.dequeue_count, started.elapsed());
         self.rehide(hidden, now_visible, &mut ended).await;
@@ -72,7 +79,7 @@ impl Worker {
     }
 
     /// Runs the handler for as long as the lease is ours and nobody stops us.
-    async fn work(&self, lease: &mut Lease, invocation: Invocation) -> Result<Verdict, Interrupted> {
+    async fn work(&self, lease: &mut Lease, invocation: Invocation) -> Result<Answer, Interrupted> {
         fail::fail_point!("before-handler", |_| crate::failpoint::kill_here());
         let mut interrupt = self.interrupt.subscribe();
         let mut stopped = pin!(interrupt.wait_for(|interrupted| *interrupted));
@@ -80,27 +87,32 @@ impl Worker {
         loop {
             tokio::select! {
                 biased;
-                verdict = &mut handling => return Ok(verdict),
+                answer = &mut handling => return Ok(answer),
                 _ = &mut stopped => return Err(Interrupted::Stopped),
                 () = sleep_until(lease.renewal_due()) => {}
             }
             // A renewal that was sent is awaited even if the handler ends first: its answer is the receipt that settles.
             match select(&mut handling, pin!(lease.renew(&*self.queue))).await {
-                Either::Left((verdict, renewal)) => {
-                    return renewal.await.map(|()| verdict).map_err(|_| Interrupted::LeaseLost);
+                Either::Left((answer, renewal)) => {
+                    return renewal.await.map(|()| answer).map_err(|_| Interrupted::LeaseLost);
                 }
                 Either::Right((renewed, _)) => renewed.map_err(|_| Interrupted::LeaseLost)?,
             }
         }
     }
 
-    /// What a verdict means for the message. Whatever the breaker wants hidden or shown besides goes to `hidden`.
-    fn judge(&self, message: &Message, lease: &Lease, verdict: Verdict, hidden: &mut Vec<Hidden>) -> Fate {
-        let (reason, detail, asked) = match verdict {
-            Verdict::Completed => {
-                *hidden = self.breaker().success();
-                return Fate::Complete;
-            }
+    /// What an answer means for the message. Whatever the breaker wants hidden or shown besides goes to `hidden`.
+    fn judge(&self, message: &Message, lease: &Lease, answer: Answer, hidden: &mut Vec<Hidden>) -> Fate {
+        lock(&self.measured).record(&message.id, &answer);
+        let source = self.queue.url();
+        let (reason, detail, asked) = match answer.verdict {
+            Verdict::Completed => match self.outputs.prepare(source, &message.id, answer.outbox) {
+                Ok(outputs) => {
+                    *hidden = self.breaker().success();
+                    return Fate::Complete(outputs);
+                }
+                Err((reason, detail)) => (reason.as_str(), detail, None),
+            },
             Verdict::Reject { detail } => return Fate::Poison(PoisonReason::Rejected, detail),
             Verdict::Retry { reason, detail, after } => (reason.as_str(), detail, after),
         };

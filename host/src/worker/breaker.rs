@@ -19,8 +19,16 @@ const MAX_PROBE: Duration = Duration::from_secs(5 * 60);
 /// How long what failed stays invisible while the breaker is open.
 pub const HIDE: Duration = Duration::from_secs(15 * 60);
 
-/// A message that was hidden, and the receipt that can make it visible again.
-pub type Hidden = (String, Receipt);
+/// A message that was hidden, and what it takes to change for how long.
+#[derive(Clone, Debug)]
+pub struct Hidden {
+    /// Its id.
+    pub id: String,
+    /// Its newest receipt.
+    pub receipt: Receipt,
+    /// When it expires: nothing may be hidden for longer than it lives.
+    pub expires: Option<Instant>,
+}
 
 /// The breaker's state. It does nothing itself: it says how many messages may be handled at once and for how long failures are hidden.
 #[derive(Debug)]
@@ -28,8 +36,8 @@ pub struct Breaker {
     /// Failures in a row that open it after a success; zero: it never opens.
     threshold: usize,
     proven: bool,
-    /// The messages that failed since the last success, with their newest receipts while those are known to be valid.
-    failed: HashMap<String, Option<Receipt>>,
+    /// The messages that failed since the last success, while they are hidden with what can change that.
+    failed: HashMap<String, Option<Hidden>>,
     open: Option<Open>,
 }
 
@@ -91,8 +99,8 @@ impl Breaker {
 
     /// A message was received again: the receipt that we hid it with is stale.
     pub fn received(&mut self, id: &str) {
-        if let Some(receipt) = self.failed.get_mut(id) {
-            *receipt = None;
+        if let Some(hidden) = self.failed.get_mut(id) {
+            *hidden = None;
         }
     }
 
@@ -115,15 +123,10 @@ impl Breaker {
         (if self.proven { AfterFailure::Usual } else { AfterFailure::Careful }, Vec::new())
     }
 
-    /// A message that failed was hidden as `done` says, and this receipt can change that.
+    /// A message that failed was hidden as `done` says.
     ///
     /// If the breaker opened or closed meanwhile, returns how long it is to be hidden instead, and as what.
-    pub fn hidden(
-        &mut self,
-        id: &str,
-        receipt: Receipt,
-        done: AfterFailure,
-    ) -> Option<(Duration, AfterFailure)> {
+    pub fn hidden(&mut self, hidden: Hidden, done: AfterFailure) -> Option<(Duration, AfterFailure)> {
         match (&self.open, done) {
             (Some(_), AfterFailure::Careful | AfterFailure::Usual) => {
                 return Some((HIDE, AfterFailure::Hide));
@@ -131,8 +134,8 @@ impl Breaker {
             (None, AfterFailure::Hide) => return Some((Duration::ZERO, AfterFailure::Usual)),
             _ => {}
         }
-        if let Some(kept) = self.failed.get_mut(id) {
-            *kept = Some(receipt);
+        if let Some(kept) = self.failed.get_mut(&hidden.id) {
+            *kept = Some(hidden);
         }
         None
     }
@@ -146,7 +149,6 @@ impl Breaker {
     }
 
     fn take_hidden(&mut self) -> Vec<Hidden> {
-        let take = |(id, receipt): (&String, &mut Option<Receipt>)| Some((id.clone(), receipt.take()?));
-        self.failed.iter_mut().filter_map(take).collect()
+        self.failed.values_mut().filter_map(Option::take).collect()
     }
 }

@@ -148,6 +148,11 @@ impl Lease {
         self.expires.map(|at| at.saturating_duration_since(Instant::now()))
     }
 
+    /// When the message expires, if it does.
+    pub fn expires(&self) -> Option<Instant> {
+        self.expires
+    }
+
     /// When the next renewal is due; the lease's end where it cannot be renewed.
     pub fn renewal_due(&self) -> Instant {
         if self.terms.renewable { self.renew_at } else { self.ends }
@@ -158,7 +163,7 @@ impl Lease {
     /// A call whose answer is lost is repeated with the old receipt, as long as the lease lasts. If the lost call had
     /// been done, that receipt is stale, and the lease is lost with it: nobody knows the new one.
     pub async fn renew(&mut self, queue: &dyn Queue) -> Result<(), LeaseError> {
-        let visibility = self.clamp(self.terms.visibility);
+        let visibility = clamp(self.terms.visibility, self.expires);
         if !self.terms.renewable || Instant::now() + visibility <= self.lapses() {
             // Nothing to gain: it runs to its end.
             sleep_until(self.ends).await;
@@ -217,7 +222,7 @@ impl Lease {
     ///
     /// Returns the newest receipt, if it is known, so that the delay can be changed later.
     pub async fn hide(&mut self, queue: &dyn Queue, delay: Duration) -> Result<Option<Receipt>, LeaseError> {
-        let delay = self.clamp(delay);
+        let delay = clamp(delay, self.expires);
         match self.until_clear(|| queue.update(&self.id, &self.receipt, delay)).await? {
             Answer::Now { value, .. } => Ok(Some(value)),
             Answer::Before => Ok(None),
@@ -269,12 +274,14 @@ impl Lease {
         self.ends = sent + visibility - self.terms.margin().min(visibility);
         self.renew_at = sent + visibility / 2;
     }
+}
 
-    /// No longer than the protocol allows, nor than the message lives.
-    fn clamp(&self, visibility: Duration) -> Duration {
-        let life = self.time_to_live().map_or(MAX_VISIBILITY, |left| left.saturating_sub(EXPIRY_ROOM));
-        visibility.min(MAX_VISIBILITY).min(life)
-    }
+/// A renewal or a delay: no longer than the protocol allows, and over a minute before the message expires.
+pub fn clamp(delay: Duration, expires: Option<Instant>) -> Duration {
+    let life = expires.map_or(MAX_VISIBILITY, |at| {
+        at.saturating_duration_since(Instant::now()).saturating_sub(EXPIRY_ROOM)
+    });
+    delay.min(MAX_VISIBILITY).min(life)
 }
 
 /// A clear answer to a call that ends or changes the lease.

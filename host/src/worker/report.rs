@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::poison::PoisonReason;
+use super::usage::Percentiles;
 
 /// What a run did, in messages. Each one received ends in exactly one of the five outcomes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -26,6 +27,12 @@ pub struct Summary {
     pub duration_ms: u64,
     /// How many were poisoned, by reason.
     pub poison_reasons: BTreeMap<&'static str, u64>,
+    /// From a handler's start to its answer, in microseconds; interrupted ones gave none.
+    pub handler_us: Percentiles,
+    /// The processor's time that a handler took, in microseconds.
+    pub cpu_us: Percentiles,
+    /// The most memory that a handler had, in bytes.
+    pub peak_memory_bytes: Percentiles,
 }
 
 /// How one message ended.

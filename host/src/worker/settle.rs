@@ -6,17 +6,19 @@ use tokio::time::Instant;
 
 use super::attempt::Fate;
 use super::breaker::{AfterFailure, HIDE, Hidden};
-use super::lease::{Lease, LeaseError};
+use super::lease::{Lease, LeaseError, clamp};
+use super::outputs::Output;
 use super::poison::{Envelope, PoisonReason};
 use super::report::Outcome;
 use super::{Ended, Worker};
-use crate::queue::{DeadLetter, Message, Outgoing, QueueError, Receipt};
+use crate::queue::{DeadLetter, Message, Outgoing, QueueError};
+use crate::sandbox::RetryReason;
 
 impl Worker {
     /// Carries out a message's fate, as far as the lease lasts.
     pub(super) async fn settle(&self, mut lease: Lease, message: &Message, fate: Fate) -> Ended {
         let settled = match fate {
-            Fate::Complete => lease.delete(&*self.queue).await.map(|()| Outcome::Completed.into()),
+            Fate::Complete(outputs) => self.complete(&mut lease, &outputs).await,
             Fate::Poison(reason, detail) => self
                 .poison(&mut lease, message, reason, &detail)
                 .await
@@ -41,6 +43,26 @@ impl Worker {
         }
     }
 
+    /// Sends what the handler wants sent, then deletes the message. Killed in between, both happen again.
+    async fn complete(&self, lease: &mut Lease, outputs: &[Output]) -> Result<Ended, LeaseError> {
+        for Output { name, queue, message } in outputs {
+            match lease.send(&*self.queue, &**queue, message).await {
+                Err(LeaseError::Refused(error @ QueueError::TooLarge { .. })) => {
+                    let (delay, detail) = (self.config.retry.cap, format!("{name}: {error}"));
+                    let due = self.hide(lease, delay, AfterFailure::Usual).await?;
+                    let outcome = Outcome::Retried(RetryReason::OutputTooLarge.as_str(), detail);
+                    return Ok(Ended { outcome, due: vec![(lease.id().to_owned(), due)], fault: None });
+                }
+                sent => sent?,
+            }
+            // On queues that keep no id of the sender's choice, this line is where a message's origin can be found.
+            tracing::info!(message_id = lease.id(), output = name, output_id = message.id, "sent");
+        }
+        fail::fail_point!("between-output-and-delete", |_| crate::failpoint::kill_here());
+        lease.delete(&*self.queue).await?;
+        Ok(Outcome::Completed.into())
+    }
+
     /// Makes the message visible again after `delay`, and returns when that is.
     async fn hide(
         &self,
@@ -54,24 +76,25 @@ impl Worker {
         let receipt = lease.hide(&*self.queue, delay).await?;
         let due = Instant::now() + delay;
         let Some(receipt) = receipt else { return Ok(due) };
-        let instead = self.breaker().hidden(lease.id(), receipt.clone(), after);
+        let hidden = Hidden { id: lease.id().to_owned(), receipt, expires: lease.expires() };
+        let instead = self.breaker().hidden(hidden.clone(), after);
         let Some((delay, after)) = instead else { return Ok(due) };
-        Ok(self.move_due(lease.id(), receipt, delay, after).await.unwrap_or(due))
+        Ok(self.move_due(hidden, delay, after).await.unwrap_or(due))
     }
 
     /// Changes when a hidden message becomes visible; `None` if it is no longer ours to change.
     async fn move_due(
         &self,
-        id: &str,
-        mut receipt: Receipt,
+        mut hidden: Hidden,
         mut delay: Duration,
         mut after: AfterFailure,
     ) -> Option<Instant> {
         loop {
+            let clamped = clamp(delay, hidden.expires);
             // Once: should the answer be lost, the message comes back when it would have come back anyway.
-            receipt = self.queue.update(id, &receipt, delay).await.ok()?;
-            let due = Instant::now() + delay;
-            let instead = self.breaker().hidden(id, receipt.clone(), after);
+            hidden.receipt = self.queue.update(&hidden.id, &hidden.receipt, clamped).await.ok()?;
+            let due = Instant::now() + clamped;
+            let instead = self.breaker().hidden(hidden.clone(), after);
             match instead {
                 Some(instead) => (delay, after) = instead,
                 None => return Some(due),
@@ -83,8 +106,9 @@ impl Worker {
     pub(super) async fn rehide(&self, hidden: Vec<Hidden>, show: bool, ended: &mut Ended) {
         let (delay, after) =
             if show { (Duration::ZERO, AfterFailure::Usual) } else { (HIDE, AfterFailure::Hide) };
-        for (id, receipt) in hidden {
-            if let Some(due) = self.move_due(&id, receipt, delay, after).await {
+        for hidden in hidden {
+            let id = hidden.id.clone();
+            if let Some(due) = self.move_due(hidden, delay, after).await {
                 ended.due.push((id, due));
             }
         }

@@ -4,3 +4,4 @@
 
 pub mod guest;
 pub mod log;
+pub mod wat;

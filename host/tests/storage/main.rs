@@ -30,7 +30,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use longshore::queue::Queue;
-use longshore::sandbox::{Invocation, RetryReason, Verdict};
+use longshore::sandbox::{Answer, Invocation, RetryReason, Verdict};
 use longshore::worker::stop::Stopper;
 use longshore::worker::{Config, Finished, Handler, Worker};
 use queue_suite::{Subject, keeps_every_promise};
@@ -63,17 +63,18 @@ impl Recorder {
 
 #[async_trait::async_trait]
 impl Handler for Recorder {
-    async fn handle(&self, invocation: Invocation) -> Verdict {
+    async fn handle(&self, invocation: Invocation) -> Answer {
         let body = String::from_utf8(invocation.body.to_vec()).unwrap();
         tokio::time::sleep(self.work).await;
         self.seen.lock().unwrap().push((invocation.id, body.clone(), invocation.dequeue_count));
         if body.contains("reject") {
-            return Verdict::Reject { detail: "as asked".into() };
+            return Verdict::Reject { detail: "as asked".into() }.into();
         }
         if body.contains("once") && invocation.dequeue_count == 1 {
-            return Verdict::Retry { reason: RetryReason::Requested, detail: "as asked".into(), after: None };
+            let reason = RetryReason::Requested;
+            return Verdict::Retry { reason, detail: "as asked".into(), after: None }.into();
         }
-        Verdict::Completed
+        Verdict::Completed.into()
     }
 
     async fn reload(&self) {}

@@ -83,6 +83,18 @@ async fn while_it_is_open_what_failed_is_hidden_for_fifteen_minutes_and_nothing_
 }
 
 #[tokio::test(start_paused = true)]
+async fn nothing_is_hidden_for_longer_than_it_lives() {
+    let queue = MemoryQueue::new("orders");
+    for life in [11, 12, 13, 20, 30] {
+        queue.put_expiring("{}", Some(life * MINUTE));
+    }
+    let set = Set::new(Config { hold: Some(S), ..Config::default() }, queue, TestHandler::fails());
+    assert_eq!(set.run().await.end, Ok(End::BreakerOpen));
+    let hidden: Vec<_> = set.queue.hidden_for().into_iter().map(|(left, _)| left.as_secs() / 60).collect();
+    assert_eq!(hidden, [9, 10, 11, 14, 14]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_success_closes_it_and_shows_at_once_what_was_hidden() {
     let works = Arc::new(AtomicBool::new(false));
     let flag = works.clone();

@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::Timestamp;
 use longshore::queue::{Message, Outgoing, Queue, QueueError, QueueUrl, Receipt, Received};
-use longshore::sandbox::{Invocation, RetryReason, Verdict};
+use longshore::sandbox::{Answer, Invocation, RetryReason, Verdict};
 use longshore::worker::Handler;
 use longshore::worker::poison::Envelope;
 use rand::rngs::StdRng;
@@ -420,7 +420,7 @@ impl Drop for Running<'_> {
 
 #[async_trait::async_trait]
 impl Handler for TestHandler {
-    async fn handle(&self, invocation: Invocation) -> Verdict {
+    async fn handle(&self, invocation: Invocation) -> Answer {
         let id = invocation.id.clone();
         self.seen.lock().unwrap().push((Instant::now(), invocation.clone()));
         {
@@ -434,7 +434,7 @@ impl Handler for TestHandler {
         if verdict == Verdict::Completed {
             self.completed.lock().unwrap().insert(id);
         }
-        verdict
+        verdict.into()
     }
 
     async fn reload(&self) {

@@ -46,9 +46,11 @@ pub(super) fn connect(directory: &Path, create: bool) -> Result<Option<Connectio
     if create {
         std::fs::create_dir_all(directory).map_err(|error| no_directory(directory, &error))?;
     } else {
-        directory.read_dir().map_err(|error| no_directory(directory, &error))?;
-        if !path.exists() {
-            return Ok(None);
+        match directory.read_dir() {
+            Ok(_) if path.exists() => {}
+            Ok(_) => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(no_directory(directory, &error)),
         }
     }
     let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -88,7 +90,6 @@ pub(super) fn connect(directory: &Path, create: bool) -> Result<Option<Connectio
 
 fn no_directory(directory: &Path, error: &io::Error) -> QueueError {
     let mend = match error.kind() {
-        io::ErrorKind::NotFound => "create it with `longshore queue create`, or correct the URL",
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             "give this user the right to write it"
         }

@@ -1,0 +1,115 @@
+//! HTTP, as guests do it: what came back is said in the rejection, what went wrong in the retry.
+
+use longshore_guest::Failure;
+use wasip2::http::outgoing_handler;
+use wasip2::http::types::{
+    ErrorCode, Fields, IncomingResponse, Method, OutgoingBody, OutgoingRequest, Scheme,
+};
+use wasip2::io::streams::StreamError;
+
+/// Where a request goes, and what it says.
+struct Wish<'a> {
+    method: Method,
+    url: &'a str,
+    body: Vec<u8>,
+}
+
+/// Rejects with the status, the headers `location` and `host-seen`, and the start of the body.
+pub(crate) fn get(url: &str) -> Result<(), Failure> {
+    let response = send(&Wish { method: Method::Get, url, body: Vec::new() })?;
+    let (status, location) = (response.status(), header(&response, "location"));
+    let body = read(&response)?;
+    let start = String::from_utf8_lossy(&body[..body.len().min(100)]).into_owned();
+    Err(Failure::reject(format!("{status} {location} {} bytes {start}", body.len())))
+}
+
+/// As `get`, with a body: `SIZE@URL`.
+pub(crate) fn post(argument: &str) -> Result<(), Failure> {
+    let (size, url) = argument.split_once('@').unwrap_or(("0", argument));
+    let body = vec![b'x'; size.parse().unwrap_or_default()];
+    let response = send(&Wish { method: Method::Post, url, body })?;
+    Err(Failure::reject(format!("{}", response.status())))
+}
+
+/// As many requests as asked for: `COUNT@URL`. Completes if all were answered.
+pub(crate) fn get_many(argument: &str) -> Result<(), Failure> {
+    let (count, url) = argument.split_once('@').unwrap_or(("0", argument));
+    for _ in 0..count.parse::<usize>().unwrap_or_default() {
+        read(&send(&Wish { method: Method::Get, url, body: Vec::new() })?)?;
+    }
+    Ok(())
+}
+
+/// Asks for a tunnel.
+pub(crate) fn connect(url: &str) -> Result<(), Failure> {
+    let response = send(&Wish { method: Method::Connect, url, body: Vec::new() })?;
+    Err(Failure::reject(format!("{}", response.status())))
+}
+
+fn send(wish: &Wish<'_>) -> Result<IncomingResponse, Failure> {
+    let failed = |error: ErrorCode| Failure::retry(format!("{error:?}"));
+    let (scheme, rest) = match wish.url.split_once("://") {
+        Some(("http", rest)) => (Some(Scheme::Http), rest),
+        Some((_, rest)) => (Some(Scheme::Https), rest),
+        None => (None, wish.url),
+    };
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let request = OutgoingRequest::new(Fields::new());
+    let set = request
+        .set_method(&wish.method)
+        .and_then(|()| request.set_scheme(scheme.as_ref()))
+        .and_then(|()| request.set_authority(Some(authority)))
+        .and_then(|()| request.set_path_with_query(Some(&format!("/{path}"))));
+    set.map_err(|()| Failure::retry("no such request"))?;
+    let body = request.body().map_err(|()| Failure::retry("no body"))?;
+    let future = outgoing_handler::handle(request, None).map_err(failed)?;
+    let sent = write(body, &wish.body);
+    future.subscribe().block();
+    let response = future.get().and_then(Result::ok).ok_or_else(|| Failure::retry("no answer"))?;
+    let response = response.map_err(failed)?;
+    sent.map(|()| response)
+}
+
+fn write(body: OutgoingBody, bytes: &[u8]) -> Result<(), Failure> {
+    {
+        let stream = body.write().map_err(|()| Failure::retry("no stream"))?;
+        for chunk in bytes.chunks(4096) {
+            stream
+                .blocking_write_and_flush(chunk)
+                .map_err(|error| Failure::retry(format!("sending: {error:?}")))?;
+        }
+    }
+    OutgoingBody::finish(body, None).map_err(|error| Failure::retry(format!("{error:?}")))
+}
+
+fn read(response: &IncomingResponse) -> Result<Vec<u8>, Failure> {
+    let body = response.consume().map_err(|()| Failure::retry("no body"))?;
+    let stream = body.stream().map_err(|()| Failure::retry("no stream"))?;
+    let mut bytes = Vec::new();
+    loop {
+        match stream.blocking_read(64 << 10) {
+            Ok(mut read) => bytes.append(&mut read),
+            Err(StreamError::Closed) => return Ok(bytes),
+            Err(error) => return Err(Failure::retry(format!("receiving: {}", error.to_debug()))),
+        }
+    }
+}
+
+fn header(response: &IncomingResponse, name: &str) -> String {
+    let found = response.headers().get(name);
+    found.iter().map(|value| String::from_utf8_lossy(value).into_owned()).collect()
+}
+
+/// What can be said of a stream's error.
+trait ToDebug {
+    fn to_debug(&self) -> String;
+}
+
+impl ToDebug for StreamError {
+    fn to_debug(&self) -> String {
+        match self {
+            Self::LastOperationFailed(error) => error.to_debug_string(),
+            Self::Closed => "closed".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! What the operator grants to a component, and which of its imports need a grant. Nothing is granted by default.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::http::{Cidr, Target};
+use super::{imports, outbox, settings};
+
+/// What the operator grants to a component.
+#[derive(Clone, Default)]
+pub struct Grants {
+    /// Environment variables, as name and value.
+    pub env: Vec<(String, String)>,
+    /// Settings that `wasi:config/store` shows, as name and value.
+    pub config: Vec<(String, String)>,
+    /// Where `wasi:http` may send requests to.
+    pub http: Vec<Target>,
+    /// Addresses that such a request may reach although they are not public.
+    pub private: Vec<Cidr>,
+    /// The names that `outbox.send` knows.
+    pub outputs: Vec<String>,
+}
+
+/// Names only: values are secrets, or may be.
+impl fmt::Debug for Grants {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { env, config, http, private, outputs } = self;
+        let names = |pairs: &[(String, String)]| pairs.iter().map(|pair| pair.0.clone()).collect::<Vec<_>>();
+        f.debug_struct("Grants")
+            .field("env", &names(env))
+            .field("config", &names(config))
+            .field("http", http)
+            .field("private", private)
+            .field("outputs", outputs)
+            .finish()
+    }
+}
+
+/// A grant that an import depends on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Grant {
+    /// The flag that grants it.
+    pub flag: &'static str,
+    /// Whether the component can be loaded only with it. Plain Rust components import the environment without using it.
+    pub needed: bool,
+    /// Whether it was granted.
+    pub granted: bool,
+}
+
+impl Grants {
+    /// What an import, named as in a component, depends on; `None` if on nothing.
+    pub(super) fn of(&self, import: &str) -> Option<Grant> {
+        let grant = |flag, needed, granted| Some(Grant { flag, needed, granted });
+        if import == outbox::INTERFACE {
+            return grant("--output NAME=QUEUE-URL", true, !self.outputs.is_empty());
+        }
+        if import == settings::INTERFACE {
+            return grant("--config KEY=VALUE", true, !self.config.is_empty());
+        }
+        match imports::wasi(import)? {
+            "wasi:cli/environment" => grant("--env KEY[=VALUE]", false, !self.env.is_empty()),
+            "wasi:http/outgoing-handler" => grant("--allow-http HOST[:PORT]", true, !self.http.is_empty()),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Grants;
+
+    #[test]
+    fn an_import_names_the_flag_that_grants_it() {
+        let nothing = Grants::default();
+        let everything = Grants {
+            env: vec![("A".into(), "1".into())],
+            config: vec![("a".into(), "1".into())],
+            http: vec!["example.com".parse().unwrap()],
+            private: Vec::new(),
+            outputs: vec!["invoices".into()],
+        };
+        for (import, flag, needed) in [
+            ("longshore:handler/outbox@0.1.0", "--output NAME=QUEUE-URL", true),
+            ("wasi:config/store@0.2.0-rc.1", "--config KEY=VALUE", true),
+            ("wasi:http/outgoing-handler@0.2.6", "--allow-http HOST[:PORT]", true),
+            ("wasi:cli/environment@0.2.0", "--env KEY[=VALUE]", false),
+        ] {
+            let grant = nothing.of(import).unwrap();
+            assert_eq!((grant.flag, grant.needed, grant.granted), (flag, needed, false));
+            assert!(everything.of(import).unwrap().granted, "{import}");
+        }
+        for import in ["wasi:http/types@0.2.6", "wasi:io/poll@0.2.0", "acme:db/store@1.0.0"] {
+            assert_eq!(nothing.of(import), None);
+        }
+    }
+
+    #[test]
+    fn values_are_not_shown() {
+        let grants = Grants { env: vec![("KEY".into(), "secret".into())], ..Grants::default() };
+        let shown = format!("{grants:?}");
+        assert!(shown.contains("KEY") && !shown.contains("secret"), "{shown}");
+    }
+}

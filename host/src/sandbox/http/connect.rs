@@ -1,0 +1,155 @@
+//! One connection for one request: looked up once, opened to the very address that was checked.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use http::{Request, Response, Uri};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use wasmtime_wasi_http::io::TokioIo;
+use wasmtime_wasi_http::{Error, RequestOptions};
+
+use super::Task;
+use super::address::{Cidr, allowed};
+use super::target::Target;
+
+/// How long a look-up, a connection and its TLS handshake may take together, unless the guest says less.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// How long the response's first byte may take, unless the guest says less; the message's deadline ends all.
+const FIRST_BYTE: Duration = Duration::from_secs(60);
+
+/// What the headers of a response may take, in bytes.
+const HEADERS: usize = 64 << 10;
+
+/// A connection, with or without TLS.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// How servers prove who they are: by the system's root certificates, read when they are first needed.
+#[derive(Debug, Default)]
+pub(in super::super) struct Tls(OnceLock<Result<Arc<ClientConfig>, String>>);
+
+impl Tls {
+    fn connector(&self) -> Result<TlsConnector, Error> {
+        let config = self.0.get_or_init(|| {
+            let found = rustls_native_certs::load_native_certs();
+            let mut roots = RootCertStore::empty();
+            if roots.add_parsable_certificates(found.certs).0 == 0 {
+                tracing::error!(errors = ?found.errors, "no root certificates: install ca-certificates, or name a file in SSL_CERT_FILE");
+                return Err("the host has no root certificates".to_owned());
+            }
+            let provider = Arc::new(aws_lc_rs::default_provider());
+            let config = ClientConfig::builder_with_provider(provider)
+                .with_safe_default_protocol_versions()
+                .map_err(|error| error.to_string())?;
+            Ok(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
+        });
+        match config {
+            Ok(config) => Ok(TlsConnector::from(Arc::clone(config))),
+            Err(cause) => Err(Error::InternalError(Some(cause.clone()))),
+        }
+    }
+}
+
+/// Opens a connection to a host whose address is allowed.
+pub(super) async fn open(
+    target: &Target,
+    private: &[Cidr],
+    tls: &Tls,
+    options: RequestOptions,
+) -> Result<Box<dyn Stream>, Error> {
+    let limit = options.connect_timeout.map_or(CONNECT, |asked| asked.min(CONNECT));
+    let opening = async {
+        let stream = reach(target, private).await?;
+        if !target.tls() {
+            return Ok(Box::new(stream) as Box<dyn Stream>);
+        }
+        let name =
+            ServerName::try_from(target.host().to_owned()).map_err(|_| Error::HttpRequestUriInvalid)?;
+        match tls.connector()?.connect(name, stream).await {
+            Ok(stream) => Ok(Box::new(stream) as Box<dyn Stream>),
+            Err(error) if error.to_string().contains("certificate") => Err(Error::TlsCertificateError),
+            Err(_) => Err(Error::TlsProtocolError),
+        }
+    };
+    timeout(limit, opening).await.unwrap_or(Err(Error::ConnectionTimeout))
+}
+
+/// Looks the host up once, and connects to the first of its allowed addresses that answers.
+async fn reach(target: &Target, private: &[Cidr]) -> Result<TcpStream, Error> {
+    let found: Vec<IpAddr> = match target.address() {
+        Some(address) => vec![address],
+        None => match lookup_host((target.host(), target.port())).await {
+            Ok(found) => found.map(|address| address.ip()).collect(),
+            Err(_) => return Err(Error::DnsError { rcode: None, info_code: None }),
+        },
+    };
+    let mut error =
+        if found.is_empty() { Error::DestinationNotFound } else { Error::DestinationIpProhibited };
+    for address in found.into_iter().filter(|address| allowed(*address, private)) {
+        match TcpStream::connect(SocketAddr::new(address, target.port())).await {
+            Ok(stream) => {
+                // Without it requests wait for each other's acknowledgements; a connection works either way.
+                let _ = stream.set_nodelay(true);
+                return Ok(stream);
+            }
+            Err(refused) if refused.kind() == io::ErrorKind::ConnectionRefused => {
+                error = Error::ConnectionRefused
+            }
+            Err(_) => error = Error::DestinationUnavailable,
+        }
+    }
+    Err(error)
+}
+
+/// Sends the request. The task that comes with the response is what reads its body from the network.
+pub(super) async fn exchange<B>(
+    stream: Box<dyn Stream>,
+    mut request: Request<B>,
+    options: Option<RequestOptions>,
+) -> Result<(Response<Incoming>, Task<()>), Error>
+where
+    B: Body<Data = bytes::Bytes, Error = Error> + Send + 'static,
+{
+    let asked = options.and_then(|options| options.first_byte_timeout);
+    let limit = asked.map_or(FIRST_BYTE, |asked| asked.min(FIRST_BYTE));
+    let (mut sender, connection) =
+        http1::Builder::new().max_buf_size(HEADERS).handshake(TokioIo::new(stream)).await?;
+    // Scheme and host are for proxies only (RFC 9112, section 3.2.1); the Host header is there already.
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    *request.uri_mut() = path.parse::<Uri>().map_err(|_| Error::HttpRequestUriInvalid)?;
+
+    let mut connection = Box::pin(connection);
+    let mut response = pin!(timeout(limit, sender.send_request(request)));
+    let mut open = true;
+    let response = tokio::select! {
+        biased;
+        response = &mut response => response,
+        ended = &mut connection => {
+            ended?;
+            open = false;
+            response.await
+        }
+    };
+    let response = response.map_err(|_| Error::ConnectionReadTimeout)??;
+    let driver = async move {
+        if open {
+            // What goes wrong from here on, the body says.
+            let _ = connection.await;
+        }
+        Ok(())
+    };
+    Ok((response, Box::new(driver)))
+}

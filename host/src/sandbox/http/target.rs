@@ -1,0 +1,169 @@
+//! Where a request goes, and where one may go: scheme, host and port.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+use std::str::FromStr;
+
+use http::Uri;
+use http::uri::{Authority, Scheme};
+
+/// A host and a port, with TLS unless `http://` stands before them: `api.example.com`, `api.example.com:8443`,
+/// `http://10.1.2.3:8080`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    tls: bool,
+    /// In lower case; an IPv6 address without its brackets.
+    host: String,
+    port: u16,
+}
+
+/// Why a text names no host.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is no host; write it as in api.example.com, api.example.com:8443 or, without TLS, http://host:8080"
+)]
+pub struct TargetError(String);
+
+impl FromStr for Target {
+    type Err = TargetError;
+
+    fn from_str(text: &str) -> Result<Self, TargetError> {
+        let (tls, rest) = match text.split_once("://") {
+            None => (true, text),
+            Some(("https", rest)) => (true, rest),
+            Some(("http", rest)) => (false, rest),
+            Some(_) => return Err(TargetError(text.to_owned())),
+        };
+        let authority: Authority = rest.parse().map_err(|_| TargetError(text.to_owned()))?;
+        Self::new(tls, &authority).ok_or_else(|| TargetError(text.to_owned()))
+    }
+}
+
+impl Target {
+    /// Where a request goes; `None` if its address cannot be one.
+    pub(super) fn of(uri: &Uri) -> Option<Self> {
+        let tls = match uri.scheme() {
+            Some(scheme) if *scheme == Scheme::HTTPS => true,
+            Some(scheme) if *scheme == Scheme::HTTP => false,
+            _ => return None,
+        };
+        Self::new(tls, uri.authority()?)
+    }
+
+    fn new(tls: bool, authority: &Authority) -> Option<Self> {
+        let host = authority.host();
+        // A port that is written and cannot be read is not the default one, and nobody needs a user's name here.
+        let port = match authority.as_str().strip_prefix(host)? {
+            "" => {
+                if tls {
+                    443
+                } else {
+                    80
+                }
+            }
+            _ => authority.port_u16().filter(|port| *port != 0)?,
+        };
+        let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+            Some(address) => address.parse::<Ipv6Addr>().ok()?.to_string(),
+            None => host.to_ascii_lowercase(),
+        };
+        (!host.is_empty() && !host.contains(['*', '%'])).then_some(Self { tls, host, port })
+    }
+
+    pub(super) fn tls(&self) -> bool {
+        self.tls
+    }
+
+    pub(super) fn host(&self) -> &str {
+        &self.host
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The host, if it is an address and needs no looking up.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        self.host.parse().ok()
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.tls {
+            f.write_str("http://")?;
+        }
+        match self.host.contains(':') {
+            true => write!(f, "[{}]", self.host)?,
+            false => f.write_str(&self.host)?,
+        }
+        match (self.tls, self.port) {
+            (true, 443) | (false, 80) => Ok(()),
+            (_, port) => write!(f, ":{port}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Uri;
+
+    use super::Target;
+
+    #[test]
+    fn a_grant_is_for_one_scheme_host_and_port() {
+        for (grant, request, expected) in [
+            ("api.example.com", "https://api.example.com/orders?x=1", true),
+            ("api.example.com", "https://API.example.com:443/", true),
+            ("https://api.example.com:443", "https://api.example.com/", true),
+            ("api.example.com:8443", "https://api.example.com:8443/", true),
+            ("http://api.example.com", "http://api.example.com:80/", true),
+            ("[::1]:8443", "https://[0:0::1]:8443/", true),
+            ("api.example.com", "http://api.example.com/", false),
+            ("api.example.com", "http://api.example.com:443/", false),
+            ("http://api.example.com", "https://api.example.com:80/", false),
+            ("api.example.com", "https://api.example.com:8443/", false),
+            ("api.example.com", "https://api.example.com.evil.test/", false),
+            ("api.example.com", "https://api.example.com./", false),
+            ("api.example.com", "https://evil.api.example.com/", false),
+            ("api.example.com", "https://api.example.com@evil.test/", false),
+            ("api.example.com", "https://evil.test@api.example.com/", false),
+            ("127.0.0.1", "https://127.1/", false),
+        ] {
+            let target = Target::of(&request.parse::<Uri>().unwrap());
+            let granted = target.is_some_and(|target| grant.parse::<Target>().unwrap() == target);
+            assert_eq!(granted, expected, "{grant} and {request}");
+        }
+    }
+
+    #[test]
+    fn what_is_shown_grants_the_same() {
+        for (text, shown) in [
+            ("Api.Example.com", "api.example.com"),
+            ("https://api.example.com:8443", "api.example.com:8443"),
+            ("http://[::1]:80", "http://[::1]"),
+        ] {
+            let target: Target = text.parse().unwrap();
+            assert_eq!(target.to_string(), shown);
+            assert_eq!(shown.parse(), Ok(target));
+        }
+    }
+
+    #[test]
+    fn what_is_no_host_is_refused() {
+        for text in [
+            "",
+            ":443",
+            "ftp://host",
+            "host/path",
+            "host:",
+            "host:x",
+            "host:0",
+            "user@host",
+            "*.example.com",
+            "*",
+        ] {
+            assert!(text.parse::<Target>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Components compiled ahead of time: how they are written, and when one is run.
+//!
+//! An artifact is one line of JSON ([`Header`]) and behind it what the engine made. It is machine code, and whoever
+//! writes it decides what the host executes: one is loaded only where the operator names it, and then only for the
+//! component that it was made from, whole as it was written, and by an engine with the same settings.
+//!
+//! This file holds the one `unsafe` of the host. There is no other way to load machine code, and no check could make
+//! it safe: the engine verifies its version, its settings and the processor's features, and trusts the code itself.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+use super::describe::digest;
+
+/// How an artifact's first line begins.
+const FORMAT: &str = "precompiled/1";
+
+/// Bytes within which the first line ends.
+const LONGEST_HEADER: usize = 1024;
+
+/// The first line of an artifact.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    /// [`FORMAT`].
+    longshore: String,
+    /// The digest of the component that it was made from.
+    component: String,
+    /// The digest of what follows, so that a file that was cut short or mixed up is noticed.
+    artifact: String,
+}
+
+/// Why an artifact is not used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unusable {
+    #[error("it cannot be read: {0}")]
+    Unreadable(#[from] std::io::Error),
+    #[error("`longshore compile` did not write it")]
+    NotOurs,
+    #[error("it was made from the component {made_from}")]
+    OtherComponent { made_from: String },
+    #[error("it is damaged")]
+    Damaged,
+    #[error("this host cannot run it: {0}")]
+    OtherEngine(String),
+}
+
+/// An artifact for what an engine made of a component.
+#[cfg(feature = "compiler")]
+pub(super) fn write(component: &[u8], made: &[u8]) -> Vec<u8> {
+    let header =
+        Header { longshore: FORMAT.to_owned(), component: digest(component), artifact: digest(made) };
+    // Three strings: nothing in it can fail to be written.
+    let mut artifact = serde_json::to_vec(&header).unwrap_or_default();
+    artifact.push(b'\n');
+    artifact.extend_from_slice(made);
+    artifact
+}
+
+/// Loads the artifact of a component from a file that the operator trusts.
+#[allow(unsafe_code, reason = "there is no other way to load machine code; see the top of this file")]
+pub(super) fn load(engine: &Engine, file: &Path, component: &[u8]) -> Result<Component, Unusable> {
+    let artifact = std::fs::read(file)?;
+    let made = open(&artifact, component)?;
+    // SAFETY: the operator named this file to be trusted with what the host executes, as an executable is trusted. The
+    // bytes are in memory that nobody else changes, and have the digest that `longshore compile` wrote beside them.
+    let loaded = unsafe { Component::deserialize(engine, made) };
+    loaded.map_err(|error| Unusable::OtherEngine(format!("{error:#}")))
+}
+
+/// The engine's part of an artifact, if it is whole and made from this component.
+fn open<'a>(artifact: &'a [u8], component: &[u8]) -> Result<&'a [u8], Unusable> {
+    let start = &artifact[..artifact.len().min(LONGEST_HEADER)];
+    let end = start.iter().position(|byte| *byte == b'\n').ok_or(Unusable::NotOurs)?;
+    let header: Header = serde_json::from_slice(&start[..end]).map_err(|_| Unusable::NotOurs)?;
+    let made = &artifact[end + 1..];
+    if header.longshore != FORMAT {
+        return Err(Unusable::NotOurs);
+    }
+    if header.component != digest(component) {
+        return Err(Unusable::OtherComponent { made_from: header.component });
+    }
+    if header.artifact != digest(made) {
+        return Err(Unusable::Damaged);
+    }
+    Ok(made)
+}
+
+#[cfg(all(test, feature = "compiler"))]
+mod tests {
+    use super::{Unusable, open, write};
+
+    #[test]
+    fn an_artifact_is_opened_only_whole_and_for_its_component() {
+        let artifact = write(b"component", b"machine code");
+        assert_eq!(open(&artifact, b"component").unwrap(), b"machine code");
+        assert!(matches!(open(&artifact, b"another"), Err(Unusable::OtherComponent { .. })));
+        let mut damaged = artifact.clone();
+        *damaged.last_mut().unwrap() ^= 1;
+        for damaged in [&damaged[..], &artifact[..artifact.len() - 1]] {
+            assert!(matches!(open(damaged, b"component"), Err(Unusable::Damaged)));
+        }
+        for other in [&b""[..], b"\n", b"{}\n", b"\x7fELF\x02\x01\x01\n", &artifact[..20]] {
+            assert!(matches!(open(other, b"component"), Err(Unusable::NotOurs)));
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! What one invocation used.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// What one invocation used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// From the start of its instance to its answer, waiting included.
+    pub time: Duration,
+    /// The processor's time in the guest, and in the host's functions that it called.
+    pub cpu: Duration,
+    /// The most memory that it had, in bytes.
+    pub peak_memory: usize,
+}
+
+/// Runs a future, and adds the processor's time that it takes to `cpu`, also if it is dropped before its end.
+///
+/// A guest runs on the thread that polls for it and on no other, so that thread's clock around each poll is the guest's.
+pub(super) async fn metered<F: Future>(future: F, cpu: &mut Duration) -> F::Output {
+    let mut future = pin!(future);
+    poll_fn(|context| {
+        let before = thread_time();
+        let polled = future.as_mut().poll(context);
+        *cpu += thread_time().saturating_sub(before);
+        polled
+    })
+    .await
+}
+
+/// The processor's time that this thread has taken so far.
+fn thread_time() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::metered;
+
+    #[tokio::test]
+    async fn waiting_takes_no_processor_time_and_work_does() {
+        let mut cpu = Duration::ZERO;
+        metered(tokio::time::sleep(Duration::from_millis(100)), &mut cpu).await;
+        assert!(cpu < Duration::from_millis(50), "{cpu:?}");
+        let busy = async {
+            let started = Instant::now();
+            while started.elapsed() < Duration::from_millis(200) {
+                std::hint::spin_loop();
+            }
+        };
+        metered(busy, &mut cpu).await;
+        assert!(cpu > Duration::from_millis(20), "{cpu:?}");
+    }
+}

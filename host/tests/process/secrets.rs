@@ -1,0 +1,95 @@
+//! No body and no signature is in a log, an error or a help text, at the default level.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::directory::{Directory, ORDERS};
+use crate::process::{longshore, run};
+
+/// What must not be seen. It has no upper case letters and no dashes: it has to survive a URL.
+const SECRET: &str = "swordfish7";
+
+#[test]
+fn no_body_is_in_a_log_whatever_becomes_of_its_message() {
+    let directory = Directory::new();
+    let note = |msg: &str| format!(r#"{{"order_id":"o-1","msg":"{msg}","note":"{SECRET}"}}"#);
+    let mut bodies: Vec<_> = ["ok", "reject", "retry", "trap", "retry-until:2", "spin", "alloc"]
+        .iter()
+        .map(|msg| note(msg))
+        .collect();
+    bodies.extend([
+        SECRET.to_owned(),
+        format!("{{\"{SECRET}\""),
+        format!("{{\"{SECRET}\": 1}}"),
+        format!("{{\"order_id\": {{\"{SECRET}\": 1}}}}"),
+        format!("{{\"order_id\": \"o-1\", \"msg\": [\"{SECRET}\"]}}"),
+        format!("{{\"order_id\": \"o-1\", \"msg\": \"sleep:{SECRET}\"}}"),
+        STANDARD.encode(note("ok")),
+    ]);
+    let mut bodies: Vec<_> = bodies.into_iter().map(String::into_bytes).collect();
+    bodies.push([b"\xff", SECRET.as_bytes()].concat());
+    bodies.push([note("reject").as_bytes(), &[b' '; 64 * 1024 - 100]].concat());
+    directory.send(&bodies);
+    let ended =
+        run(&mut directory.worker(&["--max-dequeue=2", "--deadline=300ms", "--memory=16"])).succeeded();
+    assert_eq!(ended.json()["completed"], 3, "{ended:?}");
+    let queue = directory.url(ORDERS);
+    let mut all = ended.stderr + &ended.stdout;
+    for arguments in [
+        &["poison", "redrive", "--limit=2"][..],
+        &["poison", "redrive", "--dry-run"],
+        &["poison", "purge"],
+        &["queue", "stats"],
+        &["send", SECRET],
+    ] {
+        let ended = run(longshore(arguments).arg("--queue").arg(&queue)).succeeded();
+        all += &(ended.stderr + &ended.stdout);
+    }
+    for shown in [SECRET, &STANDARD.encode(note("ok"))] {
+        let line = all.lines().find(|line| line.contains(shown));
+        assert_eq!(line, None);
+    }
+}
+
+#[test]
+fn no_signature_is_in_an_error_or_a_help_text() {
+    let sas = format!("sv=2024-11-04&sig={SECRET}%3D&se=2030");
+    let queues = [
+        // Nobody listens there.
+        format!("http://127.0.0.1:1/devstoreaccount1/orders?{sas}"),
+        // Not a queue's name, not a queue's path, no scheme, and a password.
+        format!("https://account.queue.core.windows.net/Or?{sas}"),
+        format!("https://account.queue.core.windows.net/a/b/c?{sas}"),
+        format!("account.queue.core.windows.net/orders?{sas}"),
+        format!("https://{SECRET}:{SECRET}@account.queue.core.windows.net/orders"),
+        format!("DefaultEndpointsProtocol=https;AccountName=a;AccountKey={SECRET}"),
+    ];
+    for queue in &queues {
+        for verb in [
+            &["queue", "stats"][..],
+            &["peek"],
+            &["send", "{}"],
+            &["poison", "list"],
+            &["peek", "--no-such-flag"],
+            &["queue", "stats", "--help"],
+        ] {
+            let by_flag = run(longshore(verb).arg("--queue").arg(queue));
+            let by_variable = run(longshore(verb).env("LONGSHORE_QUEUE", queue));
+            for ended in [by_flag, by_variable] {
+                assert_eq!(ended.code() == 0, verb.contains(&"--help"), "{ended:?}");
+                assert!(
+                    !(ended.stderr + &ended.stdout).contains(SECRET),
+                    "{verb:?} {queue} shows its secret"
+                );
+            }
+        }
+        let help = run(longshore(["run", "--help"]).env("LONGSHORE_POISON_QUEUE", queue)).succeeded();
+        assert!(!help.stdout.contains(SECRET), "{queue}: {}", help.stdout);
+    }
+    let component = format!("https://{SECRET}@registry.example/order.wasm?sig={SECRET}");
+    for verb in [&["run", "--queue=file:./q/orders", "--component"][..], &["inspect"]] {
+        let ended = run(longshore(verb).arg(&component)).never_panicked();
+        assert_eq!(ended.code(), 2);
+        assert!(!ended.stderr.contains(SECRET), "{verb:?}: {}", ended.stderr);
+    }
+}

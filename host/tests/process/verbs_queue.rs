@@ -1,0 +1,198 @@
+//! `send`, `peek`, `queue` and `poison`, and that what is redriven is handled again as if it had just been sent.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::directory::{Directory, ORDERS, POISON};
+use crate::oracle::handled;
+use crate::orders::order;
+use crate::process::{Ended, Process, longshore, longshore_with_input, run};
+
+/// Runs a verb on the queue, as a program would.
+fn verb(directory: &Directory, arguments: &[&str]) -> Ended {
+    run(longshore(arguments).arg("--output=json").arg("--queue").arg(directory.url(ORDERS))).succeeded()
+}
+
+/// The queue with these messages in its poison queue, and their ids.
+fn poisoned(orders: &[String]) -> (Directory, Vec<String>) {
+    let directory = Directory::new();
+    let ids = directory.send(orders);
+    let ended = run(&mut directory.worker(&["--max-dequeue=2"])).succeeded();
+    assert_eq!(ended.json()["poisoned"], orders.len(), "{ended:?}");
+    (directory, ids)
+}
+
+fn ids(envelopes: &[Value]) -> Vec<&str> {
+    envelopes.iter().map(|envelope| envelope["id"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn what_is_sent_from_arguments_a_file_and_standard_input_lies_in_the_queue_as_it_was() {
+    let directory = Directory::new();
+    let url = directory.url(ORDERS);
+    let sent = verb(&directory, &["send", "one", "two "]);
+    let file = directory.path("orders.jsonl");
+    std::fs::write(&file, b"{\"a\":1}\n\n{\"b\":\xff}\r\nlast").unwrap();
+    verb(&directory, &["send", "--file", file.to_str().unwrap()]);
+    longshore_with_input(&["send", "--queue", &url, "-"], b"from\nstdin\n").succeeded();
+    longshore_with_input(&["send", "--queue", &url, "--file", "-"], b"again").succeeded();
+    verb(&directory, &["send", "--base64", "{}"]);
+    let rows = directory.rows(ORDERS);
+    let bodies: Vec<_> = rows.iter().map(|row| &row.body[..]).collect();
+    let expected: [&[u8]; 9] =
+        [b"one", b"two ", b"{\"a\":1}", b"{\"b\":\xff}", b"last", b"from", b"stdin", b"again", b"e30="];
+    assert_eq!(bodies, expected);
+    assert_eq!(ids(&sent.json_lines()), [rows[0].id.as_str(), rows[1].id.as_str()]);
+}
+
+#[test]
+fn the_samples_fail_in_each_way() {
+    let directory = Directory::new();
+    let sent = verb(&directory, &["send", "--sample=100"]);
+    assert_eq!(sent.json_lines().len(), 100);
+    let flags = ["--retry-base=1ms", "--retry-cap=20ms", "--breaker=20"];
+    let summary = run(&mut directory.worker(&flags)).succeeded().json();
+    assert_eq!(summary["poison_reasons"], json!({ "attempts-exhausted": 2, "rejected": 3 }));
+    assert_eq!(summary["completed"], 95);
+}
+
+#[test]
+fn peeking_shows_bodies_without_counting_and_statistics_count_what_is_hidden() {
+    let directory = Directory::new();
+    verb(&directory, &["send", "{\"n\":1}", "two", "three"]);
+    verb(&directory, &["send", "--delay=1h", "hidden"]);
+    directory.send([b"\xff"]);
+    let peeked = verb(&directory, &["peek"]).json_lines();
+    let bodies: Vec<_> = peeked.iter().map(|it| (it["encoding"].clone(), it["body"].clone())).collect();
+    let text = |body: &str| (json!("text"), json!(body));
+    assert_eq!(bodies, [text("{\"n\":1}"), text("two"), text("three"), (json!("base64"), json!("/w=="))]);
+    assert_eq!(verb(&directory, &["peek", "--limit=2"]).json_lines().len(), 2);
+    assert!(directory.rows(ORDERS).iter().all(|row| row.dequeue_count == 0));
+    let stats = verb(&directory, &["queue", "stats"]).json();
+    assert_eq!(stats, json!({ "queue": directory.url(ORDERS), "approximate_count": 5 }));
+    let table = run(&mut longshore(["peek", "--queue", &directory.url(ORDERS)])).succeeded();
+    assert!(table.stdout.contains("three"), "{}", table.stdout);
+}
+
+#[test]
+fn creating_a_queue_twice_is_no_error() {
+    let directory = Directory::new();
+    let url = format!("file:{}/new-queue", directory.path("a/b").display());
+    let create =
+        || run(&mut longshore(["queue", "create", "--output=json", "--queue", &url])).succeeded().json();
+    assert_eq!(create(), json!({ "queue": url, "created": true }));
+    assert_eq!(create(), json!({ "queue": url, "created": false }));
+}
+
+#[test]
+fn poison_is_listed_and_shown_with_all_that_is_known() {
+    let (directory, sent) = poisoned(&[order("o-1", "reject"), order("o-2", "retry")]);
+    let listed = verb(&directory, &["poison", "list"]).json_lines();
+    assert_eq!(listed.len(), 2);
+    for envelope in &listed {
+        let keys: Vec<_> = envelope.as_object().unwrap().keys().map(String::as_str).collect();
+        let mut documented = [
+            "longshore",
+            "reason",
+            "detail",
+            "id",
+            "queue",
+            "dequeue_count",
+            "inserted",
+            "poisoned",
+            "component",
+            "encoding",
+            "body",
+        ];
+        documented.sort_unstable();
+        assert_eq!(keys.into_iter().collect::<std::collections::BTreeSet<_>>(), documented.into());
+        assert!(envelope["component"].as_str().unwrap().starts_with("sha256:"));
+        assert_eq!(envelope["queue"], directory.url(ORDERS));
+    }
+    let exhausted = verb(&directory, &["poison", "list", "--reason=attempts-exhausted"]).json_lines();
+    assert_eq!(ids(&exhausted), [&sent[1]]);
+    assert_eq!(exhausted[0]["dequeue_count"], 2);
+    assert_eq!(verb(&directory, &["poison", "list", "--limit=1"]).json_lines().len(), 1);
+    let shown = verb(&directory, &["poison", "show", &sent[0]]).json();
+    assert_eq!((&shown["reason"], &shown["body"]), (&json!("rejected"), &json!(order("o-1", "reject"))));
+    let table = run(&mut longshore(["poison", "list", "--queue", &directory.url(ORDERS)])).succeeded();
+    assert!(table.stdout.contains("rejected") && table.stdout.contains(&sent[0]), "{}", table.stdout);
+    let missing = run(&mut longshore(["poison", "show", "no-such-id", "--queue", &directory.url(ORDERS)]));
+    assert_eq!(missing.code(), 1);
+}
+
+#[test]
+fn redriven_messages_lose_their_envelope_and_are_handled_under_their_original_id() {
+    let (directory, sent) = poisoned(&[order("o-1", "retry-until:3"), order("o-2", "reject")]);
+    let report = verb(&directory, &["poison", "redrive", "--reason=attempts-exhausted"]).json();
+    assert_eq!(
+        (&report["verb"], &report["messages"], &report["dry_run"]),
+        (&json!("redriven"), &json!(1), &json!(false))
+    );
+    let back = directory.rows(ORDERS);
+    assert_eq!((back.len(), &back[0].id, back[0].dequeue_count), (1, &sent[0], 0));
+    assert_eq!(back[0].body, order("o-1", "retry-until:3").as_bytes());
+    let left = directory.rows(POISON);
+    assert_eq!((left.len(), &left[0].id), (1, &sent[1]));
+
+    let worker = Process::start(&mut directory.worker(&["--max-dequeue=3"]), &directory.path("worker"));
+    assert_eq!(worker.wait().succeeded().json()["completed"], 1);
+    let mut lines = BTreeMap::new();
+    handled(&directory.path("worker.err"), &mut lines);
+    assert_eq!(lines, BTreeMap::from([(sent[0].clone(), 1)]));
+}
+
+#[test]
+fn poison_without_an_envelope_is_redriven_as_it_is() {
+    let directory = Directory::new();
+    let body = order("o-1", "reject").into_bytes();
+    let sent = directory.send([&body]);
+    run(&mut directory.worker(&["--poison-format=raw"])).succeeded();
+    assert_eq!(directory.rows(POISON)[0].body, body);
+    let foreign = r#"{"longshore":"poison/9","body":"x"}"#;
+    run(&mut longshore(["send", "--queue", &directory.url(POISON), foreign])).succeeded();
+    let listed = verb(&directory, &["poison", "list"]).json_lines();
+    let reasons: Vec<_> = listed.iter().map(|envelope| &envelope["reason"]).collect();
+    assert_eq!(reasons, ["rejected", "unknown"]);
+    assert_eq!(verb(&directory, &["poison", "redrive"]).json()["messages"], 2);
+    let back = directory.rows(ORDERS);
+    assert_eq!((&back[0].id, &back[0].body), (&sent[0], &body));
+    assert_eq!(back[1].body, foreign.as_bytes());
+    assert!(directory.rows(POISON).is_empty());
+}
+
+#[test]
+fn a_dry_run_changes_nothing_and_limit_reason_and_rate_are_kept() {
+    let orders: Vec<_> = (0..6).map(|n| order(&format!("o-{n}"), "reject")).collect();
+    let (directory, _) = poisoned(&[orders, vec![order("o-6", "retry")]].concat());
+    let before = directory.rows(POISON);
+    for (arguments, messages) in [
+        (&["poison", "redrive", "--dry-run"][..], 7),
+        (&["poison", "purge", "--dry-run", "--reason=rejected"], 6),
+        (&["poison", "redrive", "--dry-run", "--limit=3"], 3),
+        (&["poison", "purge", "--reason=undecodable"], 0),
+    ] {
+        assert_eq!(verb(&directory, arguments).json()["messages"], messages, "{arguments:?}");
+        let same = |one: &crate::directory::Row, other: &crate::directory::Row| {
+            one.id == other.id && one.body == other.body
+        };
+        let after = directory.rows(POISON);
+        assert!(
+            before.iter().zip(&after).all(|(one, other)| same(one, other)) && after.len() == 7,
+            "{arguments:?}"
+        );
+    }
+    assert!(directory.rows(ORDERS).is_empty());
+    let started = Instant::now();
+    let report =
+        verb(&directory, &["poison", "redrive", "--reason=rejected", "--limit=4", "--rate=5"]).json();
+    assert_eq!(report["messages"], 4);
+    assert!(started.elapsed() >= Duration::from_millis(600), "{:?} for 4 at 5 a second", started.elapsed());
+    assert_eq!((directory.rows(ORDERS).len(), directory.rows(POISON).len()), (4, 3));
+    assert_eq!(verb(&directory, &["poison", "purge", "--limit=1"]).json()["messages"], 1);
+    // What was looked at and not chosen is visible again at once.
+    assert_eq!(verb(&directory, &["poison", "purge"]).json()["messages"], 2);
+    assert_eq!((directory.rows(ORDERS).len(), directory.rows(POISON).len()), (4, 0));
+}
