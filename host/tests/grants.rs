@@ -83,7 +83,7 @@ fn what_is_needed_and_not_granted_is_refused_at_load_and_shown_before() {
     let LoadError::NotGranted { needs } = refused else { panic!("{refused}") };
     let mut flags: Vec<_> = needs.iter().map(|(_, flag)| *flag).collect();
     flags.sort_unstable();
-    assert_eq!(flags, ["--allow-http HOST[:PORT]", "--config KEY=VALUE", "--output NAME=QUEUE-URL"]);
+    assert_eq!(flags, ["--config KEY=VALUE", "--output NAME=QUEUE-URL"]);
 
     let shown = describe(&bytes, &settings().grants).unwrap();
     let grants: Vec<_> = shown.imports.iter().filter_map(|import| import.grant.as_ref()).collect();
