@@ -17,10 +17,12 @@ STORAGE    := host/tests/storage
 FEATURES   := --features longshore/failpoints
 
 .DEFAULT_GOAL := help
+
+include infra/azure.mk infra/check.mk
 .PHONY: help run build guest host test test-guest test-host torture bench lint format clean wasm-target
 
 help: ## print this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: build ## send sample orders to a queue on this machine, drain it, and show what became of them
 	@$(LONGSHORE) queue create --queue $(QUEUE) > /dev/null

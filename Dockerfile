@@ -1,0 +1,67 @@
+# Three builds, each its own stage, so that a change of one does not rebuild the others:
+#   host      the native binary          from Cargo.*, host/, wit/
+#   handler   the component              from guest/, wit/
+#   release   both, and nothing else     what runs on Azure
+#   dev       both, and the Azure CLI    what runs on a laptop: make docker-run
+#
+# Container Apps runs linux/amd64; the same file builds linux/arm64 (`docker buildx build --platform …`), where nothing has to be
+# set, since each platform compiles for itself. No feature of BuildKit is used: `az acr build` has none, nor has buildah.
+
+FROM docker.io/library/rust:1.95.0-slim-bookworm AS toolchain
+# rust-toolchain.toml says `stable`, which would be downloaded again.
+ENV RUSTUP_TOOLCHAIN=1.95.0
+WORKDIR /src
+
+FROM toolchain AS host
+COPY Cargo.toml Cargo.lock ./
+COPY .cargo .cargo
+COPY wit wit
+COPY host host
+RUN cargo build --release --locked --package longshore \
+ && install -D target/release/longshore /out/longshore
+
+FROM toolchain AS handler
+RUN rustup target add wasm32-wasip2
+COPY wit wit
+COPY guest guest
+WORKDIR /src/guest
+RUN cargo build --release --locked --target wasm32-wasip2 --package order \
+ && install -D --mode 644 target/wasm32-wasip2/release/order.wasm /out/handler.wasm
+
+# What the image has of the handler: the component, and what it was compiled to, since a container starts with an empty cache. By the
+# very host that will load it; for any processor of its kind, since nobody knows on which one it will run.
+FROM handler AS handler-layer
+COPY --from=host /out/longshore /usr/local/bin/longshore
+RUN longshore compile /out/handler.wasm --to /out/handler.cwasm
+
+# Debian 12 without a shell or a package manager: the C library, CA certificates, and a user that is not root.
+FROM gcr.io/distroless/cc-debian12:nonroot AS release
+LABEL org.opencontainers.image.title="longshore" \
+      org.opencontainers.image.description="Unloads a queue in an Azure Container Apps job, and hands each message to a sandboxed WebAssembly component" \
+      org.opencontainers.image.licenses="MIT"
+COPY --from=host /out/longshore /usr/local/bin/longshore
+# The last layer, and a small one: another handler changes this alone. One that is mounted over /handler, or named by
+# LONGSHORE_COMPONENT, takes no build at all.
+COPY --from=handler-layer /out/ /handler/
+ENV LONGSHORE_COMPONENT=/handler/handler.wasm \
+    LONGSHORE_PRECOMPILED=/handler/handler.cwasm
+# By number, so that a platform can see that it is not root. The root file system may be read-only: nothing is written.
+USER 65532:65532
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["/usr/local/bin/longshore"]
+CMD ["run"]
+
+FROM mcr.microsoft.com/azure-cli:2.80.0 AS dev
+LABEL org.opencontainers.image.title="longshore-dev" \
+      org.opencontainers.image.description="longshore with the Azure CLI, for a laptop with its own login" \
+      org.opencontainers.image.licenses="MIT"
+COPY --from=host /out/longshore /usr/local/bin/longshore
+COPY --from=handler-layer /out/ /handler/
+# Where `make docker-run` mounts ~/.azure: the CLI writes there, so that the container runs as whoever owns it.
+ENV LONGSHORE_COMPONENT=/handler/handler.wasm \
+    LONGSHORE_PRECOMPILED=/handler/handler.cwasm \
+    AZURE_CONFIG_DIR=/azure
+WORKDIR /work
+USER 65532:65532
+ENTRYPOINT ["/usr/local/bin/longshore"]
+CMD ["run"]

@@ -1,0 +1,186 @@
+# What infra/main.bicep does, as `az` commands, a step a target: `make azure SUFFIX=…` runs them all, `make -n azure SUFFIX=…` only
+# prints them, `make azure-job SUFFIX=…` runs one. The same variables mean the same as the parameters of main.bicep.
+#
+# Whoever runs them needs Owner on the subscription, or Contributor and User Access Administrator: steps that end in -roles hand out
+# rights. `az login` and `az account set` come first.
+
+# What everything is named after.
+JOB           ?= longshore
+LOCATION      ?= westeurope
+# Registries and storage accounts have names that are unique in all of Azure: letters and digits of your own choice.
+SUFFIX        ?=
+GROUP         ?= rg-$(JOB)
+REGISTRY      ?= $(subst -,,$(JOB))$(SUFFIX)
+ACCOUNT       ?= $(subst -,,$(JOB))$(SUFFIX)
+QUEUE_NAME    ?= orders
+# renew, or fixed: the stricter mode, with Message Processor instead of the custom role.
+LEASE         ?= renew
+IMAGE_TAG     ?= $(or $(shell git rev-parse --short=12 HEAD 2>/dev/null),latest)
+IMAGE         ?= $(REGISTRY).azurecr.io/longshore:$(IMAGE_TAG)
+# Who may send and redrive messages and start executions; by default whoever is logged in.
+OPERATOR      ?= $$(az ad signed-in-user show --query id --output tsv)
+
+CPU           ?= 0.5
+MEMORY        ?= 1Gi
+CONCURRENCY   ?= 16
+# What a handler takes for an ordinary message, and for how many seconds of work one execution is started.
+HANDLING_MS   ?= 500
+BUSY_S        ?= 30
+DEADLINE_S    ?= 30
+TIME_BUDGET_S ?= 1200
+GRACE_S       ?= 20
+MAX_DEQUEUE   ?= 5
+MAX_EXECUTIONS ?= 10
+POLLING_S     ?= 30
+
+# As in modules/job.bicep: two minutes to start, the run, and what SIGTERM leaves it.
+REPLICA_TIMEOUT = $(shell echo $$((120 + $(TIME_BUDGET_S) + $(GRACE_S) + 10)))
+BUSY_AT_MOST    = $(shell echo $$(($(TIME_BUDGET_S) - $(DEADLINE_S) < $(BUSY_S) ? $(TIME_BUDGET_S) - $(DEADLINE_S) : $(BUSY_S))))
+TAKEN           = $(shell echo $$(($(CONCURRENCY) * $(BUSY_AT_MOST) * 1000 / $(HANDLING_MS))))
+QUEUE_LENGTH    = $(shell echo $$(($(TAKEN) > 1 ? $(TAKEN) : 1)))
+
+ACR_PULL        := 7f951dda-4ed3-4680-a7ca-43fe172d538d
+QUEUE_PROCESSOR := 8a0f0c08-91a1-4084-bc3d-661d67233fed
+QUEUE_SENDER    := c6a89b2d-59bc-44d0-9896-0f6e12d7b80a
+QUEUE_READER    := 19e7f393-937e-4f77-808e-94535e297925
+JOBS_OPERATOR   := b9a307c4-5aa3-4b52-ba60-2b17c136cd7b
+
+# Looked up when a command runs, so that each step can be run by itself.
+GROUP_ID     = $$(az group show --name $(GROUP) --query id --output tsv)
+IDENTITY     = $$(az identity show --resource-group $(GROUP) --name $(JOB)-id --query $(1) --output tsv)
+PROVIDERS    = $(GROUP_ID)/providers
+QUEUES_ID    = $(PROVIDERS)/Microsoft.Storage/storageAccounts/$(ACCOUNT)/queueServices/default/queues
+WORKER       = --assignee-object-id "$(call IDENTITY,principalId)" --assignee-principal-type ServicePrincipal
+PERSON       = --assignee-object-id "$(OPERATOR)" --assignee-principal-type User
+WORKSPACE_ID = $(PROVIDERS)/Microsoft.OperationalInsights/workspaces/$(JOB)-logs
+MESSAGES_OF  := Microsoft.Storage/storageAccounts/queueServices/queues/messages
+# Role names are unique in a tenant.
+RENEW_ROLE   = Longshore queue worker $(ACCOUNT)
+
+JOB_OF = --resource-group $(GROUP) --environment $(JOB)-env --workload-profile-name Consumption \
+	--image $(IMAGE) --registry-server $(REGISTRY).azurecr.io \
+	--registry-identity "$(call IDENTITY,id)" --mi-user-assigned "$(call IDENTITY,id)" \
+	--cpu $(CPU) --memory $(MEMORY) --parallelism 1 --replica-completion-count 1 \
+	--replica-timeout $(REPLICA_TIMEOUT) --replica-retry-limit 0 \
+	--env-vars AZURE_CLIENT_ID="$(call IDENTITY,clientId)" \
+		LONGSHORE_QUEUE=https://$(ACCOUNT).queue.core.windows.net/$(QUEUE_NAME) \
+		LONGSHORE_CONCURRENCY=$(CONCURRENCY) LONGSHORE_DEADLINE=$(DEADLINE_S)s LONGSHORE_TIME_BUDGET=$(TIME_BUDGET_S)s \
+		LONGSHORE_GRACE=$(GRACE_S)s LONGSHORE_MAX_DEQUEUE=$(MAX_DEQUEUE) LONGSHORE_LEASE=$(LEASE) \
+		LONGSHORE_LOG_FORMAT=json LONGSHORE_OUTPUT=json
+
+AZURE_STEPS := azure-group azure-identity azure-registry azure-registry-roles azure-storage azure-queues azure-worker-roles \
+	azure-operator-roles azure-logs azure-environment azure-diagnostics azure-image azure-job azure-job-manual azure-job-roles \
+	azure-alert azure-workbook
+
+.PHONY: azure azure-named azure-servicebus azure-image-use azure-image-name azure-remove deploy $(AZURE_STEPS)
+
+deploy: ## make everything on Azure with azd: `azd auth login` first
+	azd up --cwd infra
+
+azure: $(AZURE_STEPS) ## the same with az, step by step: make -n azure SUFFIX=x7 prints the commands
+
+azure-named:
+	@test -n "$(SUFFIX)" || { echo "make: SUFFIX is not set; choose a few letters and digits, as in SUFFIX=x7" >&2; exit 2; }
+
+# The steps are in order also for `make -j`: each needs what the one before it has made.
+.NOTPARALLEL:
+
+azure-group: azure-named
+	az group create --name $(GROUP) --location $(LOCATION)
+
+azure-identity:
+	az identity create --resource-group $(GROUP) --name $(JOB)-id
+
+azure-registry: azure-named
+	az acr create --resource-group $(GROUP) --name $(REGISTRY) --sku Basic --admin-enabled false
+
+azure-registry-roles: azure-named
+	az role assignment create $(WORKER) --role $(ACR_PULL) \
+		--scope "$(PROVIDERS)/Microsoft.ContainerRegistry/registries/$(REGISTRY)"
+
+azure-storage: azure-named
+	az storage account create --resource-group $(GROUP) --name $(ACCOUNT) --kind StorageV2 --sku Standard_ZRS \
+		--allow-shared-key-access false --allow-blob-public-access false --min-tls-version TLS1_2 --https-only true
+
+# Over the control plane: making them is the owner's right, and no role on messages is needed for it.
+azure-queues: azure-named
+	az rest --method put --url "$(QUEUES_ID)/$(QUEUE_NAME)?api-version=2023-05-01" --body '{}'
+	az rest --method put --url "$(QUEUES_ID)/$(QUEUE_NAME)-poison?api-version=2023-05-01" --body '{}'
+
+# What handles messages, what KEDA counts by, and where poison copies go. Renewing a lease is Update Message, which Message Processor
+# may not do.
+azure-worker-roles: azure-named
+ifeq ($(LEASE),renew)
+	az role definition create --role-definition "{\"Name\": \"$(RENEW_ROLE)\", \
+		\"Description\": \"Receive, renew, release and delete messages of one queue\", \"AssignableScopes\": [\"$(GROUP_ID)\"], \
+		\"Actions\": [], \"DataActions\": [\"$(MESSAGES_OF)/read\", \"$(MESSAGES_OF)/process/action\", \"$(MESSAGES_OF)/write\"]}"
+	az role assignment create $(WORKER) --role "$(RENEW_ROLE)" --scope "$(QUEUES_ID)/$(QUEUE_NAME)"
+else
+	az role assignment create $(WORKER) --role $(QUEUE_PROCESSOR) --scope "$(QUEUES_ID)/$(QUEUE_NAME)"
+endif
+	az role assignment create $(WORKER) --role $(QUEUE_READER) --scope "$(QUEUES_ID)/$(QUEUE_NAME)"
+	az role assignment create $(WORKER) --role $(QUEUE_SENDER) --scope "$(QUEUES_ID)/$(QUEUE_NAME)-poison"
+
+# Shared keys are off, so that owning the account is not enough to send a message.
+azure-operator-roles: azure-named
+	az role assignment create $(PERSON) --role $(QUEUE_SENDER) --scope "$(QUEUES_ID)/$(QUEUE_NAME)"
+	az role assignment create $(PERSON) --role $(QUEUE_READER) --scope "$(QUEUES_ID)/$(QUEUE_NAME)"
+	az role assignment create $(PERSON) --role $(QUEUE_READER) --scope "$(QUEUES_ID)/$(QUEUE_NAME)-poison"
+	az role assignment create $(PERSON) --role $(QUEUE_PROCESSOR) --scope "$(QUEUES_ID)/$(QUEUE_NAME)-poison"
+
+azure-logs:
+	az monitor log-analytics workspace create --resource-group $(GROUP) --workspace-name $(JOB)-logs --retention-time 30
+
+azure-environment:
+	az containerapp env create --resource-group $(GROUP) --name $(JOB)-env --location $(LOCATION) --logs-destination azure-monitor
+
+azure-diagnostics:
+	az monitor diagnostic-settings create --name logs --workspace "$(WORKSPACE_ID)" \
+		--resource "$(PROVIDERS)/Microsoft.App/managedEnvironments/$(JOB)-env" \
+		--logs '[{"category": "ContainerAppConsoleLogs", "enabled": true}, {"category": "ContainerAppSystemLogs", "enabled": true}]'
+
+# In the registry, so that no Docker is needed here. A first build compiles Wasmtime, on two cores.
+azure-image:
+	az acr build --registry $(REGISTRY) --image longshore:$(IMAGE_TAG) --target release --timeout 3600 .
+
+azure-job: azure-named
+	az containerapp job create --name $(JOB) --trigger-type Event \
+		--min-executions 0 --max-executions $(MAX_EXECUTIONS) --polling-interval $(POLLING_S) \
+		--scale-rule-name queue --scale-rule-type azure-queue --scale-rule-identity "$(call IDENTITY,id)" \
+		--scale-rule-metadata accountName=$(ACCOUNT) queueName=$(QUEUE_NAME) queueLength=$(QUEUE_LENGTH) \
+		$(JOB_OF)
+
+azure-job-manual: azure-named
+	az containerapp job create --name $(JOB)-manual --trigger-type Manual $(JOB_OF)
+
+azure-job-roles:
+	az role assignment create $(PERSON) --role $(JOBS_OPERATOR) --scope "$(PROVIDERS)/Microsoft.App/jobs/$(JOB)"
+	az role assignment create $(PERSON) --role $(JOBS_OPERATOR) --scope "$(PROVIDERS)/Microsoft.App/jobs/$(JOB)-manual"
+
+azure-alert:
+	az monitor scheduled-query create --resource-group $(GROUP) --name $(JOB)-failures --scopes "$(WORKSPACE_ID)" \
+		--description "Three executions failed within ten minutes" --severity 1 --skip-query-validation true \
+		--evaluation-frequency 5m --window-size 10m --condition "count 'failures' >= 3" --condition-query \
+		failures="ContainerAppSystemLogs | where JobName == '$(JOB)' | where Reason in ('BackoffLimitExceeded', 'DeadlineExceeded')"
+
+# A workbook is a page of JSON in a string: the module puts it there.
+azure-workbook:
+	az deployment group create --resource-group $(GROUP) --name workbook --template-file infra/modules/workbook.bicep \
+		--parameters jobName=$(JOB) workspaceId="$(WORKSPACE_ID)" location=$(LOCATION) tags='{}'
+
+# In place of azure-storage to azure-operator-roles; the job's rule then is `azure-servicebus` with `messageCount`. Everything at once:
+# `az deployment sub create --location … --template-file infra/main.bicep --parameters name=… location=… queueService=servicebus`.
+azure-servicebus: azure-named
+	az servicebus namespace create --resource-group $(GROUP) --name $(JOB)-$(SUFFIX) --sku Standard --disable-local-auth true
+	az servicebus queue create --resource-group $(GROUP) --namespace-name $(JOB)-$(SUFFIX) --name $(QUEUE_NAME) \
+		--lock-duration PT1M --max-delivery-count $(shell echo $$(($(MAX_DEQUEUE) + 5))) --enable-dead-lettering-on-message-expiration true
+
+azure-image-use: ## point the jobs at IMAGE, once `make azure-image` has built it
+	az containerapp job update --resource-group $(GROUP) --name $(JOB) --image $(IMAGE)
+	az containerapp job update --resource-group $(GROUP) --name $(JOB)-manual --image $(IMAGE)
+
+azure-image-name:
+	@echo $(IMAGE)
+
+azure-remove: ## delete the resource group, with every message in it
+	az group delete --name $(GROUP)

@@ -1,0 +1,51 @@
+# Checks of what goes to Azure: the templates, the az commands, the image.
+
+INFRA_VENV := infra/tests/.venv
+LINT_VENV  := infra/tests/.venv-lint
+PIP_FLAGS  := --quiet --disable-pip-version-check --require-hashes
+
+DOCKER     ?= docker
+
+.PHONY: test-infra lint-infra infra-requirements docker-run test-image container-tools
+
+test-infra: $(INFRA_VENV)/installed ## check the templates and the az commands: syntax, names, types, roles, arithmetic
+	$(INFRA_VENV)/bin/python -m pytest --quiet --ignore infra/tests/image infra/tests
+
+# Apart from test-infra, since checkov takes two minutes to install and a minute to run.
+lint-infra: $(LINT_VENV)/installed ## what checkov says about the templates, and hadolint about the Dockerfile
+	$(LINT_VENV)/bin/hadolint Dockerfile
+	$(LINT_VENV)/bin/checkov --framework bicep --skip-download --quiet --compact --directory infra
+	infra/tests/checkov-finds.sh $(LINT_VENV)/bin/checkov
+
+$(INFRA_VENV)/installed: infra/tests/requirements.txt
+	python3 -m venv $(INFRA_VENV)
+	$(INFRA_VENV)/bin/pip install $(PIP_FLAGS) --requirement $<
+	touch $@
+
+$(LINT_VENV)/installed: infra/tests/requirements-lint.txt
+	python3 -m venv $(LINT_VENV)
+	$(LINT_VENV)/bin/pip install $(PIP_FLAGS) --requirement $<
+	touch $@
+
+infra-requirements: ## pin anew what the checks need, after a change of infra/tests/*.in
+	python3 -m venv $(INFRA_VENV)
+	$(INFRA_VENV)/bin/pip install --quiet --disable-pip-version-check pip-tools
+	for it in requirements requirements-lint; do $(INFRA_VENV)/bin/pip-compile --quiet --generate-hashes --strip-extras --no-header \
+		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file infra/tests/$$it.txt infra/tests/$$it.in; done
+
+# Without a Docker engine and without a registry: see infra/tests/image/stand_ins.py. As root, on Debian. A binary and components that
+# are built already: make test-image BINARY=… COMPONENTS=…
+test-image: $(if $(BINARY),,build) container-tools $(INFRA_VENV)/installed ## build the image on stand-ins for its bases, and run it as ACA would
+	LONGSHORE_BINARY=$(or $(BINARY),$(LONGSHORE)) LONGSHORE_COMPONENTS=$(or $(COMPONENTS),$(dir $(COMPONENT))) \
+		$(INFRA_VENV)/bin/python -m pytest --quiet -rP infra/tests/image
+
+container-tools:
+	@for it in buildah podman runc; do command -v $$it > /dev/null || missing="$$missing $$it"; done; test -z "$$missing" \
+		|| { apt-get update && apt-get install --yes --no-install-recommends ca-certificates $$missing; }
+
+# As yourself and with your own login; a file queue is in ./queues.
+docker-run: ## run it in a container with your Azure login: make docker-run QUEUE=https://…
+	$(DOCKER) build --target dev --tag longshore:dev .
+	mkdir -p queues
+	$(DOCKER) run --rm --init --tty --user "$$(id -u):$$(id -g)" --volume "$$HOME/.azure:/azure" \
+		--volume "$(CURDIR)/queues:/work/queues" longshore:dev run --queue "$(QUEUE)" $(ARGS)

@@ -1,0 +1,17 @@
+metadata description = 'The identity of the job: it pulls the image, scales the job and reads the queue. No secret exists for it.'
+
+@description('Its name.')
+param name string
+
+param location string
+param tags object
+
+resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' = {
+  name: name
+  location: location
+  tags: tags
+}
+
+output id string = identity.id
+output clientId string = identity.properties.clientId
+output principalId string = identity.properties.principalId

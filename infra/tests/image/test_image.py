@@ -1,0 +1,221 @@
+"""What the image promises, seen in containers. The base images are stand-ins, and nothing is compiled: see `stand_ins.py`."""
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tarfile
+import time
+from pathlib import Path
+
+import pytest
+
+from stand_ins import PODMAN, ROOT, RUN, build, layers, make, other, sh
+
+LONGSHORE = Path(os.environ["LONGSHORE_BINARY"]).resolve()
+COMPONENTS = Path(os.environ["LONGSHORE_COMPONENTS"]).resolve()
+RELEASE, DEV = "localhost/longshore:test", "localhost/longshore:test-dev"
+NONROOT = 65532
+# As a platform would have it: no network, nothing to write to but the queue's directory, not even /tmp, and no rights to gain.
+LOCKED = ["--read-only", "--read-only-tmpfs=false", "--cap-drop=all", "--security-opt=no-new-privileges"]
+# What the published layers of distroless/cc-debian12 weigh, rounded up; the stand-in says nothing about that.
+BASE_MB = 12
+
+
+@pytest.fixture(scope="session")
+def context(tmp_path_factory):
+    """A copy of what a build reads, to be changed by tests."""
+    make(tmp_path_factory.mktemp("bases"), LONGSHORE, COMPONENTS)
+    copy = tmp_path_factory.mktemp("context")
+    for it in ("Dockerfile", ".dockerignore", "Cargo.toml", "Cargo.lock"):
+        shutil.copy(ROOT / it, copy)
+    for it in (".cargo", "host", "guest", "wit"):
+        shutil.copytree(ROOT / it, copy / it, ignore=shutil.ignore_patterns("target", "node_modules", ".venv"))
+    (copy / "secret").write_text("not for the image")
+    return copy
+
+
+@pytest.fixture(scope="session")
+def release(context):
+    """The image as it goes to Azure."""
+    build(context, "release", RELEASE)
+    return RELEASE
+
+
+@pytest.fixture
+def queue(tmp_path):
+    """A file queue that the container's user may write to."""
+    directory = tmp_path / "queues"
+    directory.mkdir()
+    longshore("queue", "create", directory=directory)
+    return directory
+
+
+def longshore(*arguments: str, directory: Path) -> str:
+    """The host, outside, on a queue that stays the container's user's."""
+    said = sh(LONGSHORE, *arguments, "--queue", f"file:{directory}/orders", "--output", "json")
+    for it in (directory, *directory.iterdir()):
+        os.chown(it, NONROOT, NONROOT)
+    return said
+
+
+def container(image: str, directory: Path, *arguments: str, flags: tuple[str, ...] = ()) -> list[str]:
+    """The command that runs an image on a queue."""
+    mounted = ["--volume", f"{directory}:/queues", "--env", "LONGSHORE_QUEUE=file:/queues/orders", "--env", "LONGSHORE_OUTPUT=json"]
+    return [*RUN, "--rm", *LOCKED, *mounted, *flags, image, *arguments]
+
+
+def summary(said: str) -> dict:
+    return json.loads(said.splitlines()[-1])
+
+
+def test_it_drains_a_queue_read_only_without_network_and_not_as_root(release, queue):
+    longshore("send", "--sample", "50", directory=queue)
+    ran = subprocess.run(container(release, queue, "run", "--max-dequeue", "1"), capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 0, ran.stderr
+    counts = summary(ran.stdout)
+    assert counts["received"] == 50 and counts["completed"] >= 40
+    assert json.loads(longshore("queue", "stats", directory=queue))["approximate_count"] == 0
+    # The artifact in the image fits the host in the image; else it would say that it compiles after all.
+    assert "precompiled" not in ran.stderr
+
+
+def test_it_runs_what_it_is_for_when_nothing_is_said(release, queue):
+    longshore("send", '{"order_id": "o-1", "msg": "ok"}', directory=queue)
+    ran = subprocess.run(container(release, queue), capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 0 and summary(ran.stdout)["completed"] == 1
+
+
+def test_it_holds_the_host_the_handler_certificates_and_no_shell(release):
+    # A container cannot show what it does not hold: `export` reads its file system from outside.
+    name = sh(*PODMAN, "create", release).strip()
+    whole = subprocess.run([*PODMAN, "export", name], capture_output=True, check=True).stdout
+    sh(*PODMAN, "rm", name)
+    files = {f"/{it.name}" for it in tarfile.open(fileobj=io.BytesIO(whole)) if it.isfile()}
+    assert {"/usr/local/bin/longshore", "/handler/handler.wasm", "/handler/handler.cwasm", "/etc/ssl/certs/ca-certificates.crt"} <= files
+    assert not {it for it in files if it.rpartition("/")[2] in ("sh", "bash", "dash", "cargo", "secret", "Cargo.toml")}
+    labels = json.loads(sh(*PODMAN, "image", "inspect", "--format", "{{json .Labels}}", release))
+    assert labels["org.opencontainers.image.title"] == "longshore" and labels["org.opencontainers.image.licenses"] == "MIT"
+    assert sh(*PODMAN, "image", "inspect", "--format", "{{.User}}", release).strip() == f"{NONROOT}:{NONROOT}"
+
+
+def test_another_handler_changes_the_last_layer_and_nothing_else(release, context, queue):
+    before = layers(release)
+    (context / "guest/other").touch()
+    try:
+        said = build(context, "release", "localhost/longshore:other")
+    finally:
+        (context / "guest/other").unlink()
+    after = layers("localhost/longshore:other")
+    assert before[:-1] == after[:-1] and before[-1] != after[-1]
+    assert "COPY --from=host" in said
+    assert handled_by("localhost/longshore:other", queue) == hashlib.sha256(other(COMPONENTS)).hexdigest()
+    assert handled_by(release, queue) == hashlib.sha256((COMPONENTS / "order.wasm").read_bytes()).hexdigest()
+
+
+def test_a_handler_that_is_mounted_takes_no_build(release, queue):
+    component = queue.parent / "other.wasm"
+    component.write_bytes(other(COMPONENTS))
+    mounted = ("--volume", f"{component}:/mounted/other.wasm:ro", "--env", "LONGSHORE_COMPONENT=/mounted/other.wasm")
+    # What was compiled ahead of time is of another component, and is not used for this one.
+    assert handled_by(release, queue, flags=mounted) == hashlib.sha256(component.read_bytes()).hexdigest()
+
+
+def handled_by(image: str, directory: Path, flags: tuple[str, ...] = ()) -> str:
+    """The digest of the component that rejects a message, as the poison message names it."""
+    longshore("send", '{"order_id": "o-1", "msg": "reject"}', directory=directory)
+    ran = subprocess.run(container(image, directory, flags=flags), capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 0, ran.stderr
+    # The newest is the last.
+    return re.findall(r"sha256:([0-9a-f]{64})", longshore("poison", "list", directory=directory))[-1]
+
+
+def started(image: str, directory: Path, *arguments: str) -> tuple[subprocess.Popen, str]:
+    """A container that polls without end, and its name, once its handler has been called."""
+    name = f"longshore-{os.getpid()}-{time.monotonic_ns()}"
+    command = container(image, directory, "run", "--forever", *arguments, flags=("--name", name))
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    ends = time.monotonic() + 30
+    # A message that is leased is not shown.
+    while longshore("peek", directory=directory).strip():
+        assert time.monotonic() < ends and process.poll() is None
+        time.sleep(0.1)
+    return process, name
+
+
+def test_sigterm_lets_a_handler_finish(release, queue):
+    longshore("send", '{"order_id": "o-1", "msg": "sleep:4000"}', directory=queue)
+    process, name = started(release, queue)
+    asked = time.monotonic()
+    # What ACA does: SIGTERM to process 1, and SIGKILL after 30 s.
+    sh(*PODMAN, "kill", "--signal", "TERM", name)
+    said, _ = process.communicate(timeout=30)
+    assert process.returncode == 0 and time.monotonic() - asked < 30
+    assert summary(said)["completed"] == 1
+
+
+def test_sigterm_releases_what_does_not_finish(release, queue):
+    longshore("send", '{"order_id": "o-1", "msg": "spin"}', directory=queue)
+    process, name = started(release, queue, "--grace", "1s")
+    sh(*PODMAN, "kill", "--signal", "TERM", name)
+    said, _ = process.communicate(timeout=30)
+    assert process.returncode == 0 and summary(said)["abandoned"] == 1
+    # Visible again at once, not at the end of its lease.
+    assert len(longshore("peek", directory=queue).splitlines()) == 1
+
+
+def test_release_without_its_handler_weighs_at_most_25_mb(release):
+    name = sh(*PODMAN, "create", release).strip()
+    whole = subprocess.run([*PODMAN, "export", name], capture_output=True, check=True).stdout
+    sh(*PODMAN, "rm", name)
+    host = tarfile.open(fileobj=io.BytesIO(whole)).extractfile("usr/local/bin/longshore").read()
+    megabytes = len(gzip.compress(host, 6)) / 1e6 + BASE_MB
+    print(f"the host's layer and the base: {megabytes:.1f} MB compressed, {BASE_MB} of them the base")
+    assert megabytes <= 25
+
+
+def test_the_first_message_is_handled_within_50_ms_of_the_start(release, queue):
+    root = Path(sh(*PODMAN, "image", "mount", release).strip())
+
+    def enter():
+        os.chroot(root)
+        os.setgid(NONROOT)
+        os.setuid(NONROOT)
+
+    # The image's own files, by the image's own user, without a container runtime's time. The queue has to be in that root.
+    inside = root / "queues"
+    environment = {"LONGSHORE_COMPONENT": "/handler/handler.wasm", "LONGSHORE_PRECOMPILED": "/handler/handler.cwasm"}
+    try:
+        shutil.copytree(queue, inside)
+        took = []
+        for _ in range(10):
+            longshore("send", '{"order_id": "o-1", "msg": "ok"}', directory=inside)
+            command = ["/usr/local/bin/longshore", "run", "--queue", "file:/queues/orders", "--log-format", "json"]
+            begun = time.monotonic()
+            process = subprocess.Popen(command, preexec_fn=enter, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            lines = iter(process.stderr.readline, "")
+            assert next(it for it in lines if '"outcome":"completed"' in it)
+            took.append((time.monotonic() - begun) * 1000)
+            process.send_signal(signal.SIGTERM)
+            process.stderr.read()
+            assert process.wait(30) == 0
+    finally:
+        shutil.rmtree(inside, ignore_errors=True)
+        sh(*PODMAN, "image", "unmount", release)
+    print("milliseconds to the first message:", " ".join(f"{it:.0f}" for it in sorted(took)))
+    # The best of ten: a machine that is busy with something else is not what is measured.
+    assert min(took) < 50
+
+
+def test_the_dev_image_finds_the_login_that_is_mounted(release, context, queue):
+    build(context, "dev", DEV)
+    ran = sh(*RUN, "--rm", "--entrypoint", "az", DEV)
+    assert ran.strip() == "login in /azure"
+    longshore("send", '{"order_id": "o-1", "msg": "ok"}', directory=queue)
+    ran = subprocess.run(container(DEV, queue), capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 0 and summary(ran.stdout)["completed"] == 1
