@@ -102,6 +102,8 @@ pub enum Verb {
     Send(Send),
     /// Look at the first messages of a queue without leasing or counting them.
     Peek(Peek),
+    /// Say what can be known before the first message, without touching any: what is there, and what the identity may do.
+    Check(Box<Check>),
     /// Look after messages that could not be handled.
     #[command(subcommand)]
     Poison(Poison),
@@ -303,6 +305,24 @@ pub struct Peek {
     /// How many messages to show at most.
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: u32,
+}
+
+/// Say what can be known before the first message.
+#[derive(Debug, Args)]
+pub struct Check {
+    #[command(flatten)]
+    pub(crate) of: PoisonOf,
+
+    /// Load this component as well: `./order.wasm`.
+    #[arg(long, env = "LONGSHORE_COMPONENT", value_name = "PATH")]
+    pub component: Option<Source>,
+
+    /// Find out whether the poison queue may be sent to, by sending a message that expires within seconds.
+    #[arg(long)]
+    pub probe_send: bool,
+
+    #[command(flatten)]
+    pub(crate) sandbox: SandboxArgs,
 }
 
 /// Look after queues.

@@ -1,5 +1,6 @@
 //! The verbs, one file each, and what they have in common: how they fail, and how they print.
 
+mod check;
 mod compile;
 mod inspect;
 mod invoke;
@@ -54,6 +55,7 @@ async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Run(args) => run::execute(*args, &outputs, output).await,
         Verb::Send(args) => send::execute(args, output).await,
         Verb::Peek(args) => peek::execute(&args, output).await,
+        Verb::Check(args) => check::execute(*args, &outputs, output).await,
         Verb::Poison(verb) => poison::execute(verb, output).await,
         Verb::Queue(verb) => queue::execute(verb, output).await,
         Verb::Invoke(args) => invoke::execute(args, &outputs, output).await,

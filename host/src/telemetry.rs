@@ -12,12 +12,16 @@ use crate::cli::LogFormat;
 /// Whatever is drawn at the bottom of the terminal: log lines go above it.
 pub static PROGRESS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
+/// The SDK logs the URL of each call that fails, with its pop receipt, as information. Whoever wants to see that names
+/// the target.
+const SDK: &str = "typespec_client_core=warn,azure_core=warn,azure_identity=warn";
+
 /// Starts logging, for the rest of the process.
 ///
 /// # Errors
 /// When `filter` is not one.
 pub fn start(filter: &str, format: LogFormat) -> Result<(), String> {
-    let filter = EnvFilter::try_new(filter)
+    let filter = EnvFilter::try_new(format!("{SDK},{filter}"))
         .map_err(|error| format!("--log {filter}: {error}; write a level such as info, or target=level"))?;
     let terminal = io::stderr().is_terminal();
     // A log that nobody takes any more must not end the run: by default its own error would go to standard error, and panic.

@@ -119,6 +119,8 @@ fn assert_retry(answer: &Answer, expected: RetryReason, words: &str) {
 
 /// A handler of one function, as WebAssembly text.
 fn small(globals: &str, code: &str) -> Component {
+    // A compiler at work is memory, too.
+    let _alone = harbour().alone.blocking_lock();
     harbour().sandbox.load(&wat::handler(globals, code)).unwrap()
 }
 

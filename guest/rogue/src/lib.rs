@@ -46,6 +46,10 @@ fn handle(body: &[u8], message: &Message) -> Result<(), Failure> {
         "count" => {
             return Err(Failure::reject(format!("call {}", CALLS.fetch_add(1, Ordering::Relaxed) + 1)));
         }
+        "count-and-complete" => {
+            let count = CALLS.fetch_add(1, Ordering::Relaxed) + 1;
+            outbox::send("invoices", count.to_string().as_bytes());
+        }
         "reach-out" => return reach_out(),
         "reason" => return Err(Failure::retry("x".repeat(number))),
         "exit" => std::process::exit(i32::try_from(number).unwrap_or(-1)),

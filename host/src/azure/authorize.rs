@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use azure_core::error::{Error, ErrorKind};
-use azure_core::http::headers::AUTHORIZATION;
+use azure_core::http::headers::{AUTHORIZATION, HeaderName};
 use azure_core::http::policies::{Policy, PolicyResult};
-use azure_core::http::{Context, Request, StatusCode};
+use azure_core::http::{AsyncRawResponse, Context, Request, StatusCode};
 
 use super::token::Tokens;
 
-/// Sends requests with a token of the cache. What is refused with a 401 is sent once more with a fresh token: a
+const ERROR_CODE: HeaderName = HeaderName::from_static("x-ms-error-code");
+
+/// Sends requests with a token of the cache. What is refused because of the token is sent once more with a fresh token: a
 /// service that does not know the caller has done nothing yet, so that this is safe for a receive as well.
 ///
 /// The SDK's own policy is not used: it fetches under a lock that every request waits for, and its copy of the token
@@ -28,13 +30,25 @@ impl Policy for Authorize {
         };
         let used = self.authorize(request).await?;
         let response = first.send(ctx, request, rest).await?;
-        if response.status() != StatusCode::Unauthorized {
+        if !refuses_the_token(&response) {
             return Ok(response);
         }
         tracing::debug!("the token was refused: fetching another one");
         self.0.refused(&used);
         self.authorize(request).await?;
         first.send(ctx, request, rest).await
+    }
+}
+
+/// A 401; or a 403 that is about who we are and not about what we may, as some services answer an expired token
+/// ([Common REST API error codes](https://learn.microsoft.com/rest/api/storageservices/common-rest-api-error-codes)).
+fn refuses_the_token(response: &AsyncRawResponse) -> bool {
+    match response.status() {
+        StatusCode::Unauthorized => true,
+        StatusCode::Forbidden => {
+            response.headers().get_optional_str(&ERROR_CODE) == Some("AuthenticationFailed")
+        }
+        _ => false,
     }
 }
 

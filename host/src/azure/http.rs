@@ -12,6 +12,9 @@ use url::{Host, Url};
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long a connection may be silent in the middle of a call. Each caller has a limit for the whole of it.
 const SILENCE: Duration = Duration::from_secs(60);
+/// How long a connection is kept for the next call. Some servers close theirs after 5 s, and a call that meets the
+/// closing has no clear answer.
+const IDLE: Duration = Duration::from_secs(4);
 /// As many as there may be calls at once: a worker handles up to a thousand messages.
 const IDLE_CONNECTIONS: usize = 1024;
 
@@ -41,6 +44,7 @@ impl Http {
         let client = builder
             .connect_timeout(CONNECT)
             .read_timeout(SILENCE)
+            .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
             .redirect(reqwest::redirect::Policy::none())
             .build()

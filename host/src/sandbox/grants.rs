@@ -42,7 +42,8 @@ impl fmt::Debug for Grants {
 pub struct Grant {
     /// The flag that grants it.
     pub flag: &'static str,
-    /// Whether the component can be loaded only with it. Plain Rust components import the environment without using it.
+    /// Whether the component can be loaded only with it. Plain Rust components import the environment
+    /// without using it, and those of other languages HTTP.
     pub needed: bool,
     /// Whether it was granted.
     pub granted: bool,
@@ -60,7 +61,8 @@ impl Grants {
         }
         match imports::wasi(import)? {
             "wasi:cli/environment" => grant("--env KEY[=VALUE]", false, !self.env.is_empty()),
-            "wasi:http/outgoing-handler" => grant("--allow-http HOST[:PORT]", true, !self.http.is_empty()),
+            // Toolchains of other languages import it whether or not it is used: refused is the request, not the component.
+            "wasi:http/outgoing-handler" => grant("--allow-http HOST[:PORT]", false, !self.http.is_empty()),
             _ => None,
         }
     }
@@ -83,7 +85,7 @@ mod tests {
         for (import, flag, needed) in [
             ("longshore:handler/outbox@0.1.0", "--output NAME=QUEUE-URL", true),
             ("wasi:config/store@0.2.0-rc.1", "--config KEY=VALUE", true),
-            ("wasi:http/outgoing-handler@0.2.6", "--allow-http HOST[:PORT]", true),
+            ("wasi:http/outgoing-handler@0.2.6", "--allow-http HOST[:PORT]", false),
             ("wasi:cli/environment@0.2.0", "--env KEY[=VALUE]", false),
         ] {
             let grant = nothing.of(import).unwrap();

@@ -81,7 +81,8 @@ mod tests {
     #[test]
     fn a_body_is_decoded_as_its_encoding_says() {
         use Encoding::{Auto, Base64, Text};
-        let cases: &[(Encoding, &[u8], Result<&[u8], &str>)] = &[
+        type Case<'a> = (Encoding, &'a [u8], Result<&'a [u8], &'a str>);
+        let cases: &[Case<'_>] = &[
             (Auto, br#"{"a":1}"#, Ok(br#"{"a":1}"#)),
             (Auto, b" [1]", Ok(b" [1]")),
             (Auto, b"\"x\"", Ok(b"\"x\"")),

@@ -69,9 +69,14 @@ impl Terms {
     }
 }
 
+/// The id and a receipt of a message that does not exist, to ask with what may be done to those that do.
+pub fn nobody() -> (&'static str, Receipt) {
+    ("00000000-0000-0000-0000-000000000000", Receipt("AgAAAAMAAAAAAAAAAAAAAAAAAAA=".into()))
+}
+
 async fn may_update(queue: &dyn Queue) -> bool {
-    let nobody = Receipt("AgAAAAMAAAAAAAAAAAAAAAAAAAA=".into());
-    match queue.update("00000000-0000-0000-0000-000000000000", &nobody, Duration::ZERO).await {
+    let (id, receipt) = nobody();
+    match queue.update(id, &receipt, Duration::ZERO).await {
         Err(error) if error.is_stale() => true,
         Err(error) => {
             tracing::warn!(%error, "leases are fixed: they are not renewed, and their end is the retry");
@@ -206,6 +211,11 @@ impl Lease {
     ) -> Result<(), LeaseError> {
         self.make_room(queue).await?;
         self.until_clear(|| to.send(copy.clone())).await.map(drop)
+    }
+
+    /// Creates a queue that a copy goes to, while the lease lasts.
+    pub async fn create(&self, to: &dyn Queue) -> Result<(), LeaseError> {
+        self.until_clear(|| to.create()).await.map(drop)
     }
 
     /// Ends the lease by making the message visible again after `delay` (zero: at once).

@@ -146,7 +146,7 @@ impl Worker {
             return moved;
         }
         // The poison queue is made when it is first needed: whoever may not create queues has to bring it along.
-        self.poison.create().await.map_err(LeaseError::Refused)?;
+        lease.create(&*self.poison).await?;
         self.copy_and_delete(lease, letter).await
     }
 

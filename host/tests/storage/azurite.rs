@@ -124,11 +124,10 @@ pub fn signature() -> String {
     let (permissions, expiry, version) = ("rwdlacup", "2999-01-01T00:00:00Z", "2019-12-12");
     let text = format!("{ACCOUNT}\n{permissions}\nq\nsco\n\n{expiry}\n\n\n{version}\n");
     let signature = STANDARD.encode(hmac_sha256(&STANDARD.decode(KEY).unwrap(), text.as_bytes()));
-    let query = url::form_urlencoded::Serializer::new(String::new())
+    url::form_urlencoded::Serializer::new(String::new())
         .extend_pairs([("sv", version), ("ss", "q"), ("srt", "sco"), ("sp", permissions), ("se", expiry)])
         .append_pair("sig", &signature)
-        .finish();
-    query
+        .finish()
 }
 
 /// RFC 2104, for keys of at most 64 bytes.

@@ -73,7 +73,8 @@ impl Identity {
         let mut lines = BufReader::new(stream.try_clone().ok()?).lines();
         let request = lines.next()?.ok()?;
         let headers: Vec<String> = lines.map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
-        let known = headers.iter().any(|line| line.eq_ignore_ascii_case(&format!("x-identity-header: {HEADER}")));
+        let known =
+            headers.iter().any(|line| line.eq_ignore_ascii_case(&format!("x-identity-header: {HEADER}")));
         let mood = {
             let mut state = self.state.lock().unwrap();
             state.requests.push(request.clone());
@@ -92,7 +93,8 @@ impl Identity {
             Mood::WrongAudience => ("200 OK", self.mint("https://management.azure.com", 3600)),
         };
         let length = body.len();
-        write!(stream, "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}").ok()
+        write!(stream, "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}")
+            .ok()
     }
 
     fn mint(&self, audience: &str, life_s: u64) -> String {
@@ -107,6 +109,8 @@ impl Identity {
         let token = format!("{header}.{}.{}", part(claims.to_string()), part("unsigned".into()));
         self.state.lock().unwrap().tokens.push(token.clone());
         let expires_on = (now + life_s).to_string();
-        serde_json::json!({ "access_token": token, "expires_on": expires_on, "token_type": "Bearer" }).to_string()
+        let (kind, resource) = ("Bearer", audience);
+        serde_json::json!({ "access_token": token, "expires_on": expires_on, "token_type": kind, "resource": resource })
+            .to_string()
     }
 }

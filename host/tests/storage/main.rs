@@ -11,14 +11,20 @@
 )]
 
 mod azurite;
+mod check;
+mod clients;
 #[path = "../common/mod.rs"]
 mod common;
 mod damaged;
 mod faults;
+mod host;
+mod identity;
 mod lease;
+mod program;
 mod proxy;
 #[path = "../queue_suite/mod.rs"]
 mod queue_suite;
+mod replicas;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

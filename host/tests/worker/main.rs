@@ -1,6 +1,7 @@
 //! The loop and its policies, under paused time, against a queue whose every answer can be delayed, lost or wrong.
 
 #![allow(unreachable_pub, reason = "the modules of a test are its own")]
+#![allow(clippy::unwrap_used, reason = "what helps a test fails it by panicking")]
 
 mod breaker;
 mod drain;
@@ -8,6 +9,7 @@ mod faults;
 mod lease;
 mod model;
 mod outage;
+mod outputs;
 mod settle;
 mod stop;
 

@@ -7,7 +7,8 @@ from azure.storage.queue import QueueClient, TextBase64EncodePolicy
 
 verb, url, *rest = sys.argv[1:]
 policy = TextBase64EncodePolicy() if rest[:1] == ["base64"] else None
-queue = QueueClient.from_queue_url(url, message_encode_policy=policy)
+# The newest version of the protocol that Azurite knows.
+queue = QueueClient.from_queue_url(url, message_encode_policy=policy, api_version="2025-11-05")
 if verb == "send":
     for body in rest[1:]:
         queue.send_message(body)

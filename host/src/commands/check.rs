@@ -1,0 +1,156 @@
+//! `longshore check`: what can be known before the first message, without touching any.
+//!
+//! What the identity may do is asked with a message that does not exist: whoever may is told that there is none.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{FAULT, poison_url, print_json, print_table};
+use crate::cli::{Check, Output, OutputQueue};
+use crate::component::Source;
+use crate::queue::url::open;
+use crate::queue::{Outgoing, Queue, QueueError};
+use crate::sandbox::{Sandbox, Settings};
+use crate::worker::lease::nobody;
+
+/// How long the message of `--probe-send` stays hidden, and when it expires.
+const PROBE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(2));
+
+/// What is known of one thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Known {
+    /// It is there, or it loads.
+    Yes,
+    /// It is not.
+    No,
+    /// The identity may.
+    Allowed,
+    /// It may not.
+    Denied,
+    /// Nobody can say without doing it, or there was no clear answer.
+    Unknown,
+}
+
+#[derive(Debug, Serialize)]
+struct Finding {
+    check: &'static str,
+    of: String,
+    result: Known,
+    /// Whether a run cannot do without.
+    needed: bool,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    detail: String,
+}
+
+pub(super) async fn execute(
+    args: Check,
+    outputs: &[OutputQueue],
+    output: Output,
+) -> anyhow::Result<ExitCode> {
+    let poison = poison_url(&args.of);
+    let (queue, poison) = (open(&args.of.queue.queue).await?, open(&poison).await?);
+    let mut findings = Vec::new();
+    permissions(&*queue, &mut findings).await?;
+    exists(&*poison, "poison queue exists", &mut findings).await?;
+    findings.push(may_send(&*poison, args.probe_send).await?);
+    if let Some(component) = &args.component {
+        findings.push(loads(component, &args.sandbox.settings(1, outputs)).await);
+    }
+    match output {
+        Output::Json => findings.iter().try_for_each(print_json)?,
+        Output::Table => {
+            let row = |it: &Finding| {
+                let result = format!("{:?}", it.result).to_lowercase();
+                vec![it.check.to_owned(), result, it.of.clone(), it.detail.clone()]
+            };
+            print_table(&["check", "result", "of", "detail"], findings.iter().map(row))?;
+        }
+    }
+    let failed = findings.iter().any(|it| it.needed && matches!(it.result, Known::No | Known::Denied));
+    Ok(if failed { ExitCode::from(FAULT) } else { ExitCode::SUCCESS })
+}
+
+/// Whether the queue is there, and whether its messages may be received, renewed and counted.
+async fn permissions(queue: &dyn Queue, findings: &mut Vec<Finding>) -> Result<(), QueueError> {
+    exists(queue, "queue exists", findings).await?;
+    let (id, receipt) = nobody();
+    // Deleting needs the permission that receiving needs (`messages/process`), and a receive would lease.
+    let receive = queue.delete(id, &receipt).await;
+    let renew = queue.update(id, &receipt, Duration::ZERO).await.map(drop);
+    let count = queue.approximate_count().await.map(drop);
+    for (check, needed, answer) in
+        [("receive", true, receive), ("renew", false, renew), ("count", false, count)]
+    {
+        let (result, detail) = permission(answer)?;
+        findings.push(Finding { check, of: queue.url().to_string(), result, needed, detail });
+    }
+    Ok(())
+}
+
+async fn exists(
+    queue: &dyn Queue,
+    check: &'static str,
+    findings: &mut Vec<Finding>,
+) -> Result<(), QueueError> {
+    let (id, receipt) = nobody();
+    // Whichever of them is allowed tells it.
+    let mut answer = queue.approximate_count().await.map(drop);
+    if !matches!(answer, Ok(()) | Err(QueueError::QueueNotFound { .. })) {
+        answer = queue.delete(id, &receipt).await;
+    }
+    let (result, detail) = match answer {
+        Ok(()) => (Known::Yes, String::new()),
+        Err(error) if error.is_stale() => (Known::Yes, String::new()),
+        Err(error @ QueueError::QueueNotFound { .. }) => (Known::No, error.to_string()),
+        Err(error) => (Known::Unknown, tell(error)?),
+    };
+    findings.push(Finding { check, of: queue.url().to_string(), result, needed: true, detail });
+    Ok(())
+}
+
+/// Sends nothing unless asked to; then a message that nobody sees: it expires a second after it would be visible.
+async fn may_send(poison: &dyn Queue, probe: bool) -> Result<Finding, QueueError> {
+    let (result, detail) = if probe {
+        let (delay, life) = PROBE;
+        let body = "{\"longshore\":\"check\"}".into();
+        let message = Outgoing { body, delay, time_to_live: Some(life), ..Outgoing::default() };
+        permission(poison.send(message).await.map(drop))?
+    } else {
+        (Known::Unknown, "only sending tells: try with --probe-send".into())
+    };
+    Ok(Finding { check: "send poison", of: poison.url().to_string(), result, needed: true, detail })
+}
+
+fn permission(answer: Result<(), QueueError>) -> Result<(Known, String), QueueError> {
+    match answer {
+        Ok(()) => Ok((Known::Allowed, String::new())),
+        Err(error) if error.is_stale() => Ok((Known::Allowed, String::new())),
+        Err(error @ QueueError::Denied { .. }) => Ok((Known::Denied, error.to_string())),
+        Err(error) => Ok((Known::Unknown, tell(error)?)),
+    }
+}
+
+/// A fault, such as no token, is the same for every question: it ends the check.
+fn tell(error: QueueError) -> Result<String, QueueError> {
+    match error {
+        QueueError::Fault { .. } => Err(error),
+        error => Ok(error.to_string()),
+    }
+}
+
+async fn loads(source: &Source, settings: &Settings) -> Finding {
+    let loaded = async {
+        let fetched = source.fetch().await?;
+        let sandbox = Sandbox::new(settings)?;
+        tokio::task::spawn_blocking(move || sandbox.load(&fetched.bytes)).await??;
+        anyhow::Ok(())
+    };
+    let (result, detail) = match loaded.await {
+        Ok(()) => (Known::Yes, String::new()),
+        Err(error) => (Known::No, format!("{error:#}")),
+    };
+    Finding { check: "component loads", of: source.to_string(), result, needed: true, detail }
+}

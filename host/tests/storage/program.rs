@@ -1,0 +1,163 @@
+//! The whole loop through the real binary, from `IDENTITY_ENDPOINT` to the poison queue.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::azurite::{fresh, plain};
+use crate::host::{BODY, Host};
+use crate::identity::{Identity, Mood};
+use crate::proxy::{Decide, Fate, Proxy};
+
+const HOUR: Mood = Mood::Tokens(3600);
+
+#[test]
+fn from_the_identity_endpoint_to_the_poison_queue() {
+    let identity = Identity::start(HOUR);
+    let host = Host::without_queue(&identity, Some(crate::identity::CLIENT_ID));
+    assert_eq!(host.start(&["queue", "create"]).ok().json()["created"], true);
+    host.send(&["ok", "two books", "reject", "retry-until:2", "retry", "trap"]);
+    host.start(&["send", "--base64", &format!(r#"{{"order_id":"o","msg":"ok","note":"{BODY}"}}"#)]).ok();
+    assert_eq!(host.count(), 7);
+    assert_eq!(host.start(&["peek"]).ok().stdout.lines().count(), 7);
+
+    let before = identity.requests().len();
+    let summary = host.run(&["--max-dequeue", "2"]).ok().json();
+    assert_eq!(identity.requests().len(), before + 1, "one token for both queues");
+    let counts =
+        ["received", "completed", "retried", "poisoned", "abandoned", "lease_lost"].map(|it| &summary[it]);
+    assert_eq!(counts, [10, 4, 3, 3, 0, 0], "{summary}");
+    assert_eq!(summary["poison_reasons"], serde_json::json!({ "rejected": 1, "attempts-exhausted": 2 }));
+    assert_eq!(host.count(), 0);
+
+    let listed = host.start(&["poison", "list", "--reason", "rejected"]).ok().json();
+    assert_eq!((&listed["longshore"], &listed["dequeue_count"]), (&"poison/1".into(), &1.into()));
+    assert!(listed["body"].as_str().unwrap().contains("reject"));
+    let shown = host.start(&["poison", "show", listed["id"].as_str().unwrap()]).ok().json();
+    assert_eq!(shown["body"], listed["body"]);
+    let redriven = host.start(&["poison", "redrive", "--reason", "rejected"]).ok().json();
+    assert_eq!((&redriven["messages"], host.count()), (&1.into(), 1));
+    assert_eq!(host.start(&["poison", "purge"]).ok().json()["messages"], 2);
+}
+
+#[test]
+fn a_token_that_expires_in_mid_run_is_replaced_before() {
+    let identity = Identity::start(Mood::Tokens(6));
+    let host = Host::with_identity(&identity);
+    host.send(&["sleep:1500"; 8]);
+    let before = identity.requests().len();
+    let summary = host.run(&["--concurrency", "1", "--linger", "0"]).ok().json();
+    assert_eq!((&summary["completed"], &summary["retried"]), (&8.into(), &0.into()), "{summary}");
+    assert!(identity.requests().len() > before + 2, "12 s took more than two tokens of 6 s");
+}
+
+#[test]
+fn a_refused_token_is_fetched_once_anew() {
+    let identity = Identity::start(HOUR);
+    let host = Host::with_identity(&identity);
+    identity.turn(&[Mood::WrongAudience, HOUR]);
+    let before = identity.requests().len();
+    assert_eq!(host.count(), 0);
+    assert_eq!(identity.requests().len(), before + 2);
+
+    identity.turn(&[Mood::WrongAudience]);
+    let refused = host.start(&["queue", "stats"]);
+    assert_eq!(refused.code, 3, "{refused:?}");
+    assert!(refused.stderr.contains("not allowed to count messages"), "{}", refused.stderr);
+    assert_eq!(identity.requests().len(), before + 4, "once, and not for ever");
+}
+
+#[test]
+fn a_lease_that_runs_out_while_the_identity_is_down_is_lost_and_the_message_handled_later() {
+    let identity = Identity::start(HOUR);
+    let host = Host::with_identity(&identity);
+    host.send(&["sleep:12000"]);
+    identity.turn(&[Mood::Tokens(5), Mood::Silent]);
+    let recovery = std::thread::spawn({
+        let identity = identity.clone();
+        move || {
+            std::thread::sleep(Duration::from_secs(11));
+            identity.turn(&[HOUR]);
+        }
+    });
+    let summary = host.run(&["--visibility", "6s"]).ok().json();
+    recovery.join().unwrap();
+    let counts = ["received", "lease_lost", "completed"].map(|it| &summary[it]);
+    assert_eq!(counts, [2, 1, 1], "{summary}");
+    assert_eq!(host.count(), 0);
+}
+
+#[test]
+fn an_identity_that_says_nothing_ends_a_cold_start_within_20_s() {
+    let identity = Identity::start(Mood::Silent);
+    let host = Host::without_queue(&identity, Some(crate::identity::CLIENT_ID));
+    let ran = host.run(&[]);
+    assert_eq!(ran.code, 3, "{ran:?}");
+    assert!(
+        ran.stderr.contains("the managed identity gave no token: no answer within 6 s"),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.took < Duration::from_secs(22), "{:?}", ran.took);
+}
+
+#[test]
+fn errors_name_the_thing_the_cause_and_the_mend() {
+    let identity = Identity::start(HOUR);
+    let none = Host::without_queue(&identity, None).start(&["queue", "stats"]);
+    assert!(none.code == 3 && none.stderr.contains("AZURE_CLIENT_ID is not set"), "{none:?}");
+
+    let other = Host::without_queue(&identity, Some("another")).start(&["queue", "stats"]);
+    assert!(other.code == 3 && other.stderr.contains("client id is another (AZURE_CLIENT_ID)"), "{other:?}");
+
+    let missing = Host::without_queue(&identity, Some(crate::identity::CLIENT_ID)).run(&[]);
+    assert!(missing.code == 3 && missing.stderr.contains("longshore queue create"), "{missing:?}");
+
+    let clear = Host::at(plain().url(&fresh())).start(&["queue", "stats"]);
+    assert!(clear.code == 3 && clear.stderr.contains("does not travel in the clear"), "{clear:?}");
+
+    let nobody =
+        Host::at("http://127.0.0.1:9/devstoreaccount1/orders?sig=x".into()).start(&["queue", "stats"]);
+    assert!(nobody.code == 3 && nobody.stderr.contains("no connection to http://127.0.0.1:9"), "{nobody:?}");
+
+    let mut uncertified = Host::without_queue(&identity, None).command(&["queue", "stats"]);
+    let uncertified = uncertified.env("SSL_CERT_FILE", "/dev/null").output().unwrap();
+    let said = String::from_utf8(uncertified.stderr).unwrap();
+    assert!(uncertified.status.code() == Some(3) && said.contains("CA certificates"), "{said}");
+
+    let forced = Host::at("https://127.0.0.1:9/account/orders".into());
+    let forced = forced.command(&["--credential", "workload-identity", "queue", "stats"]).output().unwrap();
+    let said = String::from_utf8(forced.stderr).unwrap();
+    assert!(forced.status.code() == Some(3) && said.contains("AZURE_FEDERATED_TOKEN_FILE"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_signature_receipt_or_body_is_in_the_log_whatever_goes_wrong() {
+    let calls = Arc::new(Mutex::new(Vec::new()));
+    let record = calls.clone();
+    let decide: Decide = Arc::new(move |method, path| {
+        let mut calls = record.lock().unwrap();
+        calls.push(path.to_owned());
+        match (method, calls.len() % 7) {
+            ("PUT" | "DELETE", 1 | 4) => Fate::CutAfter,
+            (_, 2) => Fate::Answer("503 Server Busy", "x-ms-error-code: ServerBusy\r\nretry-after: 1\r\n"),
+            ("GET", 3) => Fate::CutBefore,
+            ("GET", 5) => Fate::Truncated,
+            _ => Fate::Pass,
+        }
+    });
+    let direct = Host::signed();
+    direct.send(&["ok", "reject", "retry-until:2", "trap", "sleep:3000", "ok", "ok"]);
+    let proxy = Proxy::start(plain().port, decide).await;
+    let faulty = Host::at(proxy.url(&direct.url));
+    let run = ["--visibility", "4s", "--deadline", "5s", "--time-budget", "25s", "--max-dequeue", "3"];
+    let ran = tokio::task::spawn_blocking(move || faulty.run(&run)).await.unwrap();
+    assert!(ran.stderr.lines().count() > 7, "it did log: {}", ran.stderr);
+    let calls = calls.lock().unwrap();
+    let receipts = calls.iter().filter_map(|path| path.split("popreceipt=").nth(1)?.split('&').next());
+    let receipts: Vec<&str> = receipts.collect();
+    assert!(receipts.len() > 5, "{calls:?}");
+    for receipt in receipts {
+        assert!(!ran.stderr.contains(receipt), "{}", ran.stderr);
+        assert!(!ran.stderr.contains(&receipt.replace("%3D", "=").replace("%2B", "+").replace("%2F", "/")));
+    }
+}
