@@ -74,7 +74,7 @@ AZURE_STEPS := azure-group azure-identity azure-registry azure-registry-roles az
 
 .PHONY: azure azure-named azure-servicebus azure-image-use azure-image-name azure-remove deploy $(AZURE_STEPS)
 
-deploy: ## make everything on Azure with azd: `azd auth login` first
+deploy: ## make everything on Azure with azd: `az login` and `azd auth login` first
 	azd up --cwd infra
 
 azure: $(AZURE_STEPS) ## the same with az, step by step: make -n azure SUFFIX=x7 prints the commands
