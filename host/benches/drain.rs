@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use rusqlite::{Connection, params};
 
+use super::start::Usage;
 use super::{Place, floor};
 
 const MESSAGES: usize = 20_000;
@@ -100,18 +101,8 @@ impl Queue {
 }
 
 fn drain(place: &Place, queue: &Queue, concurrency: usize, messages: usize) -> Drained {
-    let log = File::create(queue.directory.join("log")).expect("a log file");
-    let run = Command::new(&place.host)
-        .args(["run", "--output", "json", "--queue", &queue.url(), "--component"])
-        .arg(&place.component)
-        .args(["--concurrency", &concurrency.to_string(), "--max-messages", &messages.to_string()])
-        .stdout(Stdio::piped())
-        .stderr(log)
-        .spawn()
-        .expect("longshore runs");
-    let (output, usage) = super::start::wait(run);
-    let summary: serde_json::Value = serde_json::from_slice(&output).expect("a summary");
-    assert_eq!(summary["completed"], messages, "{summary}");
+    let flags = ["--concurrency", &concurrency.to_string(), "--max-messages", &messages.to_string()];
+    let (summary, usage) = run(place, queue, &flags, messages);
     let seconds = summary["duration_ms"].as_f64().expect("a duration") / 1000.0;
     Drained { per_second: messages as f64 / seconds, cpu_us: usage.cpu.as_secs_f64() * 1e6 / messages as f64 }
 }
@@ -119,10 +110,16 @@ fn drain(place: &Place, queue: &Queue, concurrency: usize, messages: usize) -> D
 /// The peak memory of a drain, in MB.
 pub(super) fn peak_memory(place: &Place, messages: usize) -> f64 {
     let queue = fill(&place.directory("memory"), messages);
+    run(place, &queue, &[], messages).1.peak_mb
+}
+
+/// Runs the host until so many messages are completed; its summary, and what it used.
+fn run(place: &Place, queue: &Queue, flags: &[&str], messages: usize) -> (serde_json::Value, Usage) {
     let log = File::create(queue.directory.join("log")).expect("a log file");
     let run = Command::new(&place.host)
         .args(["run", "--output", "json", "--queue", &queue.url(), "--component"])
         .arg(&place.component)
+        .args(flags)
         .stdout(Stdio::piped())
         .stderr(log)
         .spawn()
@@ -130,7 +127,7 @@ pub(super) fn peak_memory(place: &Place, messages: usize) -> f64 {
     let (output, usage) = super::start::wait(run);
     let summary: serde_json::Value = serde_json::from_slice(&output).expect("a summary");
     assert_eq!(summary["completed"], messages, "{summary}");
-    usage.peak_mb
+    (summary, usage)
 }
 
 /// One message in a queue of its own, for the start.
