@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 
@@ -117,8 +117,15 @@ pub struct Handler {
 
 #[derive(Clone, Debug)]
 enum Current {
-    Loaded { component: Component, digest: String },
-    Unavailable { detail: String, digest: Option<String> },
+    /// The digest is shared: this is cloned for each message.
+    Loaded {
+        component: Component,
+        digest: Arc<str>,
+    },
+    Unavailable {
+        detail: String,
+        digest: Option<String>,
+    },
 }
 
 impl Handler {
@@ -151,7 +158,7 @@ impl Handler {
     /// The digest of the component, also of one that could be read and not loaded; `None` if it could not be read.
     pub fn digest(&self) -> Option<String> {
         match self.current() {
-            Current::Loaded { digest, .. } => Some(digest),
+            Current::Loaded { digest, .. } => Some(digest.to_string()),
             Current::Unavailable { digest, .. } => digest,
         }
     }
@@ -170,7 +177,7 @@ impl Current {
                 let sandbox = sandbox.clone();
                 let compiled = tokio::task::spawn_blocking(move || sandbox.load(&bytes)).await;
                 let cause = match compiled {
-                    Ok(Ok(component)) => return Self::Loaded { component, digest },
+                    Ok(Ok(component)) => return Self::Loaded { component, digest: digest.into() },
                     Ok(Err(error)) => error.to_string(),
                     Err(panicked) => panicked.to_string(),
                 };
