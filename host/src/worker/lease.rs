@@ -220,13 +220,19 @@ impl Lease {
 
     /// Ends the lease by making the message visible again after `delay` (zero: at once).
     ///
-    /// Returns the newest receipt, if it is known, so that the delay can be changed later.
-    pub async fn hide(&mut self, queue: &dyn Queue, delay: Duration) -> Result<Option<Receipt>, LeaseError> {
+    /// Returns when that will be, which is sooner if the message would expire before, and the newest receipt, if it is
+    /// known, so that the delay can be changed later.
+    pub async fn hide(
+        &mut self,
+        queue: &dyn Queue,
+        delay: Duration,
+    ) -> Result<(Instant, Option<Receipt>), LeaseError> {
         let delay = clamp(delay, self.expires);
-        match self.until_clear(|| queue.update(&self.id, &self.receipt, delay)).await? {
-            Answer::Now { value, .. } => Ok(Some(value)),
-            Answer::Before => Ok(None),
-        }
+        let receipt = match self.until_clear(|| queue.update(&self.id, &self.receipt, delay)).await? {
+            Answer::Now { value, .. } => Some(value),
+            Answer::Before => None,
+        };
+        Ok((Instant::now() + delay, receipt))
     }
 
     /// Makes sure that enough is left to send something and hear the answer; renews if not.

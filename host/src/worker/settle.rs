@@ -73,8 +73,7 @@ impl Worker {
         if !lease.is_renewable() {
             return Ok(lease.lapses());
         }
-        let receipt = lease.hide(&*self.queue, delay).await?;
-        let due = Instant::now() + delay;
+        let (due, receipt) = lease.hide(&*self.queue, delay).await?;
         let Some(receipt) = receipt else { return Ok(due) };
         let hidden = Hidden { id: lease.id().to_owned(), receipt, expires: lease.expires() };
         let instead = self.breaker().hidden(hidden.clone(), after);

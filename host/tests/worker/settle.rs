@@ -180,6 +180,24 @@ async fn a_delay_that_the_handler_names_is_kept() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_retry_that_comes_sooner_since_its_message_would_expire_is_waited_for() {
+    let queue = MemoryQueue::new("orders");
+    queue.put_expiring("{}", Some(12 * 60 * S));
+    let later = TestHandler::new(|invocation| async move {
+        match invocation.dequeue_count {
+            1 => {
+                Verdict::Retry { reason: RetryReason::Requested, detail: String::new(), after: Some(900 * S) }
+            }
+            _ => Verdict::Completed,
+        }
+    });
+    // 15 minutes were asked for, 11 are left but for the last: those are within the linger, and a quarter of an hour is not.
+    let set = Set::new(Config { linger: 11 * 60 * S, ..Config::default() }, queue, later);
+    let finished = set.run().await;
+    assert_eq!((finished.summary.retried, finished.summary.completed), (1, 1), "{finished:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn retries_before_the_first_success_wait_for_the_cap() {
     let set = Set::new(Config::default(), MemoryQueue::filled("orders", 1), TestHandler::fails());
     set.run().await;
