@@ -1,6 +1,7 @@
 //! Every verb and flag, declared with clap. Flags double as `LONGSHORE_…` variables.
 
 mod output;
+mod refusal;
 mod run;
 mod sandbox;
 mod values;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use self::output::{OutputArg, OutputQueue};
+pub(crate) use self::refusal::refuse;
 pub use self::run::Run;
 pub use self::sandbox::{GrantArgs, Lines, SandboxArgs};
 use self::values::{Unquoted, duration, property};

@@ -22,7 +22,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use crate::azure::Azure;
-use crate::cli::{Cli, Output, PoisonOf, Verb};
+use crate::cli::{Cli, Output, PoisonOf, Verb, refuse};
 use crate::queue::{QueueError, QueueUrl};
 use crate::telemetry::{self, PROGRESS};
 
@@ -34,7 +34,7 @@ const BREAKER_OPEN: u8 = 4;
 /// Reads the command line, does what it says, and returns the exit code.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| refuse(&error));
     if let Err(error) = telemetry::start(&cli.log, cli.log_format) {
         usage(&error);
     }

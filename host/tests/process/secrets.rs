@@ -75,13 +75,19 @@ fn no_signature_is_in_an_error_or_a_help_text() {
         ] {
             let by_flag = run(longshore(verb).arg("--queue").arg(queue));
             let by_variable = run(longshore(verb).env("LONGSHORE_QUEUE", queue));
-            for ended in [by_flag, by_variable] {
+            let by_mistake = run(longshore(verb).arg(queue));
+            for ended in [by_flag, by_variable, by_mistake] {
                 assert_eq!(ended.code() == 0, verb.contains(&"--help"), "{ended:?}");
                 assert!(
                     !(ended.stderr + &ended.stdout).contains(SECRET),
                     "{verb:?} {queue} shows its secret"
                 );
             }
+        }
+        for place in [&[][..], &["run", "--concurrency"], &["run", "--output"], &["run", "--lease"]] {
+            let ended = run(longshore(place).arg(queue));
+            assert_eq!(ended.code(), 2, "{ended:?}");
+            assert!(!ended.stderr.contains(SECRET), "{place:?} {queue}: {}", ended.stderr);
         }
         let help = run(longshore(["run", "--help"]).env("LONGSHORE_POISON_QUEUE", queue)).succeeded();
         assert!(!help.stdout.contains(SECRET), "{queue}: {}", help.stdout);

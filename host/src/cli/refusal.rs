@@ -1,0 +1,73 @@
+//! What clap says of a command line that is wrong, without what nobody may see.
+
+use std::io::{self, Write};
+use std::process::exit;
+
+/// What stands before a secret: in a shared access signature, and in connection strings.
+const MARKS: [&str; 3] = ["sig=", "accountkey=", "sharedaccesskey="];
+
+/// Ends the process as clap does. Clap repeats what it did not expect, and that may be a URL with a signature: behind
+/// a verb, say, where `--queue` is missing before it.
+pub(crate) fn refuse(error: &clap::Error) -> ! {
+    let said = error.render().to_string();
+    let shown = without_secrets(&said);
+    if shown == said {
+        error.exit();
+    }
+    // That nobody reads it is no reason to panic.
+    let _ = io::stderr().write_all(shown.as_bytes());
+    exit(error.exit_code());
+}
+
+/// The text, with an ellipsis in the place of each secret.
+fn without_secrets(text: &str) -> String {
+    let text = without_passwords(text);
+    let lower = text.to_ascii_lowercase();
+    let mut shown = String::new();
+    let mut from = 0;
+    while let Some(start) =
+        MARKS.iter().filter_map(|mark| Some(from + lower[from..].find(mark)? + mark.len())).min()
+    {
+        let ends = |c: char| c.is_whitespace() || "&;'\"`".contains(c);
+        shown.push_str(&text[from..start]);
+        shown.push('…');
+        from = text[start..].find(ends).map_or(text.len(), |length| start + length);
+    }
+    shown.push_str(&text[from..]);
+    shown
+}
+
+/// The text, with an ellipsis for whoever stands before the host of a URL.
+fn without_passwords(text: &str) -> String {
+    let mut parts = text.split("://");
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let authority =
+            part.split(|c: char| c.is_whitespace() || "/?#'\"`".contains(c)).next().unwrap_or_default();
+        shown.push_str("://");
+        match authority.rfind('@') {
+            Some(at) => shown.extend(["…", &part[at..]]),
+            None => shown.push_str(part),
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_secrets;
+
+    #[test]
+    fn secrets_are_left_out_and_nothing_else() {
+        for (text, shown) in [
+            ("unexpected argument '--é' found", "unexpected argument '--é' found"),
+            ("'https://a/q?sv=1&sig=a%2Bb/c=&se=2' found", "'https://a/q?sv=1&sig=…&se=2' found"),
+            ("'x?SIG=a' and \"y?sig=b\"", "'x?SIG=…' and \"y?sig=…\""),
+            ("AccountName=a;AccountKey=b==;Endpoint=c", "AccountName=a;AccountKey=…;Endpoint=c"),
+            ("SharedAccessKey=b", "SharedAccessKey=…"),
+            ("'https://a:b@c/d@e' or 'http://f/g'", "'https://…@c/d@e' or 'http://f/g'"),
+        ] {
+            assert_eq!(without_secrets(text), shown);
+        }
+    }
+}
