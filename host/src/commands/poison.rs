@@ -1,11 +1,12 @@
 //! `longshore poison list|show|redrive|purge`.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::bail;
-use futures_util::future::try_join_all;
+use bytes::Bytes;
+use futures_util::future::join_all;
 use indicatif::ProgressBar;
 use serde::Serialize;
 use tokio::time::{Instant, sleep_until};
@@ -14,7 +15,7 @@ use super::peek::preview;
 use super::{counter, poison_url, print_fields, print_json, print_table};
 use crate::cli::{Output, Poison, PoisonOf, Redrive, Selection};
 use crate::queue::url::open;
-use crate::queue::{MAX_RECEIVE, Message, Outgoing, Queue, QueueError, Received};
+use crate::queue::{MAX_BODY, MAX_RECEIVE, Message, Outgoing, Queue, QueueError, Received};
 use crate::worker::poison::Envelope;
 
 /// How many messages are shown at most; a Storage queue shows fewer.
@@ -37,14 +38,14 @@ fn read(message: &Message) -> Envelope<'_> {
     Envelope::parse(&message.body).unwrap_or_else(|| Envelope::unwrapped(message))
 }
 
-fn matches(which: &Selection, message: &Message) -> bool {
-    which.reason.as_ref().is_none_or(|reason| read(message).reason == reason.as_str())
+fn matches(which: &Selection, envelope: &Envelope<'_>) -> bool {
+    which.reason.as_ref().is_none_or(|reason| envelope.reason == reason.as_str())
 }
 
 async fn list(of: &PoisonOf, which: &Selection, output: Output) -> anyhow::Result<()> {
     let messages = open(&poison_url(of)).await?.peek(SHOWN).await?;
     let limit = usize::try_from(which.limit.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
-    let chosen = messages.iter().filter(|message| matches(which, message)).take(limit).map(read);
+    let chosen = messages.iter().map(read).filter(|envelope| matches(which, envelope)).take(limit);
     if output == Output::Json {
         for envelope in chosen {
             print_json(&envelope)?;
@@ -62,13 +63,13 @@ async fn list(of: &PoisonOf, which: &Selection, output: Output) -> anyhow::Resul
 async fn show(of: &PoisonOf, id: &str, output: Output) -> anyhow::Result<()> {
     let url = poison_url(of);
     let messages = open(&url).await?.peek(SHOWN).await?;
-    let Some(message) = messages.iter().find(|message| message.id == id || read(message).id == id) else {
+    let mut envelopes = messages.iter().map(|message| (message, read(message)));
+    let Some((_, envelope)) = envelopes.find(|(message, it)| message.id == id || it.id == id) else {
         bail!(
             "no message {id} among the first {} of {url}; `longshore poison list` shows them",
             messages.len()
         );
     };
-    let envelope = read(message);
     let fields = [
         ("id", envelope.id.to_string()),
         ("queue", envelope.queue.to_string()),
@@ -87,27 +88,47 @@ async fn redrive(args: &Redrive, output: Output) -> anyhow::Result<()> {
     let poison = open(&poison_url(&args.of)).await?;
     let queue = open(&args.of.queue.queue).await?;
     let tally = if args.dry_run {
-        preview_matches(&*poison, &args.which).await?
+        let fate =
+            |message: &Message, it: &Envelope<'_>| unfit(&*queue, &body(message, it)).map(Fate::Skipped);
+        preview_matches(&*poison, &args.which, fate).await?
     } else {
         let pace = args.rate.map(|rate| Duration::from_secs(1) / rate);
-        let act = async |received: &Received| {
-            queue.send(restored(&received.message)).await?;
+        let act = async |Received { message, receipt, .. }: &Received, envelope: Envelope<'_>| {
+            let body = body(message, &envelope);
+            if let Some(reason) = unfit(&*queue, &body) {
+                let (message_id, id) = (&message.id, &*envelope.id);
+                tracing::warn!(message_id, id, reason, "{} does not take it: it stays", queue.url());
+                return Ok(Fate::Skipped(reason));
+            }
+            queue.send(restored(body, envelope)).await?;
             // The copy is safe: a crash here sends it once more, with the same id.
-            poison.delete(&received.message.id, &received.receipt).await
+            poison.delete(&message.id, receipt).await.map(|()| Fate::Done)
         };
         work_through(&*poison, &args.which, pace, "sent", act).await?
     };
     report(&*queue, &*poison, "redriven", tally, args.dry_run, output)
 }
 
-/// The message as it was in its queue, under its original id; what has no envelope goes as it is.
-fn restored(message: &Message) -> Outgoing {
-    let envelope = read(message);
-    Outgoing {
-        body: envelope.body.bytes().unwrap_or_else(|| message.body.clone()),
-        id: Some(envelope.id.into_owned()),
-        properties: envelope.properties.into_owned(),
-        ..Outgoing::default()
+/// The body as it was in its queue; what has no envelope goes as it is.
+fn body(message: &Message, envelope: &Envelope<'_>) -> Bytes {
+    envelope.body.bytes().unwrap_or_else(|| message.body.clone())
+}
+
+/// The message as it was in its queue, under its original id.
+fn restored(body: Bytes, envelope: Envelope<'_>) -> Outgoing {
+    let (id, properties) = (envelope.id.into_owned(), envelope.properties.into_owned());
+    Outgoing { body, id: Some(id), properties, ..Outgoing::default() }
+}
+
+/// Why a queue does not take a body, as one word; `None` if it does. A Storage queue takes text only, and somebody
+/// else's client may have put something else into one.
+fn unfit(queue: &dyn Queue, body: &[u8]) -> Option<&'static str> {
+    let alone = |character: char| queue.fits(character.encode_utf8(&mut [0; 4]).as_bytes());
+    let is_text = || std::str::from_utf8(body).is_ok_and(|text| text.chars().all(alone));
+    match queue.fits(body) {
+        true => None,
+        false if body.len() > MAX_BODY || is_text() => Some("too-large"),
+        false => Some("not-text"),
     }
 }
 
@@ -115,34 +136,67 @@ async fn purge(of: &PoisonOf, which: &Selection, dry_run: bool, output: Output) 
     let poison = open(&poison_url(of)).await?;
     let queue = open(&of.queue.queue).await?;
     let tally = if dry_run {
-        preview_matches(&*poison, which).await?
+        preview_matches(&*poison, which, |_, _| None).await?
     } else {
-        let act = async |received: &Received| poison.delete(&received.message.id, &received.receipt).await;
+        let act = async |received: &Received, _: Envelope<'_>| {
+            poison.delete(&received.message.id, &received.receipt).await.map(|()| Fate::Done)
+        };
         work_through(&*poison, which, None, "deleted", act).await?
     };
     report(&*queue, &*poison, "purged", tally, dry_run, output)
 }
 
-/// How many messages were looked at, and how many of them chosen.
-#[derive(Clone, Copy, Default)]
+/// What became of a message that was looked at.
+enum Fate {
+    /// What was to be done with it is done.
+    Done,
+    /// It was not chosen.
+    Left,
+    /// It was chosen, and stays for this reason.
+    Skipped(&'static str),
+}
+
+/// How many messages were looked at, what was done to how many of them, and how many stayed although they were chosen.
+#[derive(Default)]
 struct Tally {
     seen: u64,
-    chosen: u64,
+    done: u64,
+    skipped: BTreeMap<&'static str, u64>,
 }
 
-async fn preview_matches(poison: &dyn Queue, which: &Selection) -> Result<Tally, QueueError> {
+impl Tally {
+    fn count(&mut self, fate: &Fate) {
+        match fate {
+            Fate::Done => self.done += 1,
+            Fate::Left => {}
+            Fate::Skipped(reason) => *self.skipped.entry(reason).or_default() += 1,
+        }
+    }
+}
+
+/// What would be done, where `fate` says what would not.
+async fn preview_matches(
+    poison: &dyn Queue,
+    which: &Selection,
+    fate: impl Fn(&Message, &Envelope<'_>) -> Option<Fate>,
+) -> Result<Tally, QueueError> {
     let messages = poison.peek(SHOWN).await?;
-    let chosen = messages.iter().filter(|message| matches(which, message)).count() as u64;
-    Ok(Tally { seen: messages.len() as u64, chosen: chosen.min(which.limit.unwrap_or(u64::MAX)) })
+    let mut tally = Tally { seen: messages.len() as u64, ..Tally::default() };
+    for (message, envelope) in messages.iter().map(|message| (message, read(message))) {
+        if matches(which, &envelope) && which.limit.is_none_or(|limit| tally.done < limit) {
+            tally.count(&fate(message, &envelope).unwrap_or(Fate::Done));
+        }
+    }
+    Ok(tally)
 }
 
-/// Leases every message once, does something to the chosen ones, and releases the others.
+/// Leases every message once, does something to the chosen ones, and releases those that stay.
 async fn work_through(
     poison: &dyn Queue,
     which: &Selection,
     pace: Option<Duration>,
     verb: &str,
-    act: impl AsyncFn(&Received) -> Result<(), QueueError>,
+    act: impl AsyncFn(&Received, Envelope<'_>) -> Result<Fate, QueueError>,
 ) -> Result<Tally, QueueError> {
     let bar = counter(verb);
     let mut others = Vec::new();
@@ -160,7 +214,7 @@ async fn choose(
     which: &Selection,
     pace: Option<Duration>,
     bar: &ProgressBar,
-    act: &impl AsyncFn(&Received) -> Result<(), QueueError>,
+    act: &impl AsyncFn(&Received, Envelope<'_>) -> Result<Fate, QueueError>,
     others: &mut Vec<Received>,
 ) -> Result<Tally, QueueError> {
     let limit = which.limit.unwrap_or(u64::MAX);
@@ -168,29 +222,45 @@ async fn choose(
     let mut seen = HashSet::new();
     let mut next = Instant::now();
     loop {
-        let room = u32::try_from(limit - tally.chosen).unwrap_or(u32::MAX).min(MAX_RECEIVE);
+        let room = u32::try_from(limit - tally.done).unwrap_or(u32::MAX).min(MAX_RECEIVE);
         // With a pace, one at a time: what is leased must not wait longer than its lease.
         let ask = if pace.is_some() { room.min(1) } else { room };
         let batch = if ask == 0 { Vec::new() } else { poison.receive(ask, LEASE).await? };
         if batch.is_empty() {
             return Ok(tally);
         }
-        let first_time = batch.iter().all(|received| seen.insert(received.message.id.clone()));
-        let (chosen, rest): (Vec<_>, Vec<_>) =
-            batch.into_iter().partition(|received| first_time && matches(which, &received.message));
-        others.extend(rest);
-        if !first_time {
+        if !batch.iter().all(|received| seen.insert(received.message.id.clone())) {
             // A message that we had released, or leased for too long, has come round: everything was seen.
+            others.extend(batch);
             return Ok(tally);
         }
         tally.seen = seen.len() as u64;
-        if let (Some(pace), false) = (pace, chosen.is_empty()) {
+        let envelopes = batch.iter().map(|it| Some(read(&it.message)).filter(|it| matches(which, it)));
+        let envelopes: Vec<_> = envelopes.collect();
+        if let (Some(pace), true) = (pace, envelopes.iter().any(Option::is_some)) {
             sleep_until(next).await;
             next = Instant::now() + pace;
         }
-        try_join_all(chosen.iter().map(|received| act(received))).await?;
-        tally.chosen += chosen.len() as u64;
-        bar.set_position(tally.chosen);
+        let acting = batch.iter().zip(envelopes).map(async |(received, envelope)| match envelope {
+            Some(envelope) => act(received, envelope).await,
+            None => Ok(Fate::Left),
+        });
+        let mut failed = None;
+        let fates = join_all(acting).await;
+        for (received, fate) in batch.into_iter().zip(fates) {
+            let fate = fate.unwrap_or_else(|error| {
+                failed = Some(error);
+                Fate::Left
+            });
+            tally.count(&fate);
+            if !matches!(fate, Fate::Done) {
+                others.push(received);
+            }
+        }
+        bar.set_position(tally.done);
+        if let Some(error) = failed {
+            return Err(error);
+        }
     }
 }
 
@@ -209,18 +279,24 @@ fn report(
         verb: &'static str,
         seen: u64,
         messages: u64,
+        skipped: BTreeMap<&'static str, u64>,
         dry_run: bool,
     }
     let (queue, poison_queue) = (queue.url().to_string(), poison.url().to_string());
-    let Tally { seen, chosen } = tally;
-    let fields = [
+    let Tally { seen, done, skipped } = tally;
+    let reasons: Vec<_> = skipped.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+    let mut fields = vec![
         ("queue", queue.clone()),
         ("poison queue", poison_queue.clone()),
         (
             if dry_run { "would be" } else { verb },
-            if dry_run { format!("{chosen} {verb}") } else { chosen.to_string() },
+            if dry_run { format!("{done} {verb}") } else { done.to_string() },
         ),
         ("looked at", seen.to_string()),
     ];
-    print_fields(&fields, &Report { queue, poison_queue, verb, seen, messages: chosen, dry_run }, output)
+    if !reasons.is_empty() {
+        fields.push(("skipped", reasons.join(", ")));
+    }
+    let report = Report { queue, poison_queue, verb, seen, messages: done, skipped, dry_run };
+    print_fields(&fields, &report, output)
 }
