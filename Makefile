@@ -19,7 +19,7 @@ FEATURES   := --features longshore/failpoints
 .DEFAULT_GOAL := help
 
 include infra/azure.mk infra/check.mk
-.PHONY: help run build guest host test test-guest test-host torture bench lint format clean wasm-target
+.PHONY: help run build guest host test test-guest test-host verify-azure torture bench lint format clean wasm-target
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,11 +53,14 @@ $(STORAGE)/.venv/installed: $(STORAGE)/install.sh $(STORAGE)/node/package-lock.j
 	$(STORAGE)/install.sh
 	touch $@
 
+verify-azure: guest $(STORAGE)/.venv/installed ## test a Storage queue for real: QUEUE_URL=https://ACCOUNT.queue.core.windows.net/orders, with your login
+	$(STORAGE)/verify.sh "$(QUEUE_URL)"
+
 torture: guest ## kill workers at N random moments and count what was lost: make torture N=1000
 	LONGSHORE_TORTURE=$(N) cargo test --package longshore $(FEATURES) --test process -- --nocapture torture
 
-bench: build $(PEERS)/.venv/installed ## measure speed and memory, and print them beside their floors
-	LONGSHORE_BENCH_PYTHON=$(abspath $(PEERS))/.venv/bin/python cargo bench --package longshore --bench longshore -- $(ONLY)
+bench: guest $(PEERS)/.venv/installed $(STORAGE)/.venv/installed ## measure speed and memory, and print them beside their floors
+	LONGSHORE_BENCH_PYTHON=$(abspath $(PEERS))/.venv/bin/python LONGSHORE_BENCH_STORAGE_PYTHON=$(abspath $(STORAGE))/.venv/bin/python cargo bench --package longshore --bench longshore -- $(ONLY)
 
 $(PEERS)/.venv/installed: $(PEERS)/requirements.txt
 	python3 -m venv $(PEERS)/.venv

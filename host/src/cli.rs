@@ -363,6 +363,24 @@ mod tests {
     }
 
     #[test]
+    fn a_flags_variable_is_its_name_in_capitals() {
+        fn look(command: &clap::Command, found: &mut usize) {
+            for arg in command.get_arguments() {
+                let (Some(flag), Some(variable)) = (arg.get_long(), arg.get_env()) else { continue };
+                assert_eq!(
+                    variable.to_str().unwrap(),
+                    format!("LONGSHORE_{}", flag.to_uppercase().replace('-', "_"))
+                );
+                *found += 1;
+            }
+            command.get_subcommands().for_each(|verb| look(verb, found));
+        }
+        let mut found = 0;
+        look(&Cli::command(), &mut found);
+        assert!(found > 40, "{found}");
+    }
+
+    #[test]
     fn the_defaults_of_the_flags_are_those_of_the_worker() {
         let cli =
             Cli::parse_from(["longshore", "run", "--queue", "file:./q/orders", "--component", "o.wasm"]);

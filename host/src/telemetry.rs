@@ -16,13 +16,21 @@ pub static PROGRESS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new)
 /// the target.
 const SDK: &str = "typespec_client_core=warn,azure_core=warn,azure_identity=warn";
 
+/// Which lines are written, in the words of `--log`.
+///
+/// # Errors
+/// When `filter` is not one.
+pub fn filter(filter: &str) -> Result<EnvFilter, String> {
+    EnvFilter::try_new(format!("{SDK},{filter}"))
+        .map_err(|error| format!("--log {filter}: {error}; write a level such as info, or target=level"))
+}
+
 /// Starts logging, for the rest of the process.
 ///
 /// # Errors
 /// When `filter` is not one.
 pub fn start(filter: &str, format: LogFormat) -> Result<(), String> {
-    let filter = EnvFilter::try_new(format!("{SDK},{filter}"))
-        .map_err(|error| format!("--log {filter}: {error}; write a level such as info, or target=level"))?;
+    let filter = self::filter(filter)?;
     let terminal = io::stderr().is_terminal();
     // A log that nobody takes any more must not end the run: by default its own error would go to standard error, and panic.
     let builder = tracing_subscriber::fmt().with_env_filter(filter).log_internal_errors(false);

@@ -5,7 +5,7 @@
 use std::any::Any;
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -15,7 +15,7 @@ use longshore::queue::{MAX_BODY, MAX_RECEIVE, MAX_VISIBILITY, Outgoing, Queue, Q
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 const SECOND: Duration = Duration::from_secs(1);
 /// Long enough for a second of the service's clock to be over.
-const OVER: Duration = Duration::from_millis(1300);
+const OVER: Duration = Duration::from_secs(2);
 
 /// What a test works on.
 pub(crate) struct Subject {
@@ -75,6 +75,32 @@ async fn one(queue: &dyn Queue, visibility: Duration) -> Received {
     received.remove(0)
 }
 
+/// One service says that the receipt is stale, another that there is no such message: both mean that it is not ours.
+fn is_refused(answer: Result<(), QueueError>) {
+    assert!(answer.as_ref().is_err_and(QueueError::is_stale), "{answer:?}");
+}
+
+/// Waits until the queue's own count is this one. A service calls it approximate.
+pub(crate) async fn counts(queue: &dyn Queue, messages: u64) {
+    let started = Instant::now();
+    while queue.approximate_count().await.unwrap() != messages {
+        assert!(started.elapsed() < 10 * SECOND, "the queue does not count {messages}");
+        tokio::time::sleep(SECOND / 10).await;
+    }
+}
+
+/// The ids of all messages that are visible, now leased.
+async fn rest(queue: &dyn Queue) -> Vec<String> {
+    let mut ids = Vec::new();
+    loop {
+        let received = queue.receive(MAX_RECEIVE, MINUTE).await.unwrap();
+        if received.is_empty() {
+            return ids;
+        }
+        ids.extend(received.into_iter().map(|held| held.message.id));
+    }
+}
+
 async fn nothing_is_visible(queue: &dyn Queue) {
     assert_eq!(queue.receive(1, SECOND).await.unwrap().len(), 0);
     assert_eq!(queue.peek(1).await.unwrap(), []);
@@ -88,14 +114,15 @@ pub(crate) async fn what_was_sent_is_received_and_gone_when_deleted(Subject { qu
     let age = received.message.inserted.duration_until(jiff::Timestamp::now()).as_secs();
     assert!((-5..60).contains(&age), "inserted {age} s ago");
     queue.delete(&id, &received.receipt).await.unwrap();
-    assert_eq!(queue.approximate_count().await.unwrap(), 0);
+    counts(&**queue, 0).await;
 }
 
 pub(crate) async fn a_leased_message_is_invisible_until_its_lease_ends(Subject { queue, .. }: &Subject) {
     let id = queue.send(text("a")).await.unwrap();
     one(&**queue, SECOND).await;
     nothing_is_visible(&**queue).await;
-    assert_eq!(queue.approximate_count().await.unwrap(), 1, "invisible messages are counted");
+    // Invisible messages are counted.
+    counts(&**queue, 1).await;
     tokio::time::sleep(OVER).await;
     assert_eq!(one(&**queue, SECOND).await.message.id, id);
 }
@@ -109,7 +136,7 @@ pub(crate) async fn an_expired_lease_may_still_delete_until_somebody_takes_the_m
     let retaken = one(queue, MINUTE).await;
     assert_eq!(retaken.message.id, held[1].message.id);
     let refused = queue.delete(&held[1].message.id, &held[1].receipt).await.unwrap_err();
-    assert_eq!(refused, QueueError::ReceiptMismatch);
+    assert!(refused.is_stale(), "{refused}");
     queue.delete(&retaken.message.id, &retaken.receipt).await.unwrap();
 }
 
@@ -123,8 +150,8 @@ pub(crate) async fn a_receipt_changes_with_each_receive_and_update_and_older_one
     let third = one(queue, MINUTE).await.receipt;
     assert!(first != second && second != third && first != third);
     for stale in [&first, &second] {
-        assert_eq!(queue.update(&id, stale, MINUTE).await, Err(QueueError::ReceiptMismatch));
-        assert_eq!(queue.delete(&id, stale).await, Err(QueueError::ReceiptMismatch));
+        is_refused(queue.update(&id, stale, MINUTE).await.map(drop));
+        is_refused(queue.delete(&id, stale).await);
     }
     queue.delete(&id, &third).await.unwrap();
 }
@@ -157,7 +184,7 @@ pub(crate) async fn a_delayed_message_is_counted_and_invisible_until_its_time(
 ) {
     queue.send(Outgoing { delay: SECOND, ..text("later") }).await.unwrap();
     nothing_is_visible(&**queue).await;
-    assert_eq!(queue.approximate_count().await.unwrap(), 1);
+    counts(&**queue, 1).await;
     tokio::time::sleep(OVER).await;
     assert_eq!(one(&**queue, MINUTE).await.message.body, "later");
     let refused = Outgoing { delay: MAX_VISIBILITY + SECOND, ..text("too late") };
@@ -173,21 +200,22 @@ pub(crate) async fn an_expired_message_is_never_delivered_and_not_found(Subject 
     queue.send(expiring()).await.unwrap();
     tokio::time::sleep(2 * SECOND + OVER).await;
     nothing_is_visible(&**queue).await;
-    assert_eq!(queue.delete(&id, &held.receipt).await, Err(QueueError::MessageNotFound));
+    is_refused(queue.delete(&id, &held.receipt).await);
     queue.send(text("for ever")).await.unwrap();
     assert_eq!(one(&**queue, MINUTE).await.message.body, "for ever");
 }
 
 pub(crate) async fn at_most_32_messages_are_leased_at_once(Subject { queue, .. }: &Subject) {
     let sent = fill(&**queue, 40).await;
-    assert_eq!(queue.peek(MAX_RECEIVE).await.unwrap().len(), 32);
+    assert!((1..=32).contains(&queue.peek(MAX_RECEIVE).await.unwrap().len()));
     for count in [0, MAX_RECEIVE + 1] {
         assert!(matches!(queue.receive(count, MINUTE).await, Err(QueueError::Fault { .. })), "{count}");
     }
-    let mut received = queue.receive(MAX_RECEIVE, MINUTE).await.unwrap();
-    assert_eq!(received.len(), 32);
-    received.extend(queue.receive(MAX_RECEIVE, MINUTE).await.unwrap());
-    assert_eq!(received.into_iter().map(|held| held.message.id).collect::<HashSet<_>>(), sent);
+    let first = queue.receive(MAX_RECEIVE, MINUTE).await.unwrap();
+    assert!((1..=32).contains(&first.len()), "{}", first.len());
+    let mut ids: HashSet<_> = first.into_iter().map(|held| held.message.id).collect();
+    ids.extend(rest(&**queue).await);
+    assert_eq!(ids, sent);
 }
 
 pub(crate) async fn a_body_of_64_kib_fits_and_one_byte_more_does_not(Subject { queue, .. }: &Subject) {
@@ -204,17 +232,16 @@ pub(crate) async fn clearing_deletes_visible_and_invisible_messages(Subject { qu
     fill(&**queue, 3).await;
     let held = one(&**queue, MINUTE).await;
     queue.clear().await.unwrap();
-    assert_eq!(queue.approximate_count().await.unwrap(), 0);
-    let gone = queue.delete(&held.message.id, &held.receipt).await;
-    assert_eq!(gone, Err(QueueError::MessageNotFound));
+    counts(&**queue, 0).await;
+    is_refused(queue.delete(&held.message.id, &held.receipt).await);
 }
 
 pub(crate) async fn a_message_that_is_gone_is_not_found(Subject { queue, .. }: &Subject) {
     let id = queue.send(text("a")).await.unwrap();
     let held = one(&**queue, MINUTE).await;
     queue.delete(&id, &held.receipt).await.unwrap();
-    assert_eq!(queue.delete(&id, &held.receipt).await, Err(QueueError::MessageNotFound));
-    assert_eq!(queue.update(&id, &held.receipt, MINUTE).await, Err(QueueError::MessageNotFound));
+    is_refused(queue.delete(&id, &held.receipt).await);
+    is_refused(queue.update(&id, &held.receipt, MINUTE).await.map(drop));
 }
 
 pub(crate) async fn a_queue_that_was_never_created_is_not_found(Subject { queue, missing, .. }: &Subject) {
@@ -234,14 +261,17 @@ pub(crate) async fn creating_a_queue_twice_says_that_it_was_there(Subject { queu
     assert_eq!(queue.create().await, Ok(false));
     assert_eq!(missing.create().await, Ok(true));
     missing.send(text("a")).await.unwrap();
-    assert_eq!(queue.approximate_count().await, Ok(0), "each queue has messages of its own");
+    // Each queue has messages of its own.
+    counts(&**queue, 0).await;
 }
 
 pub(crate) async fn receivers_at_once_never_hold_the_same_message(Subject { queue, .. }: &Subject) {
     let sent = fill(&**queue, 100).await;
     let received = join_all((0..20).map(|_| queue.receive(8, MINUTE))).await;
-    let ids: Vec<String> =
+    let mut ids: Vec<String> =
         received.into_iter().flat_map(|held| held.unwrap()).map(|held| held.message.id).collect();
+    // A service may give fewer than were asked for.
+    ids.extend(rest(&**queue).await);
     assert_eq!(ids.len(), 100, "each message once");
     assert_eq!(ids.into_iter().collect::<HashSet<_>>(), sent);
 }

@@ -115,7 +115,7 @@ pub fn fresh() -> String {
 /// A queue with connections of its own, since each test has a runtime of its own.
 pub fn open(url: &str, limit: Duration) -> Arc<dyn Queue> {
     let url: QueueUrl = url.parse().unwrap();
-    Arc::new(StorageQueue::open(url, &Azure::new(Credential::Developer)).unwrap().with_limit(limit))
+    Arc::new(StorageQueue::open(url, &Azure::new(Credential::Auto)).unwrap().with_limit(limit))
 }
 
 /// A signature for everything

@@ -1,6 +1,7 @@
 //! Hundreds of seeded schedules of faults between the worker and a real server.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use crate::azurite::{fresh, open, plain};
+use crate::logs::BODY;
 use crate::proxy::{Decide, Fate, Proxy};
 use crate::queue_suite::text;
 use crate::{Recorder, work};
@@ -29,8 +31,17 @@ const BUSY: Fate = Fate::Answer("503 Server Busy", "retry-after: 1\r\nx-ms-error
 const UNAUTHORIZED: Fate = Fate::Answer("401 Unauthorized", "x-ms-error-code: InvalidAuthenticationInfo\r\n");
 const FORBIDDEN: Fate = Fate::Answer("403 Forbidden", "x-ms-error-code: AuthorizationPermissionMismatch\r\n");
 
-/// Faults by chance, each of them no more than `probability` of all calls, and none after a while.
-fn schedule(seed: u64) -> Decide {
+/// What happened in one schedule.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counted {
+    /// How many calls met a fault.
+    faults: usize,
+    /// How often messages were completed that had been before.
+    again: usize,
+}
+
+/// Faults by chance, from a tenth to four tenths of all calls, counted.
+fn schedule(seed: u64, faults: Arc<AtomicUsize>) -> Decide {
     let rng = Mutex::new(StdRng::seed_from_u64(seed));
     let probability = f64::from(u32::try_from(seed % 4).unwrap()) * 0.1 + 0.1;
     Arc::new(move |_, _| {
@@ -38,6 +49,7 @@ fn schedule(seed: u64) -> Decide {
         if !rng.random_bool(probability) {
             return Fate::Pass;
         }
+        faults.fetch_add(1, Ordering::Relaxed);
         let late = Duration::from_millis(rng.random_range(100..1500));
         match rng.random_range(0..100) {
             0..15 => Fate::CutBefore,
@@ -76,33 +88,41 @@ fn config(seed: u64) -> Config {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_hundreds_of_fault_schedules_nothing_is_lost_and_nothing_deleted_unhandled() {
-    let duplicates: Vec<usize> = stream::iter(0..SCHEDULES)
+    let schedules: Vec<Counted> = stream::iter(0..SCHEDULES)
         .map(|seed| tokio::spawn(one_schedule(seed)))
         .buffer_unordered(AT_ONCE)
         .map(|done| done.unwrap())
         .collect()
         .await;
-    let messages = MESSAGES * duplicates.len();
-    let twice: usize = duplicates.iter().sum();
-    println!("{} schedules, {messages} messages, {twice} of them handled more than once", duplicates.len());
-    assert!(twice > 0, "faults that cause no duplicate at all are none");
-    assert!(twice < messages / 2, "{twice} of {messages} messages were handled more than once");
+    let messages = MESSAGES * schedules.len();
+    let Counted { faults, again } = schedules.iter().fold(Counted::default(), |sum, it| Counted {
+        faults: sum.faults + it.faults,
+        again: sum.again + it.again,
+    });
+    let most = schedules.iter().map(|it| it.again).max().unwrap_or_default();
+    println!(
+        "{} schedules, {messages} messages, {faults} faults: completed once more {again} times, in one schedule {most} times at most",
+        schedules.len()
+    );
+    assert!(again > 0, "faults that cause no duplicate at all are none");
+    // A message is completed again for a reason: an answer that was lost, a call that was refused or came too late.
+    assert!(again <= faults / 2, "{faults} faults, and messages completed once more {again} times");
 }
 
-/// Returns how many messages were completed more than once.
-async fn one_schedule(seed: u64) -> usize {
+async fn one_schedule(seed: u64) -> Counted {
     let server = plain();
     let (name, poison_name) = (fresh(), fresh());
     let (queue, poison) = (server.named(&name), server.named(&poison_name));
     queue.create().await.unwrap();
     poison.create().await.unwrap();
     let kinds = ["plain", "plain", "once", "reject"];
-    let bodies: Vec<String> = (0..MESSAGES).map(|n| format!("[\"{} {n}\"]", kinds[n % 4])).collect();
+    let bodies: Vec<String> = (0..MESSAGES).map(|n| format!("[\"{} {n} {BODY}\"]", kinds[n % 4])).collect();
     for body in &bodies {
         queue.send(text(body)).await.unwrap();
     }
     let handler = Arc::new(Recorder { work: Duration::from_millis(20), ..Recorder::default() });
-    let proxy = Proxy::start(server.port, schedule(seed)).await;
+    let faults = Arc::new(AtomicUsize::new(0));
+    let proxy = Proxy::start(server, schedule(seed, faults.clone())).await;
     let faulty = |name: &str| open(&proxy.url(&server.signed(name)), LIMIT);
     work(config(seed), &faulty(&name), &faulty(&poison_name), &handler).await;
 
@@ -127,7 +147,9 @@ async fn one_schedule(seed: u64) -> usize {
     let seen = handler.seen.lock().unwrap();
     let receipts: HashSet<(&String, u32)> = seen.iter().map(|(id, _, count)| (id, *count)).collect();
     assert_eq!(receipts.len(), seen.len(), "seed {seed}: no receipt was handled twice");
-    bodies.iter().filter(|body| handled[*body] > if body.contains("once") { 2 } else { 1 }).count()
+    let needed = |body: &str| if body.contains("once") { 2 } else { 1 };
+    let again = bodies.iter().map(|body| handled[body].saturating_sub(needed(body)) as usize).sum();
+    Counted { faults: faults.load(Ordering::Relaxed), again }
 }
 
 async fn envelopes(poison: &dyn Queue) -> HashSet<String> {
@@ -158,7 +180,7 @@ async fn refused(
                 if asked == method && path.contains(part) { fate.clone() } else { Fate::Pass }
             },
         );
-    let proxy = Proxy::start(plain().port, decide).await;
+    let proxy = Proxy::start(plain(), decide).await;
     let queue = open(&proxy.url(&plain().signed(&name)), LIMIT);
     (queue, open(&proxy.url(&plain().signed(&poison)), LIMIT), proxy)
 }
@@ -209,7 +231,7 @@ async fn a_busy_service_says_when_to_come_again() {
 }
 
 #[tokio::test]
-async fn whatever_may_have_been_done_is_unclear_and_shows_no_secret() {
+async fn a_receive_whose_answer_is_lost_is_unclear_not_repeated_and_shows_no_secret() {
     let fates = [
         Fate::CutBefore,
         Fate::CutAfter,
@@ -219,10 +241,11 @@ async fn whatever_may_have_been_done_is_unclear_and_shows_no_secret() {
         Fate::Truncated,
     ];
     for fate in fates {
-        let (queue, _poison, _proxy) = refused("GET", "messages", fate.clone()).await;
+        let (queue, _poison, proxy) = refused("GET", "messages", fate.clone()).await;
         plain().named(queue.url().name()).send(text("a-secret-body")).await.unwrap();
         let error = queue.receive(1, Duration::from_secs(1)).await.unwrap_err();
         assert!(matches!(error, QueueError::Unclear { .. }), "{fate:?}: {error:?}");
+        assert_eq!(proxy.calls(), 1, "{fate:?}: a second receive would lease a batch that nobody handles");
         let shown = format!("{error} {error:?} {queue:?}");
         assert!(!["sig=", "a-secret", "numofmessages"].iter().any(|it| shown.contains(it)), "{shown}");
     }
@@ -238,7 +261,7 @@ async fn a_delete_repeated_after_a_lost_answer_is_a_success() {
             Fate::Pass
         }
     });
-    let proxy = Proxy::start(plain().port, decide).await;
+    let proxy = Proxy::start(plain(), decide).await;
     let queue = open(&proxy.url(&plain().signed(&fresh())), LIMIT);
     queue.create().await.unwrap();
     queue.send(text("[1]")).await.unwrap();

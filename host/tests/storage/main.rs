@@ -10,6 +10,7 @@
     reason = "clippy.toml allows it in tests, and does not see that helpers are tests too; their items are their own"
 )]
 
+mod account;
 mod azurite;
 mod check;
 mod clients;
@@ -19,12 +20,13 @@ mod damaged;
 mod faults;
 mod host;
 mod identity;
-mod lease;
+mod logs;
 mod program;
 mod proxy;
 #[path = "../queue_suite/mod.rs"]
 mod queue_suite;
-mod replicas;
+mod tls;
+mod verify;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -33,15 +35,6 @@ use longshore::queue::Queue;
 use longshore::sandbox::{Answer, Invocation, RetryReason, Verdict};
 use longshore::worker::stop::Stopper;
 use longshore::worker::{Config, Finished, Handler, Worker};
-use queue_suite::{Subject, keeps_every_promise};
-
-keeps_every_promise!(subject);
-
-async fn subject() -> Subject {
-    let queue = azurite::plain().queue();
-    queue.create().await.unwrap();
-    Subject { queue, missing: azurite::plain().queue(), _keep: Box::new(()) }
-}
 
 /// A handler that does what bodies say, and remembers which it was given: `reject`, `once` (fails at first) or anything.
 #[derive(Default)]
@@ -90,6 +83,7 @@ async fn work(
     poison: &Arc<dyn Queue>,
     handler: &Arc<Recorder>,
 ) -> Finished {
+    let _listening = logs::listen();
     let worker = Arc::new(Worker::new(config, queue.clone(), poison.clone(), handler.clone()));
     worker.run(Stopper::default().signal()).await
 }

@@ -1,10 +1,12 @@
 //! The whole loop through the real binary, from `IDENTITY_ENDPOINT` to the poison queue.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::azurite::{fresh, plain};
-use crate::host::{BODY, Host};
+use crate::account::whole_loop::{redrive_and_purge, send_and_drain};
+use crate::azurite::{fresh, plain, secure};
+use crate::host::Host;
 use crate::identity::{Identity, Mood};
 use crate::proxy::{Decide, Fate, Proxy};
 
@@ -15,28 +17,13 @@ fn from_the_identity_endpoint_to_the_poison_queue() {
     let identity = Identity::start(HOUR);
     let host = Host::without_queue(&identity, Some(crate::identity::CLIENT_ID));
     assert_eq!(host.start(&["queue", "create"]).ok().json()["created"], true);
-    host.send(&["ok", "two books", "reject", "retry-until:2", "retry", "trap"]);
-    host.start(&["send", "--base64", &format!(r#"{{"order_id":"o","msg":"ok","note":"{BODY}"}}"#)]).ok();
-    assert_eq!(host.count(), 7);
-    assert_eq!(host.start(&["peek"]).ok().stdout.lines().count(), 7);
-
+    send_and_drain(&host);
+    host.send(&["reject"]);
     let before = identity.requests().len();
-    let summary = host.run(&["--max-dequeue", "2"]).ok().json();
+    assert_eq!(host.run(&[]).ok().json()["poisoned"], 1);
     assert_eq!(identity.requests().len(), before + 1, "one token for both queues");
-    let counts =
-        ["received", "completed", "retried", "poisoned", "abandoned", "lease_lost"].map(|it| &summary[it]);
-    assert_eq!(counts, [10, 4, 3, 3, 0, 0], "{summary}");
-    assert_eq!(summary["poison_reasons"], serde_json::json!({ "rejected": 1, "attempts-exhausted": 2 }));
-    assert_eq!(host.count(), 0);
-
-    let listed = host.start(&["poison", "list", "--reason", "rejected"]).ok().json();
-    assert_eq!((&listed["longshore"], &listed["dequeue_count"]), (&"poison/1".into(), &1.into()));
-    assert!(listed["body"].as_str().unwrap().contains("reject"));
-    let shown = host.start(&["poison", "show", listed["id"].as_str().unwrap()]).ok().json();
-    assert_eq!(shown["body"], listed["body"]);
-    let redriven = host.start(&["poison", "redrive", "--reason", "rejected"]).ok().json();
-    assert_eq!((&redriven["messages"], host.count()), (&1.into(), 1));
-    assert_eq!(host.start(&["poison", "purge"]).ok().json()["messages"], 2);
+    host.start(&["poison", "purge", "--limit", "1", "--reason", "rejected"]).ok();
+    redrive_and_purge(&host);
 }
 
 #[test]
@@ -64,6 +51,50 @@ fn a_refused_token_is_fetched_once_anew() {
     assert_eq!(refused.code, 3, "{refused:?}");
     assert!(refused.stderr.contains("not allowed to count messages"), "{}", refused.stderr);
     assert_eq!(identity.requests().len(), before + 4, "once, and not for ever");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_401_in_mid_run_every_call_goes_out_again_with_one_fresh_token() {
+    let identity = Identity::start(HOUR);
+    let mut host = Host::with_identity(&identity);
+    host.send(&["ok"; 12]);
+    // The fourth delete, when several calls are on their way.
+    let deletes = AtomicUsize::new(0);
+    let decide: Decide = Arc::new(move |method, _| match method {
+        "DELETE" if deletes.fetch_add(1, Ordering::Relaxed) == 3 => Fate::Revoke,
+        _ => Fate::Pass,
+    });
+    let proxy = Proxy::start(secure(), decide).await;
+    host.url = proxy.url(&host.url);
+    let before = identity.requests().len();
+    let (ran, host) =
+        tokio::task::spawn_blocking(move || (host.run(&["--linger", "0"]).ok(), host)).await.unwrap();
+    let summary = ran.json();
+    assert_eq!((&summary["completed"], &summary["retried"]), (&12.into(), &0.into()), "{summary}");
+    assert_eq!(identity.requests().len(), before + 2, "one at the start, and one for all that were refused");
+    let refused = proxy.refused();
+    assert!((1..=12).contains(&refused), "{refused} calls were refused, each of them once");
+    assert_eq!(tokio::task::spawn_blocking(move || host.count()).await.unwrap(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_401_that_stays_ends_the_run_after_one_fresh_token() {
+    let identity = Identity::start(HOUR);
+    let mut host = Host::with_identity(&identity);
+    let calls = Arc::new(AtomicUsize::new(0));
+    let received = calls.clone();
+    let decide: Decide = Arc::new(move |method, _| {
+        received.fetch_add(usize::from(method == "GET"), Ordering::Relaxed);
+        Fate::Answer("401 Unauthorized", "x-ms-error-code: InvalidAuthenticationInfo\r\n")
+    });
+    let proxy = Proxy::start(secure(), decide).await;
+    host.url = proxy.url(&host.url);
+    let before = identity.requests().len();
+    let ran = tokio::task::spawn_blocking(move || host.run(&["--lease", "fixed"])).await.unwrap();
+    assert!(ran.code == 3 && ran.stderr.contains("not allowed to receive messages"), "{ran:?}");
+    assert!(ran.stderr.contains("is the host's clock right?"), "{ran:?}");
+    assert_eq!(identity.requests().len(), before + 2);
+    assert_eq!(calls.load(Ordering::Relaxed), 2, "the receive, and the same once more");
 }
 
 #[test]
@@ -125,15 +156,14 @@ fn errors_name_the_thing_the_cause_and_the_mend() {
         Host::at("http://127.0.0.1:9/devstoreaccount1/orders?sig=x".into()).start(&["queue", "stats"]);
     assert!(nobody.code == 3 && nobody.stderr.contains("no connection to http://127.0.0.1:9"), "{nobody:?}");
 
-    let mut uncertified = Host::without_queue(&identity, None).command(&["queue", "stats"]);
-    let uncertified = uncertified.env("SSL_CERT_FILE", "/dev/null").output().unwrap();
-    let said = String::from_utf8(uncertified.stderr).unwrap();
-    assert!(uncertified.status.code() == Some(3) && said.contains("CA certificates"), "{said}");
+    let uncertified = Host::without_queue(&identity, None);
+    let output = uncertified.command(&["queue", "stats"]).env("SSL_CERT_FILE", "/dev/null").output().unwrap();
+    let uncertified = uncertified.ran(output, Duration::ZERO);
+    assert!(uncertified.code == 3 && uncertified.stderr.contains("CA certificates"), "{uncertified:?}");
 
     let forced = Host::at("https://127.0.0.1:9/account/orders".into());
-    let forced = forced.command(&["--credential", "workload-identity", "queue", "stats"]).output().unwrap();
-    let said = String::from_utf8(forced.stderr).unwrap();
-    assert!(forced.status.code() == Some(3) && said.contains("AZURE_FEDERATED_TOKEN_FILE"), "{said}");
+    let forced = forced.start(&["--credential", "workload-identity", "queue", "stats"]);
+    assert!(forced.code == 3 && forced.stderr.contains("AZURE_FEDERATED_TOKEN_FILE"), "{forced:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -153,7 +183,7 @@ async fn no_signature_receipt_or_body_is_in_the_log_whatever_goes_wrong() {
     });
     let direct = Host::signed();
     direct.send(&["ok", "reject", "retry-until:2", "trap", "sleep:3000", "ok", "ok"]);
-    let proxy = Proxy::start(plain().port, decide).await;
+    let proxy = Proxy::start(plain(), decide).await;
     let faulty = Host::at(proxy.url(&direct.url));
     let run = ["--visibility", "4s", "--deadline", "5s", "--time-budget", "25s", "--max-dequeue", "3"];
     let ran = tokio::task::spawn_blocking(move || faulty.run(&run)).await.unwrap();

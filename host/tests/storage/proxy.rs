@@ -1,13 +1,18 @@
 //! A proxy between the worker and the service, which does to each call what a test tells it to.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
+
+use crate::azurite::Azurite;
+use crate::tls::Tls;
 
 /// What becomes of one call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +27,8 @@ pub enum Fate {
     LateBefore(Duration),
     /// The answer is late.
     LateAfter(Duration),
+    /// From now on, calls with this one's token are answered with 401, this one first.
+    Revoke,
     /// The service is not asked, and this is the answer: the status line's end, and more headers.
     Answer(&'static str, &'static str),
     /// The service acts, and this is the answer.
@@ -38,7 +45,21 @@ pub type Decide = Arc<dyn Fn(&str, &str) -> Fate + Send + Sync>;
 /// A proxy. It ends when dropped.
 pub struct Proxy {
     pub address: SocketAddr,
+    scheme: &'static str,
+    way: Arc<Way>,
     serving: JoinHandle<()>,
+}
+
+/// Where calls go, and what becomes of them.
+struct Way {
+    upstream: u16,
+    tls: Option<Tls>,
+    decide: Decide,
+    /// `Authorization` headers that are refused.
+    revoked: Mutex<HashSet<String>>,
+    /// How many calls came, and how many were refused for their token.
+    calls: AtomicUsize,
+    refused: AtomicUsize,
 }
 
 impl Drop for Proxy {
@@ -48,58 +69,115 @@ impl Drop for Proxy {
 }
 
 impl Proxy {
-    pub async fn start(upstream: u16, decide: Decide) -> Self {
+    /// In front of this server; over TLS, with its certificate, if it has one.
+    pub async fn start(server: &Azurite, decide: Decide) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let serving = tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                let decide = decide.clone();
-                tokio::spawn(async move { serve(client, upstream, decide).await });
+        let tls = server.authority.as_deref().map(Tls::of);
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let way = Way {
+            upstream: server.port,
+            tls,
+            decide,
+            revoked: Mutex::default(),
+            calls: AtomicUsize::new(0),
+            refused: AtomicUsize::new(0),
+        };
+        let way = Arc::new(way);
+        let serving = tokio::spawn({
+            let way = way.clone();
+            async move {
+                while let Ok((client, _)) = listener.accept().await {
+                    let way = way.clone();
+                    tokio::spawn(async move {
+                        match &way.tls {
+                            Some(tls) => way.serve(tls.accept(client).await?).await,
+                            None => way.serve(client).await,
+                        }
+                    });
+                }
             }
         });
-        Self { address, serving }
+        Self { address, scheme, way, serving }
     }
 
     /// The same URL, by way of the proxy.
     pub fn url(&self, url: &str) -> String {
         let (_, rest) = url.split_once("127.0.0.1:").unwrap();
         let path = rest.find('/').unwrap();
-        format!("http://{}{}", self.address, &rest[path..])
+        format!("{}://{}{}", self.scheme, self.address, &rest[path..])
+    }
+
+    /// How many calls came.
+    pub fn calls(&self) -> usize {
+        self.way.calls.load(Ordering::Relaxed)
+    }
+
+    /// How many calls were answered with 401 for a token that was revoked.
+    pub fn refused(&self) -> usize {
+        self.way.refused.load(Ordering::Relaxed)
     }
 }
 
-/// Call after call, until one side is done.
-async fn serve(mut client: TcpStream, upstream: u16, decide: Decide) -> Option<()> {
-    loop {
-        let request = Message::read(&mut client).await?;
+impl Way {
+    /// Call after call, until one side is done.
+    async fn serve(&self, mut client: impl AsyncRead + AsyncWrite + Unpin) -> Option<()> {
+        loop {
+            let request = Message::read(&mut client).await?;
+            let mut fate = self.fate(&request)?;
+            if fate == Fate::Revoke {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+                fate = Fate::Answer("401 Unauthorized", "x-ms-error-code: InvalidAuthenticationInfo\r\n");
+            }
+            match fate {
+                Fate::CutBefore => return None,
+                Fate::LateBefore(late) => sleep(late).await,
+                Fate::Answer(status, headers) => {
+                    let answer = format!("HTTP/1.1 {status}\r\n{headers}content-length: 0\r\n\r\n");
+                    client.write_all(answer.as_bytes()).await.ok()?;
+                    continue;
+                }
+                _ => {}
+            }
+            let mut answer = self.ask(&request).await?;
+            match fate {
+                Fate::CutAfter => return None,
+                Fate::LateAfter(late) => sleep(late).await,
+                Fate::AnswerAfter(status) => {
+                    answer = Message { head: format!("HTTP/1.1 {status}\r\n\r\n"), body: Vec::new() };
+                }
+                Fate::Truncated => answer.body.truncate(answer.body.len() / 2),
+                Fate::Replace(from, to) => {
+                    answer.body = String::from_utf8(answer.body).ok()?.replace(from, to).into_bytes();
+                }
+                _ => {}
+            }
+            client.write_all(&answer.bytes()).await.ok()?;
+        }
+    }
+
+    fn fate(&self, request: &Message) -> Option<Fate> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
         let mut words = request.head.split(' ');
-        let fate = decide(words.next()?, words.next()?);
-        match fate {
-            Fate::CutBefore => return None,
-            Fate::LateBefore(late) => sleep(late).await,
-            Fate::Answer(status, headers) => {
-                let answer = format!("HTTP/1.1 {status}\r\n{headers}content-length: 0\r\n\r\n");
-                client.write_all(answer.as_bytes()).await.ok()?;
-                continue;
-            }
-            _ => {}
+        let (method, path) = (words.next()?, words.next()?);
+        let token = header(&request.head, "authorization").unwrap_or_default();
+        let mut revoked = self.revoked.lock().unwrap();
+        if revoked.contains(token) {
+            return Some(Fate::Revoke);
         }
-        let mut server = TcpStream::connect(("127.0.0.1", upstream)).await.ok()?;
-        server.write_all(&request.bytes()).await.ok()?;
-        let mut answer = Message::read(&mut server).await?;
-        match fate {
-            Fate::CutAfter => return None,
-            Fate::LateAfter(late) => sleep(late).await,
-            Fate::AnswerAfter(status) => {
-                answer = Message { head: format!("HTTP/1.1 {status}\r\n\r\n"), body: Vec::new() };
-            }
-            Fate::Truncated => answer.body.truncate(answer.body.len() / 2),
-            Fate::Replace(from, to) => {
-                answer.body = String::from_utf8(answer.body).ok()?.replace(from, to).into_bytes();
-            }
-            _ => {}
+        let fate = (self.decide)(method, path);
+        if fate == Fate::Revoke {
+            revoked.insert(token.to_owned());
         }
-        client.write_all(&answer.bytes()).await.ok()?;
+        Some(fate)
+    }
+
+    async fn ask(&self, request: &Message) -> Option<Message> {
+        let server = TcpStream::connect(("127.0.0.1", self.upstream)).await.ok()?;
+        match &self.tls {
+            Some(tls) => request.exchange(tls.connect(server).await?).await,
+            None => request.exchange(server).await,
+        }
     }
 }
 
@@ -110,7 +188,12 @@ struct Message {
 }
 
 impl Message {
-    async fn read(stream: &mut TcpStream) -> Option<Self> {
+    async fn exchange(&self, mut server: impl AsyncRead + AsyncWrite + Unpin) -> Option<Self> {
+        server.write_all(&self.bytes()).await.ok()?;
+        Self::read(&mut server).await
+    }
+
+    async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Option<Self> {
         let mut bytes = Vec::new();
         let end = loop {
             if let Some(at) = bytes.windows(4).position(|it| it == b"\r\n\r\n") {

@@ -7,14 +7,14 @@ use longshore::queue::{Message, Outgoing, Queue, QueueError, QueueUrl, Receipt, 
 use longshore::worker::Config;
 use longshore::worker::lease::LeaseMode;
 
-use crate::queue_suite::text;
-use crate::{Recorder, azurite, work};
+use crate::queue_suite::{counts, text};
+use crate::{Recorder, work};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test]
 async fn an_expired_lease_reappears() {
-    let queue = azurite::plain().queue();
+    let queue = super::queue();
     queue.create().await.unwrap();
     let id = queue.send(text("{}")).await.unwrap();
     let first = queue.receive(1, SECOND).await.unwrap().remove(0);
@@ -32,7 +32,7 @@ fn config(lease: LeaseMode) -> Config {
 }
 
 async fn pair() -> (Arc<dyn Queue>, Arc<dyn Queue>) {
-    let (queue, poison) = (azurite::plain().queue(), azurite::plain().queue());
+    let (queue, poison) = (super::queue(), super::queue());
     queue.create().await.unwrap();
     (queue, poison)
 }
@@ -44,7 +44,7 @@ async fn a_handler_that_outlasts_its_lease_keeps_it_by_renewing() {
     let handler = Arc::new(Recorder { work: 5 * SECOND, ..Recorder::default() });
     let finished = work(config(LeaseMode::Auto), &queue, &poison, &handler).await;
     assert_eq!((finished.summary.received, finished.summary.completed), (1, 1), "{finished:?}");
-    assert_eq!(queue.approximate_count().await, Ok(0));
+    counts(&*queue, 0).await;
 }
 
 #[tokio::test]

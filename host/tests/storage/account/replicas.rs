@@ -28,7 +28,7 @@ fn completed(log: &str) -> HashSet<String> {
 
 #[test]
 fn what_a_killed_replica_held_is_handled_by_the_other() {
-    let host = Host::signed();
+    let host = Host::here();
     host.send(&["sleep:300"; MESSAGES]);
     let (mut killed, survivor) = (replica(&host), replica(&host));
     std::thread::sleep(Duration::from_millis(1500));
