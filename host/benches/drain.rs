@@ -10,7 +10,7 @@ use super::start::Usage;
 use super::{Place, floor};
 
 const MESSAGES: usize = 20_000;
-const BODY: &str = r#"{"order_id":"o-000001","msg":"two books and a pen, please deliver soon"}"#;
+pub(super) const BODY: &str = r#"{"order_id":"o-000001","msg":"two books and a pen, please deliver soon"}"#;
 
 /// What one drain did.
 struct Drained {

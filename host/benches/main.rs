@@ -5,6 +5,7 @@ mod call;
 mod drain;
 mod floor;
 mod start;
+mod storage;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,11 +16,12 @@ type Part = fn(&Place);
 fn main() {
     // `cargo bench` passes flags of its own; a word picks the parts whose names contain it.
     let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
-    let parts: [(&str, Part); 4] = [
+    let parts: [(&str, Part); 5] = [
         ("call", call::measure),
         ("start", start::measure),
         ("drain", drain::measure),
         ("depth", drain::measure_depth),
+        ("storage", storage::measure),
     ];
     let place = Place::new();
     println!("{}", place.machine());
