@@ -1,0 +1,82 @@
+// The example handler in JavaScript: what becomes of an order is what its text says. See the README.
+
+import { log } from 'wasi:logging/logging@0.1.0-draft';
+
+/** Another attempt may succeed. */
+const retry = (reason, afterMs) => ({ tag: 'retry', val: { reason, afterMs } });
+
+/** No attempt ever will. */
+const reject = (reason) => ({ tag: 'reject', val: reason });
+
+/**
+ * Reads an order event, `{"order_id": "o-1", "msg": "ok"}`; other fields are ignored. What does not fit is rejected by
+ * the field's name and its kind: reasons are logged, values are not.
+ */
+function parse(body) {
+  let text, value;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body);
+  } catch {
+    throw reject('body: not UTF-8');
+  }
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw reject('body: not JSON');
+  }
+  if (kind(value) !== 'map') throw reject(`body: expected struct OrderEvent, got ${kind(value)}`);
+  for (const field of ['order_id', 'msg']) {
+    if (!Object.hasOwn(value, field)) throw reject(`${field}: missing field`);
+    if (typeof value[field] !== 'string') throw reject(`${field}: expected a string, got ${kind(value[field])}`);
+  }
+  if (value.order_id === '') throw reject('order_id: must not be empty');
+  return value;
+}
+
+function kind(value) {
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'sequence';
+  if (typeof value === 'number') return Number.isInteger(value) ? 'integer' : 'floating point';
+  return typeof value === 'object' ? 'map' : typeof value;
+}
+
+function number(argument) {
+  const text = argument.trim();
+  if (!/^\+?[0-9]+$/.test(text) || BigInt(text.replace('+', '')) >= 1n << 64n) {
+    throw reject('msg: expected a whole number after the colon');
+  }
+  return BigInt(text.replace('+', ''));
+}
+
+/** What the host calls, once for each message. It answers when the promise is settled. */
+export const handler = {
+  async handle(message) {
+    const order = parse(message.body);
+    const colon = order.msg.indexOf(':');
+    const wish = colon < 0 ? order.msg : order.msg.slice(0, colon);
+    const argument = colon < 0 ? '' : order.msg.slice(colon + 1);
+    switch (wish) {
+      case 'retry':
+        throw retry('the order asks for a retry');
+      case 'retry-after':
+        throw retry('the order asks for a retry', number(argument));
+      case 'retry-until':
+        if (BigInt(message.dequeueCount) < number(argument)) throw retry('the order asks for more attempts');
+        break;
+      case 'reject':
+        throw reject('the order asks for a rejection');
+      case 'trap':
+        throw new Error('the order asks for a trap');
+      case 'sleep': {
+        const milliseconds = Number(number(argument));
+        await new Promise((wake) => setTimeout(wake, milliseconds));
+        break;
+      }
+      case 'spin':
+        for (;;);
+      case 'alloc':
+        for (const kept = []; ; ) kept.push(new Uint8Array(1 << 20).fill(1));
+    }
+    log('info', '', `handled order ${order.order_id}`);
+  },
+};
