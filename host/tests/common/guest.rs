@@ -14,6 +14,11 @@ pub fn rogue() -> PathBuf {
     built().join("rogue.wasm")
 }
 
+/// Where the handler lies that was written for wasmCloud, built.
+pub fn wasmcloud() -> PathBuf {
+    built().join("wasmcloud.wasm")
+}
+
 fn built() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
