@@ -18,8 +18,8 @@ FEATURES   := --features longshore/failpoints
 
 .DEFAULT_GOAL := help
 
-include infra/azure.mk infra/check.mk
-.PHONY: help run build guest host test test-guest test-host verify-azure torture bench lint format clean wasm-target
+include guest/languages.mk infra/azure.mk infra/check.mk
+.PHONY: help run build guest host test test-guest test-host verify-azure torture bench lint format clean wasm-target docker-registry
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,7 +46,7 @@ test: test-guest test-host ## run all tests
 test-guest: wasm-target
 	cd guest && cargo test --release
 
-test-host: guest $(STORAGE)/.venv/installed
+test-host: guest guest-python guest-js docker-registry $(STORAGE)/.venv/installed
 	cargo test --workspace $(FEATURES)
 
 $(STORAGE)/.venv/installed: $(STORAGE)/install.sh $(STORAGE)/node/package-lock.json $(STORAGE)/python/requirements.txt
@@ -56,10 +56,14 @@ $(STORAGE)/.venv/installed: $(STORAGE)/install.sh $(STORAGE)/node/package-lock.j
 verify-azure: guest $(STORAGE)/.venv/installed ## test a Storage queue for real: QUEUE_URL=https://ACCOUNT.queue.core.windows.net/orders, with your login
 	$(STORAGE)/verify.sh "$(QUEUE_URL)"
 
+docker-registry:
+	@command -v docker-registry > /dev/null || { apt-get -q update && apt-get -qy install --no-install-recommends docker-registry; } \
+		|| { echo 'install Debian'"'"'s package docker-registry, or run this as root' >&2; exit 1; }
+
 torture: guest ## kill workers at N random moments and count what was lost: make torture N=1000
 	LONGSHORE_TORTURE=$(N) cargo test --package longshore $(FEATURES) --test process -- --nocapture torture
 
-bench: guest $(PEERS)/.venv/installed $(STORAGE)/.venv/installed ## measure speed and memory, and print them beside their floors
+bench: guest guest-python guest-js $(PEERS)/.venv/installed $(STORAGE)/.venv/installed ## measure speed and memory, and print them beside their floors
 	LONGSHORE_BENCH_PYTHON=$(abspath $(PEERS))/.venv/bin/python LONGSHORE_BENCH_STORAGE_PYTHON=$(abspath $(STORAGE))/.venv/bin/python cargo bench --package longshore --bench longshore -- $(ONLY)
 
 $(PEERS)/.venv/installed: $(PEERS)/requirements.txt

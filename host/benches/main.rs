@@ -4,6 +4,7 @@
 mod call;
 mod drain;
 mod floor;
+mod languages;
 mod start;
 mod storage;
 
@@ -19,6 +20,7 @@ fn main() {
     let parts: [(&str, Part); 5] = [
         ("call", call::measure),
         ("start", start::measure),
+        ("languages", languages::measure),
         ("drain", drain::measure),
         ("depth", drain::measure_depth),
         ("storage", storage::measure),

@@ -2,6 +2,7 @@
 
 mod output;
 mod refusal;
+mod registry;
 mod run;
 mod sandbox;
 mod values;
@@ -13,6 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use self::output::{OutputArg, OutputQueue};
 pub(crate) use self::refusal::refuse;
+pub use self::registry::{Push, RegistryArgs};
 pub use self::run::Run;
 pub use self::sandbox::{GrantArgs, Lines, SandboxArgs};
 use self::values::{Unquoted, duration, property};
@@ -110,11 +112,13 @@ pub enum Verb {
     #[command(subcommand)]
     Queue(QueueVerb),
     /// Hand one message to a component, without any queue, in the same sandbox.
-    Invoke(Invoke),
+    Invoke(Box<Invoke>),
     /// Show what a component imports and exports, and whether this host offers it.
     Inspect(Inspect),
     /// Compile a component ahead of time, for `--precompiled`.
     Compile(Compile),
+    /// Push a component to a registry, to be run from there.
+    Push(Push),
 }
 
 /// Which queue.
@@ -179,7 +183,7 @@ pub struct Check {
     #[command(flatten)]
     pub(crate) of: PoisonOf,
 
-    /// Load this component as well: `./order.wasm`.
+    /// Load this component as well: `./order.wasm`, or `oci://REGISTRY/REPOSITORY:TAG`.
     #[arg(long, env = "LONGSHORE_COMPONENT", value_name = "PATH")]
     pub component: Option<Source>,
 
@@ -280,7 +284,7 @@ pub struct Redrive {
 /// Hand one message to a component.
 #[derive(Debug, Args)]
 pub struct Invoke {
-    /// The component: `./order.wasm`.
+    /// The component: `./order.wasm`, or `oci://REGISTRY/REPOSITORY:TAG`.
     #[arg(long, env = "LONGSHORE_COMPONENT", hide_env_values = true, value_name = "PATH", value_parser = Unquoted::<Source>::new())]
     pub component: Source,
 
@@ -323,18 +327,21 @@ pub struct Invoke {
 /// Show what a component needs.
 #[derive(Debug, Args)]
 pub struct Inspect {
-    /// The component: `./order.wasm`.
+    /// The component: `./order.wasm`, or `oci://REGISTRY/REPOSITORY:TAG`.
     #[arg(value_name = "PATH", env = "LONGSHORE_COMPONENT", hide_env_values = true, value_parser = Unquoted::<Source>::new())]
     pub component: Source,
 
     #[command(flatten)]
     pub(crate) grants: GrantArgs,
+
+    #[command(flatten)]
+    pub(crate) registry: RegistryArgs,
 }
 
 /// Compile a component ahead of time.
 #[derive(Debug, Args)]
 pub struct Compile {
-    /// The component: `./order.wasm`.
+    /// The component: `./order.wasm`, or `oci://REGISTRY/REPOSITORY:TAG`.
     #[arg(value_name = "PATH", env = "LONGSHORE_COMPONENT", hide_env_values = true, value_parser = Unquoted::<Source>::new())]
     pub component: Source,
 
@@ -349,6 +356,9 @@ pub struct Compile {
     /// Which processors the result runs on: any of the target's, or those that have what this machine's has.
     #[arg(long, value_enum, default_value_t)]
     pub cpu: Cpu,
+
+    #[command(flatten)]
+    pub(crate) registry: RegistryArgs,
 }
 
 #[cfg(test)]

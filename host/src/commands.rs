@@ -6,6 +6,7 @@ mod inspect;
 mod invoke;
 mod peek;
 mod poison;
+mod push;
 mod queue;
 mod run;
 mod send;
@@ -22,7 +23,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use crate::azure::Azure;
-use crate::cli::{Cli, Output, PoisonOf, Verb, refuse};
+use crate::cli::{Cli, Output, PoisonOf, RegistryArgs, Verb, refuse};
+use crate::component::Source;
 use crate::queue::{QueueError, QueueUrl};
 use crate::telemetry::{self, PROGRESS};
 
@@ -58,9 +60,10 @@ async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Check(args) => check::execute(*args, &outputs, output).await,
         Verb::Poison(verb) => poison::execute(verb, output).await,
         Verb::Queue(verb) => queue::execute(verb, output).await,
-        Verb::Invoke(args) => invoke::execute(args, &outputs, output).await,
+        Verb::Invoke(args) => invoke::execute(*args, &outputs, output).await,
         Verb::Inspect(args) => inspect::execute(args, &outputs, output).await,
         Verb::Compile(args) => compile::execute(args, output).await,
+        Verb::Push(args) => push::execute(args, output).await,
     }
 }
 
@@ -88,6 +91,11 @@ fn say(what: fmt::Arguments<'_>) {
 /// Ends the process as clap does when flags contradict each other.
 fn usage(message: &str) -> ! {
     Cli::command().error(ErrorKind::ArgumentConflict, message).exit()
+}
+
+/// The component as the flags of registries want it fetched.
+fn source(registry: &RegistryArgs, component: Source) -> Source {
+    registry.source(component).unwrap_or_else(|error| usage(&error))
 }
 
 /// The poison queue that was named, or the one beside the queue.

@@ -1,106 +1,18 @@
 //! Where a component comes from, and the handler made of it, which may be unavailable.
 
-use std::fmt;
-use std::path::PathBuf;
-use std::str::FromStr;
+pub mod registry;
+mod source;
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
-use bytes::Bytes;
+pub use self::source::{FetchError, Fetched, Source, SourceError};
+use crate::sandbox::{Answer, Component, Invocation, RetryReason, Sandbox, Verdict};
 
-use crate::sandbox::{self, Answer, Component, Invocation, RetryReason, Sandbox, Verdict};
-
-/// Where a component is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// A file: `./order.wasm`.
-    File(PathBuf),
-}
-
-/// Why a text names no source.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SourceError {
-    /// Nothing was named.
-    #[error("no component is named; give a path like ./order.wasm")]
-    Empty,
-    /// A registry, which this version cannot read.
-    #[error("components cannot be fetched from a registry yet ({0}); fetch it into a file and name that")]
-    Registry(String),
-    /// Some other kind of URL.
-    #[error("a component cannot be fetched from {0}; name a file like ./order.wasm")]
-    Scheme(String),
-}
-
-impl FromStr for Source {
-    type Err = SourceError;
-
-    fn from_str(text: &str) -> Result<Self, SourceError> {
-        match text.split_once("://") {
-            Some(("oci", _)) => Err(SourceError::Registry(text.to_owned())),
-            // Userinfo and query are secrets, or may be.
-            Some((scheme, _)) => Err(SourceError::Scheme(format!("{scheme}://…"))),
-            None if text.is_empty() => Err(SourceError::Empty),
-            None => Ok(Self::File(PathBuf::from(text))),
-        }
-    }
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(path) => path.display().fmt(f),
-        }
-    }
-}
-
-/// A component's bytes.
-#[derive(Clone, Debug)]
-pub struct Fetched {
-    /// The component, or whatever was there.
-    pub bytes: Bytes,
-    /// Their digest: `sha256:` and 64 hexadecimal digits.
-    pub digest: String,
-}
-
-/// Why a component could not be fetched.
-#[derive(Debug, thiserror::Error)]
-pub enum FetchError {
-    /// The file could not be read.
-    #[error("cannot read the component {}: {cause}; {}", .path.display(), mend(.cause))]
-    File {
-        /// The file, as it was named.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        cause: std::io::Error,
-    },
-}
-
-fn mend(cause: &std::io::Error) -> &'static str {
-    match cause.kind() {
-        std::io::ErrorKind::NotFound => {
-            "is the path right, and is the file in the image or on a mounted volume?"
-        }
-        std::io::ErrorKind::PermissionDenied => "may the host's user read it?",
-        std::io::ErrorKind::IsADirectory => "name the file in it",
-        _ => "is the volume there?",
-    }
-}
-
-impl Source {
-    /// Reads the component.
-    ///
-    /// # Errors
-    /// When it cannot be read; the error names the path, the cause and what to do.
-    pub async fn fetch(&self) -> Result<Fetched, FetchError> {
-        match self {
-            Self::File(path) => {
-                let read = tokio::fs::read(path).await;
-                let bytes = read.map_err(|cause| FetchError::File { path: path.clone(), cause })?;
-                Ok(Fetched { digest: sandbox::digest(&bytes), bytes: bytes.into() })
-            }
-        }
-    }
-}
+/// How often a watched file is looked at. It is read when it was the same twice: a compiler may still be writing.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// A source, a sandbox, and what came of putting the one into the other.
 ///
@@ -155,7 +67,39 @@ impl Handler {
         }
     }
 
-    /// The digest of the component, also of one that could be read and not loaded; `None` if it could not be read.
+    /// Loads the component again whenever its file has changed, for ever: messages that are being handled keep the one
+    /// they have, those after them get the new one. One that cannot be loaded replaces none that can. Returns at once
+    /// where the component is no file.
+    pub async fn watch(&self) {
+        let Source::File(path) = &self.source else { return };
+        let (mut read, mut last) = (None, None);
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let now = stamp(path).await;
+            if now.is_some() && now != read && now == std::mem::replace(&mut last, now) {
+                read = now;
+                self.replace().await;
+            }
+        }
+    }
+
+    async fn replace(&self) {
+        let _one_at_a_time = self.reloading.lock().await;
+        let fetched = self.source.fetch().await;
+        if fetched.is_ok_and(|fetched| Some(fetched.digest) == self.digest()) {
+            return;
+        }
+        let new = Current::load(&self.sandbox, &self.source).await;
+        if let (Current::Loaded { .. }, Current::Unavailable { .. }) = (self.current(), &new) {
+            tracing::warn!(component = self.digest(), "the handler stays as it was");
+            return;
+        }
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = new;
+        tracing::info!(component = self.digest(), "the handler was reloaded");
+    }
+
+    /// The digest of the component, also of one that could be read and not loaded; `None` if it could not be read, and
+    /// was not named by its digest.
     pub fn digest(&self) -> Option<String> {
         match self.current() {
             Current::Loaded { digest, .. } => Some(digest.to_string()),
@@ -169,13 +113,21 @@ impl Handler {
     }
 }
 
+/// What changes when a file does, or is replaced by another.
+async fn stamp(path: &Path) -> Option<(u64, u64, i64, i64)> {
+    let file = tokio::fs::metadata(path).await.ok()?;
+    Some((file.ino(), file.len(), file.mtime(), file.mtime_nsec()))
+}
+
 impl Current {
     async fn load(sandbox: &Sandbox, source: &Source) -> Self {
         let (error, digest) = match source.fetch().await {
-            Err(error) => (error.to_string(), None),
-            Ok(Fetched { bytes, digest }) => {
+            Err(error) => (error.to_string(), source.named_digest().map(str::to_owned)),
+            Ok(Fetched { bytes, digest, precompiled }) => {
                 let sandbox = sandbox.clone();
-                let compiled = tokio::task::spawn_blocking(move || sandbox.load(&bytes)).await;
+                let compiled =
+                    tokio::task::spawn_blocking(move || sandbox.load_with(&bytes, precompiled.as_deref()))
+                        .await;
                 let cause = match compiled {
                     Ok(Ok(component)) => return Self::Loaded { component, digest: digest.into() },
                     Ok(Err(error)) => error.to_string(),
@@ -186,19 +138,5 @@ impl Current {
         };
         tracing::error!(%source, digest, "{error}");
         Self::Unavailable { detail: error, digest }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Source;
-
-    #[test]
-    fn a_registry_is_recognised_and_not_taken_for_a_file() {
-        let error = "oci://registry.example/order:1".parse::<Source>().unwrap_err().to_string();
-        assert!(error.contains("oci://registry.example/order:1") && error.contains("yet"), "{error}");
-        let error =
-            "https://user:secret@host/order.wasm?sig=secret".parse::<Source>().unwrap_err().to_string();
-        assert!(error.contains("https://") && !error.contains("secret"), "{error}");
     }
 }

@@ -4,6 +4,7 @@
 //! invocation gets a fresh instance that can take down neither the host nor a neighbour: time, memory, tables, stack,
 //! handles, log volume and the size of an answer are capped. What it may reach is what [`Grants`] says. The contract is `wit/handler.wit`.
 
+mod contract;
 mod describe;
 mod engine;
 mod failure;
@@ -32,7 +33,7 @@ pub use self::engine::{Sandbox, SandboxError};
 pub use self::grants::{Grant, Grants};
 pub use self::http::{Cidr, CidrError, Target, TargetError};
 pub use self::limits::Limits;
-pub use self::load::{Component, Cpu, LoadError, compile};
+pub use self::load::{Component, Cpu, LoadError, compile, own_target};
 pub use self::usage::Usage;
 
 /// The Rust side of `wit/handler.wit`. The body and all texts are borrowed: they go from the host's memory into the
@@ -42,6 +43,17 @@ mod bindings {
     wasmtime::component::bindgen!({
         path: "../wit",
         world: "longshore:handler/guest",
+        exports: { default: async },
+        ownership: Borrowing { duplicate_if_necessary: true },
+    });
+}
+
+/// The Rust side of what wasmCloud asks of message handlers.
+#[allow(missing_docs, unreachable_pub, clippy::all)]
+mod wasmcloud {
+    wasmtime::component::bindgen!({
+        path: "../wit/wasmcloud",
+        world: "wasmcloud:messaging/message-handler",
         exports: { default: async },
         ownership: Borrowing { duplicate_if_necessary: true },
     });

@@ -20,9 +20,13 @@ pub struct Run {
     #[command(flatten)]
     pub(crate) queue: QueueArg,
 
-    /// The component that handles messages: `./order.wasm`.
+    /// The component that handles messages: `./order.wasm`, or `oci://REGISTRY/REPOSITORY:TAG` or `@sha256:…`.
     #[arg(long, env = "LONGSHORE_COMPONENT", hide_env_values = true, value_name = "PATH", value_parser = Unquoted::<Source>::new())]
     pub component: Source,
+
+    /// Load the component again when its file changes, for those who write one. The next message gets the new one.
+    #[arg(long, env = "LONGSHORE_WATCH")]
+    pub watch: bool,
 
     #[command(flatten)]
     pub(crate) poison: PoisonArg,
@@ -114,6 +118,9 @@ impl Run {
         }
         if self.visibility < Duration::from_secs(1) || self.visibility > crate::queue::MAX_VISIBILITY {
             return Err(format!("--visibility {} is not between 1s and 7days", show(self.visibility)));
+        }
+        if self.watch && !matches!(self.component, Source::File(_)) {
+            return Err(format!("--watch looks at a file, and {} is none", self.component));
         }
         if self.deadline.is_zero() {
             return Err("--deadline 0 leaves a handler no time".into());

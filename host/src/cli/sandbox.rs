@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, value_parser};
 
-use super::OutputQueue;
+use super::{OutputQueue, RegistryArgs};
 use crate::sandbox::{Cidr, Grants, Limits, Settings, Target};
 
 /// A name and its value.
@@ -102,10 +102,8 @@ pub struct SandboxArgs {
     #[arg(long, env = "LONGSHORE_PRECOMPILED", value_name = "FILE", help_heading = "Options")]
     pub precompiled: Option<PathBuf>,
 
-    /// Where compiled components are kept [default: `longshore` in the platform's cache directory].
-    /// Whoever can write there decides what the host executes.
-    #[arg(long, env = "LONGSHORE_CACHE_DIR", value_name = "DIR", help_heading = "Options")]
-    pub cache_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) registry: RegistryArgs,
 }
 
 impl SandboxArgs {
@@ -131,7 +129,7 @@ impl SandboxArgs {
             grants,
             reuse: self.reuse,
             precompiled: self.precompiled.clone(),
-            cache: self.cache_dir.clone(),
+            cache: self.registry.cache_dir.clone(),
         }
     }
 }

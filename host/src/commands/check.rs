@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{FAULT, poison_url, print_json, print_table};
+use super::{FAULT, poison_url, print_json, print_table, source};
 use crate::cli::{Check, Output, OutputQueue};
 use crate::component::Source;
 use crate::queue::url::open;
@@ -56,8 +56,9 @@ pub(super) async fn execute(
     permissions(&*queue, &mut findings).await?;
     exists(&*poison, "poison queue exists", &mut findings).await?;
     findings.push(may_send(&*poison, args.probe_send).await?);
-    if let Some(component) = &args.component {
-        findings.push(loads(component, &args.sandbox.settings(1, outputs)).await);
+    if let Some(component) = args.component {
+        let component = source(&args.sandbox.registry, component);
+        findings.push(loads(&component, &args.sandbox.settings(1, outputs)).await);
     }
     match output {
         Output::Json => findings.iter().try_for_each(print_json)?,
@@ -145,7 +146,10 @@ async fn loads(source: &Source, settings: &Settings) -> Finding {
     let loaded = async {
         let fetched = source.fetch().await?;
         let sandbox = Sandbox::new(settings)?;
-        tokio::task::spawn_blocking(move || sandbox.load(&fetched.bytes)).await??;
+        tokio::task::spawn_blocking(move || {
+            sandbox.load_with(&fetched.bytes, fetched.precompiled.as_deref())
+        })
+        .await??;
         anyhow::Ok(())
     };
     let (result, detail) = match loaded.await {

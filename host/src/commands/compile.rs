@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use serde::Serialize;
 
-use super::print_fields;
+use super::{print_fields, source};
 use crate::cli::{Compile, Output};
 use crate::sandbox;
 
@@ -18,14 +18,15 @@ struct Compiled {
 }
 
 pub(super) async fn execute(args: Compile, output: Output) -> anyhow::Result<ExitCode> {
-    let fetched = args.component.fetch().await?;
+    let source = source(&args.registry, args.component);
+    let fetched = source.fetch().await?;
     let (bytes, target, cpu) = (fetched.bytes, args.target, args.cpu);
     let compiling = tokio::task::spawn_blocking(move || sandbox::compile(&bytes, target.as_deref(), cpu));
-    let artifact = compiling.await?.with_context(|| format!("cannot compile {}", args.component))?;
+    let artifact = compiling.await?.with_context(|| format!("cannot compile {source}"))?;
     let written = tokio::fs::write(&args.to, &artifact).await;
     written.with_context(|| format!("cannot write {}", args.to.display()))?;
     let compiled = Compiled {
-        component: args.component.to_string(),
+        component: source.to_string(),
         digest: fetched.digest,
         file: args.to.display().to_string(),
         bytes: artifact.len(),

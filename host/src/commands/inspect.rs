@@ -5,13 +5,18 @@ use std::process::ExitCode;
 use anyhow::Context;
 use serde::Serialize;
 
-use super::{print_fields, print_table};
+use super::{print_fields, print_table, source};
 use crate::cli::{Inspect, Output, OutputQueue};
+use crate::component::Source;
+use crate::component::registry::Details;
 use crate::sandbox::{self, Description, Import};
 
 #[derive(Serialize)]
 struct Inspected {
     component: String,
+    /// What its registry says of it, if it is in one.
+    #[serde(flatten)]
+    registry: Option<Details>,
     #[serde(flatten)]
     description: Description,
 }
@@ -21,12 +26,17 @@ pub(super) async fn execute(
     outputs: &[OutputQueue],
     output: Output,
 ) -> anyhow::Result<ExitCode> {
-    let fetched = args.component.fetch().await?;
+    let source = source(&args.registry, args.component);
+    let fetched = source.fetch().await?;
+    let registry = match &source {
+        Source::Registry(address, access) => Some(access.details(address).await?),
+        Source::File(_) => None,
+    };
     let description = sandbox::describe(&fetched.bytes, &args.grants.grants(outputs))
-        .with_context(|| format!("{} is no component that longshore can read", args.component))?;
-    let inspected = Inspected { component: args.component.to_string(), description };
+        .with_context(|| format!("{source} is no component that longshore can read"))?;
+    let inspected = Inspected { component: source.to_string(), registry, description };
     let found = &inspected.description;
-    let fields = [
+    let mut fields = vec![
         ("component", inspected.component.clone()),
         ("digest", found.digest.clone()),
         ("bytes", found.size.to_string()),
@@ -37,6 +47,12 @@ pub(super) async fn execute(
         ),
         ("exports", found.exports.join(", ")),
     ];
+    if let Some(Details { manifest, annotations, precompiled }) = &inspected.registry {
+        fields.push(("manifest", manifest.clone()));
+        fields
+            .push(("precompiled", if precompiled.is_empty() { "no".into() } else { precompiled.join(", ") }));
+        fields.extend(annotations.iter().map(|(name, value)| (name.as_str(), value.clone())));
+    }
     print_fields(&fields, &inspected, output)?;
     if output == Output::Table {
         let rows = found.imports.iter().map(|import| vec![import.name.clone(), offered(import)]);

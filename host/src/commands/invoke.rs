@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::io::AsyncReadExt;
 
-use super::print_fields;
+use super::{print_fields, source};
 use crate::cli::{Invoke, Output, OutputQueue};
 use crate::component::Handler;
 use crate::sandbox::{Answer, Invocation, OutboxMessage, Sandbox, Verdict};
@@ -62,7 +62,7 @@ pub(super) async fn execute(
     let body =
         body.map_err(|cause| anyhow::anyhow!("the body cannot be decoded: {cause}; is --encoding right?"))?;
     let sandbox = Sandbox::new(&args.sandbox.settings(1, outputs))?;
-    let handler = Handler::load(sandbox, args.component).await;
+    let handler = Handler::load(sandbox, source(&args.sandbox.registry, args.component)).await;
     let invocation = Invocation {
         id: args.id,
         queue: args.queue_name,

@@ -8,7 +8,7 @@ use anyhow::Context;
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{BREAKER_OPEN, poison_url, print_fields, say, usage};
+use super::{BREAKER_OPEN, poison_url, print_fields, say, source, usage};
 use crate::cli::{Output, OutputQueue, PoisonOf, Run};
 use crate::component::Handler;
 use crate::queue::url::open;
@@ -27,6 +27,7 @@ const REDRAW: Duration = Duration::from_millis(100);
 
 pub(super) async fn execute(args: Run, outputs: &[OutputQueue], output: Output) -> anyhow::Result<ExitCode> {
     let config = args.config().unwrap_or_else(|error| usage(&error));
+    let component = source(&args.sandbox.registry, args.component);
     let stopper = Stopper::default();
     stop_on_signals(stopper.clone())?;
     let poison = poison_url(&PoisonOf { queue: args.queue.clone(), poison: args.poison.clone() });
@@ -37,9 +38,12 @@ pub(super) async fn execute(args: Run, outputs: &[OutputQueue], output: Output) 
     }
     let sandbox = Sandbox::new(&args.sandbox.settings(config.concurrency, outputs))
         .map_err(|error| QueueError::Fault { cause: error.to_string(), mend: "see above".into() })?;
-    let handler = Handler::load(sandbox, args.component).await;
+    let handler = Arc::new(Handler::load(sandbox, component).await);
     tracing::info!(queue = %queue.url(), component = handler.digest(), concurrency = config.concurrency, "started");
-    let worker = Arc::new(Worker::new(config, queue.clone(), poison, Arc::new(handler)).sending_to(sends_to));
+    let worker = Arc::new(Worker::new(config, queue.clone(), poison, handler.clone()).sending_to(sends_to));
+    if args.watch {
+        tokio::spawn(async move { handler.watch().await });
+    }
     let bar = tokio::spawn(draw_progress(worker.clone(), queue));
     // On a thread of the pool: the loop and what it spawns hand over to each other without waking another thread.
     let run = tokio::spawn(async move { worker.run(stopper.signal()).await });

@@ -7,8 +7,8 @@ use wasmparser::types::Types;
 use wasmparser::{BinaryReaderError, ComponentTypeRef, Encoding, Parser, Payload, Validator, WasmFeatures};
 
 use super::grants::{Grant, Grants};
-use super::imports;
 use super::load::LoadError;
+use super::{contract, imports};
 
 /// The interface that a handler exports.
 pub(super) const HANDLER: &str = "longshore:handler/handler@0.1.0";
@@ -20,12 +20,29 @@ pub struct Description {
     pub digest: String,
     /// Its size, in bytes.
     pub size: usize,
-    /// Whether it exports `longshore:handler/handler@0.1.0`, and so can be a handler.
+    /// Whether it exports `longshore:handler/handler@0.1.0` or `wasmcloud:messaging/handler@0.2.0`, and so can be a
+    /// handler.
     pub handler: bool,
     /// What it imports, in its own order.
     pub imports: Vec<Import>,
     /// The names of what it exports, in its own order.
     pub exports: Vec<String>,
+}
+
+impl Description {
+    /// The world that it was built for, and its version; both empty if it is no handler. A component keeps the names of
+    /// what it exports, and not that of its world: there is one for each.
+    pub fn world(&self) -> (String, String) {
+        let exports = |interface: &&str| self.exports.iter().any(|name| name == interface);
+        let worlds = [
+            (HANDLER, "longshore:handler/guest"),
+            (contract::WASMCLOUD, "wasmcloud:messaging/message-handler"),
+        ];
+        let found = worlds.into_iter().find(|(interface, _)| exports(interface));
+        let (interface, world) = found.unwrap_or_default();
+        let version = interface.split_once('@').map_or("", |(_, version)| version);
+        (world.to_owned(), version.to_owned())
+    }
 }
 
 /// One import of a component.
@@ -64,7 +81,7 @@ pub fn describe(bytes: &[u8], grants: &Grants) -> Result<Description, LoadError>
     Ok(Description {
         digest: digest(bytes),
         size: bytes.len(),
-        handler: exports.iter().any(|name| name == HANDLER),
+        handler: contract::is_handler(&exports),
         imports: imports.into_iter().map(import).collect(),
         exports,
     })

@@ -194,6 +194,8 @@ fn cache(directory: Option<PathBuf>) -> Option<Cache> {
         tracing::debug!("no home directory, hence no cache for compiled components");
         return None;
     };
+    // A directory of its own: the engine deletes whatever it finds there and does not know.
+    let directory = directory.join("compiled");
     let opened = std::path::absolute(&directory).map_err(wasmtime::Error::from).and_then(|absolute| {
         let mut config = CacheConfig::new();
         config.with_directory(absolute);

@@ -8,8 +8,8 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
-use super::bindings::Guest;
-use super::bindings::exports::longshore::handler::handler::{Failure, Message};
+use super::bindings::exports::longshore::handler::handler::Failure;
+use super::contract::Instantiated;
 use super::engine::Shared;
 use super::failure::{self, Phase};
 use super::http::Http;
@@ -78,7 +78,7 @@ impl WasiHttpView for State {
 /// A store, and the guest in it once there is one.
 struct Instance {
     store: Store<State>,
-    guest: Option<Guest>,
+    guest: Option<Instantiated>,
     /// How many messages it was given.
     messages: u32,
 }
@@ -149,24 +149,12 @@ impl Instance {
         store.set_epoch_deadline(1);
         let guest = match guest {
             Some(guest) => guest,
-            None => match component.guest.instantiate_async(&mut *store).await {
+            None => match component.guest.instantiate(store).await {
                 Ok(made) => guest.insert(made),
                 Err(error) => return failure::verdict(&error, Phase::Start, store.data()),
             },
         };
-        let Invocation { id, queue, body, dequeue_count, inserted, deadline, properties } = invocation;
-        let properties: Vec<_> =
-            properties.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let message = Message {
-            id,
-            queue,
-            body,
-            dequeue_count: *dequeue_count,
-            inserted: u64::try_from(inserted.as_millisecond()).unwrap_or_default(),
-            deadline: u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX),
-            properties: &properties,
-        };
-        match guest.longshore_handler_handler().call_handle(&mut *store, message).await {
+        match guest.handle(store, invocation).await {
             Ok(Ok(())) => Verdict::Completed,
             Ok(Err(Failure::Retry(retry))) => {
                 let (said, after) =

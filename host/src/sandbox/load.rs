@@ -5,11 +5,11 @@ use std::sync::Arc;
 use wasmtime::Engine;
 
 use super::Sandbox;
-use super::bindings::GuestPre;
+use super::contract::{self, Linked};
 use super::describe::{HANDLER, Outline, describe};
 use super::engine::Shared;
 use super::grants::Grants;
-use super::invoke::{Idle, State};
+use super::invoke::Idle;
 use super::limits::{self, Limits};
 use super::precompiled;
 
@@ -18,7 +18,7 @@ use super::precompiled;
 /// Cheap to clone, and independent of the [`Sandbox`] that it was loaded by.
 #[derive(Clone)]
 pub struct Component {
-    pub(super) guest: GuestPre<State>,
+    pub(super) guest: Linked,
     pub(super) shared: Arc<Shared>,
     pub(super) idle: Idle,
 }
@@ -121,8 +121,18 @@ impl Sandbox {
     /// # Errors
     /// When the bytes cannot be a handler here, and why: see [`LoadError`].
     pub fn load(&self, bytes: &[u8]) -> Result<Component, LoadError> {
+        self.load_with(bytes, None)
+    }
+
+    /// As [`load`](Sandbox::load), with what [`compile`] made of the component: it is used if it was made from this very
+    /// component and fits the engine, and otherwise the component is compiled, with a warning. It is machine code, and
+    /// the caller trusts it.
+    ///
+    /// # Errors
+    /// As for [`load`](Sandbox::load).
+    pub fn load_with(&self, bytes: &[u8], artifact: Option<&[u8]>) -> Result<Component, LoadError> {
         let Outline { imports, exports } = Outline::read(bytes)?;
-        if !exports.iter().any(|name| name == HANDLER) {
+        if !contract::is_handler(&exports) {
             return Err(LoadError::OtherWorld { exports });
         }
 
@@ -135,13 +145,18 @@ impl Sandbox {
         if !needs.is_empty() {
             return Err(LoadError::NotGranted { needs });
         }
-        let trusted = precompiled.as_deref().and_then(|file| {
-            let loaded = precompiled::load(engine, file, bytes);
-            let unusable = |cause: &_| tracing::warn!(file = %file.display(), %cause, "the precompiled component is not used: compiling");
-            loaded.inspect_err(unusable).ok()
-        });
+        let unusable = |cause: &_| tracing::warn!(%cause, "the precompiled component is not used: compiling");
+        let trusted = match (precompiled.as_deref(), artifact) {
+            (Some(file), _) => Some(precompiled::load_file(engine, file, bytes)),
+            (None, Some(artifact)) => Some(precompiled::load(engine, artifact, bytes)),
+            (None, None) => None,
+        };
+        let trusted = trusted.and_then(|loaded| loaded.inspect_err(unusable).ok());
         let component = match trusted {
-            Some(component) => component,
+            Some(component) => {
+                tracing::debug!("the precompiled component is used");
+                component
+            }
             None => compiled(engine, bytes)?,
         };
         fits(&component, limits)?;
@@ -150,7 +165,7 @@ impl Sandbox {
             imports if imports.is_empty() => mismatch(error),
             imports => LoadError::MissingImport { imports },
         })?;
-        let guest = GuestPre::new(linked).map_err(mismatch)?;
+        let guest = Linked::new(linked, &exports).map_err(mismatch)?;
         // The first instance would have to do it otherwise, under its message's deadline.
         component.initialize_copy_on_write_image().map_err(mismatch)?;
         Ok(Component { guest, shared: Arc::clone(&self.shared), idle: Idle::default() })
@@ -187,6 +202,11 @@ pub enum Cpu {
     Native,
 }
 
+/// The system that this host runs on, as compilers name it.
+pub fn own_target() -> String {
+    format!("{}-unknown-linux-gnu", std::env::consts::ARCH)
+}
+
 /// Compiles a component ahead of time, for a target (`x86_64-unknown-linux-gnu`; `None`: this machine's) and its
 /// processors. The result is for [`Settings::precompiled`](super::Settings::precompiled).
 ///
@@ -197,11 +217,10 @@ pub fn compile(bytes: &[u8], target: Option<&str>, cpu: Cpu) -> Result<Vec<u8>, 
     #[cfg(feature = "compiler")]
     {
         let mut config = super::engine::config(&Limits::default());
-        let own = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
         let refused = |error: wasmtime::Error| LoadError::Target { cause: format!("{error:#}") };
         if target.is_some() || cpu == Cpu::Baseline {
             // A target that is named has no more than its baseline, even if it is this machine's.
-            config.target(target.unwrap_or(&own)).map_err(refused)?;
+            config.target(target.unwrap_or(&own_target())).map_err(refused)?;
         }
         let engine = Engine::new(&config).map_err(refused)?;
         let made = engine.precompile_component(bytes).map_err(|error| explain(&error, bytes))?;

@@ -1,8 +1,8 @@
 //! Components compiled ahead of time: how they are written, and when one is run.
 //!
 //! An artifact is one line of JSON ([`Header`]) and behind it what the engine made. It is machine code, and whoever
-//! writes it decides what the host executes: one is loaded only where the operator names it, and then only for the
-//! component that it was made from, whole as it was written, and by an engine with the same settings.
+//! writes it decides what the host executes: one is loaded only where the operator names it, as a file or by the digest
+//! of an artifact in a registry, and then only for the component that it was made from, whole as it was written, and by an engine with the same settings.
 //!
 //! This file holds the one `unsafe` of the host. There is no other way to load machine code, and no check could make
 //! it safe: the engine verifies its version, its settings and the processor's features, and trusts the code itself.
@@ -61,12 +61,17 @@ pub(super) fn write(component: &[u8], made: &[u8]) -> Vec<u8> {
 }
 
 /// Loads the artifact of a component from a file that the operator trusts.
+pub(super) fn load_file(engine: &Engine, file: &Path, component: &[u8]) -> Result<Component, Unusable> {
+    load(engine, &std::fs::read(file)?, component)
+}
+
+/// Loads the artifact of a component. The operator trusts it: they named the file that it was read from, or the digest
+/// of the manifest in a registry that it belongs to.
 #[allow(unsafe_code, reason = "there is no other way to load machine code; see the top of this file")]
-pub(super) fn load(engine: &Engine, file: &Path, component: &[u8]) -> Result<Component, Unusable> {
-    let artifact = std::fs::read(file)?;
-    let made = open(&artifact, component)?;
-    // SAFETY: the operator named this file to be trusted with what the host executes, as an executable is trusted. The
-    // bytes are in memory that nobody else changes, and have the digest that `longshore compile` wrote beside them.
+pub(super) fn load(engine: &Engine, artifact: &[u8], component: &[u8]) -> Result<Component, Unusable> {
+    let made = open(artifact, component)?;
+    // SAFETY: the operator named this artifact to be trusted with what the host executes, as an executable is trusted.
+    // The bytes are in memory that nobody else changes, and have the digest that `longshore compile` wrote beside them.
     let loaded = unsafe { Component::deserialize(engine, made) };
     loaded.map_err(|error| Unusable::OtherEngine(format!("{error:#}")))
 }

@@ -20,3 +20,4 @@ mod torture;
 mod verbs_component;
 mod verbs_queue;
 mod verbs_run;
+mod watch;

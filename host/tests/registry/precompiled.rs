@@ -1,0 +1,69 @@
+//! Machine code from a registry: executed where its digest was vouched for, and nowhere else.
+
+use serde_json::json;
+
+use crate::front::{Fate, Front};
+use crate::host::Host;
+use crate::server::Registry;
+
+const USED: &str = "the precompiled component is used";
+const UNUSED: &str = "the precompiled component is not used";
+
+fn push(host: &Host, name: &str, traps: bool, address: &str) -> String {
+    let component = host.component(name, traps);
+    let pushed = host.start(&["push", "--precompiled", component.to_str().unwrap(), address]).ok().json();
+    pushed["address"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn machine_code_is_executed_if_a_digest_names_it_or_a_tag_that_is_trusted() {
+    let (registry, host) = (Registry::start(), Host::new());
+    let tag = format!("oci://{}/order:1", registry.name());
+    let digest = push(&host, "order.wasm", false, &tag);
+    let manifest = registry.manifest("order", "1");
+    assert_eq!(manifest["layers"][1]["mediaType"], "application/vnd.longshore.precompiled.v1");
+    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    assert_eq!(manifest["layers"][1]["annotations"]["longshore.target"], target);
+    let inspected = host.start(&["inspect", &digest]).ok().json();
+    assert_eq!(inspected["precompiled"], json!([target]));
+
+    for (address, flags, word) in [
+        (&digest, &[][..], USED),
+        (&tag, &[], "since a tag names it: compiling"),
+        (&tag, &["--trust-tag"], USED),
+    ] {
+        let ran = host.run(address, flags).ok();
+        assert_eq!(ran.json()["completed"], 1);
+        ran.says(&[word]);
+        assert_eq!(ran.stderr.contains(USED), word == USED, "{}", ran.stderr);
+    }
+    let both = host.run(&digest, &["--trust-tag", "--require-digest"]);
+    assert_eq!(both.code, 2);
+}
+
+#[test]
+fn machine_code_that_is_damaged_missing_or_another_component_s_is_not_executed() {
+    let (registry, host) = (Registry::start(), Host::new());
+    let front = Front::start(&registry, None);
+    let digest = push(&host, "order.wasm", false, &format!("oci://{}/order:1", front.name()));
+    let manifest = registry.manifest("order", "1");
+    let layer = manifest["layers"][1]["digest"].as_str().unwrap().to_owned();
+    for fate in [Fate::Spoil, Fate::Shorten, Fate::Refuse(404, "BLOB_UNKNOWN")] {
+        let layer = layer.clone();
+        front.fate(move |_, path| if path.ends_with(&layer) { fate } else { Fate::Pass });
+        let ran = host.run(&digest, &[]).ok();
+        assert_eq!(ran.json()["completed"], 1, "the component itself is there");
+        ran.says(&[UNUSED]);
+        host.forget();
+    }
+    front.fate(|_, _| Fate::Pass);
+
+    // What the other one was compiled to would complete the message. This one traps.
+    push(&host, "broken.wasm", true, &format!("oci://{}/order:broken", front.name()));
+    let mut mixed = registry.manifest("order", "broken");
+    mixed["layers"][1] = manifest["layers"][1].clone();
+    registry.put_manifest("order", "mixed", &mixed);
+    let ran = host.run(&format!("oci://{}/order:mixed", front.name()), &["--trust-tag"]).ok();
+    assert_eq!(ran.json()["poisoned"], 1);
+    ran.says(&[UNUSED, "it was made from the component sha256:"]);
+}
