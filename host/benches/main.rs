@@ -17,7 +17,7 @@ type Part = fn(&Place);
 fn main() {
     // `cargo bench` passes flags of its own; a word picks the parts whose names contain it.
     let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
-    let parts: [(&str, Part); 5] = [
+    let parts: [(&str, Part); 6] = [
         ("call", call::measure),
         ("start", start::measure),
         ("languages", languages::measure),

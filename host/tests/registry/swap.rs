@@ -1,5 +1,7 @@
 //! What a registry is for: logic is released, and swapped, without touching the host.
 
+use std::process::Stdio;
+
 use crate::common::guest;
 use crate::front::{Fate, Front};
 use crate::host::Host;
@@ -133,10 +135,14 @@ fn executions_that_start_at_once_share_a_cache() {
     let (registry, host) = (Registry::start(), Host::new());
     let digest = host.push(&guest::order(), &format!("oci://{}/order:1", registry.name()));
     let body = r#"{"order_id":"o-1","msg":"ok"}"#;
-    let start = |_| host.command(&["invoke", "--component", &digest, body]).spawn().unwrap();
+    let start = |_| {
+        let mut command = host.command(&["invoke", "--component", &digest, body]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
     let processes: Vec<_> = (0..6).map(start).collect();
-    for mut process in processes {
-        assert!(process.wait().unwrap().success());
+    for process in processes {
+        let ended = process.wait_with_output().unwrap();
+        assert!(ended.status.success(), "{ended:?}");
     }
     assert_eq!(std::fs::read_dir(host.path("cache/oci")).unwrap().count(), 2, "a manifest and a layer");
 }
