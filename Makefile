@@ -60,7 +60,7 @@ docker-registry:
 	@command -v docker-registry > /dev/null || { apt-get -q update && apt-get -qy install --no-install-recommends docker-registry; } \
 		|| { echo 'install Debian'"'"'s package docker-registry, or run this as root' >&2; exit 1; }
 
-torture: guest ## kill workers at N random moments and count what was lost: make torture N=1000
+torture: guest guest-python guest-js ## kill workers at N random moments and count what was lost: make torture N=1000
 	LONGSHORE_TORTURE=$(N) cargo test --package longshore $(FEATURES) --test process -- --nocapture torture
 
 bench: guest guest-python guest-js $(PEERS)/.venv/installed $(STORAGE)/.venv/installed ## measure speed and memory, and print them beside their floors

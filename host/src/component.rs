@@ -3,13 +3,15 @@
 pub mod registry;
 mod source;
 
+use std::fmt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use self::source::Obtained;
 pub use self::source::{FetchError, Fetched, Source, SourceError};
-use crate::sandbox::{Answer, Component, Invocation, RetryReason, Sandbox, Verdict};
+use crate::sandbox::{Answer, Component, Invocation, LoadError, RetryReason, Sandbox, Verdict};
 
 /// How often a watched file is looked at. It is read when it was the same twice: a compiler may still be writing.
 const LOOK: Duration = Duration::from_millis(250);
@@ -121,22 +123,63 @@ async fn stamp(path: &Path) -> Option<(u64, u64, i64, i64)> {
 
 impl Current {
     async fn load(sandbox: &Sandbox, source: &Source) -> Self {
-        let (error, digest) = match source.fetch().await {
-            Err(error) => (error.to_string(), source.named_digest().map(str::to_owned)),
-            Ok(Fetched { bytes, digest, precompiled }) => {
-                let sandbox = sandbox.clone();
-                let compiled =
-                    tokio::task::spawn_blocking(move || sandbox.load_with(&bytes, precompiled.as_deref()))
-                        .await;
-                let cause = match compiled {
-                    Ok(Ok(component)) => return Self::Loaded { component, digest: digest.into() },
-                    Ok(Err(error)) => error.to_string(),
-                    Err(panicked) => panicked.to_string(),
-                };
-                (format!("cannot load the component {source}: {cause}"), Some(digest))
-            }
+        let (error, digest) = match source.load(sandbox).await {
+            Ok((component, digest)) => return Self::Loaded { component, digest: digest.into() },
+            Err(NotLoaded { error, digest }) => (error, digest),
         };
         tracing::error!(%source, digest, "{error}");
         Self::Unavailable { detail: error, digest }
+    }
+}
+
+/// Why there is no component.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct NotLoaded {
+    /// The cause, and what to do.
+    pub error: String,
+    /// The digest of what was to be loaded, as far as it is known.
+    pub digest: Option<String>,
+}
+
+impl Source {
+    /// Fetches and compiles the component, or loads what it was compiled to. Returns its digest beside it.
+    ///
+    /// # Errors
+    /// When it cannot be had, or cannot be a handler.
+    pub async fn load(&self, sandbox: &Sandbox) -> Result<(Component, String), NotLoaded> {
+        let unfetched = |error: FetchError| NotLoaded {
+            error: error.to_string(),
+            digest: self.named_digest().map(str::to_owned),
+        };
+        let unloaded = |cause: &dyn fmt::Display, digest| NotLoaded {
+            error: format!("cannot load the component {self}: {cause}"),
+            digest: Some(digest),
+        };
+        let (obtained, digest) = self.obtain().await.map_err(unfetched)?;
+        let bytes = match obtained {
+            Obtained::Component(bytes) => bytes,
+            Obtained::MachineCode(code) => {
+                let sandbox = sandbox.clone();
+                match tokio::task::spawn_blocking(move || sandbox.load_machine_code(&code)).await {
+                    Ok(Ok(component)) => {
+                        tracing::debug!(component = %self, "the precompiled component is used");
+                        return Ok((component, digest));
+                    }
+                    Ok(Err(LoadError::Precompiled { cause })) => {
+                        tracing::warn!(component = %self, cause, "the precompiled component is not used: compiling");
+                    }
+                    Ok(Err(error)) => return Err(unloaded(&error, digest)),
+                    Err(panicked) => return Err(unloaded(&panicked, digest)),
+                }
+                self.fetch().await.map_err(unfetched)?.bytes
+            }
+        };
+        let sandbox = sandbox.clone();
+        match tokio::task::spawn_blocking(move || sandbox.load(&bytes)).await {
+            Ok(Ok(component)) => Ok((component, digest)),
+            Ok(Err(error)) => Err(unloaded(&error, digest)),
+            Err(panicked) => Err(unloaded(&panicked, digest)),
+        }
     }
 }

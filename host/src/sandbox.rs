@@ -34,6 +34,7 @@ pub use self::grants::{Grant, Grants};
 pub use self::http::{Cidr, CidrError, Target, TargetError};
 pub use self::limits::Limits;
 pub use self::load::{Component, Cpu, LoadError, compile, own_target};
+pub use self::precompiled::{MachineCode, Unusable, unpack};
 pub use self::usage::Usage;
 
 /// The Rust side of `wit/handler.wit`. The body and all texts are borrowed: they go from the host's memory into the

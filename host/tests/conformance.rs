@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use common::guest;
 use jiff::Timestamp;
 use longshore::sandbox::{Component, Invocation, Sandbox, Settings, Verdict};
 use serde::Deserialize;
@@ -93,19 +94,9 @@ fn components() -> Vec<PathBuf> {
     if let Some(named) = std::env::var_os("LONGSHORE_CONFORMANCE").filter(|named| !named.is_empty()) {
         return std::env::split_paths(&named).collect();
     }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let built = |path: &str| {
-        let path = root.join(path);
-        assert!(path.exists(), "{} is missing: make guest-python guest-js", path.display());
-        path
-    };
-    vec![
-        common::guest::order(),
-        // As it was built against the first version of the contract: it stays as it is.
-        built("host/tests/contracts/handler-0.1.0.wasm"),
-        built("guest/python/target/order-python.wasm"),
-        built("guest/js/target/order-js.wasm"),
-    ]
+    // The second is as it was built against the first version of the contract: it stays as it is.
+    let first = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/contracts/handler-0.1.0.wasm");
+    vec![guest::order(), first, guest::python(), guest::javascript()]
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -144,12 +144,8 @@ fn tell(error: QueueError) -> Result<String, QueueError> {
 
 async fn loads(source: &Source, settings: &Settings) -> Finding {
     let loaded = async {
-        let fetched = source.fetch().await?;
         let sandbox = Sandbox::new(settings)?;
-        tokio::task::spawn_blocking(move || {
-            sandbox.load_with(&fetched.bytes, fetched.precompiled.as_deref())
-        })
-        .await??;
+        source.load(&sandbox).await?;
         anyhow::Ok(())
     };
     let (result, detail) = match loaded.await {

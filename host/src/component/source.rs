@@ -7,7 +7,7 @@ use std::str::FromStr;
 use bytes::Bytes;
 
 use super::registry::{Access, Address, RegistryError};
-use crate::sandbox;
+use crate::sandbox::{self, MachineCode};
 
 /// Where a component is.
 #[derive(Clone, Debug)]
@@ -67,8 +67,15 @@ pub struct Fetched {
     /// What names it in logs and poison envelopes: the digest of a file's bytes, or of the manifest in a registry, by
     /// which it can be fetched again. `sha256:` and 64 hexadecimal digits.
     pub digest: String,
-    /// What it was compiled to, if it came with that and from where the operator trusts it.
-    pub precompiled: Option<Bytes>,
+}
+
+/// A component, in one of the forms in which it can be loaded.
+#[derive(Clone, Debug)]
+pub(super) enum Obtained {
+    /// As it was built.
+    Component(Bytes),
+    /// As it was compiled, by somebody whom the operator trusts.
+    MachineCode(MachineCode),
 }
 
 /// Why a component could not be fetched.
@@ -114,10 +121,25 @@ impl Source {
             Self::File(path) => {
                 let read = tokio::fs::read(path).await;
                 let bytes = read.map_err(|cause| FetchError::File { path: path.clone(), cause })?;
-                Ok(Fetched { digest: sandbox::digest(&bytes), bytes: bytes.into(), precompiled: None })
+                Ok(Fetched { digest: sandbox::digest(&bytes), bytes: bytes.into() })
             }
             Self::Registry(address, access) => access
                 .pull(address)
+                .await
+                .map_err(|cause| FetchError::Registry { address: Box::new(address.clone()), cause }),
+        }
+    }
+
+    /// Reads the component, or only what it was compiled to, if it comes with that and from where the operator trusts it.
+    /// Returns its digest beside it.
+    pub(super) async fn obtain(&self) -> Result<(Obtained, String), FetchError> {
+        match self {
+            Self::File(_) => {
+                let Fetched { bytes, digest } = self.fetch().await?;
+                Ok((Obtained::Component(bytes), digest))
+            }
+            Self::Registry(address, access) => access
+                .obtain(address)
                 .await
                 .map_err(|cause| FetchError::Registry { address: Box::new(address.clone()), cause }),
         }

@@ -80,6 +80,12 @@ pub enum LoadError {
         "it is not compiled, and this host has no compiler; run `longshore compile` where there is one, and name the result with --precompiled"
     )]
     NoCompiler,
+    /// It was compiled ahead of time, and that cannot be used: the component itself can.
+    #[error("what it was compiled to cannot be used: {cause}")]
+    Precompiled {
+        /// Why not.
+        cause: String,
+    },
     /// This host cannot compile for that target.
     #[error(
         "cannot compile for that target: {cause}; `longshore compile` without --target compiles for this machine"
@@ -121,51 +127,49 @@ impl Sandbox {
     /// # Errors
     /// When the bytes cannot be a handler here, and why: see [`LoadError`].
     pub fn load(&self, bytes: &[u8]) -> Result<Component, LoadError> {
-        self.load_with(bytes, None)
-    }
-
-    /// As [`load`](Sandbox::load), with what [`compile`] made of the component: it is used if it was made from this very
-    /// component and fits the engine, and otherwise the component is compiled, with a warning. It is machine code, and
-    /// the caller trusts it.
-    ///
-    /// # Errors
-    /// As for [`load`](Sandbox::load).
-    pub fn load_with(&self, bytes: &[u8], artifact: Option<&[u8]>) -> Result<Component, LoadError> {
         let Outline { imports, exports } = Outline::read(bytes)?;
-        if !contract::is_handler(&exports) {
-            return Err(LoadError::OtherWorld { exports });
-        }
-
-        let Shared { engine, linker, limits, grants, precompiled, .. } = &*self.shared;
-        let needs = |import: String| {
-            let grant = grants.of(&import).filter(|grant| grant.needed && !grant.granted)?;
-            Some((import, grant.flag))
-        };
-        let needs: Vec<_> = imports.into_iter().filter_map(needs).collect();
-        if !needs.is_empty() {
-            return Err(LoadError::NotGranted { needs });
-        }
-        let unusable = |cause: &_| tracing::warn!(%cause, "the precompiled component is not used: compiling");
-        let trusted = match (precompiled.as_deref(), artifact) {
-            (Some(file), _) => Some(precompiled::load_file(engine, file, bytes)),
-            (None, Some(artifact)) => Some(precompiled::load(engine, artifact, bytes)),
-            (None, None) => None,
-        };
-        let trusted = trusted.and_then(|loaded| loaded.inspect_err(unusable).ok());
+        self.admits(&imports, &exports)?;
+        let Shared { engine, precompiled, .. } = &*self.shared;
+        let trusted = precompiled.as_deref().and_then(|file| {
+            let loaded = precompiled::load(engine, file, bytes);
+            let unusable = |cause: &_| tracing::warn!(file = %file.display(), %cause, "the precompiled component is not used: compiling");
+            loaded.inspect_err(unusable).ok()
+        });
         let component = match trusted {
-            Some(component) => {
-                tracing::debug!("the precompiled component is used");
-                component
-            }
+            Some(component) => component,
             None => compiled(engine, bytes)?,
         };
-        fits(&component, limits)?;
+        self.link(&component, &exports, || missing_imports(bytes))
+    }
+
+    /// Whether a component with these imports and exports is a handler, and is granted what it needs.
+    pub(super) fn admits(&self, imports: &[String], exports: &[String]) -> Result<(), LoadError> {
+        if !contract::is_handler(exports) {
+            return Err(LoadError::OtherWorld { exports: exports.to_owned() });
+        }
+        let needs = |import: &String| {
+            let grant = self.shared.grants.of(import).filter(|grant| grant.needed && !grant.granted)?;
+            Some((import.clone(), grant.flag))
+        };
+        let needs: Vec<_> = imports.iter().filter_map(needs).collect();
+        if needs.is_empty() { Ok(()) } else { Err(LoadError::NotGranted { needs }) }
+    }
+
+    /// Links a component with what the host offers; if that fails, `missing` says what it does not.
+    pub(super) fn link(
+        &self,
+        component: &wasmtime::component::Component,
+        exports: &[String],
+        missing: impl FnOnce() -> Vec<String>,
+    ) -> Result<Component, LoadError> {
+        let Shared { linker, limits, .. } = &*self.shared;
+        fits(component, limits)?;
         let mismatch = |error: wasmtime::Error| LoadError::Mismatch { cause: format!("{error:#}") };
-        let linked = linker.0.instantiate_pre(&component).map_err(|error| match missing_imports(bytes) {
+        let linked = linker.0.instantiate_pre(component).map_err(|error| match missing() {
             imports if imports.is_empty() => mismatch(error),
             imports => LoadError::MissingImport { imports },
         })?;
-        let guest = Linked::new(linked, &exports).map_err(mismatch)?;
+        let guest = Linked::new(linked, exports).map_err(mismatch)?;
         // The first instance would have to do it otherwise, under its message's deadline.
         component.initialize_copy_on_write_image().map_err(mismatch)?;
         Ok(Component { guest, shared: Arc::clone(&self.shared), idle: Idle::default() })

@@ -2,18 +2,21 @@
 //!
 //! An artifact is one line of JSON ([`Header`]) and behind it what the engine made. It is machine code, and whoever
 //! writes it decides what the host executes: one is loaded only where the operator names it, as a file or by the digest
-//! of an artifact in a registry, and then only for the component that it was made from, whole as it was written, and by an engine with the same settings.
+//! of an artifact in a registry, and then only for the component that it was made from, whole as it was written, and by
+//! an engine with the same settings.
 //!
-//! This file holds the one `unsafe` of the host. There is no other way to load machine code, and no check could make
-//! it safe: the engine verifies its version, its settings and the processor's features, and trusts the code itself.
+//! This file holds the `unsafe` of the host. There is no other way to load machine code, and no check could make it safe:
+//! the engine verifies its version, its settings and the processor's features, and trusts the code itself.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use super::describe::digest;
+use super::{LoadError, Sandbox};
 
 /// How an artifact's first line begins.
 const FORMAT: &str = "precompiled/1";
@@ -35,17 +38,74 @@ struct Header {
 
 /// Why an artifact is not used.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Unusable {
+pub enum Unusable {
+    /// There is no such file, or it cannot be read.
     #[error("it cannot be read: {0}")]
     Unreadable(#[from] std::io::Error),
+    /// It is something else.
     #[error("`longshore compile` did not write it")]
     NotOurs,
+    /// It belongs to another component.
     #[error("it was made from the component {made_from}")]
-    OtherComponent { made_from: String },
+    OtherComponent {
+        /// That component's digest.
+        made_from: String,
+    },
+    /// It was cut short, or mixed up.
     #[error("it is damaged")]
     Damaged,
+    /// It was made by another version, with other settings, or for another processor.
     #[error("this host cannot run it: {0}")]
     OtherEngine(String),
+}
+
+/// Machine code that somebody vouched for, out of the artifact that it came in.
+#[derive(Clone, Debug)]
+pub enum MachineCode {
+    /// In a file of its own, which nobody changes: only what is executed of it is read.
+    File(PathBuf),
+    /// In memory.
+    Bytes(Bytes),
+}
+
+/// The machine code in an artifact, if it is whole and made from the component with this digest.
+///
+/// # Errors
+/// If it is not: see [`Unusable`].
+pub fn unpack(artifact: &Bytes, component: &str) -> Result<Bytes, Unusable> {
+    open(artifact, component).map(|made| artifact.slice_ref(made))
+}
+
+impl Sandbox {
+    /// Links a component that was compiled ahead of time, without the component: see [`unpack`]. The caller trusts it,
+    /// as an executable is trusted.
+    ///
+    /// # Errors
+    /// As for [`load`](Sandbox::load), and [`LoadError::Precompiled`] if this host cannot run it: then the component has to be
+    /// compiled.
+    #[allow(unsafe_code, reason = "there is no other way to load machine code; see the top of this file")]
+    pub fn load_machine_code(&self, code: &MachineCode) -> Result<super::Component, LoadError> {
+        let engine = &self.shared.engine;
+        // SAFETY: somebody whom the operator trusts with what the host executes has vouched for it: its digest was
+        // compared when it was unpacked. It is in memory that nobody else changes, or in a file that was written for
+        // this and appeared whole, in a directory that is trusted as the one of the host's own binary is.
+        let loaded = unsafe {
+            match code {
+                MachineCode::File(path) => Component::deserialize_file(engine, path),
+                MachineCode::Bytes(bytes) => Component::deserialize(engine, bytes),
+            }
+        };
+        let component = loaded.map_err(|error| LoadError::Precompiled {
+            cause: Unusable::OtherEngine(format!("{error:#}")).to_string(),
+        })?;
+        let types = component.component_type();
+        let names = |name: &str| name.to_owned();
+        let imports: Vec<_> = types.imports(engine).map(|(name, _)| names(name)).collect();
+        let exports: Vec<_> = types.exports(engine).map(|(name, _)| names(name)).collect();
+        self.admits(&imports, &exports)?;
+        let offered = |import: &String| !super::imports::offered(import);
+        self.link(&component, &exports, || imports.iter().filter(|import| offered(import)).cloned().collect())
+    }
 }
 
 /// An artifact for what an engine made of a component.
@@ -61,23 +121,18 @@ pub(super) fn write(component: &[u8], made: &[u8]) -> Vec<u8> {
 }
 
 /// Loads the artifact of a component from a file that the operator trusts.
-pub(super) fn load_file(engine: &Engine, file: &Path, component: &[u8]) -> Result<Component, Unusable> {
-    load(engine, &std::fs::read(file)?, component)
-}
-
-/// Loads the artifact of a component. The operator trusts it: they named the file that it was read from, or the digest
-/// of the manifest in a registry that it belongs to.
 #[allow(unsafe_code, reason = "there is no other way to load machine code; see the top of this file")]
-pub(super) fn load(engine: &Engine, artifact: &[u8], component: &[u8]) -> Result<Component, Unusable> {
-    let made = open(artifact, component)?;
-    // SAFETY: the operator named this artifact to be trusted with what the host executes, as an executable is trusted.
-    // The bytes are in memory that nobody else changes, and have the digest that `longshore compile` wrote beside them.
+pub(super) fn load(engine: &Engine, file: &Path, component: &[u8]) -> Result<Component, Unusable> {
+    let artifact = std::fs::read(file)?;
+    let made = open(&artifact, &digest(component))?;
+    // SAFETY: the operator named this file to be trusted with what the host executes, as an executable is trusted. The
+    // bytes are in memory that nobody else changes, and have the digest that `longshore compile` wrote beside them.
     let loaded = unsafe { Component::deserialize(engine, made) };
     loaded.map_err(|error| Unusable::OtherEngine(format!("{error:#}")))
 }
 
-/// The engine's part of an artifact, if it is whole and made from this component.
-fn open<'a>(artifact: &'a [u8], component: &[u8]) -> Result<&'a [u8], Unusable> {
+/// The engine's part of an artifact, if it is whole and made from the component with this digest.
+fn open<'a>(artifact: &'a [u8], component: &str) -> Result<&'a [u8], Unusable> {
     let start = &artifact[..artifact.len().min(LONGEST_HEADER)];
     let end = start.iter().position(|byte| *byte == b'\n').ok_or(Unusable::NotOurs)?;
     let header: Header = serde_json::from_slice(&start[..end]).map_err(|_| Unusable::NotOurs)?;
@@ -85,7 +140,7 @@ fn open<'a>(artifact: &'a [u8], component: &[u8]) -> Result<&'a [u8], Unusable> 
     if header.longshore != FORMAT {
         return Err(Unusable::NotOurs);
     }
-    if header.component != digest(component) {
+    if header.component != component {
         return Err(Unusable::OtherComponent { made_from: header.component });
     }
     if header.artifact != digest(made) {
@@ -96,20 +151,20 @@ fn open<'a>(artifact: &'a [u8], component: &[u8]) -> Result<&'a [u8], Unusable> 
 
 #[cfg(all(test, feature = "compiler"))]
 mod tests {
-    use super::{Unusable, open, write};
+    use super::{Unusable, digest, open, write};
 
     #[test]
     fn an_artifact_is_opened_only_whole_and_for_its_component() {
         let artifact = write(b"component", b"machine code");
-        assert_eq!(open(&artifact, b"component").unwrap(), b"machine code");
-        assert!(matches!(open(&artifact, b"another"), Err(Unusable::OtherComponent { .. })));
+        assert_eq!(open(&artifact, &digest(b"component")).unwrap(), b"machine code");
+        assert!(matches!(open(&artifact, &digest(b"another")), Err(Unusable::OtherComponent { .. })));
         let mut damaged = artifact.clone();
         *damaged.last_mut().unwrap() ^= 1;
         for damaged in [&damaged[..], &artifact[..artifact.len() - 1]] {
-            assert!(matches!(open(damaged, b"component"), Err(Unusable::Damaged)));
+            assert!(matches!(open(damaged, &digest(b"component")), Err(Unusable::Damaged)));
         }
         for other in [&b""[..], b"\n", b"{}\n", b"\x7fELF\x02\x01\x01\n", &artifact[..20]] {
-            assert!(matches!(open(other, b"component"), Err(Unusable::NotOurs)));
+            assert!(matches!(open(other, &digest(b"component")), Err(Unusable::NotOurs)));
         }
     }
 }

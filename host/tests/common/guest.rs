@@ -19,6 +19,22 @@ pub fn wasmcloud() -> PathBuf {
     built().join("wasmcloud.wasm")
 }
 
+/// Where the example handler in Python lies, if `make guest-python` has built it.
+pub fn python() -> PathBuf {
+    made("python/target/order-python.wasm")
+}
+
+/// Where the example handler in JavaScript lies, if `make guest-js` has built it.
+pub fn javascript() -> PathBuf {
+    made("js/target/order-js.wasm")
+}
+
+fn made(path: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guest").join(path);
+    assert!(path.exists(), "{} is missing: make guest-python guest-js", path.display());
+    path
+}
+
 fn built() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use tempfile::TempDir;
 
 use crate::common::guest;
 
@@ -45,17 +44,18 @@ pub(crate) fn longshore_with_input(arguments: &[&str], stdin: &[u8]) -> Ended {
     Process::start(&mut command, &directory.path().join("run")).wait()
 }
 
-/// A cache directory of this test binary, in which the order component was compiled once: what follows starts warm.
+/// A cache directory that outlives the tests, in which the order component was compiled: what follows starts warm.
 pub(crate) fn cache() -> &'static Path {
-    static CACHE: OnceLock<TempDir> = OnceLock::new();
-    let directory = CACHE.get_or_init(|| {
-        let directory = tempfile::tempdir().unwrap();
-        let order = guest::order();
-        let mut command = longshore(["invoke", r#"{"order_id":"warm","msg":"ok"}"#, "--component"]);
-        run(command.arg(order).arg("--cache-dir").arg(directory.path())).succeeded();
-        directory
-    });
-    directory.path()
+    static CACHE: OnceLock<PathBuf> = OnceLock::new();
+    CACHE.get_or_init(|| warm(&guest::order()))
+}
+
+/// The same with another component; to compile one of a scripting language takes half a minute, once.
+pub(crate) fn warm(component: &Path) -> PathBuf {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
+    let mut command = longshore(["invoke", r#"{"order_id":"warm","msg":"ok"}"#, "--component"]);
+    run(command.arg(component).arg("--cache-dir").arg(&directory)).succeeded();
+    directory
 }
 
 /// A running process, whose output goes to files.

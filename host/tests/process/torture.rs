@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 
 use rand::RngExt;
 
+use crate::common::guest;
 use crate::directory::{Directory, ORDERS, POISON, Row, database, now_ms, rows};
 use crate::oracle::{Account, Expected, Oracle, Sent, handled};
 use crate::orders::{mixed, order};
-use crate::process::{Process, wait_for};
+use crate::process::{Process, wait_for, warm};
 
 /// How many kills at each failpoint, and at random moments.
 #[cfg(feature = "failpoints")]
@@ -21,6 +22,8 @@ const KILLS: usize = 20;
 const RANDOM_KILLS: usize = 200;
 /// How long one kill may take to happen, on average.
 const LONGEST: Duration = Duration::from_secs(5);
+/// How long a worker lives at most that starts in some ten milliseconds.
+const LIFE: Duration = Duration::from_millis(400);
 /// Attempts that each message has: crashes count as such, and each undoes up to one per slot.
 const MAX_DEQUEUE: u32 = 12;
 /// Below so many visible messages, more are sent: workers that find nothing are not killed anywhere of interest.
@@ -36,6 +39,10 @@ struct Torture {
     poison_elsewhere: bool,
     /// Handlers outlive half of their lease, and are renewed.
     renewed: bool,
+    /// What handles the messages.
+    component: fn() -> PathBuf,
+    /// How long a worker lives at most, before it is killed at a random moment.
+    life: Duration,
 }
 
 /// What came of it.
@@ -108,7 +115,7 @@ impl Workers<'_> {
         let max_dequeue = format!("--max-dequeue={MAX_DEQUEUE}");
         let mut all = vec!["--poison-queue", &self.poison, &max_dequeue];
         all.extend(flags);
-        let mut command = self.directory.worker(&all);
+        let mut command = self.directory.worker_with(&(self.torture.component)(), &all);
         if let Some(failpoints) = failpoints {
             command.env("FAILPOINTS", failpoints);
         }
@@ -126,7 +133,7 @@ impl Workers<'_> {
         while kills < self.torture.kills {
             for slot in &mut workers {
                 let (mut worker, dies_at) = slot.take().unwrap_or_else(|| {
-                    let dies_at = Instant::now() + Duration::from_millis(rng.random_range(0..400));
+                    let dies_at = Instant::now() + rng.random_range(Duration::ZERO..self.torture.life);
                     (self.start(&["--forever", visibility], self.torture.failpoints), dies_at)
                 });
                 match worker.ended() {
@@ -175,20 +182,47 @@ impl Outcome {
     }
 }
 
+fn random_kills() -> usize {
+    let kills = std::env::var("LONGSHORE_TORTURE").ok().and_then(|kills| kills.parse().ok());
+    kills.unwrap_or(RANDOM_KILLS)
+}
+
 #[test]
 fn nothing_is_lost_when_workers_are_killed_at_random_moments() {
-    let kills = std::env::var("LONGSHORE_TORTURE").ok().and_then(|kills| kills.parse().ok());
-    let kills = kills.unwrap_or(RANDOM_KILLS);
+    let kills = random_kills();
     let torture = Torture {
         name: "at random moments",
         kills,
         failpoints: None,
         poison_elsewhere: false,
         renewed: false,
+        component: guest::order,
+        life: LIFE,
     };
     let outcome = torture.run().lost_nothing();
     assert!(outcome.kills >= kills);
     assert_eq!(outcome.account.poison_duplicates, 0, "copy and delete are one transaction here");
+}
+
+#[test]
+fn nothing_is_lost_with_handlers_in_other_languages() {
+    for (name, component) in
+        [("in Python", guest::python as fn() -> PathBuf), ("in JavaScript", guest::javascript)]
+    {
+        warm(&component());
+        // An interpreter takes longer to load.
+        let life = Duration::from_secs(3);
+        let torture = Torture {
+            name,
+            kills: random_kills() / 20,
+            failpoints: None,
+            poison_elsewhere: false,
+            renewed: false,
+            component,
+            life,
+        };
+        torture.run().lost_nothing();
+    }
 }
 
 #[cfg(feature = "failpoints")]
@@ -197,7 +231,15 @@ mod failpoints {
 
     fn at(name: &'static str, failpoints: &'static str) -> Torture {
         let failpoints = Some(failpoints);
-        Torture { name, kills: KILLS, failpoints, poison_elsewhere: false, renewed: false }
+        Torture {
+            name,
+            kills: KILLS,
+            failpoints,
+            poison_elsewhere: false,
+            renewed: false,
+            component: guest::order,
+            life: LIFE,
+        }
     }
 
     #[test]

@@ -29,7 +29,7 @@ fn machine_code_is_executed_if_a_digest_names_it_or_a_tag_that_is_trusted() {
 
     for (address, flags, word) in [
         (&digest, &[][..], USED),
-        (&tag, &[], "since a tag names it: compiling"),
+        (&tag, &[], "a tag names it; name the digest, or set --trust-tag"),
         (&tag, &["--trust-tag"], USED),
     ] {
         let ran = host.run(address, flags).ok();
@@ -39,6 +39,30 @@ fn machine_code_is_executed_if_a_digest_names_it_or_a_tag_that_is_trusted() {
     }
     let both = host.run(&digest, &["--trust-tag", "--require-digest"]);
     assert_eq!(both.code, 2);
+}
+
+#[test]
+fn machine_code_that_was_vouched_for_needs_nothing_else_and_no_registry_again() {
+    let (mut registry, host) = (Registry::start(), Host::new());
+    let digest = push(&host, "order.wasm", false, &format!("oci://{}/order:1", registry.name()));
+    let front = Front::start(&registry, None);
+    let digest = digest.replace(&registry.name(), &front.name());
+    assert_eq!(host.run(&digest, &[]).ok().json()["completed"], 1);
+    let blobs = front.calls().iter().filter(|call| call.contains("/blobs/")).count();
+    assert_eq!(blobs, 1, "the component itself was not fetched: {:?}", front.calls());
+    registry.stop();
+    let ran = host.run(&digest, &[]).ok();
+    assert_eq!(ran.json()["completed"], 1);
+    ran.says(&[USED]);
+
+    // Cut short on the disk: compiled instead, which the registry would have to be up for.
+    for entry in std::fs::read_dir(host.path("cache/oci")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.file_name().unwrap().len() > 64 {
+            std::fs::write(path, b"\x7fELF").unwrap();
+        }
+    }
+    host.run(&digest, &[]).ok().says(&[UNUSED, "this host cannot run it", "no answer from the registry"]);
 }
 
 #[test]

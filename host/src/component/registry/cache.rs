@@ -1,7 +1,8 @@
 //! Manifests and layers on disk, each under its digest.
 //!
 //! Any number of processes use one directory: a file appears under its name whole, by renaming, and is checked
-//! against its name whenever it is read, so that it does not matter who wrote it.
+//! against its name whenever it is read, so that it does not matter who wrote it. But for machine code: that is checked
+//! when it is unpacked, and from then on mapped into memory as it lies, for which it is trusted as executables are.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -31,12 +32,28 @@ impl Cache {
 
     /// Keeps what has this digest. That it cannot be kept is said, and no reason to fail.
     pub(super) async fn put(&self, digest: &str, bytes: Bytes) {
-        let Some(path) = self.path(digest) else { return };
-        let written =
-            tokio::task::spawn_blocking(move || write(&path, &bytes).map_err(|error| (path, error)));
-        if let Ok(Err((path, error))) = written.await {
-            tracing::warn!(path = %path.display(), %error, "what was fetched from the registry is not kept: the next start fetches it again");
+        if let Some(path) = self.path(digest) {
+            keep(path, bytes).await;
         }
+    }
+
+    /// Where the machine code lies that was unpacked from this layer, for this component.
+    pub(super) async fn unpacked(&self, layer: &str, component: &str) -> Option<PathBuf> {
+        let path = self.unpacked_path(layer, component)?;
+        tokio::fs::metadata(&path).await.ok().map(|_| path)
+    }
+
+    /// Keeps unpacked machine code, and says where.
+    pub(super) async fn put_unpacked(&self, layer: &str, component: &str, code: Bytes) -> Option<PathBuf> {
+        let path = self.unpacked_path(layer, component)?;
+        keep(path.clone(), code).await.then_some(path)
+    }
+
+    /// Both are in its name: a manifest could pair the layer with a component that it was not made from.
+    fn unpacked_path(&self, layer: &str, component: &str) -> Option<PathBuf> {
+        let (layer, component) = (self.path(layer)?, self.path(component)?);
+        let name = [layer.file_name()?.to_str()?, component.file_name()?.to_str()?].join("-");
+        Some(layer.with_file_name(name))
     }
 
     /// The digest becomes a file name: nothing but hexadecimal digits may.
@@ -58,11 +75,26 @@ fn read(path: &Path, name: &str) -> Option<Bytes> {
     None
 }
 
+async fn keep(path: PathBuf, bytes: Bytes) -> bool {
+    let written =
+        tokio::task::spawn_blocking(move || write(&path, &bytes).map_err(|error| (path, error))).await;
+    match written {
+        Ok(Ok(())) => true,
+        Ok(Err((path, error))) => {
+            tracing::warn!(path = %path.display(), %error, "what was fetched from the registry is not kept: the next start fetches it again");
+            false
+        }
+        Err(_) => false,
+    }
+}
+
 fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let directory = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(directory)?;
     let mut file = tempfile::NamedTempFile::new_in(directory)?;
     file.write_all(bytes)?;
+    // Or a power cut could leave the name and not the content: machine code is not checked again.
+    file.as_file().sync_data()?;
     file.persist(path).map(drop).map_err(|error| error.error)
 }
 

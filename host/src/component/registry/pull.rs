@@ -12,8 +12,8 @@ use oci_client::secrets::RegistryAuth;
 use super::artifact::{Details, MANIFEST, Manifest};
 use super::cache::Cache;
 use super::{Access, Address, RegistryError};
-use crate::component::Fetched;
-use crate::sandbox;
+use crate::component::source::{Fetched, Obtained};
+use crate::sandbox::{self, MachineCode};
 
 /// The pauses between tries, where the registry may answer in a moment.
 const PAUSES: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(1200)];
@@ -27,8 +27,34 @@ impl Access {
         let mut pull = Pull::new(self, address);
         let (manifest, digest) = pull.manifest().await?;
         let bytes = pull.blob(&manifest.component).await?;
-        let precompiled = pull.precompiled(&manifest).await;
-        Ok(Fetched { bytes, digest, precompiled })
+        Ok(Fetched { bytes, digest })
+    }
+
+    /// Fetches what the component was compiled to for this system, if whoever named the artifact vouches for it: its digest
+    /// stands in the manifest, and the manifest's in the address. Else, and whatever goes wrong with it, the component.
+    ///
+    /// # Errors
+    /// As for the component.
+    pub(in crate::component) async fn obtain(
+        &self,
+        address: &Address,
+    ) -> Result<(Obtained, String), RegistryError> {
+        let mut pull = Pull::new(self, address);
+        let (manifest, digest) = pull.manifest().await?;
+        if let Some(layer) = manifest.precompiled.get(&sandbox::own_target()) {
+            let found = match address.digest().is_some() || self.trust_tag {
+                true => pull.unpacked(layer, &manifest.component.digest).await,
+                false => Err("a tag names it; name the digest, or set --trust-tag".to_owned()),
+            };
+            match found {
+                Ok(code) => return Ok((Obtained::MachineCode(code), digest)),
+                Err(cause) => {
+                    tracing::warn!(component = %address, cause, "the precompiled component is not used: compiling");
+                }
+            }
+        }
+        let bytes = pull.blob(&manifest.component).await?;
+        Ok((Obtained::Component(bytes), digest))
     }
 
     /// What the registry says of an artifact.
@@ -81,19 +107,17 @@ impl<'a> Pull<'a> {
         Ok((manifest, digest.clone()))
     }
 
-    /// What the component was compiled to for this system, if whoever named the artifact vouches for it: its digest
-    /// stands in the manifest, and the manifest's in the address. Without it the component is compiled, so that nothing
-    /// that goes wrong here is a fault.
-    async fn precompiled(&mut self, manifest: &Manifest) -> Option<Bytes> {
-        let Self { access, address, .. } = *self;
-        let layer = manifest.precompiled.get(&sandbox::own_target())?;
-        if address.digest().is_none() && !access.trust_tag {
-            tracing::info!(component = %address, "the precompiled component is not used, since a tag names it: compiling; name the digest, or set --trust-tag");
-            return None;
+    /// The machine code in a layer. It is checked once, and lies in a file of its own from then on.
+    async fn unpacked(&mut self, layer: &OciDescriptor, component: &str) -> Result<MachineCode, String> {
+        if let Some(path) = self.cache.unpacked(&layer.digest, component).await {
+            return Ok(MachineCode::File(path));
         }
-        let fetched = self.blob(layer).await;
-        let missing = |error: &_| tracing::warn!(component = %address, %error, "the precompiled component is not used: compiling");
-        fetched.inspect_err(missing).ok()
+        let (artifact, _) = self.fetch(What::Blob(layer)).await.map_err(|error| error.to_string())?;
+        let code = sandbox::unpack(&artifact, component).map_err(|error| error.to_string())?;
+        Ok(match self.cache.put_unpacked(&layer.digest, component, code.clone()).await {
+            Some(path) => MachineCode::File(path),
+            None => MachineCode::Bytes(code),
+        })
     }
 
     async fn blob(&mut self, blob: &OciDescriptor) -> Result<Bytes, RegistryError> {
