@@ -19,6 +19,14 @@ pub enum RegistryError {
         /// What happened.
         cause: String,
     },
+    /// A connection, and nothing on it for so long that another try would be as long.
+    #[error(
+        "the registry {registry} said nothing for too long; is it overloaded, or is something between that swallows the answer?"
+    )]
+    Silent {
+        /// The registry.
+        registry: String,
+    },
     /// It cannot serve now.
     #[error("the registry {registry} cannot serve now: it answered {status}; try again later")]
     Busy {
@@ -109,9 +117,17 @@ impl RegistryError {
                 }
             }
             Oci::ImageManifestNotFoundError(_) => Self::NotFound { registry },
-            Oci::RequestError(error) => Self::Unreachable { registry, cause: cause(error) },
+            Oci::RequestError(error) => Self::of_call(registry, error),
             Oci::DigestError(error) => Self::Damaged { cause: error.to_string() },
             error => Self::Other { registry, cause: error.to_string() },
+        }
+    }
+
+    /// What became of a call that had no answer.
+    fn of_call(registry: String, error: &reqwest::Error) -> Self {
+        match error.is_timeout() {
+            true => Self::Silent { registry },
+            false => Self::Unreachable { registry, cause: cause(error) },
         }
     }
 
@@ -130,7 +146,7 @@ impl RegistryError {
     pub(super) fn of_stream(address: &Address, error: &std::io::Error) -> Self {
         let inner = error.get_ref();
         match inner.and_then(|inner| inner.downcast_ref::<reqwest::Error>()) {
-            Some(error) => Self::Unreachable { registry: address.registry().to_owned(), cause: cause(error) },
+            Some(error) => Self::of_call(address.registry().to_owned(), error),
             None => Self::Damaged { cause: error.to_string() },
         }
     }
@@ -143,9 +159,6 @@ impl RegistryError {
 
 /// What is at the bottom of a failed call. The layers above it repeat its URL.
 fn cause(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return "it said nothing for too long".into();
-    }
     let mut inner: &dyn std::error::Error = error;
     while let Some(source) = inner.source() {
         inner = source;
