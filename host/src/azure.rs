@@ -3,11 +3,14 @@
 //! The crates are the official ones, `azure_core`, `azure_identity` and `azure_storage_queue`. The community's
 //! `azure_storage_queues`, with an s, is retired.
 
+pub mod arm;
 mod authorize;
 mod credential;
 mod http;
+pub mod jobs;
 mod token;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -15,7 +18,7 @@ pub(crate) use self::authorize::Authorize;
 pub use self::credential::Credential;
 pub(crate) use self::credential::client_options;
 pub use self::http::Http;
-pub(crate) use self::http::cause;
+pub(crate) use self::http::{cause, is_this_host};
 pub use self::token::{NoToken, Token, Tokens};
 
 /// The scope of tokens for Azure Storage
@@ -27,7 +30,7 @@ pub const STORAGE: &str = "https://storage.azure.com/.default";
 pub struct Azure {
     credential: Credential,
     http: Arc<Http>,
-    tokens: Mutex<HashMap<&'static str, Arc<Tokens>>>,
+    tokens: Mutex<HashMap<Cow<'static, str>, Arc<Tokens>>>,
 }
 
 /// The one of this process.
@@ -55,12 +58,13 @@ impl Azure {
     }
 
     /// The tokens for a scope, such as [`STORAGE`].
-    pub fn tokens(&self, scope: &'static str) -> Arc<Tokens> {
+    pub fn tokens(&self, scope: impl Into<Cow<'static, str>>) -> Arc<Tokens> {
+        let scope = scope.into();
         let make = || {
             let (who, mend) = (self.credential.who(), self.credential.mend());
-            Arc::new(Tokens::new(self.credential.source(self.http.clone()), scope, who, mend))
+            Arc::new(Tokens::new(self.credential.source(self.http.clone()), scope.clone(), who, mend))
         };
         let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        tokens.entry(scope).or_insert_with(make).clone()
+        tokens.entry(scope.clone()).or_insert_with(make).clone()
     }
 }

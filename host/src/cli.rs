@@ -1,5 +1,6 @@
 //! Every verb and flag, declared with clap. Flags double as `LONGSHORE_…` variables.
 
+pub mod job;
 mod output;
 mod refusal;
 mod registry;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use self::job::{ArmArg, Job, JobArg};
 pub use self::output::{OutputArg, OutputQueue};
 pub(crate) use self::refusal::refuse;
 pub use self::registry::{Push, RegistryArgs};
@@ -111,6 +113,9 @@ pub enum Verb {
     /// Look after queues.
     #[command(subcommand)]
     Queue(QueueVerb),
+    /// Start and stop executions of the Container Apps job, and see what became of them.
+    #[command(subcommand)]
+    Job(Job),
     /// Hand one message to a component, without any queue, in the same sandbox.
     Invoke(Box<Invoke>),
     /// Show what a component imports and exports, and whether this host offers it.

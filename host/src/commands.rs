@@ -4,6 +4,7 @@ mod check;
 mod compile;
 mod inspect;
 mod invoke;
+mod job;
 mod peek;
 mod poison;
 mod push;
@@ -23,6 +24,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use crate::azure::Azure;
+use crate::azure::arm::ArmError;
 use crate::cli::{Cli, Output, PoisonOf, RegistryArgs, Verb, refuse};
 use crate::component::Source;
 use crate::queue::{QueueError, QueueUrl};
@@ -60,6 +62,7 @@ async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Check(args) => check::execute(*args, &outputs, output).await,
         Verb::Poison(verb) => poison::execute(verb, output).await,
         Verb::Queue(verb) => queue::execute(verb, output).await,
+        Verb::Job(verb) => job::execute(verb, output).await,
         Verb::Invoke(args) => invoke::execute(*args, &outputs, output).await,
         Verb::Inspect(args) => inspect::execute(args, &outputs, output).await,
         Verb::Compile(args) => compile::execute(args, output).await,
@@ -77,10 +80,7 @@ fn fail(error: &anyhow::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     say(format_args!("{error:#}"));
-    match error.downcast_ref::<QueueError>() {
-        Some(_) => ExitCode::from(FAULT),
-        None => ExitCode::FAILURE,
-    }
+    if error.is::<QueueError>() || error.is::<ArmError>() { ExitCode::from(FAULT) } else { ExitCode::FAILURE }
 }
 
 /// A sentence for whoever started us; that nobody reads it is no reason to panic.

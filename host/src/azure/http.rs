@@ -68,7 +68,8 @@ impl HttpClient for Http {
     }
 }
 
-fn is_this_host(url: &Url) -> bool {
+/// Whether a URL leads back to this very host.
+pub(crate) fn is_this_host(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),

@@ -1,5 +1,6 @@
 //! The token cache: tokens are fetched ahead of their expiry, in the background, and a valid one is never waited for.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -63,7 +64,7 @@ pub struct NoToken {
 /// The newest token for one service, and the way to the next.
 pub struct Tokens {
     source: Source,
-    scope: &'static str,
+    scope: Cow<'static, str>,
     /// Which credential, and what to do when it gives no token.
     who: &'static str,
     mend: String,
@@ -86,7 +87,13 @@ impl fmt::Debug for Tokens {
 }
 
 impl Tokens {
-    pub(crate) fn new(source: Source, scope: &'static str, who: &'static str, mend: String) -> Self {
+    pub(crate) fn new(
+        source: Source,
+        scope: impl Into<Cow<'static, str>>,
+        who: &'static str,
+        mend: String,
+    ) -> Self {
+        let scope = scope.into();
         Self { source, scope, who, mend, state: Mutex::default(), fetching: tokio::sync::Mutex::default() }
     }
 
@@ -148,7 +155,7 @@ impl Tokens {
     async fn ask(&self) -> Result<AccessToken, Failure> {
         let credential =
             (self.source)().map_err(|error| Failure { cause: error.to_string(), lasting: true })?;
-        credential.get_token(&[self.scope], None).await.map_err(|error| Failure::of(&error))
+        credential.get_token(&[&self.scope], None).await.map_err(|error| Failure::of(&error))
     }
 
     fn keep(self: &Arc<Self>, token: Token) -> Token {

@@ -1,0 +1,332 @@
+//! Container Apps jobs and their executions, over ARM
+//! ([Jobs](https://learn.microsoft.com/rest/api/resource-manager/containerapps/jobs), api-version 2026-07-01).
+
+mod template;
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+
+pub use self::template::{Overrides, Replacement};
+use super::Azure;
+use super::arm::{Answer, Arm, ArmError, Asked, Endpoint, Operation, PATIENCE};
+
+const API_VERSION: &str = "2026-07-01";
+/// How often something that takes its time is asked after, unless the service says otherwise; and at most.
+const POLL: Duration = Duration::from_secs(5);
+const POLL_AT_MOST: Duration = Duration::from_millis(50);
+/// How long the service may take to say what became of a call.
+const RESULT: Duration = Duration::from_secs(120);
+/// More pages than that are a service that goes round in circles: it keeps a hundred executions of a job.
+const PAGES: usize = 100;
+
+const READ: Operation = Operation { verb: "read the job", action: "Microsoft.App/jobs/read", role: "Reader" };
+const READ_EXECUTIONS: Operation = Operation {
+    verb: "read executions of the job",
+    action: "Microsoft.App/jobs/executions/read",
+    role: "Reader",
+};
+const START: Operation = Operation {
+    verb: "start the job",
+    action: "Microsoft.App/jobs/start/action",
+    role: "Container Apps Jobs Operator",
+};
+const STOP: Operation = Operation {
+    verb: "stop executions of the job",
+    action: "Microsoft.App/jobs/stop/action",
+    role: "Container Apps Jobs Operator",
+};
+
+/// A job's resource id: `/subscriptions/S/resourceGroups/G/providers/Microsoft.App/jobs/J`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobId(String);
+
+impl FromStr for JobId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        // What is not empty here is a fixed word.
+        const FORM: &str = "/subscriptions//resourceGroups//providers/Microsoft.App/jobs/";
+        let segments: Vec<&str> = text.trim_end_matches('/').split('/').collect();
+        let named = |segment: &str| {
+            let allowed = |c: char| c.is_alphanumeric() || "-._()".contains(c);
+            !segment.is_empty() && segment.chars().all(allowed) && !segment.chars().all(|c| c == '.')
+        };
+        let fits = segments.len() == FORM.split('/').count()
+            && segments[0].is_empty()
+            && FORM.split('/').zip(&segments).skip(1).all(|(word, segment)| match word {
+                "" => named(segment),
+                word => segment.eq_ignore_ascii_case(word),
+            });
+        if fits {
+            return Ok(Self(segments.join("/")));
+        }
+        Err("a job is named by its resource id, /subscriptions/…/resourceGroups/…/providers/Microsoft.App/jobs/NAME; `az containerapp job show --query id` prints it".into())
+    }
+}
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a start was answered with.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Started {
+    /// The execution's name.
+    pub name: String,
+}
+
+/// One execution of a job. What the service says more, or in words that did not exist when this was written, is left open.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Execution {
+    /// Its name, unique within the job.
+    pub name: String,
+    /// What is known of it.
+    #[serde(default)]
+    pub properties: ExecutionProperties,
+}
+
+/// What is known of an execution.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ExecutionProperties {
+    /// Running, Processing, Stopped, Degraded, Failed, Unknown, Succeeded, or a word of the future.
+    pub status: String,
+    /// When it was started.
+    #[serde(deserialize_with = "time")]
+    pub start_time: Option<Timestamp>,
+    /// When it ended.
+    #[serde(deserialize_with = "time")]
+    pub end_time: Option<Timestamp>,
+    /// Why it is in this state, in a word, such as `BackoffLimitExceeded`.
+    pub reason: Option<String>,
+    /// The same for people.
+    pub message: Option<String>,
+    detailed_status: Option<Detail>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Detail {
+    replicas: Vec<Replica>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Replica {
+    containers: Vec<Container>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Container {
+    code: Option<i32>,
+}
+
+/// A time that cannot be read is no reason to show nothing.
+fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    Ok(text.and_then(|text| text.parse().ok()))
+}
+
+impl Execution {
+    /// Whether it ended as it should.
+    pub fn succeeded(&self) -> bool {
+        self.is("Succeeded")
+    }
+
+    /// Whether nothing more will come of it. A status that is not known to be final counts once there is an end.
+    pub fn is_over(&self) -> bool {
+        let running = self.is("Running") || self.is("Processing");
+        let ended = ["Succeeded", "Failed", "Stopped"].into_iter().any(|status| self.is(status));
+        ended || (!running && self.properties.end_time.is_some())
+    }
+
+    fn is(&self, status: &str) -> bool {
+        self.properties.status.eq_ignore_ascii_case(status)
+    }
+
+    /// How long it took, or takes until `now`.
+    pub fn duration(&self, now: Timestamp) -> Option<Duration> {
+        let end = if self.is_over() { self.properties.end_time } else { Some(now) };
+        Duration::try_from(end?.duration_since(self.properties.start_time?)).ok()
+    }
+
+    /// The exit code of its containers: the first that is not zero, else zero if any is known.
+    pub fn exit_code(&self) -> Option<i32> {
+        let replicas = self.properties.detailed_status.iter().flat_map(|detail| &detail.replicas);
+        let codes = replicas.flat_map(|replica| &replica.containers).filter_map(|container| container.code);
+        codes.reduce(|first, next| if first == 0 { next } else { first })
+    }
+}
+
+/// One job.
+#[derive(Debug)]
+pub struct Job {
+    arm: Arm,
+    id: JobId,
+}
+
+impl Job {
+    /// The job of this id. Nothing is asked of anybody yet.
+    pub fn new(id: JobId, endpoint: Endpoint, azure: &Azure) -> Self {
+        Self { arm: Arm::new(endpoint, azure), id }
+    }
+
+    /// Its resource id.
+    pub fn id(&self) -> &JobId {
+        &self.id
+    }
+
+    /// The job as ARM has it.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn get(&self) -> Result<Value, ArmError> {
+        let asked = Asked { operation: READ, of: &self.id.0 };
+        Ok(self.arm.get(&self.arm.url(&self.id.0, API_VERSION), &asked, PATIENCE).await?.body)
+    }
+
+    /// Starts an execution, with another template than the job's if there is one. Asked once, whatever comes of it.
+    ///
+    /// # Errors
+    /// When it was refused, or when there is no clear answer.
+    pub async fn start(&self, template: Option<&Value>) -> Result<Started, ArmError> {
+        let asked = Asked { operation: START, of: &self.id.0 };
+        let url = self.arm.url(&format!("{}/start", self.id), API_VERSION);
+        let answer = self.arm.post(url, template, &asked).await?;
+        self.result(answer, &asked).await?.read(&asked)
+    }
+
+    /// Its executions, the newest first.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn executions(&self) -> Result<Vec<Execution>, ArmError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Page {
+            value: Vec<Execution>,
+            next_link: Option<String>,
+        }
+        let asked = Asked { operation: READ_EXECUTIONS, of: &self.id.0 };
+        let mut url = self.arm.url(&format!("{}/executions", self.id), API_VERSION);
+        let mut executions = Vec::new();
+        for _ in 0..PAGES {
+            let page: Page = self.arm.get(&url, &asked, PATIENCE).await?.read(&asked)?;
+            executions.extend(page.value);
+            match page.next_link.filter(|link| !link.is_empty()) {
+                Some(link) => url = self.arm.follow(&link, &asked)?,
+                None => break,
+            }
+        }
+        executions.sort_by_key(|execution| std::cmp::Reverse(execution.properties.start_time));
+        Ok(executions)
+    }
+
+    /// One execution, and when to ask for it again; read again for as long as `patience` says.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn execution(&self, name: &str, patience: Duration) -> Result<(Execution, Duration), ArmError> {
+        let of = self.execution_id(name);
+        let asked = Asked { operation: READ_EXECUTIONS, of: &of };
+        let answer = self.arm.get(&self.arm.url(&of, API_VERSION), &asked, patience).await?;
+        let again = pause(answer.retry_after);
+        Ok((answer.read(&asked)?, again))
+    }
+
+    /// Stops one execution, or all that run.
+    ///
+    /// # Errors
+    /// When it was refused, or when there is no clear answer.
+    pub async fn stop(&self, execution: Option<&str>) -> Result<(), ArmError> {
+        let of = execution.map_or_else(|| self.id.0.clone(), |name| self.execution_id(name));
+        let asked = Asked { operation: STOP, of: &of };
+        let url = self.arm.url(&format!("{of}/stop"), API_VERSION);
+        let answer = self.arm.post(url, None, &asked).await?;
+        self.result(answer, &asked).await.map(drop)
+    }
+
+    fn execution_id(&self, name: &str) -> String {
+        format!("{}/executions/{name}", self.id)
+    }
+
+    /// What came of a call that was only accepted: asks where the result will be until it is there
+    /// ([Track asynchronous operations](https://learn.microsoft.com/azure/azure-resource-manager/management/async-operations)).
+    async fn result(&self, mut answer: Answer, asked: &Asked<'_>) -> Result<Answer, ArmError> {
+        let accepted = Instant::now();
+        // Where the first answer says it all, nobody has to wait for the second.
+        while answer.status == 202 && answer.body.get("name").is_none() {
+            let Some(location) = &answer.location else { break };
+            let url = self.arm.follow(location, asked)?;
+            if accepted.elapsed() > RESULT {
+                return Err(asked.unsettled(RESULT));
+            }
+            sleep(pause(answer.retry_after)).await;
+            let next = self.arm.get(&url, asked, PATIENCE).await?;
+            // Later answers need not repeat where to ask.
+            let location = next.location.clone().or(answer.location);
+            answer = Answer { location, ..next };
+        }
+        Ok(answer)
+    }
+}
+
+fn pause(retry_after: Option<Duration>) -> Duration {
+    retry_after.unwrap_or(POLL).clamp(POLL_AT_MOST, Duration::from_secs(60))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_is_named_by_its_resource_id_and_nothing_else() {
+        let id = "/subscriptions/34adfa4f/resourceGroups/rg/providers/Microsoft.App/jobs/orders";
+        assert_eq!(id.parse::<JobId>().unwrap().to_string(), id);
+        assert!(id.replace("resourceGroups", "resourcegroups").parse::<JobId>().is_ok());
+        for wrong in [
+            "orders",
+            "",
+            &id.replace("jobs", "containerApps"),
+            &format!("{id}/executions/e"),
+            &id.replace("orders", ".."),
+            &id.replace("orders", "a?b"),
+            &format!("https://management.azure.com{id}"),
+        ] {
+            assert!(wrong.parse::<JobId>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_execution_is_over_when_its_status_says_so_or_it_has_an_end() {
+        let execution = |status: &str, end: Option<&str>| -> Execution {
+            let properties = serde_json::json!({ "status": status, "endTime": end });
+            serde_json::from_value(serde_json::json!({ "name": "e", "properties": properties })).unwrap()
+        };
+        let end = Some("2026-02-13T20:47:30+00:00");
+        for (status, end, over) in [
+            ("Running", None, false),
+            // As in the published example.
+            ("Running", end, false),
+            ("Degraded", None, false),
+            ("Degraded", end, true),
+            ("Unknown", None, false),
+            ("succeeded", None, true),
+            ("Failed", None, true),
+            ("Stopped", None, true),
+            ("Hibernating", None, false),
+            ("Failed", Some("no time"), true),
+        ] {
+            assert_eq!(execution(status, end).is_over(), over, "{status} {end:?}");
+        }
+    }
+}
