@@ -35,6 +35,7 @@ POLLING_S     ?= 30
 
 # As in modules/job.bicep: two minutes to start, the run, and what SIGTERM leaves it.
 REPLICA_TIMEOUT = $(shell echo $$((120 + $(TIME_BUDGET_S) + $(GRACE_S) + 10)))
+LINGER_S        = $(if $(filter fixed,$(LEASE)),$(shell echo $$(($(DEADLINE_S) + 30))),30)
 BUSY_AT_MOST    = $(shell echo $$(($(TIME_BUDGET_S) - $(DEADLINE_S) < $(BUSY_S) ? $(TIME_BUDGET_S) - $(DEADLINE_S) : $(BUSY_S))))
 TAKEN           = $(shell echo $$(($(CONCURRENCY) * $(BUSY_AT_MOST) * 1000 / $(HANDLING_MS))))
 QUEUE_LENGTH    = $(shell echo $$(($(TAKEN) > 1 ? $(TAKEN) : 1)))
@@ -66,6 +67,7 @@ JOB_OF = --resource-group $(GROUP) --environment $(JOB)-env --workload-profile-n
 		LONGSHORE_QUEUE=https://$(ACCOUNT).queue.core.windows.net/$(QUEUE_NAME) \
 		LONGSHORE_CONCURRENCY=$(CONCURRENCY) LONGSHORE_DEADLINE=$(DEADLINE_S)s LONGSHORE_TIME_BUDGET=$(TIME_BUDGET_S)s \
 		LONGSHORE_GRACE=$(GRACE_S)s LONGSHORE_MAX_DEQUEUE=$(MAX_DEQUEUE) LONGSHORE_LEASE=$(LEASE) \
+		LONGSHORE_LINGER=$(LINGER_S)s \
 		LONGSHORE_LOG_FORMAT=json LONGSHORE_OUTPUT=json
 
 AZURE_STEPS := azure-group azure-identity azure-registry azure-registry-roles azure-storage azure-queues azure-worker-roles \

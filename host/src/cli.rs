@@ -1,5 +1,6 @@
 //! Every verb and flag, declared with clap. Flags double as `LONGSHORE_…` variables.
 
+mod check;
 pub mod job;
 mod output;
 mod refusal;
@@ -13,9 +14,10 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use self::check::Check;
 pub use self::job::{ArmArg, Job, JobArg};
 pub use self::output::{OutputArg, OutputQueue};
-pub(crate) use self::refusal::refuse;
+pub(crate) use self::refusal::{refuse, without_secrets};
 pub use self::registry::{Push, RegistryArgs};
 pub use self::run::Run;
 pub use self::sandbox::{GrantArgs, Lines, SandboxArgs};
@@ -180,24 +182,6 @@ pub struct Peek {
     /// How many messages to show at most.
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: u32,
-}
-
-/// Say what can be known before the first message.
-#[derive(Debug, Args)]
-pub struct Check {
-    #[command(flatten)]
-    pub(crate) of: PoisonOf,
-
-    /// Load this component as well: `./order.wasm`, or `oci://REGISTRY/REPOSITORY:TAG`.
-    #[arg(long, env = "LONGSHORE_COMPONENT", value_name = "PATH")]
-    pub component: Option<Source>,
-
-    /// Find out whether the poison queue may be sent to, by sending a message that expires within seconds.
-    #[arg(long)]
-    pub probe_send: bool,
-
-    #[command(flatten)]
-    pub(crate) sandbox: SandboxArgs,
 }
 
 /// Look after queues.

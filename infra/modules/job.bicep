@@ -109,6 +109,10 @@ var startSeconds = 120
 var stopSeconds = graceSeconds + 10
 var replicaTimeout = startSeconds + timeBudgetSeconds + stopSeconds
 
+// How long a run waits for a retry of its own. Where leases are fixed their end is the retry, a deadline and 30 s away: waiting for less
+// leaves it to executions that KEDA starts at each poll until then, and that find nothing.
+var lingerSeconds = lease == 'fixed' ? deadlineSeconds + 30 : 30
+
 // KEDA starts ceil(messages / queueLength) executions less those that run. Finished ones do not count, so that a length below what
 // an execution takes starts executions that find the queue empty, and pay for their start.
 var taken = (concurrency * min(busySeconds, timeBudgetSeconds - deadlineSeconds) * 1000) / handlingMs
@@ -158,6 +162,7 @@ var variables = [
   { name: 'LONGSHORE_GRACE', value: '${graceSeconds}s' }
   { name: 'LONGSHORE_MAX_DEQUEUE', value: string(maxDequeue) }
   { name: 'LONGSHORE_LEASE', value: lease }
+  { name: 'LONGSHORE_LINGER', value: '${lingerSeconds}s' }
   { name: 'LONGSHORE_LOG_FORMAT', value: 'json' }
   { name: 'LONGSHORE_OUTPUT', value: 'json' }
 ]

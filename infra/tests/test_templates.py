@@ -132,6 +132,8 @@ def test_with_fixed_leases_the_worker_may_not_write_messages():
     }
     assert deployment.of_type("Microsoft.Authorization/roleDefinitions") == []
     assert variables_of(event_job(deployment))["LONGSHORE_LEASE"] == "fixed"
+    # The end of the lease is the retry, and the run that made it waits for it.
+    assert variables_of(event_job(deployment))["LONGSHORE_LINGER"] == "60s"
 
 
 def test_on_service_bus_the_worker_may_receive_from_its_queue_only():
@@ -318,7 +320,7 @@ def test_azd_gives_parameters_that_there_are():
     values = {key: it["value"] for key, it in given.items()}
     # azd fills in its variables; `${NAME=default}` has a default.
     filled = json.loads(re.sub(r"\$\{\w+(?:=([^}]*))?\}", lambda it: it[1] if it[1] is not None else "azd-value", json.dumps(values)))
-    assert bicep.deploy(INFRA / "main.bicep", filled).outputs["LONGSHORE_JOB"] == "azd-value"
+    assert bicep.deploy(INFRA / "main.bicep", filled).outputs["LONGSHORE_JOB_NAME"] == "azd-value"
 
 
 def test_the_hook_of_azd_calls_steps_that_there_are_with_outputs_that_there_are():

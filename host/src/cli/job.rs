@@ -23,7 +23,7 @@ pub enum Job {
 #[derive(Clone, Debug, Args)]
 pub struct JobArg {
     /// The job's resource id: `/subscriptions/…/resourceGroups/…/providers/Microsoft.App/jobs/NAME`.
-    #[arg(long, env = "LONGSHORE_JOB_ID", value_name = "RESOURCE-ID")]
+    #[arg(long, env = "LONGSHORE_JOB", value_name = "RESOURCE-ID")]
     pub job: JobId,
 
     #[command(flatten)]

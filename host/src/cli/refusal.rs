@@ -20,7 +20,7 @@ pub(crate) fn refuse(error: &clap::Error) -> ! {
 }
 
 /// The text, with an ellipsis in the place of each secret.
-fn without_secrets(text: &str) -> String {
+pub(crate) fn without_secrets(text: &str) -> String {
     let text = without_passwords(text);
     let lower = text.to_ascii_lowercase();
     let mut shown = String::new();

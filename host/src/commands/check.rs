@@ -2,16 +2,21 @@
 //!
 //! What the identity may do is asked with a message that does not exist: whoever may is told that there is none.
 
+mod job;
+mod rule;
+
 use std::process::ExitCode;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::{FAULT, poison_url, print_json, print_table, source};
-use crate::cli::{Check, Output, OutputQueue};
+use crate::azure::Azure;
+use crate::azure::jobs::Job;
+use crate::cli::{Check, Output, OutputQueue, PoisonArg, PoisonOf, QueueArg};
 use crate::component::Source;
 use crate::queue::url::open;
-use crate::queue::{Outgoing, Queue, QueueError};
+use crate::queue::{Outgoing, Queue, QueueError, QueueUrl};
 use crate::sandbox::{Sandbox, Settings};
 use crate::worker::lease::nobody;
 
@@ -30,6 +35,10 @@ enum Known {
     Allowed,
     /// It may not.
     Denied,
+    /// It is set as it should be.
+    Ok,
+    /// It is not.
+    Wrong,
     /// Nobody can say without doing it, or there was no clear answer.
     Unknown,
 }
@@ -50,16 +59,39 @@ pub(super) async fn execute(
     outputs: &[OutputQueue],
     output: Output,
 ) -> anyhow::Result<ExitCode> {
-    let poison = poison_url(&args.of);
-    let (queue, poison) = (open(&args.of.queue.queue).await?, open(&poison).await?);
     let mut findings = Vec::new();
-    permissions(&*queue, &mut findings).await?;
-    exists(&*poison, "poison queue exists", &mut findings).await?;
-    findings.push(may_send(&*poison, args.probe_send).await?);
-    if let Some(component) = args.component {
-        let component = source(&args.sandbox.registry, component);
-        findings.push(loads(&component, &args.sandbox.settings(1, outputs)).await);
+    let (mut url, mut poison) = (args.queue.clone(), args.poison.poison_queue.clone());
+    if let Some(id) = &args.job {
+        let job = Job::new(id.clone(), args.arm.arm_endpoint.clone(), Azure::shared());
+        let setup = job::Setup::read(&job.get().await?).map_err(|cause| anyhow::anyhow!("{id}: {cause}"))?;
+        findings.extend(rule::findings(&setup, &id.to_string()));
+        // What is said here comes before what the job says.
+        url = url.or_else(|| setup.queue());
+        poison = poison.or_else(|| setup.poison_queue());
     }
+    match url {
+        Some(url) => queues(url, poison, args.probe_send, &mut findings).await?,
+        // Only a job can hide it: without one the queue is required.
+        None => findings.push(Finding {
+            check: "queue exists",
+            of: "the job's queue".into(),
+            result: Known::Unknown,
+            needed: true,
+            detail: "its URL is not in a variable that can be read; name it with --queue".into(),
+        }),
+    }
+    findings.push(match args.component {
+        Some(component) => {
+            loads(&source(&args.sandbox.registry, component), &args.sandbox.settings(1, outputs)).await
+        }
+        None => Finding {
+            check: "component loads",
+            of: "the component".into(),
+            result: Known::Unknown,
+            needed: true,
+            detail: "none is named; name it with --component, and what it is granted".into(),
+        },
+    });
     match output {
         Output::Json => findings.iter().try_for_each(print_json)?,
         Output::Table => {
@@ -70,8 +102,27 @@ pub(super) async fn execute(
             print_table(&["check", "result", "of", "detail"], findings.iter().map(row))?;
         }
     }
-    let failed = findings.iter().any(|it| it.needed && matches!(it.result, Known::No | Known::Denied));
+    let failed =
+        findings.iter().any(|it| it.needed && matches!(it.result, Known::No | Known::Denied | Known::Wrong));
     Ok(if failed { ExitCode::from(FAULT) } else { ExitCode::SUCCESS })
+}
+
+/// What can be known of the queue and its poison queue, for the identity that asks.
+async fn queues(
+    url: QueueUrl,
+    poison: Option<QueueUrl>,
+    probe_send: bool,
+    findings: &mut Vec<Finding>,
+) -> Result<(), QueueError> {
+    let poison = poison_url(&PoisonOf {
+        queue: QueueArg { queue: url.clone() },
+        poison: PoisonArg { poison_queue: poison },
+    });
+    let (queue, poison) = (open(&url).await?, open(&poison).await?);
+    permissions(&*queue, findings).await?;
+    exists(&*poison, "poison queue exists", findings).await?;
+    findings.push(may_send(&*poison, probe_send).await?);
+    Ok(())
 }
 
 /// Whether the queue is there, and whether its messages may be received, renewed and counted.

@@ -17,7 +17,7 @@ const SETTLE_ROOM: Duration = Duration::from_secs(10);
 /// How long before a message expires its last renewal or delay ends.
 const EXPIRY_ROOM: Duration = Duration::from_secs(60);
 /// How much longer than the handler's deadline a fixed lease lasts.
-const FIXED_ROOM: Duration = Duration::from_secs(30);
+pub(crate) const FIXED_ROOM: Duration = Duration::from_secs(30);
 /// The pause between two tries of a call that failed in passing; doubled each time.
 const PAUSE: Duration = Duration::from_millis(250);
 /// The longest such pause.

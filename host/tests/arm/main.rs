@@ -8,6 +8,7 @@
     reason = "clippy.toml allows it in tests, and does not see that helpers are tests too; their items are their own"
 )]
 
+mod check;
 mod errors;
 mod executions;
 mod server;

@@ -141,7 +141,7 @@ impl Server {
             .args(args)
             .env_clear()
             .env("HOME", std::env::temp_dir())
-            .env("LONGSHORE_JOB_ID", JOB)
+            .env("LONGSHORE_JOB", JOB)
             .env("LONGSHORE_ARM_ENDPOINT", &self.url)
             .env("LONGSHORE_OUTPUT", "json")
             .env("IDENTITY_ENDPOINT", format!("{}/msi/token", self.url))
