@@ -13,11 +13,14 @@ ENV RUSTUP_TOOLCHAIN=1.95.0
 WORKDIR /src
 
 FROM toolchain AS host
+# Writes the list of all crates into the binary, where scanners find it (syft, trivy, grype, `cargo audit bin`): the image's bill of
+# materials, which no layer can be without.
+RUN cargo install --locked cargo-auditable@0.7.7
 COPY Cargo.toml Cargo.lock ./
 COPY .cargo .cargo
 COPY wit wit
 COPY host host
-RUN cargo build --release --locked --package longshore \
+RUN cargo auditable build --release --locked --package longshore \
  && install -D target/release/longshore /out/longshore
 
 FROM toolchain AS handler
@@ -34,7 +37,9 @@ FROM handler AS handler-layer
 COPY --from=host /out/longshore /usr/local/bin/longshore
 RUN longshore compile /out/handler.wasm --to /out/handler.cwasm
 
-# Debian 12 without a shell or a package manager: the C library, CA certificates, and a user that is not root.
+# Debian 12 without a shell or a package manager: the C library, CA certificates, and a user that is not root. It has no versions, only this
+# tag, which moves with Debian's security updates: each build takes the newest. Where two builds have to be the same, put the digest
+# behind it (`docker buildx imagetools inspect` prints it); none could be looked up where this was written.
 FROM gcr.io/distroless/cc-debian12:nonroot AS release
 LABEL org.opencontainers.image.title="longshore" \
       org.opencontainers.image.description="Unloads a queue in an Azure Container Apps job, and hands each message to a sandboxed WebAssembly component" \

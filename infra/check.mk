@@ -6,7 +6,32 @@ PIP_FLAGS  := --quiet --disable-pip-version-check --require-hashes
 
 DOCKER     ?= docker
 
-.PHONY: test-infra lint-infra infra-requirements docker-run test-image container-tools
+# Cargo's own helpers, pinned, and not in anybody's ~/.cargo/bin.
+TOOLS             := target/tools/bin
+CARGO_DENY        := cargo-deny@0.20.2
+CARGO_AUDITABLE   := cargo-auditable@0.7.7
+
+.PHONY: deny deny-advisories auditable test-infra lint-infra infra-requirements docker-run test-image container-tools
+
+# Apart from lint, since cargo-deny takes ten minutes of a core to install.
+deny: $(TOOLS)/cargo-deny ## check licences, sources and duplicates of all crates that the host and the handlers are made of
+	$(TOOLS)/cargo-deny --all-features check --hide-inclusion-graph licenses bans sources
+	$(TOOLS)/cargo-deny --manifest-path guest/Cargo.toml --config deny.toml check --hide-inclusion-graph licenses bans sources
+
+# Fetches RustSec's database from GitHub.
+deny-advisories: $(TOOLS)/cargo-deny ## look for known vulnerabilities in them
+	$(TOOLS)/cargo-deny --all-features check advisories
+	$(TOOLS)/cargo-deny --manifest-path guest/Cargo.toml --config deny.toml check advisories
+
+$(TOOLS)/cargo-deny:
+	cargo install --locked --root $(dir $(TOOLS)) $(CARGO_DENY)
+
+$(TOOLS)/cargo-auditable:
+	cargo install --locked --root $(dir $(TOOLS)) $(CARGO_AUDITABLE)
+
+# As the Dockerfile builds it.
+auditable: $(TOOLS)/cargo-auditable guest
+	PATH="$(abspath $(TOOLS)):$$PATH" cargo auditable build --release --package longshore
 
 test-infra: $(INFRA_VENV)/installed ## check the templates and the az commands: syntax, names, types, roles, arithmetic
 	$(INFRA_VENV)/bin/python -m pytest --quiet --ignore infra/tests/image infra/tests
@@ -35,7 +60,7 @@ infra-requirements: ## pin anew what the checks need, after a change of infra/te
 
 # Without a Docker engine and without a registry: see infra/tests/image/stand_ins.py. As root, on Debian. A binary and components that
 # are built already: make test-image BINARY=… COMPONENTS=…
-test-image: $(if $(BINARY),,build) container-tools $(INFRA_VENV)/installed ## build the image on stand-ins for its bases, and run it as ACA would
+test-image: $(if $(BINARY),,auditable) container-tools $(INFRA_VENV)/installed ## build the image on stand-ins for its bases, and run it as ACA would
 	LONGSHORE_BINARY=$(or $(BINARY),$(LONGSHORE)) LONGSHORE_COMPONENTS=$(or $(COMPONENTS),$(dir $(COMPONENT))) \
 		$(INFRA_VENV)/bin/python -m pytest --quiet -rP infra/tests/image
 

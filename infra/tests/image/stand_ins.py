@@ -29,7 +29,8 @@ CARGO = """#!/bin/sh
 # A compiler would need these, and would write there.
 set -eu
 case "$*" in
-*--package\\ longshore*)
+install\\ --locked\\ cargo-auditable@*) ;;
+auditable\\ build*--package\\ longshore*)
     for it in Cargo.lock .cargo/config.toml host/src/main.rs wit/handler.wit; do test -e $it; done
     mkdir -p target/release && cp /compiled/longshore target/release/longshore ;;
 *--target\\ wasm32-wasip2*)

@@ -8,9 +8,11 @@ import os
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import tarfile
 import time
+import zlib
 from pathlib import Path
 
 import pytest
@@ -102,6 +104,30 @@ def test_it_holds_the_host_the_handler_certificates_and_no_shell(release):
     labels = json.loads(sh(*PODMAN, "image", "inspect", "--format", "{{json .Labels}}", release))
     assert labels["org.opencontainers.image.title"] == "longshore" and labels["org.opencontainers.image.licenses"] == "MIT"
     assert sh(*PODMAN, "image", "inspect", "--format", "{{.User}}", release).strip() == f"{NONROOT}:{NONROOT}"
+
+
+def test_the_host_carries_its_bill_of_materials(release):
+    name = sh(*PODMAN, "create", release).strip()
+    whole = subprocess.run([*PODMAN, "export", name], capture_output=True, check=True).stdout
+    sh(*PODMAN, "rm", name)
+    binary = tarfile.open(fileobj=io.BytesIO(whole)).extractfile("usr/local/bin/longshore").read()
+    bill = json.loads(zlib.decompress(section(binary, b".dep-v0")))
+    crates = {it["name"] for it in bill["packages"]}
+    locked = set(re.findall(r'^name = "(.*)"', (ROOT / "Cargo.lock").read_text(), re.M))
+    assert {"longshore", "wasmtime", "tokio", "rustls"} <= crates <= locked
+
+
+def section(elf: bytes, name: bytes) -> bytes:
+    """What is in a section of a 64-bit little-endian ELF file."""
+    (table,) = struct.unpack_from("<Q", elf, 0x28)
+    size, count, names = struct.unpack_from("<HHH", elf, 0x3A)
+    headers = [struct.unpack_from("<IIQQQQ", elf, table + size * it) for it in range(count)]
+    strings = headers[names][4]
+    for header in headers:
+        start = strings + header[0]
+        if elf[start : elf.index(b"\0", start)] == name:
+            return elf[header[4] : header[4] + header[5]]
+    raise AssertionError(f"no section {name.decode()}: is it built with `make auditable`?")
 
 
 def test_another_handler_changes_the_last_layer_and_nothing_else(release, context, queue):
