@@ -1,46 +1,60 @@
-//! One invocation of the shipped order handler, beside a bare Wasmtime loop with the same engine and component.
+//! One invocation of the shipped order handler, step by step, beside two floors: a bare Wasmtime loop with the same
+//! engine and component, and an instance that is reused.
 
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use longshore::sandbox::{Invocation, Sandbox, Settings, Verdict};
-use wasmtime::Store;
-use wasmtime::component::{Component, Linker, ResourceTable};
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use longshore::sandbox::{Component, Invocation, Sandbox, Settings, Step, Verdict};
 
+use super::bare::Bare;
 use super::{Place, percentile};
 
-mod bindings {
-    wasmtime::component::bindgen!({
-        path: "../wit",
-        world: "longshore:handler/guest",
-        exports: { default: async },
-        ownership: Borrowing { duplicate_if_necessary: true },
-    });
-}
-
-use bindings::GuestPre;
-use bindings::exports::longshore::handler::handler::Message;
-use bindings::wasi::logging::logging;
-
-const BODY: &str = r#"{"order_id":"0f6d3e2a-3d1c-4a8c-9c54-7b1f0c2f7b11","msg":"two books and a pen, to be delivered to the back door, please, where the dog is kind and the light is always on when it is dark outside"}"#;
+pub(super) const BODY: &str = r#"{"order_id":"0f6d3e2a-3d1c-4a8c-9c54-7b1f0c2f7b11","msg":"two books and a pen, to be delivered to the back door, please, where the dog is kind and the light is always on when it is dark outside"}"#;
 const ROUNDS: usize = 60;
 const CALLS: usize = 250;
 
-struct Bare {
-    wasi: WasiCtx,
-    table: ResourceTable,
+/// What calls took, step by step and together.
+#[derive(Default)]
+pub(super) struct Times {
+    steps: [Vec<Duration>; 4],
+    pub(super) all: Vec<Duration>,
 }
 
-impl WasiView for Bare {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+/// The clock of one call.
+pub(super) struct Watch<'a> {
+    times: &'a mut Times,
+    started: Instant,
+    last: Instant,
+}
+
+impl Times {
+    pub(super) fn watch(&mut self) -> Watch<'_> {
+        let now = Instant::now();
+        Watch { times: self, started: now, last: now }
+    }
+
+    fn print(&mut self, name: &str) {
+        print!("{name:40}");
+        for step in &mut self.steps {
+            if step.is_empty() {
+                print!(" {:>11}", "");
+            } else {
+                print!(" {:11.1}", percentile(step, 50));
+            }
+        }
+        println!(" {:8.1} {:8.1}", percentile(&mut self.all, 50), percentile(&mut self.all, 99));
     }
 }
 
-impl logging::Host for Bare {
-    fn log(&mut self, _: logging::Level, context: String, message: String) {
-        std::hint::black_box((context, message));
+impl Watch<'_> {
+    pub(super) fn over(&mut self, step: Step) {
+        let now = Instant::now();
+        self.times.steps[step as usize].push(now - self.last);
+        self.last = now;
+    }
+
+    pub(super) fn end(self) {
+        self.times.all.push(self.started.elapsed());
     }
 }
 
@@ -51,87 +65,65 @@ pub(super) fn measure(place: &Place) {
 
 async fn compare(place: &Place) {
     let bytes = std::fs::read(&place.component).expect("the component");
-    let sandbox = Sandbox::new(&Settings::default()).expect("a sandbox");
-    let ours = sandbox.load(&bytes).expect("the handler loads");
-    let engine = sandbox.engine();
-    let component = Component::new(engine, &bytes).expect("it compiles");
-    let mut linker = Linker::<Bare>::new(engine);
-    wasmtime_wasi::p2::add_to_linker_async(&mut linker).expect("WASI links");
-    logging::add_to_linker::<_, wasmtime::component::HasSelf<_>>(&mut linker, |bare| bare)
-        .expect("the log links");
-    let bare = GuestPre::new(linker.instantiate_pre(&component).expect("it links")).expect("a handler");
+    let load = |settings| {
+        let sandbox = Sandbox::new(&settings).expect("a sandbox");
+        (sandbox.load(&bytes).expect("the handler loads"), sandbox)
+    };
+    let (ours, sandbox) = load(Settings::default());
+    let (kept, _) = load(Settings { reuse: u32::MAX, ..Settings::default() });
+    let bare = Bare::new(sandbox.engine(), &bytes);
+    let mut one = bare.reused().await;
+    eprintln!(
+        std::mem::size_of_val(&ours.invoke(invocation())),
+        std::mem::size_of_val(&bare.fresh(b"", |_| {}))
+    );
 
-    let (mut fresh, mut invoked, mut reused, mut native) = (vec![], vec![], vec![], vec![]);
+    let [mut fresh, mut invoked, mut reused, mut invoked_again, mut native] =
+        std::array::from_fn(|_| Times::default());
     // In turns, so that whatever else the machine does hits all of them alike.
     for _ in 0..ROUNDS {
         for _ in 0..CALLS {
-            fresh.push(timed(|| async { call_fresh(engine, &bare).await }).await);
+            let mut watch = fresh.watch();
+            bare.fresh(BODY.as_bytes(), |step| watch.over(step)).await;
+            watch.end();
         }
         for _ in 0..CALLS {
-            let invocation = invocation();
-            invoked.push(
-                timed(|| async { assert_eq!(ours.invoke(invocation).await.verdict, Verdict::Completed) })
-                    .await,
-            );
-        }
-        let mut store = store(engine);
-        let instance = bare.instantiate_async(&mut store).await.expect("an instance");
-        for _ in 0..CALLS {
-            store.set_epoch_deadline(1_000_000);
-            let handler = instance.longshore_handler_handler();
-            let started = Instant::now();
-            handler.call_handle(&mut store, message()).await.expect("no trap").expect("completed");
-            reused.push(started.elapsed());
+            invoke(&ours, &mut invoked).await;
         }
         for _ in 0..CALLS {
-            native.push(timed(|| async { parse_natively() }).await);
+            let mut watch = reused.watch();
+            one.call(BODY.as_bytes()).await;
+            watch.over(Step::Call);
+            watch.end();
+        }
+        for _ in 0..CALLS {
+            invoke(&kept, &mut invoked_again).await;
+        }
+        for _ in 0..CALLS {
+            let watch = native.watch();
+            parse_natively();
+            watch.end();
         }
     }
-    let p50 = |times: &mut Vec<Duration>| percentile(times, 50);
-    let (fresh50, invoked50) = (p50(&mut fresh), p50(&mut invoked));
-    println!("native parse and format, the floor of floors   p50 {:7.1} µs", p50(&mut native));
-    println!("call on a reused instance                      p50 {:7.1} µs", p50(&mut reused));
     println!(
-        "bare Wasmtime loop, fresh instance             p50 {fresh50:7.1} µs  p99 {:7.1}",
-        percentile(&mut fresh, 99)
+        "{:40} {:>11} {:>11} {:>11} {:>11} {:>8} {:>8}",
+        "p50, µs", "store", "instantiate", "call", "drop", "all", "p99"
     );
-    println!(
-        "longshore, fresh instance, limits and log on   p50 {invoked50:7.1} µs  p99 {:7.1}",
-        percentile(&mut invoked, 99)
-    );
-    println!("longshore / bare: {:.2} (at most 1.3)", invoked50 / fresh50);
+    native.print("native parse and format");
+    reused.print("bare Wasmtime, one instance reused");
+    invoked_again.print("longshore --reuse");
+    fresh.print("bare Wasmtime, fresh instance");
+    invoked.print("longshore, fresh instance, limits, log");
+    let ratio = percentile(&mut invoked.all, 50) / percentile(&mut fresh.all, 50);
+    println!("longshore / bare, fresh instances: {ratio:.2} (at most 1.25)");
 }
 
-async fn timed<F: Future<Output = ()>>(work: impl FnOnce() -> F) -> Duration {
-    let started = Instant::now();
-    work().await;
-    started.elapsed()
-}
-
-fn store(engine: &wasmtime::Engine) -> Store<Bare> {
-    let mut store =
-        Store::new(engine, Bare { wasi: WasiCtx::builder().build(), table: ResourceTable::new() });
-    store.set_epoch_deadline(1_000_000);
-    store
-}
-
-async fn call_fresh(engine: &wasmtime::Engine, bare: &GuestPre<Bare>) {
-    let mut store = store(engine);
-    let instance = bare.instantiate_async(&mut store).await.expect("an instance");
-    let handler = instance.longshore_handler_handler();
-    handler.call_handle(&mut store, message()).await.expect("no trap").expect("completed");
-}
-
-fn message() -> Message<'static> {
-    Message {
-        id: "01a204d0-21f3-7157-b43c-e5df891e89fe",
-        queue: "orders",
-        body: BODY.as_bytes(),
-        dequeue_count: 1,
-        inserted: 1_790_000_000_000,
-        deadline: 30_000,
-        properties: &[],
-    }
+async fn invoke(handler: &Component, times: &mut Times) {
+    let invocation = invocation();
+    let mut watch = times.watch();
+    let answer = handler.invoke_observed(invocation, |step| watch.over(step)).await;
+    watch.end();
+    assert_eq!(answer.verdict, Verdict::Completed);
 }
 
 fn invocation() -> Invocation {

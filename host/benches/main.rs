@@ -1,10 +1,12 @@
 //! What a message costs, beside the floors below which it cannot go. Nothing here is a test: `make bench` prints
 //! figures, and ratios of figures that were taken in the same run.
 
+mod bare;
 mod call;
 mod drain;
 mod floor;
 mod languages;
+mod settings;
 mod start;
 mod storage;
 
@@ -17,8 +19,9 @@ type Part = fn(&Place);
 fn main() {
     // `cargo bench` passes flags of its own; a word picks the parts whose names contain it.
     let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
-    let parts: [(&str, Part); 6] = [
+    let parts: [(&str, Part); 7] = [
         ("call", call::measure),
+        ("settings", settings::measure),
         ("start", start::measure),
         ("languages", languages::measure),
         ("drain", drain::measure),

@@ -32,6 +32,7 @@ pub use self::describe::{Description, Import, describe, digest};
 pub use self::engine::{Sandbox, SandboxError};
 pub use self::grants::{Grant, Grants};
 pub use self::http::{Cidr, CidrError, Target, TargetError};
+pub use self::invoke::Step;
 pub use self::limits::Limits;
 pub use self::load::{Component, Cpu, LoadError, compile, own_target};
 pub use self::precompiled::{MachineCode, Unusable, unpack};

@@ -5,6 +5,7 @@
 mod common;
 
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -12,8 +13,13 @@ use std::time::Duration;
 use common::guest;
 use jiff::Timestamp;
 use longshore::sandbox::{Component, Grants, Invocation, Limits, RetryReason, Sandbox, Settings, Verdict};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 /// A server that answers by path, and counts the connections that reach it.
 struct Server {
@@ -23,6 +29,20 @@ struct Server {
 
 impl Server {
     async fn start() -> Self {
+        Self::start_with(None).await
+    }
+
+    /// One that speaks TLS, with the certificate in this directory.
+    async fn start_with_tls(directory: &Path) -> Self {
+        let certificate = CertificateDer::from_pem_file(directory.join("server.pem")).unwrap();
+        let key = PrivateKeyDer::from_pem_file(directory.join("server.key")).unwrap();
+        let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
+        let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+        let config = config.with_single_cert(vec![certificate], key).unwrap();
+        Self::start_with(Some(TlsAcceptor::from(Arc::new(config)))).await
+    }
+
+    async fn start_with(tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let connections = Arc::new(AtomicUsize::new(0));
@@ -30,7 +50,14 @@ impl Server {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 counted.fetch_add(1, Ordering::SeqCst);
-                tokio::spawn(answer(stream));
+                match tls.clone() {
+                    None => tokio::spawn(answer(stream)),
+                    Some(tls) => tokio::spawn(async move {
+                        if let Ok(stream) = tls.accept(stream).await {
+                            answer(stream).await;
+                        }
+                    }),
+                };
             }
         });
         Self { port, connections }
@@ -41,8 +68,9 @@ impl Server {
     }
 }
 
-/// `/to/HOST:PORT` redirects there, `/bytes/N` is N bytes long, `/slow` never answers, all else repeats the request.
-async fn answer(mut stream: TcpStream) {
+/// `/to/HOST:PORT` redirects there, `/bytes/N` is N bytes long, `/slow` never answers, `/pause` stops in its body, all
+/// else repeats the request.
+async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
     let mut request = Vec::new();
     while !request.windows(4).any(|it| it == b"\r\n\r\n") {
         // A TLS handshake begins with 0x16 (RFC 8446, section 5.1), and is nothing that this server understands.
@@ -67,6 +95,10 @@ async fn answer(mut stream: TcpStream) {
             format!("HTTP/1.1 200 OK\r\ncontent-length: {size}\r\n\r\n{}", "x".repeat(size))
         }
         ["", "slow"] => return std::future::pending().await,
+        ["", "pause"] => {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf").await;
+            return std::future::pending().await;
+        }
         _ => {
             let first: Vec<_> = request.lines().filter(|line| !line.is_empty()).collect();
             let body = first.join("|");
@@ -74,6 +106,7 @@ async fn answer(mut stream: TcpStream) {
         }
     };
     let _ = stream.write_all(answer.as_bytes()).await;
+    let _ = stream.shutdown().await;
 }
 
 fn rogue(http: &[String], private: &[&str], limits: Limits) -> Component {
@@ -193,4 +226,64 @@ async fn a_server_that_never_answers_costs_a_deadline_and_no_tunnel_is_opened() 
         "ErrorCode::HttpRequestMethodInvalid"
     );
     assert_eq!(server.reached(), 1);
+}
+
+#[tokio::test]
+async fn a_response_that_stops_half_way_is_given_up_as_soon_as_the_handler_says() {
+    let server = Server::start().await;
+    let host = format!("127.0.0.1:{}", server.port);
+    let component = rogue(&[format!("http://{host}")], &["127.0.0.1"], Limits::default());
+    let (reason, said) = ask(&component, format!("get-in-time:100@http://{host}/pause")).await;
+    assert!(reason == RetryReason::Requested && said.contains("ConnectionReadTimeout"), "{reason}: {said}");
+    let (_, said) = ask(&component, format!("get-in-time:1000@http://{host}/bytes/100000")).await;
+    assert!(said.contains("100000 bytes"), "{said}");
+}
+
+/// Makes an authority and a certificate for `localhost`: `ca.pem`, `server.pem` and `server.key`.
+fn certificates(directory: &Path) {
+    let script = "
+        set -e
+        key='-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes'
+        openssl req -x509 $key -days 2 -subj '/CN=longshore tests' -keyout ca.key -out ca.pem \
+            -addext keyUsage=critical,keyCertSign
+        openssl req $key -subj /CN=localhost -keyout server.key -out server.csr
+        printf 'subjectAltName=DNS:localhost\nextendedKeyUsage=serverAuth\n' > extensions
+        openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 \
+            -extfile extensions -out server.pem";
+    let made = Command::new("sh").args(["-c", script]).current_dir(directory).output().unwrap();
+    assert!(made.status.success(), "openssl: {}", String::from_utf8_lossy(&made.stderr));
+}
+
+#[tokio::test]
+async fn a_server_is_trusted_by_the_authorities_of_ssl_cert_file_and_by_its_name_only() {
+    let [ours, others] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    certificates(ours.path());
+    certificates(others.path());
+    let server = Server::start_with_tls(ours.path()).await;
+    let (named, unnamed) = (format!("localhost:{}", server.port), format!("127.0.0.1:{}", server.port));
+    // By the binary: which authorities it trusts is a variable of its process.
+    let invoke = async |host: &str, authority: &Path| {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_longshore"));
+        command.args([
+            "invoke",
+            "--output=invoices=file:./invoices",
+            "--config=greeting=hello",
+            "--cache-dir",
+        ]);
+        command.arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled"));
+        command
+            .args(["--allow-private=127.0.0.0/8", "--allow-http", host, "--component"])
+            .arg(guest::rogue());
+        command.arg(format!("get:https://{host}/orders")).stdin(Stdio::null());
+        command.env("SSL_CERT_FILE", authority.join("ca.pem")).env_remove("SSL_CERT_DIR");
+        let ended = command.output().await.unwrap();
+        String::from_utf8_lossy(&[ended.stdout, ended.stderr].concat()).into_owned()
+    };
+    let said = invoke(&named, ours.path()).await;
+    assert!(said.contains("200 ") && said.contains("GET /orders HTTP/1.1|"), "{said}");
+    for (host, authority) in [(&named, others.path()), (&unnamed, ours.path())] {
+        let said = invoke(host, authority).await;
+        assert!(said.contains("TlsCertificateError") && !said.contains("200 "), "{host}: {said}");
+    }
+    assert_eq!(server.reached(), 3);
 }

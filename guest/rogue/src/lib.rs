@@ -22,6 +22,7 @@ fn handle(body: &[u8], message: &Message) -> Result<(), Failure> {
     let (verb, argument) = body.split_once(':').unwrap_or((body, "0"));
     match verb {
         "get" => return web::get(argument),
+        "get-in-time" => return web::get_in_time(argument),
         "post" => return web::post(argument),
         "gets" => return web::get_many(argument),
         "flood" => loop {

@@ -3,7 +3,7 @@
 use longshore_guest::Failure;
 use wasip2::http::outgoing_handler;
 use wasip2::http::types::{
-    ErrorCode, Fields, IncomingResponse, Method, OutgoingBody, OutgoingRequest, Scheme,
+    ErrorCode, Fields, IncomingResponse, Method, OutgoingBody, OutgoingRequest, RequestOptions, Scheme,
 };
 use wasip2::io::streams::StreamError;
 
@@ -12,11 +12,23 @@ struct Wish<'a> {
     method: Method,
     url: &'a str,
     body: Vec<u8>,
+    /// How long the response may pause in its body, in milliseconds.
+    pause: Option<u64>,
 }
 
 /// Rejects with the status, the headers `location` and `host-seen`, and the start of the body.
 pub(crate) fn get(url: &str) -> Result<(), Failure> {
-    let response = send(&Wish { method: Method::Get, url, body: Vec::new() })?;
+    get_with(url, None)
+}
+
+/// As `get`, from a server that may not pause for longer than this: `MILLISECONDS@URL`.
+pub(crate) fn get_in_time(argument: &str) -> Result<(), Failure> {
+    let (pause, url) = argument.split_once('@').unwrap_or(("0", argument));
+    get_with(url, pause.parse().ok())
+}
+
+fn get_with(url: &str, pause: Option<u64>) -> Result<(), Failure> {
+    let response = send(&Wish { method: Method::Get, url, body: Vec::new(), pause })?;
     let (status, location) = (response.status(), header(&response, "location"));
     let body = read(&response)?;
     let start = String::from_utf8_lossy(&body[..body.len().min(100)]).into_owned();
@@ -27,7 +39,7 @@ pub(crate) fn get(url: &str) -> Result<(), Failure> {
 pub(crate) fn post(argument: &str) -> Result<(), Failure> {
     let (size, url) = argument.split_once('@').unwrap_or(("0", argument));
     let body = vec![b'x'; size.parse().unwrap_or_default()];
-    let response = send(&Wish { method: Method::Post, url, body })?;
+    let response = send(&Wish { method: Method::Post, url, body, pause: None })?;
     Err(Failure::reject(format!("{}", response.status())))
 }
 
@@ -35,14 +47,14 @@ pub(crate) fn post(argument: &str) -> Result<(), Failure> {
 pub(crate) fn get_many(argument: &str) -> Result<(), Failure> {
     let (count, url) = argument.split_once('@').unwrap_or(("0", argument));
     for _ in 0..count.parse::<usize>().unwrap_or_default() {
-        read(&send(&Wish { method: Method::Get, url, body: Vec::new() })?)?;
+        read(&send(&Wish { method: Method::Get, url, body: Vec::new(), pause: None })?)?;
     }
     Ok(())
 }
 
 /// Asks for a tunnel.
 pub(crate) fn connect(url: &str) -> Result<(), Failure> {
-    let response = send(&Wish { method: Method::Connect, url, body: Vec::new() })?;
+    let response = send(&Wish { method: Method::Connect, url, body: Vec::new(), pause: None })?;
     Err(Failure::reject(format!("{}", response.status())))
 }
 
@@ -62,7 +74,12 @@ fn send(wish: &Wish<'_>) -> Result<IncomingResponse, Failure> {
         .and_then(|()| request.set_path_with_query(Some(&format!("/{path}"))));
     set.map_err(|()| Failure::retry("no such request"))?;
     let body = request.body().map_err(|()| Failure::retry("no body"))?;
-    let future = outgoing_handler::handle(request, None).map_err(failed)?;
+    let options = wish.pause.map(|pause| {
+        let options = RequestOptions::new();
+        options.set_between_bytes_timeout(Some(pause * 1_000_000)).map(|()| options)
+    });
+    let options = options.transpose().map_err(|()| Failure::retry("no such option"))?;
+    let future = outgoing_handler::handle(request, options).map_err(failed)?;
     let sent = write(body, &wish.body);
     future.subscribe().block();
     let response = future.get().and_then(Result::ok).ok_or_else(|| Failure::retry("no answer"))?;

@@ -5,27 +5,23 @@
 //! else), and no connection outlives its request.
 
 mod address;
+mod body;
 mod connect;
 mod target;
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use http::{Method, Request, Response};
-use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks};
 
 pub use self::address::{Cidr, CidrError};
+use self::body::{Budget, Counted, Timed};
 pub(super) use self::connect::Tls;
 pub use self::target::{Target, TargetError};
 use super::engine::Shared;
-use super::limits::Limits;
 use super::output::Output;
 
 /// What the headers of one request or response may take of the host's memory, in bytes. A guest can hold hundreds.
@@ -61,12 +57,7 @@ impl Http {
 
     /// The limit that the guest ran into, in words, if it did.
     pub(super) fn exceeded(&self) -> Option<String> {
-        let budget = self.hooks.budget.as_ref().filter(|budget| budget.exceeded.load(Ordering::Relaxed))?;
-        let Limits { http_calls, http_bytes, .. } = self.hooks.shared.limits;
-        Some(match budget.calls.load(Ordering::Relaxed) {
-            0 => format!("more than {http_calls} HTTP requests"),
-            _ => format!("more than {http_bytes} bytes in HTTP bodies"),
-        })
+        self.hooks.budget.as_ref()?.exceeded(&self.hooks.shared.limits)
     }
 }
 
@@ -77,34 +68,12 @@ struct Hooks {
     budget: Option<Arc<Budget>>,
 }
 
-/// What one message may still send and receive.
-#[derive(Debug)]
-struct Budget {
-    calls: AtomicUsize,
-    bytes: AtomicUsize,
-    exceeded: AtomicBool,
-}
-
-impl Budget {
-    fn take(&self, of: &AtomicUsize, amount: usize) -> bool {
-        let left = of.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(amount));
-        if left.is_err() {
-            self.exceeded.store(true, Ordering::Relaxed);
-        }
-        left.is_ok()
-    }
-}
-
 impl Hooks {
     /// Whether a request may be sent at all: where to, and on which budget.
     fn admit(&mut self, request: &Request<WasiBody>) -> Result<(Target, Arc<Budget>), Error> {
-        let Limits { http_calls, http_bytes, .. } = self.shared.limits;
-        let budget = self.budget.get_or_insert_with(|| {
-            let (calls, bytes) = (AtomicUsize::new(http_calls), AtomicUsize::new(http_bytes));
-            Arc::new(Budget { calls, bytes, exceeded: AtomicBool::new(false) })
-        });
+        let budget = self.budget.get_or_insert_with(|| Arc::new(Budget::new(&self.shared.limits)));
         // Refused requests count, so that nobody can flood the log with them.
-        if !budget.take(&budget.calls, 1) {
+        if !budget.take_call() {
             return Err(Error::ConnectionLimitReached);
         }
         if *request.method() == Method::CONNECT {
@@ -144,8 +113,9 @@ impl WasiHttpHooks for Hooks {
                 }
             })?;
             let (response, driver) = connect::exchange(connection, request, options).await?;
-            let counted = |body: hyper::body::Incoming| {
-                Counted { body: body.map_err(Error::from).boxed_unsync(), budget, sent: false }.boxed_unsync()
+            let counted = |body| {
+                let body = Timed::new(body, options);
+                Counted { body, budget, sent: false }.boxed_unsync()
             };
             Ok((response.map(counted), driver))
         })
@@ -165,42 +135,5 @@ impl WasiHttpHooks for Hooks {
 
     fn p2_error_from_tls(&mut self, _: &std::io::Error) -> ErrorCode {
         ErrorCode::TlsProtocolError
-    }
-}
-
-/// A body whose bytes count against the budget.
-struct Counted<B> {
-    body: B,
-    budget: Arc<Budget>,
-    /// By the guest, and not to it.
-    sent: bool,
-}
-
-impl<B: Body<Data = Bytes, Error = Error> + Unpin> Body for Counted<B> {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(context);
-        if let Poll::Ready(Some(Ok(frame))) = &polled
-            && let Some(data) = frame.data_ref()
-            && !self.budget.take(&self.budget.bytes, data.len())
-        {
-            let error =
-                if self.sent { Error::HttpRequestBodySize(None) } else { Error::HttpResponseBodySize(None) };
-            return Poll::Ready(Some(Err(error)));
-        }
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }

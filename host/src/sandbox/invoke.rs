@@ -1,5 +1,6 @@
 //! One invocation: an instance of its own, one call, and an end to it.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -75,6 +76,19 @@ impl WasiHttpView for State {
     }
 }
 
+/// The parts of one invocation, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// What the host keeps for the guest: its store, and WASI in it.
+    Store,
+    /// The guest's memory, tables and start.
+    Instantiate,
+    /// `handle`, the message's way in and the answer's way out.
+    Call,
+    /// The memory back to what it was, and everything else freed.
+    Drop,
+}
+
 /// A store, and the guest in it once there is one.
 struct Instance {
     store: Store<State>,
@@ -104,25 +118,40 @@ impl Component {
     /// Must run on a tokio runtime with its timer. Dropping the future interrupts the guest, at its next 10 ms tick at
     /// the latest, and throws the instance away.
     pub async fn invoke(&self, invocation: Invocation) -> Answer {
+        self.invoke_observed(invocation, |_| {}).await
+    }
+
+    /// As [`invoke`](Component::invoke), and says when each [`Step`] is over, for measurements of where the time goes.
+    pub async fn invoke_observed(&self, invocation: Invocation, mut over: impl FnMut(Step) + Send) -> Answer {
         let (started, mut cpu) = (Instant::now(), Duration::ZERO);
         let deadline = invocation.deadline;
         let mut instance = self.instance(invocation.id.clone());
+        over(Step::Store);
         // The guest gives way at each tick, also in an endless loop: that is when this timer gets its turn.
-        let call = metered(instance.call(self, &invocation), &mut cpu);
-        let verdict = tokio::time::timeout(deadline, call).await.unwrap_or_else(|_| {
+        let in_time = {
+            // In its place from the start: it is large, and would be copied with each wrapper.
+            let call = pin!(instance.call(self, &invocation, &mut over));
+            tokio::time::timeout(deadline, metered(call, &mut cpu)).await
+        };
+        let verdict = in_time.unwrap_or_else(|_| {
             let deadline = humantime::format_duration(deadline);
             Verdict::retry(RetryReason::Deadline, format!("no answer within {deadline}"))
         });
+        over(Step::Call);
         let state = instance.store.data_mut();
         let usage = Usage { time: started.elapsed(), cpu, peak_memory: state.meter.peak() };
         let mut outbox = Vec::new();
-        if verdict == Verdict::Completed {
+        let completed = verdict == Verdict::Completed;
+        if completed {
             outbox = state.outbox.take();
-            if instance.messages < self.shared.reuse {
-                instance.store.data().output.finish();
-                self.idle.keep(instance);
-            }
         }
+        if completed && instance.messages < self.shared.reuse {
+            instance.store.data().output.finish();
+            self.idle.keep(instance);
+        } else {
+            drop(instance);
+        }
+        over(Step::Drop);
         Answer { verdict, outbox, usage }
     }
 
@@ -143,7 +172,12 @@ impl Component {
 }
 
 impl Instance {
-    async fn call(&mut self, component: &Component, invocation: &Invocation) -> Verdict {
+    async fn call(
+        &mut self,
+        component: &Component,
+        invocation: &Invocation,
+        over: &mut (impl FnMut(Step) + Send),
+    ) -> Verdict {
         let Self { store, guest, messages } = self;
         *messages += 1;
         store.set_epoch_deadline(1);
@@ -154,6 +188,7 @@ impl Instance {
                 Err(error) => return failure::verdict(&error, Phase::Start, store.data()),
             },
         };
+        over(Step::Instantiate);
         match guest.handle(store, invocation).await {
             Ok(Ok(())) => Verdict::Completed,
             Ok(Err(Failure::Retry(retry))) => {

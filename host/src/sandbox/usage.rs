@@ -1,7 +1,7 @@
 //! What one invocation used.
 
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::Pin;
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
@@ -20,15 +20,16 @@ pub struct Usage {
 /// Runs a future, and adds the processor's time that it takes to `cpu`, also if it is dropped before its end.
 ///
 /// A guest runs on the thread that polls for it and on no other, so that thread's clock around each poll is the guest's.
-pub(super) async fn metered<F: Future>(future: F, cpu: &mut Duration) -> F::Output {
-    let mut future = pin!(future);
-    poll_fn(|context| {
+pub(super) fn metered<F: Future>(
+    mut future: Pin<&mut F>,
+    cpu: &mut Duration,
+) -> impl Future<Output = F::Output> {
+    poll_fn(move |context| {
         let before = thread_time();
         let polled = future.as_mut().poll(context);
         *cpu += thread_time().saturating_sub(before);
         polled
     })
-    .await
 }
 
 /// The processor's time that this thread has taken so far.
@@ -38,6 +39,7 @@ fn thread_time() -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
     use std::time::Duration;
 
     use super::{metered, thread_time};
@@ -45,7 +47,7 @@ mod tests {
     #[tokio::test]
     async fn waiting_takes_no_processor_time_and_work_does() {
         let mut cpu = Duration::ZERO;
-        metered(tokio::time::sleep(Duration::from_millis(100)), &mut cpu).await;
+        metered(pin!(tokio::time::sleep(Duration::from_millis(100))), &mut cpu).await;
         assert!(cpu < Duration::from_millis(50), "{cpu:?}");
         let before = cpu;
         let busy = async {
@@ -54,7 +56,7 @@ mod tests {
                 std::hint::spin_loop();
             }
         };
-        metered(busy, &mut cpu).await;
+        metered(pin!(busy), &mut cpu).await;
         assert!(cpu - before >= Duration::from_millis(20), "{cpu:?}");
     }
 }

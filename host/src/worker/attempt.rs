@@ -126,11 +126,8 @@ impl Worker {
             );
         }
         *hidden = earlier;
-        if message.dequeue_count >= self.config.max_dequeue {
-            return Fate::Poison(PoisonReason::AttemptsExhausted, explain(reason, &detail));
-        }
-        if lease.time_to_live().is_some_and(|left| left < EXPIRING) {
-            return Fate::Poison(PoisonReason::Expiring, explain(reason, &detail));
+        if let Some(last) = self.was_the_last(message, lease) {
+            return Fate::Poison(last, explain(reason, &detail));
         }
         let retry = &self.config.retry;
         let delay = match after {
@@ -146,8 +143,16 @@ impl Worker {
         }
         Fate::Retry { reason, detail, delay, after }
     }
+
+    /// Why a message whose attempt failed gets no other one.
+    pub(super) fn was_the_last(&self, message: &Message, lease: &Lease) -> Option<PoisonReason> {
+        if message.dequeue_count >= self.config.max_dequeue {
+            return Some(PoisonReason::AttemptsExhausted);
+        }
+        lease.time_to_live().is_some_and(|left| left < EXPIRING).then_some(PoisonReason::Expiring)
+    }
 }
 
-fn explain(reason: &str, detail: &str) -> String {
+pub(super) fn explain(reason: &str, detail: &str) -> String {
     if detail.is_empty() { reason.to_owned() } else { format!("{reason}: {detail}") }
 }

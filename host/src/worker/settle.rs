@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::attempt::Fate;
+use super::attempt::{Fate, explain};
 use super::breaker::{AfterFailure, HIDE, Hidden};
 use super::lease::{Lease, LeaseError, clamp};
 use super::outputs::Output;
@@ -18,7 +18,7 @@ impl Worker {
     /// Carries out a message's fate, as far as the lease lasts.
     pub(super) async fn settle(&self, mut lease: Lease, message: &Message, fate: Fate) -> Ended {
         let settled = match fate {
-            Fate::Complete(outputs) => self.complete(&mut lease, &outputs).await,
+            Fate::Complete(outputs) => self.complete(&mut lease, message, &outputs).await,
             Fate::Poison(reason, detail) => self
                 .poison(&mut lease, message, reason, &detail)
                 .await
@@ -44,23 +44,43 @@ impl Worker {
     }
 
     /// Sends what the handler wants sent, then deletes the message. Killed in between, both happen again.
-    async fn complete(&self, lease: &mut Lease, outputs: &[Output]) -> Result<Ended, LeaseError> {
-        for Output { name, queue, message } in outputs {
-            match lease.send(&*self.queue, &**queue, message).await {
+    async fn complete(
+        &self,
+        lease: &mut Lease,
+        message: &Message,
+        outputs: &[Output],
+    ) -> Result<Ended, LeaseError> {
+        for Output { name, queue, message: output } in outputs {
+            match lease.send(&*self.queue, &**queue, output).await {
                 Err(LeaseError::Refused(error @ QueueError::TooLarge { .. })) => {
-                    let (delay, detail) = (self.config.retry.cap, format!("{name}: {error}"));
-                    let due = self.hide(lease, delay, AfterFailure::Usual).await?;
-                    let outcome = Outcome::Retried(RetryReason::OutputTooLarge.as_str(), detail);
-                    return Ok(Ended { outcome, due: vec![(lease.id().to_owned(), due)], fault: None });
+                    return self.output_refused(lease, message, format!("{name}: {error}")).await;
                 }
                 sent => sent?,
             }
             // On queues that keep no id of the sender's choice, this line is where a message's origin can be found.
-            tracing::info!(message_id = lease.id(), output = name, output_id = message.id, "sent");
+            tracing::info!(message_id = lease.id(), output = name, output_id = output.id, "sent");
         }
         fail::fail_point!("between-output-and-delete", |_| crate::failpoint::kill_here());
         lease.delete(&*self.queue).await?;
         Ok(Outcome::Completed.into())
+    }
+
+    /// A queue took no output that it had seemed to take: a failed attempt like any other.
+    async fn output_refused(
+        &self,
+        lease: &mut Lease,
+        message: &Message,
+        detail: String,
+    ) -> Result<Ended, LeaseError> {
+        let reason = RetryReason::OutputTooLarge.as_str();
+        if let Some(last) = self.was_the_last(message, lease) {
+            let detail = explain(reason, &detail);
+            self.poison(lease, message, last, &detail).await?;
+            return Ok(Outcome::Poisoned(last, detail).into());
+        }
+        let due = self.hide(lease, self.config.retry.cap, AfterFailure::Usual).await?;
+        let outcome = Outcome::Retried(reason, detail);
+        Ok(Ended { outcome, due: vec![(message.id.clone(), due)], fault: None })
     }
 
     /// Makes the message visible again after `delay`, and returns when that is.

@@ -12,6 +12,7 @@ mod directory;
 mod leases;
 mod oracle;
 mod orders;
+mod outbox;
 mod process;
 mod receiving;
 mod secrets;

@@ -14,6 +14,7 @@ use crate::common::guest;
 use crate::directory::{Directory, ORDERS, POISON, Row, database, now_ms, rows};
 use crate::oracle::{Account, Expected, Oracle, Sent, handled};
 use crate::orders::{mixed, order};
+use crate::outbox;
 use crate::process::{Process, wait_for, warm};
 
 /// How many kills at each failpoint, and at random moments.
@@ -43,6 +44,8 @@ struct Torture {
     component: fn() -> PathBuf,
     /// How long a worker lives at most, before it is killed at a random moment.
     life: Duration,
+    /// Handlers send messages to another directory.
+    outputs: bool,
 }
 
 /// What came of it.
@@ -60,18 +63,21 @@ impl Torture {
             false => directory.url(POISON),
         };
         let mut oracle = Oracle::watch(&directory, MAX_DEQUEUE);
-        let mut workers = Workers { torture: self, directory: &directory, poison, logs: Vec::new() };
+        let mut flags = vec![format!("--poison-queue={poison}"), format!("--max-dequeue={MAX_DEQUEUE}")];
+        if self.outputs {
+            flags.extend(outbox::flags(&directory.path("elsewhere")));
+        }
+        let mut workers = Workers { torture: self, directory: &directory, flags, logs: Vec::new() };
         let kills = workers.kill_often(&mut oracle);
         workers.drain();
 
-        let mut lines = BTreeMap::new();
-        workers.logs.iter().for_each(|log| handled(log, &mut lines));
-        let account = oracle.account(&directory.database(), &self.poison(&directory), &lines);
+        let handled = self.handled(&directory, &workers.logs);
+        let account = oracle.account(&directory.database(), &self.poison(&directory), &handled);
         let said = format!(
             "torture {:<38} {kills:>5} kills {:>6} sent {:>6} handled {:>5} poisoned by crashes {:>3} handled again {:>4} poison duplicates {:>3} lost {:>6.1} s\n",
             self.name,
             oracle.count(),
-            lines.len(),
+            handled.len(),
             account.exhausted_by_crashes,
             account.handled_again,
             account.poison_duplicates,
@@ -83,6 +89,16 @@ impl Torture {
         Outcome { account, kills }
     }
 
+    /// How often each message was handled: by what handlers sent, or by what they logged.
+    fn handled(&self, directory: &Directory, logs: &[PathBuf]) -> BTreeMap<String, usize> {
+        if self.outputs {
+            return outbox::handled(&rows(&database(&directory.path("elsewhere")), "invoices"));
+        }
+        let mut lines = BTreeMap::new();
+        logs.iter().for_each(|log| handled(log, &mut lines));
+        lines
+    }
+
     fn poison(&self, directory: &Directory) -> Vec<Row> {
         match self.poison_elsewhere {
             true => rows(&database(&directory.path("elsewhere")), "poison"),
@@ -92,6 +108,9 @@ impl Torture {
 
     /// The n-th message.
     fn message(&self, number: usize) -> Sent {
+        if self.outputs {
+            return outbox::message(number);
+        }
         let mut message = mixed(number);
         if self.renewed && message.expected == Expected::Handled && number.is_multiple_of(2) {
             message.body = order(&format!("o-{number}"), "sleep:700").into_bytes();
@@ -104,7 +123,8 @@ impl Torture {
 struct Workers<'a> {
     torture: &'a Torture,
     directory: &'a Directory,
-    poison: String,
+    /// Of every worker.
+    flags: Vec<String>,
     logs: Vec<PathBuf>,
 }
 
@@ -112,9 +132,7 @@ impl Workers<'_> {
     fn start(&mut self, flags: &[&str], failpoints: Option<&str>) -> Process {
         let output = self.directory.path(&format!("worker-{}", self.logs.len()));
         self.logs.push(output.with_extension("err"));
-        let max_dequeue = format!("--max-dequeue={MAX_DEQUEUE}");
-        let mut all = vec!["--poison-queue", &self.poison, &max_dequeue];
-        all.extend(flags);
+        let all: Vec<_> = self.flags.iter().map(String::as_str).chain(flags.iter().copied()).collect();
         let mut command = self.directory.worker_with(&(self.torture.component)(), &all);
         if let Some(failpoints) = failpoints {
             command.env("FAILPOINTS", failpoints);
@@ -198,6 +216,7 @@ fn nothing_is_lost_when_workers_are_killed_at_random_moments() {
         renewed: false,
         component: guest::order,
         life: LIFE,
+        outputs: false,
     };
     let outcome = torture.run().lost_nothing();
     assert!(outcome.kills >= kills);
@@ -220,9 +239,25 @@ fn nothing_is_lost_with_handlers_in_other_languages() {
             renewed: false,
             component,
             life,
+            outputs: false,
         };
         torture.run().lost_nothing();
     }
+}
+
+#[test]
+fn no_output_is_lost_when_workers_are_killed_at_random_moments() {
+    let torture = Torture {
+        name: "at random moments, handlers that send",
+        kills: RANDOM_KILLS / 2,
+        failpoints: None,
+        poison_elsewhere: false,
+        renewed: false,
+        component: guest::rogue,
+        life: LIFE,
+        outputs: true,
+    };
+    torture.run().lost_nothing();
 }
 
 #[cfg(feature = "failpoints")]
@@ -239,6 +274,7 @@ mod failpoints {
             renewed: false,
             component: guest::order,
             life: LIFE,
+            outputs: false,
         }
     }
 
@@ -274,6 +310,13 @@ mod failpoints {
         let torture = at("between-copy-and-delete, two queues", "between-copy-and-delete=20%return");
         let outcome = Torture { poison_elsewhere: true, ..torture }.run().lost_nothing();
         assert!(outcome.account.poison_duplicates > 0, "no kill hit the gap");
+    }
+
+    #[test]
+    fn outputs_repeat_under_the_same_id_and_none_is_lost_between_output_and_delete() {
+        let torture = at("between-output-and-delete", "between-output-and-delete=10%return");
+        let outcome = Torture { component: guest::rogue, outputs: true, ..torture }.run().lost_nothing();
+        assert!(outcome.account.handled_again > 0, "no kill hit the gap");
     }
 
     #[test]

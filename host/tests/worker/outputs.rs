@@ -115,3 +115,13 @@ async fn an_output_that_its_queue_refuses_as_too_large_is_a_retry() {
     let (orders, invoices, finished) = set.run(OutputFormat::Raw).await;
     assert_eq!((orders.len(), invoices.len(), finished.summary.retried), (1, 0, 1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_output_that_is_refused_at_the_last_attempt_poisons_its_message() {
+    let mut set = Set::new(Verdict::Completed);
+    set.invoices.set_limit(2);
+    set.config.max_dequeue = 1;
+    let (orders, invoices, finished) = set.run(OutputFormat::Raw).await;
+    assert_eq!((orders.len(), invoices.len(), finished.summary.poisoned), (0, 0, 1));
+    assert_eq!(finished.summary.poison_reasons.get("attempts-exhausted"), Some(&1));
+}

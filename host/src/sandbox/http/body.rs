@@ -1,0 +1,134 @@
+//! Bodies on their way: counted against what one message may send and receive, and given up when nothing comes.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::{Sleep, sleep};
+use wasmtime_wasi_http::{Error, RequestOptions};
+
+use super::super::limits::Limits;
+
+/// How long a response may pause in its body, unless the guest says less; the message's deadline ends all.
+const BETWEEN_BYTES: Duration = Duration::from_secs(60);
+
+/// What one message may still send and receive.
+#[derive(Debug)]
+pub(super) struct Budget {
+    calls: AtomicUsize,
+    bytes: AtomicUsize,
+    exceeded: AtomicBool,
+}
+
+impl Budget {
+    pub(super) fn new(limits: &Limits) -> Self {
+        let (calls, bytes) = (AtomicUsize::new(limits.http_calls), AtomicUsize::new(limits.http_bytes));
+        Self { calls, bytes, exceeded: AtomicBool::new(false) }
+    }
+
+    /// Takes one request; `false` if none is left.
+    pub(super) fn take_call(&self) -> bool {
+        self.take(&self.calls, 1)
+    }
+
+    /// The limit that the guest ran into, in words, if it did.
+    pub(super) fn exceeded(&self, limits: &Limits) -> Option<String> {
+        let Limits { http_calls, http_bytes, .. } = limits;
+        self.exceeded.load(Ordering::Relaxed).then(|| match self.calls.load(Ordering::Relaxed) {
+            0 => format!("more than {http_calls} HTTP requests"),
+            _ => format!("more than {http_bytes} bytes in HTTP bodies"),
+        })
+    }
+
+    fn take(&self, of: &AtomicUsize, amount: usize) -> bool {
+        let left = of.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(amount));
+        if left.is_err() {
+            self.exceeded.store(true, Ordering::Relaxed);
+        }
+        left.is_ok()
+    }
+}
+
+/// A body whose bytes count against the budget.
+pub(super) struct Counted<B> {
+    pub(super) body: B,
+    pub(super) budget: Arc<Budget>,
+    /// By the guest, and not to it.
+    pub(super) sent: bool,
+}
+
+impl<B: Body<Data = Bytes, Error = Error> + Unpin> Body for Counted<B> {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        if let Poll::Ready(Some(Ok(frame))) = &polled
+            && let Some(data) = frame.data_ref()
+            && !self.budget.take(&self.budget.bytes, data.len())
+        {
+            let error =
+                if self.sent { Error::HttpRequestBodySize(None) } else { Error::HttpResponseBodySize(None) };
+            return Poll::Ready(Some(Err(error)));
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A response's body that ends with an error when it pauses for too long.
+pub(super) struct Timed {
+    body: Incoming,
+    limit: Duration,
+    /// When the pause gets too long; `None` while there is none.
+    due: Option<Pin<Box<Sleep>>>,
+}
+
+impl Timed {
+    pub(super) fn new(body: Incoming, options: Option<RequestOptions>) -> Self {
+        let asked = options.and_then(|options| options.between_bytes_timeout);
+        Self { body, limit: asked.map_or(BETWEEN_BYTES, |asked| asked.min(BETWEEN_BYTES)), due: None }
+    }
+}
+
+impl Body for Timed {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
+            self.due = None;
+            return Poll::Ready(frame.map(|frame| frame.map_err(Error::from)));
+        }
+        let limit = self.limit;
+        let due = self.due.get_or_insert_with(|| Box::pin(sleep(limit)));
+        ready!(due.as_mut().poll(context));
+        Poll::Ready(Some(Err(Error::ConnectionReadTimeout)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
