@@ -6,6 +6,8 @@ MESSAGES   ?= 1000
 LOG        ?= warn
 # How many random kills `make torture` makes.
 N          ?= 1000
+# How many seconds `make fuzz` takes.
+TIME       ?= 600
 
 COMPONENT  := guest/target/wasm32-wasip2/release/order.wasm
 LONGSHORE  := target/release/longshore
@@ -19,7 +21,7 @@ FEATURES   := --features longshore/failpoints
 .DEFAULT_GOAL := help
 
 include guest/languages.mk infra/azure.mk infra/check.mk
-.PHONY: help run build guest host test test-guest test-host verify-azure torture bench lint format clean wasm-target docker-registry
+.PHONY: help run build guest host test test-guest test-host verify-azure torture fuzz fuzz-coverage bench lint format clean wasm-target docker-registry
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

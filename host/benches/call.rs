@@ -73,10 +73,6 @@ async fn compare(place: &Place) {
     let (kept, _) = load(Settings { reuse: u32::MAX, ..Settings::default() });
     let bare = Bare::new(sandbox.engine(), &bytes);
     let mut one = bare.reused().await;
-    eprintln!(
-        std::mem::size_of_val(&ours.invoke(invocation())),
-        std::mem::size_of_val(&bare.fresh(b"", |_| {}))
-    );
 
     let [mut fresh, mut invoked, mut reused, mut invoked_again, mut native] =
         std::array::from_fn(|_| Times::default());

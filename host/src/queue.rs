@@ -116,6 +116,10 @@ pub trait Queue: fmt::Debug + Send + Sync {
     /// Where the queue is. Its `Display` form holds no secret.
     fn url(&self) -> &QueueUrl;
 
+    /// Does ahead of time what the first call would otherwise wait for: opens what has to be opened. Fails silently, since
+    /// the first call says what is wrong.
+    async fn prepare(&self) {}
+
     /// Creates the queue; `false` when it was there.
     async fn create(&self) -> Result<bool>;
 

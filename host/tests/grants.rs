@@ -155,6 +155,15 @@ async fn a_precompiled_component_is_run_only_if_it_is_the_component_s_own() {
     std::fs::write(&file, "not an artifact").unwrap();
     assert!(sandbox.load(&order).is_ok());
     assert!(compile(&order, Some("pdp11-unknown-none"), Cpu::Baseline).is_err());
+    let other = if cfg!(target_arch = "aarch64") { "x86_64" } else { "aarch64" };
+    let other = compile(&order, Some(&format!("{other}-unknown-linux-gnu")), Cpu::Baseline);
+    if cfg!(feature = "all-targets") {
+        // Written, and not run here: the component is compiled instead.
+        std::fs::write(&file, other.unwrap()).unwrap();
+        assert!(sandbox.load(&order).is_ok());
+    } else {
+        assert!(other.unwrap_err().to_string().contains("--features all-targets"));
+    }
     assert!(compile(b"no component", None, Cpu::Baseline).is_err());
 }
 

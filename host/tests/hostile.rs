@@ -5,6 +5,8 @@
 
 mod common;
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -40,15 +42,18 @@ fn harbour() -> &'static Harbour {
             outputs: vec!["invoices".into()],
             ..Grants::default()
         };
-        let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
-        let settings = Settings { concurrency: 4, grants, cache: Some(cache), ..Settings::default() };
-        let sandbox = Sandbox::new(&settings).unwrap();
+        let sandbox = Sandbox::new(&Settings { concurrency: 4, grants, ..settings() }).unwrap();
         let load = |path| sandbox.load(&std::fs::read(path).unwrap()).unwrap();
         let (rogue, order) = (load(guest::rogue()), load(guest::order()));
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         Harbour { runtime, sandbox, rogue, order, alone: Mutex::default() }
     })
+}
+
+fn settings() -> Settings {
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
+    Settings { cache: Some(cache), ..Settings::default() }
 }
 
 fn invocation(id: &str, body: &str, deadline: Duration) -> Invocation {
@@ -200,9 +205,45 @@ fn a_hundred_megabytes_of_output_are_dropped() {
     );
 }
 
+macro_rules! out_of_reach {
+    ($($name:ident: $what:expr;)*) => {
+        $(#[test]
+        fn $name() {
+            assert_eq!(rogue($what).verdict, Verdict::Completed);
+        })*
+    };
+}
+
+out_of_reach! {
+    files_are_out_of_reach: "reach:files";
+    the_host_s_environment_is_out_of_reach: "reach:environment";
+    sockets_are_out_of_reach: "reach:sockets";
+    names_are_out_of_reach: "reach:names";
+}
+
 #[test]
-fn files_environment_sockets_and_names_are_out_of_reach() {
-    assert_eq!(rogue("reach-out").verdict, Verdict::Completed);
+fn http_to_the_metadata_service_through_a_redirect_is_refused() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = format!("http://{}", listener.local_addr().unwrap());
+    let redirecting = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = [0; 1024];
+        assert!(stream.read(&mut request).unwrap() > 0);
+        let to = "http://169.254.169.254/metadata/identity";
+        write!(stream, "HTTP/1.1 302 Found\r\nlocation: {to}\r\ncontent-length: 0\r\n\r\n").unwrap();
+    });
+    let grants = Grants {
+        config: vec![("greeting".into(), "hello".into())],
+        http: vec![host.parse().unwrap()],
+        private: vec!["127.0.0.1".parse().unwrap()],
+        outputs: vec!["invoices".into()],
+        ..Grants::default()
+    };
+    let sandbox = Sandbox::new(&Settings { concurrency: 1, grants, ..settings() }).unwrap();
+    let component = sandbox.load(&std::fs::read(guest::rogue()).unwrap()).unwrap();
+    let answer = endure(&component, &format!("follow:{host}/"));
+    assert_retry(&answer, RetryReason::Requested, "HttpRequestDenied");
+    redirecting.join().unwrap();
 }
 
 #[test]

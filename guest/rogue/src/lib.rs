@@ -22,6 +22,8 @@ fn handle(body: &[u8], message: &Message) -> Result<(), Failure> {
     let (verb, argument) = body.split_once(':').unwrap_or((body, "0"));
     match verb {
         "get" => return web::get(argument),
+        "follow" => return web::follow(argument),
+        "reach" => return reach_out(argument),
         "get-in-time" => return web::get_in_time(argument),
         "post" => return web::post(argument),
         "gets" => return web::get_many(argument),
@@ -51,7 +53,7 @@ fn handle(body: &[u8], message: &Message) -> Result<(), Failure> {
             let count = CALLS.fetch_add(1, Ordering::Relaxed) + 1;
             outbox::send("invoices", count.to_string().as_bytes());
         }
-        "reach-out" => return reach_out(),
+        "reach-out" => return reach_out(""),
         "reason" => return Err(Failure::retry("x".repeat(number))),
         "exit" => std::process::exit(i32::try_from(number).unwrap_or(-1)),
         "abort" => std::process::abort(),
@@ -117,27 +119,45 @@ fn echo(message: &Message) -> String {
     format!("{id} {queue} {} {dequeue_count} {inserted} {deadline} {properties:?}", body.len())
 }
 
-fn reach_out() -> Result<(), Failure> {
-    let escapes = [
-        ("arguments", std::env::args().next().is_some()),
-        ("the host's environment", std::env::var_os("PATH").is_some() || std::env::var_os("HOME").is_some()),
-        ("a directory", std::fs::read_dir("/").is_ok() || std::fs::read_dir(".").is_ok()),
-        ("a file", std::fs::read("/etc/passwd").is_ok()),
-        ("a new file", std::fs::write("/tmp/escaped", "").is_ok()),
-        ("a connection", TcpStream::connect("127.0.0.1:1").is_ok_and(|_| true)),
-        ("a listener", TcpListener::bind("127.0.0.1:0").is_ok()),
-        ("a datagram", UdpSocket::bind("127.0.0.1:0").is_ok()),
-        ("a name", ("localhost", 80).to_socket_addrs().is_ok()),
-        ("standard input", std::io::stdin().lines().next().is_some()),
-    ];
-    match escaped(&escapes) {
-        escaped if escaped.is_empty() => Ok(()),
-        escaped => Err(Failure::reject(format!("escaped: {}", escaped.join(", ")))),
-    }
-}
+/// What is tried, each with whether it worked.
+type Attempts = fn() -> Vec<(&'static str, bool)>;
 
-fn escaped<'a>(escapes: &[(&'a str, bool)]) -> Vec<&'a str> {
-    escapes.iter().filter(|(_, escaped)| *escaped).map(|(what, _)| *what).collect()
+/// Tries what no handler may, or only what is named.
+fn reach_out(what: &str) -> Result<(), Failure> {
+    let ways: [(&str, Attempts); 4] = [
+        ("environment", || {
+            vec![
+                ("arguments", std::env::args().next().is_some()),
+                ("PATH", std::env::var_os("PATH").is_some()),
+                ("HOME", std::env::var_os("HOME").is_some()),
+                ("standard input", std::io::stdin().lines().next().is_some()),
+            ]
+        }),
+        ("files", || {
+            vec![
+                ("a directory", std::fs::read_dir("/").is_ok() || std::fs::read_dir(".").is_ok()),
+                ("a file", std::fs::read("/etc/passwd").is_ok()),
+                ("a new file", std::fs::write("/tmp/escaped", "").is_ok()),
+            ]
+        }),
+        ("sockets", || {
+            vec![
+                ("a connection", TcpStream::connect("127.0.0.1:1").is_ok()),
+                ("a listener", TcpListener::bind("127.0.0.1:0").is_ok()),
+                ("a datagram", UdpSocket::bind("127.0.0.1:0").is_ok()),
+            ]
+        }),
+        ("names", || vec![("a name", ("localhost", 80).to_socket_addrs().is_ok())]),
+    ];
+    let tried =
+        ways.iter().filter(|(way, _)| what.is_empty() || *way == what).flat_map(|(_, attempts)| attempts());
+    let tried: Vec<_> = tried.collect();
+    let escaped: Vec<_> = tried.iter().filter(|(_, escaped)| *escaped).map(|(what, _)| *what).collect();
+    match (tried.is_empty(), escaped.is_empty()) {
+        (true, _) => Err(Failure::reject("nothing was tried")),
+        (_, true) => Ok(()),
+        _ => Err(Failure::reject(format!("escaped: {}", escaped.join(", ")))),
+    }
 }
 
 fn recurse(depth: u64) -> Vec<u64> {

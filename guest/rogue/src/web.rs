@@ -35,6 +35,12 @@ fn get_with(url: &str, pause: Option<u64>) -> Result<(), Failure> {
     Err(Failure::reject(format!("{status} {location} {} bytes {start}", body.len())))
 }
 
+/// As `get`, of where the response points.
+pub(crate) fn follow(url: &str) -> Result<(), Failure> {
+    let response = send(&Wish { method: Method::Get, url, body: Vec::new(), pause: None })?;
+    get(&header(&response, "location"))
+}
+
 /// As `get`, with a body: `SIZE@URL`.
 pub(crate) fn post(argument: &str) -> Result<(), Failure> {
     let (size, url) = argument.split_once('@').unwrap_or(("0", argument));

@@ -32,6 +32,9 @@ pub(super) async fn execute(args: Run, outputs: &[OutputQueue], output: Output) 
     stop_on_signals(stopper.clone())?;
     let poison = poison_url(&PoisonOf { queue: args.queue.clone(), poison: args.poison.clone() });
     let (queue, poison) = (open(&args.queue.queue).await?, open(&poison).await?);
+    // While the sandbox is set up and the component loaded.
+    let prepared = queue.clone();
+    tokio::spawn(async move { prepared.prepare().await });
     let mut sends_to = Outputs::new(args.output_format);
     for OutputQueue { name, url } in outputs {
         sends_to.add(name, open(url).await?);

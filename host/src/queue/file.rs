@@ -58,6 +58,11 @@ impl Queue for FileQueue {
         &self.url
     }
 
+    async fn prepare(&self) {
+        // Any operation opens the database.
+        let _ = self.database.run(Access::Read, |_| Ok(Ok(()))).await;
+    }
+
     async fn create(&self) -> Result<bool> {
         self.database.run(Access::Create, |store| store.create()).await
     }

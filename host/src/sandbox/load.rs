@@ -88,7 +88,7 @@ pub enum LoadError {
     },
     /// This host cannot compile for that target.
     #[error(
-        "cannot compile for that target: {cause}; `longshore compile` without --target compiles for this machine"
+        "cannot compile for that target: {cause}; without --target it is compiled for this machine, and a host built with `--features all-targets` compiles for other architectures"
     )]
     Target {
         /// What the compiler said.

@@ -12,29 +12,24 @@ const LARGEST: usize = 64 << 10;
 const CHOICES: usize = 4096;
 /// What a component begins with, as far as its version.
 const HEADER: &[u8] = b"\0asm\x0d\0\x01\0";
-/// The section that holds a module
+/// The section that holds a module, and the one that makes an instance of the second, without arguments
 /// ([component binary format](https://github.com/WebAssembly/component-model/blob/main/design/mvp/Binary.md)).
 const CORE_MODULE: u8 = 1;
+const INSTANCE_OF_THE_SECOND: &[u8] = &[2, 4, 1, 0, 1, 0];
 
 /// Makes candidates of noise, of `wasm-smith`, and of others.
 pub(crate) struct Maker {
-    /// A handler of a few instructions, whose first section is its module.
+    /// A handler of a few instructions.
     small: Vec<u8>,
     /// The example: to compile it takes a thousand times as long, hence now and then only.
     order: Vec<u8>,
-    /// What a handler's module has to export.
-    exports: Vec<u8>,
 }
 
 impl Maker {
     pub(crate) fn new() -> Self {
-        let exports = r#"(module (memory (export "memory") 1)
-            (func (export "realloc") (param i32 i32 i32 i32) (result i32) unreachable)
-            (func (export "handle") (param i32 i32 i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32) unreachable))"#;
         Self {
             small: wat::handler("", "(drop (memory.grow (i32.const 1)))"),
             order: std::fs::read(guest::order()).unwrap(),
-            exports: ::wat::parse_str(exports).unwrap(),
         }
     }
 
@@ -46,7 +41,7 @@ impl Maker {
             1 => [HEADER, &noise].concat(),
             2 | 3 => wasm_smith::Component::arbitrary(&mut Unstructured::new(&noise))
                 .map_or(noise, |component| component.to_bytes()),
-            4..7 => self.around_a_module(&noise),
+            4..7 => self.beside_a_module(&noise),
             7 if rng.random_ratio(1, 16) => change(rng, self.order.clone(), &self.small),
             8 => change(rng, self.small.clone(), &noise),
             _ if corpus.is_empty() => change(rng, self.small.clone(), &noise),
@@ -57,21 +52,18 @@ impl Maker {
         }
     }
 
-    /// A handler in every other respect, whose module `wasm-smith` made.
-    fn around_a_module(&self, choices: &[u8]) -> Vec<u8> {
-        let exports = Some(self.exports.clone());
-        let config = wasm_smith::Config { exports, max_imports: 0, ..wasm_smith::Config::default() };
+    /// A handler with another module in it, which `wasm-smith` made, and which starts before it.
+    fn beside_a_module(&self, choices: &[u8]) -> Vec<u8> {
+        let config = wasm_smith::Config { max_imports: 0, ..wasm_smith::Config::default() };
         let Ok(module) = wasm_smith::Module::new(config, &mut Unstructured::new(choices)) else {
             return self.small.clone();
         };
         let module = module.to_bytes();
-        let (section, rest) = self.small[HEADER.len()..].split_first().unwrap();
-        assert_eq!(*section, CORE_MODULE);
-        let (replaced, length) = read_leb128(rest);
-        let mut bytes = [HEADER, &[CORE_MODULE]].concat();
+        let mut bytes = self.small.clone();
+        bytes.push(CORE_MODULE);
         write_leb128(&mut bytes, module.len());
         bytes.extend(module);
-        bytes.extend_from_slice(&rest[length + replaced..]);
+        bytes.extend_from_slice(INSTANCE_OF_THE_SECOND);
         bytes
     }
 }
@@ -99,13 +91,6 @@ fn change(rng: &mut StdRng, mut bytes: Vec<u8>, other: &[u8]) -> Vec<u8> {
         }
     }
     bytes
-}
-
-/// A number, and how many bytes it takes.
-fn read_leb128(bytes: &[u8]) -> (usize, usize) {
-    let length = bytes.iter().position(|byte| byte & 0x80 == 0).unwrap() + 1;
-    let number = bytes[..length].iter().rev().fold(0, |number, byte| number << 7 | usize::from(byte & 0x7f));
-    (number, length)
 }
 
 fn write_leb128(bytes: &mut Vec<u8>, mut number: usize) {

@@ -12,6 +12,7 @@ mod common;
 mod corpus;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use candidate::Maker;
@@ -83,11 +84,14 @@ fn whatever_is_loaded_there_is_no_panic() {
     let first = number("LONGSHORE_FUZZ_SEED", 1);
     let (host, maker, mut corpus) = (Host::new(), Maker::new(), Corpus::read());
     let (mut tried, mut loaded) = (0_u64, 0_u64);
+    // What cannot be caught, a stack that overflows, leaves its candidate here.
+    let last = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fuzz-last");
     for seed in first.. {
         if Instant::now() > until {
             break;
         }
         let bytes = maker.candidate(&mut StdRng::seed_from_u64(seed), corpus.inputs());
+        std::fs::write(&last, &bytes).unwrap();
         let Ok(ended) = catch_unwind(AssertUnwindSafe(|| host.judge(&bytes))) else {
             let kept = corpus.keep(&bytes);
             panic!("seed {seed} from {first}: a panic; the {} bytes are in {}", bytes.len(), kept.display());
