@@ -45,6 +45,7 @@ fn built() -> &'static Path {
             .arg(&target)
             .current_dir(&workspace)
             // Set by the cargo that runs these tests, for the host.
+            .env_remove("RUSTC_WORKSPACE_WRAPPER")
             .env_remove("RUSTFLAGS")
             .env_remove("CARGO_ENCODED_RUSTFLAGS")
             .env_remove("CARGO_BUILD_TARGET")

@@ -249,7 +249,7 @@ fn nothing_is_lost_with_handlers_in_other_languages() {
 fn no_output_is_lost_when_workers_are_killed_at_random_moments() {
     let torture = Torture {
         name: "at random moments, handlers that send",
-        kills: RANDOM_KILLS / 2,
+        kills: random_kills() / 2,
         failpoints: None,
         poison_elsewhere: false,
         renewed: false,
