@@ -65,6 +65,12 @@ docker-registry:
 torture: guest guest-python guest-js ## kill workers at N random moments and count what was lost: make torture N=1000
 	LONGSHORE_TORTURE=$(N) cargo test --package longshore $(FEATURES) --test process -- --nocapture torture
 
+fuzz: guest ## feed arbitrary bytes to the sandbox, and keep what ends in a new way: make fuzz TIME=600
+	LONGSHORE_FUZZ_SECONDS=$(TIME) LONGSHORE_FUZZ_SEED=$$(date +%s)000000 LONGSHORE_FUZZ_KEEP=1 cargo test --package longshore $(FEATURES) --test fuzz -- --nocapture
+
+fuzz-coverage: guest ## how much of the load path fuzzing reaches (needs rustup's llvm-tools)
+	LONGSHORE_FUZZ_SECONDS=$(TIME) host/tests/fuzz/coverage.sh
+
 bench: guest guest-python guest-js $(PEERS)/.venv/installed $(STORAGE)/.venv/installed ## measure speed and memory, and print them beside their floors
 	LONGSHORE_BENCH_PYTHON=$(abspath $(PEERS))/.venv/bin/python LONGSHORE_BENCH_STORAGE_PYTHON=$(abspath $(STORAGE))/.venv/bin/python cargo bench --package longshore --bench longshore -- $(ONLY)
 
