@@ -96,11 +96,11 @@ impl Host {
         pushed["address"].as_str().unwrap().to_owned()
     }
 
-    /// Sends an order, and drains the queue; a message that fails is poisoned at once.
+    /// Sends an order, and has it handled; if it fails, it is poisoned at once.
     pub fn run(&self, component: &str, more: &[&str]) -> Ran {
         let queue = self.queue();
         self.start(&["send", "--queue", &queue, r#"{"order_id":"o-1","msg":"ok"}"#]).ok();
-        let run = ["run", "--queue", &queue, "--component", component];
+        let run = ["run", "--max-messages", "1", "--queue", &queue, "--component", component];
         let once = if more.contains(&"--max-dequeue") { &[][..] } else { &["--max-dequeue", "1"] };
         self.start(&[&run[..], once, more].concat())
     }
