@@ -7,7 +7,7 @@ out=target/coverage
 tools=$(rustc --print sysroot)/lib/rustlib/$(rustc -vV | sed -n 's/^host: //p')/bin
 rm -rf "$out"
 mkdir -p "$out"
-export RUSTC_WORKSPACE_WRAPPER=$PWD/host/tests/fuzz/instrument.sh LLVM_PROFILE_FILE=$PWD/$out/%p.profraw
+export RUST_BACKTRACE=0 RUSTC_WORKSPACE_WRAPPER=$PWD/host/tests/fuzz/instrument.sh LLVM_PROFILE_FILE=$PWD/$out/%p.profraw
 flags=(--package longshore --features longshore/failpoints --test fuzz)
 cargo test "${flags[@]}"
 binary=$(cargo test "${flags[@]}" --no-run 2>&1 | sed -n 's/.*Executable.*(\(.*\))/\1/p')
