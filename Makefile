@@ -15,13 +15,15 @@ LONGSHORE  := target/release/longshore
 PEERS      := host/benches/peers
 # Azurite, and the clients of other people, that judge the Storage queue.
 STORAGE    := host/tests/storage
+# A broker for tests of Service Bus queues, and the clients of other people that judge it.
+SERVICEBUS := host/tests/servicebus
 # The same features for linting and testing: dependencies are compiled once.
 FEATURES   := --features longshore/failpoints
 
 .DEFAULT_GOAL := help
 
 include guest/languages.mk infra/azure.mk infra/check.mk
-.PHONY: help run build guest host test test-guest test-host verify-azure torture fuzz fuzz-coverage bench lint format clean wasm-target docker-registry
+.PHONY: help run build guest host test test-guest test-host judge-broker verify-azure torture fuzz fuzz-coverage bench lint format clean wasm-target docker-registry
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +55,13 @@ test-host: guest guest-python guest-js docker-registry $(STORAGE)/.venv/installe
 
 $(STORAGE)/.venv/installed: $(STORAGE)/install.sh $(STORAGE)/node/package-lock.json $(STORAGE)/python/requirements.txt
 	$(STORAGE)/install.sh
+	touch $@
+
+judge-broker: $(SERVICEBUS)/.venv/installed ## have the Service Bus broker of the tests judged by the official clients
+	$(SERVICEBUS)/.venv/bin/python $(SERVICEBUS)/python/verdicts.py
+
+$(SERVICEBUS)/.venv/installed: $(SERVICEBUS)/install.sh $(SERVICEBUS)/node/package-lock.json $(SERVICEBUS)/python/requirements.txt
+	$(SERVICEBUS)/install.sh
 	touch $@
 
 verify-azure: guest $(STORAGE)/.venv/installed ## test a Storage queue for real: QUEUE_URL=https://ACCOUNT.queue.core.windows.net/orders, with your login

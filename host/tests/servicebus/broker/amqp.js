@@ -1,0 +1,311 @@
+// AMQP as Service Bus speaks it
+// (https://learn.microsoft.com/azure/service-bus-messaging/service-bus-amqp-protocol-guide).
+'use strict';
+const rhea = require('../node/node_modules/rhea');
+
+const { management, LOCK_LOST } = require('./management');
+const { Tokens } = require('./tokens');
+
+const MAX_MESSAGE = 256 * 1024;
+// A batch, as the SDKs send it: its data sections are messages.
+const BATCH = 0x80013700;
+const { message: messages, types } = rhea;
+
+class Amqp {
+  constructor(namespace, faults) {
+    Object.assign(this, { namespace, faults });
+    this.tokens = new Tokens();
+    this.clients = new Map(); // what is known of each connection
+    this.container = rhea.create_container({ id: 'broker' });
+    this.container.sasl_server_mechanisms.enable_anonymous();
+    this.container.sasl_server_mechanisms.MSSBCBS = this.container.sasl_server_mechanisms.ANONYMOUS;
+    const on = (event, handler) => this.container.on(event, handler.bind(this));
+    on('connection_open', this.opened);
+    on('disconnected', ({ connection }) => this.forget(connection));
+    on('connection_close', ({ connection }) => this.forget(connection));
+    for (const event of ['connection_error', 'session_error', 'sender_error', 'receiver_error']) on(event, () => {});
+    // A mistake of ours, or of the peer: nobody may take it for silence.
+    on('error', (error) => process.stderr.write(`broker: ${error.stack || error}\n`));
+    on('sender_open', this.attachedToReceive);
+    on('sender_close', ({ sender }) => this.drop(sender));
+    on('sendable', ({ sender }) => this.pump(sender));
+    on('sender_flow', ({ sender }) => this.flow(sender));
+    on('receiver_open', this.attachedToSend);
+    on('message', this.message);
+    for (const outcome of ['accepted', 'rejected', 'released', 'modified']) on(outcome, (event) => this.settled(outcome, event));
+  }
+
+  options() {
+    // A message that a client modifies counts, one that it releases does not.
+    return { require_sasl: false, sender_options: { treat_modified_as_released: false }, idle_time_out: 120_000 };
+  }
+
+  accept(socket) {
+    this.container.create_connection(this.options()).accept(socket);
+  }
+
+  acceptWebSocket(websocket) {
+    websocket.on('error', () => {});
+    this.container.websocket_accept(websocket, this.options());
+  }
+
+  /** What the tests may ask: how many connections there are, and which tokens they brought. */
+  state() {
+    const clients = [...this.clients.values()];
+    return { connections: clients.length, tokens: clients.map(({ tokens }) => [...tokens.keys()]), puts: this.puts || 0 };
+  }
+
+  opened({ connection }) {
+    this.clients.set(connection, { tokens: new Map(), replies: new Map(), links: new Set() });
+    if (this.faults.at('open')) this.cut(connection);
+  }
+
+  /** Ends a connection as a broken wire does: without a word. */
+  cut(connection) {
+    const { socket } = connection;
+    this.forget(connection);
+    if (socket.destroy) socket.destroy();
+    else socket.end();
+  }
+
+  forget(connection) {
+    const client = this.clients.get(connection);
+    if (!client) return;
+    clearTimeout(client.expiry);
+    for (const sender of client.links) this.drop(sender);
+    this.clients.delete(connection);
+  }
+
+  drop(sender) {
+    if (sender.longshore) sender.longshore.queue.links.delete(sender.longshore);
+    const client = this.clients.get(sender.connection);
+    if (client) client.links.delete(sender);
+  }
+
+  /** Whether a link may be attached; if not, it is closed with the reason. */
+  admitted(link, name) {
+    const client = this.clients.get(link.connection);
+    const close = (condition, description) => {
+      link.close({ condition, description });
+      return undefined;
+    };
+    if (!client) return undefined;
+    const fault = this.faults.at('attach');
+    if (fault === 'busy' || fault === 'detach') return close('com.microsoft:server-busy', 'The service is busy.');
+    if (fault) {
+      this.cut(link.connection);
+      return undefined;
+    }
+    const entity = name.replace(/\/\$management$/, '');
+    const allowed = [...client.tokens.keys()].some((audience) => entity === audience || entity.startsWith(`${audience}/`));
+    if (!allowed) return close('amqp:unauthorized-access', `Unauthorized access. 'Listen' claim(s) are required: ${entity}`);
+    const queue = this.namespace.find(entity);
+    if (!queue) return close('amqp:not-found', `The messaging entity '${entity}' could not be found.`);
+    return queue;
+  }
+
+  /** The peer receives: messages, or the answers to its requests. */
+  attachedToReceive({ sender }) {
+    const { source, target, snd_settle_mode: mode } = sender.remote.attach;
+    const name = address(source);
+    sender.set_source(source);
+    // An empty target would be one to the clients: it is echoed only if there is an address.
+    sender.set_target(target && target.address ? target : {});
+    Object.assign(sender.local.attach, {
+      initial_delivery_count: 0,
+      rcv_settle_mode: sender.remote.attach.rcv_settle_mode || 0,
+      snd_settle_mode: mode === undefined || mode === null ? 2 : mode,
+    });
+    if (name === '$cbs' || name.endsWith('/$management')) {
+      if (name !== '$cbs' && !this.admitted(sender, name)) return;
+      const client = this.clients.get(sender.connection);
+      if (!client) return;
+      client.replies.set(name, sender);
+      if (target && target.address) client.replies.set(target.address, sender);
+      return;
+    }
+    const queue = this.admitted(sender, name);
+    if (!queue) return;
+    const amqp = this;
+    const settled = mode === 1;
+    sender.longshore = {
+      queue,
+      ready: () => sender.is_open() && sender.credit > waiting(sender, queue),
+      deliver: (message, lock) => amqp.deliver(sender, message, lock, settled),
+    };
+    this.clients.get(sender.connection).links.add(sender);
+    queue.links.add(sender.longshore);
+  }
+
+  deliver(sender, message, lock, settled) {
+    const { queue } = sender.longshore;
+    const fault = this.faults.at('deliver');
+    if (fault === 'detach') {
+      sender.close({ condition: 'amqp:link:detach-forced', description: 'The link was force detached.' });
+      return this.drop(sender);
+    }
+    if (fault === 'cut-before') return this.cut(sender.connection);
+    // `silent` and `busy`: it is locked, and never reaches its receiver.
+    if (!fault || fault === 'cut-after') {
+      const delivery = sender.send(delivered(queue, message, lock), queue.tag(lock));
+      delivery.longshore = { queue, lock };
+    }
+    if (settled) queue.complete(lock);
+    if (fault === 'cut-after') setImmediate(() => this.cut(sender.connection));
+    return undefined;
+  }
+
+  pump(sender) {
+    if (sender.longshore) sender.longshore.queue.pump();
+  }
+
+  flow(sender) {
+    if (!sender.longshore) return;
+    this.pump(sender);
+    if (sender.drain) sender.set_drained(true);
+  }
+
+  /** The peer settles on the link: each outcome is echoed, or refused where the lock is gone. */
+  settled(outcome, { delivery }) {
+    if (!delivery.longshore) return;
+    const { queue, lock } = delivery.longshore;
+    const state = delivery.remote_state || {};
+    if (queue.held(lock.token) !== lock) {
+      const error = { condition: LOCK_LOST, description: 'The lock supplied is invalid.' };
+      delivery.update(true, messages.rejected({ error }).described());
+      return;
+    }
+    delivery.update(true, messages[outcome]({}).described());
+    if (outcome === 'accepted') queue.complete(lock);
+    else if (outcome === 'rejected') {
+      const { condition, description, info = {} } = state.error || {};
+      queue.deadLetter(lock, info.DeadLetterReason || condition, info.DeadLetterErrorDescription || description);
+    } else if (outcome === 'modified') queue.abandon(lock);
+    else {
+      queue.unlock(lock);
+      queue.pump();
+    }
+  }
+
+  /** The peer sends: messages, or requests. */
+  attachedToSend({ receiver }) {
+    const { source, target } = receiver.remote.attach;
+    const name = address(target);
+    receiver.set_target(target);
+    receiver.set_source(source && source.address ? source : {});
+    receiver.local.attach.max_message_size = MAX_MESSAGE;
+    if (name !== '$cbs' && !this.admitted(receiver, name)) return;
+    receiver.set_credit_window(1000);
+  }
+
+  message({ receiver, message, delivery, connection }) {
+    const name = address(receiver.remote.attach.target);
+    if (!this.clients.has(connection)) return;
+    if (name === '$cbs') return this.request(receiver, message, 'put-token', () => this.putToken(connection, message));
+    if (name.endsWith('/$management')) {
+      const queue = this.namespace.find(name.replace(/\/\$management$/, ''));
+      const { operation } = message.application_properties || {};
+      const point = String(operation).replace('com.microsoft:', '');
+      return this.request(receiver, message, point, () => management(queue, operation, message.body || {}));
+    }
+    return this.receive(receiver, this.namespace.find(name), message, delivery);
+  }
+
+  receive(receiver, queue, message, delivery) {
+    const fault = this.faults.at('send');
+    if (fault === 'cut-before') return this.cut(receiver.connection);
+    if (fault === 'busy') return delivery.reject({ condition: 'com.microsoft:server-busy', description: 'The service is busy.' });
+    if (fault === 'detach') return receiver.close({ condition: 'amqp:link:detach-forced', description: 'The link was force detached.' });
+    for (const content of unpacked(message, delivery)) queue.send(content, terms(content));
+    if (fault === 'cut-after') return this.cut(receiver.connection);
+    return fault === 'silent' ? undefined : delivery.accept();
+  }
+
+  /** Answers a request, unless a fault was ordered. */
+  request(receiver, message, point, act) {
+    const { connection } = receiver;
+    const fault = this.faults.at(point);
+    if (fault === 'cut-before') return this.cut(connection);
+    if (fault === 'detach') return receiver.close({ condition: 'amqp:link:detach-forced', description: 'The link was force detached.' });
+    let answer = { code: 503, condition: 'com.microsoft:server-busy', description: 'The service is busy.' };
+    if (fault !== 'busy') answer = act();
+    if (fault === 'cut-after') return this.cut(connection);
+    if (fault === 'silent') return undefined;
+    const client = this.clients.get(connection);
+    const reply = client.replies.get(message.reply_to) || client.replies.get(address(receiver.remote.attach.target));
+    const { code, description = 'OK', condition, body = null } = answer;
+    const properties = { statusCode: types.wrap_int(code), statusDescription: description };
+    // `$cbs` and the older operations write these with dashes.
+    Object.assign(properties, { 'status-code': types.wrap_int(code), 'status-description': description });
+    if (condition) properties.errorCondition = types.wrap_symbol(condition);
+    const id = message.message_id;
+    const correlation = typeof id === 'number' ? types.wrap_ulong(id) : id;
+    return reply && reply.send({ correlation_id: correlation, application_properties: properties, body });
+  }
+
+  putToken(connection, message) {
+    const client = this.clients.get(connection);
+    const { name } = message.application_properties;
+    this.puts = (this.puts || 0) + 1;
+    try {
+      client.tokens.set(address({ address: name }), this.tokens.verify(String(message.body)));
+    } catch (error) {
+      return { code: 401, description: error.message, condition: 'amqp:unauthorized-access' };
+    }
+    this.watch(connection, client);
+    return { code: 202, description: 'Accepted' };
+  }
+
+  /** Whoever lets a token run out is cut off. */
+  watch(connection, client) {
+    clearTimeout(client.expiry);
+    const first = Math.min(...client.tokens.values());
+    const wait = Math.min(first - Date.now(), 2 ** 31 - 1);
+    client.expiry = setTimeout(() => connection.close({ condition: 'amqp:unauthorized-access', description: 'The token has expired.' }), wait);
+    client.expiry.unref();
+  }
+}
+
+/** How much of a session's output still waits to be written: rhea takes a link's credit only then. */
+function waiting({ session: { outgoing } }, queue) {
+  const count = outgoing.next_delivery_id - outgoing.next_pending_delivery;
+  if (count > 0) setImmediate(() => queue.pump());
+  return count;
+}
+
+/** A queue's name, as it is written in addresses and audiences: with or without scheme and host. */
+function address(terminus) {
+  const text = String((terminus && terminus.address) || '');
+  return text.replace(/^[a-z]+:\/\/[^/]*/i, '').replace(/^\/+|\/+$/g, '').toLowerCase();
+}
+
+/** A message as it travels to a receiver. */
+function delivered(queue, message, lock) {
+  const { content, sequence, enqueued } = message;
+  const annotations = {
+    ...content.message_annotations,
+    'x-opt-sequence-number': types.wrap_long(sequence),
+    'x-opt-enqueued-time': types.wrap_timestamp(enqueued),
+    'x-opt-message-state': types.wrap_int(message.enqueued > Date.now() ? 2 : 0),
+  };
+  if (lock) annotations['x-opt-locked-until'] = types.wrap_timestamp(lock.until);
+  const sent = { ...content, durable: true, delivery_count: queue.count(message), message_annotations: annotations };
+  if (message.ttl !== undefined) sent.ttl = message.ttl;
+  if (lock) sent.delivery_annotations = { 'x-opt-lock-token': types.wrap_uuid(lock.token) };
+  return sent;
+}
+
+function unpacked(message, delivery) {
+  const strip = ({ delivery_count, ...content }) => content;
+  if (delivery.format !== BATCH && !Buffer.isBuffer(message)) return [strip(message)];
+  const batch = Buffer.isBuffer(message) ? messages.decode(message) : message;
+  const parts = batch.body.multiple ? batch.body.content : [batch.body.content];
+  return parts.map((part) => strip(messages.decode(part)));
+}
+
+function terms(content) {
+  const due = (content.message_annotations || {})['x-opt-scheduled-enqueue-time'];
+  return { due: due === undefined ? 0 : Number(due), ttl: content.ttl };
+}
+
+module.exports = { Amqp, delivered, terms };

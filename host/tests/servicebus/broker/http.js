@@ -1,0 +1,75 @@
+// What the namespace says over HTTP: WebSockets for AMQP, queues as Atom entries, and the orders of the tests (`/-/…`)
+// (https://learn.microsoft.com/rest/api/servicebus/queues).
+'use strict';
+const nodeHttp = require('http');
+const { WebSocketServer } = require('../node/node_modules/ws');
+
+function http(namespace, faults, amqp) {
+  const server = nodeHttp.createServer((request, response) => {
+    const parts = [];
+    request.on('data', (part) => parts.push(part));
+    request.on('end', () => {
+      const body = Buffer.concat(parts).toString();
+      const { status, type, text } = answer(namespace, faults, amqp, request, body);
+      response.writeHead(status, { 'content-type': type }).end(text);
+    });
+  });
+  const sockets = new WebSocketServer({ noServer: true, handleProtocols: () => 'amqp' });
+  server.on('upgrade', (request, socket, head) => {
+    if (!request.url.toLowerCase().startsWith('/$servicebus/websocket')) return socket.destroy();
+    sockets.handleUpgrade(request, socket, head, (websocket) => amqp.acceptWebSocket(websocket));
+  });
+  return server;
+}
+
+function answer(namespace, faults, amqp, request, body) {
+  const name = decodeURIComponent(new URL(request.url, 'http://broker').pathname.slice(1));
+  const json = (value) => ({ status: 200, type: 'application/json', text: JSON.stringify(value) });
+  if (name === '-/faults') {
+    const { done } = faults;
+    if (request.method === 'PUT') faults.order(JSON.parse(body));
+    return json(done);
+  }
+  if (name.startsWith('-/queues/')) {
+    namespace.create(name.slice('-/queues/'.length), JSON.parse(body));
+    return json({});
+  }
+  if (name === '-/state') return json(amqp.state());
+  const atom = (status, text) => ({ status, type: 'application/atom+xml;type=entry;charset=utf-8', text });
+  const refused = amqp.tokens.refuse(request.headers.authorization || '');
+  if (refused) return atom(401, `<Error><Code>401</Code><Detail>${refused}</Detail></Error>`);
+  const queue = namespace.find(name);
+  if (request.method === 'PUT') {
+    if (queue) return atom(409, '<Error><Code>409</Code><Detail>SubCode=40900. Conflict.</Detail></Error>');
+    return atom(201, entry(namespace.create(name, settings(body))));
+  }
+  // The service answers an unknown queue with an empty feed.
+  return atom(200, queue ? entry(queue) : '<feed xmlns="http://www.w3.org/2005/Atom"><title>Publicly Listed Services</title></feed>');
+}
+
+function settings(xml) {
+  const found = (name) => (new RegExp(`<(?:\\w+:)?${name}[^>]*>([^<]*)<`).exec(xml) || [])[1];
+  const [lock, deliveries] = [found('LockDuration'), found('MaxDeliveryCount')];
+  const chosen = {};
+  if (deliveries) chosen.maxDeliveries = Number(deliveries);
+  if (lock) {
+    const [, minutes = 0, seconds = 0] = /^P(?:0D)?T(?:(\d+)M)?(?:([\d.]+)S)?$/.exec(lock);
+    chosen.lockMs = (Number(minutes) * 60 + Number(seconds)) * 1000;
+  }
+  return chosen;
+}
+
+function entry(queue) {
+  const { active, scheduled, dead } = queue.counts();
+  return `<entry xmlns="http://www.w3.org/2005/Atom"><id>http://broker/${queue.name}</id><title type="text">${queue.name}</title>
+<content type="application/xml"><QueueDescription xmlns="http://schemas.microsoft.com/netservices/2010/10/servicebus/connect" xmlns:i="http://www.w3.org/2001/XMLSchema-instance">
+<LockDuration>PT${queue.lockMs / 1000}S</LockDuration><MaxSizeInMegabytes>1024</MaxSizeInMegabytes>
+<RequiresDuplicateDetection>false</RequiresDuplicateDetection><RequiresSession>false</RequiresSession>
+<MaxDeliveryCount>${queue.maxDeliveries}</MaxDeliveryCount><MessageCount>${active + scheduled + dead}</MessageCount><Status>Active</Status>
+<CountDetails xmlns:d2p1="http://schemas.microsoft.com/netservices/2011/06/servicebus"><d2p1:ActiveMessageCount>${active}</d2p1:ActiveMessageCount>
+<d2p1:DeadLetterMessageCount>${dead}</d2p1:DeadLetterMessageCount><d2p1:ScheduledMessageCount>${scheduled}</d2p1:ScheduledMessageCount>
+<d2p1:TransferMessageCount>0</d2p1:TransferMessageCount><d2p1:TransferDeadLetterMessageCount>0</d2p1:TransferDeadLetterMessageCount></CountDetails>
+</QueueDescription></content></entry>`;
+}
+
+module.exports = { http };

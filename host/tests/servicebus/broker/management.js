@@ -1,0 +1,63 @@
+// What is asked of a queue over its `$management` node
+// (https://learn.microsoft.com/azure/service-bus-messaging/service-bus-amqp-request-response).
+'use strict';
+const { message: messages, types } = require('../node/node_modules/rhea');
+
+const LOCK_LOST = 'com.microsoft:message-lock-lost';
+const lost = { code: 410, condition: LOCK_LOST, description: 'The lock supplied is invalid. Either the lock expired, or the message has already been removed from the queue.' };
+
+function management(queue, operation, body) {
+  switch (operation) {
+    case 'com.microsoft:renew-lock': return renew(queue, body);
+    case 'com.microsoft:update-disposition': return settle(queue, body);
+    case 'com.microsoft:peek-message': return peek(queue, body);
+    case 'com.microsoft:schedule-message': return schedule(queue, body);
+    default: return { code: 501, condition: 'amqp:not-implemented', description: `${operation} is not implemented` };
+  }
+}
+
+/** The locks of a request; none if one of them is gone. */
+function locks(queue, body) {
+  const found = [].concat(body['lock-tokens'] || []).map((token) => queue.held(Buffer.from(token)));
+  return found.length > 0 && found.every(Boolean) ? found : undefined;
+}
+
+function renew(queue, body) {
+  const held = locks(queue, body);
+  if (!held) return lost;
+  held.forEach((lock) => queue.renew(lock));
+  return { code: 200, body: { expirations: types.wrap_array(held.map((lock) => lock.until), 0x83) } };
+}
+
+function settle(queue, body) {
+  const held = locks(queue, body);
+  if (!held) return lost;
+  const actions = {
+    completed: (lock) => queue.complete(lock),
+    abandoned: (lock) => queue.abandon(lock),
+    suspended: (lock) => queue.deadLetter(lock, body['deadletter-reason'], body['deadletter-description']),
+  };
+  const action = actions[body['disposition-status']];
+  if (!action) return { code: 400, condition: 'com.microsoft:argument-error', description: 'no such disposition' };
+  held.forEach(action);
+  return { code: 200 };
+}
+
+function peek(queue, body) {
+  const { delivered } = require('./amqp');
+  const found = queue.peek(Number(body['from-sequence-number'] || 0), Number(body['message-count'] || 1));
+  if (found.length === 0) return { code: 204, condition: 'com.microsoft:message-not-found', description: 'No messages.' };
+  const peeked = found.map((message) => ({ message: messages.encode(delivered(queue, message)) }));
+  return { code: 200, body: { messages: types.wrap_list(peeked.map((it) => types.wrap_map({ message: types.wrap_binary(it.message) }))) } };
+}
+
+function schedule(queue, body) {
+  const { terms } = require('./amqp');
+  const sequences = [].concat(body.messages || []).map(({ message }) => {
+    const content = messages.decode(message);
+    return queue.send(content, terms(content));
+  });
+  return { code: 200, body: { 'sequence-numbers': types.wrap_array(sequences, 0x81) } };
+}
+
+module.exports = { management, LOCK_LOST };

@@ -1,0 +1,160 @@
+// Queues in peek-lock: what is ready, what is locked and until when, what is scheduled, and what was dead-lettered
+// (https://learn.microsoft.com/azure/service-bus-messaging/message-transfers-locks-settlement).
+'use strict';
+const crypto = require('crypto');
+
+// Mistakes that can be planted. None of the official clients may be content with any of them.
+const BUGS = [
+  'tag-order', // the delivery tag holds the lock token in network order, and not in .NET's
+  'no-expiry', // locks never end
+  'count', // the first delivery says that there was one before
+  'no-dead-letter', // the maximum of deliveries is ignored
+];
+
+const DEAD_LETTER = '/$deadletterqueue';
+
+/** All queues, by their names in lower case. */
+class Namespace {
+  constructor(bug) {
+    this.bug = bug;
+    this.queues = new Map();
+  }
+
+  create(name, { lockMs = 60_000, maxDeliveries = 10 } = {}) {
+    const queue = new Queue(this.bug, name, { lockMs, maxDeliveries });
+    queue.dead = new Queue(this.bug, name + DEAD_LETTER, { lockMs, maxDeliveries: Infinity });
+    for (const made of [queue, queue.dead]) this.queues.set(made.name.toLowerCase(), made);
+    return queue;
+  }
+
+  find(name) {
+    return this.queues.get(name.toLowerCase());
+  }
+}
+
+class Queue {
+  constructor(bug, name, { lockMs, maxDeliveries }) {
+    Object.assign(this, { bug, name, lockMs, maxDeliveries });
+    this.messages = new Map(); // everything that is there, by sequence number, in order
+    this.locks = new Map(); // by token, as hexadecimal digits
+    this.links = new Set(); // what wants messages: { ready(): boolean, deliver(message, lock) }
+    this.sequence = 0;
+  }
+
+  /** Puts a message in; `due` (ms): not before. */
+  send(content, { due = 0, deliveries = 0, ttl } = {}) {
+    const now = Date.now();
+    const sequence = ++this.sequence;
+    const enqueued = Math.max(now, due);
+    const expires = ttl === undefined ? Infinity : enqueued + ttl;
+    this.messages.set(sequence, { sequence, content, enqueued, expires, ttl, deliveries, lock: undefined });
+    if (due > now) setTimeout(() => this.pump(), due - now).unref();
+    else setImmediate(() => this.pump());
+    return sequence;
+  }
+
+  /** The first message that may be delivered now. Those that expired are dropped on the way. */
+  next() {
+    const now = Date.now();
+    for (const message of this.messages.values()) {
+      if (message.expires <= now && !message.lock) this.messages.delete(message.sequence);
+      else if (!message.lock && message.enqueued <= now) return message;
+    }
+  }
+
+  /** Delivers for as long as there are messages, and links with credit. */
+  pump() {
+    for (const link of this.links) {
+      while (link.ready()) {
+        const message = this.next();
+        if (!message) return;
+        link.deliver(message, this.lock(message));
+      }
+    }
+  }
+
+  lock(message) {
+    const token = crypto.randomBytes(16);
+    const lock = { message, token, until: 0, timer: undefined };
+    message.lock = lock;
+    this.locks.set(token.toString('hex'), lock);
+    this.renew(lock);
+    return lock;
+  }
+
+  /** The delivery tag: the lock's token as .NET writes a GUID, its first three fields with the lowest byte first. */
+  tag({ token }) {
+    if (this.bug === 'tag-order') return token;
+    return Buffer.from([3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15].map((at) => token[at]));
+  }
+
+  /** What a message's header says: how often it was delivered in vain. */
+  count(message) {
+    return message.deliveries + (this.bug === 'count' ? 1 : 0);
+  }
+
+  held(token) {
+    return this.locks.get(token.toString('hex'));
+  }
+
+  renew(lock) {
+    lock.until = Date.now() + this.lockMs;
+    clearTimeout(lock.timer);
+    if (this.bug === 'no-expiry') return;
+    lock.timer = setTimeout(() => this.abandon(lock), this.lockMs).unref();
+  }
+
+  unlock(lock) {
+    clearTimeout(lock.timer);
+    this.locks.delete(lock.token.toString('hex'));
+    lock.message.lock = undefined;
+  }
+
+  complete(lock) {
+    this.unlock(lock);
+    this.messages.delete(lock.message.sequence);
+  }
+
+  /** Also what becomes of a message whose lock ends. */
+  abandon(lock) {
+    this.unlock(lock);
+    const { message } = lock;
+    message.deliveries += 1;
+    if (message.deliveries >= this.maxDeliveries && this.bug !== 'no-dead-letter') {
+      const detail = `Message could not be consumed after ${this.maxDeliveries} delivery attempts.`;
+      this.bury(message, 'MaxDeliveryCountExceeded', detail);
+    }
+    setImmediate(() => this.pump());
+  }
+
+  deadLetter(lock, reason, detail) {
+    this.unlock(lock);
+    this.bury(lock.message, reason, detail);
+  }
+
+  bury(message, reason, detail) {
+    this.messages.delete(message.sequence);
+    const why = {};
+    if (reason !== undefined) why.DeadLetterReason = reason;
+    if (detail !== undefined) why.DeadLetterErrorDescription = detail;
+    const properties = { ...message.content.application_properties, ...why };
+    const content = { ...message.content, application_properties: properties };
+    this.dead.send(content, { deliveries: message.deliveries });
+  }
+
+  /** Up to `count` messages from a sequence number on, locked and scheduled ones included. */
+  peek(from, count) {
+    const now = Date.now();
+    const there = [...this.messages.values()].filter((it) => it.expires > now || it.lock);
+    return there.filter((it) => it.sequence >= from).slice(0, count);
+  }
+
+  counts() {
+    const now = Date.now();
+    const there = this.peek(0, Infinity);
+    const scheduled = there.filter((it) => it.enqueued > now).length;
+    return { active: there.length - scheduled, scheduled, dead: this.dead ? this.dead.messages.size : 0 };
+  }
+}
+
+module.exports = { Namespace, BUGS, DEAD_LETTER };
