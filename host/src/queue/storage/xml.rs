@@ -11,6 +11,7 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
+use memchr::memmem;
 
 /// What one `<QueueMessage>` holds; what was missing or could not be read is `None`.
 #[derive(Debug, PartialEq, Eq)]
@@ -49,8 +50,8 @@ pub(super) fn entries(answer: &Bytes) -> Entries {
         entries.push(self::entry(answer, entry.content));
         rest = entry.after;
     }
-    let unfinished = find(rest, b"<QueueMessage>").is_some();
-    let ended = find(rest, b"</QueueMessagesList>").is_some();
+    let unfinished = memmem::find(rest, b"<QueueMessage>").is_some();
+    let ended = memmem::find(rest, b"</QueueMessagesList>").is_some();
     let empty = entries.is_empty() && element(answer, "QueueMessagesList").is_some();
     Entries { complete: (ended || empty) && !unfinished, entries }
 }
@@ -77,30 +78,31 @@ struct Element<'a> {
 
 /// The first element of this name that is whole. Names are enough: inside of texts each `<` is escaped.
 fn element<'a>(xml: &'a [u8], name: &str) -> Option<Element<'a>> {
-    for empty in [format!("<{name}/>"), format!("<{name} />")] {
-        if let Some(at) = find(xml, empty.as_bytes()) {
-            let open = find(xml, format!("<{name}>").as_bytes());
-            if open.is_none_or(|open| at < open) {
-                return Some(Element { content: &[], after: &xml[at + empty.len()..] });
-            }
+    let mut rest = xml;
+    loop {
+        rest = after_tag(rest, b"<", name, b"")?;
+        if let Some(after) = [&b"/>"[..], b" />"].into_iter().find_map(|end| rest.strip_prefix(end)) {
+            return Some(Element { content: &[], after });
+        }
+        // Else it is the beginning of a longer name.
+        if let Some(inside) = rest.strip_prefix(b">") {
+            let after = after_tag(inside, b"</", name, b">")?;
+            let length = inside.len() - after.len() - name.len() - "</>".len();
+            return Some(Element { content: &inside[..length], after });
         }
     }
-    let (open, close) = (format!("<{name}>"), format!("</{name}>"));
-    let start = find(xml, open.as_bytes())? + open.len();
-    let end = start + find(&xml[start..], close.as_bytes())?;
-    Some(Element { content: &xml[start..end], after: &xml[end + close.len()..] })
 }
 
-fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    let first = *needle.first()?;
-    let mut from = 0;
-    while let Some(at) = haystack[from..].iter().position(|byte| *byte == first) {
-        if haystack[from + at..].starts_with(needle) {
-            return Some(from + at);
+/// What comes behind the first place at which these three stand one after the other.
+fn after_tag<'a>(mut xml: &'a [u8], open: &[u8], name: &str, close: &[u8]) -> Option<&'a [u8]> {
+    loop {
+        xml = &xml[memchr::memchr(b'<', xml)?..];
+        let named = xml.strip_prefix(open).and_then(|it| it.strip_prefix(name.as_bytes()));
+        match named.and_then(|it| it.strip_prefix(close)) {
+            Some(rest) => return Some(rest),
+            None => xml = &xml[1..],
         }
-        from += at + 1;
     }
-    None
 }
 
 fn text(answer: &Bytes, raw: &[u8]) -> Text {
