@@ -81,7 +81,7 @@ fuzz-coverage: guest ## how much of the load path fuzzing reaches (needs rustup'
 	LONGSHORE_FUZZ_SECONDS=$(TIME) host/tests/fuzz/coverage.sh
 
 bench: guest guest-python guest-js $(PEERS)/.venv/installed $(STORAGE)/.venv/installed ## measure speed and memory, and print them beside their floors
-	LONGSHORE_BENCH_PYTHON=$(abspath $(PEERS))/.venv/bin/python LONGSHORE_BENCH_STORAGE_PYTHON=$(abspath $(STORAGE))/.venv/bin/python cargo bench --package longshore --bench longshore -- $(ONLY)
+	RUST_BACKTRACE=0 LONGSHORE_BENCH_PYTHON=$(abspath $(PEERS))/.venv/bin/python LONGSHORE_BENCH_STORAGE_PYTHON=$(abspath $(STORAGE))/.venv/bin/python cargo bench --package longshore --bench longshore -- $(ONLY)
 
 $(PEERS)/.venv/installed: $(PEERS)/requirements.txt
 	python3 -m venv $(PEERS)/.venv

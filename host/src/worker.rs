@@ -35,12 +35,12 @@ pub use self::handler::Handler;
 use self::lease::{LeaseMode, Terms};
 use self::outputs::Outputs;
 use self::poison::PoisonFormat;
-use self::receive::Receiver;
+use self::receive::{Answer, Receiver};
 use self::report::{Outcome, Summary};
 use self::retry::RetryPolicy;
 use self::stop::{Stop, Urgency};
 use self::usage::Measured;
-use crate::queue::{Queue, QueueError};
+use crate::queue::{Queue, QueueError, Received};
 
 /// How long settlement may take once handlers were interrupted.
 const SETTLEMENT: Duration = Duration::from_secs(5);
@@ -189,8 +189,9 @@ impl Worker {
         let mut drain = Drain::new(self.until(), self.config.max_messages, started);
         let terms =
             Terms::agree(self.config.lease, &*self.queue, self.config.visibility, self.config.deadline).await;
-        let end = self.work_off(&mut tasks, &mut drain, terms, &mut stop).await;
-        self.wind_down(&mut tasks, &mut stop).await;
+        let mut receiver = Receiver::default();
+        let end = self.work_off(&mut tasks, &mut drain, &mut receiver, terms, &mut stop).await;
+        tokio::join!(receiver.give_back(self, terms), self.wind_down(&mut tasks, &mut stop));
         let mut summary = self.summary();
         lock(&self.measured).report(&mut summary);
         summary.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -202,45 +203,60 @@ impl Worker {
         self: &Arc<Self>,
         tasks: &mut JoinSet<Ended>,
         drain: &mut Drain,
+        receiver: &mut Receiver,
         terms: Terms,
         stop: &mut Stop,
     ) -> Result<End, QueueError> {
-        let mut receiver = Receiver::default();
         loop {
             while let Some(ended) = tasks.try_join_next() {
                 self.note(ended, drain)?;
             }
-            let wait_until = match self.step(drain, tasks.len(), Instant::now()) {
+            let wait_until = match self.step(drain, tasks.len() + drain.asked(), Instant::now()) {
                 Step::End(end) => return Ok(end),
                 Step::Wait(until) => until,
-                Step::Receive(max) => match receiver.receive(self, max, terms, stop).await? {
-                    receive::Answer::Stopped => return Ok(End::Stopped),
-                    receive::Answer::Later(at) => {
-                        drain.pause_until(at);
-                        continue;
-                    }
-                    receive::Answer::Nothing { sent } => {
-                        self.breaker().found_nothing(Instant::now());
-                        drain.found_nothing(sent, Instant::now(), &mut *self.rng());
-                        continue;
-                    }
-                    receive::Answer::Batch { messages, sent } => {
-                        fail::fail_point!("after-receive", |_| crate::failpoint::kill_here());
-                        drain.received(messages.iter().map(|it| it.message.id.as_str()), Instant::now());
-                        for message in messages {
-                            self.breaker().received(&message.message.id);
-                            tasks.spawn(Arc::clone(self).attempt(message, sent, terms));
-                        }
-                        continue;
-                    }
-                },
+                Step::Receive(max) if receiver.may_send() => {
+                    drain.asks(max);
+                    receiver.send(Arc::clone(self), max, terms);
+                    continue;
+                }
+                Step::Receive(_) => None,
             };
             tokio::select! {
                 biased;
                 () = stop.wait(Urgency::Drain) => return Ok(End::Stopped),
+                Some(answered) = receiver.next() => {
+                    drain.answered(answered.asked);
+                    let sent = answered.sent;
+                    match receiver.judge(answered)? {
+                        Answer::Batch(messages) => self.start(messages, sent, terms, tasks, drain),
+                        Answer::Later(at) => drain.pause_until(at),
+                        Answer::Nothing => {
+                            self.breaker().found_nothing(Instant::now());
+                            drain.found_nothing(sent, Instant::now(), &mut *self.rng());
+                        }
+                    }
+                }
                 Some(ended) = tasks.join_next() => self.note(ended, drain)?,
                 () = sleep_until(wait_until.unwrap_or_else(Instant::now)), if wait_until.is_some() => {}
             }
+        }
+    }
+
+    /// Handles the messages of a receive that was sent at `sent`, each in a task of its own.
+    fn start(
+        self: &Arc<Self>,
+        messages: Vec<Received>,
+        sent: Instant,
+        terms: Terms,
+        tasks: &mut JoinSet<Ended>,
+        drain: &mut Drain,
+    ) {
+        fail::fail_point!("after-receive", |_| crate::failpoint::kill_here());
+        lock(&self.summary).received += messages.len() as u64;
+        drain.received(messages.iter().map(|it| it.message.id.as_str()), Instant::now());
+        for message in messages {
+            self.breaker().received(&message.message.id);
+            tasks.spawn(Arc::clone(self).attempt(message, sent, terms));
         }
     }
 

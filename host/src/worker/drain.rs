@@ -60,6 +60,8 @@ pub struct Drain {
     started: Instant,
     /// How many messages may still be received.
     remaining: u64,
+    /// For how many of them the receives have asked that are not yet answered.
+    asked: u64,
     /// The first of the receives that were empty since the last one that was not, and the newest.
     empty: Option<(Instant, Instant)>,
     empty_polls: u32,
@@ -76,6 +78,7 @@ impl Drain {
             until,
             started: now,
             remaining: max_messages.unwrap_or(u64::MAX),
+            asked: 0,
             empty: None,
             empty_polls: 0,
             next_receive: now,
@@ -84,12 +87,13 @@ impl Drain {
         }
     }
 
-    /// The next step, with `free` of the slots free and `in_flight` messages not yet settled.
+    /// The next step, with `free` of the slots free and `in_flight` messages asked for or not yet settled.
     pub fn next(&self, now: Instant, free: usize, in_flight: usize) -> Step {
         if let Some(end) = self.over(now) {
             return if in_flight == 0 { Step::End(end) } else { Step::Wait(None) };
         }
-        if free == 0 {
+        let ask = (free as u64).min(u64::from(MAX_RECEIVE)).min(self.remaining.saturating_sub(self.asked));
+        if ask == 0 {
             return Step::Wait(self.stop_at());
         }
         if in_flight == 0 && self.is_drained(now) {
@@ -99,7 +103,6 @@ impl Drain {
         if now < next_receive {
             return Step::Wait(Some(next_receive));
         }
-        let ask = (free as u64).min(u64::from(MAX_RECEIVE)).min(self.remaining);
         Step::Receive(u32::try_from(ask).unwrap_or(MAX_RECEIVE))
     }
 
@@ -127,6 +130,21 @@ impl Drain {
             Until::Drained { receive_for, .. } => Some(self.started + receive_for),
             Until::Stopped => None,
         }
+    }
+
+    /// A receive was sent that asks for so many messages.
+    pub fn asks(&mut self, messages: u32) {
+        self.asked += u64::from(messages);
+    }
+
+    /// That receive was answered, somehow.
+    pub fn answered(&mut self, messages: u32) {
+        self.asked = self.asked.saturating_sub(u64::from(messages));
+    }
+
+    /// For how many messages the receives in flight ask.
+    pub fn asked(&self) -> usize {
+        usize::try_from(self.asked).unwrap_or(usize::MAX)
     }
 
     /// A receive brought these messages.
@@ -243,6 +261,19 @@ mod tests {
         assert_eq!(drain.next(now, 64, 0), Step::Receive(20));
         assert_eq!(Drain::new(LINGER, None, now).next(now, 64, 0), Step::Receive(32));
         assert!(matches!(drain.next(now, 0, 8), Step::Wait(_)));
+    }
+
+    #[test]
+    fn what_receives_in_flight_may_bring_is_not_asked_for_twice() {
+        let now = Instant::now();
+        let mut drain = Drain::new(LINGER, Some(20), now);
+        drain.asks(12);
+        assert_eq!(drain.next(now, 16, 12), Step::Receive(8));
+        drain.asks(8);
+        assert!(matches!(drain.next(now, 16, 20), Step::Wait(_)));
+        drain.answered(12);
+        drain.received(["a"].into_iter(), now);
+        assert_eq!(drain.next(now, 16, 9), Step::Receive(11));
     }
 
     #[test]

@@ -1,14 +1,16 @@
 //! Asking the queue for messages, and what to do when it does not answer.
 
-use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout};
+use futures_util::StreamExt;
+use futures_util::future::{BoxFuture, join_all};
+use futures_util::stream::FuturesUnordered;
+use tokio::time::{Instant, timeout, timeout_at};
 
-use super::Worker;
 use super::lease::{Lease, Terms};
 use super::report::Outcome;
-use super::stop::{Stop, Urgency};
+use super::{SETTLEMENT, Worker};
 use crate::queue::{QueueError, Received};
 
 /// How long a receive in flight is awaited after a signal.
@@ -18,58 +20,76 @@ const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 /// How long receives may fail in passing before that counts as a fault.
 const PATIENCE: Duration = Duration::from_secs(2 * 60);
 
-/// What a receive brought.
-pub(super) enum Answer {
-    /// These messages, leased with a call that was sent then.
-    Batch { messages: Vec<Received>, sent: Instant },
-    /// No message.
-    Nothing { sent: Instant },
-    /// No clear answer: try again then.
-    Later(Instant),
-    /// A signal came; whatever was leased is released.
-    Stopped,
+/// How many receives may be in flight at once, as long as the queue gives as much as it is asked for: messages do not
+/// end together, and a slot that is free need not wait for the answer to another.
+const AT_ONCE: usize = 4;
+
+/// A receive that was answered.
+pub(super) struct Answered {
+    pub(super) asked: u32,
+    pub(super) sent: Instant,
+    answer: Result<Vec<Received>, QueueError>,
 }
 
-/// Receives, and counts the failures in a row.
+/// What it brought.
+pub(super) enum Answer {
+    /// These messages.
+    Batch(Vec<Received>),
+    /// No message.
+    Nothing,
+    /// No clear answer: try again then.
+    Later(Instant),
+}
+
+/// The receives in flight, and the failures in a row.
 #[derive(Default)]
 pub(super) struct Receiver {
+    in_flight: FuturesUnordered<BoxFuture<'static, Answered>>,
+    /// The newest answer brought as much as was asked for.
+    full: bool,
     failing_since: Option<Instant>,
     failures: u32,
 }
 
 impl Receiver {
-    /// Asks for up to `max` messages. Errors are those that no retry will mend.
-    pub(super) async fn receive(
-        &mut self,
-        worker: &Worker,
-        max: u32,
-        terms: Terms,
-        stop: &mut Stop,
-    ) -> Result<Answer, QueueError> {
-        worker.handler.reload().await;
-        let sent = Instant::now();
-        let mut receive = pin!(worker.queue.receive(max, terms.visibility));
-        let answer = tokio::select! {
-            biased;
-            answer = &mut receive => answer,
-            () = stop.wait(Urgency::Drain) => {
-                if let Ok(Ok(messages)) = timeout(LAST_RECEIVE, receive).await {
-                    worker.give_back(messages, sent, terms).await;
-                }
-                return Ok(Answer::Stopped);
-            }
-        };
-        match answer {
+    /// Whether one more receive may be sent.
+    pub(super) fn may_send(&self) -> bool {
+        self.in_flight.is_empty() || (self.full && self.in_flight.len() < AT_ONCE)
+    }
+
+    /// Asks for up to `max` messages.
+    pub(super) fn send(&mut self, worker: Arc<Worker>, max: u32, terms: Terms) {
+        self.in_flight.push(Box::pin(async move {
+            worker.handler.reload().await;
+            let sent = Instant::now();
+            Answered { asked: max, sent, answer: worker.queue.receive(max, terms.visibility).await }
+        }));
+    }
+
+    /// The next receive that is answered; `None` if none is in flight.
+    pub(super) async fn next(&mut self) -> Option<Answered> {
+        self.in_flight.next().await
+    }
+
+    /// What the answer means. Errors are those that no retry will mend.
+    pub(super) fn judge(&mut self, answered: Answered) -> Result<Answer, QueueError> {
+        self.full = false;
+        match answered.answer {
             Ok(messages) => {
-                *self = Self::default();
-                if messages.is_empty() {
-                    return Ok(Answer::Nothing { sent });
-                }
-                super::lock(&worker.summary).received += messages.len() as u64;
-                Ok(Answer::Batch { messages, sent })
+                (self.failing_since, self.failures) = (None, 0);
+                self.full = messages.len() >= answered.asked as usize;
+                Ok(if messages.is_empty() { Answer::Nothing } else { Answer::Batch(messages) })
             }
             Err(error) if error.is_transient() => self.pause(error),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Waits for what is still in flight, though not for long, and makes visible again what that leased.
+    pub(super) async fn give_back(mut self, worker: &Worker, terms: Terms) {
+        let ends = Instant::now() + LAST_RECEIVE;
+        while let Ok(Some(Answered { sent, answer, .. })) = timeout_at(ends, self.next()).await {
+            worker.give_back(answer.unwrap_or_default(), sent, terms).await;
         }
     }
 
@@ -93,15 +113,16 @@ impl Worker {
     /// Makes messages visible again that were leased when it was too late to handle them.
     async fn give_back(&self, messages: Vec<Received>, sent: Instant, terms: Terms) {
         super::lock(&self.summary).received += messages.len() as u64;
-        for received in messages {
-            let mut lease = Lease::new(&received, sent, terms);
+        join_all(messages.iter().map(async |received| {
+            let mut lease = Lease::new(received, sent, terms);
             if terms.renewable {
                 // Should this fail, the end of the lease gives it back.
-                let _ = lease.hide(&*self.queue, Duration::ZERO).await;
+                let _ = timeout(SETTLEMENT, lease.hide(&*self.queue, Duration::ZERO)).await;
             }
             let outcome = Outcome::Abandoned("stopped");
             outcome.log(&received.message.id, received.message.dequeue_count, Duration::ZERO);
             super::lock(&self.summary).count(&outcome);
-        }
+        }))
+        .await;
     }
 }

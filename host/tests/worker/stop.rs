@@ -1,5 +1,6 @@
 //! Rule 9: SIGTERM.
 
+use longshore::sandbox::Verdict;
 use longshore::worker::Config;
 use longshore::worker::drain::End;
 use tokio::time::{Instant, sleep};
@@ -57,6 +58,26 @@ async fn a_receive_in_flight_is_awaited_and_what_it_leased_is_released_unhandled
         (Ok(End::Stopped), 1, 1)
     );
     assert_eq!(set.handler.seen().len(), 0);
+    assert!(set.queue.hidden_for().iter().all(|(left, _)| left.is_zero()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_several_receives_in_flight_leased_is_released_beside_the_grace() {
+    let uneven = TestHandler::new(|invocation| async move {
+        sleep(S * (invocation.id.parse::<u32>().unwrap() % 3)).await;
+        Verdict::Completed
+    });
+    let set = Set::new(Config::default(), MemoryQueue::filled("orders", 200), uneven);
+    set.queue.set_faults(|what, _| Fault {
+        delay_after: if what == "receive" { 2 * S } else { S / 10 },
+        ..Fault::default()
+    });
+    stop_after(&set, 20 * S);
+    let started = Instant::now();
+    let finished = set.run().await;
+    assert_eq!(finished.end, Ok(End::Stopped));
+    assert!(finished.summary.abandoned > 1, "{finished:?}");
+    assert!(started.elapsed() < 25 * S, "{:?}", started.elapsed());
     assert!(set.queue.hidden_for().iter().all(|(left, _)| left.is_zero()));
 }
 
