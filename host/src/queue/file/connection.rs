@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Error, ErrorCode, OpenFlags};
 
 use super::schema::{self, Contents};
@@ -58,6 +59,8 @@ pub(super) fn connect(directory: &Path, create: bool) -> Result<Option<Connectio
     let explain = |error| fault(&path, &error);
     let mut connection = Connection::open_with_flags(&path, flags).map_err(explain)?;
     wait_fairly(&mut connection).map_err(explain)?;
+    // Else a statement is planned anew each time that a value it compares with the index changes: at each receive.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(explain)?;
     connection.execute_batch(SETTINGS).map_err(explain)?;
     let snapshot = connection.unchecked_transaction().map_err(explain)?;
     let contents = schema::contents(&snapshot).map_err(explain)?;
