@@ -74,7 +74,7 @@ impl Queue for FileQueue {
             return Err(out_of_range("a lease of no length", "ask for a visibility timeout above zero"));
         }
         loop {
-            let received = self.database.run(Access::Write, move |store| store.receive(max, visibility));
+            let received = self.database.run(Access::Receive, move |store| store.receive(max, visibility));
             if let Some(received) = received.await? {
                 return Ok(received);
             }

@@ -23,14 +23,14 @@ const LONGEST_NAP: Duration = Duration::from_millis(4);
 /// Settings of every connection. `FULL` is what makes a commit in WAL mode survive a power cut
 /// ([PRAGMA synchronous](https://sqlite.org/pragma.html#pragma_synchronous)); `fullfsync` makes it true on macOS.
 ///
-/// The cache is 6 MiB, of the 40 MB that the whole host may take. The log is written back each 4,000 pages (16 MiB) and
-/// kept at its length, since overwriting a file costs one flush and extending it two.
+/// The cache is 6 MiB, of the 40 MB that the whole host may take. The log is written back each 1,000 pages (4 MiB) and
+/// kept at its length: overwriting a file costs one flush and extending it two.
 const SETTINGS: &str = "
     PRAGMA synchronous = FULL;
     PRAGMA fullfsync = ON;
     PRAGMA checkpoint_fullfsync = ON;
     PRAGMA cache_size = -6144;
-    PRAGMA wal_autocheckpoint = 4000;
+    PRAGMA wal_autocheckpoint = 1000;
     PRAGMA journal_size_limit = 33554432;
     PRAGMA temp_store = MEMORY;
 ";

@@ -28,6 +28,8 @@ pub(super) enum Access {
     Read,
     /// It shares a transaction.
     Write,
+    /// The same, and it is done and answered after all others: whoever receives ought to know first what has ended.
+    Receive,
     /// The same, and the database is made if there is none.
     Create,
 }
@@ -143,8 +145,9 @@ impl Worker {
             // A receive whose caller is gone would lease messages that nobody handles.
             let due = || std::iter::from_fn(|| waiting.try_recv().ok()).filter(|job| !job.is_forsaken());
             let first = std::iter::once(first).filter(|job| !job.is_forsaken());
-            let (readers, writers): (Vec<_>, Vec<_>) =
+            let (readers, mut writers): (Vec<_>, Vec<_>) =
                 first.chain(due()).take(BATCH).partition(|job| job.access() == Access::Read);
+            writers.sort_by_key(|job| job.access() == Access::Receive);
             let create = writers.iter().any(|job| job.access() == Access::Create);
             if let Err(error) = self.open(create) {
                 for job in writers.into_iter().chain(readers) {
