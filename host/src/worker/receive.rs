@@ -23,6 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(2 * 60);
 /// How many receives may be in flight at once, as long as the queue gives as much as it is asked for: messages do not
 /// end together, and a slot that is free need not wait for the answer to another.
 const AT_ONCE: usize = 4;
+/// How much later than the one before. A queue that answers sooner is asked for more at a time instead.
+const APART: Duration = Duration::from_millis(2);
 
 /// A receive that was answered.
 pub(super) struct Answered {
@@ -45,6 +47,8 @@ pub(super) enum Answer {
 #[derive(Default)]
 pub(super) struct Receiver {
     in_flight: FuturesUnordered<BoxFuture<'static, Answered>>,
+    /// When the newest of them was sent.
+    sent: Option<Instant>,
     /// The newest answer brought as much as was asked for.
     full: bool,
     failing_since: Option<Instant>,
@@ -54,11 +58,13 @@ pub(super) struct Receiver {
 impl Receiver {
     /// Whether one more receive may be sent.
     pub(super) fn may_send(&self) -> bool {
-        self.in_flight.is_empty() || (self.full && self.in_flight.len() < AT_ONCE)
+        let late = self.sent.is_none_or(|sent| sent.elapsed() >= APART);
+        self.in_flight.is_empty() || (self.full && late && self.in_flight.len() < AT_ONCE)
     }
 
     /// Asks for up to `max` messages.
     pub(super) fn send(&mut self, worker: Arc<Worker>, max: u32, terms: Terms) {
+        self.sent = Some(Instant::now());
         self.in_flight.push(Box::pin(async move {
             worker.handler.reload().await;
             let sent = Instant::now();
