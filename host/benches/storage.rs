@@ -160,7 +160,9 @@ impl Scene<'_> {
         command
             .envs([("IDENTITY_ENDPOINT", self.identity.url.as_str()), ("IDENTITY_HEADER", HEADER)])
             .envs([("AZURE_CLIENT_ID", CLIENT_ID), ("NO_PROXY", "127.0.0.1")])
-            .envs([("SSL_CERT_FILE", authority), ("REQUESTS_CA_BUNDLE", authority)]);
+            .envs([("SSL_CERT_FILE", authority), ("REQUESTS_CA_BUNDLE", authority)])
+            // Else the host reads the hundred authorities of this machine as well, and Python does not.
+            .env_remove("SSL_CERT_DIR");
         command
     }
 
