@@ -22,7 +22,7 @@ use crate::{Recorder, work};
 
 /// How many schedules, and how many of them at once.
 const SCHEDULES: u64 = 200;
-const AT_ONCE: usize = 40;
+const AT_ONCE: usize = 25;
 const MESSAGES: usize = 12;
 /// The time limit of a call, here.
 const LIMIT: Duration = Duration::from_millis(600);
