@@ -25,6 +25,10 @@ pub use self::token::{NoToken, Token, Tokens};
 /// ([Authorize with Microsoft Entra ID](https://learn.microsoft.com/rest/api/storageservices/authorize-with-azure-active-directory)).
 pub const STORAGE: &str = "https://storage.azure.com/.default";
 
+/// The scope of tokens for Service Bus
+/// ([Authenticate a managed identity](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-managed-service-identity)).
+pub const SERVICE_BUS: &str = "https://servicebus.azure.net/.default";
+
 /// One identity, its tokens by scope, and the transport.
 #[derive(Debug)]
 pub struct Azure {

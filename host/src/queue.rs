@@ -6,6 +6,7 @@
 
 pub mod file;
 mod limits;
+pub mod servicebus;
 pub mod storage;
 pub mod url;
 
@@ -16,6 +17,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 pub use self::url::QueueUrl;
+use crate::azure::NoToken;
 
 /// The most messages that one receive may ask for
 /// ([Get Messages](https://learn.microsoft.com/rest/api/storageservices/get-messages), `numofmessages`).
@@ -150,6 +152,17 @@ pub trait Queue: fmt::Debug + Send + Sync {
     /// Whether the queue takes a body of this size.
     fn fits(&self, body: &[u8]) -> bool;
 
+    /// The longest lease that the queue gives, as far as is known after a receive; longer visibility timeouts are then
+    /// not what a lease lasts. It may change with each receive.
+    fn longest_lease(&self) -> Duration {
+        MAX_VISIBILITY
+    }
+
+    /// Whether a message that was hidden with [`Queue::update`] becomes visible early when this process ends.
+    fn hides_only_while_running(&self) -> bool {
+        false
+    }
+
     /// Whether [`Queue::dead_letter`] can move a message to `poison` in one transaction.
     fn moves_to(&self, poison: &QueueUrl) -> bool {
         let _ = poison;
@@ -234,5 +247,16 @@ impl QueueError {
     /// Trying again may help: the service was busy, or its answer was lost.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Busy { .. } | Self::Unclear { .. })
+    }
+}
+
+/// Before the first token it is a fault; after it, identity may come back, and the token with it.
+impl From<NoToken> for QueueError {
+    fn from(error: NoToken) -> Self {
+        if error.never_had {
+            Self::Fault { cause: error.cause, mend: error.mend }
+        } else {
+            Self::Busy { cause: error.to_string(), retry_after: None }
+        }
     }
 }

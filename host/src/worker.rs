@@ -321,7 +321,12 @@ impl Worker {
             return Until::Stopped;
         }
         let receive_for = self.config.time_budget.saturating_sub(self.config.deadline);
-        Until::Drained { linger: self.config.linger, receive_for }
+        // A delay that ends with this process is waited for: KEDA counts the message meanwhile, and us as running.
+        let linger = match self.queue.hides_only_while_running() {
+            true => self.config.linger.max(self.config.retry.max_delay),
+            false => self.config.linger,
+        };
+        Until::Drained { linger, receive_for }
     }
 
     fn breaker(&self) -> MutexGuard<'_, Breaker> {

@@ -38,7 +38,7 @@ impl Token {
     }
 
     /// How long it is valid, by this host's clock.
-    fn left(&self) -> Duration {
+    pub(crate) fn left(&self) -> Duration {
         (self.0.expires_on - OffsetDateTime::now_utc()).try_into().unwrap_or_default()
     }
 }

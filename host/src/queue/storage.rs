@@ -33,7 +33,7 @@ use super::url::Place;
 use super::{
     MAX_BODY, MAX_RECEIVE, Message, Outgoing, Queue, QueueError, QueueUrl, Receipt, Received, Result,
 };
-use crate::azure::{Authorize, Azure, NoToken, STORAGE, Tokens, client_options};
+use crate::azure::{Authorize, Azure, STORAGE, Tokens, client_options};
 
 /// How long any call may take. The service itself gives up on an operation after 30 s at most
 /// ([Setting timeouts](https://learn.microsoft.com/rest/api/storageservices/setting-timeouts-for-queue-service-operations)).
@@ -117,7 +117,7 @@ impl StorageQueue {
         call: impl Future<Output = azure_core::Result<T>>,
     ) -> Result<T> {
         if let Some(tokens) = &self.tokens {
-            tokens.token().await.map_err(no_token)?;
+            tokens.token().await.map_err(QueueError::from)?;
         }
         match timeout(self.limit, call).await {
             Ok(done) => done.map_err(|error| self.explain(operation, &error)),
@@ -282,15 +282,6 @@ fn seconds(duration: Duration) -> i32 {
 
 fn fault(cause: String, mend: &str) -> QueueError {
     QueueError::Fault { cause, mend: mend.into() }
-}
-
-/// Before the first token it is a fault; after it, identity may come back, and the token with it.
-fn no_token(error: NoToken) -> QueueError {
-    if error.never_had {
-        QueueError::Fault { cause: error.cause, mend: error.mend }
-    } else {
-        QueueError::Busy { cause: error.to_string(), retry_after: None }
-    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use url::Url;
 
 use super::file::FileQueue;
+use super::servicebus::ServiceBusQueue;
 use super::storage::StorageQueue;
 use super::{Queue, QueueError};
 use crate::azure::Azure;
@@ -29,7 +30,9 @@ const DEAD_LETTER_PATH: &str = "/$deadletterqueue";
 /// | local | `file:./queues/orders`, `file:///var/queues/orders`: a directory, and in it a queue |
 /// | Storage queue | `https://ACCOUNT.queue.core.windows.net/orders`, optionally with a SAS query |
 /// | Azurite | `http://127.0.0.1:10001/devstoreaccount1/orders` |
-/// | Service Bus | `sb://NAMESPACE.servicebus.windows.net/orders` |
+/// | Service Bus | `sb://NAMESPACE.servicebus.windows.net/orders`, with `?transport=websockets` if that must be |
+/// | the same with a key | `Endpoint=sb://…/;SharedAccessKeyName=…;SharedAccessKey=…;EntityPath=orders` |
+/// | its emulator | the same with `UseDevelopmentEmulator=true` |
 ///
 /// The path of a `file:` URL is taken as it stands: nothing in it is percent-decoded.
 /// Neither `Display` nor `Debug` shows the signature.
@@ -57,9 +60,41 @@ pub enum Place {
     },
     /// Azure Service Bus.
     ServiceBus {
-        /// The host of the namespace: `NAMESPACE.servicebus.windows.net`.
+        /// The host of the namespace, `NAMESPACE.servicebus.windows.net`, with a port if one was given.
         namespace: String,
+        /// The shared key that came with a connection string; without one it is the identity that connects.
+        access: Option<SharedAccess>,
+        /// What AMQP travels on.
+        transport: Transport,
     },
+}
+
+/// What AMQP travels on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// TLS; and where nothing answers on its usual port, a WebSocket.
+    #[default]
+    Amqps,
+    /// A WebSocket over TLS.
+    WebSockets,
+    /// Nothing but TCP, as the emulator has it.
+    Plain,
+}
+
+/// A [shared access policy](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-sas#shared-access-authorization-policies):
+/// its name, and a key of it. The key is a secret, hence never shown by `Debug`.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct SharedAccess {
+    /// The policy's name.
+    pub name: String,
+    /// One of its keys, as it stands in connection strings.
+    pub key: String,
+}
+
+impl fmt::Debug for SharedAccess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SharedAccess({}, …)", self.name)
+    }
 }
 
 /// The query of a [shared access signature](https://learn.microsoft.com/rest/api/storageservices/delegate-access-with-shared-access-signature),
@@ -114,6 +149,11 @@ impl QueueUrl {
             }
         };
         Ok(Self { place: self.place.clone(), name })
+    }
+
+    /// Whether it is the dead-letter sub-queue of a Service Bus queue.
+    pub fn is_dead_letter_queue(&self) -> bool {
+        matches!(self.place, Place::ServiceBus { .. }) && self.name.ends_with(DEAD_LETTER_PATH)
     }
 
     fn parse_file(text: &str, path: &str) -> Result<Self, InvalidQueueUrl> {
@@ -183,6 +223,14 @@ impl QueueUrl {
 
     fn parse_service_bus(text: &str, url: &Url) -> Result<Self, InvalidQueueUrl> {
         let mend = "write `sb://NAMESPACE.servicebus.windows.net/QUEUE`";
+        let transport = match url.query() {
+            None | Some("") => Transport::Amqps,
+            Some("transport=websockets") => Transport::WebSockets,
+            Some(_) => {
+                let cause = "it has a query that is not `transport=websockets`";
+                return Err(invalid(text, cause, mend.into()));
+            }
+        };
         let name = url.path().trim_matches('/');
         let entity = name.strip_suffix(DEAD_LETTER_PATH).unwrap_or(name);
         // https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules, Microsoft.ServiceBus
@@ -192,13 +240,45 @@ impl QueueUrl {
                 "the path is not that of a Service Bus queue: 1 to 260 letters, digits, `.`, `-`, `_`, `/`";
             return Err(invalid(text, cause, mend.into()));
         }
-        match (url.host_str(), url.query()) {
-            (Some(host), None) if !host.is_empty() => Ok(Self {
-                place: Place::ServiceBus { namespace: host.to_ascii_lowercase() },
-                name: name.to_owned(),
-            }),
-            _ => Err(invalid(text, "it has no host, or it has a query", mend.into())),
+        let Some(host) = url.host_str().filter(|host| !host.is_empty()) else {
+            return Err(invalid(text, "it has no host", mend.into()));
+        };
+        let namespace = match url.port() {
+            Some(port) => format!("{}:{port}", host.to_ascii_lowercase()),
+            None => host.to_ascii_lowercase(),
+        };
+        Ok(Self { place: Place::ServiceBus { namespace, access: None, transport }, name: name.to_owned() })
+    }
+
+    /// Reads a [connection string](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-dotnet-get-started-with-queues#get-the-connection-string)
+    /// that names its queue.
+    fn parse_connection_string(text: &str) -> Result<Self, InvalidQueueUrl> {
+        let invalid = |cause: &str| {
+            let mend = "write `Endpoint=sb://NAMESPACE.servicebus.windows.net/;SharedAccessKeyName=…;SharedAccessKey=…;EntityPath=QUEUE`";
+            InvalidQueueUrl { url: "the connection string".into(), cause: cause.into(), mend: mend.into() }
+        };
+        let fields: Vec<_> = text.split(';').filter_map(|field| field.trim().split_once('=')).collect();
+        let field = |name: &str| {
+            let found = fields.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+            found.map(|(_, value)| *value).filter(|value| !value.is_empty())
+        };
+        let queue = field("EntityPath").ok_or_else(|| invalid("it names no queue"))?;
+        let endpoint = field("Endpoint").unwrap_or_default().trim_end_matches('/');
+        let mut parsed = format!("{endpoint}/{queue}").parse::<Self>().map_err(|error| invalid(&error.cause))?;
+        let Place::ServiceBus { access, transport, .. } = &mut parsed.place else {
+            return Err(invalid("its endpoint is not that of Service Bus"));
+        };
+        let (Some(name), Some(key)) = (field("SharedAccessKeyName"), field("SharedAccessKey")) else {
+            return Err(invalid("it has no shared key"));
+        };
+        *access = Some(SharedAccess { name: name.to_owned(), key: key.to_owned() });
+        let is = |name, value: &str| field(name).is_some_and(|it| it.eq_ignore_ascii_case(value));
+        if is("UseDevelopmentEmulator", "true") {
+            *transport = Transport::Plain;
+        } else if is("TransportType", "AmqpWebSockets") {
+            *transport = Transport::WebSockets;
         }
+        Ok(parsed)
     }
 }
 
@@ -210,6 +290,9 @@ impl FromStr for QueueUrl {
                      `sb://NAMESPACE.servicebus.windows.net/orders`";
         if let Some(path) = text.strip_prefix("file:") {
             return Self::parse_file(text, path);
+        }
+        if text.get(..9).is_some_and(|start| start.eq_ignore_ascii_case("Endpoint=")) {
+            return Self::parse_connection_string(text);
         }
         let url = Url::parse(text).map_err(|error| invalid(text, &error.to_string(), forms.into()))?;
         if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
@@ -228,7 +311,7 @@ impl fmt::Display for QueueUrl {
         match &self.place {
             Place::File { directory } => write!(f, "file:{}", directory.join(&self.name).display()),
             Place::Storage { endpoint, .. } => write!(f, "{endpoint}/{}", self.name),
-            Place::ServiceBus { namespace } => write!(f, "sb://{namespace}/{}", self.name),
+            Place::ServiceBus { namespace, .. } => write!(f, "sb://{namespace}/{}", self.name),
         }
     }
 }
@@ -247,14 +330,7 @@ pub async fn open(url: &QueueUrl) -> Result<Arc<dyn Queue>, QueueError> {
     match url.place() {
         Place::File { directory } => Ok(Arc::new(FileQueue::open(url.clone(), directory)?)),
         Place::Storage { .. } => Ok(Arc::new(StorageQueue::open(url.clone(), Azure::shared())?)),
-        Place::ServiceBus { .. } => Err(not_built(url, "Service Bus queues")),
-    }
-}
-
-fn not_built(url: &QueueUrl, kind: &str) -> QueueError {
-    QueueError::Fault {
-        cause: format!("{url}: this version of longshore opens no {kind}"),
-        mend: "use a `file:` queue, or a later version".into(),
+        Place::ServiceBus { .. } => Ok(Arc::new(ServiceBusQueue::open(url.clone(), Azure::shared())?)),
     }
 }
 

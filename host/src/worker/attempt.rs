@@ -47,7 +47,7 @@ impl Worker {
     /// Handles and settles a message that was received with a call sent at `sent`.
     pub(super) async fn attempt(self: Arc<Self>, received: Received, sent: Instant, terms: Terms) -> Ended {
         let started = Instant::now();
-        let mut lease = Lease::new(&received, sent, terms);
+        let mut lease = Lease::new(&received, sent, terms.within(self.queue.longest_lease()));
         let Received { message, damaged, .. } = received;
         let mut hidden = Vec::new();
         let fate = match admit(&message, damaged, self.config.max_dequeue, self.config.encoding) {

@@ -33,6 +33,12 @@ pub struct Terms {
 }
 
 impl Terms {
+    /// The same on a queue that gives no longer leases than that.
+    #[must_use]
+    pub fn within(self, longest: Duration) -> Self {
+        Self { visibility: self.visibility.min(longest), ..self }
+    }
+
     /// [`MARGIN`], and for short visibility timeouts a sixth of them.
     fn margin(&self) -> Duration {
         MARGIN.min(self.visibility / 6)

@@ -9,7 +9,7 @@ use azure_core::http::headers::HeaderName;
 
 use super::super::url::Place;
 use super::super::{MAX_BODY, QueueError};
-use super::{StorageQueue, no_token};
+use super::StorageQueue;
 use crate::azure::{NoToken, cause};
 
 const RETRY_AFTER: HeaderName = HeaderName::from_static("retry-after");
@@ -74,7 +74,7 @@ impl StorageQueue {
     /// Puts an error of the SDK into our words. Its own may repeat URLs, and with them receipts and signatures.
     pub(super) fn explain(&self, operation: Operation, error: &Error) -> QueueError {
         if let Some(error) = error.source().and_then(|source| source.downcast_ref::<NoToken>()) {
-            return no_token(error.clone());
+            return QueueError::from(error.clone());
         }
         match error.kind() {
             ErrorKind::HttpResponse { status, error_code, raw_response } => {

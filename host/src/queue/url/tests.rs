@@ -10,7 +10,11 @@ fn parse(text: &str) -> QueueUrl {
 fn every_form_is_recognised_and_shown_as_it_was_written() {
     let file = |directory: &str| Place::File { directory: directory.into() };
     let storage = |endpoint: &str| Place::Storage { endpoint: endpoint.into(), signature: None };
-    let bus = |namespace: &str| Place::ServiceBus { namespace: namespace.into() };
+    let bus = |namespace: &str| Place::ServiceBus {
+        namespace: namespace.into(),
+        access: None,
+        transport: Transport::Amqps,
+    };
     let cases = [
         ("file:./queues/orders", file("./queues"), "orders", "file:./queues/orders"),
         ("file:./queues/orders/", file("./queues"), "orders", "file:./queues/orders"),
@@ -50,6 +54,7 @@ fn every_form_is_recognised_and_shown_as_it_was_written() {
             "Orders/eu_1",
             "sb://ns.servicebus.windows.net/Orders/eu_1",
         ),
+        ("sb://127.0.0.1:5671/orders", bus("127.0.0.1:5671"), "orders", "sb://127.0.0.1:5671/orders"),
     ];
     for (text, place, name, shown) in cases {
         let url = parse(text);
@@ -132,4 +137,27 @@ fn the_poison_queue_lies_beside_the_queue() {
     }
     let error = parse(&format!("file:./q/{}", "a".repeat(57))).poison().unwrap_err();
     assert!(error.to_string().contains("--poison-queue"), "{error}");
+}
+
+#[test]
+fn a_connection_string_is_a_queue_with_a_key_that_is_never_shown() {
+    let text = "Endpoint=sb://NS.servicebus.windows.net/;SharedAccessKeyName=all;SharedAccessKey=c2VjcmV0PQ==;EntityPath=orders";
+    for (end, expected) in [
+        ("", Transport::Amqps),
+        (";TransportType=AmqpWebSockets", Transport::WebSockets),
+        (";UseDevelopmentEmulator=true", Transport::Plain),
+    ] {
+        let url = parse(&format!("{text}{end}"));
+        assert_eq!(url.to_string(), "sb://ns.servicebus.windows.net/orders");
+        let Place::ServiceBus { access: Some(access), transport, .. } = url.poison().unwrap().place().clone() else {
+            panic!("the key is kept, for the poison queue as well");
+        };
+        assert_eq!((access.name.as_str(), access.key.as_str(), transport), ("all", "c2VjcmV0PQ==", expected));
+        assert!(!format!("{url:?} {:?}", url.place()).contains("c2Vj"));
+    }
+    for (without, cause) in [("EntityPath", "no queue"), ("SharedAccessKey=", "no shared key")] {
+        let fields: Vec<_> = text.split(';').filter(|field| !field.starts_with(without)).collect();
+        let error = fields.join(";").parse::<QueueUrl>().unwrap_err().to_string();
+        assert!(error.contains(cause) && error.contains("; write") && !error.contains("c2Vj"), "{error}");
+    }
 }

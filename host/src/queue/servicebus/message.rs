@@ -1,0 +1,152 @@
+//! Messages as AMQP carries them, and as we know them
+//! ([Messages](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-messages-payloads)).
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use fe2o3_amqp::types::messaging::annotations::OwnedKey;
+use fe2o3_amqp::types::messaging::{
+    AmqpValue, ApplicationProperties, Body, Header, Message as Amqp, MessageAnnotations, MessageId,
+    Properties as AmqpProperties,
+};
+use fe2o3_amqp::types::primitives::{Binary, OrderedMap, SimpleValue, Symbol, Timestamp as AmqpTime, Value};
+use jiff::Timestamp;
+
+use super::super::{Message, Outgoing, Properties};
+
+/// The properties that AMQP has fields for, as we name them among a message's properties.
+const CONTENT_TYPE: &str = "content-type";
+const CORRELATION_ID: &str = "correlation-id";
+const SUBJECT: &str = "subject";
+
+/// What was read of a message.
+pub(super) struct Read {
+    pub(super) message: Message,
+    /// Why the body could not be read.
+    pub(super) damaged: Option<String>,
+    /// Until when it is locked, by the service's clock.
+    pub(super) locked_until: Option<Timestamp>,
+    /// Its place in the queue.
+    pub(super) sequence: i64,
+    /// It waits neither for its time nor for somebody who knows its number.
+    pub(super) active: bool,
+}
+
+/// Reads a message; `delivered` counts the delivery that brought it.
+pub(super) fn read(amqp: Amqp<Body<Value>>, delivered: bool) -> Read {
+    let Amqp { header, message_annotations, properties, application_properties, body, .. } = amqp;
+    let header = header.unwrap_or_default();
+    let properties = properties.unwrap_or_default();
+    let annotations = message_annotations.map(|it| it.0).unwrap_or_default();
+    let annotation = |name: &str| annotations.get(&OwnedKey::Symbol(Symbol::from(name)));
+    let time = |name: &str| match annotation(name) {
+        Some(Value::Timestamp(time)) => Timestamp::from_millisecond(time.milliseconds()).ok(),
+        _ => None,
+    };
+    let sequence = match annotation("x-opt-sequence-number") {
+        Some(Value::Long(sequence)) => *sequence,
+        _ => 0,
+    };
+    // 0: active, 1: deferred, 2: scheduled.
+    let active = matches!(annotation("x-opt-message-state"), None | Some(Value::Int(0)));
+    let inserted = time("x-opt-enqueued-time").unwrap_or_else(Timestamp::now);
+    let time_to_live = header.ttl.map(|ttl| {
+        let age = Timestamp::now().duration_since(inserted).try_into().unwrap_or(Duration::ZERO);
+        Duration::from_millis(ttl.into()).saturating_sub(age)
+    });
+    let (body, damaged) = match body {
+        Body::Data(sections) => {
+            (sections.into_iter().flat_map(|section| section.0.into_vec()).collect(), None)
+        }
+        Body::Value(AmqpValue(Value::String(text))) => (Bytes::from(text), None),
+        Body::Value(AmqpValue(Value::Binary(bytes))) => (Bytes::from(bytes.into_vec()), None),
+        Body::Empty | Body::Value(AmqpValue(Value::Null)) => (Bytes::new(), None),
+        Body::Value(_) => (Bytes::new(), Some("its body is an AMQP value that is neither text nor bytes".into())),
+        Body::Sequence(_) => (Bytes::new(), Some("its body is an AMQP sequence".into())),
+    };
+    let id = properties.message_id.as_ref().map_or_else(|| sequence.to_string(), id_text);
+    let message = Message {
+        id,
+        body,
+        dequeue_count: header.delivery_count + u32::from(delivered),
+        inserted,
+        time_to_live,
+        properties: named(&properties, application_properties),
+    };
+    Read { message, damaged, locked_until: time("x-opt-locked-until"), sequence, active }
+}
+
+fn id_text(id: &MessageId) -> String {
+    match id {
+        MessageId::Ulong(number) => number.to_string(),
+        MessageId::Uuid(uuid) => uuid::Uuid::from_bytes(*uuid.as_inner()).to_string(),
+        MessageId::Binary(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+        MessageId::String(text) => text.clone(),
+    }
+}
+
+/// The application's properties as text, behind the fields of AMQP that have something to say.
+fn named(properties: &AmqpProperties, application: Option<ApplicationProperties>) -> Properties {
+    let fields = [
+        (CONTENT_TYPE, properties.content_type.as_ref().map(|it| it.as_str().to_owned())),
+        (CORRELATION_ID, properties.correlation_id.as_ref().map(id_text)),
+        (SUBJECT, properties.subject.clone()),
+    ];
+    let fields = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    let application = application.map(|it| it.0).unwrap_or_default();
+    fields.chain(application.into_iter().map(|(name, value)| (name, text(value)))).collect()
+}
+
+fn text(value: SimpleValue) -> String {
+    match value {
+        SimpleValue::Null => String::new(),
+        SimpleValue::Bool(value) => value.to_string(),
+        SimpleValue::Ubyte(value) => value.to_string(),
+        SimpleValue::Ushort(value) => value.to_string(),
+        SimpleValue::Uint(value) => value.to_string(),
+        SimpleValue::Ulong(value) => value.to_string(),
+        SimpleValue::Byte(value) => value.to_string(),
+        SimpleValue::Short(value) => value.to_string(),
+        SimpleValue::Int(value) => value.to_string(),
+        SimpleValue::Long(value) => value.to_string(),
+        SimpleValue::Float(value) => value.to_string(),
+        SimpleValue::Double(value) => value.to_string(),
+        SimpleValue::Char(value) => value.to_string(),
+        SimpleValue::Timestamp(time) => Timestamp::from_millisecond(time.milliseconds())
+            .map_or_else(|_| time.milliseconds().to_string(), |time| time.to_string()),
+        SimpleValue::Uuid(uuid) => uuid::Uuid::from_bytes(*uuid.as_inner()).to_string(),
+        SimpleValue::String(text) => text,
+        SimpleValue::Symbol(symbol) => symbol.into_inner(),
+        other => format!("{other:?}"),
+    }
+}
+
+/// A message to be sent: its body as data, under this id.
+pub(super) fn write(id: &str, outgoing: &Outgoing) -> Amqp<fe2o3_amqp::types::messaging::Data> {
+    let mut properties = AmqpProperties { message_id: Some(id.to_owned().into()), ..AmqpProperties::default() };
+    let mut application = OrderedMap::new();
+    for (name, value) in &outgoing.properties {
+        match name.as_str() {
+            CONTENT_TYPE => properties.content_type = Some(Symbol::from(value.as_str())),
+            CORRELATION_ID => properties.correlation_id = Some(value.clone().into()),
+            SUBJECT => properties.subject = Some(value.clone()),
+            _ => drop(application.insert(name.clone(), SimpleValue::String(value.clone()))),
+        }
+    }
+    let mut annotations = OrderedMap::new();
+    if !outgoing.delay.is_zero() {
+        let due = Timestamp::now().as_millisecond() + i64::try_from(outgoing.delay.as_millis()).unwrap_or(i64::MAX);
+        let name = OwnedKey::Symbol(Symbol::from("x-opt-scheduled-enqueue-time"));
+        annotations.insert(name, Value::Timestamp(AmqpTime::from_milliseconds(due)));
+    }
+    let ttl = outgoing.time_to_live.map(|left| u32::try_from(left.as_millis()).unwrap_or(u32::MAX));
+    Amqp {
+        header: Some(Header { durable: true, ttl, ..Header::default() }),
+        delivery_annotations: None,
+        message_annotations: Some(MessageAnnotations(annotations)),
+        properties: Some(properties),
+        application_properties: Some(ApplicationProperties(application)),
+        body: fe2o3_amqp::types::messaging::Data(Binary::from(outgoing.body.to_vec())),
+        footer: None,
+    }
+}
