@@ -26,7 +26,7 @@ include guest/languages.mk infra/azure.mk infra/check.mk
 .PHONY: help run build guest host test test-guest test-host judge-broker verify-azure torture fuzz fuzz-coverage bench lint format clean wasm-target docker-registry
 
 help: ## print this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: build ## send sample orders to a queue on this machine, drain it, and show what became of them
 	@$(LONGSHORE) queue create --queue $(QUEUE) > /dev/null

@@ -181,7 +181,8 @@ impl Queue for ServiceBusQueue {
         let arrived = self.wire.call(async |it| receive::receive(it, max).await).await?;
         let lease = arrived.iter().filter_map(|it| it.locked_for).min();
         if let Some(lease) = lease {
-            self.longest_lease_ms.store(u64::try_from(lease.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+            self.longest_lease_ms
+                .store(u64::try_from(lease.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
         }
         let receive = |it: receive::Arrived| Received {
             receipt: self.held.take(it.token, asked + visibility, it.locked_for.unwrap_or(visibility)),

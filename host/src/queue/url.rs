@@ -264,7 +264,8 @@ impl QueueUrl {
         };
         let queue = field("EntityPath").ok_or_else(|| invalid("it names no queue"))?;
         let endpoint = field("Endpoint").unwrap_or_default().trim_end_matches('/');
-        let mut parsed = format!("{endpoint}/{queue}").parse::<Self>().map_err(|error| invalid(&error.cause))?;
+        let mut parsed =
+            format!("{endpoint}/{queue}").parse::<Self>().map_err(|error| invalid(&error.cause))?;
         let Place::ServiceBus { access, transport, .. } = &mut parsed.place else {
             return Err(invalid("its endpoint is not that of Service Bus"));
         };

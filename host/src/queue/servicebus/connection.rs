@@ -76,7 +76,9 @@ impl Connected {
             .idle_time_out(u32::try_from(IDLE.as_millis()).unwrap_or(u32::MAX))
             .open_with_stream(wire)
             .await
-            .map_err(|error| unreached(format!("{} does not open a connection: {error}", target.namespace)))?;
+            .map_err(|error| {
+                unreached(format!("{} does not open a connection: {error}", target.namespace))
+            })?;
         let mut session =
             Session::begin(&mut connection).await.map_err(|error| unreached(error.to_string()))?;
         let cbs = Requests::attach(&mut session, "$cbs", &target.url, "receive").await?;
@@ -136,7 +138,8 @@ impl Connected {
         let mut sender = self.sender.lock().await;
         if sender.is_none() {
             let name = format!("{}-sender", self.target.link);
-            let attached = Sender::attach(&mut *self.session.lock().await, name, self.target.url.name()).await;
+            let attached =
+                Sender::attach(&mut *self.session.lock().await, name, self.target.url.name()).await;
             *sender = Some(attached.map_err(|error| sending(error, &self.target.url, "send"))?);
         }
         tokio::sync::MutexGuard::try_map(sender, Option::as_mut).map_err(|_| unclear("there is no link"))

@@ -94,9 +94,7 @@ pub(super) async fn settle(
         Disposition::Abandoned => "abandoned",
         Disposition::DeadLettered { reason, detail } => {
             let cut = &detail[..detail.floor_char_boundary(MAX_TEXT)];
-            for (name, value) in
-                [field("deadletter-reason", &reason), field("deadletter-description", cut)]
-            {
+            for (name, value) in [field("deadletter-reason", &reason), field("deadletter-description", cut)] {
                 body.insert(name, value);
             }
             "suspended"
@@ -109,12 +107,7 @@ pub(super) async fn settle(
 }
 
 /// Up to `count` messages from a sequence number on, in whatever state they are.
-pub(super) async fn peek(
-    connected: &Connected,
-    url: &QueueUrl,
-    from: i64,
-    count: u32,
-) -> Result<Vec<Read>> {
+pub(super) async fn peek(connected: &Connected, url: &QueueUrl, from: i64, count: u32) -> Result<Vec<Read>> {
     let body = OrderedMap::from_iter([
         (Value::from("from-sequence-number"), Value::Long(from)),
         (Value::from("message-count"), Value::Int(i32::try_from(count).unwrap_or(i32::MAX))),
@@ -136,8 +129,7 @@ fn peeked(entry: Value) -> Result<Read> {
     if let Value::Map(mut entry) = entry
         && let Some(Value::Binary(bytes)) = entry.swap_remove(&Value::from("message"))
     {
-        let message: Deserializable<Amqp<Body<Value>>> =
-            serde_amqp::from_slice(&bytes).map_err(unclear)?;
+        let message: Deserializable<Amqp<Body<Value>>> = serde_amqp::from_slice(&bytes).map_err(unclear)?;
         return Ok(read(message.0, false));
     }
     Err(unclear("a message that cannot be read"))

@@ -61,7 +61,9 @@ pub(super) fn read(amqp: Amqp<Body<Value>>, delivered: bool) -> Read {
         Body::Value(AmqpValue(Value::String(text))) => (Bytes::from(text), None),
         Body::Value(AmqpValue(Value::Binary(bytes))) => (Bytes::from(bytes.into_vec()), None),
         Body::Empty | Body::Value(AmqpValue(Value::Null)) => (Bytes::new(), None),
-        Body::Value(_) => (Bytes::new(), Some("its body is an AMQP value that is neither text nor bytes".into())),
+        Body::Value(_) => {
+            (Bytes::new(), Some("its body is an AMQP value that is neither text nor bytes".into()))
+        }
         Body::Sequence(_) => (Bytes::new(), Some("its body is an AMQP sequence".into())),
     };
     let id = properties.message_id.as_ref().map_or_else(|| sequence.to_string(), id_text);
@@ -123,7 +125,8 @@ fn text(value: SimpleValue) -> String {
 
 /// A message to be sent: its body as data, under this id.
 pub(super) fn write(id: &str, outgoing: &Outgoing) -> Amqp<fe2o3_amqp::types::messaging::Data> {
-    let mut properties = AmqpProperties { message_id: Some(id.to_owned().into()), ..AmqpProperties::default() };
+    let mut properties =
+        AmqpProperties { message_id: Some(id.to_owned().into()), ..AmqpProperties::default() };
     let mut application = OrderedMap::new();
     for (name, value) in &outgoing.properties {
         match name.as_str() {
@@ -135,7 +138,8 @@ pub(super) fn write(id: &str, outgoing: &Outgoing) -> Amqp<fe2o3_amqp::types::me
     }
     let mut annotations = OrderedMap::new();
     if !outgoing.delay.is_zero() {
-        let due = Timestamp::now().as_millisecond() + i64::try_from(outgoing.delay.as_millis()).unwrap_or(i64::MAX);
+        let due =
+            Timestamp::now().as_millisecond() + i64::try_from(outgoing.delay.as_millis()).unwrap_or(i64::MAX);
         let name = OwnedKey::Symbol(Symbol::from("x-opt-scheduled-enqueue-time"));
         annotations.insert(name, Value::Timestamp(AmqpTime::from_milliseconds(due)));
     }

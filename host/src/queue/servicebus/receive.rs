@@ -89,7 +89,10 @@ async fn take(
             Err(_) if !arrived.is_empty() => return Ok(()),
             Err(RecvError::LinkStateError(LinkStateError::RemoteClosedWithError(error))) => {
                 let cause = Refusal::from(&error);
-                return Err(unclear(format!("the link was closed: {} {}", cause.condition, cause.description)));
+                return Err(unclear(format!(
+                    "the link was closed: {} {}",
+                    cause.condition, cause.description
+                )));
             }
             Err(error) => return Err(unclear(error)),
         }

@@ -70,8 +70,5 @@ fn sign(SharedAccess { name, key }: &SharedAccess, audience: &str, until: u64) -
         Hmac::<Sha256>::new_from_slice(key.as_bytes()).expect("a key of any length makes a signature");
     hmac.update(format!("{resource}\n{until}").as_bytes());
     let signature = encoded(STANDARD.encode(hmac.finalize().into_bytes()).as_bytes());
-    format!(
-        "SharedAccessSignature sr={resource}&sig={signature}&se={until}&skn={}",
-        encoded(name.as_bytes())
-    )
+    format!("SharedAccessSignature sr={resource}&sig={signature}&se={until}&skn={}", encoded(name.as_bytes()))
 }

@@ -149,7 +149,8 @@ fn a_connection_string_is_a_queue_with_a_key_that_is_never_shown() {
     ] {
         let url = parse(&format!("{text}{end}"));
         assert_eq!(url.to_string(), "sb://ns.servicebus.windows.net/orders");
-        let Place::ServiceBus { access: Some(access), transport, .. } = url.poison().unwrap().place().clone() else {
+        let Place::ServiceBus { access: Some(access), transport, .. } = url.poison().unwrap().place().clone()
+        else {
             panic!("the key is kept, for the poison queue as well");
         };
         assert_eq!((access.name.as_str(), access.key.as_str(), transport), ("all", "c2VjcmV0PQ==", expected));
