@@ -59,7 +59,7 @@ impl Held {
             return Ok(Receipt(format!("{}/released", receipt.0)));
         }
         let sent = Instant::now();
-        let (token, version, length) = self.find(receipt)?;
+        let (token, version, length) = self.find(receipt).await?;
         let renewed = self.wire.call(async |it| management::renew(it, &self.wire.target, token).await).await;
         self.forget_if_stale(token, &renewed);
         renewed.map(|()| self.keep(token, version + 1, sent + visibility, length))
@@ -67,7 +67,7 @@ impl Held {
 
     /// Ends a lock.
     pub(super) async fn settle(&self, receipt: &Receipt, disposition: Disposition) -> Result<()> {
-        let (token, ..) = self.find(receipt)?;
+        let (token, ..) = self.find(receipt).await?;
         let target = &self.wire.target;
         let settled =
             self.wire.call(async |it| management::settle(it, target, token, disposition).await).await;
@@ -78,12 +78,15 @@ impl Held {
         settled
     }
 
-    /// The lock of a receipt. A receipt that was never ours has the token of no lock: the service answers that.
-    fn find(&self, receipt: &Receipt) -> Result<(Token, u32, Duration)> {
-        let Some((token, version)) = receipt.0.split_once('/') else {
-            return Ok((Token::NONE, 0, Duration::ZERO));
+    /// The lock of a receipt. A receipt that was never ours has none: whoever may settle messages at all is told that.
+    async fn find(&self, receipt: &Receipt) -> Result<(Token, u32, Duration)> {
+        let parts = receipt.0.split_once('/');
+        let parts = parts.and_then(|(token, version)| Some((uuid::Uuid::parse_str(token).ok()?, version)));
+        let Some((token, version)) = parts else {
+            self.wire.call(async |it| it.management("settle").await.map(drop)).await?;
+            return Err(QueueError::MessageNotFound);
         };
-        let token = uuid::Uuid::parse_str(token).map_or(Token::NONE, |it| Token(*it.as_bytes()));
+        let token = Token(*token.as_bytes());
         match self.locks().get(&token) {
             Some(lock) if lock.version.to_string() == version => Ok((token, lock.version, lock.length)),
             Some(_) => Err(QueueError::ReceiptMismatch),
@@ -103,10 +106,15 @@ impl Held {
     }
 }
 
+/// When something is to be done about a lock: at half of its life, or at `until` if it lasts that long.
+fn due(ends: Instant, length: Duration, until: Instant) -> Instant {
+    if until <= ends { until } else { ends - length / 2 }
+}
+
 /// Renews a lock at half of its life, until `until`; then abandons the message, so that it is visible.
 async fn keep(held: Weak<Held>, token: Token, until: Instant, length: Duration) {
     let mut ends = Instant::now() + length;
-    let mut next = (Instant::now() + length / 2).min(until);
+    let mut next = due(ends, length, until);
     loop {
         sleep_until(next).await;
         let Some(held) = held.upgrade() else { return };
@@ -123,7 +131,7 @@ async fn keep(held: Weak<Held>, token: Token, until: Instant, length: Duration) 
             Ok(()) if over => break,
             Ok(()) => {
                 ends = now + length;
-                next = (now + length / 2).min(until);
+                next = due(ends, length, until);
             }
             Err(error) if error.is_transient() && Instant::now() < ends => next = Instant::now() + PAUSE,
             Err(_) => break,

@@ -25,9 +25,6 @@ impl Token {
         let bytes: [u8; 16] = tag.try_into().ok()?;
         Some(Self(*uuid::Uuid::from_bytes_le(bytes).as_bytes()))
     }
-
-    /// The token of no lock.
-    pub(super) const NONE: Self = Self([0; 16]);
 }
 
 /// What becomes of a locked message.
