@@ -57,7 +57,7 @@ impl Host {
         let component = guest::order();
         let fixed = ["run", "--component", component.to_str().unwrap(), "--retry-base", "200ms"];
         let more = ["--retry-cap", "500ms", "--max-retry-delay", "1s", "--linger", "2s", "--breaker", "0"];
-        self.command(&[&fixed, &more, args].concat())
+        self.command(&[&fixed[..], &more[..], args].concat())
     }
 
     fn start(&self, args: &[&str]) -> Child {

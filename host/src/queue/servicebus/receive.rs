@@ -45,7 +45,7 @@ pub(super) async fn receive(connected: &Connected, max: u32) -> Result<Vec<Arriv
     let mut arrived = Vec::new();
     let max = max as usize;
     take(&mut receiver, &mut arrived, max, Duration::ZERO, Duration::ZERO).await?;
-    if let Some(wanted @ 1..) = u32::try_from(max - arrived.len()).ok() {
+    if let Ok(wanted @ 1..) = u32::try_from(max - arrived.len()) {
         receiver.set_credit(wanted).await.map_err(unclear)?;
         take(&mut receiver, &mut arrived, max, FIRST, NEXT).await?;
         if arrived.len() < max {

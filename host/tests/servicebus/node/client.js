@@ -11,7 +11,7 @@ async function main([verb, connection, queue, ...bodies]) {
   } else {
     const receiver = client.createReceiver(queue, { subQueueType: 'deadLetter' });
     for (const message of await receiver.receiveMessages(10, { maxWaitTimeInMs: 3000 })) {
-      console.log(JSON.stringify([message.body.toString(), message.deadLetterReason, message.deadLetterErrorDescription]));
+      console.log(JSON.stringify([Buffer.isBuffer(message.body) ? message.body.toString() : JSON.stringify(message.body), message.deadLetterReason, message.deadLetterErrorDescription]));
       await receiver.completeMessage(message);
     }
   }

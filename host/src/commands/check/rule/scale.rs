@@ -51,7 +51,7 @@ fn queue(setup: &Setup, rule: &Value, rules: usize) -> Verdict {
     };
     let (kind, place, host) = match url.place() {
         Place::Storage { endpoint, .. } => ("azure-queue", "accountName", endpoint.clone()),
-        Place::ServiceBus { namespace } => ("azure-servicebus", "namespace", namespace.clone()),
+        Place::ServiceBus { namespace, .. } => ("azure-servicebus", "namespace", namespace.clone()),
         _ => {
             return Verdict::wrong(format!(
                 "{url} is a queue that KEDA cannot count; name it by https:// or sb://"
