@@ -115,18 +115,19 @@ async fn compare(place: &Place) {
 }
 
 async fn invoke(handler: &Component, times: &mut Times) {
-    let invocation = invocation();
+    let invocation = invocation(BODY);
     let mut watch = times.watch();
     let answer = handler.invoke_observed(invocation, |step| watch.over(step)).await;
     watch.end();
     assert_eq!(answer.verdict, Verdict::Completed);
 }
 
-fn invocation() -> Invocation {
+/// One message with this body.
+pub(super) fn invocation(body: &'static str) -> Invocation {
     Invocation {
         id: "01a204d0-21f3-7157-b43c-e5df891e89fe".into(),
         queue: "orders".into(),
-        body: BODY.into(),
+        body: body.into(),
         dequeue_count: 1,
         inserted: Timestamp::UNIX_EPOCH,
         deadline: Duration::from_secs(30),

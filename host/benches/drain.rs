@@ -98,11 +98,15 @@ impl Queue {
     fn url(&self) -> String {
         format!("file:{}", self.directory.join("orders").display())
     }
+
+    fn log(&self) -> PathBuf {
+        self.directory.join("log")
+    }
 }
 
 fn drain(place: &Place, queue: &Queue, concurrency: usize, messages: usize) -> Drained {
     let flags = ["--concurrency", &concurrency.to_string(), "--max-messages", &messages.to_string()];
-    let (summary, usage) = run(place, queue, &flags, messages);
+    let (summary, usage) = run(place, &queue.url(), &queue.log(), &flags, messages);
     let seconds = summary["duration_ms"].as_f64().expect("a duration") / 1000.0;
     Drained { per_second: messages as f64 / seconds, cpu_us: usage.cpu.as_secs_f64() * 1e6 / messages as f64 }
 }
@@ -110,14 +114,20 @@ fn drain(place: &Place, queue: &Queue, concurrency: usize, messages: usize) -> D
 /// The peak memory of a drain, in MB.
 pub(super) fn peak_memory(place: &Place, messages: usize) -> f64 {
     let queue = fill(&place.directory("memory"), messages);
-    run(place, &queue, &[], messages).1.peak_mb
+    run(place, &queue.url(), &queue.log(), &[], messages).1.peak_mb
 }
 
 /// Runs the host until so many messages are completed; its summary, and what it used.
-fn run(place: &Place, queue: &Queue, flags: &[&str], messages: usize) -> (serde_json::Value, Usage) {
-    let log = File::create(queue.directory.join("log")).expect("a log file");
+pub(super) fn run(
+    place: &Place,
+    queue: &str,
+    log: &Path,
+    flags: &[&str],
+    messages: usize,
+) -> (serde_json::Value, Usage) {
+    let log = File::create(log).expect("a log file");
     let run = Command::new(&place.host)
-        .args(["run", "--output", "json", "--queue", &queue.url(), "--component"])
+        .args(["run", "--output", "json", "--queue", queue, "--component"])
         .arg(&place.component)
         .args(flags)
         .stdout(Stdio::piped())

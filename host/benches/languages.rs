@@ -1,16 +1,14 @@
 //! The same handler in each language: from process start to the first message completed, by where its machine code comes
 //! from, and what a message costs in a fresh instance and in one that is kept.
 
-use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
-use longshore::sandbox::{Invocation, Sandbox, Settings, Verdict};
+use longshore::sandbox::{Sandbox, Settings, Verdict};
 
-use super::{Place, drain, percentile};
+use super::{Place, call, percentile, start};
 
 const STARTS: usize = 15;
 const MESSAGES: usize = 300;
@@ -42,7 +40,6 @@ pub(super) fn measure(place: &Place) {
 /// The ways in which one handler is started.
 struct Starts<'a> {
     place: &'a Place,
-    cache: PathBuf,
     ways: Vec<Way>,
 }
 
@@ -64,8 +61,9 @@ impl<'a> Starts<'a> {
         };
         longshore(&["compile", &text(component), "--to", &text(&artifact)]);
         let component = ["--component".to_owned(), text(component)];
-        let precompiled = [&component[..], &["--precompiled".to_owned(), text(&artifact)]].concat();
-        let compiled = component.to_vec();
+        let cached = ["--cache-dir".to_owned(), text(&cache)];
+        let compiled = [&cached[..], &component].concat();
+        let precompiled = [&compiled[..], &["--precompiled".to_owned(), text(&artifact)]].concat();
         let mut ways = vec![
             Way { arguments: compiled.clone(), times: 1 },
             Way { arguments: compiled, times: STARTS },
@@ -78,41 +76,23 @@ impl<'a> Starts<'a> {
             let address = pushed["address"].as_str().expect("an address").to_owned();
             longshore(&["invoke", "--component", &address, BODY, "--cache-dir", &text(&cache)]);
             // In the cache by now; nothing of it is compiled.
-            ways.push(Way { arguments: vec!["--component".into(), address], times: STARTS });
+            ways.push(Way {
+                arguments: [&cached[..], &["--component".into(), address]].concat(),
+                times: STARTS,
+            });
         }
         let _ = std::fs::remove_dir_all(cache.join("compiled"));
-        Self { place, cache, ways }
+        Self { place, ways }
     }
 
     fn of(&self, way: &Way, turn: &mut usize) -> String {
         let mut times: Vec<_> = (0..way.times)
             .map(|_| {
                 *turn += 1;
-                self.first_message(&way.arguments, *turn)
+                start::first_message(self.place, *turn, &way.arguments)
             })
             .collect();
         format!("{:>9.1}", percentile(&mut times, 50) / 1000.0)
-    }
-
-    /// Until the line that says that the message is completed has reached us.
-    fn first_message(&self, arguments: &[String], turn: usize) -> Duration {
-        let queue = drain::one_message(self.place, turn);
-        let started = Instant::now();
-        let mut run = Command::new(&self.place.host)
-            .args(["run", "--log-format", "json", "--max-messages", "1", "--queue", &queue, "--cache-dir"])
-            .arg(&self.cache)
-            .args(arguments)
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("longshore runs");
-        let log = BufReader::new(run.stderr.take().expect("piped"));
-        let mut lines = log.lines().map_while(Result::ok);
-        let completed = lines.find(|line| line.contains("\"outcome\":\"completed\""));
-        let took = started.elapsed();
-        lines.for_each(drop);
-        assert!(completed.is_some() && run.wait().expect("it ends").success());
-        took
     }
 }
 
@@ -123,15 +103,7 @@ async fn message(component: &Path, reuse: u32) -> f64 {
     let handler = sandbox.load(&bytes).expect("the handler loads");
     let mut times = Vec::with_capacity(MESSAGES);
     for _ in 0..MESSAGES {
-        let invocation = Invocation {
-            id: "bench".into(),
-            queue: "orders".into(),
-            body: BODY.into(),
-            dequeue_count: 1,
-            inserted: Timestamp::UNIX_EPOCH,
-            deadline: Duration::from_secs(30),
-            properties: Vec::new(),
-        };
+        let invocation = call::invocation(BODY);
         let started = Instant::now();
         assert_eq!(handler.invoke(invocation).await.verdict, Verdict::Completed);
         times.push(started.elapsed());

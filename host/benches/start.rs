@@ -23,11 +23,12 @@ pub(super) fn measure(place: &Place) {
     let mut compile = Command::new(&place.host);
     let compile = compile.arg("compile").arg(&place.component).arg("-o").arg(&artifact);
     assert!(compile.stdout(Stdio::null()).status().expect("longshore runs").success());
-    let trusted = [OsStr::new("--precompiled"), artifact.as_os_str()];
+    let component = [OsStr::new("--component"), place.component.as_os_str()];
+    let trusted = [&component[..], &[OsStr::new("--precompiled"), artifact.as_os_str()]].concat();
     let (mut cached, mut precompiled) = (Vec::new(), Vec::new());
     // In turns; the first ones fill the compile cache, and the system's.
     for turn in 0..=STARTS {
-        cached.push(first_message(place, 2 * turn, &[]));
+        cached.push(first_message(place, 2 * turn, &component));
         precompiled.push(first_message(place, 2 * turn + 1, &trusted));
     }
     println!("process start to first message completed, ms");
@@ -42,14 +43,13 @@ pub(super) fn measure(place: &Place) {
     println!("peak memory of a drain of {DRAINED} at concurrency 16:  {peak:.1} MB (at most 40)");
 }
 
-/// Until the line that says that the message is completed has reached us.
-fn first_message(place: &Place, turn: usize, flags: &[&OsStr]) -> Duration {
+/// From process start until the line that says that the only message is completed has reached us.
+pub(super) fn first_message(place: &Place, turn: usize, arguments: &[impl AsRef<OsStr>]) -> Duration {
     let queue = drain::one_message(place, turn);
     let started = Instant::now();
     let mut run = Command::new(&place.host)
-        .args(["run", "--log-format", "json", "--max-messages", "1", "--queue", &queue, "--component"])
-        .arg(&place.component)
-        .args(flags)
+        .args(["run", "--log-format", "json", "--max-messages", "1", "--queue", &queue])
+        .args(arguments)
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()

@@ -198,24 +198,12 @@ impl Scene<'_> {
 
 /// The loop over a network, on which each call takes its time.
 fn slow(place: &Place) {
-    let log = File::create(place.directory.path().join("slow.log")).expect("a log file");
     let server = slow::Server::start(SLOW_MESSAGES, super::drain::BODY);
     let messages = SLOW_MESSAGES.to_string();
-    let run = Command::new(&place.host)
-        .args(["run", "--output", "json", "--concurrency", "32", "--max-messages", &messages])
-        .args(["--queue", &server.url(), "--component"])
-        .arg(&place.component)
-        .stdout(Stdio::piped())
-        .stderr(log)
-        .spawn()
-        .expect("longshore runs");
-    let (output, usage) = super::start::wait(run);
-    let summary: serde_json::Value = serde_json::from_slice(&output).expect("a summary");
-    assert_eq!(
-        (&summary["completed"], server.deleted()),
-        (&SLOW_MESSAGES.into(), SLOW_MESSAGES),
-        "{summary}"
-    );
+    let flags = ["--concurrency", "32", "--max-messages", &messages];
+    let log = place.directory.path().join("slow.log");
+    let (summary, usage) = super::drain::run(place, &server.url(), &log, &flags, SLOW_MESSAGES);
+    assert_eq!(server.deleted(), SLOW_MESSAGES, "{summary}");
     let seconds = summary["duration_ms"].as_f64().expect("a duration") / 1000.0;
     println!(
         "{SLOW_MESSAGES} messages, each call answered after {} ms, at concurrency 32: {:.0} a second (at least 1,000), {:.0} µs CPU each",
