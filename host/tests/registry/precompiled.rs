@@ -1,6 +1,9 @@
 //! Machine code from a registry: executed where its digest was vouched for, and nowhere else.
 
+use longshore::component::registry::{self, Access};
+use longshore::sandbox::{self, Grants};
 use serde_json::json;
+use wasmtime::{Config, Engine, ModuleVersionStrategy};
 
 use crate::front::{Fate, Front};
 use crate::host::Host;
@@ -90,4 +93,41 @@ fn machine_code_that_is_damaged_missing_or_another_component_s_is_not_executed()
     let ran = host.run(&format!("oci://{}/order:mixed", front.name()), &["--trust-tag"]).ok();
     assert_eq!(ran.json()["poisoned"], 1);
     ran.says(&[UNUSED, "it was made from the component sha256:"]);
+}
+
+#[test]
+fn machine_code_of_another_engine_is_not_executed_and_the_component_is_compiled() {
+    let (registry, host) = (Registry::start(), Host::new());
+    let component = std::fs::read(host.component("order.wasm", false)).unwrap();
+    let mut older = Config::new();
+    older.module_version(ModuleVersionStrategy::Custom("older".to_owned())).unwrap();
+    for (tag, engine, word) in [
+        ("settings", Config::new(), "without epoch interruption"),
+        ("version", older, "incompatible version 'older'"),
+    ] {
+        // As another host would have written it: whole, signed for by its digests, of this very component.
+        let made = Engine::new(&engine).unwrap().precompile_component(&component).unwrap();
+        let header = json!({
+            "longshore": "precompiled/1",
+            "component": sandbox::digest(&component),
+            "artifact": sandbox::digest(&made),
+        });
+        let artifact = [format!("{header}\n").as_bytes(), &made].concat();
+        let address = format!("oci://{}/order:{tag}", registry.name()).parse().unwrap();
+        let (description, access) =
+            (sandbox::describe(&component, &Grants::default()).unwrap(), Access::default());
+        let push = registry::push(
+            &address,
+            &access,
+            component.clone().into(),
+            &description,
+            vec![(sandbox::own_target(), artifact.into())],
+            [],
+        );
+        let digest = tokio::runtime::Runtime::new().unwrap().block_on(push).unwrap().address;
+        let ran = host.run(&digest, &[]).ok();
+        assert_eq!(ran.json()["completed"], 1, "the component itself is there");
+        ran.says(&[UNUSED, "this host cannot run it", word]);
+        assert!(!ran.stderr.contains(USED), "{}", ran.stderr);
+    }
 }
