@@ -68,9 +68,9 @@ container-tools:
 	@for it in buildah podman runc; do command -v $$it > /dev/null || missing="$$missing $$it"; done; test -z "$$missing" \
 		|| { apt-get update && apt-get install --yes --no-install-recommends ca-certificates $$missing; }
 
-# As yourself and with your own login; a file queue is in ./queues.
+# As yourself and with your own login; a file queue is in ./queues. What is mounted has to be there: Docker would make it, as root's.
 docker-run: ## run it in a container with your Azure login: make docker-run QUEUE=https://…
 	$(DOCKER) build --target dev --tag longshore:dev .
-	mkdir -p queues
+	mkdir -p queues "$$HOME/.azure"
 	$(DOCKER) run --rm --init --tty --user "$$(id -u):$$(id -g)" --volume "$$HOME/.azure:/azure" \
 		--volume "$(CURDIR)/queues:/work/queues" longshore:dev run --queue "$(QUEUE)" $(ARGS)
