@@ -23,7 +23,7 @@ FEATURES   := --features longshore/failpoints
 .DEFAULT_GOAL := help
 
 include guest/languages.mk infra/azure.mk infra/check.mk
-.PHONY: help run build guest host test test-guest test-host judge-broker verify-azure torture test-servicebus servicebus-100 fuzz fuzz-coverage bench lint format clean wasm-target docker-registry
+.PHONY: help run build guest host test test-guest test-host judge-broker verify-azure torture test-servicebus servicebus-100 fuzz fuzz-coverage bench lint features format clean wasm-target docker-registry
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -99,6 +99,10 @@ lint: wasm-target ## check formatting, and what clippy says
 	cd guest && cargo fmt --all --check
 	cargo clippy --workspace --all-targets $(FEATURES) -- -D warnings
 	cd guest && cargo clippy --workspace --all-targets -- -D warnings
+
+features: ## check the host without a compiler, and the one that compiles for other architectures
+	cargo clippy --package longshore --no-default-features -- -D warnings
+	cargo clippy --package longshore --features all-targets -- -D warnings
 
 format: ## format the sources
 	cargo fmt --all
