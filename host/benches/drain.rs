@@ -38,12 +38,12 @@ pub(super) fn measure(place: &Place) {
     } else {
         println!("litequeue and Python's SQLite: not installed; `make bench` does that");
     }
-    for concurrency in [16, 32, 64] {
+    for concurrency in [16, 64, 256] {
         let queue = fill(&place.directory(&format!("drain-{concurrency}")), MESSAGES + 1000);
         let drained = drain(place, &queue, concurrency, MESSAGES);
         let Drained { per_second, cpu_us } = drained;
         print!(
-            "longshore run --concurrency {concurrency}                          {per_second:8.0} a second, {cpu_us:.0} µs CPU each; / raw SQLite: {:.2} (at least 0.5)",
+            "longshore run --concurrency {concurrency:<3}                        {per_second:8.0} a second, {cpu_us:.0} µs CPU each; / raw SQLite: {:.2} (at least 0.5)",
             per_second / raw
         );
         match peers.as_ref().and_then(|peers| peers["litequeue"]["take"].as_f64()) {

@@ -211,15 +211,18 @@ impl Worker {
             while let Some(ended) = tasks.try_join_next() {
                 self.note(ended, drain)?;
             }
-            let wait_until = match self.step(drain, tasks.len() + drain.asked(), Instant::now()) {
+            let now = Instant::now();
+            let wait_until = match self.step(drain, tasks.len() + drain.asked(), now) {
                 Step::End(end) => return Ok(end),
                 Step::Wait(until) => until,
-                Step::Receive(max) if receiver.may_send() => {
-                    drain.asks(max);
-                    receiver.send(Arc::clone(self), max, terms);
-                    continue;
-                }
-                Step::Receive(_) => None,
+                Step::Receive(max) => match receiver.due(max, tasks.len(), now) {
+                    Some(due) if due <= now => {
+                        drain.asks(max);
+                        receiver.send(Arc::clone(self), max, terms);
+                        continue;
+                    }
+                    due => due,
+                },
             };
             tokio::select! {
                 biased;
@@ -256,7 +259,8 @@ impl Worker {
         drain.received(messages.iter().map(|it| it.message.id.as_str()), Instant::now());
         for message in messages {
             self.breaker().received(&message.message.id);
-            tasks.spawn(Arc::clone(self).attempt(message, sent, terms));
+            // In a box: a task is copied several times before it runs, and this one is large.
+            tasks.spawn(Box::pin(Arc::clone(self).attempt(message, sent, terms)));
         }
     }
 

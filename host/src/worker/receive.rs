@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::lease::{Lease, Terms};
 use super::report::Outcome;
 use super::{SETTLEMENT, Worker};
-use crate::queue::{QueueError, Received};
+use crate::queue::{MAX_RECEIVE, QueueError, Received};
 
 /// How long a receive in flight is awaited after a signal.
 const LAST_RECEIVE: Duration = Duration::from_secs(3);
@@ -23,8 +23,14 @@ const PATIENCE: Duration = Duration::from_secs(2 * 60);
 /// How many receives may be in flight at once, as long as the queue gives as much as it is asked for: messages do not
 /// end together, and a slot that is free need not wait for the answer to another.
 const AT_ONCE: usize = 4;
-/// How much later than the one before. A queue that answers sooner is asked for more at a time instead.
+/// How much later than the one before, unless it asks for as much as a receive can: a queue that answers sooner is asked
+/// for more at a time instead.
 const APART: Duration = Duration::from_millis(2);
+/// Free slots wait for others to join them, since a receive costs the same for one message as for many: until they are
+/// one in so many of those that are not asked for,
+const ENOUGH: usize = 4;
+/// or until the first of them has waited for so long.
+const OTHERS: Duration = Duration::from_millis(1);
 
 /// A receive that was answered.
 pub(super) struct Answered {
@@ -51,20 +57,30 @@ pub(super) struct Receiver {
     sent: Option<Instant>,
     /// The newest answer brought as much as was asked for.
     full: bool,
+    /// Since when slots have been free that no receive has asked for.
+    free_since: Option<Instant>,
     failing_since: Option<Instant>,
     failures: u32,
 }
 
 impl Receiver {
-    /// Whether one more receive may be sent.
-    pub(super) fn may_send(&self) -> bool {
-        let late = self.sent.is_none_or(|sent| sent.elapsed() >= APART);
-        self.in_flight.is_empty() || (self.full && late && self.in_flight.len() < AT_ONCE)
+    /// When to ask for `free` messages while `busy` are being handled; `None`: not before something else happens.
+    pub(super) fn due(&mut self, free: u32, busy: usize, now: Instant) -> Option<Instant> {
+        let largest = free >= MAX_RECEIVE;
+        let late = self.sent.is_none_or(|sent| now - sent >= APART);
+        let one_more = self.full && self.in_flight.len() < AT_ONCE && (largest || late);
+        if !(self.in_flight.is_empty() || one_more) {
+            return None;
+        }
+        let free_since = *self.free_since.get_or_insert(now);
+        let enough = largest || free as usize * ENOUGH >= free as usize + busy;
+        Some(if enough { now } else { free_since + OTHERS })
     }
 
     /// Asks for up to `max` messages.
     pub(super) fn send(&mut self, worker: Arc<Worker>, max: u32, terms: Terms) {
         self.sent = Some(Instant::now());
+        self.free_since = None;
         self.in_flight.push(Box::pin(async move {
             worker.handler.reload().await;
             let sent = Instant::now();

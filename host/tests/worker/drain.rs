@@ -62,6 +62,29 @@ async fn a_free_slot_does_not_wait_for_the_answer_to_a_receive_for_others() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_free_slot_waits_a_moment_for_others_and_a_fourth_of_them_does_not() {
+    const MS: Duration = Duration::from_millis(1);
+    let handler = TestHandler::new(|invocation| async move {
+        sleep(match invocation.id.parse().unwrap() {
+            0 => Duration::ZERO,
+            1 => 10 * MS,
+            2..6 => 20 * MS,
+            _ => S,
+        })
+        .await;
+        Verdict::Completed
+    });
+    // The first message comes alone, and sixteen after it.
+    let set = Set::new(Config::default(), MemoryQueue::filled("orders", 30), handler);
+    set.run().await;
+    let (receives, deletes) = (set.queue.calls_of("receive"), set.queue.calls_of("delete"));
+    let asked: Vec<_> = receives.iter().map(|call| call.id.as_str()).take(4).collect();
+    assert_eq!(asked, ["1", "16", "1", "4"]);
+    let waited = [receives[2].at - deletes[1].at, receives[3].at - deletes[5].at];
+    assert!(waited[0] >= MS && waited[0] <= 2 * MS && waited[1].is_zero(), "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_retry_of_its_own_is_handled_in_the_same_execution() {
     let flaky = TestHandler::new(|invocation| async move {
         if invocation.dequeue_count < 3 && invocation.id.ends_with('5') {
