@@ -127,7 +127,12 @@ impl Wire {
         let done = timeout(self.limit, calling).await.unwrap_or_else(|_| {
             Err(QueueError::Unclear { cause: format!("no answer within {:?}", self.limit) })
         });
-        if let (Err(QueueError::Unclear { .. }), Some(connected)) = (&done, used) {
+        // Links to what is not there, or not allowed, have ended, and would say so for ever.
+        let ended = matches!(
+            done,
+            Err(QueueError::Unclear { .. } | QueueError::QueueNotFound { .. } | QueueError::Denied { .. })
+        );
+        if let (true, Some(connected)) = (ended, used) {
             connected.give_up();
         }
         done
@@ -161,8 +166,8 @@ impl Queue for ServiceBusQueue {
 
     /// Queues are made by whoever manages the namespace: this says whether it is there.
     async fn create(&self) -> Result<bool> {
-        match self.wire.call(async |it| it.management("look at").await.map(drop)).await {
-            Ok(()) => Ok(false),
+        match self.wire.call(async |it| management::peek(it, &self.url, 0, 1).await).await {
+            Ok(_) => Ok(false),
             Err(QueueError::QueueNotFound { .. }) => Err(QueueError::Fault {
                 cause: format!("there is no queue {}", self.url),
                 mend: format!(

@@ -82,7 +82,7 @@ async fn whatever_is_cut_nothing_is_lost_and_nothing_deleted_unhandled() {
         }
     }
     println!("{SCHEDULES} schedules with {faults} faults, {twice} messages handled more than once");
-    assert!(faults > 50, "{faults} faults are none");
+    assert!(faults >= 2 * SCHEDULES, "{faults} faults are too few to show anything");
 }
 
 /// Returns how many faults there were, and how many messages were handled more often than need be.

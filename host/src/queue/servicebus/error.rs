@@ -1,7 +1,7 @@
 //! What the service says, in our words
 //! ([AMQP error codes](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-amqp-troubleshoot)).
 
-use fe2o3_amqp::link::{ReceiverAttachError, SenderAttachError};
+use fe2o3_amqp::link::{LinkStateError, ReceiverAttachError, RecvError, SendError, SenderAttachError};
 use fe2o3_amqp::types::definitions::{AmqpError, Error, ErrorCondition};
 
 use super::super::{QueueError, QueueUrl};
@@ -74,6 +74,36 @@ pub(super) fn sending(error: SenderAttachError, url: &QueueUrl, operation: &'sta
         SenderAttachError::RemoteClosedWithError(error) => Refusal::from(&error).explain(url, operation),
         error => unclear(error),
     }
+}
+
+/// What a receive on a link came to when there is no other one.
+pub(super) fn received(error: RecvError, url: &QueueUrl, operation: &'static str) -> QueueError {
+    match error {
+        RecvError::LinkStateError(error) => ended(&error, url, operation),
+        error => unclear(error),
+    }
+}
+
+/// The same for sending.
+pub(super) fn sent(error: SendError, url: &QueueUrl, operation: &'static str) -> QueueError {
+    match error {
+        SendError::LinkStateError(error) => ended(&error, url, operation),
+        error => unclear(error),
+    }
+}
+
+/// A link has ended. The service is taken at its word only where no other try would mend it: else what was under way may
+/// have been done.
+fn ended(error: &LinkStateError, url: &QueueUrl, operation: &'static str) -> QueueError {
+    if let LinkStateError::RemoteClosedWithError(refusal) | LinkStateError::RemoteDetachedWithError(refusal) =
+        error
+        && let known @ (QueueError::QueueNotFound { .. }
+        | QueueError::Denied { .. }
+        | QueueError::Fault { .. }) = Refusal::from(refusal).explain(url, operation)
+    {
+        return known;
+    }
+    unclear(error)
 }
 
 /// Something broke on the way: the connection is given up.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fe2o3_amqp::Receiver;
-use fe2o3_amqp::link::{LinkStateError, RecvError, SendError};
+use fe2o3_amqp::link::{RecvError, SendError};
 use fe2o3_amqp::types::messaging::{Body, Data, Message as Amqp, Outcome};
 use fe2o3_amqp::types::primitives::Value;
 use jiff::Timestamp;
@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::super::{Message, QueueError, QueueUrl, Result};
 use super::connection::Connected;
-use super::error::{Refusal, unclear};
+use super::error::{Refusal, received, sent, unclear};
 use super::management::Token;
 use super::message::read;
 
@@ -42,19 +42,20 @@ pub(super) async fn receive(connected: &Connected, max: u32) -> Result<Vec<Arriv
         Some(receiver) => receiver,
         None => connected.attach_receiver().await?,
     };
+    let url = &connected.target().url;
     let mut arrived = Vec::new();
     let max = max as usize;
-    take(&mut receiver, &mut arrived, max, Duration::ZERO, Duration::ZERO).await?;
+    take(&mut receiver, url, &mut arrived, max, Duration::ZERO, Duration::ZERO).await?;
     if let Ok(wanted @ 1..) = u32::try_from(max - arrived.len()) {
         receiver.set_credit(wanted).await.map_err(unclear)?;
-        take(&mut receiver, &mut arrived, max, FIRST, NEXT).await?;
+        take(&mut receiver, url, &mut arrived, max, FIRST, NEXT).await?;
         if arrived.len() < max {
             if let Err(error) = receiver.drain().await {
                 // What has come is handled all the same, and the next receive has a connection of its own.
                 connected.give_up();
                 return if arrived.is_empty() { Err(unclear(error)) } else { Ok(arrived) };
             }
-            take(&mut receiver, &mut arrived, max, DRAIN, DRAIN).await?;
+            take(&mut receiver, url, &mut arrived, max, DRAIN, DRAIN).await?;
         }
     }
     *slot = Some(receiver);
@@ -64,6 +65,7 @@ pub(super) async fn receive(connected: &Connected, max: u32) -> Result<Vec<Arriv
 /// Takes what comes, until there is enough, or nothing has come for so long.
 async fn take(
     receiver: &mut Receiver,
+    url: &QueueUrl,
     arrived: &mut Vec<Arrived>,
     max: usize,
     first: Duration,
@@ -71,8 +73,8 @@ async fn take(
 ) -> Result<()> {
     let mut wait = first;
     while arrived.len() < max {
-        let Ok(received) = timeout(wait, receiver.recv::<Body<Value>>()).await else { return Ok(()) };
-        match received {
+        let Ok(taken) = timeout(wait, receiver.recv::<Body<Value>>()).await else { return Ok(()) };
+        match taken {
             Ok(delivery) => {
                 wait = next;
                 let Some(token) = Token::from_tag(delivery.delivery_tag()) else {
@@ -91,14 +93,7 @@ async fn take(
             }
             // Some are in hand: these are handled, and the next receive finds out.
             Err(_) if !arrived.is_empty() => return Ok(()),
-            Err(RecvError::LinkStateError(LinkStateError::RemoteClosedWithError(error))) => {
-                let cause = Refusal::from(&error);
-                return Err(unclear(format!(
-                    "the link was closed: {} {}",
-                    cause.condition, cause.description
-                )));
-            }
-            Err(error) => return Err(unclear(error)),
+            Err(error) => return Err(received(error, url, "receive")),
         }
     }
     Ok(())
@@ -106,8 +101,9 @@ async fn take(
 
 /// Sends a message, and waits until the service has it.
 pub(super) async fn send(connected: &Connected, url: &QueueUrl, message: Amqp<Data>) -> Result<()> {
-    let sent = connected.sender().await?.send_batchable(message).await.map_err(unclear)?;
-    match sent.await {
+    let failed = |error| sent(error, url, "send");
+    let sending = connected.sender().await?.send_batchable(message).await.map_err(failed)?;
+    match sending.await {
         Ok(Outcome::Accepted(_)) => Ok(()),
         Ok(Outcome::Rejected(rejected)) => match rejected.error {
             Some(error) => Err(Refusal::from(&error).explain(url, "send")),
@@ -118,6 +114,6 @@ pub(super) async fn send(connected: &Connected, url: &QueueUrl, message: Amqp<Da
             tracing::debug!(?error, "larger than the link takes");
             Err(QueueError::TooLarge { size: super::MAX_BODY + 1, limit: super::MAX_BODY })
         }
-        Err(error) => Err(unclear(error)),
+        Err(error) => Err(failed(error)),
     }
 }

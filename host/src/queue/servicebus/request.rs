@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::super::{QueueUrl, Result};
-use super::error::{Refusal, receiving, sending, unclear};
+use super::error::{Refusal, received, receiving, sending, sent, unclear};
 
 /// An answer: its status, and its body.
 #[derive(Debug)]
@@ -26,13 +26,15 @@ pub(super) struct Answer {
     pub(super) body: Value,
 }
 
-/// Who waits for which answer; `None` once no more will come.
-type Pending = Arc<Mutex<Option<HashMap<u64, oneshot::Sender<Answer>>>>>;
+/// Who waits for which answer; an error once no more will come.
+type Pending = Arc<Mutex<Result<HashMap<u64, oneshot::Sender<Answer>>>>>;
 
 /// A pair of links. Any number of requests may be under way at once.
 #[derive(Debug)]
 pub(super) struct Requests {
     sender: tokio::sync::Mutex<Sender>,
+    url: QueueUrl,
+    operation: &'static str,
     reply_to: String,
     next: AtomicU64,
     pending: Pending,
@@ -59,10 +61,12 @@ impl Requests {
         let receiver = Receiver::builder().name(format!("{reply_to}-answers"));
         let receiver = receiver.source(node).target(reply_to.clone()).attach(session).await;
         let receiver = receiver.map_err(|error| receiving(error, url))?;
-        let pending = Pending::new(Mutex::new(Some(HashMap::new())));
-        let reading = tokio::spawn(read(receiver, pending.clone()));
+        let pending = Pending::new(Mutex::new(Ok(HashMap::new())));
+        let reading = tokio::spawn(read(receiver, pending.clone(), url.clone(), operation));
         Ok(Self {
             sender: tokio::sync::Mutex::new(sender),
+            url: url.clone(),
+            operation,
             reply_to,
             next: AtomicU64::new(1),
             pending,
@@ -79,8 +83,8 @@ impl Requests {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (answer, answered) = oneshot::channel();
         match &mut *self.pending.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(pending) => drop(pending.insert(id, answer)),
-            None => return Err(unclear("the connection has ended")),
+            Ok(pending) => drop(pending.insert(id, answer)),
+            Err(ended) => return Err(ended.clone()),
         }
         let request = Message::builder()
             .properties(Properties::builder().message_id(id).reply_to(self.reply_to.clone()).build())
@@ -89,22 +93,30 @@ impl Requests {
             ))
             .value(body)
             .build();
-        let sent = self.sender.lock().await.send_batchable(request).await.map_err(unclear)?;
-        let answer = match select(sent, answered).await {
+        let failed = |error| sent(error, &self.url, self.operation);
+        let sending = self.sender.lock().await.send_batchable(request).await.map_err(failed)?;
+        let answer = match select(sending, answered).await {
             Either::Left((Ok(Outcome::Accepted(_)), answered)) => answered.await,
             Either::Left((Ok(outcome), _)) => return Err(unclear(format!("the request was {outcome:?}"))),
-            Either::Left((Err(error), _)) => return Err(unclear(error)),
+            Either::Left((Err(error), _)) => return Err(failed(error)),
             Either::Right((answer, _)) => answer,
         };
-        answer.map_err(|_| unclear("the connection ended before the answer"))
+        answer.map_err(|_| match &*self.pending.lock().unwrap_or_else(PoisonError::into_inner) {
+            Err(ended) => ended.clone(),
+            Ok(_) => unclear("the connection ended before the answer"),
+        })
     }
 }
 
 /// Hands out answers until the link ends.
-async fn read(mut receiver: Receiver, pending: Pending) {
-    while let Ok(delivery) = receiver.recv::<Body<Value>>().await {
-        if receiver.accept(&delivery).await.is_err() {
-            break;
+async fn read(mut receiver: Receiver, pending: Pending, url: QueueUrl, operation: &'static str) {
+    let ended = loop {
+        let delivery = match receiver.recv::<Body<Value>>().await {
+            Ok(delivery) => delivery,
+            Err(error) => break received(error, &url, operation),
+        };
+        if let Err(error) = receiver.accept(&delivery).await {
+            break unclear(error);
         }
         let Message { properties, application_properties, body, .. } = delivery.into_message();
         let Some(MessageId::Ulong(id)) = properties.and_then(|it| it.correlation_id) else { continue };
@@ -112,13 +124,14 @@ async fn read(mut receiver: Receiver, pending: Pending) {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .as_mut()
+            .ok()
             .and_then(|pending| pending.remove(&id));
         if let Some(waiting) = waiting {
             // Nobody may be there any more: then the limit was over before.
             let _ = waiting.send(answer(application_properties, body));
         }
-    }
-    pending.lock().unwrap_or_else(PoisonError::into_inner).take();
+    };
+    *pending.lock().unwrap_or_else(PoisonError::into_inner) = Err(ended);
 }
 
 /// `$cbs` writes the names with dashes, `$management` without.

@@ -29,7 +29,9 @@ class Amqp {
     on('sender_open', this.attachedToReceive);
     on('sender_close', ({ sender }) => this.drop(sender));
     on('sendable', ({ sender }) => this.pump(sender));
-    on('sender_flow', ({ sender }) => this.flow(sender));
+    on('sender_flow', ({ sender }) => this.pump(sender));
+    // What was there has been sent: the rest of the credit is of no use to anybody.
+    on('sender_draining', ({ sender }) => sender.set_drained(true));
     on('receiver_open', this.attachedToSend);
     on('message', this.message);
     for (const outcome of ['accepted', 'rejected', 'released', 'modified']) on(outcome, (event) => this.settled(outcome, event));
@@ -157,12 +159,6 @@ class Amqp {
 
   pump(sender) {
     if (sender.longshore) sender.longshore.queue.pump();
-  }
-
-  flow(sender) {
-    if (!sender.longshore) return;
-    this.pump(sender);
-    if (sender.drain) sender.set_drained(true);
   }
 
   /** The peer settles on the link: each outcome is echoed, or refused where the lock is gone. */
