@@ -26,10 +26,10 @@ const AT_ONCE: usize = 4;
 /// How much later than the one before, unless it asks for as much as a receive can: a queue that answers sooner is asked
 /// for more at a time instead.
 const APART: Duration = Duration::from_millis(2);
-/// Free slots wait for others to join them, since a receive costs the same for one message as for many: until they are
-/// one in so many of those that are not asked for,
+/// One in so many of the slots that are not asked for has to be free before they are asked for: a receive costs the same
+/// for one message as for many.
 const ENOUGH: usize = 4;
-/// or until the first of them has waited for so long.
+/// How long free slots wait for that at most.
 const OTHERS: Duration = Duration::from_millis(1);
 
 /// A receive that was answered.
@@ -73,7 +73,8 @@ impl Receiver {
             return None;
         }
         let free_since = *self.free_since.get_or_insert(now);
-        let enough = largest || free as usize * ENOUGH >= free as usize + busy;
+        let free = free as usize;
+        let enough = largest || free * ENOUGH >= free + busy;
         Some(if enough { now } else { free_since + OTHERS })
     }
 
