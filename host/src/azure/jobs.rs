@@ -42,6 +42,14 @@ const STOP: Operation = Operation {
     role: "Container Apps Jobs Operator",
 };
 
+const READ_QUEUE: Operation = Operation {
+    verb: "read the Service Bus queue",
+    action: "Microsoft.ServiceBus/namespaces/queues/read",
+    role: "Reader",
+};
+/// Of [Queues](https://learn.microsoft.com/rest/api/servicebus/controlplane-stable/queues/get).
+const SERVICE_BUS_API_VERSION: &str = "2024-01-01";
+
 /// A job's resource id: `/subscriptions/S/resourceGroups/G/providers/Microsoft.App/jobs/J`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobId(String);
@@ -192,6 +200,19 @@ impl Job {
     pub async fn get(&self) -> Result<Value, ArmError> {
         let asked = Asked { operation: READ, of: &self.id.0 };
         Ok(self.arm.get(&self.arm.url(&self.id.0, API_VERSION), &asked, PATIENCE).await?.body)
+    }
+
+    /// A Service Bus queue in the job's resource group, as ARM has it.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is elsewhere.
+    pub async fn service_bus_queue(&self, namespace: &str, queue: &str) -> Result<Value, ArmError> {
+        // What is before the provider's name is the group's id.
+        let group = self.id.0.splitn(6, '/').take(5).collect::<Vec<_>>().join("/");
+        let queue = queue.replace('/', "~");
+        let of = format!("{group}/providers/Microsoft.ServiceBus/namespaces/{namespace}/queues/{queue}");
+        let asked = Asked { operation: READ_QUEUE, of: &of };
+        Ok(self.arm.get(&self.arm.url(&of, SERVICE_BUS_API_VERSION), &asked, PATIENCE).await?.body)
     }
 
     /// Starts an execution, with another template than the job's if there is one. Asked once, whatever comes of it.

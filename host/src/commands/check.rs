@@ -2,6 +2,7 @@
 //!
 //! What the identity may do is asked with a message that does not exist: whoever may is told that there is none.
 
+mod deliveries;
 mod job;
 mod rule;
 
@@ -15,7 +16,7 @@ use crate::azure::Azure;
 use crate::azure::jobs::Job;
 use crate::cli::{Check, Output, OutputQueue, PoisonArg, PoisonOf, QueueArg};
 use crate::component::Source;
-use crate::queue::url::open;
+use crate::queue::url::{Place, open};
 use crate::queue::{Outgoing, Queue, QueueError, QueueUrl};
 use crate::sandbox::{Sandbox, Settings};
 use crate::worker::lease::nobody;
@@ -61,13 +62,21 @@ pub(super) async fn execute(
 ) -> anyhow::Result<ExitCode> {
     let mut findings = Vec::new();
     let (mut url, mut poison) = (args.queue.clone(), args.poison.poison_queue.clone());
+    let mut job = None;
     if let Some(id) = &args.job {
-        let job = Job::new(id.clone(), args.arm.arm_endpoint.clone(), Azure::shared());
-        let setup = job::Setup::read(&job.get().await?).map_err(|cause| anyhow::anyhow!("{id}: {cause}"))?;
+        let asked = Job::new(id.clone(), args.arm.arm_endpoint.clone(), Azure::shared());
+        let setup =
+            job::Setup::read(&asked.get().await?).map_err(|cause| anyhow::anyhow!("{id}: {cause}"))?;
         findings.extend(rule::findings(&setup, &id.to_string()));
         // What is said here comes before what the job says.
         url = url.or_else(|| setup.queue());
         poison = poison.or_else(|| setup.poison_queue());
+        job = Some((asked, setup));
+    }
+    if let Some(url) = &url
+        && let Place::ServiceBus { namespace, .. } = url.place()
+    {
+        findings.push(deliveries::finding(url, namespace, job.as_ref()).await);
     }
     match url {
         Some(url) => queues(url, poison, args.probe_send, &mut findings).await?,
@@ -121,7 +130,10 @@ async fn queues(
     let (queue, poison) = (open(&url).await?, open(&poison).await?);
     permissions(&*queue, findings).await?;
     exists(&*poison, "poison queue exists", findings).await?;
-    findings.push(may_send(&*poison, probe_send).await?);
+    // What is moved to a dead-letter sub-queue is not sent: whoever may receive may do that.
+    if !poison.url().is_dead_letter_queue() {
+        findings.push(may_send(&*poison, probe_send).await?);
+    }
     Ok(())
 }
 

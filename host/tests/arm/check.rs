@@ -313,3 +313,36 @@ fn a_job_that_may_not_be_read_ends_the_check() {
     let ran = server.run(&["check", "--job", JOB, "--queue", SIGNED]).ends_with(3);
     ran.says(&["Reader", "Microsoft.App/jobs/read"]);
 }
+
+#[test]
+fn a_queue_that_dead_letters_before_the_host_does_is_found() {
+    // Where nothing listens: what is asked of the queue itself is unknown.
+    const QUEUE: &str = "/subscriptions/34adfa4f-cedf-4dc0-ba29-b6d1a69ab345/resourceGroups/rg/providers/Microsoft.ServiceBus/namespaces/127/queues/orders";
+    let queue = "sb://127.0.0.1:9/orders";
+    let limit = |limit: Value| Some(json!({ "properties": { "maxDeliveryCount": limit } }));
+    let cases = [
+        (limit(json!(6)), "5", "ok", ""),
+        (limit(json!(5)), "5", "wrong", "set it to 6 or more"),
+        (limit(json!(10)), "20", "wrong", "it is 10, and --max-dequeue 20"),
+        (limit(Value::Null), "5", "unknown", "does not say"),
+        (None, "5", "unknown", "looked for beside the job"),
+    ];
+    for (said, max_dequeue, expected, words) in cases {
+        let mut job = good();
+        variable(&mut job, "LONGSHORE_QUEUE", json!(queue));
+        variable(&mut job, "LONGSHORE_MAX_DEQUEUE", json!(max_dequeue));
+        let server = Server::start(move |call| match (&call.what, &said) {
+            (what, _) if *what == format!("GET {JOB}") => Answer::ok(job.clone()),
+            (what, Some(said)) if *what == format!("GET {QUEUE}") => {
+                assert_eq!(call.query, "api-version=2024-01-01");
+                Answer::ok(said.clone())
+            }
+            _ => Answer::error(404, "ResourceNotFound", "there is none"),
+        });
+        let ran = server.run(&["check", "--job", JOB]);
+        let (result, detail) = found(&ran, "maxDeliveryCount");
+        assert_eq!(result, expected, "{detail}");
+        assert!(detail.contains(words), "{detail}");
+        assert_eq!(found(&ran, "queue exists").0, "unknown");
+    }
+}
