@@ -171,6 +171,18 @@ pub struct Send {
     /// Send the bodies as base64.
     #[arg(long)]
     pub base64: bool,
+
+    /// The id of the message, of which there must be one. Not on Storage queues, which give their own.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["file", "sample"])]
+    pub id: Option<String>,
+
+    /// What the bodies are, as in `application/json`: the property `content-type`. Not on Storage queues.
+    #[arg(long, value_name = "TYPE")]
+    pub content_type: Option<String>,
+
+    /// A property of the messages, which reaches the handler; may be repeated. Not on Storage queues, which have none.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = property)]
+    pub property: Vec<(String, String)>,
 }
 
 /// Look at the first messages of a queue.

@@ -37,6 +37,9 @@ pub const REASON_PROPERTY: &str = "DeadLetterReason";
 /// The property of a dead-lettered message that holds the cause, for people.
 pub const DETAIL_PROPERTY: &str = "DeadLetterErrorDescription";
 
+/// The property that says what a message's body is, as a media type.
+pub const CONTENT_TYPE: &str = "content-type";
+
 /// What a message carries beside its body, as name and value.
 pub type Properties = Vec<(String, String)>;
 

@@ -15,8 +15,8 @@ use tokio::sync::mpsc;
 
 use super::{counter, print_json, usage};
 use crate::cli::{Output, Send};
-use crate::queue::url::open;
-use crate::queue::{MAX_VISIBILITY, Outgoing};
+use crate::queue::url::{Place, open};
+use crate::queue::{CONTENT_TYPE, MAX_VISIBILITY, Outgoing};
 
 /// How many messages are on their way at once.
 const IN_FLIGHT: usize = 64;
@@ -30,8 +30,9 @@ pub(super) async fn execute(args: Send, output: Output) -> anyhow::Result<ExitCo
     if args.delay > MAX_VISIBILITY {
         usage("--delay is longer than the 7 days that queues allow");
     }
+    let template = template(&args);
     let queue = open(&args.queue.queue).await?;
-    let (delay, base64) = (args.delay, args.base64);
+    let base64 = args.base64;
     let (bodies, produced) = mpsc::channel(IN_FLIGHT);
     let producer = tokio::spawn(produce(args, bodies));
     let bar = counter("sent");
@@ -40,8 +41,8 @@ pub(super) async fn execute(args: Send, output: Output) -> anyhow::Result<ExitCo
     let sending = bodies
         .map(|body| {
             let body = if base64 { STANDARD.encode(&body).into() } else { body };
-            let queue = &queue;
-            async move { queue.send(Outgoing { body, delay, ..Outgoing::default() }).await }
+            let (queue, message) = (&queue, Outgoing { body, ..template.clone() });
+            async move { queue.send(message).await }
         })
         .buffered(IN_FLIGHT);
     let mut sending = pin!(sending);
@@ -58,6 +59,20 @@ pub(super) async fn execute(args: Send, output: Output) -> anyhow::Result<ExitCo
         println!("sent {sent} to {}", queue.url());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Everything of the messages but their bodies.
+fn template(args: &Send) -> Outgoing {
+    if args.id.is_some() && (args.bodies.len() != 1 || args.bodies[0] == "-") {
+        usage("--id is the id of one message; give one body");
+    }
+    let content_type = args.content_type.iter().map(|it| (CONTENT_TYPE.to_owned(), it.clone()));
+    let properties: Vec<_> = content_type.chain(args.property.iter().cloned()).collect();
+    let bare = properties.is_empty() && args.id.is_none();
+    if !bare && matches!(args.queue.queue.place(), Place::Storage { .. }) {
+        usage("a Storage queue gives its own ids and keeps no properties; put them into the body");
+    }
+    Outgoing { id: args.id.clone(), delay: args.delay, properties, ..Outgoing::default() }
 }
 
 fn already(sent: u64) -> String {

@@ -48,6 +48,26 @@ fn what_is_sent_from_arguments_a_file_and_standard_input_lies_in_the_queue_as_it
 }
 
 #[test]
+fn id_content_type_and_properties_are_sent_where_a_queue_keeps_them_and_refused_where_not() {
+    let directory = Directory::new();
+    let flags = ["--content-type=application/json", "--property=tenant=blue", "--property=note=a=b"];
+    let with_flags = |words: &[&'static str]| [words, &flags].concat();
+    let sent = verb(&directory, &with_flags(&["send", "{}", "--id=o-1"])).json();
+    assert_eq!(sent["id"], "o-1");
+    let peeked = verb(&directory, &["peek"]).json();
+    let properties = json!([["content-type", "application/json"], ["tenant", "blue"], ["note", "a=b"]]);
+    assert_eq!((&peeked["id"], &peeked["properties"]), (&json!("o-1"), &properties));
+
+    let storage = "--queue=http://127.0.0.1:9/account/orders?sig=none";
+    for refused in [with_flags(&["send", "{}", storage]), vec!["send", "{}", "--id=o-1", storage]] {
+        let ended = run(&mut longshore(refused));
+        assert!(ended.code() == 2 && ended.stderr.contains("put them into the body"), "{ended:?}");
+    }
+    let two = run(&mut longshore(["send", "--queue", &directory.url(ORDERS), "--id=o-1", "{}", "{}"]));
+    assert!(two.code() == 2 && two.stderr.contains("one message"), "{two:?}");
+}
+
+#[test]
 fn the_samples_fail_in_each_way() {
     let directory = Directory::new();
     let sent = verb(&directory, &["send", "--sample=100"]);

@@ -12,10 +12,9 @@ use fe2o3_amqp::types::messaging::{
 use fe2o3_amqp::types::primitives::{Binary, OrderedMap, SimpleValue, Symbol, Timestamp as AmqpTime, Value};
 use jiff::Timestamp;
 
-use super::super::{Message, Outgoing, Properties};
+use super::super::{CONTENT_TYPE, Message, Outgoing, Properties};
 
-/// The properties that AMQP has fields for, as we name them among a message's properties.
-const CONTENT_TYPE: &str = "content-type";
+/// The other properties that AMQP has fields for, as we name them among a message's properties.
 const CORRELATION_ID: &str = "correlation-id";
 const SUBJECT: &str = "subject";
 
