@@ -86,8 +86,11 @@ test-servicebus: guest $(SERVICEBUS)/.venv/installed ## test Service Bus queues,
 servicebus-100: guest $(SERVICEBUS)/.venv/installed ## run the end-to-end test of Service Bus queues 100 times in a row
 	LONGSHORE_ROUNDS=100 cargo test --package longshore $(FEATURES) --test servicebus -- --nocapture from_sending
 
-bench: guest guest-python guest-js $(PEERS)/.venv/installed $(STORAGE)/.venv/installed ## measure speed and memory, and print them beside their floors
-	RUST_BACKTRACE=0 LONGSHORE_BENCH_PYTHON=$(abspath $(PEERS))/.venv/bin/python LONGSHORE_BENCH_STORAGE_PYTHON=$(abspath $(STORAGE))/.venv/bin/python cargo bench --package longshore --bench longshore -- $(ONLY)
+bench: guest guest-python guest-js $(PEERS)/.venv/installed $(STORAGE)/.venv/installed $(SERVICEBUS)/.venv/installed ## measure speed and memory, and print them beside their floors
+	RUST_BACKTRACE=0 LONGSHORE_BENCH_PYTHON=$(abspath $(PEERS))/.venv/bin/python \
+		LONGSHORE_BENCH_STORAGE_PYTHON=$(abspath $(STORAGE))/.venv/bin/python \
+		LONGSHORE_BENCH_SERVICEBUS_PYTHON=$(abspath $(SERVICEBUS))/.venv/bin/python \
+		cargo bench --package longshore --bench longshore -- $(ONLY)
 
 $(PEERS)/.venv/installed: $(PEERS)/requirements.txt
 	python3 -m venv $(PEERS)/.venv

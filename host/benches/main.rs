@@ -2,10 +2,15 @@
 //! figures, and ratios of figures that were taken in the same run.
 
 mod bare;
+mod beside;
 mod call;
+#[allow(clippy::unwrap_used, reason = "the tests' own")]
+#[path = "../tests/common/mod.rs"]
+mod common;
 mod drain;
 mod floor;
 mod languages;
+mod servicebus;
 mod settings;
 mod start;
 mod storage;
@@ -19,7 +24,7 @@ type Part = fn(&Place);
 fn main() {
     // `cargo bench` passes flags of its own; a word picks the parts whose names contain it.
     let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
-    let parts: [(&str, Part); 7] = [
+    let parts: [(&str, Part); 8] = [
         ("call", call::measure),
         ("settings", settings::measure),
         ("start", start::measure),
@@ -27,6 +32,7 @@ fn main() {
         ("drain", drain::measure),
         ("depth", drain::measure_depth),
         ("storage", storage::measure),
+        ("servicebus", servicebus::measure),
     ];
     let place = Place::new();
     println!("{}", place.machine());

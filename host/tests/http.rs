@@ -5,12 +5,12 @@
 mod common;
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use common::guest;
+use common::{certificates, guest};
 use jiff::Timestamp;
 use longshore::sandbox::{Component, Grants, Invocation, Limits, RetryReason, Sandbox, Settings, Verdict};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -239,26 +239,11 @@ async fn a_response_that_stops_half_way_is_given_up_as_soon_as_the_handler_says(
     assert!(said.contains("100000 bytes"), "{said}");
 }
 
-/// Makes an authority and a certificate for `localhost`: `ca.pem`, `server.pem` and `server.key`.
-fn certificates(directory: &Path) {
-    let script = "
-        set -e
-        key='-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes'
-        openssl req -x509 $key -days 2 -subj '/CN=longshore tests' -keyout ca.key -out ca.pem \
-            -addext keyUsage=critical,keyCertSign
-        openssl req $key -subj /CN=localhost -keyout server.key -out server.csr
-        printf 'subjectAltName=DNS:localhost\nextendedKeyUsage=serverAuth\n' > extensions
-        openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 \
-            -extfile extensions -out server.pem";
-    let made = Command::new("sh").args(["-c", script]).current_dir(directory).output().unwrap();
-    assert!(made.status.success(), "openssl: {}", String::from_utf8_lossy(&made.stderr));
-}
-
 #[tokio::test]
 async fn a_server_is_trusted_by_the_authorities_of_ssl_cert_file_and_by_its_name_only() {
     let [ours, others] = [(); 2].map(|()| tempfile::tempdir().unwrap());
-    certificates(ours.path());
-    certificates(others.path());
+    certificates::make(ours.path(), "DNS:localhost");
+    certificates::make(others.path(), "DNS:localhost");
     let server = Server::start_with_tls(ours.path()).await;
     let (named, unnamed) = (format!("localhost:{}", server.port), format!("127.0.0.1:{}", server.port));
     // By the binary: which authorities it trusts is a variable of its process.

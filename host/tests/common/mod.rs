@@ -2,6 +2,9 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
+pub mod certificates;
 pub mod guest;
+pub mod identity;
 pub mod log;
+pub mod recorder;
 pub mod wat;

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::identity::Identity;
+use crate::common::identity::Identity;
 use crate::server::Registry;
 
 /// The login that the front knows beside the identity.

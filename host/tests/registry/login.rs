@@ -3,9 +3,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::common::identity::{CLIENT_ID, HEADER, Identity, Mood};
 use crate::front::{Front, LOGIN};
 use crate::host::{Host, Ran};
-use crate::identity::{CLIENT_ID, HEADER, Identity, Mood};
 use crate::server::Registry;
 
 struct Guarded {

@@ -14,9 +14,6 @@ mod common;
 mod errors;
 mod front;
 mod host;
-#[path = "../storage/identity.rs"]
-#[allow(dead_code, reason = "the tests of Storage use all of it")]
-mod identity;
 mod login;
 mod precompiled;
 mod server;

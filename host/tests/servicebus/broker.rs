@@ -8,6 +8,9 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
+use tempfile::TempDir;
+
+use super::common::certificates;
 
 /// What the broker takes: the name of its only key, and the key.
 pub const KEY: (&str, &str) = ("everything", "c2VjcmV0LW9mLXRoZS10ZXN0cw==");
@@ -24,6 +27,9 @@ pub struct Broker {
     child: Child,
     _stdin: ChildStdin,
     pub port: u16,
+    /// Where TLS is spoken, and the certificate of the authority that signed the broker's, if it has one.
+    pub tls: Option<(u16, PathBuf)>,
+    _directory: Option<TempDir>,
 }
 
 impl Drop for Broker {
@@ -39,6 +45,12 @@ pub fn calm() -> &'static Broker {
     CALM.get_or_init(|| Broker::start(&[]))
 }
 
+/// The same for those that come over TLS.
+pub fn secure() -> &'static Broker {
+    static SECURE: OnceLock<Broker> = OnceLock::new();
+    SECURE.get_or_init(|| Broker::start_with_tls("127.0.0.1:0").unwrap())
+}
+
 /// A name that no test has had before.
 pub fn fresh() -> String {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
@@ -48,6 +60,19 @@ pub fn fresh() -> String {
 impl Broker {
     /// Starts one with these arguments.
     pub fn start(args: &[&str]) -> Self {
+        Self::listen(args, None).expect("the broker says where it listens")
+    }
+
+    /// Starts one that speaks TLS at this address and port as well; `None` if it may not listen there.
+    pub fn start_with_tls(at: &str) -> Option<Self> {
+        let directory = tempfile::tempdir().unwrap();
+        let (host, _) = at.split_once(':').unwrap();
+        let authority = certificates::make(directory.path(), &format!("IP:{host}"));
+        let place = directory.path().to_str().unwrap().to_owned();
+        Self::listen(&["--tls", &place, "--tls-at", at], Some((directory, authority)))
+    }
+
+    fn listen(args: &[&str], certified: Option<(TempDir, PathBuf)>) -> Option<Self> {
         installed("node/node_modules");
         let mut command = Command::new("node");
         command.arg(installed("broker/main.js")).args(args);
@@ -55,8 +80,26 @@ impl Broker {
         let stdin = child.stdin.take().unwrap();
         let mut ports = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut ports).unwrap();
-        let ports: Value = serde_json::from_str(&ports).expect("the broker says where it listens");
-        Self { child, _stdin: stdin, port: u16::try_from(ports["port"].as_u64().unwrap()).unwrap() }
+        let Ok(ports) = serde_json::from_str::<Value>(&ports) else {
+            child.wait().unwrap();
+            return None;
+        };
+        let port = |name: &str| ports[name].as_u64().and_then(|it| u16::try_from(it).ok());
+        let (directory, authority) = certified.unzip();
+        let tls = port("tls").zip(authority);
+        Some(Self { child, _stdin: stdin, port: port("port").unwrap(), tls, _directory: directory })
+    }
+
+    /// How many connections there were, and how many tokens they brought.
+    pub fn state(&self) -> (u64, u64) {
+        let state = self.put("/-/state", &Value::Null);
+        (state["opened"].as_u64().unwrap(), state["puts"].as_u64().unwrap())
+    }
+
+    /// Stops it, or lets it go on, as a machine that freezes.
+    pub fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
+        assert!(sent.unwrap().success());
     }
 
     /// What the official clients and ours connect with.

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::broker::{Broker, calm, installed};
 use crate::common::guest;
+use crate::common::identity::{CLIENT_ID, HEADER, Identity};
 
 /// How often the end-to-end test runs; `make servicebus-100` asks for 100.
 fn rounds() -> u32 {
@@ -15,15 +16,39 @@ fn rounds() -> u32 {
 }
 
 /// A queue, and the binary in front of it.
-struct Host {
+pub struct Host {
     name: String,
     connection: String,
+    /// What the queue is called on the command line.
+    url: String,
+    /// What else the binary finds in its environment.
+    env: Vec<(&'static str, String)>,
 }
 
 impl Host {
     fn new(broker: &Broker, lock_s: u32) -> Self {
-        let name = broker.queue(lock_s, 10);
-        Self { connection: broker.connection_string(), name }
+        let (name, connection) = (broker.queue(lock_s, 10), broker.connection_string());
+        let url = format!("{connection};EntityPath={name}");
+        Self { name, connection, url, env: Vec::new() }
+    }
+
+    /// With a managed identity, over TLS.
+    pub fn with_identity(broker: &Broker, identity: &Identity, host: &str, query: &str) -> Self {
+        let (_, authority) = broker.tls.as_ref().unwrap();
+        let plain = Self::new(broker, 30);
+        let env = [
+            ("IDENTITY_ENDPOINT", identity.url.clone()),
+            ("IDENTITY_HEADER", HEADER.to_owned()),
+            ("AZURE_CLIENT_ID", CLIENT_ID.to_owned()),
+            ("SSL_CERT_FILE", authority.to_str().unwrap().to_owned()),
+        ];
+        Self { url: format!("sb://{host}/{}{query}", plain.name), env: env.into(), ..plain }
+    }
+
+    /// The same without one of its variables.
+    pub fn without(mut self, variable: &str) -> Self {
+        self.env.retain(|(name, _)| *name != variable);
+        self
     }
 
     fn command(&self, args: &[&str]) -> Command {
@@ -36,24 +61,25 @@ impl Host {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", cache.path())
             .env("LONGSHORE_CACHE_DIR", cache.path())
-            .env("LONGSHORE_QUEUE", format!("{};EntityPath={}", self.connection, self.name))
+            .env("LONGSHORE_QUEUE", &self.url)
+            .envs(self.env.iter().cloned())
             .env("LONGSHORE_OUTPUT", "json");
         command
     }
 
     /// The last line that a command prints, which is JSON; `null` if it prints none.
-    fn json(&self, args: &[&str]) -> Value {
+    pub fn json(&self, args: &[&str]) -> Value {
         summary(self.command(args).output().unwrap())
     }
 
-    fn send(&self, words: &[&str]) {
+    pub fn send(&self, words: &[&str]) {
         let order = |(n, msg): (usize, &&str)| format!(r#"{{"order_id":"o-{n}","msg":"{msg}"}}"#);
         let orders: Vec<_> = words.iter().enumerate().map(order).collect();
         let args: Vec<_> = ["send"].into_iter().chain(orders.iter().map(String::as_str)).collect();
         self.json(&args);
     }
 
-    fn run(&self, args: &[&str]) -> Command {
+    pub fn run(&self, args: &[&str]) -> Command {
         let component = guest::order();
         let fixed = ["run", "--component", component.to_str().unwrap(), "--retry-base", "200ms"];
         let more = ["--retry-cap", "500ms", "--max-retry-delay", "1s", "--breaker", "0"];
@@ -65,7 +91,7 @@ impl Host {
     }
 }
 
-fn summary(output: Output) -> Value {
+pub fn summary(output: Output) -> Value {
     assert!(output.status.success(), "{output:?}");
     let stdout = String::from_utf8(output.stdout).unwrap();
     stdout.lines().last().map_or(Value::Null, |line| serde_json::from_str(line).unwrap())

@@ -12,6 +12,7 @@
 mod broker;
 #[path = "../common/mod.rs"]
 mod common;
+mod connections;
 mod faults;
 mod host;
 mod judges;

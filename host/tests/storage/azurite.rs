@@ -1,6 +1,5 @@
 //! Azurite, started by the tests on free ports, and ended with them.
 
-use std::io::Read;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -14,6 +13,8 @@ use longshore::azure::{Azure, Credential};
 use longshore::queue::storage::StorageQueue;
 use longshore::queue::{Queue, QueueUrl};
 use sha2::{Digest, Sha256};
+
+use super::common::certificates;
 
 pub const ACCOUNT: &str = "devstoreaccount1";
 /// The key of every Azurite, which Microsoft publishes.
@@ -69,7 +70,7 @@ impl Azurite {
             .current_dir(&directory);
         installed("node/node_modules");
         let authority = secure.then(|| {
-            let authority = certificates(directory.path());
+            let authority = certificates::make(directory.path(), "IP:127.0.0.1");
             command.args(["--oauth", "basic", "--cert", "server.pem", "--key", "server.key"]);
             authority
         });
@@ -139,23 +140,4 @@ fn hmac_sha256(key: &[u8], text: &[u8]) -> [u8; 32] {
     };
     let inner = Sha256::new().chain_update(pad(0x36)).chain_update(text).finalize();
     Sha256::new().chain_update(pad(0x5c)).chain_update(inner).finalize().into()
-}
-
-/// Makes an authority and a certificate for 127.0.0.1, and returns the authority's file.
-fn certificates(directory: &Path) -> PathBuf {
-    let script = "
-        set -e
-        key='-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes'
-        openssl req -x509 $key -days 2 -subj '/CN=longshore tests' -keyout ca.key -out ca.pem \
-            -addext keyUsage=critical,keyCertSign
-        openssl req $key -subj /CN=127.0.0.1 -keyout server.key -out server.csr
-        printf 'subjectAltName=IP:127.0.0.1\\nextendedKeyUsage=serverAuth\\n' > extensions
-        openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 \
-            -extfile extensions -out server.pem";
-    let mut shell = Command::new("sh");
-    let mut shell = shell.args(["-c", script]).current_dir(directory).stderr(Stdio::piped()).spawn().unwrap();
-    let mut said = String::new();
-    shell.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-    assert!(shell.wait().unwrap().success(), "openssl: {said}");
-    directory.join("ca.pem")
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::account;
 use crate::azurite::{Azurite, fresh, plain, secure};
 use crate::common::guest;
-use crate::identity::{CLIENT_ID, HEADER, Identity};
+use crate::common::identity::{CLIENT_ID, HEADER, Identity};
 use crate::logs;
 pub use crate::logs::BODY;
 

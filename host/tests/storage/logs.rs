@@ -7,7 +7,7 @@ use std::sync::{Mutex, Once, PoisonError};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::identity::HEADER;
+use crate::common::identity::HEADER;
 
 /// Stands in bodies of these tests, and must not stand in any log.
 pub const BODY: &str = "body-of-a-customer";

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::account::whole_loop::{redrive_and_purge, send_and_drain};
 use crate::azurite::{fresh, plain, secure};
+use crate::common::identity::{Identity, Mood};
 use crate::host::Host;
-use crate::identity::{Identity, Mood};
 use crate::proxy::{Decide, Fate, Proxy};
 
 const HOUR: Mood = Mood::Tokens(3600);
@@ -15,7 +15,7 @@ const HOUR: Mood = Mood::Tokens(3600);
 #[test]
 fn from_the_identity_endpoint_to_the_poison_queue() {
     let identity = Identity::start(HOUR);
-    let host = Host::without_queue(&identity, Some(crate::identity::CLIENT_ID));
+    let host = Host::without_queue(&identity, Some(crate::common::identity::CLIENT_ID));
     assert_eq!(host.start(&["queue", "create"]).ok().json()["created"], true);
     send_and_drain(&host);
     host.send(&["reject"]);
@@ -126,7 +126,7 @@ fn a_lease_that_runs_out_while_the_identity_is_down_is_lost_and_the_message_hand
 #[test]
 fn an_identity_that_says_nothing_ends_a_cold_start_within_20_s() {
     let identity = Identity::start(Mood::Silent);
-    let host = Host::without_queue(&identity, Some(crate::identity::CLIENT_ID));
+    let host = Host::without_queue(&identity, Some(crate::common::identity::CLIENT_ID));
     let ran = host.run(&[]);
     assert_eq!(ran.code, 3, "{ran:?}");
     assert!(
@@ -146,7 +146,7 @@ fn errors_name_the_thing_the_cause_and_the_mend() {
     let other = Host::without_queue(&identity, Some("another")).start(&["queue", "stats"]);
     assert!(other.code == 3 && other.stderr.contains("client id is another (AZURE_CLIENT_ID)"), "{other:?}");
 
-    let missing = Host::without_queue(&identity, Some(crate::identity::CLIENT_ID)).run(&[]);
+    let missing = Host::without_queue(&identity, Some(crate::common::identity::CLIENT_ID)).run(&[]);
     assert!(missing.code == 3 && missing.stderr.contains("longshore queue create"), "{missing:?}");
 
     let clear = Host::at(plain().url(&fresh())).start(&["queue", "stats"]);

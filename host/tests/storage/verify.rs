@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use crate::account::{VERIFY, named};
 use crate::azurite::{fresh, installed, secure};
-use crate::identity::{CLIENT_ID, HEADER, Identity, Mood};
+use crate::common::identity::{CLIENT_ID, HEADER, Identity, Mood};
 
 #[test]
 fn the_tests_of_an_account_pass_with_a_login_and_leave_no_queue_behind() {

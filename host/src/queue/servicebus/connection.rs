@@ -146,8 +146,15 @@ impl Connected {
     }
 }
 
-/// Brings the newest token; returns how long it is valid.
+/// Brings the newest token, and if that is refused a newer one; returns how long it is valid.
 async fn put_token(cbs: &Requests, target: &Target) -> Result<Duration> {
+    match put_newest(cbs, target).await {
+        Err(QueueError::Denied { .. }) if target.source.refused() => put_newest(cbs, target).await,
+        done => done,
+    }
+}
+
+async fn put_newest(cbs: &Requests, target: &Target) -> Result<Duration> {
     let audience = format!("sb://{}/{}", target.namespace, target.url.name());
     let token = target.source.token(&audience).await?;
     let left = i64::try_from(token.left.as_millis()).unwrap_or(i64::MAX);
@@ -158,11 +165,10 @@ async fn put_token(cbs: &Requests, target: &Target) -> Result<Duration> {
         ("name", SimpleValue::from(audience.as_str())),
         ("expiration", SimpleValue::Timestamp(expiration)),
     ];
-    let answer = cbs.ask(properties, Value::String(token.secret)).await?;
+    let answer = cbs.ask("connect", properties, Value::String(token.secret)).await?;
     match answer.status {
         200..300 => Ok(token.left),
         401 | 403 => {
-            target.source.refused();
             let mut refusal = answer.refusal;
             refusal.condition = "amqp:unauthorized-access".into();
             Err(refusal.explain(&target.url, "connect"))

@@ -47,7 +47,7 @@ async fn ask(
         ("com.microsoft:server-timeout", SimpleValue::Uint(SERVER_TIMEOUT)),
         ("associated-link-name", SimpleValue::from(target.link.as_str())),
     ];
-    connected.management(verb).await?.ask(properties, Value::Map(body)).await
+    connected.management(verb).await?.ask(verb, properties, Value::Map(body)).await
 }
 
 fn tokens(token: Token) -> (Value, Value) {

@@ -15,7 +15,7 @@ use futures_util::future::{Either, select};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::super::{QueueUrl, Result};
+use super::super::{QueueError, QueueUrl, Result};
 use super::error::{Refusal, received, receiving, sending, sent, unclear};
 
 /// An answer: its status, and its body.
@@ -34,7 +34,6 @@ type Pending = Arc<Mutex<Result<HashMap<u64, oneshot::Sender<Answer>>>>>;
 pub(super) struct Requests {
     sender: tokio::sync::Mutex<Sender>,
     url: QueueUrl,
-    operation: &'static str,
     reply_to: String,
     next: AtomicU64,
     pending: Pending,
@@ -66,7 +65,6 @@ impl Requests {
         Ok(Self {
             sender: tokio::sync::Mutex::new(sender),
             url: url.clone(),
-            operation,
             reply_to,
             next: AtomicU64::new(1),
             pending,
@@ -77,6 +75,7 @@ impl Requests {
     /// Sends a request, and waits for its answer. Whoever calls puts a limit on that.
     pub(super) async fn ask(
         &self,
+        operation: &'static str,
         properties: Vec<(&'static str, SimpleValue)>,
         body: Value,
     ) -> Result<Answer> {
@@ -84,7 +83,7 @@ impl Requests {
         let (answer, answered) = oneshot::channel();
         match &mut *self.pending.lock().unwrap_or_else(PoisonError::into_inner) {
             Ok(pending) => drop(pending.insert(id, answer)),
-            Err(ended) => return Err(ended.clone()),
+            Err(ended) => return Err(asked(operation, ended)),
         }
         let request = Message::builder()
             .properties(Properties::builder().message_id(id).reply_to(self.reply_to.clone()).build())
@@ -93,7 +92,7 @@ impl Requests {
             ))
             .value(body)
             .build();
-        let failed = |error| sent(error, &self.url, self.operation);
+        let failed = |error| sent(error, &self.url, operation);
         let sending = self.sender.lock().await.send_batchable(request).await.map_err(failed)?;
         let answer = match select(sending, answered).await {
             Either::Left((Ok(Outcome::Accepted(_)), answered)) => answered.await,
@@ -102,9 +101,17 @@ impl Requests {
             Either::Right((answer, _)) => answer,
         };
         answer.map_err(|_| match &*self.pending.lock().unwrap_or_else(PoisonError::into_inner) {
-            Err(ended) => ended.clone(),
+            Err(ended) => asked(operation, ended),
             Ok(_) => unclear("the connection ended before the answer"),
         })
+    }
+}
+
+/// Why the links have ended, for whoever asks for this.
+fn asked(operation: &'static str, ended: &QueueError) -> QueueError {
+    match ended.clone() {
+        QueueError::Denied { cause, mend, .. } => QueueError::Denied { operation, cause, mend },
+        ended => ended,
     }
 }
 

@@ -51,13 +51,13 @@ impl Source {
         }
     }
 
-    /// The service has refused the token that was given out last: the next one is a new one.
-    pub(super) fn refused(&self) {
-        if let Self::Identity(tokens, newest) = self
-            && let Some(token) = newest.lock().unwrap_or_else(PoisonError::into_inner).take()
-        {
+    /// The service has refused the token that was given out last. Whether the next one is another.
+    pub(super) fn refused(&self) -> bool {
+        let Self::Identity(tokens, newest) = self else { return false };
+        if let Some(token) = newest.lock().unwrap_or_else(PoisonError::into_inner).take() {
             tokens.refused(&token);
         }
+        true
     }
 }
 

@@ -1,11 +1,11 @@
 // A Service Bus namespace for tests, as far as its clients can tell: AMQP 1.0 in peek-lock with `$cbs` and `$management`,
 // over TCP, TLS and WebSockets, and the HTTP interface to its queues, all on one port (two with TLS).
 //
-//   node main.js [--bug NAME] [--tls DIRECTORY]
+//   node main.js [--bug NAME] [--tls DIRECTORY] [--tls-at HOST:PORT]
 //
 // It prints `{"port": …, "tls": …}`, and ends when its standard input does: it does not outlive the test that started it.
 // --bug plants a mistake, for the tests that show that the official clients would notice it: see `BUGS`.
-// --tls takes `server.pem` and `server.key` from a directory. Faults are ordered over HTTP: see `faults.js`.
+// --tls takes `server.pem` and `server.key` from a directory; --tls-at says where TLS is spoken. Faults are ordered over HTTP: see `faults.js`.
 'use strict';
 const fs = require('fs');
 const net = require('net');
@@ -18,7 +18,7 @@ const { Amqp } = require('./amqp');
 const { Faults } = require('./faults');
 const { http } = require('./http');
 
-const { values: options } = parseArgs({ options: { bug: { type: 'string' }, tls: { type: 'string' } } });
+const { values: options } = parseArgs({ options: { bug: { type: 'string' }, tls: { type: 'string' }, 'tls-at': { type: 'string', default: '127.0.0.1:0' } } });
 if (options.bug && !BUGS.includes(options.bug)) throw new Error(`--bug is one of ${BUGS.join(', ')}`);
 
 const namespace = new Namespace(options.bug);
@@ -38,15 +38,16 @@ function route(socket) {
   });
 }
 
-function listen(server) {
-  return new Promise((listening) => server.listen(0, '127.0.0.1', () => listening(server.address().port)));
+function listen(server, at = '127.0.0.1:0') {
+  const [host, port] = at.split(':');
+  return new Promise((listening) => server.listen(Number(port), host, () => listening(server.address().port)));
 }
 
 async function main() {
   const ports = { port: await listen(net.createServer({ noDelay: true }, route)) };
   if (options.tls) {
     const [cert, key] = ['server.pem', 'server.key'].map((name) => fs.readFileSync(path.join(options.tls, name)));
-    ports.tls = await listen(tls.createServer({ cert, key, noDelay: true }, route));
+    ports.tls = await listen(tls.createServer({ cert, key, noDelay: true }, route), options['tls-at']);
   }
   console.log(JSON.stringify(ports));
 }

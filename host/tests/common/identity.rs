@@ -89,7 +89,7 @@ impl Identity {
             _ if !request.contains(&format!("client_id={CLIENT_ID}")) => {
                 ("400 Bad Request", r#"{"statusCode":400,"message":"No managed identity found"}"#.to_owned())
             }
-            Mood::Tokens(life_s) => ("200 OK", self.mint("https://storage.azure.com", life_s)),
+            Mood::Tokens(life_s) => ("200 OK", self.mint(&resource(&request)?, life_s)),
             Mood::WrongAudience => ("200 OK", self.mint("https://management.azure.com", 3600)),
         };
         let length = body.len();
@@ -113,4 +113,11 @@ impl Identity {
         serde_json::json!({ "access_token": token, "expires_on": expires_on, "token_type": kind, "resource": resource })
             .to_string()
     }
+}
+
+/// For whom a token is asked: `resource` in the query of `GET /msi/token?… HTTP/1.1`.
+fn resource(request: &str) -> Option<String> {
+    let query = request.split(' ').nth(1)?.split_once('?')?.1;
+    url::form_urlencoded::parse(query.as_bytes())
+        .find_map(|(name, value)| (name == "resource").then(|| value.into_owned()))
 }
