@@ -11,6 +11,7 @@
 //! Settlement goes over `$management` and not over the link, since only there the service answers.
 
 mod connection;
+mod count;
 mod error;
 mod held;
 mod management;
@@ -37,7 +38,7 @@ use super::url::Place;
 use super::{
     DeadLetter, MAX_VISIBILITY, Message, Outgoing, Queue, QueueError, QueueUrl, Receipt, Received, Result,
 };
-use crate::azure::{Azure, SERVICE_BUS};
+use crate::azure::{Azure, Http, SERVICE_BUS};
 
 /// How long any call may take.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -55,6 +56,7 @@ pub struct ServiceBusQueue {
     url: QueueUrl,
     wire: Arc<Wire>,
     held: Arc<Held>,
+    http: Arc<Http>,
     longest_lease_ms: AtomicU64,
 }
 
@@ -100,7 +102,7 @@ impl ServiceBusQueue {
         let wire = Arc::new(Wire { target, limit: LIMIT, state: Mutex::new(state) });
         let held = Arc::new(Held::new(wire.clone()));
         let longest_lease_ms = AtomicU64::new(u64::try_from(MAX_VISIBILITY.as_millis()).unwrap_or(u64::MAX));
-        Ok(Self { url, wire, held, longest_lease_ms })
+        Ok(Self { url, wire, held, http: azure.http().clone(), longest_lease_ms })
     }
 
     /// The same queue with another time limit for each call.
@@ -111,8 +113,13 @@ impl ServiceBusQueue {
         Self { held: Arc::new(Held::new(wire.clone())), wire, ..self }
     }
 
-    fn is_dead_letter_queue(&self) -> bool {
-        self.url.is_dead_letter_queue()
+    /// The active ones of the next messages, from a place in the queue on; `None` at its end.
+    async fn page(&self, from: &mut i64, count: u32) -> Result<Option<Vec<Message>>> {
+        let first = *from;
+        let page = self.wire.call(async |it| management::peek(it, &self.url, first, count).await).await?;
+        let Some(last) = page.iter().map(|it| it.sequence).max() else { return Ok(None) };
+        *from = last + 1;
+        Ok(Some(page.into_iter().filter(|it| it.active).map(|it| it.message).collect()))
     }
 }
 
@@ -130,7 +137,10 @@ impl Wire {
         // Links to what is not there, or not allowed, have ended, and would say so for ever.
         let ended = matches!(
             done,
-            Err(QueueError::Unclear { .. } | QueueError::QueueNotFound { .. } | QueueError::Denied { .. })
+            Err(QueueError::Unclear { .. }
+                | QueueError::QueueNotFound { .. }
+                | QueueError::Denied { .. }
+                | QueueError::Fault { .. })
         );
         if let (true, Some(connected)) = (ended, used) {
             connected.give_up();
@@ -184,13 +194,12 @@ impl Queue for ServiceBusQueue {
         check_visibility(visibility)?;
         let asked = Instant::now();
         let arrived = self.wire.call(async |it| receive::receive(it, max).await).await?;
-        let lease = arrived.iter().filter_map(|it| it.locked_for).min();
-        if let Some(lease) = lease {
+        if let Some(lease) = arrived.iter().map(receive::Arrived::locked_for).min() {
             self.longest_lease_ms
                 .store(u64::try_from(lease.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
         }
         let receive = |it: receive::Arrived| Received {
-            receipt: self.held.take(it.token, asked + visibility, it.locked_for.unwrap_or(visibility)),
+            receipt: self.held.take(it.token, asked + visibility, it.locked_for()),
             message: it.message,
             damaged: it.damaged,
         };
@@ -222,25 +231,28 @@ impl Queue for ServiceBusQueue {
 
     /// Locked messages are shown as well: the service does not say which are.
     async fn peek(&self, max: u32) -> Result<Vec<Message>> {
-        let mut messages = Vec::new();
-        let mut from = 0;
+        let (mut messages, mut from) = (Vec::new(), 0);
         loop {
             let room = max.saturating_sub(u32::try_from(messages.len()).unwrap_or(u32::MAX));
-            let asked = room.min(PAGE);
-            let page = match asked {
-                0 => Vec::new(),
-                _ => self.wire.call(async |it| management::peek(it, &self.url, from, asked).await).await?,
-            };
-            let Some(last) = page.iter().map(|it| it.sequence).max() else { return Ok(messages) };
-            from = last + 1;
-            messages.extend(page.into_iter().filter(|it| it.active).map(|it| it.message));
+            if room == 0 {
+                return Ok(messages);
+            }
+            let Some(page) = self.page(&mut from, room.min(PAGE)).await? else { return Ok(messages) };
+            messages.extend(page);
         }
     }
 
-    /// Locked messages included, scheduled ones not, as KEDA counts them. They are counted one by one, by peeking: the
-    /// service tells its own count only to those who may manage the queue.
+    /// Locked messages included, scheduled ones not, as KEDA counts them. The service's own count is for those who may read the
+    /// queue's settings; for others they are counted one by one, by peeking.
     async fn approximate_count(&self) -> Result<u64> {
-        self.peek(u32::MAX).await.map(|messages| messages.len() as u64)
+        if let Some(count) = count::ask(&self.wire.target, &self.http).await {
+            return Ok(count);
+        }
+        let (mut count, mut from) = (0, 0);
+        while let Some(page) = self.page(&mut from, PAGE).await? {
+            count += page.len() as u64;
+        }
+        Ok(count)
     }
 
     /// Deletes what is not locked by others.
@@ -258,7 +270,7 @@ impl Queue for ServiceBusQueue {
 
     /// Whatever is already in the queue fits into its dead-letter sub-queue: it is moved there, and not copied.
     fn fits(&self, body: &[u8]) -> bool {
-        self.is_dead_letter_queue() || body.len() <= MAX_BODY
+        self.url.is_dead_letter_queue() || body.len() <= MAX_BODY
     }
 
     fn longest_lease(&self) -> Duration {

@@ -21,7 +21,7 @@ const POISON_SUFFIX: &str = "-poison";
 
 /// How Service Bus names the dead-letter sub-queue of an entity
 /// ([Dead-letter queues](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-dead-letter-queues)).
-const DEAD_LETTER_PATH: &str = "/$deadletterqueue";
+pub(super) const DEAD_LETTER_PATH: &str = "/$deadletterqueue";
 
 /// The address of a queue: its kind, where it is, its name, and a shared access signature if one was given.
 ///

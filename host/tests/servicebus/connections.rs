@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use longshore::queue::QueueError;
+use serde_json::json;
 
 use crate::broker::{Broker, secure};
 use crate::common::identity::{Identity, Mood};
@@ -36,6 +37,24 @@ fn a_managed_identity_works_over_tls_and_in_a_web_socket() {
     for query in ["", "?transport=websockets"] {
         works(&Host::with_identity(secure(), &identity, &at(secure()), query), &identity);
     }
+}
+
+#[test]
+fn messages_are_counted_by_the_service_or_else_one_by_one() {
+    let broker = Broker::start_with_tls("127.0.0.1:0").unwrap();
+    let host = Host::with_identity(&broker, &Identity::start(HOUR), &at(&broker), "");
+    host.send(&["ok", "ok", "reject"]);
+    let count = || host.json(&["queue", "stats"])["approximate_count"].clone();
+    let fault = |at: &str, what: &str| json!([{ "at": at, "do": what, "times": 1 }]);
+    broker.order(&fault("peek-message", "silent"));
+    assert_eq!(count(), 3);
+    assert_eq!(broker.order(&fault("count", "denied")), json!({}), "nothing was peeked at");
+    assert_eq!(count(), 3);
+    assert_eq!(broker.order(&json!([])), json!({ "count denied": 1 }));
+    host.run(&[]).output().unwrap();
+    let dead = format!("{}/$deadletterqueue", host.url());
+    assert_eq!(host.json(&["queue", "stats", "--queue", &dead])["approximate_count"], 1);
+    assert_eq!(count(), 0);
 }
 
 #[test]

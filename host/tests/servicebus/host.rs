@@ -45,6 +45,10 @@ impl Host {
         Self { url: format!("sb://{host}/{}{query}", plain.name), env: env.into(), ..plain }
     }
 
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// The same without one of its variables.
     pub fn without(mut self, variable: &str) -> Self {
         self.env.retain(|(name, _)| *name != variable);

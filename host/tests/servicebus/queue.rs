@@ -134,3 +134,84 @@ async fn a_wrong_key_is_refused_with_the_role_that_is_missing_and_without_the_ke
     assert!(matches!(&error, QueueError::Denied { .. }), "{error:?}");
     assert!(!format!("{error} {error:?} {queue:?}").contains("b3RoZXItb25l"), "{error:?} {queue:?}");
 }
+
+#[tokio::test]
+async fn what_is_no_message_is_received_and_can_be_dead_lettered() {
+    let broker = Broker::start(&[]);
+    let queue = open(&broker, &broker.queue(30, 10), 5 * SECOND);
+    queue_suite::fill(&*queue, 2).await;
+    broker.order(&json!([{ "at": "deliver", "do": "garbled", "times": 1 }]));
+    let received = queue.receive(2, MINUTE).await.unwrap();
+    let damaged: Vec<_> = received.iter().map(|it| it.damaged.is_some()).collect();
+    assert_eq!(damaged, [true, false], "and those behind it come as well");
+    let (it, poison) = (&received[0], queue.url().poison().unwrap());
+    let letter = DeadLetter { to: &poison, body: "".into(), reason: "undecodable", detail: "it is garbage" };
+    queue.dead_letter(&it.message.id, &it.receipt, letter).await.unwrap();
+    assert_eq!(open(&broker, poison.name(), 5 * SECOND).approximate_count().await, Ok(1));
+}
+
+#[tokio::test]
+async fn a_queue_for_which_no_token_is_taken_is_not_found() {
+    let broker = Broker::start(&[]);
+    let queue = open(&broker, &broker.queue(30, 10), 5 * SECOND);
+    broker.order(&json!([{ "at": "put-token", "do": "unknown", "times": 1 }]));
+    let error = QueueError::QueueNotFound { queue: queue.url().to_string() };
+    assert_eq!(queue.receive(1, MINUTE).await.err(), Some(error));
+}
+
+#[tokio::test]
+async fn what_is_too_large_with_its_properties_is_told_as_that() {
+    let queue = fresh(30);
+    let body = "x".repeat(249 * 1024);
+    assert!(queue.fits(body.as_bytes()));
+    let properties = vec![("long".to_owned(), "x".repeat(20 * 1024))];
+    let error = queue.send(Outgoing { properties, ..text(&body) }).await.unwrap_err();
+    assert!(matches!(error, QueueError::TooLarge { .. }), "{error:?}");
+    queue.send(text("small")).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_steady_trickle_each_message_is_delivered_once() {
+    const MESSAGES: usize = 900;
+    let queue = fresh(5);
+    let sender = open(calm(), queue.url().name(), 20 * SECOND);
+    let sending = tokio::spawn(async move {
+        for n in 0..MESSAGES as u64 {
+            sender.send(text("a")).await.unwrap();
+            // About as long as a receive waits for the next message, so that many come just when it gives up.
+            if n % 3 == 0 {
+                tokio::time::sleep(Duration::from_micros(17_000 + n * 997 % 6_000)).await;
+            }
+        }
+    });
+    let mut received = 0;
+    while received < MESSAGES {
+        for it in queue.receive(2 + received as u32 % 2, MINUTE).await.unwrap() {
+            assert_eq!(it.message.dequeue_count, 1, "number {received}");
+            queue.delete(&it.message.id, &it.receipt).await.unwrap();
+            received += 1;
+        }
+    }
+    sending.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn thousands_of_messages_are_received_without_a_pause_and_delivered_once() {
+    // More than the service leaves unsettled on one link.
+    const MESSAGES: usize = 3000;
+    let queue = fresh(5);
+    queue_suite::fill(&*queue, MESSAGES).await;
+    let started = std::time::Instant::now();
+    let mut received = 0;
+    while received < MESSAGES {
+        let batch = queue.receive(32, MINUTE).await.unwrap();
+        received += batch.len();
+        let done = batch.iter().map(async |it| {
+            assert_eq!(it.message.dequeue_count, 1);
+            queue.delete(&it.message.id, &it.receipt).await
+        });
+        futures_util::future::try_join_all(done).await.unwrap();
+    }
+    assert!(started.elapsed() < 30 * SECOND, "{:?}", started.elapsed());
+    assert_eq!(queue.approximate_count().await, Ok(0));
+}

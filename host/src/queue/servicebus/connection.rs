@@ -18,7 +18,8 @@ use tokio::time::{sleep, timeout};
 
 use super::super::url::Transport;
 use super::super::{QueueError, QueueUrl, Result};
-use super::error::{receiving, sending, unclear};
+use super::error::{Refusal, receiving, sending, unclear};
+use super::receive::Link;
 use super::request::Requests;
 use super::token::Source;
 use super::transport;
@@ -27,8 +28,9 @@ use super::transport;
 const IDLE: Duration = Duration::from_secs(60);
 /// How long one renewal of the token may take.
 const PUT_TOKEN: Duration = Duration::from_secs(10);
-/// The shortest pause between two renewals of the token.
-const PUT_AGAIN: Duration = Duration::from_secs(1);
+/// The shortest and the longest pause between two renewals of the token. The service ends links that are idle for 10 minutes, and
+/// connections that are for 4.
+const PUT_AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(2 * 60));
 
 /// Where a queue is, and how to get there.
 #[derive(Debug)]
@@ -42,17 +44,25 @@ pub(super) struct Target {
     pub(super) link: String,
 }
 
+impl Target {
+    /// What a token is for.
+    pub(super) fn audience(&self) -> String {
+        format!("sb://{}/{}", self.namespace, self.url.name())
+    }
+}
+
 /// A connection that was opened and authorised.
 #[derive(Debug)]
 pub(super) struct Connected {
     target: Arc<Target>,
-    connection: ConnectionHandle<()>,
+    connection: Mutex<ConnectionHandle<()>>,
+    /// Of all links but the one that receives.
     session: Mutex<SessionHandle<()>>,
     management: OnceCell<Requests>,
-    pub(super) receiver: Mutex<Option<Receiver>>,
+    pub(super) receiving: Mutex<Option<Link>>,
     sender: Mutex<Option<Sender>>,
     renewing: JoinHandle<()>,
-    broken: AtomicBool,
+    broken: Arc<AtomicBool>,
 }
 
 impl Drop for Connected {
@@ -83,16 +93,17 @@ impl Connected {
             Session::begin(&mut connection).await.map_err(|error| unreached(error.to_string()))?;
         let cbs = Requests::attach(&mut session, "$cbs", &target.url, "receive").await?;
         let left = put_token(&cbs, &target).await?;
-        let renewing = tokio::spawn(renew(cbs, target.clone(), left));
+        let broken = Arc::<AtomicBool>::default();
+        let renewing = tokio::spawn(renew(cbs, target.clone(), left, broken.clone()));
         Ok(Self {
             target,
-            connection,
+            connection: Mutex::new(connection),
             session: Mutex::new(session),
             management: OnceCell::new(),
-            receiver: Mutex::default(),
+            receiving: Mutex::default(),
             sender: Mutex::default(),
             renewing,
-            broken: AtomicBool::new(false),
+            broken,
         })
     }
 
@@ -103,7 +114,9 @@ impl Connected {
 
     /// Whether it can still be used, as far as is known.
     pub(super) fn is_whole(&self) -> bool {
-        !self.broken.load(Ordering::Relaxed) && !self.connection.is_closed()
+        // Whoever has it just then finds out.
+        let closed = self.connection.try_lock().is_ok_and(|it| it.is_closed());
+        !self.broken.load(Ordering::Relaxed) && !closed
     }
 
     /// Nobody uses it any more; what is under way may end.
@@ -121,16 +134,18 @@ impl Connected {
     }
 
     /// A link that receives, without credit yet.
-    pub(super) async fn attach_receiver(&self) -> Result<Receiver> {
+    pub(super) async fn attach_receiver(&self) -> Result<Link> {
+        let mut session = Session::begin(&mut *self.connection.lock().await).await.map_err(unclear)?;
         let receiver = Receiver::builder()
             .name(self.target.link.clone())
             .source(self.target.url.name())
             .receiver_settle_mode(ReceiverSettleMode::Second)
             .credit_mode(CreditMode::Manual)
             .auto_accept(false)
-            .attach(&mut *self.session.lock().await)
+            .attach(&mut session)
             .await;
-        receiver.map_err(|error| receiving(error, &self.target.url))
+        let receiver = receiver.map_err(|error| receiving(error, &self.target.url))?;
+        Ok(Link::new(receiver, session))
     }
 
     /// The link that sends.
@@ -155,7 +170,7 @@ async fn put_token(cbs: &Requests, target: &Target) -> Result<Duration> {
 }
 
 async fn put_newest(cbs: &Requests, target: &Target) -> Result<Duration> {
-    let audience = format!("sb://{}/{}", target.namespace, target.url.name());
+    let audience = target.audience();
     let token = target.source.token(&audience).await?;
     let left = i64::try_from(token.left.as_millis()).unwrap_or(i64::MAX);
     let expiration = AmqpTime::from_milliseconds(Timestamp::now().as_millisecond().saturating_add(left));
@@ -168,28 +183,36 @@ async fn put_newest(cbs: &Requests, target: &Target) -> Result<Duration> {
     let answer = cbs.ask("connect", properties, Value::String(token.secret)).await?;
     match answer.status {
         200..300 => Ok(token.left),
-        401 | 403 => {
-            let mut refusal = answer.refusal;
-            refusal.condition = "amqp:unauthorized-access".into();
+        // What is refused to a token is the right, or the address that it comes from.
+        403 => {
+            let refusal = Refusal { condition: "amqp:unauthorized-access".into(), ..answer.refusal };
             Err(refusal.explain(&target.url, "connect"))
         }
         _ => Err(answer.refusal.explain(&target.url, "connect")),
     }
 }
 
-/// Brings a new token at half of the life of the one before, for as long as the connection lasts.
-async fn renew(cbs: Requests, target: Arc<Target>, mut left: Duration) {
+/// Brings the newest token again and again, at half of its life at the latest, for as long as the connection lasts.
+async fn renew(cbs: Requests, target: Arc<Target>, mut left: Duration, broken: Arc<AtomicBool>) {
+    let (shortest, longest) = PUT_AGAIN;
     loop {
-        sleep((left / 2).max(PUT_AGAIN)).await;
+        sleep((left / 2).clamp(shortest, longest)).await;
         match timeout(PUT_TOKEN, put_token(&cbs, &target)).await {
-            Ok(Ok(renewed)) => {
-                left = renewed;
-                continue;
+            Ok(Ok(renewed)) => left = renewed,
+            // The links have ended, or the service says that it has no such queue: the next connection finds out.
+            Ok(Err(error @ (QueueError::Unclear { .. } | QueueError::QueueNotFound { .. }))) => {
+                tracing::debug!(%error, "the token could not be brought, connecting again");
+                return broken.store(true, Ordering::Relaxed);
             }
-            // The one that is there stays in use. When the connection is gone, the next one brings its own.
-            Ok(Err(error)) => tracing::debug!(%error, "the token was not renewed, trying again"),
-            Err(_) => tracing::debug!("the token was not renewed in time, trying again"),
+            // The one that is there stays in use.
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "the token was not renewed, trying again");
+                left = left.saturating_sub(left / 2);
+            }
+            Err(_) => {
+                tracing::debug!("the token was not renewed in time, trying again");
+                left = left.saturating_sub(left / 2);
+            }
         }
-        left = left.saturating_sub(left / 2);
     }
 }

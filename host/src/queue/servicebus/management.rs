@@ -55,18 +55,19 @@ fn tokens(token: Token) -> (Value, Value) {
     (Value::from("lock-tokens"), Value::Array(tokens))
 }
 
-/// What an answer that is no success means: 410 is a lost lock.
+/// What an answer that is no success means.
 fn refused(answer: Answer, url: &QueueUrl, verb: &'static str) -> QueueError {
     match answer.status {
-        410 => QueueError::MessageNotFound,
-        404 if answer.refusal.condition != "amqp:not-found" => QueueError::MessageNotFound,
-        401 | 403 => {
-            let mut refusal = answer.refusal;
-            refusal.condition = "amqp:unauthorized-access".into();
-            refusal.explain(url, verb)
-        }
         0 => unclear("an answer without a status"),
         _ => answer.refusal.explain(url, verb),
+    }
+}
+
+/// The same where a lock was asked about: what is not found is the message.
+fn lock_refused(answer: Answer, url: &QueueUrl, verb: &'static str) -> QueueError {
+    match answer.status {
+        404 | 410 => QueueError::MessageNotFound,
+        _ => refused(answer, url, verb),
     }
 }
 
@@ -74,7 +75,7 @@ fn refused(answer: Answer, url: &QueueUrl, verb: &'static str) -> QueueError {
 pub(super) async fn renew(connected: &Connected, target: &Target, token: Token) -> Result<()> {
     let body = OrderedMap::from_iter([tokens(token)]);
     let answer = ask(connected, target, ("com.microsoft:renew-lock", "update"), body).await?;
-    if answer.status == 200 { Ok(()) } else { Err(refused(answer, &target.url, "update")) }
+    if answer.status == 200 { Ok(()) } else { Err(lock_refused(answer, &target.url, "update")) }
 }
 
 /// Ends a lock.
@@ -100,7 +101,7 @@ pub(super) async fn settle(
     let (name, value) = field("disposition-status", status);
     body.insert(name, value);
     let answer = ask(connected, target, ("com.microsoft:update-disposition", "settle"), body).await?;
-    if answer.status == 200 { Ok(()) } else { Err(refused(answer, &target.url, "settle")) }
+    if answer.status == 200 { Ok(()) } else { Err(lock_refused(answer, &target.url, "settle")) }
 }
 
 /// Up to `count` messages from a sequence number on, in whatever state they are.
@@ -112,22 +113,25 @@ pub(super) async fn peek(connected: &Connected, url: &QueueUrl, from: i64, count
     let answer = ask(connected, connected.target(), ("com.microsoft:peek-message", "peek"), body).await?;
     match answer.status {
         200 => {}
-        204 => return Ok(Vec::new()),
+        202 | 204 => return Ok(Vec::new()),
         _ => return Err(refused(answer, url, "peek")),
     }
     let Value::Map(mut body) = answer.body else { return Err(unclear("an answer without messages")) };
     let Some(Value::List(messages)) = body.swap_remove(&Value::from("messages")) else {
         return Err(unclear("an answer without messages"));
     };
-    messages.into_iter().map(peeked).collect()
+    Ok(messages.into_iter().filter_map(|entry| peeked(entry, url)).collect())
 }
 
-fn peeked(entry: Value) -> Result<Read> {
-    if let Value::Map(mut entry) = entry
-        && let Some(Value::Binary(bytes)) = entry.swap_remove(&Value::from("message"))
-    {
-        let message: Deserializable<Amqp<Body<Value>>> = serde_amqp::from_slice(&bytes).map_err(unclear)?;
-        return Ok(read(message.0, false));
+/// A message that cannot be read is left out, and not in the way of those behind it.
+fn peeked(entry: Value, url: &QueueUrl) -> Option<Read> {
+    let Value::Map(mut entry) = entry else { return None };
+    let Some(Value::Binary(bytes)) = entry.swap_remove(&Value::from("message")) else { return None };
+    match serde_amqp::from_slice::<Deserializable<Amqp<Body<Value>>>>(&bytes) {
+        Ok(message) => Some(read(message.0, false, url)),
+        Err(error) => {
+            tracing::warn!(%error, "a message that is no AMQP is not shown");
+            None
+        }
     }
-    Err(unclear("a message that cannot be read"))
 }

@@ -12,7 +12,7 @@ use fe2o3_amqp::types::messaging::{
 use fe2o3_amqp::types::primitives::{Binary, OrderedMap, SimpleValue, Symbol, Timestamp as AmqpTime, Value};
 use jiff::Timestamp;
 
-use super::super::{CONTENT_TYPE, Message, Outgoing, Properties};
+use super::super::{CONTENT_TYPE, Message, Outgoing, Properties, QueueUrl};
 
 /// The other properties that AMQP has fields for, as we name them among a message's properties.
 const CORRELATION_ID: &str = "correlation-id";
@@ -31,8 +31,8 @@ pub(super) struct Read {
     pub(super) active: bool,
 }
 
-/// Reads a message; `delivered` counts the delivery that brought it.
-pub(super) fn read(amqp: Amqp<Body<Value>>, delivered: bool) -> Read {
+/// Reads a message of a queue; `delivered` counts the delivery that brought it.
+pub(super) fn read(amqp: Amqp<Body<Value>>, delivered: bool, url: &QueueUrl) -> Read {
     let Amqp { header, message_annotations, properties, application_properties, body, .. } = amqp;
     let header = header.unwrap_or_default();
     let properties = properties.unwrap_or_default();
@@ -49,9 +49,12 @@ pub(super) fn read(amqp: Amqp<Body<Value>>, delivered: bool) -> Read {
     // 0: active, 1: deferred, 2: scheduled.
     let active = matches!(annotation("x-opt-message-state"), None | Some(Value::Int(0)));
     let inserted = time("x-opt-enqueued-time").unwrap_or_else(Timestamp::now);
-    let time_to_live = header.ttl.map(|ttl| {
+    // Nothing expires in a dead-letter queue
+    // (https://learn.microsoft.com/azure/service-bus-messaging/service-bus-dead-letter-queues).
+    let life = if url.is_dead_letter_queue() { None } else { life(&header, &properties) };
+    let time_to_live = life.map(|life| {
         let age = Timestamp::now().duration_since(inserted).try_into().unwrap_or(Duration::ZERO);
-        Duration::from_millis(ttl.into()).saturating_sub(age)
+        life.saturating_sub(age)
     });
     let (body, damaged) = match body {
         Body::Data(sections) => {
@@ -75,6 +78,19 @@ pub(super) fn read(amqp: Amqp<Body<Value>>, delivered: bool) -> Read {
         properties: named(&properties, application_properties),
     };
     Read { message, damaged, locked_until: time("x-opt-locked-until"), sequence, active }
+}
+
+/// How long a message lives, from its insertion on. More than 49 days do not fit into the header: it then says as much as it can,
+/// and clients write down when the message was made and when it expires.
+fn life(header: &Header, properties: &AmqpProperties) -> Option<Duration> {
+    match header.ttl {
+        Some(ttl) if ttl < u32::MAX => Some(Duration::from_millis(ttl.into())),
+        _ => {
+            let expires = properties.absolute_expiry_time.as_ref()?.milliseconds();
+            let created = properties.creation_time.as_ref()?.milliseconds();
+            u64::try_from(expires.saturating_sub(created)).ok().map(Duration::from_millis)
+        }
+    }
 }
 
 fn id_text(id: &MessageId) -> String {
@@ -151,5 +167,47 @@ pub(super) fn write(id: &str, outgoing: &Outgoing) -> Amqp<fe2o3_amqp::types::me
         application_properties: Some(ApplicationProperties(application)),
         body: fe2o3_amqp::types::messaging::Data(Binary::from(outgoing.body.to_vec())),
         footer: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_lives_as_long_as_its_sender_said_and_for_ever_in_a_dead_letter_queue() {
+        let queue: QueueUrl = "sb://ns.servicebus.windows.net/orders".parse().unwrap();
+        let poison = queue.poison().unwrap();
+        let hour = 60 * 60 * 1000;
+        let (year, now) = (365 * 24 * i64::from(hour), 1_000_000);
+        let absolute = Some((now, now + year));
+        for (ttl, absolute, queue, least_s, most_s) in [
+            (Some(hour), None, &queue, 3590, 3600),
+            // More than fits into the header.
+            (Some(u32::MAX), absolute, &queue, 364 * 86_400, 365 * 86_400),
+            (Some(u32::MAX), None, &queue, 0, 0),
+            (None, None, &queue, 0, 0),
+            (Some(hour), absolute, &poison, 0, 0),
+        ] {
+            let time = AmqpTime::from_milliseconds;
+            let amqp = Amqp {
+                header: Some(Header { ttl, ..Header::default() }),
+                delivery_annotations: None,
+                message_annotations: None,
+                properties: Some(AmqpProperties {
+                    creation_time: absolute.map(|(created, _)| time(created)),
+                    absolute_expiry_time: absolute.map(|(_, expires)| time(expires)),
+                    ..AmqpProperties::default()
+                }),
+                application_properties: None,
+                body: Body::Empty,
+                footer: None,
+            };
+            let left = read(amqp, true, queue).message.time_to_live;
+            match most_s {
+                0 => assert_eq!(left, None, "{ttl:?} {absolute:?}"),
+                _ => assert!(left.is_some_and(|it| (least_s..=most_s).contains(&it.as_secs())), "{left:?}"),
+            }
+        }
     }
 }

@@ -1,9 +1,13 @@
 //! Receiving with credit for no more than was asked for, and sending.
 
+use std::ops::RangeInclusive;
+use std::sync::Once;
 use std::time::Duration;
 
+use bytes::Bytes;
 use fe2o3_amqp::Receiver;
 use fe2o3_amqp::link::{RecvError, SendError};
+use fe2o3_amqp::session::SessionHandle;
 use fe2o3_amqp::types::messaging::{Body, Data, Message as Amqp, Outcome};
 use fe2o3_amqp::types::primitives::Value;
 use jiff::Timestamp;
@@ -11,7 +15,7 @@ use tokio::time::timeout;
 
 use super::super::{Message, QueueError, QueueUrl, Result};
 use super::connection::Connected;
-use super::error::{Refusal, received, sent, unclear};
+use super::error::{Refusal, received, sent, too_large, unclear};
 use super::management::Token;
 use super::message::read;
 
@@ -21,14 +25,38 @@ const FIRST: Duration = Duration::from_millis(500);
 const NEXT: Duration = Duration::from_millis(20);
 /// How long messages may still be on their way once the service was told to send no more.
 const DRAIN: Duration = Duration::from_millis(50);
+/// After so many deliveries a link is replaced. Deliveries are settled elsewhere, so that both sides remember them for as long
+/// as it lasts: the service detaches a link that has too many, and here it is memory.
+const DELIVERIES: u32 = 1000;
+/// How long a link may take to end.
+const CLOSE: Duration = Duration::from_secs(1);
+/// How long locks last: what the service allows is 5 s to 5 minutes, of which some is over when a message has come. The rest is
+/// told as a time, so that anything else is said by a clock that is wrong.
+const LOCKS: RangeInclusive<Duration> = Duration::from_millis(500)..=Duration::from_secs(5 * 60 + 5);
+/// What is assumed then.
+const LOCK: Duration = Duration::from_secs(30);
+
+/// The link that receives, in a session of its own.
+#[derive(Debug)]
+pub(super) struct Link {
+    // Dropped in this order: the link ends before its session.
+    pub(super) receiver: Receiver,
+    pub(super) session: SessionHandle<()>,
+    /// How many messages it has brought.
+    delivered: u32,
+    /// A message came after the service was told to send no more. The library then counts it twice, since the service's answer
+    /// had it counted already, and would grant more than is asked for: what comes beyond is lost until its lock ends.
+    miscounted: bool,
+}
 
 /// A message that was delivered, and is locked.
 pub(super) struct Arrived {
     pub(super) message: Message,
     pub(super) damaged: Option<String>,
     pub(super) token: Token,
-    /// How long its lock lasts from now on, if the service says so: by our clock, which is as right as the host's.
-    pub(super) locked_for: Option<Duration>,
+    /// How long its lock lasts from now on, by our clock, which is as right as the host's; `None` if it lasts longer than locks
+    /// do, or has ended.
+    locked_for: Option<Duration>,
 }
 
 /// Receives up to `max` messages.
@@ -36,84 +64,149 @@ pub(super) struct Arrived {
 /// Credit is given for that many, and taken back when no more come. A message that is on its way just then is kept by the link,
 /// and handed out by the next receive.
 pub(super) async fn receive(connected: &Connected, max: u32) -> Result<Vec<Arrived>> {
-    let mut slot = connected.receiver.lock().await;
+    let mut slot = connected.receiving.lock().await;
     // Taken out: a call that is given up leaves no link behind that still has credit.
-    let mut receiver = match slot.take() {
-        Some(receiver) => receiver,
+    let mut link = match slot.take() {
+        Some(link) => link,
         None => connected.attach_receiver().await?,
     };
     let url = &connected.target().url;
     let mut arrived = Vec::new();
-    let max = max as usize;
-    take(&mut receiver, url, &mut arrived, max, Duration::ZERO, Duration::ZERO).await?;
-    if let Ok(wanted @ 1..) = u32::try_from(max - arrived.len()) {
-        receiver.set_credit(wanted).await.map_err(unclear)?;
-        take(&mut receiver, url, &mut arrived, max, FIRST, NEXT).await?;
-        if arrived.len() < max {
-            if let Err(error) = receiver.drain().await {
-                // What has come is handled all the same, and the next receive has a connection of its own.
-                connected.give_up();
-                return if arrived.is_empty() { Err(unclear(error)) } else { Ok(arrived) };
-            }
-            take(&mut receiver, url, &mut arrived, max, DRAIN, DRAIN).await?;
-        }
+    let wanted = max as usize;
+    // What came when the receive before had given up waiting. It may have lain here for long.
+    link.take(url, &mut arrived, wanted, Duration::ZERO, Duration::ZERO).await?;
+    link.miscounted |= !arrived.is_empty();
+    // Those whose locks are over come again by themselves.
+    arrived.retain(|it| it.locked_for.is_some());
+    if !arrived.is_empty() {
+        *slot = Some(link);
+        return Ok(arrived);
     }
-    *slot = Some(receiver);
+    if link.miscounted || link.delivered >= DELIVERIES {
+        link.close().await;
+        link = connected.attach_receiver().await?;
+    }
+    link.receiver.set_credit(max).await.map_err(unclear)?;
+    link.take(url, &mut arrived, wanted, FIRST, NEXT).await?;
+    if arrived.len() < wanted {
+        if let Err(error) = link.receiver.drain().await {
+            // What has come is handled all the same, and the next receive has a connection of its own.
+            connected.give_up();
+            return if arrived.is_empty() { Err(unclear(error)) } else { Ok(arrived) };
+        }
+        let before = arrived.len();
+        link.take(url, &mut arrived, wanted, DRAIN, DRAIN).await?;
+        link.miscounted = arrived.len() > before;
+    }
+    *slot = Some(link);
     Ok(arrived)
 }
 
-/// Takes what comes, until there is enough, or nothing has come for so long.
-async fn take(
-    receiver: &mut Receiver,
-    url: &QueueUrl,
-    arrived: &mut Vec<Arrived>,
-    max: usize,
-    first: Duration,
-    next: Duration,
-) -> Result<()> {
-    let mut wait = first;
-    while arrived.len() < max {
-        let Ok(taken) = timeout(wait, receiver.recv::<Body<Value>>()).await else { return Ok(()) };
-        match taken {
-            Ok(delivery) => {
-                wait = next;
-                let Some(token) = Token::from_tag(delivery.delivery_tag()) else {
-                    tracing::warn!("a delivery without a lock token was left alone");
-                    continue;
-                };
-                let read = read(delivery.into_message(), true);
-                let locked_for = read
-                    .locked_until
-                    .map(|until| until.duration_since(Timestamp::now()).try_into().unwrap_or_default());
-                arrived.push(Arrived { message: read.message, damaged: read.damaged, token, locked_for });
-            }
-            Err(RecvError::MessageDecode(error)) => {
-                // Its lock ends by itself. The service dead-letters it when that has happened too often.
-                tracing::warn!(?error, "a message that is no AMQP was left alone");
-            }
-            // Some are in hand: these are handled, and the next receive finds out.
-            Err(_) if !arrived.is_empty() => return Ok(()),
-            Err(error) => return Err(received(error, url, "receive")),
-        }
+impl Link {
+    pub(super) fn new(receiver: Receiver, session: SessionHandle<()>) -> Self {
+        Self { receiver, session, delivered: 0, miscounted: false }
     }
-    Ok(())
+
+    /// Ends the link and its session, and with them what both sides remember of its deliveries. Locks are not touched.
+    async fn close(self) {
+        let Self { receiver, mut session, .. } = self;
+        let closing = async {
+            let _ = receiver.close().await;
+            let _ = session.end().await;
+        };
+        // The next one does not depend on it: what is left of this one ends with the connection.
+        let _ = timeout(CLOSE, closing).await;
+    }
+
+    /// Takes what comes, until there is enough, or nothing has come for so long.
+    async fn take(
+        &mut self,
+        url: &QueueUrl,
+        arrived: &mut Vec<Arrived>,
+        max: usize,
+        first: Duration,
+        next: Duration,
+    ) -> Result<()> {
+        let mut wait = first;
+        while arrived.len() < max {
+            let Ok(taken) = timeout(wait, self.receiver.recv::<Body<Value>>()).await else { return Ok(()) };
+            let arrival = match taken {
+                Ok(delivery) => {
+                    let tag = delivery.delivery_tag().clone();
+                    Token::from_tag(&tag).map(|token| arrival(token, delivery.into_message(), url))
+                }
+                // It is counted and poisoned as any other that nobody can handle.
+                Err(RecvError::MessageDecode(error)) => Token::from_tag(error.info.delivery_tag())
+                    .map(|token| damaged(token, format!("it is no AMQP message: {}", error.source))),
+                // Some are in hand: these are handled, and the next receive finds out.
+                Err(_) if !arrived.is_empty() => return Ok(()),
+                Err(error) => return Err(received(error, url, "receive")),
+            };
+            wait = next;
+            self.delivered += 1;
+            match arrival {
+                Some(arrival) => arrived.push(arrival),
+                // Nothing can be asked about it.
+                None => tracing::warn!("a delivery without a lock token was left alone"),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Arrived {
+    /// How long its lock lasts, or probably does.
+    pub(super) fn locked_for(&self) -> Duration {
+        static ONCE: Once = Once::new();
+        self.locked_for.unwrap_or_else(|| {
+            ONCE.call_once(|| {
+                tracing::warn!(
+                    "a lock that has just been taken does not last as long as locks do: the clock of this host is wrong, and leases may be lost; set it"
+                );
+            });
+            LOCK
+        })
+    }
+}
+
+fn arrival(token: Token, message: Amqp<Body<Value>>, url: &QueueUrl) -> Arrived {
+    let read = read(message, true, url);
+    let locked_for = match read.locked_until {
+        None => Some(LOCK),
+        Some(until) => {
+            let left = Duration::try_from(until.duration_since(Timestamp::now())).ok();
+            left.filter(|left| LOCKS.contains(left))
+        }
+    };
+    Arrived { message: read.message, damaged: read.damaged, token, locked_for }
+}
+
+/// Stands for what cannot be read at all, not even how often it was delivered.
+fn damaged(token: Token, why: String) -> Arrived {
+    let message = Message {
+        id: uuid::Uuid::from_bytes(token.0).to_string(),
+        body: Bytes::new(),
+        dequeue_count: 1,
+        inserted: Timestamp::now(),
+        time_to_live: None,
+        properties: Vec::new(),
+    };
+    Arrived { message, damaged: Some(why), token, locked_for: Some(LOCK) }
 }
 
 /// Sends a message, and waits until the service has it.
 pub(super) async fn send(connected: &Connected, url: &QueueUrl, message: Amqp<Data>) -> Result<()> {
-    let failed = |error| sent(error, url, "send");
+    let failed = |error| match error {
+        SendError::MessageSizeExceeded(_) => too_large(),
+        error => sent(error, url, "send"),
+    };
     let sending = connected.sender().await?.send_batchable(message).await.map_err(failed)?;
-    match sending.await {
-        Ok(Outcome::Accepted(_)) => Ok(()),
-        Ok(Outcome::Rejected(rejected)) => match rejected.error {
+    match sending.await.map_err(failed)? {
+        Outcome::Accepted(_) => Ok(()),
+        Outcome::Rejected(rejected) => match rejected.error {
             Some(error) => Err(Refusal::from(&error).explain(url, "send")),
             None => Err(QueueError::Busy { cause: "the message was rejected".into(), retry_after: None }),
         },
-        Ok(_) => Err(QueueError::Busy { cause: "the message was released".into(), retry_after: None }),
-        Err(SendError::MessageSizeExceeded(error)) => {
-            tracing::debug!(?error, "larger than the link takes");
-            Err(QueueError::TooLarge { size: super::MAX_BODY + 1, limit: super::MAX_BODY })
-        }
-        Err(error) => Err(failed(error)),
+        _ => Err(QueueError::Busy { cause: "the message was released".into(), retry_after: None }),
     }
 }

@@ -154,10 +154,9 @@ fn answer(properties: Option<ApplicationProperties>, body: Body<Value>) -> Answe
         Some(SimpleValue::Symbol(symbol)) => symbol.as_str().to_owned(),
         _ => String::new(),
     };
-    let refusal = Refusal {
-        condition: text(find(["errorCondition", "error-condition"])),
-        description: text(find(["statusDescription", "status-description"])),
-    };
+    let condition = text(find(["errorCondition", "error-condition"]));
+    let refusal =
+        Refusal::answered(status, condition, text(find(["statusDescription", "status-description"])));
     let body = match body {
         Body::Value(AmqpValue(value)) => value,
         _ => Value::Null,

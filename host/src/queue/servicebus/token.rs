@@ -17,6 +17,10 @@ use crate::azure::{Token, Tokens};
 /// How long a signature of ours is valid.
 const SIGNED_FOR: Duration = Duration::from_secs(20 * 60);
 
+/// The types of tokens, as `put-token` names them.
+const IDENTITY: &str = "jwt";
+const KEY: &str = "servicebus.windows.net:sastoken";
+
 /// Where tokens come from.
 #[derive(Debug)]
 pub(super) enum Source {
@@ -34,6 +38,16 @@ pub(super) struct Credential {
     pub(super) left: Duration,
 }
 
+impl Credential {
+    /// What HTTP takes in `Authorization`.
+    pub(super) fn header(self) -> String {
+        match self.kind {
+            IDENTITY => format!("Bearer {}", self.secret),
+            _ => self.secret,
+        }
+    }
+}
+
 impl Source {
     /// A token for an audience: `sb://NAMESPACE/QUEUE`.
     pub(super) async fn token(&self, audience: &str) -> Result<Credential> {
@@ -41,12 +55,12 @@ impl Source {
             Self::Identity(tokens, newest) => {
                 let token = tokens.token().await.map_err(QueueError::from)?;
                 *newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(token.clone());
-                Ok(Credential { kind: "jwt", secret: token.secret().to_owned(), left: token.left() })
+                Ok(Credential { kind: IDENTITY, secret: token.secret().to_owned(), left: token.left() })
             }
             Self::Key(access) => {
                 let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 let secret = sign(access, audience, (now + SIGNED_FOR).as_secs());
-                Ok(Credential { kind: "servicebus.windows.net:sastoken", secret, left: SIGNED_FOR })
+                Ok(Credential { kind: KEY, secret, left: SIGNED_FOR })
             }
         }
     }

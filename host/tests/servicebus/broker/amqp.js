@@ -148,6 +148,10 @@ class Amqp {
       return this.drop(sender);
     }
     if (fault === 'cut-before') return this.cut(sender.connection);
+    if (fault === 'garbled') {
+      sender.send(Buffer.from('no message'), queue.tag(lock), 0).longshore = { queue, lock };
+      return undefined;
+    }
     // `silent` and `busy`: it is locked, and never reaches its receiver.
     if (!fault || fault === 'cut-after') {
       const delivery = sender.send(delivered(queue, message, lock), queue.tag(lock));
@@ -225,7 +229,8 @@ class Amqp {
     if (fault === 'cut-before') return this.cut(connection);
     if (fault === 'detach') return receiver.close({ condition: 'amqp:link:detach-forced', description: 'The link was force detached.' });
     let answer = { code: 503, condition: 'com.microsoft:server-busy', description: 'The service is busy.' };
-    if (fault !== 'busy') answer = act();
+    if (fault === 'unknown') answer = { code: 404, description: 'The messaging entity could not be found.' };
+    else if (fault !== 'busy') answer = act();
     if (fault === 'cut-after') return this.cut(connection);
     if (fault === 'silent') return undefined;
     const client = this.clients.get(connection);

@@ -38,6 +38,7 @@ function answer(namespace, faults, amqp, request, body) {
   const atom = (status, text) => ({ status, type: 'application/atom+xml;type=entry;charset=utf-8', text });
   const refused = amqp.tokens.refuse(request.headers.authorization || '');
   if (refused) return atom(401, `<Error><Code>401</Code><Detail>${refused}</Detail></Error>`);
+  if (faults.at('count')) return atom(401, '<Error><Code>401</Code><Detail>Manage,EntityRead claims required for this operation.</Detail></Error>');
   const queue = namespace.find(name);
   if (request.method === 'PUT') {
     if (queue) return atom(409, '<Error><Code>409</Code><Detail>SubCode=40900. Conflict.</Detail></Error>');
