@@ -23,7 +23,7 @@ FEATURES   := --features longshore/failpoints
 .DEFAULT_GOAL := help
 
 include guest/languages.mk infra/azure.mk infra/check.mk
-.PHONY: help run build guest host test test-guest test-host judge-broker verify-azure torture test-servicebus servicebus-100 fuzz fuzz-coverage bench lint features format clean wasm-target docker-registry
+.PHONY: help run build guest host test test-guest test-host judge-broker verify-azure torture servicebus-100 fuzz fuzz-coverage bench lint features format clean wasm-target docker-registry
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,7 +50,7 @@ test: test-guest test-host ## run all tests
 test-guest: wasm-target
 	cd guest && cargo test --release
 
-test-host: guest guest-python guest-js docker-registry $(STORAGE)/.venv/installed
+test-host: guest guest-python guest-js docker-registry $(STORAGE)/.venv/installed $(SERVICEBUS)/.venv/installed
 	cargo test --workspace $(FEATURES)
 
 $(STORAGE)/.venv/installed: $(STORAGE)/install.sh $(STORAGE)/node/package-lock.json $(STORAGE)/python/requirements.txt
@@ -79,9 +79,6 @@ fuzz: guest ## feed arbitrary bytes to the sandbox, and keep what ends in a new 
 
 fuzz-coverage: guest ## how much of the load path fuzzing reaches (needs rustup's llvm-tools)
 	LONGSHORE_FUZZ_SECONDS=$(TIME) host/tests/fuzz/coverage.sh
-
-test-servicebus: guest $(SERVICEBUS)/.venv/installed ## test Service Bus queues, which are not finished: no part of `make test` yet
-	cargo test --package longshore $(FEATURES) --test servicebus
 
 servicebus-100: guest $(SERVICEBUS)/.venv/installed ## run the end-to-end test of Service Bus queues 100 times in a row
 	LONGSHORE_ROUNDS=100 cargo test --package longshore $(FEATURES) --test servicebus -- --nocapture from_sending

@@ -63,6 +63,7 @@ pub(super) struct Connected {
     sender: Mutex<Option<Sender>>,
     renewing: JoinHandle<()>,
     broken: Arc<AtomicBool>,
+    has_received: AtomicBool,
 }
 
 impl Drop for Connected {
@@ -104,6 +105,7 @@ impl Connected {
             sender: Mutex::default(),
             renewing,
             broken,
+            has_received: AtomicBool::new(false),
         })
     }
 
@@ -145,7 +147,13 @@ impl Connected {
             .attach(&mut session)
             .await;
         let receiver = receiver.map_err(|error| receiving(error, &self.target.url))?;
+        self.has_received.store(true, Ordering::Relaxed);
         Ok(Link::new(receiver, session))
+    }
+
+    /// Whether there is a link that receives, or was.
+    pub(super) fn has_received(&self) -> bool {
+        self.has_received.load(Ordering::Relaxed)
     }
 
     /// The link that sends.

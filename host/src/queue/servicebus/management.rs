@@ -42,11 +42,13 @@ async fn ask(
     body: OrderedMap<Value, Value>,
 ) -> Result<Answer> {
     let (name, verb) = operation;
-    let properties = vec![
+    let mut properties = vec![
         ("operation", SimpleValue::from(name)),
         ("com.microsoft:server-timeout", SimpleValue::Uint(SERVER_TIMEOUT)),
-        ("associated-link-name", SimpleValue::from(target.link.as_str())),
     ];
+    if connected.has_received() {
+        properties.push(("associated-link-name", SimpleValue::from(target.link.as_str())));
+    }
     connected.management(verb).await?.ask(verb, properties, Value::Map(body)).await
 }
 

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use fe2o3_amqp::types::messaging::annotations::OwnedKey;
 use fe2o3_amqp::types::messaging::{
@@ -134,6 +136,12 @@ fn text(value: SimpleValue) -> String {
         SimpleValue::Uuid(uuid) => uuid::Uuid::from_bytes(*uuid.as_inner()).to_string(),
         SimpleValue::String(text) => text,
         SimpleValue::Symbol(symbol) => symbol.into_inner(),
+        SimpleValue::Binary(bytes) => STANDARD.encode(&bytes[..]),
+        // A type of .NET's: a Uri, which is text, or a TimeSpan or DateTimeOffset, which are ticks of 100 ns.
+        SimpleValue::Described(described) => match SimpleValue::try_from(described.value) {
+            Ok(value) => text(value),
+            Err(value) => format!("{value:?}"),
+        },
         other => format!("{other:?}"),
     }
 }
@@ -173,6 +181,32 @@ pub(super) fn write(id: &str, outgoing: &Outgoing) -> Amqp<fe2o3_amqp::types::me
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn properties_of_dotnets_own_types_are_read_as_what_they_are_written_as() {
+        use fe2o3_amqp::types::messaging::message::__private::Deserializable;
+        // What .NET makes of a TimeSpan of one second, in ticks of 100 ns, and of a Uri.
+        let described = |kind: &str, value: &[u8]| {
+            let mut bytes = vec![0x00, 0xa3, u8::try_from(kind.len()).unwrap()];
+            bytes.extend(kind.as_bytes());
+            bytes.extend(value);
+            bytes
+        };
+        let mut map = vec![4];
+        map.extend(b"\xa1\x03for");
+        map.extend(described("com.microsoft:timespan", &[0x81, 0, 0, 0, 0, 0, 0x98, 0x96, 0x80]));
+        map.extend(b"\xa1\x02at");
+        map.extend(described("com.microsoft:uri", b"\xa1\x08http://a"));
+        let mut bytes = vec![0x00, 0x53, 0x74, 0xc1, u8::try_from(map.len()).unwrap()];
+        bytes.extend(map);
+        bytes.extend(b"\x00\x53\x75\xa0\x02{}");
+        let amqp: Deserializable<Amqp<Body<Value>>> = serde_amqp::from_slice(&bytes).unwrap();
+        let queue: QueueUrl = "sb://ns.servicebus.windows.net/orders".parse().unwrap();
+        let message = read(amqp.0, true, &queue).message;
+        let expected = [("for", "10000000"), ("at", "http://a")];
+        let expected: Properties = expected.map(|(name, value)| (name.into(), value.into())).into();
+        assert_eq!((&message.body[..], message.properties), (&b"{}"[..], expected));
+    }
 
     #[test]
     fn a_message_lives_as_long_as_its_sender_said_and_for_ever_in_a_dead_letter_queue() {
