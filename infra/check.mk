@@ -65,7 +65,7 @@ test-image: $(if $(BINARY),,auditable) container-tools $(INFRA_VENV)/installed #
 		$(INFRA_VENV)/bin/python -m pytest --quiet -rP infra/tests/image
 
 container-tools:
-	@for it in buildah podman runc; do command -v $$it > /dev/null || missing="$$missing $$it"; done; test -z "$$missing" \
+	@for it in buildah podman runc catatonit; do command -v $$it > /dev/null || missing="$$missing $$it"; done; test -z "$$missing" \
 		|| { apt-get update && apt-get install --yes --no-install-recommends ca-certificates $$missing; }
 
 # As yourself and with your own login; a file queue is in ./queues. What is mounted has to be there: Docker would make it, as root's.

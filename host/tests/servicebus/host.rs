@@ -4,7 +4,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::broker::{Broker, calm, installed};
 use crate::common::guest;
@@ -113,7 +113,7 @@ fn from_sending_to_the_dead_letter_queue_and_back_again_and_again() {
         let counts =
             ["received", "completed", "retried", "poisoned", "abandoned", "lease_lost"].map(|it| &ran[it]);
         assert_eq!(counts, [9, 3, 3, 3, 0, 0], "round {round}: {ran}");
-        assert_eq!(ran["poison_reasons"], serde_json::json!({ "rejected": 1, "attempts-exhausted": 2 }));
+        assert_eq!(ran["poison_reasons"], json!({ "rejected": 1, "attempts-exhausted": 2 }));
 
         let listed = host.json(&["poison", "list", "--reason", "rejected"]);
         assert!(listed["body"].as_str().unwrap().contains("reject"), "{listed}");
@@ -145,7 +145,7 @@ fn what_other_clients_send_is_handled_and_what_is_dead_they_read_with_its_reason
         assert!(sent.as_ref().is_ok_and(|it| it.status.success()), "{name}: {sent:?}");
         let peeked = host.json(&["peek"]);
         let properties =
-            serde_json::json!([["content-type", "application/json"], ["tenant", "blue"], ["number", "7"]]);
+            json!([["content-type", "application/json"], ["tenant", "blue"], ["number", "7"]]);
         assert_eq!(peeked["properties"], properties, "{name}");
         let ran = summary(host.run(&[]).output().unwrap());
         assert_eq!((&ran["completed"], &ran["poisoned"]), (&1.into(), &1.into()), "{name}: {ran}");
@@ -162,6 +162,23 @@ fn a_handler_that_outlasts_four_locks_is_handled_once() {
     host.send(&["sleep:9000"]);
     let ran = summary(host.run(&[]).output().unwrap());
     assert_eq!((&ran["received"], &ran["completed"]), (&1.into(), &1.into()), "{ran}");
+}
+
+#[test]
+fn a_lock_that_is_lost_interrupts_the_handler_and_nothing_is_settled() {
+    let broker = Broker::start(&[]);
+    let host = Host::new(&broker, 3);
+    host.send(&["sleep:8000"]);
+    broker.order(&json!([{ "at": "renew-lock", "do": "busy", "times": 1000 }]));
+    let started = Instant::now();
+    let ran = summary(host.run(&["--max-messages", "1"]).output().unwrap());
+    assert!(started.elapsed() < Duration::from_secs(7), "{:?}", started.elapsed());
+    let counts = ["received", "completed", "retried", "poisoned", "lease_lost"].map(|it| &ran[it]);
+    assert_eq!(counts, [1, 0, 0, 0, 1], "{ran}");
+    let settled = broker.order(&json!([]));
+    assert!(settled.as_object().is_some_and(|it| it.keys().eq(["renew-lock busy"])), "{settled}");
+    let again = summary(host.run(&[]).output().unwrap());
+    assert_eq!((&again["received"], &again["completed"]), (&1.into(), &1.into()), "{again}");
 }
 
 #[test]

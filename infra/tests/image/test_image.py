@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from stand_ins import PODMAN, ROOT, RUN, build, layers, make, other, sh
+from stand_ins import BUILDAH, PODMAN, ROOT, RUN, build, layers, make, other, sh
 
 LONGSHORE = Path(os.environ["LONGSHORE_BINARY"]).resolve()
 COMPONENTS = Path(os.environ["LONGSHORE_COMPONENTS"]).resolve()
@@ -34,10 +34,10 @@ def context(tmp_path_factory):
     """A copy of what a build reads, to be changed by tests."""
     make(tmp_path_factory.mktemp("bases"), LONGSHORE, COMPONENTS)
     copy = tmp_path_factory.mktemp("context")
-    for it in ("Dockerfile", ".dockerignore", "Cargo.toml", "Cargo.lock"):
+    for it in ("Dockerfile", ".dockerignore", "Cargo.toml", "Cargo.lock", "Makefile"):
         shutil.copy(ROOT / it, copy)
-    for it in (".cargo", "host", "guest", "wit"):
-        shutil.copytree(ROOT / it, copy / it, ignore=shutil.ignore_patterns("target", "node_modules", ".venv"))
+    for it in (".cargo", "host", "guest", "wit", "infra"):
+        shutil.copytree(ROOT / it, copy / it, ignore=shutil.ignore_patterns("target", "node_modules", ".venv*"))
     (copy / "secret").write_text("not for the image")
     return copy
 
@@ -245,3 +245,27 @@ def test_the_dev_image_finds_the_login_that_is_mounted(release, context, queue):
     longshore("send", '{"order_id": "o-1", "msg": "ok"}', directory=queue)
     ran = subprocess.run(container(DEV, queue), capture_output=True, text=True, timeout=120)
     assert ran.returncode == 0 and summary(ran.stdout)["completed"] == 1
+
+
+# What `make docker-run` calls, by Docker's own words: without an engine, and with the stand-ins.
+DOCKER = f"""#!/bin/sh
+case $1 in
+build) shift; exec {" ".join(BUILDAH)} build --isolation chroot --pull-never --layers "$@" ;;
+run) shift; exec {" ".join(RUN)} "$@" ;;
+esac
+exit 1
+"""
+
+
+def test_docker_run_drains_a_queue_of_this_machine(context, tmp_path):
+    docker = tmp_path / "docker"
+    docker.write_text(DOCKER)
+    docker.chmod(0o755)
+    (context / "queues").mkdir()
+    at = {"cwd": context, "env": {**os.environ, "HOME": str(tmp_path)}}
+    url = "file:./queues/orders"
+    sh(LONGSHORE, "queue", "create", "--queue", url, **at)
+    sh(LONGSHORE, "send", "--queue", url, '{"order_id": "o-1", "msg": "ok"}', **at)
+    said = sh("make", "docker-run", f"QUEUE={url}", f"DOCKER={docker}", "ARGS=--output json", **at)
+    assert summary(said.strip())["completed"] == 1
+    assert (tmp_path / ".azure").is_dir()
