@@ -91,6 +91,8 @@ pub struct Operation {
     pub action: &'static str,
     /// As `Reader`.
     pub role: &'static str,
+    /// What shows the things that there are, where the one that was named is not.
+    pub there_is: &'static str,
 }
 
 /// One answer of ARM, of a status below 300.

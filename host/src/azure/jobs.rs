@@ -25,27 +25,48 @@ const RESULT: Duration = Duration::from_secs(120);
 /// More pages than that are a service that goes round in circles: it keeps a hundred executions of a job.
 const PAGES: usize = 100;
 
-const READ: Operation = Operation { verb: "read the job", action: "Microsoft.App/jobs/read", role: "Reader" };
+/// What there is, for whoever named something that is not.
+const JOBS: &str = "`az containerapp job list --query \"[].id\"` shows jobs";
+const EXECUTIONS: &str =
+    "`longshore job list` shows executions, `az containerapp job list --query \"[].id\"` jobs";
+
+const READ: Operation =
+    Operation { verb: "read the job", action: "Microsoft.App/jobs/read", role: "Reader", there_is: JOBS };
 const READ_EXECUTIONS: Operation = Operation {
     verb: "read executions of the job",
     action: "Microsoft.App/jobs/executions/read",
     role: "Reader",
+    there_is: JOBS,
+};
+const READ_EXECUTION: Operation = Operation {
+    verb: "read the execution",
+    action: "Microsoft.App/jobs/execution/read",
+    role: "Reader",
+    there_is: EXECUTIONS,
 };
 const START: Operation = Operation {
     verb: "start the job",
     action: "Microsoft.App/jobs/start/action",
     role: "Container Apps Jobs Operator",
+    there_is: JOBS,
 };
-const STOP: Operation = Operation {
-    verb: "stop executions of the job",
+const STOP_ALL: Operation = Operation {
+    verb: "stop the job's executions",
     action: "Microsoft.App/jobs/stop/action",
     role: "Container Apps Jobs Operator",
+    there_is: JOBS,
 };
-
+const STOP_EXECUTION: Operation = Operation {
+    verb: "stop the execution",
+    action: "Microsoft.App/jobs/stop/execution/action",
+    role: "Container Apps Jobs Operator",
+    there_is: EXECUTIONS,
+};
 const READ_QUEUE: Operation = Operation {
     verb: "read the Service Bus queue",
     action: "Microsoft.ServiceBus/namespaces/queues/read",
     role: "Reader",
+    there_is: "it is looked for in the job's resource group; if it is in another, `az servicebus queue show --resource-group … --namespace-name … --name … --query maxDeliveryCount` tells",
 };
 /// Of [Queues](https://learn.microsoft.com/rest/api/servicebus/controlplane-stable/queues/get).
 const SERVICE_BUS_API_VERSION: &str = "2024-01-01";
@@ -258,7 +279,7 @@ impl Job {
     /// When it cannot be read.
     pub async fn execution(&self, name: &str, patience: Duration) -> Result<(Execution, Duration), ArmError> {
         let of = self.execution_id(name);
-        let asked = Asked { operation: READ_EXECUTIONS, of: &of };
+        let asked = Asked { operation: READ_EXECUTION, of: &of };
         let answer = self.arm.get(&self.arm.url(&of, API_VERSION), &asked, patience).await?;
         let again = pause(answer.retry_after);
         Ok((answer.read(&asked)?, again))
@@ -269,8 +290,11 @@ impl Job {
     /// # Errors
     /// When it was refused, or when there is no clear answer.
     pub async fn stop(&self, execution: Option<&str>) -> Result<(), ArmError> {
-        let of = execution.map_or_else(|| self.id.0.clone(), |name| self.execution_id(name));
-        let asked = Asked { operation: STOP, of: &of };
+        let (operation, of) = match execution {
+            Some(name) => (STOP_EXECUTION, self.execution_id(name)),
+            None => (STOP_ALL, self.id.0.clone()),
+        };
+        let asked = Asked { operation, of: &of };
         let url = self.arm.url(&format!("{of}/stop"), API_VERSION);
         let answer = self.arm.post(url, None, &asked).await?;
         self.result(answer, &asked).await.map(drop)

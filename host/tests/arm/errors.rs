@@ -29,12 +29,15 @@ fn what_is_denied_names_the_role_and_where_it_is_missing() {
         (&["job", "start"][..], "Container Apps Jobs Operator", "Microsoft.App/jobs/start/action"),
         (&["job", "start", "--env", "A=1"], "Reader", "Microsoft.App/jobs/read"),
         (&["job", "list"], "Reader", "Microsoft.App/jobs/executions/read"),
-        (&["job", "status", "e"], "Reader", "Microsoft.App/jobs/executions/read"),
-        (&["job", "stop", "e"], "Container Apps Jobs Operator", "Microsoft.App/jobs/stop/action"),
+        (&["job", "status"], "Reader", "Microsoft.App/jobs/executions/read"),
+        (&["job", "status", "e"], "Reader", "Microsoft.App/jobs/execution/read"),
+        (&["job", "stop", "--all"], "Container Apps Jobs Operator", "Microsoft.App/jobs/stop/action"),
+        (&["job", "stop", "e"], "Container Apps Jobs Operator", "Microsoft.App/jobs/stop/execution/action"),
     ] {
         let server = Server::start(move |_| denied());
-        let scope = format!(", on {JOB};");
-        server.run(verb).ends_with(3).says(&["AuthorizationFailed", "object id 'o'", role, action, &scope]);
+        let scope = format!("on {JOB};");
+        let (role, action) = (format!("`{role}`"), format!(" {action}, "));
+        server.run(verb).ends_with(3).says(&["AuthorizationFailed", "object id 'o'", &role, &action, &scope]);
         assert_eq!(server.calls().len(), 1, "asking again changes nothing");
     }
 }

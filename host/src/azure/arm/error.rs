@@ -150,10 +150,7 @@ impl Asked<'_> {
             ),
             (403, _) => self.error(Kind::Denied, words, self.role_wanted()),
             (404, _) => {
-                let mend = format!(
-                    "is {} right? `az containerapp job list --query \"[].id\"` shows jobs, `longshore job list` executions",
-                    self.of
-                );
+                let mend = format!("is {} right? {}", self.of, self.operation.there_is);
                 self.error(Kind::NotFound, words, mend)
             }
             (409, _) => {

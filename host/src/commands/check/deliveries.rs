@@ -12,7 +12,10 @@ pub(super) async fn finding(url: &QueueUrl, namespace: &str, job: Option<&(Job, 
     let Verdict(result, detail) = match job {
         Some((job, setup)) => verdict(url, namespace, job, setup).await,
         None => {
-            let show = format!("az servicebus queue show --namespace-name {namespace} --name {}", url.name());
+            let show = format!(
+                "az servicebus queue show --resource-group … --namespace-name {namespace} --name {}",
+                url.name()
+            );
             Verdict::unknown(format!(
                 "it has to be larger than --max-dequeue: `{show} --query maxDeliveryCount`, or name the job with --job"
             ))
