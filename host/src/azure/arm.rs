@@ -25,6 +25,8 @@ const LIMIT: Duration = Duration::from_secs(70);
 /// The first pause before a read is tried again, doubled each time, and the longest, which is also how long a
 /// `Retry-After` is believed.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
+/// The shortest pause, whatever is asked: a service that says `Retry-After: 0` is not asked in a tight loop.
+pub(super) const PAUSE_AT_LEAST: Duration = Duration::from_millis(50);
 /// For how long a read that a person waits for is tried again.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -171,14 +173,14 @@ impl Arm {
     /// # Errors
     /// What ARM refused, or that it did not answer.
     pub async fn get(&self, url: &Url, asked: &Asked<'_>, patience: Duration) -> Result<Answer, ArmError> {
-        let started = Instant::now();
+        let (started, patience) = (Instant::now(), no_longer_than(patience));
         let (mut pause, longest) = PAUSES;
         loop {
             let error = match self.send(Request::new(url.clone(), Method::Get), asked).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            let wait = error.retry_after.unwrap_or(pause).min(longest);
+            let wait = error.retry_after.unwrap_or(pause).clamp(PAUSE_AT_LEAST, longest);
             if !error.is_passing() || started.elapsed() + wait > patience {
                 return Err(error);
             }
@@ -228,6 +230,12 @@ impl Arm {
         let location = response.headers().get_optional_str(&LOCATION).map(str::to_owned);
         Ok(Answer { status, location, retry_after, body })
     }
+}
+
+/// How long something may take: `limit`, but in tests of what comes after it.
+pub(super) fn no_longer_than(limit: Duration) -> Duration {
+    fail::fail_point!("out-of-patience", |_| Duration::ZERO);
+    limit
 }
 
 /// Seconds. The other form, a date, is not used by ARM.

@@ -14,12 +14,13 @@ use tokio::time::{Instant, sleep};
 
 pub use self::template::{Overrides, Replacement};
 use super::Azure;
-use super::arm::{Answer, Arm, ArmError, Asked, Endpoint, Operation, PATIENCE};
+use super::arm::{
+    Answer, Arm, ArmError, Asked, Endpoint, Operation, PATIENCE, PAUSE_AT_LEAST, no_longer_than,
+};
 
 const API_VERSION: &str = "2026-07-01";
-/// How often something that takes its time is asked after, unless the service says otherwise; and at most.
+/// How often something that takes its time is asked after, unless the service says otherwise.
 const POLL: Duration = Duration::from_secs(5);
-const POLL_AT_MOST: Duration = Duration::from_millis(50);
 /// How long the service may take to say what became of a call.
 const RESULT: Duration = Duration::from_secs(120);
 /// More pages than that are a service that goes round in circles: it keeps a hundred executions of a job.
@@ -239,12 +240,14 @@ impl Job {
     /// Starts an execution, with another template than the job's if there is one. Asked once, whatever comes of it.
     ///
     /// # Errors
-    /// When it was refused, or when there is no clear answer.
+    /// When it was refused; or [`Kind::Unclear`](super::arm::Kind) when it may have been started, and nobody says which execution that is.
     pub async fn start(&self, template: Option<&Value>) -> Result<Started, ArmError> {
         let asked = Asked { operation: START, of: &self.id.0 };
         let url = self.arm.url(&format!("{}/start", self.id), API_VERSION);
         let answer = self.arm.post(url, template, &asked).await?;
-        self.result(answer, &asked).await?.read(&asked)
+        let answer = self.result(answer, &asked).await?;
+        let unnamed = |_| asked.unsettled("the answer does not name the execution");
+        serde_json::from_value(answer.body).map_err(unnamed)
     }
 
     /// Its executions, the newest first.
@@ -306,27 +309,31 @@ impl Job {
 
     /// What came of a call that was only accepted: asks where the result will be until it is there
     /// ([Track asynchronous operations](https://learn.microsoft.com/azure/azure-resource-manager/management/async-operations)).
+    /// From here on nothing that goes wrong says that it was not done. Least of all a 403: a role on the job does not reach
+    /// to where results are, which is beside it.
     async fn result(&self, mut answer: Answer, asked: &Asked<'_>) -> Result<Answer, ArmError> {
         let accepted = Instant::now();
-        // Where the first answer says it all, nobody has to wait for the second.
-        while answer.status == 202 && answer.body.get("name").is_none() {
+        // Where an answer says it all, nobody has to wait for the next.
+        let is_pending = |answer: &Answer| answer.status == 202 && answer.body.get("name").is_none();
+        let unsettled = |error: ArmError| asked.unsettled(&error.cause);
+        while is_pending(&answer) {
             let Some(location) = &answer.location else { break };
-            let url = self.arm.follow(location, asked)?;
-            if accepted.elapsed() > RESULT {
-                return Err(asked.unsettled(RESULT));
-            }
+            let url = self.arm.follow(location, asked).map_err(unsettled)?;
             sleep(pause(answer.retry_after)).await;
-            let next = self.arm.get(&url, asked, PATIENCE).await?;
+            let next = self.arm.get(&url, asked, PATIENCE).await.map_err(unsettled)?;
             // Later answers need not repeat where to ask.
             let location = next.location.clone().or(answer.location);
             answer = Answer { location, ..next };
+            if is_pending(&answer) && accepted.elapsed() > no_longer_than(RESULT) {
+                return Err(asked.unsettled(&format!("no result was there {} s later", RESULT.as_secs())));
+            }
         }
         Ok(answer)
     }
 }
 
 fn pause(retry_after: Option<Duration>) -> Duration {
-    retry_after.unwrap_or(POLL).clamp(POLL_AT_MOST, Duration::from_secs(60))
+    retry_after.unwrap_or(POLL).clamp(PAUSE_AT_LEAST, Duration::from_secs(60))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{anyhow, bail};
+use anyhow::{Context, anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -98,7 +98,11 @@ async fn start(args: &cli::job::Start, output: Output) -> anyhow::Result<ExitCod
     let started = job.start(template.as_ref()).await?;
     tracing::info!(execution = started.name, "started");
     if args.wait {
-        return wait(&job, &started.name, UNKNOWN_AT_FIRST, output).await;
+        // Whoever is told to try again should not start another one.
+        let started = &started.name;
+        return wait(&job, started, UNKNOWN_AT_FIRST, output).await.with_context(|| {
+            format!("{started} was started; `longshore job status {started} --wait` waits for it")
+        });
     }
     #[derive(Serialize)]
     struct Begun<'a> {

@@ -131,3 +131,17 @@ fn one_execution_is_stopped_or_all_of_them() {
     server.run(&["job", "stop", "orders-7"]).ends_with(3).says(&["no such thing", "job list"]);
     assert_eq!(server.asked("POST", "/stop"), 3);
 }
+
+#[test]
+fn an_accepted_stop_is_never_called_undone() {
+    let server = Server::start(|call| match call.what.starts_with("POST") {
+        true => {
+            let location = ("location", "/subscriptions/s/operationResults/1".to_owned());
+            Answer::Say(202, vec![location, ("retry-after", "0".into())], Value::Null)
+        }
+        false => Answer::error(403, "AuthorizationFailed", "why"),
+    });
+    let ran = server.run(&["job", "stop", "orders-1"]).ends_with(3);
+    let ran = ran.says(&["no clear answer when asked to stop the execution: it was accepted", "job list"]);
+    assert!(!ran.stderr.contains("Operator"), "{}", ran.stderr);
+}

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::execution;
-use crate::server::{Answer, Call, JOB, Server};
+use crate::server::{Answer, Call, JOB, Ran, Server};
 
 const BEGAN: &str = "2026-02-13T20:37:30+00:00";
 const ENDED: &str = "2026-02-13T20:47:30+00:00";
@@ -49,6 +49,113 @@ fn a_start_that_was_only_accepted_is_followed_to_its_result() {
         assert_eq!(ran.lines()[0]["execution"], "orders-pjxhsye");
         assert_eq!((server.asked("POST", "/start"), server.asked("GET", "/1")), (1, accepted + 1));
     }
+}
+
+/// Starts a job that accepts it, and answers every question after that with `then`.
+fn accepted_and_then(then: fn() -> Answer, env: &[(&str, &str)]) -> Ran {
+    let server = Server::start(move |call| match is_start(call) {
+        true => {
+            let location = ("location", "/subscriptions/s/jobResults/1".to_owned());
+            Answer::Say(202, vec![location, ("retry-after", "0".into())], Value::Null)
+        }
+        false => then(),
+    });
+    let ran = server.run_with(&["job", "start", "--wait"], env);
+    assert_eq!(server.asked("POST", "/start"), 1, "{:?}", server.calls());
+    assert!(server.asked("GET", "/1") > 0, "{:?}", server.calls());
+    ran
+}
+
+/// It may run: nothing says that it does not, and nobody is told to start another one.
+#[track_caller]
+fn is_not_settled(ran: Ran, cause: &str) {
+    let accepted = "it was accepted, and what became of it is not known (";
+    let ran = ran.ends_with(3).says(&[
+        "no clear answer when asked to start",
+        accepted,
+        cause,
+        "`longshore job list` tells",
+    ]);
+    for wrong in ["cannot start", "again", "nothing was done", " right?", "Operator", "proxy"] {
+        assert!(!ran.stderr.contains(wrong), "`{wrong}` is in {}", ran.stderr);
+    }
+}
+
+/// A wish to be asked again later than anybody waits.
+fn busy(status: u16, code: &str) -> Answer {
+    let error = json!({ "error": { "code": code, "message": "why" } });
+    Answer::Say(status, vec![("retry-after", "3600".into())], error)
+}
+
+/// What is answered, and what is then named as the cause.
+type Following = (fn() -> Answer, &'static str);
+
+#[test]
+fn an_accepted_start_is_never_called_undone_whatever_follows() {
+    let elsewhere = || {
+        let location = ("location", "https://elsewhere.example/".to_owned());
+        Answer::Say(202, vec![location, ("retry-after", "0".into())], Value::Null)
+    };
+    let cases: [Following; 10] = [
+        (|| busy(503, "ServiceUnavailable"), "HTTP 503 ServiceUnavailable: why"),
+        (|| busy(429, "TooManyRequests"), "HTTP 429 TooManyRequests: why"),
+        (
+            || Answer::error(401, "InvalidAuthenticationToken", "why"),
+            "HTTP 401 InvalidAuthenticationToken: why",
+        ),
+        (|| Answer::error(403, "AuthorizationFailed", "why"), "HTTP 403 AuthorizationFailed: why"),
+        (|| Answer::error(404, "NotFound", "why"), "HTTP 404 NotFound: why"),
+        (|| Answer::error(409, "Conflict", "why"), "HTTP 409 Conflict: why"),
+        (|| Answer::Say(200, Vec::new(), Value::Null), "does not name the execution"),
+        (|| Answer::Say(204, Vec::new(), Value::Null), "does not name the execution"),
+        (|| Answer::ok(json!({ "status": "Succeeded" })), "does not name the execution"),
+        (elsewhere, "must not go"),
+    ];
+    for (then, cause) in cases {
+        is_not_settled(accepted_and_then(then, &[]), cause);
+    }
+}
+
+/// What is tried again for half a minute, or two, ends at once here.
+#[cfg(feature = "failpoints")]
+#[test]
+fn an_accepted_start_is_never_called_undone_when_patience_ends() {
+    let cases: [Following; 4] = [
+        (|| Answer::error(503, "ServiceUnavailable", "why"), "HTTP 503 ServiceUnavailable: why"),
+        (|| Answer::Garbage, "the answer is no JSON"),
+        (|| Answer::Cut, "connection closed"),
+        (|| Answer::Say(202, vec![("retry-after", "0".into())], Value::Null), "no result was there"),
+    ];
+    for (then, cause) in cases {
+        is_not_settled(accepted_and_then(then, &[("FAILPOINTS", "out-of-patience=return")]), cause);
+    }
+}
+
+#[test]
+fn a_start_that_ends_without_a_name_is_never_called_undone() {
+    let location = ("location", "https://elsewhere.example/".to_owned());
+    for (status, headers, body, cause) in [
+        (202, vec![], Value::Null, "does not name the execution"),
+        (202, vec![location], Value::Null, "must not go"),
+        (200, vec![], Value::Null, "does not name the execution"),
+        (200, vec![], json!({ "executions": [] }), "does not name the execution"),
+    ] {
+        let server = Server::start(move |_| Answer::Say(status, headers.clone(), body.clone()));
+        is_not_settled(server.run(&["job", "start"]), cause);
+        assert_eq!(server.calls().len(), 1);
+    }
+}
+
+#[test]
+fn who_can_no_longer_wait_is_told_what_was_started() {
+    let server = Server::start(|call| match is_start(call) {
+        true => Answer::ok(begun()),
+        false => Answer::error(403, "AuthorizationFailed", "why"),
+    });
+    server.run(&["job", "start", "--wait"]).ends_with(3).says(&[
+        "orders-pjxhsye was started; `longshore job status orders-pjxhsye --wait` waits for it: cannot read",
+        "Microsoft.App/jobs/execution/read",
+    ]);
 }
 
 #[test]
@@ -203,7 +310,8 @@ fn a_long_wait_outlives_what_passes() {
 #[test]
 fn a_start_is_asked_for_once_whatever_the_answer() {
     type Case = (fn() -> Answer, &'static [&'static str]);
-    const UNCLEAR: &[&str] = &["may have been done", "longshore job list"];
+    const UNCLEAR: &[&str] =
+        &["no clear answer when asked to start the job", "may have been done", "longshore job list"];
     let cases: [Case; 6] = [
         (|| Answer::error(500, "InternalServerError", "something"), UNCLEAR),
         (|| Answer::error(503, "ServiceUnavailable", "something"), UNCLEAR),

@@ -16,7 +16,7 @@ const WORDS: usize = 500;
 
 /// Why a call of ARM came to nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("cannot {verb}: {cause}; {mend}")]
+#[error("{} {verb}: {cause}; {mend}", .kind.beginning())]
 pub struct ArmError {
     /// What a caller decides by.
     pub kind: Kind,
@@ -37,12 +37,22 @@ pub enum Kind {
     NotFound,
     /// The identity may not, or is nobody.
     Denied,
-    /// The service has no time just now; nothing was done.
+    /// No answer for now, and nothing was done: the service has no time, or was asked for something to read.
     Busy,
     /// No clear answer: what was asked may have been done.
     Unclear,
     /// Anything that will be the same next time.
     Fault,
+}
+
+impl Kind {
+    /// Nobody reads "cannot start the job" where it may have been started.
+    fn beginning(self) -> &'static str {
+        match self {
+            Self::Unclear => "no clear answer when asked to",
+            _ => "cannot",
+        }
+    }
 }
 
 /// What ARM says in the body of a refusal
@@ -82,7 +92,7 @@ impl Refusal {
 impl ArmError {
     /// Whether a read may succeed when it is tried again.
     pub fn is_passing(&self) -> bool {
-        matches!(self.kind, Kind::Busy | Kind::Unclear)
+        self.kind == Kind::Busy
     }
 }
 
@@ -97,23 +107,22 @@ impl Asked<'_> {
         self.error(Kind::Fault, format!("{}: {cause}", self.of), mend.into())
     }
 
-    /// It was accepted, and nobody says what became of it.
-    pub(in crate::azure) fn unsettled(&self, after: Duration) -> ArmError {
-        self.silent(
-            Method::Post,
-            &format!("it was accepted, and no result was there {} s later", after.as_secs()),
-        )
+    /// It was accepted, and nobody says what became of it: no reason to ask for it again.
+    pub(in crate::azure) fn unsettled(&self, cause: &str) -> ArmError {
+        let cause = format!("it was accepted, and what became of it is not known ({cause})");
+        self.error(Kind::Unclear, cause, "`longshore job list` tells".into())
     }
 
     /// No answer, or half of one.
     pub(super) fn silent(&self, method: Method, cause: &str) -> ArmError {
-        let mend = match method {
-            Method::Get => "try again".into(),
-            _ => {
-                "it may have been done all the same: `longshore job list` tells; only then do it again".into()
-            }
+        let (kind, mend) = match method {
+            Method::Get => (Kind::Busy, "try again"),
+            _ => (
+                Kind::Unclear,
+                "it may have been done all the same: `longshore job list` tells; only then do it again",
+            ),
         };
-        self.error(Kind::Unclear, cause.into(), mend)
+        self.error(kind, cause.into(), mend.into())
     }
 
     pub(super) fn failed(&self, method: Method, endpoint: &Endpoint, error: &Error) -> ArmError {
