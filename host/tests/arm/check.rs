@@ -99,7 +99,8 @@ fn the_set_up_of_this_repository_has_nothing_wrong() {
         ("replicaTimeout", "ok"),
         ("grace", "ok"),
         ("scale rule", "ok"),
-        ("scale identity", "ok"),
+        // Roles are not the job's.
+        ("scale identity", "unknown"),
         ("counting", "ok"),
         ("minExecutions", "ok"),
         ("retry delays", "ok"),
@@ -197,7 +198,17 @@ fn each_wrong_set_up_is_found_with_its_mend() {
             "--no-such-flag",
         ),
         ("/properties/template/containers/0/command", json!(["/bin/sh"]), "job flags", "unknown", "/bin/sh"),
-        ("/properties/template/containers/0/resources/memory", json!("2Gi"), "memory", "ok", ""),
+        // 16 × 128 MiB are all that it has, and the host needs some itself.
+        (
+            "/properties/template/containers/0/resources/memory",
+            json!("2Gi"),
+            "memory",
+            "unknown",
+            "2112 MiB, and the container has 2048 MiB",
+        ),
+        ("/properties/template/containers/0/resources/memory", json!("2.5Gi"), "memory", "ok", ""),
+        ("LONGSHORE_MEMORY", json!("61"), "memory", "unknown", "1040 MiB, and the container has 1024 MiB"),
+        ("LONGSHORE_MEMORY", json!("60"), "memory", "ok", ""),
         ("AZURE_CLIENT_ID", Value::Null, "job identity", "wrong", "AZURE_CLIENT_ID is not set"),
         ("LONGSHORE_TIME_BUDGET", json!("30s"), "job flags", "wrong", "leaves no time to receive"),
         ("LONGSHORE_TIME_BUDGET", json!("soon"), "job flags", "wrong", "exit code 2"),
@@ -258,6 +269,8 @@ fn each_wrong_set_up_is_found_with_its_mend() {
             "leave queueLengthStrategy out",
         ),
         ("rule/metadata/activationQueueLength", json!("10"), "counting", "wrong", "wait for ever"),
+        ("rule/name", json!("queue"), "scale identity", "unknown", "needs Storage Queue Data Reader"),
+        ("rule/type", json!("azure-servicebus"), "scale identity", "unknown", "kedacore/keda issue 7822"),
         ("rule/identity", json!("system"), "scale identity", "wrong", "not assigned to the job"),
         ("rule/identity", Value::Null, "scale identity", "wrong", "KEDA cannot count"),
         ("scale/minExecutions", json!(1), "minExecutions", "wrong", "set it to 0"),
@@ -345,4 +358,51 @@ fn a_queue_that_dead_letters_before_the_host_does_is_found() {
         assert!(detail.contains(words) && !detail.contains("az containerapp"), "{detail}");
         assert_eq!(found(&ran, "queue exists").0, "unknown");
     }
+}
+
+/// Checks a Storage queue that answers with this status and code to whoever deletes, and counts for whoever asks.
+fn check_queue(deleting: (u16, &'static str)) -> (Ran, Server) {
+    let server = Server::start(move |call| {
+        let refused = |(status, code): (u16, &str)| {
+            Answer::Say(status, vec![("x-ms-error-code", code.into())], Value::Null)
+        };
+        match call.what.split(' ').next() {
+            Some("DELETE") => refused(deleting),
+            Some("GET") => {
+                let count = ("x-ms-approximate-messages-count", "7".into());
+                Answer::Say(200, vec![count], Value::Null)
+            }
+            _ => refused((404, "MessageNotFound")),
+        }
+    });
+    let ran = server.run(&["check", "--queue", &format!("{}/account/orders?sig=none", server.url)]);
+    (ran, server)
+}
+
+#[test]
+fn a_queue_is_counted_to_see_that_it_exists_only_where_nothing_else_tells() {
+    for (deleting, exists, counted) in [
+        ((404, "MessageNotFound"), "yes", 0),
+        ((404, "QueueNotFound"), "no", 0),
+        ((403, "AuthorizationPermissionMismatch"), "yes", 1),
+    ] {
+        let (ran, server) = check_queue(deleting);
+        for check in ["queue exists", "poison queue exists"] {
+            assert_eq!(found(&ran, check).0, exists, "{deleting:?}: {ran:?}");
+        }
+        let asked = (server.asked("GET", "/orders"), server.asked("GET", "/orders-poison"));
+        assert_eq!(asked, (1 + counted, counted), "{deleting:?}: the first is the finding `count`");
+    }
+}
+
+#[test]
+fn what_was_asked_to_learn_whether_messages_may_be_received_is_said() {
+    let receive = |deleting| found(&check_queue(deleting).0, "receive");
+    let (result, detail) = receive((404, "MessageNotFound"));
+    assert_eq!(
+        (result.as_str(), detail.as_str()),
+        ("allowed", "asked by deleting a message that does not exist")
+    );
+    let (result, detail) = receive((403, "AuthorizationPermissionMismatch"));
+    assert!(result == "denied" && detail.contains("not allowed to delete messages"), "{result}: {detail}");
 }

@@ -97,8 +97,14 @@ fn identity(setup: &Setup, rule: &Value) -> Verdict {
         id => assigned.is_some_and(|it| it.keys().any(|key| key.eq_ignore_ascii_case(id))),
     };
     match has {
-        // Roles are not looked at: KEDA has to read the queue's length.
-        true => Verdict::ok(),
+        // Roles are assigned elsewhere, at the queue or above it.
+        true => Verdict::unknown(format!(
+            "it is assigned to the job; whether it may read the queue's length cannot be seen there: {}",
+            match rule["type"] == "azure-queue" {
+                true => "it needs Storage Queue Data Reader on the queue",
+                false => "which least role lets KEDA count there is not settled (kedacore/keda issue 7822)",
+            }
+        )),
         false => Verdict::wrong(format!(
             "the rule counts as {identity}, which is not assigned to the job; assign it"
         )),
