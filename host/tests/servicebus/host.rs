@@ -144,8 +144,7 @@ fn what_other_clients_send_is_handled_and_what_is_dead_they_read_with_its_reason
             .output();
         assert!(sent.as_ref().is_ok_and(|it| it.status.success()), "{name}: {sent:?}");
         let peeked = host.json(&["peek"]);
-        let properties =
-            json!([["content-type", "application/json"], ["tenant", "blue"], ["number", "7"]]);
+        let properties = json!([["content-type", "application/json"], ["tenant", "blue"], ["number", "7"]]);
         assert_eq!(peeked["properties"], properties, "{name}");
         let ran = summary(host.run(&[]).output().unwrap());
         assert_eq!((&ran["completed"], &ran["poisoned"]), (&1.into(), &1.into()), "{name}: {ran}");
