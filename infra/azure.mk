@@ -70,7 +70,7 @@ JOB_OF = --resource-group $(GROUP) --environment $(JOB)-env --workload-profile-n
 		LONGSHORE_LINGER=$(LINGER_S)s \
 		LONGSHORE_LOG_FORMAT=json LONGSHORE_OUTPUT=json
 
-AZURE_STEPS := azure-group azure-identity azure-registry azure-registry-roles azure-storage azure-queues azure-worker-roles \
+AZURE_STEPS := azure-extensions azure-group azure-identity azure-registry azure-registry-roles azure-storage azure-queues azure-worker-roles \
 	azure-operator-roles azure-logs azure-environment azure-diagnostics azure-image azure-job azure-job-manual azure-job-roles \
 	azure-alert azure-workbook
 
@@ -86,6 +86,11 @@ azure-named:
 
 # The steps are in order also for `make -j`: each needs what the one before it has made.
 .NOTPARALLEL:
+
+# What the rest needs of `az`: identities of scale rules are in the preview of its extension for Container Apps, log alerts in one of their own.
+azure-extensions:
+	az extension add --name containerapp --upgrade --allow-preview true
+	az extension add --name scheduled-query --upgrade
 
 azure-group: azure-named
 	az group create --name $(GROUP) --location $(LOCATION)

@@ -89,6 +89,7 @@ def test_the_custom_role_of_the_steps_is_that_of_the_template():
 def test_the_steps_run_in_an_order_in_which_each_finds_what_it_needs():
     names = [re.match(r"az ((?:[a-z][a-z-]* )+)", it)[1].strip() for it in steps("azure").splitlines() if it.startswith("az ")]
     for before, after in [
+        ("extension add", "group create"),
         ("group create", "identity create"),
         ("identity create", "role assignment create"),
         ("storage account create", "rest"),
@@ -99,6 +100,15 @@ def test_the_steps_run_in_an_order_in_which_each_finds_what_it_needs():
         ("containerapp job create", "monitor scheduled-query create"),
     ]:
         assert names.index(before) < names.index(after)
+
+
+def test_what_only_extensions_of_az_know_is_installed_first():
+    lines = [it for it in steps("azure").splitlines() if it.startswith("az ")]
+    installed = {flag(it, "name"): it for it in lines if it.startswith("az extension add")}
+    for asked, extension in [("--scale-rule-identity", "containerapp"), ("az monitor scheduled-query", "scheduled-query")]:
+        first = next(it for it in lines if asked in it)
+        assert lines.index(installed[extension]) < lines.index(first) and "--upgrade" in installed[extension]
+    assert "--allow-preview true" in installed["containerapp"]
 
 
 def test_shell_takes_every_step():
