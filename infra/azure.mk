@@ -2,7 +2,7 @@
 # prints them, `make azure-job SUFFIX=…` runs one. The same variables mean the same as the parameters of main.bicep.
 #
 # Whoever runs them needs Owner on the subscription, or Contributor and User Access Administrator: steps that end in -roles hand out
-# rights. `az login` and `az account set` come first.
+# rights. `az login` comes first.
 
 # What everything is named after.
 JOB           ?= longshore
@@ -10,6 +10,8 @@ LOCATION      ?= westeurope
 # Registries and storage accounts have names that are unique in all of Azure: letters and digits of your own choice.
 SUFFIX        ?=
 GROUP         ?= rg-$(JOB)
+# By its id; empty: the one that `az account show` shows.
+SUBSCRIPTION  ?=
 REGISTRY      ?= $(subst -,,$(JOB))$(SUFFIX)
 ACCOUNT       ?= $(subst -,,$(JOB))$(SUFFIX)
 QUEUE_NAME    ?= orders
@@ -46,9 +48,12 @@ QUEUE_SENDER    := c6a89b2d-59bc-44d0-9896-0f6e12d7b80a
 QUEUE_READER    := 19e7f393-937e-4f77-808e-94535e297925
 JOBS_OPERATOR   := b9a307c4-5aa3-4b52-ba60-2b17c136cd7b
 
+ON = $(addprefix --subscription ,$(SUBSCRIPTION))
+IN = --resource-group $(GROUP) $(ON)
+
 # Looked up when a command runs, so that each step can be run by itself.
-GROUP_ID     = $$(az group show --name $(GROUP) --query id --output tsv)
-IDENTITY     = $$(az identity show --resource-group $(GROUP) --name $(JOB)-id --query $(1) --output tsv)
+GROUP_ID     = $$(az group show --name $(GROUP) $(ON) --query id --output tsv)
+IDENTITY     = $$(az identity show $(IN) --name $(JOB)-id --query $(1) --output tsv)
 PROVIDERS    = $(GROUP_ID)/providers
 QUEUES_ID    = $(PROVIDERS)/Microsoft.Storage/storageAccounts/$(ACCOUNT)/queueServices/default/queues
 WORKER       = --assignee-object-id "$(call IDENTITY,principalId)" --assignee-principal-type ServicePrincipal
@@ -58,7 +63,7 @@ MESSAGES_OF  := Microsoft.Storage/storageAccounts/queueServices/queues/messages
 # Role names are unique in a tenant.
 RENEW_ROLE   = Longshore queue worker $(ACCOUNT)
 
-JOB_OF = --resource-group $(GROUP) --environment $(JOB)-env --workload-profile-name Consumption \
+JOB_OF = $(IN) --environment $(JOB)-env --workload-profile-name Consumption \
 	--image $(IMAGE) --registry-server $(REGISTRY).azurecr.io \
 	--registry-identity "$(call IDENTITY,id)" --mi-user-assigned "$(call IDENTITY,id)" \
 	--cpu $(CPU) --memory $(MEMORY) --parallelism 1 --replica-completion-count 1 \
@@ -93,20 +98,20 @@ azure-extensions:
 	az extension add --name scheduled-query --upgrade
 
 azure-group: azure-named
-	az group create --name $(GROUP) --location $(LOCATION)
+	az group create --name $(GROUP) $(ON) --location $(LOCATION)
 
 azure-identity:
-	az identity create --resource-group $(GROUP) --name $(JOB)-id
+	az identity create $(IN) --name $(JOB)-id
 
 azure-registry: azure-named
-	az acr create --resource-group $(GROUP) --name $(REGISTRY) --sku Basic --admin-enabled false
+	az acr create $(IN) --name $(REGISTRY) --sku Basic --admin-enabled false
 
 azure-registry-roles: azure-named
 	az role assignment create $(WORKER) --role $(ACR_PULL) \
 		--scope "$(PROVIDERS)/Microsoft.ContainerRegistry/registries/$(REGISTRY)"
 
 azure-storage: azure-named
-	az storage account create --resource-group $(GROUP) --name $(ACCOUNT) --kind StorageV2 --sku Standard_ZRS \
+	az storage account create $(IN) --name $(ACCOUNT) --kind StorageV2 --sku Standard_ZRS \
 		--allow-shared-key-access false --allow-blob-public-access false --min-tls-version TLS1_2 --https-only true
 
 # Over the control plane: making them is the owner's right, and no role on messages is needed for it.
@@ -118,7 +123,7 @@ azure-queues: azure-named
 # may not do.
 azure-worker-roles: azure-named
 ifeq ($(LEASE),renew)
-	az role definition create --role-definition "{\"Name\": \"$(RENEW_ROLE)\", \
+	az role definition create $(ON) --role-definition "{\"Name\": \"$(RENEW_ROLE)\", \
 		\"Description\": \"Receive, renew, release and delete messages of one queue\", \"AssignableScopes\": [\"$(GROUP_ID)\"], \
 		\"Actions\": [], \"DataActions\": [\"$(MESSAGES_OF)/read\", \"$(MESSAGES_OF)/process/action\", \"$(MESSAGES_OF)/write\"]}"
 	az role assignment create $(WORKER) --role "$(RENEW_ROLE)" --scope "$(QUEUES_ID)/$(QUEUE_NAME)"
@@ -136,10 +141,10 @@ azure-operator-roles: azure-named
 	az role assignment create $(PERSON) --role $(QUEUE_PROCESSOR) --scope "$(QUEUES_ID)/$(QUEUE_NAME)-poison"
 
 azure-logs:
-	az monitor log-analytics workspace create --resource-group $(GROUP) --workspace-name $(JOB)-logs --retention-time 30
+	az monitor log-analytics workspace create $(IN) --workspace-name $(JOB)-logs --retention-time 30
 
 azure-environment:
-	az containerapp env create --resource-group $(GROUP) --name $(JOB)-env --location $(LOCATION) --logs-destination azure-monitor
+	az containerapp env create $(IN) --name $(JOB)-env --location $(LOCATION) --logs-destination azure-monitor
 
 azure-diagnostics:
 	az monitor diagnostic-settings create --name logs --workspace "$(WORKSPACE_ID)" \
@@ -148,7 +153,7 @@ azure-diagnostics:
 
 # In the registry, so that no Docker is needed here. A first build compiles Wasmtime, on two cores.
 azure-image:
-	az acr build --registry $(REGISTRY) --image longshore:$(IMAGE_TAG) --target release --timeout 3600 .
+	az acr build $(ON) --registry $(REGISTRY) --image longshore:$(IMAGE_TAG) --target release --timeout 3600 .
 
 azure-job: azure-named
 	az containerapp job create --name $(JOB) --trigger-type Event \
@@ -165,29 +170,29 @@ azure-job-roles:
 	az role assignment create $(PERSON) --role $(JOBS_OPERATOR) --scope "$(PROVIDERS)/Microsoft.App/jobs/$(JOB)-manual"
 
 azure-alert:
-	az monitor scheduled-query create --resource-group $(GROUP) --name $(JOB)-failures --scopes "$(WORKSPACE_ID)" \
+	az monitor scheduled-query create $(IN) --name $(JOB)-failures --scopes "$(WORKSPACE_ID)" \
 		--description "Three executions failed within ten minutes" --severity 1 --skip-query-validation true \
 		--evaluation-frequency 5m --window-size 10m --condition "count 'failures' >= 3" --condition-query \
 		failures="ContainerAppSystemLogs | where JobName == '$(JOB)' | where Reason in ('BackoffLimitExceeded', 'DeadlineExceeded')"
 
 # A workbook is a page of JSON in a string: the module puts it there.
 azure-workbook:
-	az deployment group create --resource-group $(GROUP) --name workbook --template-file infra/modules/workbook.bicep \
+	az deployment group create $(IN) --name workbook --template-file infra/modules/workbook.bicep \
 		--parameters jobName=$(JOB) workspaceId="$(WORKSPACE_ID)" location=$(LOCATION) tags='{}'
 
 # In place of azure-storage to azure-operator-roles; the job's rule then is `azure-servicebus` with `messageCount`. Everything at once:
 # `az deployment sub create --location … --template-file infra/main.bicep --parameters name=… location=… queueService=servicebus`.
 azure-servicebus: azure-named
-	az servicebus namespace create --resource-group $(GROUP) --name $(JOB)-$(SUFFIX) --sku Standard --disable-local-auth true
-	az servicebus queue create --resource-group $(GROUP) --namespace-name $(JOB)-$(SUFFIX) --name $(QUEUE_NAME) \
+	az servicebus namespace create $(IN) --name $(JOB)-$(SUFFIX) --sku Standard --disable-local-auth true
+	az servicebus queue create $(IN) --namespace-name $(JOB)-$(SUFFIX) --name $(QUEUE_NAME) \
 		--lock-duration PT1M --max-delivery-count $(shell echo $$(($(MAX_DEQUEUE) + 5))) --enable-dead-lettering-on-message-expiration true
 
 azure-image-use: ## point the jobs at IMAGE, once `make azure-image` has built it
-	az containerapp job update --resource-group $(GROUP) --name $(JOB) --image $(IMAGE)
-	az containerapp job update --resource-group $(GROUP) --name $(JOB)-manual --image $(IMAGE)
+	az containerapp job update $(IN) --name $(JOB) --image $(IMAGE)
+	az containerapp job update $(IN) --name $(JOB)-manual --image $(IMAGE)
 
 azure-image-name:
 	@echo $(IMAGE)
 
 azure-remove: ## delete the resource group, with every message in it
-	az group delete --name $(GROUP)
+	az group delete --name $(GROUP) $(ON)

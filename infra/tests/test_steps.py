@@ -1,31 +1,68 @@
-"""The `az` commands of azure.mk do what the templates do. `make -n` prints them; no cloud has run them."""
+"""The `az` commands of azure.mk do what the templates do. A stand-in for `az` writes down what it is called with; no cloud has run them."""
 
 import json
+import os
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from test_templates import INFRA, ROLES, deployed, event_job, rule_of, variables_of
 
-
-def steps(*arguments: str) -> str:
-    """What `make -n` would run, with continued lines joined."""
-    ran = subprocess.run(
-        ["make", "--no-print-directory", "-n", *arguments, "SUFFIX=x7", "JOB=long-shore", "OPERATOR=person"],
-        cwd=INFRA.parent, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    return ran.stdout.replace("\\\n", " ")
+# Answers with what a test has put there for a command, else with one word, as lookups do.
+STAND_IN = """#!/bin/sh
+{ printf '%s\\037' "$@"; echo; } >> "$STAND_IN/calls"
+if test -f "$STAND_IN/$1-$2-$3"; then cat "$STAND_IN/$1-$2-$3"; else echo "looked-up"; fi
+"""
 
 
-def command(name: str, *arguments: str) -> str:
-    """The one command of a step that begins so."""
-    (line,) = [it for it in steps(*arguments).splitlines() if it.startswith(name)]
-    return line
+class Call(list):
+    """The words of one call of `az`, without `az` itself."""
+
+    def named(self, words: str) -> bool:
+        return self[: len(words.split())] == words.split()
+
+    def flag(self, name: str) -> str:
+        return self[self.index(f"--{name}") + 1]
+
+    def pairs(self, name: str) -> dict[str, str]:
+        """The words `key=value` that follow a flag."""
+        found = {}
+        for it in self[self.index(f"--{name}") + 1 :]:
+            if it.startswith("--"):
+                break
+            key, _, found[key] = it.partition("=")
+        return found
 
 
-def flag(line: str, name: str) -> str:
-    return re.search(rf"--{name} (\S+)", line)[1]
+@pytest.fixture
+def az(tmp_path: Path):
+    """Runs targets of make, and returns what `az` was called with."""
+    program = tmp_path / "bin" / "az"
+    program.parent.mkdir()
+    program.write_text(STAND_IN)
+    program.chmod(0o755)
+    environment = os.environ | {"PATH": f"{program.parent}:{os.environ['PATH']}", "STAND_IN": str(tmp_path)}
+
+    def run(*arguments: str, **answers: str) -> list[Call]:
+        (tmp_path / "calls").write_text("")
+        for name, answer in answers.items():
+            (tmp_path / name.replace("_", "-")).write_text(answer)
+        ran = subprocess.run(
+            ["make", "--no-print-directory", "SUFFIX=x7", "JOB=long-shore", *arguments],
+            cwd=INFRA.parent, env=environment, capture_output=True, text=True,
+        )  # fmt: skip
+        assert ran.returncode == 0, ran.stderr
+        return [Call(it.split("\037")[:-1]) for it in (tmp_path / "calls").read_text().splitlines()]
+
+    return run
+
+
+def one(calls: list[Call], words: str) -> Call:
+    """The one call of a command."""
+    (call,) = [it for it in calls if it.named(words)]
+    return call
 
 
 @pytest.mark.parametrize(
@@ -38,35 +75,33 @@ def flag(line: str, name: str) -> str:
         (["LEASE=fixed", "MAX_DEQUEUE=3"], {"lease": "fixed", "maxDequeue": 3}),
     ],
 )
-def test_the_job_of_the_steps_is_the_job_of_the_template(make, bicep):
-    line = command("az containerapp job create", "azure-job", *make)
+def test_the_job_of_the_steps_is_the_job_of_the_template(az, make, bicep):
+    call = one(az("azure-job", *make), "containerapp job create")
     job = event_job(deployed(**bicep))
     configuration = job["properties"]["configuration"]
     scale = configuration["eventTriggerConfig"]["scale"]
-    assert int(flag(line, "replica-timeout")) == configuration["replicaTimeout"]
-    assert int(flag(line, "replica-retry-limit")) == configuration["replicaRetryLimit"]
-    assert int(flag(line, "max-executions")) == scale["maxExecutions"]
-    assert int(flag(line, "polling-interval")) == scale["pollingInterval"]
-    assert float(flag(line, "cpu")) == job["properties"]["template"]["containers"][0]["resources"]["cpu"]
-    assert f"queueLength={rule_of(deployed(**bicep))['metadata']['queueLength']} " in line
-    said = dict(re.findall(r"\b(LONGSHORE_\w+)=(\S+)", line))
-    meant = variables_of(job)
-    assert said.keys() == meant.keys() - {"AZURE_CLIENT_ID"}
-    assert {key: it for key, it in said.items() if key != "LONGSHORE_QUEUE"} == {
-        key: it for key, it in meant.items() if key in said and key != "LONGSHORE_QUEUE"
-    }
+    assert int(call.flag("replica-timeout")) == configuration["replicaTimeout"]
+    assert int(call.flag("replica-retry-limit")) == configuration["replicaRetryLimit"]
+    assert int(call.flag("max-executions")) == scale["maxExecutions"]
+    assert int(call.flag("polling-interval")) == scale["pollingInterval"]
+    assert float(call.flag("cpu")) == job["properties"]["template"]["containers"][0]["resources"]["cpu"]
+    assert call.pairs("scale-rule-metadata")["queueLength"] == rule_of(deployed(**bicep))["metadata"]["queueLength"]
+    said, meant = call.pairs("env-vars"), variables_of(job)
+    for named_by_the_cloud in ("AZURE_CLIENT_ID", "LONGSHORE_QUEUE"):
+        assert said.pop(named_by_the_cloud) and meant.pop(named_by_the_cloud)
+    assert said == meant
 
 
 @pytest.mark.parametrize("lease", ["renew", "fixed"])
-def test_the_steps_grant_what_the_template_grants(lease):
-    granted = [
-        (re.search(r"--assignee-principal-type (\w+)", it)[1], re.search(r'--role "?(Longshore|[0-9a-f-]{36})', it)[1], it.rpartition("/")[2].rstrip('"'))
-        for it in steps("azure-worker-roles", "azure-operator-roles", f"LEASE={lease}").splitlines()
-        if it.startswith("az role assignment")
-    ]
+def test_the_steps_grant_what_the_template_grants(az, lease):
+    granted = {
+        (it.flag("assignee-principal-type"), it.flag("role").partition(" ")[0], it.flag("scope").rpartition("/")[2])
+        for it in az("azure-worker-roles", "azure-operator-roles", f"LEASE={lease}")
+        if it.named("role assignment create")
+    }
     handles = "Longshore" if lease == "renew" else ROLES["StorageQueueDataMessageProcessor"]
     reader, sender, processor = (ROLES[f"StorageQueueData{it}"] for it in ("Reader", "MessageSender", "MessageProcessor"))
-    assert set(granted) == {
+    assert granted == {
         ("ServicePrincipal", handles, "orders"),
         ("ServicePrincipal", reader, "orders"),
         ("ServicePrincipal", sender, "orders-poison"),
@@ -77,17 +112,15 @@ def test_the_steps_grant_what_the_template_grants(lease):
     }
 
 
-def test_the_custom_role_of_the_steps_is_that_of_the_template():
-    line = command("az role definition create", "azure-worker-roles")
-    # As a shell would hand it on, but for the lookup in it.
-    given = json.loads(re.sub(r"\$\([^)]*\)", "group", re.search(r'--role-definition "(.*)"$', line)[1].replace('\\"', '"')))
+def test_the_custom_role_of_the_steps_is_that_of_the_template(az):
+    given = json.loads(one(az("azure-worker-roles"), "role definition create").flag("role-definition"))
     (role,) = deployed().of_type("Microsoft.Authorization/roleDefinitions")
     assert given["DataActions"] == role.body["properties"]["permissions"][0]["dataActions"]
     assert given["Actions"] == []
 
 
-def test_the_steps_run_in_an_order_in_which_each_finds_what_it_needs():
-    names = [re.match(r"az ((?:[a-z][a-z-]* )+)", it)[1].strip() for it in steps("azure").splitlines() if it.startswith("az ")]
+def test_the_steps_run_in_an_order_in_which_each_finds_what_it_needs(az):
+    calls = az("azure")
     for before, after in [
         ("extension add", "group create"),
         ("group create", "identity create"),
@@ -99,21 +132,33 @@ def test_the_steps_run_in_an_order_in_which_each_finds_what_it_needs():
         ("acr build", "containerapp job create"),
         ("containerapp job create", "monitor scheduled-query create"),
     ]:
-        assert names.index(before) < names.index(after)
+        first = [next(at for at, it in enumerate(calls) if it.named(words)) for words in (before, after)]
+        assert first == sorted(first)
 
 
-def test_what_only_extensions_of_az_know_is_installed_first():
-    lines = [it for it in steps("azure").splitlines() if it.startswith("az ")]
-    installed = {flag(it, "name"): it for it in lines if it.startswith("az extension add")}
-    for asked, extension in [("--scale-rule-identity", "containerapp"), ("az monitor scheduled-query", "scheduled-query")]:
-        first = next(it for it in lines if asked in it)
-        assert lines.index(installed[extension]) < lines.index(first) and "--upgrade" in installed[extension]
-    assert "--allow-preview true" in installed["containerapp"]
+def test_what_only_extensions_of_az_know_is_installed_first(az):
+    calls = az("azure")
+    installed = {it.flag("name"): it for it in calls if it.named("extension add")}
+    for asked, extension in [("--scale-rule-identity", "containerapp"), ("scheduled-query", "scheduled-query")]:
+        first = next(it for it in calls if asked in it and not it.named("extension add"))
+        assert calls.index(installed[extension]) < calls.index(first) and "--upgrade" in installed[extension]
+    assert installed["containerapp"].flag("allow-preview") == "true"
 
 
-def test_shell_takes_every_step():
-    ran = subprocess.run(["sh", "-n"], input=steps("azure", "azure-servicebus", "azure-image-use", "azure-remove"), capture_output=True, text=True)
-    assert ran.returncode == 0, ran.stderr
+def test_every_command_works_in_the_subscription_that_is_named(az):
+    # The others name it in an id, or are no matter of a subscription.
+    by_id = ("role assignment create", "rest", "monitor diagnostic-settings", "extension", "ad")
+    for it in az("azure", "azure-servicebus", "azure-image-use", "azure-remove", "SUBSCRIPTION=theirs"):
+        assert any(it.named(words) for words in by_id) or it.flag("subscription") == "theirs", it
+    assert not any("--subscription" in it for it in az("azure"))
+
+
+def test_the_hook_of_azd_works_in_the_subscription_of_azd(az):
+    hook = " ".join(re.search(r"run: >-\n(.*)", (INFRA / "azure.yaml").read_text(), re.S)[1].split())
+    arguments = re.search(r"make --directory \.\. (azure-image [^&]*)&&", hook)[1]
+    calls = az(*re.sub(r'"\$([A-Z_]+)"', lambda it: it[1].lower(), arguments).split())
+    assert [it.named("acr build") for it in calls] == [True, False, False]
+    assert all(it.flag("subscription") == "azure_subscription_id" for it in calls)
 
 
 def test_a_step_that_needs_a_name_of_its_own_says_so():
