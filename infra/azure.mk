@@ -60,8 +60,9 @@ WORKER       = --assignee-object-id "$(call IDENTITY,principalId)" --assignee-pr
 PERSON       = --assignee-object-id "$(OPERATOR)" --assignee-principal-type User
 WORKSPACE_ID = $(PROVIDERS)/Microsoft.OperationalInsights/workspaces/$(JOB)-logs
 MESSAGES_OF  := Microsoft.Storage/storageAccounts/queueServices/queues/messages
-# Role names are unique in a tenant.
-RENEW_ROLE   = Longshore queue worker $(ACCOUNT)
+# Role names are unique in a tenant; so begins that of the template as well.
+WORKER_ROLE  := Longshore queue worker
+RENEW_ROLE   = $(WORKER_ROLE) $(ACCOUNT)
 
 JOB_OF = $(IN) --environment $(JOB)-env --workload-profile-name Consumption \
 	--image $(IMAGE) --registry-server $(REGISTRY).azurecr.io \
@@ -79,7 +80,7 @@ AZURE_STEPS := azure-extensions azure-group azure-identity azure-registry azure-
 	azure-operator-roles azure-logs azure-environment azure-diagnostics azure-image azure-job azure-job-manual azure-job-roles \
 	azure-alert azure-workbook
 
-.PHONY: azure azure-named azure-servicebus azure-image-use azure-image-name azure-remove deploy $(AZURE_STEPS)
+.PHONY: azure azure-named azure-servicebus azure-image-use azure-image-name azure-renewal-remove azure-remove deploy $(AZURE_STEPS)
 
 deploy: ## make everything on Azure with azd: `az login` and `azd auth login` first
 	azd up --cwd infra
@@ -120,10 +121,11 @@ azure-queues: azure-named
 	az rest --method put --url "$(QUEUES_ID)/$(QUEUE_NAME)-poison?api-version=2023-05-01" --body '{}'
 
 # What handles messages, what KEDA counts by, and where poison copies go. Renewing a lease is Update Message, which Message Processor
-# may not do.
-azure-worker-roles: azure-named
+# may not do. `az` would make a second role of the same name, which is refused.
+azure-worker-roles: azure-named $(if $(filter fixed,$(LEASE)),azure-renewal-remove)
 ifeq ($(LEASE),renew)
-	az role definition create $(ON) --role-definition "{\"Name\": \"$(RENEW_ROLE)\", \
+	az role definition list $(IN) --name "$(RENEW_ROLE)" --query '[].id' --output tsv | grep -q . \
+		|| az role definition create $(ON) --role-definition "{\"Name\": \"$(RENEW_ROLE)\", \
 		\"Description\": \"Receive, renew, release and delete messages of one queue\", \"AssignableScopes\": [\"$(GROUP_ID)\"], \
 		\"Actions\": [], \"DataActions\": [\"$(MESSAGES_OF)/read\", \"$(MESSAGES_OF)/process/action\", \"$(MESSAGES_OF)/write\"]}"
 	az role assignment create $(WORKER) --role "$(RENEW_ROLE)" --scope "$(QUEUES_ID)/$(QUEUE_NAME)"
@@ -132,6 +134,15 @@ else
 endif
 	az role assignment create $(WORKER) --role $(QUEUE_READER) --scope "$(QUEUES_ID)/$(QUEUE_NAME)"
 	az role assignment create $(WORKER) --role $(QUEUE_SENDER) --scope "$(QUEUES_ID)/$(QUEUE_NAME)-poison"
+
+# Neither a deployment nor the end of a group takes away what an earlier one has given: the worker would keep its right to renew, and
+# the tenant the role. A role goes when nobody has it any more.
+azure-renewal-remove: ## take the right to renew leases from the job, and the role with it: make azure-renewal-remove JOB=…
+	for role in $$(az role definition list $(IN) --custom-role-only true --query "[?starts_with(roleName, '$(WORKER_ROLE)')].name" --output tsv); do \
+		az role assignment list $(ON) --all --assignee "$(call IDENTITY,principalId)" --query "[?ends_with(roleDefinitionId, '$$role')].id" \
+			--output tsv | xargs -r az role assignment delete $(ON) --ids; \
+		az role definition delete $(IN) --name $$role || exit; \
+	done
 
 # Shared keys are off, so that owning the account is not enough to send a message.
 azure-operator-roles: azure-named
@@ -194,5 +205,5 @@ azure-image-use: ## point the jobs at IMAGE, once `make azure-image` has built i
 azure-image-name:
 	@echo $(IMAGE)
 
-azure-remove: ## delete the resource group, with every message in it
+azure-remove: azure-renewal-remove ## delete the resource group, with every message in it
 	az group delete --name $(GROUP) $(ON)

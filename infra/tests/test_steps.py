@@ -96,7 +96,7 @@ def test_the_job_of_the_steps_is_the_job_of_the_template(az, make, bicep):
 def test_the_steps_grant_what_the_template_grants(az, lease):
     granted = {
         (it.flag("assignee-principal-type"), it.flag("role").partition(" ")[0], it.flag("scope").rpartition("/")[2])
-        for it in az("azure-worker-roles", "azure-operator-roles", f"LEASE={lease}")
+        for it in az("azure-worker-roles", "azure-operator-roles", f"LEASE={lease}", role_definition_list="")
         if it.named("role assignment create")
     }
     handles = "Longshore" if lease == "renew" else ROLES["StorageQueueDataMessageProcessor"]
@@ -113,14 +113,40 @@ def test_the_steps_grant_what_the_template_grants(az, lease):
 
 
 def test_the_custom_role_of_the_steps_is_that_of_the_template(az):
-    given = json.loads(one(az("azure-worker-roles"), "role definition create").flag("role-definition"))
+    given = json.loads(one(az("azure-worker-roles", role_definition_list=""), "role definition create").flag("role-definition"))
     (role,) = deployed().of_type("Microsoft.Authorization/roleDefinitions")
     assert given["DataActions"] == role.body["properties"]["permissions"][0]["dataActions"]
     assert given["Actions"] == []
 
 
+def test_a_custom_role_that_is_there_is_not_made_again(az):
+    assert not any(it.named("role definition create") for it in az("azure-worker-roles", role_definition_list="its-id\n"))
+
+
+@pytest.mark.parametrize("targets", [["azure-worker-roles", "LEASE=fixed"], ["azure-remove"]])
+def test_the_right_to_renew_goes_with_its_role(az, targets):
+    calls = az(*targets, role_definition_list="role-1\n", role_assignment_list="/right-1\n/right-2\n")
+    # That of the template is found by the same words.
+    (role,) = deployed().of_type("Microsoft.Authorization/roleDefinitions")
+    words = re.search(r"'(.*)'", one(calls, "role definition list").flag("query"))[1]
+    assert words and role.body["properties"]["roleName"].startswith(words)
+    assert "role-1" in one(calls, "role assignment list").flag("query")
+    removed = [it for it in calls if "delete" in it]
+    assert removed[0][:5] == ["role", "assignment", "delete", "--ids", "/right-1"] and removed[0][5] == "/right-2"
+    assert removed[1].named("role definition delete") and removed[1].flag("name") == "role-1"
+    # The group last: what is looked up is in it.
+    assert removed[2:] == ([["group", "delete", "--name", "rg-long-shore"]] if "azure-remove" in targets else [])
+
+
+def test_there_may_be_no_right_to_renew(az):
+    calls = az("azure-renewal-remove", role_definition_list="")
+    assert not any("delete" in it for it in calls)
+    calls = az("azure-renewal-remove", role_definition_list="role-1\n", role_assignment_list="")
+    assert [it[1] for it in calls if "delete" in it] == ["definition"]
+
+
 def test_the_steps_run_in_an_order_in_which_each_finds_what_it_needs(az):
-    calls = az("azure")
+    calls = az("azure", role_definition_list="")
     for before, after in [
         ("extension add", "group create"),
         ("group create", "identity create"),
