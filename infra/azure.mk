@@ -14,6 +14,9 @@ GROUP         ?= rg-$(JOB)
 SUBSCRIPTION  ?=
 REGISTRY      ?= $(subst -,,$(JOB))$(SUFFIX)
 ACCOUNT       ?= $(subst -,,$(JOB))$(SUFFIX)
+# storage, or servicebus: a Service Bus namespace in place of the storage account.
+QUEUE_SERVICE ?= storage
+NAMESPACE     ?= $(JOB)-$(SUFFIX)
 QUEUE_NAME    ?= orders
 # renew, or fixed: the stricter mode, with Message Processor instead of the custom role.
 LEASE         ?= renew
@@ -46,7 +49,11 @@ ACR_PULL        := 7f951dda-4ed3-4680-a7ca-43fe172d538d
 QUEUE_PROCESSOR := 8a0f0c08-91a1-4084-bc3d-661d67233fed
 QUEUE_SENDER    := c6a89b2d-59bc-44d0-9896-0f6e12d7b80a
 QUEUE_READER    := 19e7f393-937e-4f77-808e-94535e297925
+BUS_RECEIVER    := 4f6d3b9b-027b-4f4c-9142-0e5a2a2247e0
+BUS_SENDER      := 69a216fc-b8fb-44d8-bc22-1f3c2cd27a39
 JOBS_OPERATOR   := b9a307c4-5aa3-4b52-ba60-2b17c136cd7b
+# By which KEDA counts on Service Bus: unverified, see modules/servicebus.bicep.
+SCALER_ROLE     ?= $(BUS_RECEIVER)
 
 ON = $(addprefix --subscription ,$(SUBSCRIPTION))
 IN = --resource-group $(GROUP) $(ON)
@@ -59,10 +66,23 @@ QUEUES_ID    = $(PROVIDERS)/Microsoft.Storage/storageAccounts/$(ACCOUNT)/queueSe
 WORKER       = --assignee-object-id "$(call IDENTITY,principalId)" --assignee-principal-type ServicePrincipal
 PERSON       = --assignee-object-id "$(OPERATOR)" --assignee-principal-type User
 WORKSPACE_ID = $(PROVIDERS)/Microsoft.OperationalInsights/workspaces/$(JOB)-logs
+BUS_QUEUE_ID = $(PROVIDERS)/Microsoft.ServiceBus/namespaces/$(NAMESPACE)/queues/$(QUEUE_NAME)
 MESSAGES_OF  := Microsoft.Storage/storageAccounts/queueServices/queues/messages
 # Role names are unique in a tenant; so begins that of the template as well.
 WORKER_ROLE  := Longshore queue worker
 RENEW_ROLE   = $(WORKER_ROLE) $(ACCOUNT)
+
+ifeq ($(QUEUE_SERVICE),servicebus)
+QUEUE_STEPS := azure-servicebus azure-servicebus-roles
+QUEUE_AT     = sb://$(NAMESPACE).servicebus.windows.net/$(QUEUE_NAME)
+SCALE_RULE   = --scale-rule-type azure-servicebus \
+	--scale-rule-metadata namespace=$(NAMESPACE) queueName=$(QUEUE_NAME) messageCount=$(QUEUE_LENGTH)
+else
+QUEUE_STEPS := azure-storage azure-queues azure-worker-roles azure-operator-roles
+QUEUE_AT     = https://$(ACCOUNT).queue.core.windows.net/$(QUEUE_NAME)
+SCALE_RULE   = --scale-rule-type azure-queue \
+	--scale-rule-metadata accountName=$(ACCOUNT) queueName=$(QUEUE_NAME) queueLength=$(QUEUE_LENGTH)
+endif
 
 JOB_OF = $(IN) --environment $(JOB)-env --workload-profile-name Consumption \
 	--image $(IMAGE) --registry-server $(REGISTRY).azurecr.io \
@@ -70,17 +90,17 @@ JOB_OF = $(IN) --environment $(JOB)-env --workload-profile-name Consumption \
 	--cpu $(CPU) --memory $(MEMORY) --parallelism 1 --replica-completion-count 1 \
 	--replica-timeout $(REPLICA_TIMEOUT) --replica-retry-limit 0 \
 	--env-vars AZURE_CLIENT_ID="$(call IDENTITY,clientId)" \
-		LONGSHORE_QUEUE=https://$(ACCOUNT).queue.core.windows.net/$(QUEUE_NAME) \
+		LONGSHORE_QUEUE=$(QUEUE_AT) \
 		LONGSHORE_CONCURRENCY=$(CONCURRENCY) LONGSHORE_DEADLINE=$(DEADLINE_S)s LONGSHORE_TIME_BUDGET=$(TIME_BUDGET_S)s \
 		LONGSHORE_GRACE=$(GRACE_S)s LONGSHORE_MAX_DEQUEUE=$(MAX_DEQUEUE) LONGSHORE_LEASE=$(LEASE) \
 		LONGSHORE_LINGER=$(LINGER_S)s \
 		LONGSHORE_LOG_FORMAT=json LONGSHORE_OUTPUT=json
 
-AZURE_STEPS := azure-extensions azure-group azure-identity azure-registry azure-registry-roles azure-storage azure-queues azure-worker-roles \
-	azure-operator-roles azure-logs azure-environment azure-diagnostics azure-image azure-job azure-job-manual azure-job-roles \
+AZURE_STEPS := azure-extensions azure-group azure-identity azure-registry azure-registry-roles $(QUEUE_STEPS) \
+	azure-logs azure-environment azure-diagnostics azure-image azure-job azure-job-manual azure-job-roles \
 	azure-alert azure-workbook
 
-.PHONY: azure azure-named azure-servicebus azure-image-use azure-image-name azure-renewal-remove azure-remove deploy $(AZURE_STEPS)
+.PHONY: azure azure-named azure-storage azure-queues azure-worker-roles azure-operator-roles azure-servicebus azure-servicebus-roles azure-image-use azure-image-name azure-renewal-remove azure-remove deploy $(AZURE_STEPS)
 
 deploy: ## make everything on Azure with azd: `az login` and `azd auth login` first
 	azd up --cwd infra
@@ -89,6 +109,8 @@ azure: $(AZURE_STEPS) ## the same with az, step by step: make -n azure SUFFIX=x7
 
 azure-named:
 	@test -n "$(SUFFIX)" || { echo "make: SUFFIX is not set; choose a few letters and digits, as in SUFFIX=x7" >&2; exit 2; }
+	@test "$(filter storage servicebus,$(QUEUE_SERVICE))" || { echo "make: QUEUE_SERVICE is storage or servicebus, not $(QUEUE_SERVICE)" >&2; exit 2; }
+	@test "$(filter renew fixed,$(LEASE))" || { echo "make: LEASE is renew or fixed, not $(LEASE)" >&2; exit 2; }
 
 # The steps are in order also for `make -j`: each needs what the one before it has made.
 .NOTPARALLEL:
@@ -151,6 +173,21 @@ azure-operator-roles: azure-named
 	az role assignment create $(PERSON) --role $(QUEUE_READER) --scope "$(QUEUES_ID)/$(QUEUE_NAME)-poison"
 	az role assignment create $(PERSON) --role $(QUEUE_PROCESSOR) --scope "$(QUEUES_ID)/$(QUEUE_NAME)-poison"
 
+# The host dead-letters before the queue does, and says why.
+azure-servicebus: azure-named
+	az servicebus namespace create $(IN) --name $(NAMESPACE) --sku Standard --minimum-tls-version 1.2 --disable-local-auth true
+	az servicebus queue create $(IN) --namespace-name $(NAMESPACE) --name $(QUEUE_NAME) --lock-duration PT1M \
+		--max-delivery-count $(shell echo $$(($(MAX_DEQUEUE) + 5))) --enable-dead-lettering-on-message-expiration true
+
+# The dead-letter queue is part of the queue, and so is the right to receive from it.
+azure-servicebus-roles: azure-named
+	az role assignment create $(WORKER) --role $(BUS_RECEIVER) --scope "$(BUS_QUEUE_ID)"
+ifneq ($(SCALER_ROLE),$(BUS_RECEIVER))
+	az role assignment create $(WORKER) --role $(SCALER_ROLE) --scope "$(BUS_QUEUE_ID)"
+endif
+	az role assignment create $(PERSON) --role $(BUS_SENDER) --scope "$(BUS_QUEUE_ID)"
+	az role assignment create $(PERSON) --role $(BUS_RECEIVER) --scope "$(BUS_QUEUE_ID)"
+
 azure-logs:
 	az monitor log-analytics workspace create $(IN) --workspace-name $(JOB)-logs --retention-time 30
 
@@ -169,8 +206,7 @@ azure-image:
 azure-job: azure-named
 	az containerapp job create --name $(JOB) --trigger-type Event \
 		--min-executions 0 --max-executions $(MAX_EXECUTIONS) --polling-interval $(POLLING_S) \
-		--scale-rule-name queue --scale-rule-type azure-queue --scale-rule-identity "$(call IDENTITY,id)" \
-		--scale-rule-metadata accountName=$(ACCOUNT) queueName=$(QUEUE_NAME) queueLength=$(QUEUE_LENGTH) \
+		--scale-rule-name queue --scale-rule-identity "$(call IDENTITY,id)" $(SCALE_RULE) \
 		$(JOB_OF)
 
 azure-job-manual: azure-named
@@ -190,13 +226,6 @@ azure-alert:
 azure-workbook:
 	az deployment group create $(IN) --name workbook --template-file infra/modules/workbook.bicep \
 		--parameters jobName=$(JOB) workspaceId="$(WORKSPACE_ID)" location=$(LOCATION) tags='{}'
-
-# In place of azure-storage to azure-operator-roles; the job's rule then is `azure-servicebus` with `messageCount`. Everything at once:
-# `az deployment sub create --location … --template-file infra/main.bicep --parameters name=… location=… queueService=servicebus`.
-azure-servicebus: azure-named
-	az servicebus namespace create $(IN) --name $(JOB)-$(SUFFIX) --sku Standard --disable-local-auth true
-	az servicebus queue create $(IN) --namespace-name $(JOB)-$(SUFFIX) --name $(QUEUE_NAME) \
-		--lock-duration PT1M --max-delivery-count $(shell echo $$(($(MAX_DEQUEUE) + 5))) --enable-dead-lettering-on-message-expiration true
 
 azure-image-use: ## point the jobs at IMAGE, once `make azure-image` has built it
 	az containerapp job update $(IN) --name $(JOB) --image $(IMAGE)

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from test_templates import INFRA, ROLES, deployed, event_job, rule_of, variables_of
+from test_templates import INFRA, ROLES, deployed, event_job, grants, rule_of, variables_of
+
+# A role of no meaning.
+OTHER_ROLE = "00000000-1111-2222-3333-444444444444"
 
 # Answers with what a test has put there for a command, else with one word, as lookups do.
 STAND_IN = """#!/bin/sh
@@ -59,6 +62,12 @@ def az(tmp_path: Path):
     return run
 
 
+def as_steps_name(text: str) -> str:
+    """What the template calls it, with the suffix of the steps for the template's."""
+    text = text.replace("«account.properties».primaryEndpoints.queue", "https://longshorex7.queue.core.windows.net/")
+    return re.sub(r"(long-?shore-?)[0-9a-f]{13}", r"\1x7", text)
+
+
 def one(calls: list[Call], words: str) -> Call:
     """The one call of a command."""
     (call,) = [it for it in calls if it.named(words)]
@@ -73,6 +82,7 @@ def one(calls: list[Call], words: str) -> Call:
         (["CONCURRENCY=1", "HANDLING_MS=60000"], {"concurrency": 1, "handlingMs": 60_000}),
         (["BUSY_S=600", "TIME_BUDGET_S=60"], {"busySeconds": 600, "timeBudgetSeconds": 60}),
         (["LEASE=fixed", "MAX_DEQUEUE=3"], {"lease": "fixed", "maxDequeue": 3}),
+        (["QUEUE_SERVICE=servicebus"], {"queueService": "servicebus"}),
     ],
 )
 def test_the_job_of_the_steps_is_the_job_of_the_template(az, make, bicep):
@@ -85,31 +95,35 @@ def test_the_job_of_the_steps_is_the_job_of_the_template(az, make, bicep):
     assert int(call.flag("max-executions")) == scale["maxExecutions"]
     assert int(call.flag("polling-interval")) == scale["pollingInterval"]
     assert float(call.flag("cpu")) == job["properties"]["template"]["containers"][0]["resources"]["cpu"]
-    assert call.pairs("scale-rule-metadata")["queueLength"] == rule_of(deployed(**bicep))["metadata"]["queueLength"]
+    rule = rule_of(deployed(**bicep))
+    assert (call.flag("scale-rule-name"), call.flag("scale-rule-type")) == (rule["name"], rule["type"])
+    assert call.flag("scale-rule-identity") == call.flag("mi-user-assigned") == call.flag("registry-identity")
+    assert call.pairs("scale-rule-metadata") == {key: as_steps_name(it) for key, it in rule["metadata"].items()}
     said, meant = call.pairs("env-vars"), variables_of(job)
-    for named_by_the_cloud in ("AZURE_CLIENT_ID", "LONGSHORE_QUEUE"):
-        assert said.pop(named_by_the_cloud) and meant.pop(named_by_the_cloud)
+    assert said.pop("AZURE_CLIENT_ID") and meant.pop("AZURE_CLIENT_ID")
+    meant["LONGSHORE_QUEUE"] = as_steps_name(meant["LONGSHORE_QUEUE"])
     assert said == meant
 
 
-@pytest.mark.parametrize("lease", ["renew", "fixed"])
-def test_the_steps_grant_what_the_template_grants(az, lease):
-    granted = {
-        (it.flag("assignee-principal-type"), it.flag("role").partition(" ")[0], it.flag("scope").rpartition("/")[2])
-        for it in az("azure-worker-roles", "azure-operator-roles", f"LEASE={lease}", role_definition_list="")
-        if it.named("role assignment create")
-    }
-    handles = "Longshore" if lease == "renew" else ROLES["StorageQueueDataMessageProcessor"]
-    reader, sender, processor = (ROLES[f"StorageQueueData{it}"] for it in ("Reader", "MessageSender", "MessageProcessor"))
-    assert granted == {
-        ("ServicePrincipal", handles, "orders"),
-        ("ServicePrincipal", reader, "orders"),
-        ("ServicePrincipal", sender, "orders-poison"),
-        ("User", sender, "orders"),
-        ("User", reader, "orders"),
-        ("User", reader, "orders-poison"),
-        ("User", processor, "orders-poison"),
-    }
+@pytest.mark.parametrize(
+    ("make", "bicep"),
+    [
+        ([], {}),
+        (["LEASE=fixed"], {"lease": "fixed"}),
+        (["QUEUE_SERVICE=servicebus"], {"queueService": "servicebus"}),
+        (["QUEUE_SERVICE=servicebus", f"SCALER_ROLE={OTHER_ROLE}"], {"queueService": "servicebus", "serviceBusScalerRole": OTHER_ROLE}),
+    ],
+)
+def test_the_steps_grant_what_the_template_grants(az, make, bicep):
+    names = {guid: name for name, guid in ROLES.items()} | {"Longshore queue worker longshorex7": "renewer"}
+    granted = set()
+    for it in az("azure", *make, role_definition_list=""):
+        if it.named("role assignment create"):
+            who = {"ServicePrincipal": "worker", "User": "people"}[it.flag("assignee-principal-type")]
+            role = it.flag("role")
+            granted.add((who, names.get(role, role), " ".join(it.flag("scope").rsplit("/", 2)[1:])))
+    template = grants(deployed(operatorPrincipalId="person", **bicep))
+    assert granted == {(who, role, as_steps_name(scope)) for who, role, scope in template}
 
 
 def test_the_custom_role_of_the_steps_is_that_of_the_template(az):
@@ -117,6 +131,27 @@ def test_the_custom_role_of_the_steps_is_that_of_the_template(az):
     (role,) = deployed().of_type("Microsoft.Authorization/roleDefinitions")
     assert given["DataActions"] == role.body["properties"]["permissions"][0]["dataActions"]
     assert given["Actions"] == []
+
+
+def test_the_service_bus_queue_of_the_steps_is_that_of_the_template(az):
+    calls = az("azure", "QUEUE_SERVICE=servicebus", "MAX_DEQUEUE=8")
+    deployment = deployed(queueService="servicebus", maxDequeue=8)
+    (namespace,) = deployment.of_type("Microsoft.ServiceBus/namespaces")
+    call = one(calls, "servicebus namespace create")
+    assert {"name": call.flag("sku"), "tier": call.flag("sku")} == namespace.body["sku"]
+    assert {
+        "disableLocalAuth": call.flag("disable-local-auth") == "true",
+        "minimumTlsVersion": call.flag("minimum-tls-version"),
+    } == namespace.body["properties"]
+    assert call.flag("name") == as_steps_name(namespace.body["name"])
+    (queue,) = deployment.of_type("Microsoft.ServiceBus/namespaces/queues")
+    call = one(calls, "servicebus queue create")
+    assert {
+        "lockDuration": call.flag("lock-duration"),
+        "maxDeliveryCount": int(call.flag("max-delivery-count")),
+        "deadLetteringOnMessageExpiration": call.flag("enable-dead-lettering-on-message-expiration") == "true",
+    } == queue.body["properties"]
+    assert not any(it.named("storage") for it in calls)
 
 
 def test_a_custom_role_that_is_there_is_not_made_again(az):
@@ -174,8 +209,10 @@ def test_what_only_extensions_of_az_know_is_installed_first(az):
 def test_every_command_works_in_the_subscription_that_is_named(az):
     # The others name it in an id, or are no matter of a subscription.
     by_id = ("role assignment create", "rest", "monitor diagnostic-settings", "extension", "ad")
-    for it in az("azure", "azure-servicebus", "azure-image-use", "azure-remove", "SUBSCRIPTION=theirs"):
-        assert any(it.named(words) for words in by_id) or it.flag("subscription") == "theirs", it
+    for service, role in [("storage", "role-1\n"), ("storage", ""), ("servicebus", "")]:
+        calls = az("azure", "azure-image-use", "azure-remove", "SUBSCRIPTION=theirs", f"QUEUE_SERVICE={service}", role_definition_list=role)
+        for it in calls:
+            assert any(it.named(words) for words in by_id) or it.flag("subscription") == "theirs", it
     assert not any("--subscription" in it for it in az("azure"))
 
 
@@ -187,6 +224,7 @@ def test_the_hook_of_azd_works_in_the_subscription_of_azd(az):
     assert all(it.flag("subscription") == "azure_subscription_id" for it in calls)
 
 
-def test_a_step_that_needs_a_name_of_its_own_says_so():
-    ran = subprocess.run(["make", "azure-registry", "SUFFIX="], cwd=INFRA.parent, capture_output=True, text=True)
-    assert ran.returncode != 0 and "SUFFIX" in ran.stderr
+@pytest.mark.parametrize("wrong", ["SUFFIX=", "QUEUE_SERVICE=sb", "LEASE=auto"])
+def test_a_step_says_which_of_its_variables_is_wrong(wrong):
+    ran = subprocess.run(["make", "azure-registry", "SUFFIX=x7", wrong], cwd=INFRA.parent, capture_output=True, text=True)
+    assert ran.returncode != 0 and wrong.partition("=")[0] in ran.stderr

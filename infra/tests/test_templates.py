@@ -97,6 +97,8 @@ def test_role_ids_are_those_of_the_roles_they_are_called():
         ("QUEUE_PROCESSOR", "StorageQueueDataMessageProcessor"),
         ("QUEUE_SENDER", "StorageQueueDataMessageSender"),
         ("QUEUE_READER", "StorageQueueDataReader"),
+        ("BUS_RECEIVER", "AzureServiceBusDataReceiver"),
+        ("BUS_SENDER", "AzureServiceBusDataSender"),
         ("JOBS_OPERATOR", "ContainerAppsJobsOperator"),
     ]:
         assert re.search(rf"^{variable}\s*:= (.*)$", steps, re.M)[1] == ROLES[role]
