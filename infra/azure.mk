@@ -25,6 +25,9 @@ IMAGE         ?= $(REGISTRY).azurecr.io/longshore:$(IMAGE_TAG)
 # Who may send and redrive messages and start executions; by default whoever is logged in.
 OPERATOR      ?= $$(az ad signed-in-user show --query id --output tsv)
 
+# Who gets a mail when executions fail; empty: nobody.
+ALERT_EMAIL   ?=
+
 CPU           ?= 0.5
 MEMORY        ?= 1Gi
 CONCURRENCY   ?= 16
@@ -95,6 +98,10 @@ JOB_OF = $(IN) --environment $(JOB)-env --workload-profile-name Consumption \
 		LONGSHORE_GRACE=$(GRACE_S)s LONGSHORE_MAX_DEQUEUE=$(MAX_DEQUEUE) LONGSHORE_LEASE=$(LEASE) \
 		LONGSHORE_LINGER=$(LINGER_S)s \
 		LONGSHORE_LOG_FORMAT=json LONGSHORE_OUTPUT=json
+
+ALERT_OF = $(IN) --scopes "$(WORKSPACE_ID)" --skip-query-validation true --auto-mitigate true \
+	$(if $(ALERT_EMAIL),--action-groups "$(PROVIDERS)/Microsoft.Insights/actionGroups/$(JOB)-people") --condition-query \
+	failed="ContainerAppSystemLogs | where JobName == '$(JOB)' | where Reason in ('BackoffLimitExceeded', 'DeadlineExceeded')"
 
 AZURE_STEPS := azure-extensions azure-group azure-identity azure-registry azure-registry-roles $(QUEUE_STEPS) \
 	azure-logs azure-environment azure-diagnostics azure-image azure-job azure-job-manual azure-job-roles \
@@ -216,11 +223,16 @@ azure-job-roles:
 	az role assignment create $(PERSON) --role $(JOBS_OPERATOR) --scope "$(PROVIDERS)/Microsoft.App/jobs/$(JOB)"
 	az role assignment create $(PERSON) --role $(JOBS_OPERATOR) --scope "$(PROVIDERS)/Microsoft.App/jobs/$(JOB)-manual"
 
+# The first sees what fails at once, the second what takes long to fail.
 azure-alert:
-	az monitor scheduled-query create $(IN) --name $(JOB)-failures --scopes "$(WORKSPACE_ID)" \
-		--description "Three executions failed within ten minutes" --severity 1 --skip-query-validation true \
-		--evaluation-frequency 5m --window-size 10m --condition "count 'failures' >= 3" --condition-query \
-		failures="ContainerAppSystemLogs | where JobName == '$(JOB)' | where Reason in ('BackoffLimitExceeded', 'DeadlineExceeded')"
+ifneq ($(ALERT_EMAIL),)
+	az monitor action-group create $(IN) --name $(JOB)-people --short-name longshore \
+		--action email people $(ALERT_EMAIL) usecommonalertschema
+endif
+	az monitor scheduled-query create --name $(JOB)-failures --severity 1 --description "Three executions failed within ten minutes" \
+		--evaluation-frequency 5m --window-size 10m --condition "count 'failed' >= 3" $(ALERT_OF)
+	az monitor scheduled-query create --name $(JOB)-failed --severity 3 --description "An execution failed within half an hour" \
+		--evaluation-frequency 15m --window-size 30m --condition "count 'failed' >= 1" $(ALERT_OF)
 
 # A workbook is a page of JSON in a string: the module puts it there.
 azure-workbook:

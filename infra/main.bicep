@@ -73,7 +73,7 @@ param operatorPrincipalId string = ''
 @allowed(['User', 'Group', 'ServicePrincipal'])
 param operatorPrincipalType string = 'User'
 
-@description('Who gets a mail when executions fail again and again; empty: nobody.')
+@description('Who gets a mail when executions fail; empty: nobody.')
 param alertEmail string = ''
 
 var onServiceBus = queueService == 'servicebus'

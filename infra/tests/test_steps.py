@@ -154,6 +154,45 @@ def test_the_service_bus_queue_of_the_steps_is_that_of_the_template(az):
     assert not any(it.named("storage") for it in calls)
 
 
+@pytest.mark.parametrize("email", ["", "people@example.com"])
+def test_the_alerts_of_the_steps_are_those_of_the_template(az, email):
+    calls = az("azure-alert", f"ALERT_EMAIL={email}")
+    deployment = deployed(alertEmail=email)
+    made = {
+        it.flag("name"): (
+            int(it.flag("severity")),
+            f"PT{it.flag('window-size').upper()}",
+            f"PT{it.flag('evaluation-frequency').upper()}",
+            it.flag("condition"),
+            it.pairs("condition-query")["failed"].replace("'", '"'),
+            (it.flag("skip-query-validation"), it.flag("auto-mitigate")),
+        )
+        for it in calls
+        if it.named("monitor scheduled-query create")
+    }
+    meant = {}
+    for it in deployment.of_type("Microsoft.Insights/scheduledQueryRules"):
+        properties = it.body["properties"]
+        (criterion,) = properties["criteria"]["allOf"]
+        meant[it.body["name"]] = (
+            properties["severity"],
+            properties["windowSize"],
+            properties["evaluationFrequency"],
+            f"count 'failed' >= {criterion['threshold']}",
+            criterion["query"],
+            (str(properties["skipQueryValidation"]).lower(), str(properties["autoMitigate"]).lower()),
+        )
+    assert made == meant
+    people = deployment.of_type("Microsoft.Insights/actionGroups")
+    told = [it for it in calls if it.named("monitor action-group create")]
+    assert len(told) == len(people)
+    for group, call in zip(people, told):
+        assert (call.flag("name"), call.flag("short-name")) == (group.body["name"], group.body["properties"]["groupShortName"])
+        assert email in call
+    groups = {it.flag("action-groups").rpartition("/")[2] for it in calls if "--action-groups" in it}
+    assert groups == {it.body["name"] for it in people}
+
+
 def test_a_custom_role_that_is_there_is_not_made_again(az):
     assert not any(it.named("role definition create") for it in az("azure-worker-roles", role_definition_list="its-id\n"))
 

@@ -275,17 +275,28 @@ def test_console_and_system_logs_go_to_the_workspace():
     }
 
 
-def test_three_failures_in_ten_minutes_tell_people():
+def test_people_are_told_of_three_failures_in_ten_minutes_and_of_one_that_took_long():
     deployment = deployed(alertEmail="people@example.com")
-    (alert,) = deployment.of_type("Microsoft.Insights/scheduledQueryRules")
     (people,) = deployment.of_type("Microsoft.Insights/actionGroups")
-    (criterion,) = alert.body["properties"]["criteria"]["allOf"]
-    assert alert.body["properties"]["windowSize"] == "PT10M" and alert.body["properties"]["enabled"]
-    assert (criterion["timeAggregation"], criterion["operator"], criterion["threshold"]) == ("Count", "GreaterThanOrEqual", 3)
-    assert 'JobName == "long-shore"' in criterion["query"]
-    assert alert.body["properties"]["actions"]["actionGroups"] == [people.id]
+    seen = []
+    for alert in deployment.of_type("Microsoft.Insights/scheduledQueryRules"):
+        properties = alert.body["properties"]
+        (criterion,) = properties["criteria"]["allOf"]
+        assert (criterion["timeAggregation"], criterion["operator"]) == ("Count", "GreaterThanOrEqual")
+        assert 'JobName == "long-shore"' in criterion["query"]
+        assert properties["enabled"] and properties["actions"]["actionGroups"] == [people.id]
+        seen.append((alert.body["name"], criterion["threshold"], properties["windowSize"], properties["severity"]))
+    assert seen == [("long-shore-failures", 3, "PT10M", 1), ("long-shore-failed", 1, "PT30M", 3)]
     assert people.body["properties"]["emailReceivers"][0]["emailAddress"] == "people@example.com"
     assert deployed().of_type("Microsoft.Insights/actionGroups") == []
+
+
+def test_executions_that_take_their_whole_time_to_fail_keep_the_second_alert_raised():
+    # An image that cannot be pulled, and a breaker that holds: one failure in such a time.
+    timeout = event_job(deployed())["properties"]["configuration"]["replicaTimeout"]
+    windows = [it.body["properties"]["windowSize"] for it in deployed().of_type("Microsoft.Insights/scheduledQueryRules")]
+    minutes = [int(it.removeprefix("PT").removesuffix("M")) for it in windows]
+    assert minutes[0] * 60 < timeout < minutes[1] * 60
 
 
 def test_the_workbook_asks_for_what_the_host_logs():
