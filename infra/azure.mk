@@ -4,7 +4,7 @@
 # Whoever runs them needs Owner on the subscription, or Contributor and User Access Administrator: steps that end in -roles hand out
 # rights. `az login` comes first.
 
-# What everything is named after.
+# What everything is named after: small letters, digits and single hyphens, first a letter and last no hyphen.
 JOB           ?= longshore
 LOCATION      ?= westeurope
 # Registries and storage accounts have names that are unique in all of Azure: letters and digits of your own choice.
@@ -114,10 +114,16 @@ deploy: ## make everything on Azure with azd: `az login` and `azd auth login` fi
 
 azure: $(AZURE_STEPS) ## the same with az, step by step: make -n azure SUFFIX=x7 prints the commands
 
+# What Azure would say late, and in other words.
 azure-named:
 	@test -n "$(SUFFIX)" || { echo "make: SUFFIX is not set; choose a few letters and digits, as in SUFFIX=x7" >&2; exit 2; }
-	@test "$(filter storage servicebus,$(QUEUE_SERVICE))" || { echo "make: QUEUE_SERVICE is storage or servicebus, not $(QUEUE_SERVICE)" >&2; exit 2; }
-	@test "$(filter renew fixed,$(LEASE))" || { echo "make: LEASE is renew or fixed, not $(LEASE)" >&2; exit 2; }
+	@echo "$(JOB)" | grep -Eqx '[a-z]([a-z0-9]|-[a-z0-9])*' \
+		|| { echo "make: JOB is small letters, digits and single hyphens, first a letter, not $(JOB)" >&2; exit 2; }
+	@echo "$(ACCOUNT)" | grep -Eqx '[a-z0-9]{3,24}' \
+		|| { echo "make: ACCOUNT, made of JOB and SUFFIX, is 3 to 24 small letters and digits, not $(ACCOUNT)" >&2; exit 2; }
+	@test -n "$(filter storage servicebus,$(QUEUE_SERVICE))" \
+		|| { echo "make: QUEUE_SERVICE is storage or servicebus, not $(QUEUE_SERVICE)" >&2; exit 2; }
+	@test -n "$(filter renew fixed,$(LEASE))" || { echo "make: LEASE is renew or fixed, not $(LEASE)" >&2; exit 2; }
 
 # The steps are in order also for `make -j`: each needs what the one before it has made.
 .NOTPARALLEL:

@@ -2,7 +2,7 @@ targetScope = 'subscription'
 
 metadata description = 'A queue, and a Container Apps job that drains it with longshore.'
 
-@description('What everything is named after: letters, digits and single hyphens.')
+@description('What everything is named after: letters, digits and single hyphens, first a letter and last no hyphen. azd allows more: capitals become small letters, underscores and dots become hyphens; anything else is refused by the service.')
 @minLength(3)
 @maxLength(20)
 param name string
@@ -77,12 +77,15 @@ param operatorPrincipalType string = 'User'
 param alertEmail string = ''
 
 var onServiceBus = queueService == 'servicebus'
-var unique = uniqueString(subscription().id, name, location)
-var accountName = take('${toLower(replace(name, '-', ''))}${unique}', 24)
-var namespaceName = '${name}-${unique}'
+var base = toLower(replace(replace(name, '_', '-'), '.', '-'))
+var letters = replace(base, '-', '')
+// 13 letters and digits.
+var unique = uniqueString(subscription().id, base, location)
+var accountName = '${take(letters, 24 - 13)}${unique}'
+var namespaceName = '${base}-${unique}'
 
 resource group 'Microsoft.Resources/resourceGroups@2024-03-01' = {
-  name: 'rg-${name}'
+  name: 'rg-${base}'
   location: location
   tags: tags
 }
@@ -90,14 +93,14 @@ resource group 'Microsoft.Resources/resourceGroups@2024-03-01' = {
 module identity 'modules/identity.bicep' = {
   name: 'identity'
   scope: group
-  params: { name: '${name}-id', location: location, tags: tags }
+  params: { name: '${base}-id', location: location, tags: tags }
 }
 
 module registry 'modules/registry.bicep' = {
   name: 'registry'
   scope: group
   params: {
-    name: '${replace(name, '-', '')}${unique}'
+    name: '${letters}${unique}'
     pullerPrincipalId: identity.outputs.principalId
     location: location
     tags: tags
@@ -138,13 +141,13 @@ module servicebus 'modules/servicebus.bicep' = if (onServiceBus) {
 module logs 'modules/logs.bicep' = {
   name: 'logs'
   scope: group
-  params: { name: '${name}-logs', location: location, tags: tags }
+  params: { name: '${base}-logs', location: location, tags: tags }
 }
 
 module environment 'modules/environment.bicep' = {
   name: 'environment'
   scope: group
-  params: { name: '${name}-env', workspaceId: logs.outputs.id, location: location, tags: tags }
+  params: { name: '${base}-env', workspaceId: logs.outputs.id, location: location, tags: tags }
 }
 
 // Of the two only one is there.
@@ -155,8 +158,8 @@ var queueUrl = onServiceBus ? servicebusQueueUrl : storageQueueUrl
 // KEDA starts executions of the first; the second is the same, started by hand: for a run with other flags, beside what KEDA starts.
 // It costs nothing while nobody starts it.
 var jobs = [
-  { name: name, trigger: 'Event' }
-  { name: '${name}-manual', trigger: 'Manual' }
+  { name: base, trigger: 'Event' }
+  { name: '${base}-manual', trigger: 'Manual' }
 ]
 
 module job 'modules/job.bicep' = [for each in jobs: {
@@ -196,19 +199,19 @@ module job 'modules/job.bicep' = [for each in jobs: {
 module workbook 'modules/workbook.bicep' = {
   name: 'workbook'
   scope: group
-  params: { jobName: name, workspaceId: logs.outputs.id, location: location, tags: tags }
+  params: { jobName: base, workspaceId: logs.outputs.id, location: location, tags: tags }
 }
 
 module alert 'modules/alert.bicep' = {
   name: 'alert'
   scope: group
-  params: { jobName: name, workspaceId: logs.outputs.id, email: alertEmail, location: location, tags: tags }
+  params: { jobName: base, workspaceId: logs.outputs.id, email: alertEmail, location: location, tags: tags }
 }
 
 // azd keeps these as variables of its environment, under these names; its hook and `make azure-image` read them.
 output AZURE_RESOURCE_GROUP string = group.name
 output AZURE_CONTAINER_REGISTRY_NAME string = registry.outputs.name
 output AZURE_CONTAINER_REGISTRY_ENDPOINT string = registry.outputs.server
-output LONGSHORE_JOB_NAME string = name
+output LONGSHORE_JOB_NAME string = base
 output LONGSHORE_JOB string = job[0].outputs.id
 output LONGSHORE_QUEUE string = queueUrl

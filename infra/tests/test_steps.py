@@ -263,7 +263,9 @@ def test_the_hook_of_azd_works_in_the_subscription_of_azd(az):
     assert all(it.flag("subscription") == "azure_subscription_id" for it in calls)
 
 
-@pytest.mark.parametrize("wrong", ["SUFFIX=", "QUEUE_SERVICE=sb", "LEASE=auto"])
+@pytest.mark.parametrize(
+    "wrong", ["SUFFIX=", "SUFFIX=X7", "SUFFIX=0123456789abcdefg", "JOB=Orders", "JOB=7orders", "JOB=a--b", "JOB=a-", "QUEUE_SERVICE=sb", "LEASE=auto"]
+)
 def test_a_step_says_which_of_its_variables_is_wrong(wrong):
     ran = subprocess.run(["make", "azure-registry", "SUFFIX=x7", wrong], cwd=INFRA.parent, capture_output=True, text=True)
     assert ran.returncode != 0 and wrong.partition("=")[0] in ran.stderr

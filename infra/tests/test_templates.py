@@ -313,7 +313,7 @@ def test_the_workbook_asks_for_what_the_host_logs():
         assert f'"{outcome}"' in report
 
 
-@pytest.mark.parametrize("name", ["abc", "a-name-of-20-letters"])
+@pytest.mark.parametrize("name", ["abc", "a-name-of-20-letters", "Orders_Dev", "orders.eu-2"])
 def test_names_keep_to_their_limits(name):
     for parameters in VARIANTS.values():
         deployment = bicep.deploy(INFRA / "main.bicep", {"name": name, "location": "westeurope"} | parameters)
@@ -326,6 +326,25 @@ def test_names_keep_to_their_limits(name):
         }.items():
             for it in deployment.of_type(type_):
                 assert re.fullmatch(pattern, it.body["name"]), it.body["name"]
+
+
+def test_a_long_name_leaves_room_for_what_is_unique():
+    def account(name: str) -> str:
+        (made,) = bicep.deploy(INFRA / "main.bicep", HERE | {"name": name}).of_type("Microsoft.Storage/storageAccounts")
+        return made.body["name"]
+
+    long = account("a-name-of-20-letters")
+    assert len(long) == 24 and long[:-13] == "anameof20le"
+    assert long[-13:] != account("a-name-of-20-letterz")[-13:]
+
+
+def test_names_that_nothing_can_be_called_are_refused_or_mended():
+    for name in ("ab", "a-name-of-21-letters-"):
+        with pytest.raises(bicep.BicepError, match="parameter name"):
+            deployed(name=name)
+    # One deployment, however it is written: resource groups know no capitals.
+    names = [sorted(it.body["name"] for it in deployed(name=it).resources) for it in ("Orders_Dev", "orders-dev")]
+    assert names[0] == names[1]
 
 
 def test_azd_gives_parameters_that_there_are():
