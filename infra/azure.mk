@@ -22,8 +22,12 @@ QUEUE_NAME    ?= orders
 LEASE         ?= renew
 IMAGE_TAG     ?= $(or $(shell git rev-parse --short=12 HEAD 2>/dev/null),latest)
 IMAGE         ?= $(REGISTRY).azurecr.io/longshore:$(IMAGE_TAG)
-# Who may send and redrive messages and start executions; by default whoever is logged in.
+# Who may send and redrive messages and start executions; by default the user who is logged in. A service principal has to say who it is:
+# OPERATOR="$(az ad sp show --id APPLICATION-ID --query id --output tsv)" OPERATOR_TYPE=ServicePrincipal
 OPERATOR      ?= $$(az ad signed-in-user show --query id --output tsv)
+OPERATOR_TYPE ?= User
+# Standard_LRS where a region has no zones.
+STORAGE_SKU   ?= Standard_ZRS
 
 # Who gets a mail when executions fail; empty: nobody.
 ALERT_EMAIL   ?=
@@ -67,7 +71,7 @@ IDENTITY     = $$(az identity show $(IN) --name $(JOB)-id --query $(1) --output 
 PROVIDERS    = $(GROUP_ID)/providers
 QUEUES_ID    = $(PROVIDERS)/Microsoft.Storage/storageAccounts/$(ACCOUNT)/queueServices/default/queues
 WORKER       = --assignee-object-id "$(call IDENTITY,principalId)" --assignee-principal-type ServicePrincipal
-PERSON       = --assignee-object-id "$(OPERATOR)" --assignee-principal-type User
+PERSON       = --assignee-object-id "$(OPERATOR)" --assignee-principal-type $(OPERATOR_TYPE)
 WORKSPACE_ID = $(PROVIDERS)/Microsoft.OperationalInsights/workspaces/$(JOB)-logs
 BUS_QUEUE_ID = $(PROVIDERS)/Microsoft.ServiceBus/namespaces/$(NAMESPACE)/queues/$(QUEUE_NAME)
 MESSAGES_OF  := Microsoft.Storage/storageAccounts/queueServices/queues/messages
@@ -147,7 +151,7 @@ azure-registry-roles: azure-named
 		--scope "$(PROVIDERS)/Microsoft.ContainerRegistry/registries/$(REGISTRY)"
 
 azure-storage: azure-named
-	az storage account create $(IN) --name $(ACCOUNT) --kind StorageV2 --sku Standard_ZRS \
+	az storage account create $(IN) --name $(ACCOUNT) --kind StorageV2 --sku $(STORAGE_SKU) \
 		--allow-shared-key-access false --allow-blob-public-access false --min-tls-version TLS1_2 --https-only true
 
 # Over the control plane: making them is the owner's right, and no role on messages is needed for it.

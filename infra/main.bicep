@@ -15,6 +15,10 @@ param tags object = {}
 @allowed(['storage', 'servicebus'])
 param queueService string = 'storage'
 
+@description('How the storage account is replicated: over three zones, unless the region has none (Standard_LRS).')
+@allowed(['Standard_ZRS', 'Standard_LRS', 'Standard_GRS', 'Standard_GZRS'])
+param storageSku string = 'Standard_ZRS'
+
 @minLength(3)
 @maxLength(56)
 param queueName string = 'orders'
@@ -112,6 +116,7 @@ module storage 'modules/storage.bicep' = if (!onServiceBus) {
   scope: group
   params: {
     name: accountName
+    sku: storageSku
     queueName: queueName
     workerPrincipalId: identity.outputs.principalId
     lease: lease

@@ -5,6 +5,9 @@ metadata description = 'The storage account, its queue and poison queue, and who
 @maxLength(24)
 param name string
 
+@allowed(['Standard_ZRS', 'Standard_LRS', 'Standard_GRS', 'Standard_GZRS'])
+param sku string
+
 @minLength(3)
 @maxLength(56)
 param queueName string
@@ -36,7 +39,7 @@ resource account 'Microsoft.Storage/storageAccounts@2023-05-01' = {
   location: location
   tags: tags
   kind: 'StorageV2'
-  sku: { name: 'Standard_ZRS' }
+  sku: { name: sku }
   properties: {
     allowSharedKeyAccess: false
     defaultToOAuthAuthentication: true

@@ -20,6 +20,7 @@ VARIANTS = {
     "fixed leases": {"lease": "fixed"},
     "with people": {"operatorPrincipalId": "11111111-2222-3333-4444-555555555555", "alertEmail": "people@example.com"},
     "limited": {"maxMessages": 100},
+    "one zone": {"storageSku": "Standard_LRS", "operatorPrincipalId": "11111111-2222-3333-4444-555555555555", "operatorPrincipalType": "ServicePrincipal"},
     "Service Bus": {"queueService": "servicebus"},
     "Service Bus, another scaler role": {"queueService": "servicebus", "serviceBusScalerRole": "090c5cfd-751d-490a-894a-3ce6f1109419"},
 }
@@ -347,12 +348,56 @@ def test_names_that_nothing_can_be_called_are_refused_or_mended():
     assert names[0] == names[1]
 
 
-def test_azd_gives_parameters_that_there_are():
+def filled_by_azd(**variables: str) -> dict:
+    """What azd makes of main.parameters.json: `${NAME=default}` has a default, and a number may be written as a string, as azd's own
+    provider for Bicep converts it (`armParameterFileValue`)."""
     given = json.loads((INFRA / "main.parameters.json").read_text())["parameters"]
-    values = {key: it["value"] for key, it in given.items()}
-    # azd fills in its variables; `${NAME=default}` has a default.
-    filled = json.loads(re.sub(r"\$\{\w+(?:=([^}]*))?\}", lambda it: it[1] if it[1] is not None else "azd-value", json.dumps(values)))
-    assert bicep.deploy(INFRA / "main.bicep", filled).outputs["LONGSHORE_JOB_NAME"] == "azd-value"
+    values = json.dumps({key: it["value"] for key, it in given.items()})
+    filled = json.loads(re.sub(r"\$\{(\w+)(?:=([^}]*))?\}", lambda it: variables.get(it[1]) or it[2] or "", values))
+    numbers = re.findall(r"^param (\w+) int\b", (INFRA / "main.bicep").read_text(), re.M)
+    # Nothing for a parameter without a default of its own is asked for; with one, it is left to the template.
+    return {key: int(it) if key in numbers else it for key, it in filled.items() if it != ""}
+
+
+AZD = {"AZURE_ENV_NAME": "long-shore", "AZURE_LOCATION": "westeurope", "AZURE_PRINCIPAL_ID": "person"}
+
+
+def test_azd_gives_every_parameter_and_the_default_that_it_has():
+    filled = filled_by_azd(**AZD)
+    assert bicep.deploy(INFRA / "main.bicep", filled).outputs["LONGSHORE_JOB_NAME"] == "long-shore"
+    declared = bicep.Template(INFRA / "main.bicep", HERE)
+    own = {"name", "location", "tags", "operatorPrincipalId"}
+    assert filled.keys() | {"alertEmail"} == {it for it, node in declared.declarations.items() if node.type == "parameter_declaration"}
+    assert {key: it for key, it in filled.items() if key not in own} == {key: declared.values[key] for key in filled.keys() - own}
+
+
+@pytest.mark.parametrize(
+    ("variables", "parameters"),
+    [
+        ({"LONGSHORE_HANDLING_MS": "100", "LONGSHORE_BUSY_SECONDS": "60"}, {"handlingMs": 100, "busySeconds": 60}),
+        ({"LONGSHORE_CONCURRENCY": "4", "LONGSHORE_CPU": "1.0"}, {"concurrency": 4, "cpu": "1.0"}),
+        ({"LONGSHORE_DEADLINE_SECONDS": "60", "LONGSHORE_MAX_MESSAGES": "9"}, {"deadlineSeconds": 60, "maxMessages": 9}),
+        ({"LONGSHORE_TIME_BUDGET_SECONDS": "600", "LONGSHORE_GRACE_SECONDS": "10"}, {"timeBudgetSeconds": 600, "graceSeconds": 10}),
+        ({"LONGSHORE_MAX_DEQUEUE": "3", "LONGSHORE_POLLING_SECONDS": "60"}, {"maxDequeue": 3, "pollingIntervalSeconds": 60}),
+        ({"LONGSHORE_MAX_EXECUTIONS": "3", "LONGSHORE_STORAGE_SKU": "Standard_LRS"}, {"maxExecutions": 3, "storageSku": "Standard_LRS"}),
+        (
+            {"LONGSHORE_QUEUE_SERVICE": "servicebus", "LONGSHORE_SCALER_ROLE": ROLES["AzureServiceBusDataSender"]},
+            {"queueService": "servicebus", "serviceBusScalerRole": ROLES["AzureServiceBusDataSender"]},
+        ),
+        ({"AZURE_PRINCIPAL_TYPE": "ServicePrincipal"}, {"operatorPrincipalType": "ServicePrincipal"}),
+    ],
+)
+def test_a_variable_of_azd_sets_its_parameter(variables, parameters):
+    filled = filled_by_azd(**AZD | variables)
+    assert filled.items() >= parameters.items()
+    by_hand = deployed(operatorPrincipalId="person", tags={"azd-env-name": "long-shore"}, **parameters)
+    assert [it.body for it in bicep.deploy(INFRA / "main.bicep", filled).resources] == [it.body for it in by_hand.resources]
+
+
+def test_the_readme_has_a_row_for_each_variable_of_azd():
+    asked = set(re.findall(r"\$\{(LONGSHORE_\w+)", (INFRA / "main.parameters.json").read_text()))
+    table = (INFRA.parent / "README.md").read_text().partition("| `azd env set` |")[2].partition("\n\n")[0]
+    assert asked and asked <= set(re.findall(r"`(LONGSHORE_\w+)`", table))
 
 
 def test_the_hook_of_azd_calls_steps_that_there_are_with_outputs_that_there_are():
