@@ -33,7 +33,6 @@ STORAGE_SKU   ?= Standard_ZRS
 ALERT_EMAIL   ?=
 
 CPU           ?= 0.5
-MEMORY        ?= 1Gi
 CONCURRENCY   ?= 16
 # What a handler takes for an ordinary message, and for how many seconds of work one execution is started.
 HANDLING_MS   ?= 500
@@ -42,15 +41,19 @@ DEADLINE_S    ?= 30
 TIME_BUDGET_S ?= 1200
 GRACE_S       ?= 20
 MAX_DEQUEUE   ?= 5
+# What one execution receives at most; 0: no limit.
+MAX_MESSAGES  ?= 0
 MAX_EXECUTIONS ?= 10
 POLLING_S     ?= 30
 
-# As in modules/job.bicep: two minutes to start, the run, and what SIGTERM leaves it.
+# As in modules/job.bicep: 2 GiB for each core; two minutes to start, the run, and what SIGTERM leaves it.
+MEMORY          = $(shell echo $(CPU) | awk '{ print 2 * $$1 "Gi" }')
 REPLICA_TIMEOUT = $(shell echo $$((120 + $(TIME_BUDGET_S) + $(GRACE_S) + 10)))
 LINGER_S        = $(if $(filter fixed,$(LEASE)),$(shell echo $$(($(DEADLINE_S) + 30))),30)
 BUSY_AT_MOST    = $(shell echo $$(($(TIME_BUDGET_S) - $(DEADLINE_S) < $(BUSY_S) ? $(TIME_BUDGET_S) - $(DEADLINE_S) : $(BUSY_S))))
 TAKEN           = $(shell echo $$(($(CONCURRENCY) * $(BUSY_AT_MOST) * 1000 / $(HANDLING_MS))))
-QUEUE_LENGTH    = $(shell echo $$(($(TAKEN) > 1 ? $(TAKEN) : 1)))
+TAKEN_AT_MOST   = $(shell echo $$(($(MAX_MESSAGES) > 0 && $(MAX_MESSAGES) < $(TAKEN) ? $(MAX_MESSAGES) : $(TAKEN))))
+QUEUE_LENGTH    = $(shell echo $$(($(TAKEN_AT_MOST) > 1 ? $(TAKEN_AT_MOST) : 1)))
 
 ACR_PULL        := 7f951dda-4ed3-4680-a7ca-43fe172d538d
 QUEUE_PROCESSOR := 8a0f0c08-91a1-4084-bc3d-661d67233fed
@@ -92,7 +95,7 @@ SCALE_RULE   = --scale-rule-type azure-queue \
 endif
 
 JOB_OF = $(IN) --environment $(JOB)-env --workload-profile-name Consumption \
-	--image $(IMAGE) --registry-server $(REGISTRY).azurecr.io \
+	--container-name longshore --image $(IMAGE) --registry-server $(REGISTRY).azurecr.io \
 	--registry-identity "$(call IDENTITY,id)" --mi-user-assigned "$(call IDENTITY,id)" \
 	--cpu $(CPU) --memory $(MEMORY) --parallelism 1 --replica-completion-count 1 \
 	--replica-timeout $(REPLICA_TIMEOUT) --replica-retry-limit 0 \
@@ -100,7 +103,7 @@ JOB_OF = $(IN) --environment $(JOB)-env --workload-profile-name Consumption \
 		LONGSHORE_QUEUE=$(QUEUE_AT) \
 		LONGSHORE_CONCURRENCY=$(CONCURRENCY) LONGSHORE_DEADLINE=$(DEADLINE_S)s LONGSHORE_TIME_BUDGET=$(TIME_BUDGET_S)s \
 		LONGSHORE_GRACE=$(GRACE_S)s LONGSHORE_MAX_DEQUEUE=$(MAX_DEQUEUE) LONGSHORE_LEASE=$(LEASE) \
-		LONGSHORE_LINGER=$(LINGER_S)s \
+		LONGSHORE_LINGER=$(LINGER_S)s $(if $(filter-out 0,$(MAX_MESSAGES)),LONGSHORE_MAX_MESSAGES=$(MAX_MESSAGES)) \
 		LONGSHORE_LOG_FORMAT=json LONGSHORE_OUTPUT=json
 
 ALERT_OF = $(IN) --scopes "$(WORKSPACE_ID)" --skip-query-validation true --auto-mitigate true \
@@ -150,6 +153,7 @@ azure-registry-roles: azure-named
 	az role assignment create $(WORKER) --role $(ACR_PULL) \
 		--scope "$(PROVIDERS)/Microsoft.ContainerRegistry/registries/$(REGISTRY)"
 
+# The template also makes the portal sign in as its user; `az` has no flag for that, and with shared keys off it is the only way in.
 azure-storage: azure-named
 	az storage account create $(IN) --name $(ACCOUNT) --kind StorageV2 --sku $(STORAGE_SKU) \
 		--allow-shared-key-access false --allow-blob-public-access false --min-tls-version TLS1_2 --https-only true

@@ -27,6 +27,7 @@ class Call(list):
         return self[: len(words.split())] == words.split()
 
     def flag(self, name: str) -> str:
+        assert f"--{name}" in self, f"no --{name} in {self}"
         return self[self.index(f"--{name}") + 1]
 
     def pairs(self, name: str) -> dict[str, str]:
@@ -48,12 +49,12 @@ def az(tmp_path: Path):
     program.chmod(0o755)
     environment = os.environ | {"PATH": f"{program.parent}:{os.environ['PATH']}", "STAND_IN": str(tmp_path)}
 
-    def run(*arguments: str, **answers: str) -> list[Call]:
+    def run(*arguments: str, file: Path = INFRA / "azure.mk", **answers: str) -> list[Call]:
         (tmp_path / "calls").write_text("")
         for name, answer in answers.items():
             (tmp_path / name.replace("_", "-")).write_text(answer)
         ran = subprocess.run(
-            ["make", "--no-print-directory", "SUFFIX=x7", "JOB=long-shore", *arguments],
+            ["make", "--no-print-directory", "--file", file, "SUFFIX=x7", "JOB=long-shore", *arguments],
             cwd=INFRA.parent, env=environment, capture_output=True, text=True,
         )  # fmt: skip
         assert ran.returncode == 0, ran.stderr
@@ -70,8 +71,9 @@ def as_steps_name(text: str) -> str:
 
 def one(calls: list[Call], words: str) -> Call:
     """The one call of a command."""
-    (call,) = [it for it in calls if it.named(words)]
-    return call
+    found = [it for it in calls if it.named(words)]
+    assert len(found) == 1, f"{len(found)} times az {words}"
+    return found[0]
 
 
 @pytest.mark.parametrize(
@@ -82,6 +84,8 @@ def one(calls: list[Call], words: str) -> Call:
         (["CONCURRENCY=1", "HANDLING_MS=60000"], {"concurrency": 1, "handlingMs": 60_000}),
         (["BUSY_S=600", "TIME_BUDGET_S=60"], {"busySeconds": 600, "timeBudgetSeconds": 60}),
         (["LEASE=fixed", "MAX_DEQUEUE=3"], {"lease": "fixed", "maxDequeue": 3}),
+        (["MAX_MESSAGES=100", "CPU=0.25"], {"maxMessages": 100, "cpu": "0.25"}),
+        (["MAX_MESSAGES=5000", "CPU=1.5"], {"maxMessages": 5000, "cpu": "1.5"}),
         (["QUEUE_SERVICE=servicebus"], {"queueService": "servicebus"}),
     ],
 )
@@ -94,7 +98,14 @@ def test_the_job_of_the_steps_is_the_job_of_the_template(az, make, bicep):
     assert int(call.flag("replica-retry-limit")) == configuration["replicaRetryLimit"]
     assert int(call.flag("max-executions")) == scale["maxExecutions"]
     assert int(call.flag("polling-interval")) == scale["pollingInterval"]
-    assert float(call.flag("cpu")) == job["properties"]["template"]["containers"][0]["resources"]["cpu"]
+    assert int(call.flag("min-executions")) == scale["minExecutions"]
+    for number in ("parallelism", "replicaCompletionCount"):
+        flag = re.sub("[A-Z]", lambda it: f"-{it[0].lower()}", number)
+        assert int(call.flag(flag)) == configuration["eventTriggerConfig"][number]
+    (container,) = job["properties"]["template"]["containers"]
+    assert call.flag("container-name") == container["name"]
+    assert {"cpu": float(call.flag("cpu")), "memory": call.flag("memory")} == container["resources"]
+    assert call.flag("workload-profile-name") == job["properties"]["workloadProfileName"]
     rule = rule_of(deployed(**bicep))
     assert (call.flag("scale-rule-name"), call.flag("scale-rule-type")) == (rule["name"], rule["type"])
     assert call.flag("scale-rule-identity") == call.flag("mi-user-assigned") == call.flag("registry-identity")
@@ -117,13 +128,19 @@ def test_the_job_of_the_steps_is_the_job_of_the_template(az, make, bicep):
 def test_the_steps_grant_what_the_template_grants(az, make, bicep):
     names = {guid: name for name, guid in ROLES.items()} | {"Longshore queue worker longshorex7": "renewer"}
     granted = set()
-    for it in az("azure", *make, role_definition_list=""):
+    for it in az("azure", "OPERATOR=team", "OPERATOR_TYPE=Group", *make, role_definition_list=""):
         if it.named("role assignment create"):
-            who = {"ServicePrincipal": "worker", "User": "people"}[it.flag("assignee-principal-type")]
+            who = "people" if it.flag("assignee-object-id") == "team" else "worker"
+            assert it.flag("assignee-principal-type") == {"people": "Group", "worker": "ServicePrincipal"}[who]
             role = it.flag("role")
             granted.add((who, names.get(role, role), " ".join(it.flag("scope").rsplit("/", 2)[1:])))
     template = grants(deployed(operatorPrincipalId="person", **bicep))
     assert granted == {(who, role, as_steps_name(scope)) for who, role, scope in template}
+
+
+def test_rights_go_to_the_user_who_is_logged_in(az):
+    calls = [it for it in az("azure-job-roles") if it.named("role assignment create")]
+    assert calls and all((it.flag("assignee-object-id"), it.flag("assignee-principal-type")) == ("looked-up", "User") for it in calls)
 
 
 def test_the_custom_role_of_the_steps_is_that_of_the_template(az):
@@ -152,6 +169,49 @@ def test_the_service_bus_queue_of_the_steps_is_that_of_the_template(az):
         "deadLetteringOnMessageExpiration": call.flag("enable-dead-lettering-on-message-expiration") == "true",
     } == queue.body["properties"]
     assert not any(it.named("storage") for it in calls)
+
+
+def test_the_manual_job_of_the_steps_differs_in_its_trigger_only(az):
+    event, manual = [it for it in az("azure-job", "azure-job-manual") if it.named("containerapp job create")]
+    assert (manual.flag("name"), manual.flag("trigger-type")) == ("long-shore-manual", "Manual")
+    assert manual[manual.index("--resource-group") :] == event[event.index("--resource-group") :]
+
+
+@pytest.mark.parametrize("sku", ["Standard_ZRS", "Standard_LRS"])
+def test_the_storage_account_of_the_steps_is_that_of_the_template(az, sku):
+    call = one(az("azure-storage", *([] if sku == "Standard_ZRS" else [f"STORAGE_SKU={sku}"])), "storage account create")
+    (account,) = deployed(storageSku=sku).of_type("Microsoft.Storage/storageAccounts")
+    assert (call.flag("kind"), call.flag("sku")) == (account.body["kind"], account.body["sku"]["name"])
+    settings = account.body["properties"]
+    # What the portal does; `az` cannot say it.
+    assert settings.pop("defaultToOAuthAuthentication") is True
+    assert settings == {
+        "allowSharedKeyAccess": call.flag("allow-shared-key-access") == "true",
+        "allowBlobPublicAccess": call.flag("allow-blob-public-access") == "true",
+        "minimumTlsVersion": call.flag("min-tls-version"),
+        "supportsHttpsTrafficOnly": call.flag("https-only") == "true",
+    }
+
+
+def test_registry_and_logs_of_the_steps_are_those_of_the_template(az):
+    calls, deployment = az("azure"), deployed()
+    call = one(calls, "acr create")
+    (registry,) = deployment.of_type("Microsoft.ContainerRegistry/registries")
+    assert call.flag("name") == as_steps_name(registry.body["name"])
+    assert call.flag("sku") == registry.body["sku"]["name"]
+    # `az` makes none to which anybody may come.
+    assert registry.body["properties"] == {"adminUserEnabled": call.flag("admin-enabled") == "true", "anonymousPullEnabled": False}
+    (workspace,) = deployment.of_type("Microsoft.OperationalInsights/workspaces")
+    call = one(calls, "monitor log-analytics workspace create")
+    assert int(call.flag("retention-time")) == workspace.body["properties"]["retentionInDays"]
+    assert call.flag("workspace-name") == workspace.body["name"]
+    (environment,) = deployment.of_type("Microsoft.App/managedEnvironments")
+    call = one(calls, "containerapp env create")
+    assert call.flag("name") == environment.body["name"]
+    assert call.flag("logs-destination") == environment.body["properties"]["appLogsConfiguration"]["destination"]
+    (settings,) = deployment.of_type("Microsoft.Insights/diagnosticSettings")
+    call = one(calls, "monitor diagnostic-settings create")
+    assert json.loads(call.flag("logs")) == settings.body["properties"]["logs"]
 
 
 @pytest.mark.parametrize("email", ["", "people@example.com"])
@@ -269,3 +329,39 @@ def test_the_hook_of_azd_works_in_the_subscription_of_azd(az):
 def test_a_step_says_which_of_its_variables_is_wrong(wrong):
     ran = subprocess.run(["make", "azure-registry", "SUFFIX=x7", wrong], cwd=INFRA.parent, capture_output=True, text=True)
     assert ran.returncode != 0 and wrong.partition("=")[0] in ran.stderr
+
+
+# Each mistake is planted into a copy: (what stands there, what is planted, the test that has to fail, and what it is called with).
+MISTAKES = [
+    ("--allow-shared-key-access false", "--allow-shared-key-access true", test_the_storage_account_of_the_steps_is_that_of_the_template, "Standard_ZRS"),
+    ("--sku $(STORAGE_SKU)", "--sku Standard_ZRS", test_the_storage_account_of_the_steps_is_that_of_the_template, "Standard_LRS"),
+    ("--admin-enabled false", "--admin-enabled true", test_registry_and_logs_of_the_steps_are_those_of_the_template),
+    ("--window-size 30m", "--window-size 10m", test_the_alerts_of_the_steps_are_those_of_the_template, ""),
+    ("'failed' >= 3", "'failed' >= 4", test_the_alerts_of_the_steps_are_those_of_the_template, ""),
+    ("actionGroups/$(JOB)-people", "actionGroups/$(JOB)", test_the_alerts_of_the_steps_are_those_of_the_template, "people@example.com"),
+    ("--disable-local-auth true", "--disable-local-auth false", test_the_service_bus_queue_of_the_steps_is_that_of_the_template),
+    ("$$(($(MAX_DEQUEUE) + 5))", "$(MAX_DEQUEUE)", test_the_service_bus_queue_of_the_steps_is_that_of_the_template),
+    ("metadata namespace=", "metadata accountName=", test_the_job_of_the_steps_is_the_job_of_the_template, ["QUEUE_SERVICE=servicebus"], {"queueService": "servicebus"}),
+    ("QUEUE_AT     = sb://", "QUEUE_AT     = https://", test_the_job_of_the_steps_is_the_job_of_the_template, ["QUEUE_SERVICE=servicebus"], {"queueService": "servicebus"}),
+    ("$(MAX_MESSAGES) < $(TAKEN)", "$(MAX_MESSAGES) > $(TAKEN)", test_the_job_of_the_steps_is_the_job_of_the_template, ["MAX_MESSAGES=100"], {"maxMessages": 100}),
+    ("print 2 *", "print 4 *", test_the_job_of_the_steps_is_the_job_of_the_template, [], {}),
+    ("$(PERSON) --role $(BUS_SENDER)", "$(WORKER) --role $(BUS_SENDER)", test_the_steps_grant_what_the_template_grants, ["QUEUE_SERVICE=servicebus"], {"queueService": "servicebus"}),
+    ("--assignee-principal-type $(OPERATOR_TYPE)", "--assignee-principal-type User", test_the_steps_grant_what_the_template_grants, [], {}),
+    ("$(if $(filter fixed,$(LEASE)),azure-renewal-remove)", "", test_the_right_to_renew_goes_with_its_role, ["azure-worker-roles", "LEASE=fixed"]),
+    ("azure-remove: azure-renewal-remove", "azure-remove:", test_the_right_to_renew_goes_with_its_role, ["azure-remove"]),
+    ("| grep -q .", "| grep -q never", test_a_custom_role_that_is_there_is_not_made_again),
+    ("scheduled-query create --name", "scheduled-query create --subscription own --name", test_every_command_works_in_the_subscription_that_is_named),
+    ("az acr build $(ON)", "az acr build", test_the_hook_of_azd_works_in_the_subscription_of_azd),
+    ("azure-extensions azure-group", "azure-group azure-extensions", test_the_steps_run_in_an_order_in_which_each_finds_what_it_needs),
+]
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda it: it[1] or it[0])
+def test_a_planted_mistake_is_found(az, tmp_path, mistake):
+    there, planted, finds, *arguments = mistake
+    whole = (INFRA / "azure.mk").read_text()
+    assert there in whole
+    copy = tmp_path / "azure.mk"
+    copy.write_text(whole.replace(there, planted))
+    with pytest.raises(AssertionError):
+        finds(lambda *targets, **answers: az(*targets, file=copy, **answers), *arguments)
