@@ -434,6 +434,8 @@ MISTAKES = [
     ("main.bicep", "    lease: lease\n    maxExec", "    maxExec", "parameter lease is not given"),
     ("main.bicep", "    concurrency: concurrency\n", "    concurrency: string(concurrency)\n", "parameter concurrency is not of type int"),
     ("main.bicep", "? servicebusQueueUrl : storageQueueUrl", "? storageQueueUrl : servicebusQueueUrl", "not deployed"),
+    ("main.bicep", "    sku: storageSku\n", "", "parameter sku is not given"),
+    ("modules/alert.bicep", "rule.window\n", "rule.windows\n", "there is no windows"),
     ("main.bicep", "module logs 'modules/logs.bicep'", "module logs 'modules/log.bicep'", "there is no log.bicep"),
     ("main.bicep", "registry.outputs.server", "registry.outputs.loginServer", "there is no loginServer"),
     ("main.bicep", "var onServiceBus", "var unneeded = 1\nvar onServiceBus", "unneeded is never used"),
