@@ -65,6 +65,7 @@ JOBS_OPERATOR   := b9a307c4-5aa3-4b52-ba60-2b17c136cd7b
 # By which KEDA counts on Service Bus: unverified, see modules/servicebus.bicep.
 SCALER_ROLE     ?= $(BUS_RECEIVER)
 
+# Where a command works that does not name it in an id.
 ON = $(addprefix --subscription ,$(SUBSCRIPTION))
 IN = --resource-group $(GROUP) $(ON)
 
@@ -114,7 +115,8 @@ AZURE_STEPS := azure-extensions azure-group azure-identity azure-registry azure-
 	azure-logs azure-environment azure-diagnostics azure-image azure-job azure-job-manual azure-job-roles \
 	azure-alert azure-workbook
 
-.PHONY: azure azure-named azure-storage azure-queues azure-worker-roles azure-operator-roles azure-servicebus azure-servicebus-roles azure-image-use azure-image-name azure-renewal-remove azure-remove deploy $(AZURE_STEPS)
+.PHONY: azure azure-named azure-storage azure-queues azure-worker-roles azure-operator-roles azure-servicebus azure-servicebus-roles \
+	azure-image-use azure-image-name azure-role-remove azure-remove deploy $(AZURE_STEPS)
 
 deploy: ## make everything on Azure with azd: `az login` and `azd auth login` first
 	azd up --cwd infra
@@ -135,7 +137,8 @@ azure-named:
 # The steps are in order also for `make -j`: each needs what the one before it has made.
 .NOTPARALLEL:
 
-# What the rest needs of `az`: identities of scale rules are in the preview of its extension for Container Apps, log alerts in one of their own.
+# What the rest needs of `az`: the identity of a scale rule is in the preview of its extension for Container Apps, log alerts are in an
+# extension of their own.
 azure-extensions:
 	az extension add --name containerapp --upgrade --allow-preview true
 	az extension add --name scheduled-query --upgrade
@@ -165,7 +168,7 @@ azure-queues: azure-named
 
 # What handles messages, what KEDA counts by, and where poison copies go. Renewing a lease is Update Message, which Message Processor
 # may not do. `az` would make a second role of the same name, which is refused.
-azure-worker-roles: azure-named $(if $(filter fixed,$(LEASE)),azure-renewal-remove)
+azure-worker-roles: azure-named $(if $(filter fixed,$(LEASE)),azure-role-remove)
 ifeq ($(LEASE),renew)
 	az role definition list $(IN) --name "$(RENEW_ROLE)" --query '[].id' --output tsv | grep -q . \
 		|| az role definition create $(ON) --role-definition "{\"Name\": \"$(RENEW_ROLE)\", \
@@ -180,7 +183,7 @@ endif
 
 # Neither a deployment nor the end of a group takes away what an earlier one has given: the worker would keep its right to renew, and
 # the tenant the role. A role goes when nobody has it any more.
-azure-renewal-remove: ## take the right to renew leases from the job, and the role with it: make azure-renewal-remove JOB=…
+azure-role-remove: ## take the right to renew leases from the job, and the role with it: make azure-role-remove JOB=…
 	for role in $$(az role definition list $(IN) --custom-role-only true --query "[?starts_with(roleName, '$(WORKER_ROLE)')].name" --output tsv); do \
 		az role assignment list $(ON) --all --assignee "$(call IDENTITY,principalId)" --query "[?ends_with(roleDefinitionId, '$$role')].id" \
 			--output tsv | xargs -r az role assignment delete $(ON) --ids; \
@@ -260,5 +263,5 @@ azure-image-use: ## point the jobs at IMAGE, once `make azure-image` has built i
 azure-image-name:
 	@echo $(IMAGE)
 
-azure-remove: azure-renewal-remove ## delete the resource group, with every message in it
+azure-remove: azure-role-remove ## delete the resource group, with every message in it
 	az group delete --name $(GROUP) $(ON)

@@ -273,9 +273,9 @@ def test_the_right_to_renew_goes_with_its_role(az, targets):
 
 
 def test_there_may_be_no_right_to_renew(az):
-    calls = az("azure-renewal-remove", role_definition_list="")
+    calls = az("azure-role-remove", role_definition_list="")
     assert not any("delete" in it for it in calls)
-    calls = az("azure-renewal-remove", role_definition_list="role-1\n", role_assignment_list="")
+    calls = az("azure-role-remove", role_definition_list="role-1\n", role_assignment_list="")
     assert [it[1] for it in calls if "delete" in it] == ["definition"]
 
 
@@ -347,8 +347,8 @@ MISTAKES = [
     ("print 2 *", "print 4 *", test_the_job_of_the_steps_is_the_job_of_the_template, [], {}),
     ("$(PERSON) --role $(BUS_SENDER)", "$(WORKER) --role $(BUS_SENDER)", test_the_steps_grant_what_the_template_grants, ["QUEUE_SERVICE=servicebus"], {"queueService": "servicebus"}),
     ("--assignee-principal-type $(OPERATOR_TYPE)", "--assignee-principal-type User", test_the_steps_grant_what_the_template_grants, [], {}),
-    ("$(if $(filter fixed,$(LEASE)),azure-renewal-remove)", "", test_the_right_to_renew_goes_with_its_role, ["azure-worker-roles", "LEASE=fixed"]),
-    ("azure-remove: azure-renewal-remove", "azure-remove:", test_the_right_to_renew_goes_with_its_role, ["azure-remove"]),
+    ("$(if $(filter fixed,$(LEASE)),azure-role-remove)", "", test_the_right_to_renew_goes_with_its_role, ["azure-worker-roles", "LEASE=fixed"]),
+    ("azure-remove: azure-role-remove", "azure-remove:", test_the_right_to_renew_goes_with_its_role, ["azure-remove"]),
     ("| grep -q .", "| grep -q never", test_a_custom_role_that_is_there_is_not_made_again),
     ("scheduled-query create --name", "scheduled-query create --subscription own --name", test_every_command_works_in_the_subscription_that_is_named),
     ("az acr build $(ON)", "az acr build", test_the_hook_of_azd_works_in_the_subscription_of_azd),
