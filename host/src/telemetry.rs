@@ -12,16 +12,16 @@ use crate::cli::LogFormat;
 /// Whatever is drawn at the bottom of the terminal: log lines go above it.
 pub static PROGRESS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
-/// The SDK logs the URL of each call that fails, with its pop receipt, as information. Whoever wants to see that names
-/// the target.
-const SDK: &str = "typespec_client_core=warn,azure_core=warn,azure_identity=warn";
+/// The SDK logs the URL of each call that fails, with its pop receipt, as information; the AMQP library whole frames, bodies
+/// included, as errors. Whoever wants to see that names the target.
+const LIBRARIES: &str = "typespec_client_core=warn,azure_core=warn,azure_identity=warn,fe2o3_amqp=off";
 
 /// Which lines are written, in the words of `--log`.
 ///
 /// # Errors
 /// When `filter` is not one.
 pub fn filter(filter: &str) -> Result<EnvFilter, String> {
-    EnvFilter::try_new(format!("{SDK},{filter}"))
+    EnvFilter::try_new(format!("{LIBRARIES},{filter}"))
         .map_err(|error| format!("--log {filter}: {error}; write a level such as info, or target=level"))
 }
 
