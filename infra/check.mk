@@ -5,13 +5,14 @@ LINT_VENV  := infra/tests/.venv-lint
 PIP_FLAGS  := --quiet --disable-pip-version-check --require-hashes
 
 DOCKER     ?= docker
+ARM64      := aarch64-unknown-linux-gnu
 
 # Cargo's own helpers, pinned, and not in anybody's ~/.cargo/bin.
 TOOLS             := target/tools/bin
 CARGO_DENY        := cargo-deny@0.20.2
 CARGO_AUDITABLE   := cargo-auditable@0.7.7
 
-.PHONY: deny deny-advisories auditable test-infra lint-infra infra-requirements docker-run test-image container-tools
+.PHONY: deny deny-advisories auditable test-infra lint-infra infra-requirements docker-run test-image container-tools arm64 arm64-tools
 
 # Apart from lint, since cargo-deny takes ten minutes of a core to install.
 deny: $(TOOLS)/cargo-deny ## check licences, sources and duplicates of all crates that the host and the handlers are made of
@@ -67,6 +68,16 @@ test-image: $(if $(BINARY),,auditable) container-tools $(INFRA_VENV)/installed #
 container-tools:
 	@for it in buildah podman runc catatonit; do command -v $$it > /dev/null || missing="$$missing $$it"; done; test -z "$$missing" \
 		|| { apt-get update && apt-get install --yes --no-install-recommends ca-certificates $$missing; }
+
+# Debian's cross compiler, and its emulator for one process: what an image for arm64 would hold, without such a machine.
+arm64: arm64-tools guest ## build the host for linux/arm64, and run it under emulation
+	CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc cargo build --release --locked --package longshore --target $(ARM64)
+	infra/tests/arm64.sh target/$(ARM64)/release/longshore $(COMPONENT)
+
+arm64-tools:
+	@rustup target list --installed | grep -qx $(ARM64) || rustup target add $(ARM64)
+	@for it in gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static; do dpkg -s $$it > /dev/null 2>&1 || missing="$$missing $$it"; done; test -z "$$missing" \
+		|| { apt-get update && apt-get install --yes --no-install-recommends $$missing; }
 
 # As yourself and with your own login; a file queue is in ./queues. What is mounted has to be there: Docker would make it, as root's.
 docker-run: ## run it in a container with your Azure login: make docker-run QUEUE=https://…

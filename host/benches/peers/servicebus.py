@@ -7,7 +7,7 @@ import sys
 from urllib.parse import urlsplit
 
 from azure.identity import ManagedIdentityCredential
-from azure.servicebus import ServiceBusClient
+from azure.servicebus import ServiceBusClient, TransportType
 from pydantic import BaseModel, Field
 
 
@@ -23,7 +23,8 @@ url = urlsplit(sys.argv[1])
 credential = ManagedIdentityCredential(client_id=os.environ["AZURE_CLIENT_ID"])
 # The broker is not on the port of AMQP, and its certificate is the bench's own.
 place = {"custom_endpoint_address": f"sb://{url.netloc}", "connection_verify": os.environ["SSL_CERT_FILE"]}
-with ServiceBusClient(url.hostname, credential, **place) as client, client.get_queue_receiver(url.path[1:]) as queue:
+client = ServiceBusClient(url.hostname, credential, transport_type=TransportType.Amqp, **place)
+with client, client.get_queue_receiver(url.path[1:]) as queue:
     for _ in range(int(sys.argv[2])):
         messages = queue.receive_messages(max_message_count=1, max_wait_time=5)
         if not messages:

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use fe2o3_amqp::session::SessionHandle;
+use fe2o3_amqp::types::definitions::SenderSettleMode;
 use fe2o3_amqp::types::messaging::{
     AmqpValue, ApplicationProperties, Body, Message, MessageId, Outcome, Properties,
 };
@@ -55,10 +56,14 @@ impl Requests {
         operation: &'static str,
     ) -> Result<Self> {
         let reply_to = format!("reply-{}", uuid::Uuid::now_v7());
-        let sender = Sender::attach(session, format!("{reply_to}-requests"), node).await;
+        // Settled as they are sent, which .NET's client asks for as well: the answer is all that is waited for, and nobody waits
+        // for what became of an answer.
+        let settled = SenderSettleMode::Settled;
+        let sender = Sender::builder().name(format!("{reply_to}-requests")).target(node);
+        let sender = sender.sender_settle_mode(settled.clone()).attach(session).await;
         let sender = sender.map_err(|error| sending(error, url, operation))?;
-        let receiver = Receiver::builder().name(format!("{reply_to}-answers"));
-        let receiver = receiver.source(node).target(reply_to.clone()).attach(session).await;
+        let receiver = Receiver::builder().name(format!("{reply_to}-answers")).source(node);
+        let receiver = receiver.target(reply_to.clone()).sender_settle_mode(settled).attach(session).await;
         let receiver = receiver.map_err(|error| receiving(error, url))?;
         let pending = Pending::new(Mutex::new(Ok(HashMap::new())));
         let reading = tokio::spawn(read(receiver, pending.clone(), url.clone(), operation));
