@@ -128,6 +128,35 @@ fn from_sending_to_the_dead_letter_queue_and_back_again_and_again() {
 }
 
 #[test]
+fn a_check_says_what_is_there_and_what_may_be_done_without_touching_a_message() {
+    let there = Host::new(calm(), 30);
+    there.send(&["ok"]);
+    let missing = Host { url: there.url.replace(&there.name, "missing"), ..Host::new(calm(), 30) };
+    let denied = Host { url: there.url.replace("c2VjcmV0", "b3RoZXIt"), ..Host::new(calm(), 30) };
+    let rows = ["queue exists", "receive", "renew", "count", "poison queue exists"];
+    for (host, code, expected) in [
+        (&there, 0, ["yes", "allowed", "allowed", "allowed", "yes"]),
+        (&missing, 3, ["no", "unknown", "unknown", "unknown", "no"]),
+        (&denied, 3, ["unknown", "denied", "denied", "denied", "unknown"]),
+    ] {
+        let component = guest::order();
+        let checked = host.command(&["check", "--component", component.to_str().unwrap()]).output().unwrap();
+        assert_eq!(checked.status.code(), Some(code), "{checked:?}");
+        let findings: Vec<Value> = checked
+            .stdout
+            .split(|it| *it == b'\n')
+            .filter_map(|it| serde_json::from_slice(it).ok())
+            .collect();
+        let result = |name| findings.iter().find(|it| it["check"] == name).map(|it| it["result"].clone());
+        assert_eq!(rows.map(result), expected.map(|it| Some(it.into())), "{checked:?}");
+        assert_eq!(result("component loads"), Some("yes".into()));
+        assert_eq!(result("maxDeliveryCount"), Some("unknown".into()), "nobody was asked for the job");
+        assert_eq!(result("send poison"), None, "nothing is sent to a dead-letter queue");
+    }
+    assert_eq!(there.json(&["peek"])["dequeue_count"], 0);
+}
+
+#[test]
 fn what_other_clients_send_is_handled_and_what_is_dead_they_read_with_its_reason() {
     let client = |name: &str| {
         let mut python = Command::new(installed(".venv/bin/python"));

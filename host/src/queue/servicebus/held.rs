@@ -78,12 +78,14 @@ impl Held {
         settled
     }
 
-    /// The lock of a receipt. A receipt that was never ours has none: whoever may settle messages at all is told that.
+    /// The lock of a receipt. A receipt that was never ours has none: the service is asked about one that does not exist, so that
+    /// it says whether there is such a queue, and whether we may.
     async fn find(&self, receipt: &Receipt) -> Result<(Token, u32, Duration)> {
         let parts = receipt.0.split_once('/');
         let parts = parts.and_then(|(token, version)| Some((uuid::Uuid::parse_str(token).ok()?, version)));
         let Some((token, version)) = parts else {
-            self.wire.call(async |it| it.management("settle").await.map(drop)).await?;
+            let nobody = Token(*uuid::Uuid::nil().as_bytes());
+            self.wire.call(async |it| management::renew(it, &self.wire.target, nobody).await).await?;
             return Err(QueueError::MessageNotFound);
         };
         let token = Token(*token.as_bytes());
