@@ -206,21 +206,19 @@ async fn renew(cbs: Requests, target: Arc<Target>, mut left: Duration, broken: A
     loop {
         sleep((left / 2).clamp(shortest, longest)).await;
         match timeout(PUT_TOKEN, put_token(&cbs, &target)).await {
-            Ok(Ok(renewed)) => left = renewed,
+            Ok(Ok(renewed)) => {
+                left = renewed;
+                continue;
+            }
             // The links have ended, or the service says that it has no such queue: the next connection finds out.
             Ok(Err(error @ (QueueError::Unclear { .. } | QueueError::QueueNotFound { .. }))) => {
                 tracing::debug!(%error, "the token could not be brought, connecting again");
                 return broken.store(true, Ordering::Relaxed);
             }
             // The one that is there stays in use.
-            Ok(Err(error)) => {
-                tracing::debug!(%error, "the token was not renewed, trying again");
-                left = left.saturating_sub(left / 2);
-            }
-            Err(_) => {
-                tracing::debug!("the token was not renewed in time, trying again");
-                left = left.saturating_sub(left / 2);
-            }
+            Ok(Err(error)) => tracing::debug!(%error, "the token was not renewed, trying again"),
+            Err(_) => tracing::debug!("the token was not renewed in time, trying again"),
         }
+        left = left.saturating_sub(left / 2);
     }
 }
