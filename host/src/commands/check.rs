@@ -165,7 +165,7 @@ async fn exists(
     findings: &mut Vec<Finding>,
 ) -> Result<(), QueueError> {
     let (id, receipt) = nobody();
-    // Whichever of them is allowed tells it. Counting comes second: on Service Bus that is peeking at every message.
+    // Whichever of them is allowed tells it. Counting comes second: on Service Bus that may be peeking at every message.
     let mut answer = queue.delete(id, &receipt).await;
     if matches!(answer, Err(QueueError::Denied { .. })) {
         answer = queue.approximate_count().await.map(drop);

@@ -17,9 +17,9 @@ fn at(broker: &Broker) -> String {
     format!("127.0.0.1:{}", broker.tls.as_ref().unwrap().0)
 }
 
-/// Sends two messages and runs; returns what was logged.
+/// Sends two messages and runs; no secret is logged.
 #[track_caller]
-fn works(host: &Host, identity: &Identity) -> String {
+fn works(host: &Host, identity: &Identity) {
     host.send(&["ok", "reject"]);
     let ran = host.run(&[]).output().unwrap();
     let log = String::from_utf8_lossy(&ran.stderr).into_owned();
@@ -29,7 +29,6 @@ fn works(host: &Host, identity: &Identity) -> String {
     for secret in identity.tokens().iter().map(String::as_str).chain(["order_id"]) {
         assert!(!log.contains(secret), "{secret} is in the log: {log}");
     }
-    log
 }
 
 #[test]

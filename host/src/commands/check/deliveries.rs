@@ -1,8 +1,8 @@
 //! A Service Bus queue's own limit of deliveries, which acts before ours unless it is larger.
 
+use super::Finding;
 use super::job::Setup;
 use super::rule::Verdict;
-use super::{Finding, Known};
 use crate::azure::jobs::Job;
 use crate::queue::QueueUrl;
 
@@ -33,7 +33,7 @@ async fn verdict(url: &QueueUrl, namespace: &str, job: &Job, setup: &Setup) -> V
         (None, _) => Verdict::unknown("Resource Manager does not say it"),
         (_, Err(_)) => Verdict::unknown("the flags of the job are not known"),
         (Some(service), Ok(run)) => match u64::from(run.max_dequeue) {
-            ours if service > ours => Verdict(Known::Ok, String::new()),
+            ours if service > ours => Verdict::ok(),
             ours => Verdict::wrong(format!(
                 "it is {service}, and --max-dequeue {ours}: the service dead-letters first, without the reason; set it to {} or more with `az servicebus queue update --max-delivery-count`",
                 ours + 1

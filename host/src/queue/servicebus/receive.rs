@@ -40,8 +40,8 @@ const LOCK: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(super) struct Link {
     // Dropped in this order: the link ends before its session.
-    pub(super) receiver: Receiver,
-    pub(super) session: SessionHandle<()>,
+    receiver: Receiver,
+    session: SessionHandle<()>,
     /// How many messages it has brought.
     delivered: u32,
     /// A message came after the service was told to send no more. The library then counts it twice, since the service's answer
@@ -132,8 +132,8 @@ impl Link {
             let Ok(taken) = timeout(wait, self.receiver.recv::<Body<Value>>()).await else { return Ok(()) };
             let arrival = match taken {
                 Ok(delivery) => {
-                    let tag = delivery.delivery_tag().clone();
-                    Token::from_tag(&tag).map(|token| arrival(token, delivery.into_message(), url))
+                    let token = Token::from_tag(delivery.delivery_tag());
+                    token.map(|token| arrival(token, delivery.into_message(), url))
                 }
                 // It is counted and poisoned as any other that nobody can handle.
                 Err(RecvError::MessageDecode(error)) => Token::from_tag(error.info.delivery_tag())

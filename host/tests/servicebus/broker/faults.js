@@ -3,8 +3,8 @@
 //   [{"at": "update-disposition", "do": "cut-after", "times": 1}, …]      these, and no others
 //   {"seed": 7, "probability": 0.05, "limit": 20}                         by chance, and the same again for one seed
 //
-// `at` is one of POINTS, `do` one of KINDS. Only when they are asked for by name: `put-token` and `count` may be answered
-// `unknown` (404, without a condition), and what is delivered may be `garbled`.
+// `at` is one of POINTS, `do` one of KINDS. Only when they are asked for by name: `put-token` may be answered `unknown` (404, without
+// a condition), the HTTP interface's `count` `denied` (401), and what is delivered may be `garbled`.
 'use strict';
 
 const POINTS = ['open', 'put-token', 'attach', 'deliver', 'send', 'renew-lock', 'update-disposition', 'peek-message'];

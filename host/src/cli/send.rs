@@ -1,0 +1,48 @@
+//! The flags of `longshore send`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::QueueArg;
+use super::values::{duration, property};
+
+/// Put messages into a queue.
+#[derive(Debug, Args)]
+pub struct Send {
+    #[command(flatten)]
+    pub(crate) queue: QueueArg,
+
+    /// Message bodies; `-` reads one from each line of standard input.
+    #[arg(value_name = "BODY", required_unless_present_any = ["file", "sample"])]
+    pub bodies: Vec<String>,
+
+    /// Send each line of a file as a message, as in JSON lines. Empty lines are skipped.
+    #[arg(long, value_name = "F", conflicts_with_all = ["bodies", "sample"])]
+    pub file: Option<PathBuf>,
+
+    /// Send so many order events, among them some that fail in each way.
+    #[arg(long, value_name = "N", conflicts_with = "bodies")]
+    pub sample: Option<u64>,
+
+    /// How long the messages stay invisible.
+    #[arg(long, value_name = "D", value_parser = duration, default_value = "0")]
+    pub delay: Duration,
+
+    /// Send the bodies as base64.
+    #[arg(long)]
+    pub base64: bool,
+
+    /// The id of the message, of which there must be one. Not on Storage queues, which give their own.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["file", "sample"])]
+    pub id: Option<String>,
+
+    /// What the bodies are, as in `application/json`: the property `content-type`. Not on Storage queues.
+    #[arg(long, value_name = "TYPE")]
+    pub content_type: Option<String>,
+
+    /// A property of the messages, which reaches the handler; may be repeated. Not on Storage queues, which have none.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = property)]
+    pub property: Vec<(String, String)>,
+}
