@@ -12,11 +12,11 @@ TIME       ?= 600
 COMPONENT  := guest/target/wasm32-wasip2/release/order.wasm
 LONGSHORE  := target/release/longshore
 # Others to compare with, in Python, for `make bench`; `make bench ONLY=call` measures one part.
-PEERS      := host/benches/peers
+PEERS      := host/longshore/benches/peers
 # Azurite, and the clients of other people, that judge the Storage queue.
-STORAGE    := host/tests/storage
+STORAGE    := host/longshore/tests/services/storage
 # A broker for tests of Service Bus queues, and the clients of other people that judge it.
-SERVICEBUS := host/tests/servicebus
+SERVICEBUS := host/longshore/tests/services/servicebus
 # The same features for linting and testing: dependencies are compiled once.
 FEATURES   := --features longshore/failpoints
 
@@ -75,13 +75,13 @@ torture: guest guest-python guest-js ## kill workers at N random moments and cou
 	LONGSHORE_TORTURE=$(N) cargo test --package longshore $(FEATURES) --test process -- --nocapture torture
 
 fuzz: guest ## feed arbitrary bytes to the sandbox, and keep what ends in a new way: make fuzz TIME=600
-	LONGSHORE_FUZZ_SECONDS=$(TIME) LONGSHORE_FUZZ_SEED=$$(date +%s)000000 LONGSHORE_FUZZ_KEEP=1 cargo test --package longshore $(FEATURES) --test fuzz -- --nocapture
+	LONGSHORE_FUZZ_SECONDS=$(TIME) LONGSHORE_FUZZ_SEED=$$(date +%s)000000 LONGSHORE_FUZZ_KEEP=1 cargo test --package longshore-sandbox --test fuzz -- --nocapture
 
 fuzz-coverage: guest ## how much of the load path fuzzing reaches (needs rustup's llvm-tools)
-	LONGSHORE_FUZZ_SECONDS=$(TIME) host/tests/fuzz/coverage.sh
+	LONGSHORE_FUZZ_SECONDS=$(TIME) host/sandbox/tests/fuzz/coverage.sh
 
 servicebus-100: guest $(SERVICEBUS)/.venv/installed ## run the end-to-end test of Service Bus queues 100 times in a row
-	LONGSHORE_ROUNDS=100 cargo test --package longshore $(FEATURES) --test servicebus -- --nocapture from_sending
+	LONGSHORE_ROUNDS=100 cargo test --package longshore $(FEATURES) --test services -- --nocapture from_sending
 
 bench: guest guest-python guest-js $(PEERS)/.venv/installed $(STORAGE)/.venv/installed $(SERVICEBUS)/.venv/installed ## measure speed and memory, and print them beside their floors
 	RUST_BACKTRACE=0 LONGSHORE_BENCH_PYTHON=$(abspath $(PEERS))/.venv/bin/python \

@@ -30,4 +30,4 @@ $(JS)/node_modules/.installed: $(JS)/package-lock.json
 
 conformance: $(if $(NAMED),,guest guest-python guest-js) ## put all handlers through one table of messages, or one: COMPONENT=… (TABLE=…)
 	LONGSHORE_CONFORMANCE='$(NAMED)' LONGSHORE_CONFORMANCE_TABLE='$(abspath $(TABLE))' \
-		cargo test --package longshore $(FEATURES) --test conformance -- --nocapture
+		cargo test --package longshore-sandbox --test sandbox -- --nocapture conformance

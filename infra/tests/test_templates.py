@@ -240,8 +240,8 @@ def test_queue_length_is_what_one_execution_takes(parameters, length):
 
 def test_every_variable_of_the_job_is_one_that_the_host_reads():
     said = variables_of(event_job(deployed(maxMessages=7))).keys() - {"AZURE_CLIENT_ID"}
-    flags = "".join(it.read_text() for it in (INFRA.parent / "host/src").glob("cli/*.rs"))
-    read = set(re.findall(r'env = "(LONGSHORE_\w+)"', flags + (INFRA.parent / "host/src/cli.rs").read_text()))
+    flags = "".join(it.read_text() for it in (INFRA.parent / "host/longshore/src").glob("cli/*.rs"))
+    read = set(re.findall(r'env = "(LONGSHORE_\w+)"', flags + (INFRA.parent / "host/longshore/src/cli.rs").read_text()))
     assert said and said <= read
 
 
@@ -308,7 +308,7 @@ def test_the_workbook_asks_for_what_the_host_logs():
     assert queries and all("JobName == 'long-shore'" in it for it in queries)
     # What parse_json gives is of type dynamic, which `in` and isnotempty compare in ways of their own.
     assert re.findall(r"(\w*\(?)line\.", page) == ["tostring(" if it != "ms" else "tolong(" for it in re.findall(r"line\.(\w+)", page)]
-    report = (INFRA.parent / "host/src/worker/report.rs").read_text()
+    report = (INFRA.parent / "host/worker/src/report.rs").read_text()
     # The level and the text come from the logging library.
     for asked in set(re.findall(r"line\.(\w+)", page)) - {"level", "message"}:
         assert re.search(rf"\b{asked}\b", report), asked

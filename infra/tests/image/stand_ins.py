@@ -31,7 +31,7 @@ set -eu
 case "$*" in
 install\\ --locked\\ cargo-auditable@*) ;;
 auditable\\ build*--package\\ longshore*)
-    for it in Cargo.lock .cargo/config.toml host/src/main.rs wit/handler.wit; do test -e $it; done
+    for it in Cargo.lock .cargo/config.toml host/longshore/src/main.rs wit/handler.wit; do test -e $it; done
     mkdir -p target/release && cp /compiled/longshore target/release/longshore ;;
 *--target\\ wasm32-wasip2*)
     for it in Cargo.lock order/src/lib.rs sdk/src/lib.rs ../wit/handler.wit; do test -e $it; done

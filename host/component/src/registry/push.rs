@@ -1,0 +1,122 @@
+//! Pushing: a component, with what a registry should know of it.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use http::HeaderValue;
+use jiff::Timestamp;
+use oci_client::RegistryOperation;
+use oci_client::manifest::{OciDescriptor, OciImageManifest};
+use serde::Serialize;
+
+use super::artifact::{CONFIG, Config, MANIFEST, PRECOMPILED, TARGET, WASM, World};
+use super::pull::Session;
+use super::{Access, Address, RegistryError, WORLD, WORLD_VERSION};
+use longshore_sandbox::Description;
+
+/// What was pushed.
+#[derive(Clone, Debug, Serialize)]
+pub struct Pushed {
+    /// Where it is, by digest.
+    pub address: String,
+    /// The digest of its manifest.
+    pub manifest: String,
+    /// The digest of the component.
+    pub component: String,
+    /// The component's size.
+    pub bytes: usize,
+}
+
+/// Pushes a component under a tag, and what it was compiled to, by the system. A blob that the registry has is not sent
+/// again.
+///
+/// # Errors
+/// When the registry does not take it: see [`RegistryError`].
+pub async fn push(
+    address: &Address,
+    access: &Access,
+    component: Bytes,
+    description: &Description,
+    precompiled: Vec<(String, Bytes)>,
+    annotations: impl IntoIterator<Item = (String, String)>,
+) -> Result<Pushed, RegistryError> {
+    let (world, version) = description.world();
+    let (created, target) = (created(), format!("{world}@{version}"));
+    let layer = described(WASM, &component);
+    let mut layers = vec![layer.clone()];
+    layers.extend(precompiled.iter().map(|(target, bytes)| OciDescriptor {
+        annotations: Some(BTreeMap::from([(TARGET.to_owned(), target.clone())])),
+        ..described(PRECOMPILED, bytes)
+    }));
+    let config = Config {
+        created: created.clone(),
+        architecture: "wasm",
+        os: "wasip2",
+        layer_digests: layers.iter().map(|layer| layer.digest.clone()).collect(),
+        component: World::of(description, &target),
+    };
+    let config = json(&config);
+    let mut all = BTreeMap::from([
+        ("org.opencontainers.image.created".to_owned(), created),
+        (WORLD.to_owned(), world),
+        (WORLD_VERSION.to_owned(), version),
+    ]);
+    all.extend(annotations);
+    let bytes = component.len();
+    let manifest = OciImageManifest {
+        media_type: Some(MANIFEST.to_owned()),
+        config: described(CONFIG, &config),
+        layers,
+        annotations: Some(all),
+        ..OciImageManifest::default()
+    };
+    let session = Session::begin(address, access, RegistryOperation::Push).await?;
+    let compiled = precompiled.into_iter().map(|(_, bytes)| bytes);
+    let blobs = manifest.layers.iter().zip(std::iter::once(component).chain(compiled));
+    for (blob, bytes) in blobs.chain([(&manifest.config, config)]) {
+        session.offer(address, blob, bytes).await?;
+    }
+    let manifest = json(&manifest);
+    let digest = longshore_sandbox::digest(&manifest);
+    let put =
+        session.client.push_manifest_raw(&address.0, manifest, HeaderValue::from_static(MANIFEST)).await;
+    put.map_err(|error| session.error(&error))?;
+    Ok(Pushed { address: address.at(&digest).to_string(), manifest: digest, component: layer.digest, bytes })
+}
+
+impl Session<'_> {
+    async fn offer(
+        &self,
+        address: &Address,
+        blob: &OciDescriptor,
+        bytes: Bytes,
+    ) -> Result<(), RegistryError> {
+        let there = self.client.blob_exists(&address.0, &blob.digest).await;
+        if there.map_err(|error| self.error(&error))? {
+            return Ok(());
+        }
+        let sent = self.client.push_blob(&address.0, bytes, &blob.digest).await;
+        sent.map(drop).map_err(|error| self.error(&error))
+    }
+}
+
+fn described(media_type: &str, bytes: &[u8]) -> OciDescriptor {
+    OciDescriptor {
+        media_type: media_type.to_owned(),
+        digest: longshore_sandbox::digest(bytes),
+        size: i64::try_from(bytes.len()).unwrap_or(i64::MAX),
+        ..OciDescriptor::default()
+    }
+}
+
+/// Strings, numbers and maps of strings: nothing in them can fail to be written.
+fn json(value: &impl Serialize) -> Bytes {
+    serde_json::to_vec(value).unwrap_or_default().into()
+}
+
+/// Now, or what makes a build reproducible ([SOURCE_DATE_EPOCH](https://reproducible-builds.org/specs/source-date-epoch/)).
+fn created() -> String {
+    let epoch = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|text| text.parse().ok());
+    let named = epoch.and_then(|seconds| Timestamp::from_second(seconds).ok());
+    named.unwrap_or_else(Timestamp::now).to_string()
+}

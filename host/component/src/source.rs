@@ -1,0 +1,181 @@
+//! Where a component is: a file, or an artifact in a registry.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use bytes::Bytes;
+
+use super::registry::{Access, Address, RegistryError};
+use longshore_sandbox::MachineCode;
+
+/// Where a component is.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// A file: `./order.wasm`.
+    File(PathBuf),
+    /// An artifact in a registry: `oci://registry.example/order:1`, and how it is reached.
+    Registry(Address, Access),
+}
+
+/// Why a text names no source.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SourceError {
+    /// Nothing was named.
+    #[error("no component is named; give a path like ./order.wasm, or oci://REGISTRY/REPOSITORY:TAG")]
+    Empty,
+    /// It is no reference to an artifact.
+    #[error(
+        "{0} names nothing in a registry: {1}; write it as oci://REGISTRY/REPOSITORY:TAG or oci://REGISTRY/REPOSITORY@sha256:…"
+    )]
+    Reference(String, String),
+    /// Some other kind of URL.
+    #[error(
+        "a component cannot be fetched from {0}; name a file like ./order.wasm, or oci://REGISTRY/REPOSITORY:TAG"
+    )]
+    Scheme(String),
+}
+
+impl FromStr for Source {
+    type Err = SourceError;
+
+    fn from_str(text: &str) -> Result<Self, SourceError> {
+        match text.split_once("://") {
+            Some(("oci", _)) => Ok(Self::Registry(text.parse()?, Access::default())),
+            // Userinfo and query are secrets, or may be.
+            Some((scheme, _)) => Err(SourceError::Scheme(format!("{scheme}://…"))),
+            None if text.is_empty() => Err(SourceError::Empty),
+            None => Ok(Self::File(PathBuf::from(text))),
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Registry(address, _) => address.fmt(f),
+        }
+    }
+}
+
+/// A component's bytes.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    /// The component, or whatever was there.
+    pub bytes: Bytes,
+    /// What names it in logs and poison envelopes: the digest of a file's bytes, or of the manifest in a registry, by
+    /// which it can be fetched again. `sha256:` and 64 hexadecimal digits.
+    pub digest: String,
+}
+
+/// A component, in one of the forms in which it can be loaded.
+#[derive(Clone, Debug)]
+pub(super) enum Obtained {
+    /// As it was built.
+    Component(Bytes),
+    /// As it was compiled, by somebody whom the operator trusts.
+    MachineCode(MachineCode),
+}
+
+/// Why a component could not be fetched.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// The file could not be read.
+    #[error("cannot read the component {}: {cause}; {}", .path.display(), mend(.cause))]
+    File {
+        /// The file, as it was named.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// It could not be had from its registry.
+    #[error("cannot fetch the component {address}: {cause}")]
+    Registry {
+        /// The artifact, as it was named.
+        address: Box<Address>,
+        /// What went wrong, and the mend.
+        cause: RegistryError,
+    },
+}
+
+fn mend(cause: &std::io::Error) -> &'static str {
+    match cause.kind() {
+        std::io::ErrorKind::NotFound => {
+            "is the path right, and is the file in the image or on a mounted volume?"
+        }
+        std::io::ErrorKind::PermissionDenied => "may the host's user read it?",
+        std::io::ErrorKind::IsADirectory => "name the file in it",
+        _ => "is the volume there?",
+    }
+}
+
+impl Source {
+    /// Reads the component.
+    ///
+    /// # Errors
+    /// When it cannot be had; the error names what was asked for, the cause and what to do.
+    pub async fn fetch(&self) -> Result<Fetched, FetchError> {
+        match self {
+            Self::File(path) => {
+                let read = tokio::fs::read(path).await;
+                let bytes = read.map_err(|cause| FetchError::File { path: path.clone(), cause })?;
+                Ok(Fetched { digest: longshore_sandbox::digest(&bytes), bytes: bytes.into() })
+            }
+            Self::Registry(address, access) => access
+                .pull(address)
+                .await
+                .map_err(|cause| FetchError::Registry { address: Box::new(address.clone()), cause }),
+        }
+    }
+
+    /// Reads the component, or only what it was compiled to, if it comes with that and from where the operator trusts it.
+    /// Returns its digest beside it.
+    pub(super) async fn obtain(&self) -> Result<(Obtained, String), FetchError> {
+        match self {
+            Self::File(_) => {
+                let Fetched { bytes, digest } = self.fetch().await?;
+                Ok((Obtained::Component(bytes), digest))
+            }
+            Self::Registry(address, access) => access
+                .obtain(address)
+                .await
+                .map_err(|cause| FetchError::Registry { address: Box::new(address.clone()), cause }),
+        }
+    }
+
+    /// What is known of the component's name before it is fetched, for when it cannot be: the digest that names it.
+    pub(super) fn named_digest(&self) -> Option<&str> {
+        match self {
+            Self::File(_) => None,
+            Self::Registry(address, access) => address.digest().or(access.resolved()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Source;
+
+    #[test]
+    fn a_source_is_a_path_or_an_artifact() {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        for text in
+            ["./order.wasm", "oci://registry.example/order:1", &format!("oci://r.example:5000/a/b@{digest}")]
+        {
+            assert_eq!(text.parse::<Source>().unwrap().to_string(), text);
+        }
+        for (text, words) in [
+            ("", "no component is named"),
+            ("https://user:secret@host/order.wasm?sig=secret", "cannot be fetched from https://…"),
+            ("oci://registry.example/order", "neither a tag nor a digest"),
+            ("oci://order:1", "no registry"),
+            ("oci://registry.example/Order:1", "invalid"),
+            ("oci://registry.example/order@sha256:12", "invalid"),
+        ] {
+            let error = text.parse::<Source>().unwrap_err().to_string();
+            assert!(error.contains(words) && !error.contains("secret"), "{error}");
+        }
+    }
+}

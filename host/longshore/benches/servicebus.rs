@@ -1,0 +1,36 @@
+//! A Service Bus queue: beside a Python worker, on the broker of the tests.
+
+#[allow(
+    clippy::unwrap_used,
+    dead_code,
+    unreachable_pub,
+    reason = "the tests' own, of which a part is used here"
+)]
+#[path = "../tests/services/servicebus/broker.rs"]
+mod broker;
+
+use super::Place;
+use super::beside::{Scene, compare};
+use longshore_testkit;
+use longshore_testkit::identity::{Identity, Mood};
+
+/// How long a lock lasts, in seconds, and how often a message may be delivered: as the service has it where nobody says.
+const LOCK_S: u32 = 60;
+const DELIVERIES: u32 = 10;
+
+pub(super) fn measure(place: &Place) {
+    let Some(python) = std::env::var_os("LONGSHORE_BENCH_SERVICEBUS_PYTHON") else {
+        return println!(
+            "the broker and the Python SDK: not installed; `make bench ONLY=servicebus` does that"
+        );
+    };
+    let (_, authority) = broker::secure().tls.as_ref().expect("it has a certificate");
+    let identity = Identity::start(Mood::Tokens(3600));
+    compare(&Scene { place, python, script: "servicebus.py", identity, authority, queue });
+}
+
+fn queue(_: &Scene<'_>) -> String {
+    let broker = broker::secure();
+    let (port, _) = broker.tls.as_ref().expect("it has a certificate");
+    format!("sb://127.0.0.1:{port}/{}", broker.queue(LOCK_S, DELIVERIES))
+}

@@ -1,0 +1,58 @@
+//! A Storage queue: beside a Python worker, on one Azurite; and against a server that answers each call after 10 ms.
+
+#[allow(
+    clippy::unwrap_used,
+    dead_code,
+    unreachable_pub,
+    reason = "the tests' own, of which a part is used here"
+)]
+#[path = "../tests/services/storage/azurite.rs"]
+mod azurite;
+#[path = "storage/slow.rs"]
+mod slow;
+
+use std::process::Stdio;
+
+use super::Place;
+use super::beside::{Scene, compare};
+use longshore_testkit;
+use longshore_testkit::identity::{Identity, Mood};
+
+/// How many messages the slow server has.
+const SLOW_MESSAGES: usize = 10_000;
+
+pub(super) fn measure(place: &Place) {
+    match std::env::var_os("LONGSHORE_BENCH_STORAGE_PYTHON") {
+        Some(python) => {
+            let authority = azurite::secure().authority.as_ref().expect("it has a certificate");
+            let identity = Identity::start(Mood::Tokens(3600));
+            compare(&Scene { place, python, script: "storage.py", identity, authority, queue });
+        }
+        None => println!("Azurite and the Python SDK: not installed; `make bench ONLY=storage` does that"),
+    }
+    slow(place);
+}
+
+fn queue(scene: &Scene<'_>) -> String {
+    let url = azurite::secure().url(&azurite::fresh());
+    let mut create = scene.longshore(&["queue", "create", "--queue", &url]);
+    assert!(create.stdout(Stdio::null()).status().expect("longshore runs").success());
+    url
+}
+
+/// The loop over a network, on which each call takes its time.
+fn slow(place: &Place) {
+    let server = slow::Server::start(SLOW_MESSAGES, super::drain::BODY);
+    let messages = SLOW_MESSAGES.to_string();
+    let flags = ["--concurrency", "32", "--max-messages", &messages];
+    let log = place.directory.path().join("slow.log");
+    let (summary, usage) = super::drain::run(place, &server.url(), &log, &flags, SLOW_MESSAGES);
+    assert_eq!(server.deleted(), SLOW_MESSAGES, "{summary}");
+    let seconds = summary["duration_ms"].as_f64().expect("a duration") / 1000.0;
+    println!(
+        "{SLOW_MESSAGES} messages, each call answered after {} ms, at concurrency 32: {:.0} a second (at least 1,000), {:.0} µs CPU each",
+        slow::DELAY.as_millis(),
+        SLOW_MESSAGES as f64 / seconds,
+        usage.cpu.as_secs_f64() * 1e6 / SLOW_MESSAGES as f64
+    );
+}

@@ -1,0 +1,134 @@
+//! The flags of `longshore job …`.
+
+use clap::{Args, Subcommand};
+
+use super::values::property;
+use longshore_azure::arm::Endpoint;
+use longshore_azure::jobs::{JobId, Overrides};
+
+/// Start and stop executions of a Container Apps job, and see what became of them.
+#[derive(Debug, Subcommand)]
+pub enum Job {
+    /// Start an execution, as the job is or with something changed for this one.
+    Start(Start),
+    /// Show one execution.
+    Status(Status),
+    /// List the job's executions, the newest first.
+    List(List),
+    /// Stop executions: each gets SIGTERM, and 30 s.
+    Stop(Stop),
+}
+
+/// Which job, and where Azure Resource Manager is.
+#[derive(Clone, Debug, Args)]
+pub struct JobArg {
+    /// The job's resource id: `/subscriptions/…/resourceGroups/…/providers/Microsoft.App/jobs/NAME`.
+    #[arg(long, env = "LONGSHORE_JOB", value_name = "RESOURCE-ID")]
+    pub job: JobId,
+
+    #[command(flatten)]
+    pub(crate) arm: ArmArg,
+}
+
+/// Where Azure Resource Manager is.
+#[derive(Clone, Debug, Args)]
+pub struct ArmArg {
+    /// Azure Resource Manager, of another cloud than the public one: `https://management.usgovcloudapi.net`,
+    /// `https://management.chinacloudapi.cn`. Plain HTTP is for servers on this very host.
+    #[arg(long, env = "LONGSHORE_ARM_ENDPOINT", value_name = "URL", default_value_t)]
+    pub arm_endpoint: Endpoint,
+}
+
+/// Start an execution.
+#[derive(Debug, Args)]
+pub struct Start {
+    #[command(flatten)]
+    pub(crate) of: JobArg,
+
+    /// Wait until the execution ends, and end with 0 if it succeeded, with 3 or 4 if that was its exit code, else with 1.
+    #[arg(long)]
+    pub wait: bool,
+
+    /// A variable of the container: another value, or one more. Can be repeated.
+    // No variable of its own: LONGSHORE_ENV is what `run` grants to handlers.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = property)]
+    pub env: Vec<(String, String)>,
+
+    /// Another image.
+    #[arg(long, value_name = "IMAGE")]
+    pub image: Option<String>,
+
+    /// Other arguments than the job's: everything that follows, such as `--args run --max-messages 10`.
+    #[arg(long, value_name = "ARG", num_args = 1.., allow_hyphen_values = true)]
+    pub args: Option<Vec<String>>,
+
+    /// Which container that is for, if the job has several.
+    #[arg(long, value_name = "NAME")]
+    pub container: Option<String>,
+}
+
+impl Start {
+    /// What is to be different in this execution.
+    pub fn overrides(&self) -> Overrides {
+        Overrides {
+            container: self.container.clone(),
+            image: self.image.clone(),
+            args: self.args.clone(),
+            env: self.env.clone(),
+        }
+    }
+}
+
+/// Show one execution.
+#[derive(Debug, Args)]
+pub struct Status {
+    #[command(flatten)]
+    pub(crate) of: JobArg,
+
+    /// The execution, as `list` shows it [default: the newest].
+    #[arg(value_name = "EXECUTION", value_parser = execution)]
+    pub execution: Option<String>,
+
+    /// Wait until it ends, as `start --wait` does.
+    #[arg(long)]
+    pub wait: bool,
+}
+
+/// List executions.
+#[derive(Debug, Args)]
+pub struct List {
+    #[command(flatten)]
+    pub(crate) of: JobArg,
+
+    /// At most so many, the newest.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+
+    /// Only those in this state: `Running`, `Failed`, `Succeeded`, `Stopped`, …
+    #[arg(long, value_name = "WORD")]
+    pub status: Option<String>,
+}
+
+/// Stop executions.
+#[derive(Debug, Args)]
+pub struct Stop {
+    #[command(flatten)]
+    pub(crate) of: JobArg,
+
+    /// The execution, as `list` shows it.
+    #[arg(value_name = "EXECUTION", value_parser = execution, required_unless_present = "all")]
+    pub execution: Option<String>,
+
+    /// Stop all that run.
+    #[arg(long, conflicts_with = "execution")]
+    pub all: bool,
+}
+
+/// A name that becomes a segment of a path.
+fn execution(text: &str) -> Result<String, String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-._()".contains(c);
+    if text.is_empty() || !text.chars().all(allowed) || text.chars().all(|c| c == '.') {
+        return Err("an execution is named as `longshore job list` shows it".into());
+    }
+    Ok(text.to_owned())
+}

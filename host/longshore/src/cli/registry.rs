@@ -1,0 +1,94 @@
+//! The flags of components in registries, and where everything that was made or fetched is kept.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::values::property;
+use longshore_component::Source;
+use longshore_component::registry::{Access, Address, Login};
+
+/// How a component is fetched.
+#[derive(Clone, Debug, Default, Args)]
+pub struct RegistryArgs {
+    /// Refuse a component that is named by a tag: what a tag means can be changed by whoever may push.
+    #[arg(long, env = "LONGSHORE_REQUIRE_DIGEST")]
+    pub require_digest: bool,
+
+    /// Run what a component was compiled to by `push --precompiled` also if a tag names it, and not only if a digest does.
+    /// It is machine code that nothing checks: whoever may push to the tag decides what the host executes.
+    #[arg(long, env = "LONGSHORE_TRUST_TAG", conflicts_with = "require_digest")]
+    pub trust_tag: bool,
+
+    /// Who the host is to a registry.
+    #[arg(long, env = "LONGSHORE_REGISTRY_AUTH", value_enum, default_value_t)]
+    pub registry_auth: Login,
+
+    /// Where compiled components, and what was fetched from registries, are kept [default: `longshore` in the platform's
+    /// cache directory]. Whoever can write there decides what the host executes.
+    #[arg(long, env = "LONGSHORE_CACHE_DIR", value_name = "DIR")]
+    pub cache_dir: Option<PathBuf>,
+}
+
+impl RegistryArgs {
+    /// How artifacts are reached.
+    pub fn access(&self) -> Access {
+        Access::new(self.registry_auth, self.cache_dir.clone(), self.trust_tag)
+    }
+
+    /// The component as these flags want it fetched, or why they contradict its name.
+    pub fn source(&self, source: Source) -> Result<Source, String> {
+        match source {
+            Source::Registry(address, _) if self.require_digest && address.digest().is_none() => {
+                Err(format!(
+                    "--require-digest refuses {address}, a tag; `longshore inspect {address}` shows its digest: name that"
+                ))
+            }
+            Source::Registry(address, _) => Ok(Source::Registry(address, self.access())),
+            file => Ok(file),
+        }
+    }
+}
+
+/// Push a component to a registry.
+#[derive(Debug, Args)]
+pub struct Push {
+    /// The component: `./order.wasm`.
+    #[arg(value_name = "FILE")]
+    pub component: PathBuf,
+
+    /// Where to: `oci://REGISTRY/REPOSITORY:TAG`.
+    #[arg(value_name = "ADDRESS")]
+    pub to: Address,
+
+    /// Push beside it what it is compiled to, so that no host has to.
+    #[arg(long)]
+    pub precompiled: bool,
+
+    /// The system to compile for, instead of this machine's: `aarch64-unknown-linux-gnu`; can be repeated.
+    #[arg(long, value_name = "TRIPLE", requires = "precompiled")]
+    pub target: Vec<String>,
+
+    /// What else the registry should know of it, such as `org.opencontainers.image.version=1.2.0`; can be repeated.
+    #[arg(long = "annotation", value_name = "NAME=VALUE", value_parser = property)]
+    pub annotations: Vec<(String, String)>,
+
+    #[command(flatten)]
+    pub(crate) registry: RegistryArgs,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RegistryArgs;
+
+    #[test]
+    fn a_tag_is_refused_where_a_digest_is_required() {
+        let strict = RegistryArgs { require_digest: true, ..RegistryArgs::default() };
+        let tag = "oci://registry.example/order:1".parse().unwrap();
+        assert!(strict.source(tag).unwrap_err().contains("order:1"));
+        let digest = format!("oci://registry.example/order@sha256:{}", "0".repeat(64));
+        for accepted in [&digest, "./order.wasm"] {
+            assert_eq!(strict.source(accepted.parse().unwrap()).unwrap().to_string(), *accepted);
+        }
+    }
+}

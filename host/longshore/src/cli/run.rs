@@ -1,0 +1,155 @@
+//! The flags of `longshore run`, and what they make of the worker.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::values::{Unquoted, duration, show};
+use super::{PoisonArg, QueueArg, SandboxArgs};
+use longshore_component::Source;
+use longshore_worker::Config;
+use longshore_worker::admit::Encoding;
+use longshore_worker::lease::LeaseMode;
+use longshore_worker::outputs::OutputFormat;
+use longshore_worker::poison::PoisonFormat;
+use longshore_worker::retry::RetryPolicy;
+
+/// Work off a queue.
+#[derive(Debug, Args)]
+pub struct Run {
+    #[command(flatten)]
+    pub(crate) queue: QueueArg,
+
+    /// The component that handles messages: `./order.wasm`, or `oci://REGISTRY/REPOSITORY:TAG` or `@sha256:…`.
+    #[arg(long, env = "LONGSHORE_COMPONENT", hide_env_values = true, value_name = "PATH", value_parser = Unquoted::<Source>::new())]
+    pub component: Source,
+
+    /// Load the component again when its file changes, for those who write one. The next message gets the new one.
+    #[arg(long, env = "LONGSHORE_WATCH")]
+    pub watch: bool,
+
+    #[command(flatten)]
+    pub(crate) poison: PoisonArg,
+
+    /// How many messages are handled at once.
+    #[arg(long, env = "LONGSHORE_CONCURRENCY", value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub concurrency: u16,
+
+    /// How long a handler may take for one message.
+    #[arg(long, env = "LONGSHORE_DEADLINE", value_name = "D", default_value = "30s", value_parser = duration)]
+    pub deadline: Duration,
+
+    /// How long a received message is invisible to others, unless renewed.
+    #[arg(long, env = "LONGSHORE_VISIBILITY", value_name = "D", default_value = "60s", value_parser = duration)]
+    pub visibility: Duration,
+
+    /// Whether leases are renewed: as the identity may, always, or never.
+    #[arg(long, env = "LONGSHORE_LEASE", value_enum, default_value_t)]
+    pub lease: LeaseMode,
+
+    /// How often a message may be received; a failure at the last time poisons it. Crashes and interruptions count.
+    #[arg(long, env = "LONGSHORE_MAX_DEQUEUE", value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_dequeue: u32,
+
+    /// Retry back-off after the first attempt, at most; doubled with each attempt.
+    #[arg(long, env = "LONGSHORE_RETRY_BASE", value_name = "D", default_value = "2s", value_parser = duration)]
+    pub retry_base: Duration,
+
+    /// Retry back-off, at most.
+    #[arg(long, env = "LONGSHORE_RETRY_CAP", value_name = "D", default_value = "30s", value_parser = duration)]
+    pub retry_cap: Duration,
+
+    /// The longest retry delay that a handler may name itself.
+    #[arg(long, env = "LONGSHORE_MAX_RETRY_DELAY", value_name = "D", default_value = "15m", value_parser = duration)]
+    pub max_retry_delay: Duration,
+
+    /// Failures of different messages in a row that open the circuit breaker (five before the first success); 0: off.
+    #[arg(long, env = "LONGSHORE_BREAKER", value_name = "N", default_value_t = 20)]
+    pub breaker: usize,
+
+    /// How long an open breaker keeps the run alive [default: as long as the time budget lasts]; 0: not at all.
+    #[arg(long, env = "LONGSHORE_HOLD", value_name = "D", value_parser = duration)]
+    pub hold: Option<Duration>,
+
+    /// How long to wait for a retry that this run made itself.
+    #[arg(long, env = "LONGSHORE_LINGER", value_name = "D", default_value = "30s", value_parser = duration, conflicts_with = "forever")]
+    pub linger: Duration,
+
+    /// How long the run lasts at most, its last deadline included.
+    #[arg(long, env = "LONGSHORE_TIME_BUDGET", value_name = "D", default_value = "20m", value_parser = duration, conflicts_with = "forever")]
+    pub time_budget: Duration,
+
+    /// Receive at most so many messages.
+    #[arg(long, env = "LONGSHORE_MAX_MESSAGES", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_messages: Option<u64>,
+
+    /// Poll without end instead of ending when the queue is empty.
+    #[arg(long, env = "LONGSHORE_FOREVER")]
+    pub forever: bool,
+
+    /// How long running handlers have after SIGTERM.
+    #[arg(long, env = "LONGSHORE_GRACE", value_name = "D", default_value = "20s", value_parser = duration)]
+    pub grace: Duration,
+
+    /// How message bodies are encoded.
+    #[arg(long, env = "LONGSHORE_ENCODING", value_enum, default_value_t)]
+    pub encoding: Encoding,
+
+    /// How poison messages are written.
+    #[arg(long, env = "LONGSHORE_POISON_FORMAT", value_enum, default_value_t)]
+    pub poison_format: PoisonFormat,
+
+    /// How messages for other queues are written.
+    #[arg(long, env = "LONGSHORE_OUTPUT_FORMAT", value_enum, default_value_t)]
+    pub output_format: OutputFormat,
+
+    #[command(flatten)]
+    pub(crate) sandbox: SandboxArgs,
+}
+
+impl Run {
+    /// The worker's configuration, or why the flags contradict each other.
+    pub fn config(&self) -> Result<Config, String> {
+        if !self.forever && self.time_budget <= self.deadline {
+            let (budget, deadline) = (show(self.time_budget), show(self.deadline));
+            return Err(format!(
+                "--time-budget {budget} leaves no time to receive before the last --deadline of {deadline}; make it longer, or the deadline shorter"
+            ));
+        }
+        if self.visibility < Duration::from_secs(1) || self.visibility > longshore_queue::MAX_VISIBILITY {
+            return Err(format!("--visibility {} is not between 1s and 7days", show(self.visibility)));
+        }
+        if self.watch && !matches!(self.component, Source::File(_)) {
+            return Err(format!("--watch looks at a file, and {} is none", self.component));
+        }
+        if self.deadline.is_zero() {
+            return Err("--deadline 0 leaves a handler no time".into());
+        }
+        if self.retry_cap < self.retry_base {
+            let (base, cap) = (show(self.retry_base), show(self.retry_cap));
+            return Err(format!("--retry-cap {cap} is shorter than --retry-base {base}"));
+        }
+        Ok(Config {
+            concurrency: usize::from(self.concurrency),
+            visibility: self.visibility,
+            lease: self.lease,
+            deadline: self.deadline,
+            max_dequeue: self.max_dequeue,
+            retry: RetryPolicy {
+                base: self.retry_base,
+                cap: self.retry_cap,
+                max_delay: self.max_retry_delay,
+            },
+            breaker: self.breaker,
+            hold: self.hold,
+            linger: self.linger,
+            time_budget: self.time_budget,
+            forever: self.forever,
+            max_messages: self.max_messages,
+            grace: self.grace,
+            encoding: self.encoding,
+            poison_format: self.poison_format,
+            seed: None,
+        })
+    }
+}

@@ -1,0 +1,43 @@
+//! A Service Bus queue's own limit of deliveries, which acts before ours unless it is larger.
+
+use super::Finding;
+use super::job::Setup;
+use super::rule::Verdict;
+use longshore_azure::jobs::Job;
+use longshore_queue::QueueUrl;
+
+/// Whether the service leaves it to the host to dead-letter. Its limit is known to Resource Manager only, and ours by the job.
+pub(super) async fn finding(url: &QueueUrl, namespace: &str, job: Option<&(Job, Setup)>) -> Finding {
+    let namespace = namespace.split('.').next().unwrap_or_default();
+    let Verdict(result, detail) = match job {
+        Some((job, setup)) => verdict(url, namespace, job, setup).await,
+        None => {
+            let show = format!(
+                "az servicebus queue show --resource-group … --namespace-name {namespace} --name {}",
+                url.name()
+            );
+            Verdict::unknown(format!(
+                "it has to be larger than --max-dequeue: `{show} --query maxDeliveryCount`, or name the job with --job"
+            ))
+        }
+    };
+    Finding { check: "maxDeliveryCount", of: url.to_string(), result, needed: true, detail }
+}
+
+async fn verdict(url: &QueueUrl, namespace: &str, job: &Job, setup: &Setup) -> Verdict {
+    let queue = match job.service_bus_queue(namespace, url.name()).await {
+        Ok(queue) => queue,
+        Err(error) => return Verdict::unknown(format!("looked for beside the job: {error}")),
+    };
+    match (queue["properties"]["maxDeliveryCount"].as_u64(), &setup.run) {
+        (None, _) => Verdict::unknown("Resource Manager does not say it"),
+        (_, Err(_)) => Verdict::unknown("the flags of the job are not known"),
+        (Some(service), Ok(run)) => match u64::from(run.max_dequeue) {
+            ours if service > ours => Verdict::ok(),
+            ours => Verdict::wrong(format!(
+                "it is {service}, and --max-dequeue {ours}: the service dead-letters first, without the reason; set it to {} or more with `az servicebus queue update --max-delivery-count`",
+                ours + 1
+            )),
+        },
+    }
+}

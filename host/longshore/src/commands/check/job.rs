@@ -1,0 +1,154 @@
+//! The job as it is set up: the container that runs the host, and the flags that the host has there.
+
+use std::collections::BTreeMap;
+
+use clap::{Command, CommandFactory, FromArgMatches};
+use serde_json::Value;
+
+use crate::cli::{Cli, Run, Verb, without_secrets};
+use longshore_queue::QueueUrl;
+
+/// What a component is called that the image brings along, which cannot be seen from here.
+const IN_THE_IMAGE: &str = "/handler/handler.wasm";
+/// Stands for a queue that is not known, since flags without one do not parse.
+const NOWHERE: &str = "file:./unknown/unknown";
+/// Flags whose values may be secrets, and that no arithmetic is made with.
+const NO_NUMBERS: [&str; 5] = ["queue", "poison_queue", "env", "config", "component"];
+
+/// The job, as far as its executions depend on it.
+pub(super) struct Setup {
+    /// `properties.configuration`.
+    pub(super) configuration: Value,
+    /// `identity`.
+    pub(super) identity: Value,
+    /// The container that runs the host.
+    pub(super) container: Value,
+    /// Its variables. `None`: from a secret.
+    pub(super) variables: BTreeMap<String, Option<String>>,
+    /// The flags of the host in it; or why they cannot be known.
+    pub(super) run: Result<Box<Run>, NoFlags>,
+}
+
+/// Why there are no flags.
+#[derive(Clone, Debug)]
+pub(super) enum NoFlags {
+    /// The host would refuse them as well.
+    Wrong(String),
+    /// They cannot be read from here.
+    Hidden(String),
+}
+
+impl Setup {
+    /// Reads it from the job as ARM has it.
+    pub(super) fn read(job: &Value) -> Result<Self, String> {
+        let properties = &job["properties"];
+        let none = Vec::new();
+        let containers = properties["template"]["containers"].as_array().unwrap_or(&none);
+        let names = |it: &&Value| it["env"].to_string().contains("LONGSHORE_") || it["name"] == "longshore";
+        let container = match &containers[..] {
+            [only] => Some(only),
+            several => several.iter().find(names),
+        };
+        let container =
+            container.ok_or("none of its containers is called longshore, or has a LONGSHORE_… variable")?;
+        let variables = variables(container);
+        let run = flags(container, &variables);
+        Ok(Self {
+            configuration: properties["configuration"].clone(),
+            identity: job["identity"].clone(),
+            container: container.clone(),
+            variables,
+            run,
+        })
+    }
+}
+
+impl Setup {
+    /// The queue, where its URL can be read.
+    pub(super) fn queue(&self) -> Option<QueueUrl> {
+        let url = self.run.as_ref().ok()?.queue.queue.clone();
+        (url.to_string() != NOWHERE).then_some(url)
+    }
+
+    /// The poison queue, where one is named.
+    pub(super) fn poison_queue(&self) -> Option<QueueUrl> {
+        self.run.as_ref().ok()?.poison.poison_queue.clone()
+    }
+}
+
+fn variables(container: &Value) -> BTreeMap<String, Option<String>> {
+    let env = container["env"].as_array().into_iter().flatten();
+    let variable = |it: &Value| {
+        let value = match it["secretRef"].as_str() {
+            Some(secret) if !secret.is_empty() => None,
+            _ => Some(it["value"].as_str().unwrap_or_default().to_owned()),
+        };
+        Some((it["name"].as_str()?.to_owned(), value))
+    };
+    env.filter_map(variable).collect()
+}
+
+/// Reads arguments and variables as the host in the container will, and not this process's own variables.
+fn flags(container: &Value, variables: &BTreeMap<String, Option<String>>) -> Result<Box<Run>, NoFlags> {
+    let strings = |name: &str| -> Vec<String> {
+        let list = container[name].as_array().into_iter().flatten();
+        list.filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    let hidden = |why: String| Err(NoFlags::Hidden(why));
+    let mut args = strings("args");
+    match &strings("command")[..] {
+        [] => {}
+        [program, rest @ ..] if program.rsplit('/').next() == Some("longshore") => {
+            args.splice(0..0, rest.iter().cloned());
+        }
+        [program, ..] => return hidden(format!("the container's command is {program}, and not longshore")),
+    }
+    if args.is_empty() {
+        args.push("run".into());
+    }
+    let Some(verb) = args.iter().position(|word| word == "run") else {
+        return hidden(format!("the container does not `run`: its arguments are `{}`", args.join(" ")));
+    };
+    let cli = Cli::command();
+    let mut words = Vec::new();
+    for arg in cli.find_subcommand("run").into_iter().flat_map(Command::get_arguments) {
+        let (Some(long), Some(variable)) = (arg.get_long(), arg.get_env().and_then(|it| it.to_str())) else {
+            continue;
+        };
+        let value = match variables.get(variable) {
+            Some(Some(value)) => value.as_str(),
+            Some(None) if !NO_NUMBERS.contains(&arg.get_id().as_str()) => {
+                return hidden(format!("{variable} comes from a secret"));
+            }
+            _ => match arg.get_id().as_str() {
+                // Neither has to be known for arithmetic, and each has to be there.
+                "component" => IN_THE_IMAGE,
+                "queue" => NOWHERE,
+                _ => continue,
+            },
+        };
+        match arg.get_action().takes_values() {
+            true => words.push(format!("--{long}={value}")),
+            false if value == "true" => words.push(format!("--{long}")),
+            false => {}
+        }
+    }
+    // What was said on the command line comes last, and counts.
+    args.splice(verb + 1..verb + 1, words);
+    args.insert(0, "longshore".into());
+    let without_variables = |command: Command| command.mut_args(|arg| arg.env(None::<&str>));
+    let cli = without_variables(cli).mut_subcommand("run", without_variables).args_override_self(true);
+    let parsed = cli.try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches));
+    let wrong = |error: clap::Error| {
+        let text = error.to_string();
+        let line = text.lines().next().unwrap_or_default();
+        NoFlags::Wrong(without_secrets(line.trim_start_matches("error: ")))
+    };
+    match parsed.map_err(wrong)?.verb {
+        Verb::Run(run) => match run.config() {
+            Ok(_) => Ok(run),
+            Err(cause) => Err(NoFlags::Wrong(cause)),
+        },
+        _ => hidden("the container does not `run`".into()),
+    }
+}

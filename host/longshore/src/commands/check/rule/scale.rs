@@ -1,0 +1,220 @@
+//! The scale rule: by what KEDA starts executions, and how many.
+
+use serde_json::Value;
+
+use super::super::job::Setup;
+use super::{Judge, POLLING, Verdict, retry_delay, seconds};
+use crate::cli::Run;
+use longshore_queue::url::Place;
+use longshore_worker::lease::LeaseMode;
+
+/// The scaler's name, what it calls a count for one execution, and that number where none is given.
+const SCALERS: [(&str, &str); 2] = [("azure-queue", "queueLength"), ("azure-servicebus", "messageCount")];
+const DEFAULT_LENGTH: u64 = 5;
+
+pub(super) fn findings(
+    setup: &Setup,
+    given: &dyn Fn(Judge<'_>) -> Verdict,
+    find: &mut dyn FnMut(&'static str, bool, Verdict),
+) {
+    let scale = &setup.configuration["eventTriggerConfig"]["scale"];
+    let none = Vec::new();
+    let rules = scale["rules"].as_array().unwrap_or(&none);
+    let known = |it: &&Value| SCALERS.iter().any(|(name, _)| it["type"] == *name);
+    let Some(rule) = rules.iter().find(known) else {
+        let mend = "add one of type azure-queue, or azure-servicebus: nothing starts an execution when messages arrive";
+        return find("scale rule", true, Verdict::wrong(format!("there is none for a queue; {mend}")));
+    };
+    find("scale rule", true, queue(setup, rule, rules.len()));
+    find("scale identity", true, identity(setup, rule));
+    find("counting", true, counting(rule));
+    find("minExecutions", false, minimum(scale["minExecutions"].as_u64()));
+    find("queueLength", false, given(&|run| length(run, rule)));
+    let polling = scale["pollingInterval"].as_u64().unwrap_or(POLLING);
+    find("retry delays", false, given(&|run| retries(run, polling)));
+    find("delays that handlers name", false, given(&|run| named_delays(run, polling)));
+}
+
+fn text<'a>(rule: &'a Value, name: &str) -> Option<&'a str> {
+    rule["metadata"][name].as_str().filter(|it| !it.is_empty())
+}
+
+/// Whether it counts the messages of the queue that the host unloads.
+fn queue(setup: &Setup, rule: &Value, rules: usize) -> Verdict {
+    if rules > 1 {
+        return Verdict::unknown(
+            "there are several rules, and what the others start is not known; keep the queue's",
+        );
+    }
+    let Some(url) = setup.queue() else {
+        return Verdict::unknown("which queue the host unloads is not in a variable that can be read");
+    };
+    let (kind, place, host) = match url.place() {
+        Place::Storage { endpoint, .. } => ("azure-queue", "accountName", endpoint.clone()),
+        Place::ServiceBus { namespace, .. } => ("azure-servicebus", "namespace", namespace.clone()),
+        _ => {
+            return Verdict::wrong(format!(
+                "{url} is a queue that KEDA cannot count; name it by https:// or sb://"
+            ));
+        }
+    };
+    if rule["type"] != kind {
+        return Verdict::wrong(format!(
+            "{url} is counted by {kind}, and the rule's type is {}",
+            rule["type"]
+        ));
+    }
+    let account = host.trim_start_matches("https://").split('.').next().unwrap_or_default();
+    for (name, is) in [(place, account), ("queueName", url.name())] {
+        match text(rule, name) {
+            Some(said) if said == is => {}
+            Some(said) => {
+                return Verdict::wrong(format!(
+                    "the rule counts {name} {said}, and the host unloads {is}: messages start nothing, or something that finds none; make them the same"
+                ));
+            }
+            None => return Verdict::unknown(format!("the rule has no {name} in its metadata")),
+        }
+    }
+    Verdict::ok()
+}
+
+fn identity(setup: &Setup, rule: &Value) -> Verdict {
+    let Some(identity) = rule["identity"].as_str().filter(|it| !it.is_empty()) else {
+        return match rule["auth"].as_array().is_some_and(|it| !it.is_empty()) {
+            true => Verdict::unknown(
+                "the rule counts with a secret, and whether that is right cannot be seen; an identity needs none",
+            ),
+            false => Verdict::wrong(
+                "the rule has neither identity nor secret, so that KEDA cannot count; set `identity` to the job's",
+            ),
+        };
+    };
+    let kind = setup.identity["type"].as_str().unwrap_or_default();
+    let assigned = setup.identity["userAssignedIdentities"].as_object();
+    let has = match identity {
+        "system" => kind.contains("SystemAssigned"),
+        id => assigned.is_some_and(|it| it.keys().any(|key| key.eq_ignore_ascii_case(id))),
+    };
+    match has {
+        // Roles are assigned elsewhere, at the queue or above it.
+        true => Verdict::unknown(format!(
+            "it is assigned to the job; whether it may read the queue's length cannot be seen there: {}",
+            match rule["type"] == "azure-queue" {
+                true => "it needs Storage Queue Data Reader on the queue",
+                false => "which least role lets KEDA count there is not settled (kedacore/keda issue 7822)",
+            }
+        )),
+        false => Verdict::wrong(format!(
+            "the rule counts as {identity}, which is not assigned to the job; assign it"
+        )),
+    }
+}
+
+fn counting(rule: &Value) -> Verdict {
+    if text(rule, "queueLengthStrategy").is_some_and(|it| it.eq_ignore_ascii_case("visibleonly")) {
+        return Verdict::wrong(
+            "with visibleonly, messages that are being handled do not count and the executions that handle them do: the others wait for these to end; leave queueLengthStrategy out",
+        );
+    }
+    for name in ["activationQueueLength", "activationMessageCount"] {
+        match text(rule, name).map(str::parse::<u64>) {
+            Some(Ok(0)) | None => {}
+            Some(Ok(least)) => {
+                return Verdict::wrong(format!(
+                    "{name} is {least}: as many messages, or fewer, start nothing and wait for ever; leave it out"
+                ));
+            }
+            Some(Err(_)) => return Verdict::unknown(format!("{name} is no number")),
+        }
+    }
+    Verdict::ok()
+}
+
+fn minimum(least: Option<u64>) -> Verdict {
+    match least {
+        // What is not set is zero, as ARM documents.
+        Some(0) | None => Verdict::ok(),
+        Some(least) => {
+            Verdict::wrong(format!("{least} executions run although the queue is empty; set it to 0"))
+        }
+    }
+}
+
+/// Messages for each execution, against what one execution takes.
+fn length(run: &Run, rule: &Value) -> Verdict {
+    let name =
+        SCALERS.iter().find(|(kind, _)| rule["type"] == *kind).map_or("queueLength", |(_, name)| *name);
+    let length = match text(rule, name).map(str::parse::<u64>) {
+        None => DEFAULT_LENGTH,
+        Some(Ok(length)) if length > 0 => length,
+        Some(_) => return Verdict::wrong(format!("{name} is no number above zero")),
+    };
+    let at_once = u64::from(run.concurrency);
+    match run.max_messages {
+        Some(most) if length > most => Verdict::wrong(format!(
+            "one execution is started for {length} messages, and takes {most} (--max-messages): the rest waits for the next poll; set {name} to {most}, or leave LONGSHORE_MAX_MESSAGES out"
+        )),
+        Some(most) if length < most.min(at_once) => few(name, length, most.min(at_once)),
+        None if length < at_once => few(name, length, at_once),
+        _ => {
+            // The slots share the messages; each takes its share one after the other, until the last deadline.
+            let rounds = length.div_ceil(at_once);
+            let working_ms = (run.time_budget - run.deadline).as_millis();
+            let worst_ms = u128::from(rounds) * run.deadline.as_millis();
+            let fits_ms = working_ms / u128::from(rounds);
+            let fits = match worst_ms <= working_ms || run.forever {
+                true => String::new(),
+                false => format!(
+                    "; within its time budget it gets through {length} if each takes {fits_ms} ms at most"
+                ),
+            };
+            Verdict::unknown(format!(
+                "right if it is what one execution is meant to take, {at_once} × seconds of work ÷ seconds for one message, which is not known{fits}"
+            ))
+        }
+    }
+}
+
+fn few(name: &str, length: u64, takes: u64) -> Verdict {
+    Verdict::wrong(format!(
+        "an execution is started for every {length} messages, and one handles {takes} at once: the others find nothing, and cost their start; set {name} to {takes} or more"
+    ))
+}
+
+/// A message that waits for its retry counts. As long as the run that made it wait is there, nothing starts for it.
+fn retries(run: &Run, polling: u64) -> Verdict {
+    let (delay, linger) = (seconds(retry_delay(run)), seconds(run.linger));
+    if delay > linger && delay > polling {
+        let mend = match run.lease {
+            LeaseMode::Fixed => format!("set LONGSHORE_LINGER to {delay}s"),
+            _ => format!("set LONGSHORE_LINGER to {delay}s, or LONGSHORE_RETRY_CAP to {linger}s"),
+        };
+        return Verdict::wrong(format!(
+            "a retry may be {delay} s away, a run waits {linger} s for it, and KEDA polls every {polling} s: until it is due, each poll starts an execution that finds nothing; {mend}"
+        ));
+    }
+    match run.lease {
+        LeaseMode::Auto => {
+            let fixed = seconds(run.deadline + longshore_worker::lease::FIXED_ROOM);
+            if fixed > linger && fixed > polling {
+                return Verdict::unknown(format!(
+                    "if the identity may not update messages, leases are fixed and a retry is {fixed} s away, longer than a run waits ({linger} s); set LONGSHORE_LEASE to renew if it may, or LONGSHORE_LINGER to {fixed}s"
+                ));
+            }
+            Verdict::ok()
+        }
+        _ => Verdict::ok(),
+    }
+}
+
+fn named_delays(run: &Run, polling: u64) -> Verdict {
+    let (longest, linger) = (seconds(run.max_retry_delay), seconds(run.linger));
+    if run.lease != LeaseMode::Fixed && longest > linger && longest > polling {
+        return Verdict::unknown(format!(
+            "whether the handler names any is not known: it may say up to {longest} s, and each poll meanwhile starts an execution that finds nothing; a LONGSHORE_MAX_RETRY_DELAY of {}s rules that out",
+            linger.max(polling)
+        ));
+    }
+    Verdict::ok()
+}

@@ -1,0 +1,72 @@
+//! `longshore inspect`: what a component imports and exports, and what has to be granted to it.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use serde::Serialize;
+
+use super::{print_fields, print_table, source};
+use crate::cli::{Inspect, Output, OutputQueue};
+use longshore_component::Source;
+use longshore_component::registry::Details;
+use longshore_sandbox::{Description, Import};
+
+#[derive(Serialize)]
+struct Inspected {
+    component: String,
+    /// What its registry says of it, if it is in one.
+    #[serde(flatten)]
+    registry: Option<Details>,
+    #[serde(flatten)]
+    description: Description,
+}
+
+pub(super) async fn execute(
+    args: Inspect,
+    outputs: &[OutputQueue],
+    output: Output,
+) -> anyhow::Result<ExitCode> {
+    let source = source(&args.registry, args.component);
+    let fetched = source.fetch().await?;
+    let registry = match &source {
+        Source::Registry(address, access) => Some(access.details(address).await?),
+        Source::File(_) => None,
+    };
+    let description = longshore_sandbox::describe(&fetched.bytes, &args.grants.grants(outputs))
+        .with_context(|| format!("{source} is no component that longshore can read"))?;
+    let inspected = Inspected { component: source.to_string(), registry, description };
+    let found = &inspected.description;
+    let mut fields = vec![
+        ("component", inspected.component.clone()),
+        ("digest", found.digest.clone()),
+        ("bytes", found.size.to_string()),
+        (
+            "handler",
+            if found.handler { "yes" } else { "no: it does not export longshore:handler/handler@0.1.0" }
+                .into(),
+        ),
+        ("exports", found.exports.join(", ")),
+    ];
+    if let Some(Details { manifest, annotations, precompiled }) = &inspected.registry {
+        fields.push(("manifest", manifest.clone()));
+        fields
+            .push(("precompiled", if precompiled.is_empty() { "no".into() } else { precompiled.join(", ") }));
+        fields.extend(annotations.iter().map(|(name, value)| (name.as_str(), value.clone())));
+    }
+    print_fields(&fields, &inspected, output)?;
+    if output == Output::Table {
+        let rows = found.imports.iter().map(|import| vec![import.name.clone(), offered(import)]);
+        print_table(&["imports", "offered"], rows)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn offered(import: &Import) -> String {
+    match &import.grant {
+        _ if !import.offered => "no: such a component cannot be loaded".into(),
+        None => "yes".into(),
+        Some(grant) if grant.granted => "yes: granted".into(),
+        Some(grant) if grant.needed => format!("not granted, and needed: {}", grant.flag),
+        Some(grant) => format!("yes, and empty: {} would fill it", grant.flag),
+    }
+}

@@ -1,0 +1,126 @@
+//! `longshore invoke`: one message, no queue, the same sandbox.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio::io::AsyncReadExt;
+
+use super::{print_fields, source};
+use crate::cli::{Invoke, Output, OutputQueue};
+use longshore_component::LoadedComponent;
+use longshore_handler::Handler;
+use longshore_handler::{Answer, Invocation, OutboxMessage, Verdict};
+use longshore_sandbox::Sandbox;
+
+#[derive(Default, Serialize)]
+struct Result {
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    after_ms: Option<u64>,
+    duration_ms: f64,
+    cpu_ms: f64,
+    peak_memory_bytes: usize,
+    outbox: Vec<Sent>,
+}
+
+/// A message that the handler would have sent.
+#[derive(Serialize)]
+struct Sent {
+    output: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body_base64: Option<String>,
+    properties: BTreeMap<String, String>,
+}
+
+impl From<OutboxMessage> for Sent {
+    fn from(OutboxMessage { output, body, properties }: OutboxMessage) -> Self {
+        let (body, body_base64) = match String::from_utf8(body.to_vec()) {
+            Ok(text) => (Some(text), None),
+            Err(error) => (None, Some(STANDARD.encode(error.as_bytes()))),
+        };
+        Self { output, body, body_base64, properties: properties.into_iter().collect() }
+    }
+}
+
+pub(super) async fn execute(
+    args: Invoke,
+    outputs: &[OutputQueue],
+    output: Output,
+) -> anyhow::Result<ExitCode> {
+    let body = args.encoding.decode(&body(&args).await?);
+    let body =
+        body.map_err(|cause| anyhow::anyhow!("the body cannot be decoded: {cause}; is --encoding right?"))?;
+    let sandbox = Sandbox::new(&args.sandbox.settings(1, outputs))?;
+    let handler = LoadedComponent::load(sandbox, source(&args.sandbox.registry, args.component)).await;
+    let invocation = Invocation {
+        id: args.id,
+        queue: args.queue_name,
+        body,
+        dequeue_count: args.dequeue_count,
+        inserted: Timestamp::now(),
+        deadline: args.deadline,
+        properties: args.properties,
+    };
+    let started = Instant::now();
+    let Answer { verdict, outbox, usage } = handler.handle(invocation).await;
+    let duration_ms = started.elapsed().as_secs_f64() * 1000.0;
+    let measured = Result {
+        duration_ms,
+        cpu_ms: usage.cpu.as_secs_f64() * 1000.0,
+        peak_memory_bytes: usage.peak_memory,
+        outbox: outbox.into_iter().map(Sent::from).collect(),
+        ..Result::default()
+    };
+    let result = match verdict {
+        Verdict::Completed => Result { outcome: "completed", ..measured },
+        Verdict::Reject { detail } => Result { outcome: "rejected", detail: Some(detail), ..measured },
+        Verdict::Retry { reason, detail, after } => Result {
+            outcome: "retry",
+            reason: Some(reason.as_str()),
+            detail: Some(detail),
+            after_ms: after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
+            ..measured
+        },
+    };
+    let mut fields = vec![("outcome", result.outcome.to_owned())];
+    fields.extend(result.reason.map(|reason| ("reason", reason.to_owned())));
+    fields.extend(result.detail.clone().map(|detail| ("detail", detail)));
+    fields.extend(result.after_ms.map(|ms| ("retry after", format!("{ms} ms"))));
+    fields.push(("took", format!("{duration_ms:.3} ms, {:.3} ms of them computing", result.cpu_ms)));
+    fields.push(("memory", format!("{} KiB", result.peak_memory_bytes >> 10)));
+    for sent in &result.outbox {
+        let body = sent.body.as_deref().or(sent.body_base64.as_deref()).unwrap_or_default();
+        fields.push(("would send", format!("to {}: {body}", sent.output)));
+    }
+    print_fields(&fields, &result, output)?;
+    Ok(if result.outcome == "completed" { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn body(args: &Invoke) -> anyhow::Result<Bytes> {
+    if let Some(path) = &args.file {
+        let read = tokio::fs::read(path).await;
+        return Ok(read.with_context(|| format!("cannot read {}", path.display()))?.into());
+    }
+    match args.body.as_deref() {
+        Some("-") => {
+            let mut body = Vec::new();
+            tokio::io::stdin().read_to_end(&mut body).await.context("cannot read standard input")?;
+            Ok(body.into())
+        }
+        Some(body) => Ok(Bytes::copy_from_slice(body.as_bytes())),
+        None => bail!("no body was given"),
+    }
+}

@@ -1,0 +1,69 @@
+//! `longshore peek`.
+
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use super::{print_json, print_table};
+use crate::cli::{Output, Peek};
+use longshore_queue::Message;
+use longshore_queue_drivers::open;
+use longshore_worker::poison::{Body, BodyEncoding};
+
+/// How much of a body a table shows, in characters.
+const PREVIEW: usize = 80;
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    id: &'a str,
+    dequeue_count: u32,
+    inserted: jiff::Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time_to_live_s: Option<u64>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    properties: &'a [(String, String)],
+    #[serde(flatten)]
+    body: Body<'a>,
+}
+
+pub(super) async fn execute(args: &Peek, output: Output) -> anyhow::Result<ExitCode> {
+    let messages = open(&args.queue.queue).await?.peek(args.limit).await?;
+    if output == Output::Json {
+        for message in &messages {
+            print_json(&Shown {
+                id: &message.id,
+                dequeue_count: message.dequeue_count,
+                inserted: message.inserted,
+                time_to_live_s: message.time_to_live.map(|left| left.as_secs()),
+                properties: &message.properties,
+                body: Body::of(&message.body),
+            })?;
+        }
+    } else {
+        print_table(&["id", "received", "inserted", "bytes", "body"], messages.iter().map(row))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn row(message: &Message) -> Vec<String> {
+    let inserted = message.inserted.strftime("%F %T").to_string();
+    let body = preview(&Body::of(&message.body), PREVIEW);
+    vec![
+        message.id.clone(),
+        message.dequeue_count.to_string(),
+        inserted,
+        message.body.len().to_string(),
+        body,
+    ]
+}
+
+/// The first `length` characters of a body, on one line.
+pub(super) fn preview(body: &Body<'_>, length: usize) -> String {
+    let text = body.body.chars().map(|c| if c.is_control() { '·' } else { c });
+    let short: String = text.take(length).collect();
+    let more = if body.body.chars().nth(length).is_some() { "…" } else { "" };
+    match body.encoding {
+        BodyEncoding::Text => format!("{short}{more}"),
+        BodyEncoding::Base64 => format!("base64:{short}{more}"),
+    }
+}

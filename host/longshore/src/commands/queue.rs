@@ -1,0 +1,40 @@
+//! `longshore queue create|stats`.
+
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use super::print_fields;
+use crate::cli::{Output, QueueVerb};
+use longshore_queue_drivers::open;
+
+#[derive(Serialize)]
+struct Created {
+    queue: String,
+    created: bool,
+}
+
+#[derive(Serialize)]
+struct Stats {
+    queue: String,
+    approximate_count: u64,
+}
+
+pub(super) async fn execute(verb: QueueVerb, output: Output) -> anyhow::Result<ExitCode> {
+    match verb {
+        QueueVerb::Create(args) => {
+            let created = open(&args.queue).await?.create().await?;
+            let result = Created { queue: args.queue.to_string(), created };
+            let what = if created { "created" } else { "it was there" };
+            print_fields(&[("queue", result.queue.clone()), ("result", what.into())], &result, output)?;
+        }
+        QueueVerb::Stats(args) => {
+            let approximate_count = open(&args.queue).await?.approximate_count().await?;
+            let result = Stats { queue: args.queue.to_string(), approximate_count };
+            let fields =
+                [("queue", result.queue.clone()), ("approximate count", approximate_count.to_string())];
+            print_fields(&fields, &result, output)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

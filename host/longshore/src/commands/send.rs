@@ -1,0 +1,162 @@
+//! `longshore send`.
+
+use std::path::Path;
+use std::pin::pin;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde::Serialize;
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::sync::mpsc;
+
+use super::{counter, print_json, usage};
+use crate::cli::{Output, Send};
+use longshore_queue::url::Place;
+use longshore_queue::{CONTENT_TYPE, MAX_VISIBILITY, Outgoing};
+use longshore_queue_drivers::open;
+
+/// How many messages are on their way at once.
+const IN_FLIGHT: usize = 64;
+
+#[derive(Serialize)]
+struct Sent {
+    id: String,
+}
+
+pub(super) async fn execute(args: Send, output: Output) -> anyhow::Result<ExitCode> {
+    if args.delay > MAX_VISIBILITY {
+        usage("--delay is longer than the 7 days that queues allow");
+    }
+    let template = template(&args);
+    let queue = open(&args.queue.queue).await?;
+    let base64 = args.base64;
+    let (bodies, produced) = mpsc::channel(IN_FLIGHT);
+    let producer = tokio::spawn(produce(args, bodies));
+    let bar = counter("sent");
+    let mut sent = 0_u64;
+    let bodies = stream::unfold(produced, async |mut produced| Some((produced.recv().await?, produced)));
+    let sending = bodies
+        .map(|body| {
+            let body = if base64 { STANDARD.encode(&body).into() } else { body };
+            let (queue, message) = (&queue, Outgoing { body, ..template.clone() });
+            async move { queue.send(message).await }
+        })
+        .buffered(IN_FLIGHT);
+    let mut sending = pin!(sending);
+    while let Some(id) = sending.try_next().await.with_context(|| already(sent))? {
+        sent += 1;
+        bar.set_position(sent);
+        if output == Output::Json {
+            print_json(&Sent { id })?;
+        }
+    }
+    producer.await.context("reading the messages failed")?.with_context(|| already(sent))?;
+    bar.finish_and_clear();
+    if output == Output::Table {
+        println!("sent {sent} to {}", queue.url());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Everything of the messages but their bodies.
+fn template(args: &Send) -> Outgoing {
+    if args.id.is_some() && (args.bodies.len() != 1 || args.bodies[0] == "-") {
+        usage("--id is the id of one message; give one body");
+    }
+    let content_type = args.content_type.iter().map(|it| (CONTENT_TYPE.to_owned(), it.clone()));
+    let properties: Vec<_> = content_type.chain(args.property.iter().cloned()).collect();
+    let bare = properties.is_empty() && args.id.is_none();
+    if !bare && matches!(args.queue.queue.place(), Place::Storage { .. }) {
+        usage("a Storage queue gives its own ids and keeps no properties; put them into the body");
+    }
+    Outgoing { id: args.id.clone(), delay: args.delay, properties, ..Outgoing::default() }
+}
+
+fn already(sent: u64) -> String {
+    format!("{sent} messages were sent before this")
+}
+
+/// Feeds the messages in, one by one: a file may be larger than memory.
+async fn produce(args: Send, bodies: mpsc::Sender<Bytes>) -> anyhow::Result<()> {
+    if let Some(count) = args.sample {
+        for number in 0..count {
+            feed(&bodies, sample(number).into()).await;
+        }
+        return Ok(());
+    }
+    if let Some(path) = args.file.as_deref().filter(|path| *path != Path::new("-")) {
+        let file =
+            tokio::fs::File::open(path).await.with_context(|| format!("cannot read {}", path.display()))?;
+        return lines(file, &bodies).await.with_context(|| format!("cannot read {}", path.display()));
+    }
+    if args.file.is_some() {
+        return lines(tokio::io::stdin(), &bodies).await.context("cannot read standard input");
+    }
+    for body in args.bodies {
+        match body.as_str() {
+            "-" => lines(tokio::io::stdin(), &bodies).await.context("cannot read standard input")?,
+            _ => feed(&bodies, body.into()).await,
+        }
+    }
+    Ok(())
+}
+
+/// Each line that is not empty, without its end, and whatever bytes it has.
+async fn lines(source: impl AsyncRead + Unpin, bodies: &mpsc::Sender<Bytes>) -> std::io::Result<()> {
+    let mut lines = BufReader::new(source).split(b'\n');
+    while let Some(mut line) = lines.next_segment().await? {
+        if line.last() == Some(&b'\r') {
+            line.pop();
+        }
+        if !line.is_empty() {
+            feed(bodies, line.into()).await;
+        }
+    }
+    Ok(())
+}
+
+async fn feed(bodies: &mpsc::Sender<Bytes>, body: Bytes) {
+    // The other end is gone when a send has failed, and that is what will be reported.
+    let _ = bodies.send(body).await;
+}
+
+/// An order for the example handler. In every hundred, one fails in each way there is, but for those that use up all
+/// their attempts: of these there are never so many that they look like an outage.
+fn sample(number: u64) -> String {
+    let order = |msg: &str| serde_json::json!({ "order_id": format!("o-{number}"), "msg": msg }).to_string();
+    let exhausting = number < 800;
+    match number % 100 {
+        21 => format!("{{\"order_id\": \"o-{number}\", \"msg\": "),
+        37 => serde_json::json!({ "msg": "an order without an id" }).to_string(),
+        53 => order("reject"),
+        61 | 62 => order("retry-until:2"),
+        78 if exhausting => order("retry"),
+        90 if exhausting => order("trap"),
+        _ => order("two books"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thousand_samples_fail_in_each_way_and_never_in_so_many_that_the_breaker_opens() {
+        let samples: Vec<_> = (0..1000).map(sample).collect();
+        let count = |part: &str| samples.iter().filter(|body| body.contains(part)).count();
+        assert_eq!(
+            [count("\"reject\""), count("without an id"), count("retry-until"), count("books")],
+            [10, 10, 20, 934]
+        );
+        let exhausting = count("\"retry\"") + count("\"trap\"");
+        assert!((10..20).contains(&exhausting), "{exhausting}");
+        assert_eq!(
+            samples.iter().filter(|body| serde_json::from_str::<serde_json::Value>(body).is_err()).count(),
+            10
+        );
+    }
+}

@@ -1,0 +1,24 @@
+//! The promises that only a process can keep or break: the real binary, with the real order component, on real
+//! file queues, where it is killed, stopped, fed with rubbish, and called with every flag.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy.toml allows it in tests, and does not see that what they use is one too"
+)]
+
+mod directory;
+mod leases;
+mod oracle;
+mod orders;
+mod outbound_tls;
+mod outbox;
+mod process;
+mod receiving;
+mod reload;
+mod secrets;
+mod stopping;
+mod torture;
+mod verbs_component;
+mod verbs_queue;
+mod verbs_run;
+mod watch;

@@ -1,0 +1,146 @@
+//! The broker, started by the tests on free ports, and ended with them.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use longshore_testkit::certificates;
+
+/// What the broker takes: the name of its only key, and the key.
+pub const KEY: (&str, &str) = ("everything", "c2VjcmV0LW9mLXRoZS10ZXN0cw==");
+
+/// Where the broker lies, and the clients of other people are installed.
+pub fn installed(path: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/services/servicebus").join(path);
+    assert!(
+        path.exists(),
+        "{} is missing: run host/longshore/tests/services/servicebus/install.sh",
+        path.display()
+    );
+    path
+}
+
+/// A running broker. It ends when its standard input does: with this value, or with the tests.
+pub struct Broker {
+    child: Child,
+    _stdin: ChildStdin,
+    pub port: u16,
+    /// Where TLS is spoken, and the certificate of the authority that signed the broker's, if it has one.
+    pub tls: Option<(u16, PathBuf)>,
+    _directory: Option<TempDir>,
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// One for all tests that order no faults.
+pub fn calm() -> &'static Broker {
+    static CALM: OnceLock<Broker> = OnceLock::new();
+    CALM.get_or_init(|| Broker::start(&[]))
+}
+
+/// The same for those that come over TLS.
+pub fn secure() -> &'static Broker {
+    static SECURE: OnceLock<Broker> = OnceLock::new();
+    SECURE.get_or_init(|| Broker::start_with_tls("127.0.0.1:0").unwrap())
+}
+
+/// A name that no test has had before.
+pub fn fresh() -> String {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    format!("orders-{}", NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+impl Broker {
+    /// Starts one with these arguments.
+    pub fn start(args: &[&str]) -> Self {
+        Self::listen(args, None).expect("the broker says where it listens")
+    }
+
+    /// Starts one that speaks TLS at this address and port as well; `None` if it may not listen there.
+    pub fn start_with_tls(at: &str) -> Option<Self> {
+        let directory = tempfile::tempdir().unwrap();
+        let (host, _) = at.split_once(':').unwrap();
+        let authority = certificates::make(directory.path(), &format!("IP:{host}"));
+        let place = directory.path().to_str().unwrap().to_owned();
+        Self::listen(&["--tls", &place, "--tls-at", at], Some((directory, authority)))
+    }
+
+    fn listen(args: &[&str], certified: Option<(TempDir, PathBuf)>) -> Option<Self> {
+        installed("node/node_modules");
+        let mut command = Command::new("node");
+        command.arg(installed("broker/main.js")).args(args);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let stdin = child.stdin.take().unwrap();
+        let mut ports = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut ports).unwrap();
+        let Ok(ports) = serde_json::from_str::<Value>(&ports) else {
+            child.wait().unwrap();
+            return None;
+        };
+        let port = |name: &str| ports[name].as_u64().and_then(|it| u16::try_from(it).ok());
+        let (directory, authority) = certified.unzip();
+        let tls = port("tls").zip(authority);
+        Some(Self { child, _stdin: stdin, port: port("port").unwrap(), tls, _directory: directory })
+    }
+
+    /// How many connections there were, and how many tokens they brought.
+    pub fn state(&self) -> (u64, u64) {
+        let state = self.put("/-/state", &Value::Null);
+        (state["opened"].as_u64().unwrap(), state["puts"].as_u64().unwrap())
+    }
+
+    /// Stops it, or lets it go on, as a machine that freezes.
+    pub fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// What the official clients and ours connect with.
+    pub fn connection_string(&self) -> String {
+        let (name, key) = KEY;
+        format!(
+            "Endpoint=sb://127.0.0.1:{};SharedAccessKeyName={name};SharedAccessKey={key};UseDevelopmentEmulator=true",
+            self.port
+        )
+    }
+
+    /// Makes a queue of a new name, with locks that last so many seconds.
+    pub fn queue(&self, lock_s: u32, max_deliveries: u32) -> String {
+        let name = fresh();
+        let body = serde_json::json!({ "lockMs": lock_s * 1000, "maxDeliveries": max_deliveries });
+        self.put(&format!("/-/queues/{name}"), &body);
+        name
+    }
+
+    /// Orders faults: see `broker/faults.js`. Returns those that there were, by kind.
+    pub fn order(&self, faults: &Value) -> Value {
+        self.put("/-/faults", faults)
+    }
+
+    fn put(&self, path: &str, body: &Value) -> Value {
+        let body = body.to_string();
+        let request = format!(
+            "PUT {path} HTTP/1.1\r\nhost: broker\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200"), "{path}: {answer}");
+        let json = body.lines().find(|line| line.starts_with(['{', '['])).unwrap_or("null");
+        serde_json::from_str(json).unwrap()
+    }
+}

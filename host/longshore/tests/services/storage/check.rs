@@ -1,0 +1,35 @@
+//! `longshore check`: what the identity may do, learnt without touching a message.
+
+use std::sync::Arc;
+
+use crate::storage::azurite::plain;
+use crate::storage::host::{Host, Ran};
+use crate::storage::proxy::{Decide, Fate, Proxy};
+
+/// What was found, by check.
+pub fn found(ran: &Ran, check: &str) -> String {
+    let lines = ran.stdout.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let mut lines = lines.filter(|line| line["check"] == check);
+    lines.next().unwrap_or_else(|| panic!("{check}: {ran:?}"))["result"].as_str().unwrap().to_owned()
+}
+
+pub const ALL: [&str; 6] =
+    ["queue exists", "receive", "renew", "count", "poison queue exists", "send poison"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_denied_is_told_with_the_permission_that_is_missing() {
+    let direct = Host::signed();
+    let forbidden = Fate::Answer("403 Forbidden", "x-ms-error-code: AuthorizationPermissionMismatch\r\n");
+    let decide: Decide = Arc::new(move |method, _| match method {
+        "PUT" | "GET" => forbidden.clone(),
+        _ => Fate::Pass,
+    });
+    let proxy = Proxy::start(plain(), decide).await;
+    let faulty = Host::at(proxy.url(&direct.url));
+    let ran = tokio::task::spawn_blocking(move || faulty.start(&["check"])).await.unwrap();
+    assert_eq!(
+        ALL[..4].iter().map(|it| found(&ran, it)).collect::<Vec<_>>(),
+        ["yes", "allowed", "denied", "denied"]
+    );
+    assert!(ran.stdout.contains("u (update)") && ran.stdout.contains("r (read)"), "{ran:?}");
+}

@@ -1,0 +1,168 @@
+//! The file-backed queue: an Azure Storage Queue in a directory.
+//!
+//! One SQLite database per directory, with any number of queues in it. Any number of processes of one host may work
+//! on it at once, and what was answered survives the death of any of them, and a power cut. The protocol is that of
+//! [Storage queues](https://learn.microsoft.com/rest/api/storageservices/operations-on-messages), with three liberties:
+//! a sender may choose a message's id (two messages of one id are two messages), durations count in milliseconds
+//! instead of seconds, and a message may never expire.
+
+mod connection;
+mod database;
+#[cfg(target_os = "linux")]
+mod mount;
+mod receipt;
+mod schema;
+mod store;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use self::database::{Access, Database};
+use longshore_queue::limits::{check_max, check_visibility, out_of_range};
+use longshore_queue::url::Place;
+use longshore_queue::{
+    DETAIL_PROPERTY, DeadLetter, MAX_BODY, Message, Outgoing, Queue, QueueError, QueueUrl, REASON_PROPERTY,
+    Receipt, Received, Result,
+};
+
+/// One queue of a database, with a connection and a thread of its own.
+#[derive(Debug)]
+pub struct FileQueue {
+    url: QueueUrl,
+    directory: PathBuf,
+    database: Database,
+}
+
+impl FileQueue {
+    /// A handle to the queue of this URL in this directory.
+    ///
+    /// The database is opened with the first operation, so that [`Queue::create`] can make it; what is wrong with
+    /// it is that operation's error: [`QueueError::QueueNotFound`] where there is no such queue, and
+    /// [`QueueError::Fault`] where the directory is missing, cannot be written or lies on a network file system,
+    /// or the file is not our database. No operation but `create` makes anything.
+    ///
+    /// # Errors
+    /// [`QueueError::Fault`] if no thread can be started.
+    pub fn open(url: QueueUrl, directory: &Path) -> Result<Self> {
+        let database = Database::start(url.clone(), directory.to_owned())?;
+        Ok(Self { url, directory: directory.to_owned(), database })
+    }
+}
+
+#[async_trait]
+impl Queue for FileQueue {
+    fn url(&self) -> &QueueUrl {
+        &self.url
+    }
+
+    async fn prepare(&self) {
+        // Any operation opens the database.
+        let _ = self.database.run(Access::Read, |_| Ok(Ok(()))).await;
+    }
+
+    async fn create(&self) -> Result<bool> {
+        self.database.run(Access::Create, |store| store.create()).await
+    }
+
+    async fn receive(&self, max: u32, visibility: Duration) -> Result<Vec<Received>> {
+        check_max(max)?;
+        check_visibility(visibility)?;
+        if visibility.is_zero() {
+            return Err(out_of_range("a lease of no length", "ask for a visibility timeout above zero"));
+        }
+        loop {
+            let received = self.database.run(Access::Receive, move |store| store.receive(max, visibility));
+            if let Some(received) = received.await? {
+                return Ok(received);
+            }
+        }
+    }
+
+    async fn send(&self, mut message: Outgoing) -> Result<String> {
+        check_size(&message.body)?;
+        check_visibility(message.delay)?;
+        // Put Message: "visibilitytimeout should be set to a value smaller than the time-to-live value".
+        if message.time_to_live.is_some_and(|left| left <= message.delay) {
+            return Err(out_of_range(
+                "a message that expires before it is visible",
+                "give it a time to live above its delay",
+            ));
+        }
+        let id = message.id.take().unwrap_or_else(|| Uuid::now_v7().to_string());
+        let send = move |store: &store::Store<'_>| Ok(store.send(&id, &message)?.map(|()| id));
+        self.database.run(Access::Write, send).await
+    }
+
+    async fn update(&self, id: &str, receipt: &Receipt, visibility: Duration) -> Result<Receipt> {
+        check_visibility(visibility)?;
+        let (id, receipt) = (id.to_owned(), receipt.clone());
+        self.database.run(Access::Write, move |store| store.update(&id, &receipt, visibility)).await
+    }
+
+    async fn delete(&self, id: &str, receipt: &Receipt) -> Result<()> {
+        let (id, receipt) = (id.to_owned(), receipt.clone());
+        self.database.run(Access::Write, move |store| store.delete(&id, &receipt)).await
+    }
+
+    async fn peek(&self, max: u32) -> Result<Vec<Message>> {
+        self.database.run(Access::Read, move |store| store.peek(max)).await
+    }
+
+    async fn approximate_count(&self) -> Result<u64> {
+        self.database.run(Access::Read, |store| store.count()).await
+    }
+
+    /// Deletes what is there at the time of the call, a few thousand messages at a time.
+    async fn clear(&self) -> Result<()> {
+        let newest = self.database.run(Access::Read, |store| store.newest()).await?;
+        while !self.database.run(Access::Write, move |store| store.clear(newest)).await? {}
+        Ok(())
+    }
+
+    fn fits(&self, body: &[u8]) -> bool {
+        body.len() <= MAX_BODY
+    }
+
+    fn moves_to(&self, poison: &QueueUrl) -> bool {
+        match poison.place() {
+            Place::File { directory } => same_directory(directory, &self.directory),
+            Place::Storage { .. } | Place::ServiceBus { .. } => false,
+        }
+    }
+
+    /// The copy keeps the message's id and properties, gets [`REASON_PROPERTY`] and [`DETAIL_PROPERTY`] beside them,
+    /// and never expires.
+    async fn dead_letter(&self, id: &str, receipt: &Receipt, letter: DeadLetter<'_>) -> Result<()> {
+        check_size(&letter.body)?;
+        if !self.moves_to(letter.to) {
+            return Err(QueueError::Fault {
+                cause: format!("{} and {} do not lie in one database", self.url, letter.to),
+                mend: "send a copy, then delete".into(),
+            });
+        }
+        let (id, receipt, to) = (id.to_owned(), receipt.clone(), letter.to.clone());
+        let properties = vec![
+            (REASON_PROPERTY.to_owned(), letter.reason.to_owned()),
+            (DETAIL_PROPERTY.to_owned(), letter.detail.to_owned()),
+        ];
+        let copy = Outgoing { body: letter.body, properties, ..Outgoing::default() };
+        self.database.run(Access::Write, move |store| store.dead_letter(&id, &receipt, &to, copy)).await
+    }
+}
+
+fn check_size(body: &[u8]) -> Result<()> {
+    if body.len() <= MAX_BODY {
+        return Ok(());
+    }
+    Err(QueueError::TooLarge { size: body.len(), limit: MAX_BODY })
+}
+
+fn same_directory(one: &Path, other: &Path) -> bool {
+    match (one.canonicalize(), other.canonicalize()) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => one == other,
+    }
+}

@@ -1,0 +1,215 @@
+//! Opening the database: its settings, each read back, and what an error of SQLite means to a caller.
+
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, Error, ErrorCode, OpenFlags};
+
+use super::schema::{self, Contents};
+use longshore_queue::QueueError;
+
+/// The database's file, within the directory of a queue's URL.
+pub(super) const FILE: &str = "queues.db";
+
+/// How long a transaction waits for those of other processes, before it is given up as busy.
+const BUSY_LIMIT: Duration = Duration::from_secs(10);
+
+/// The longest sleep between two looks at a lock. Sleeps are random, since SQLite keeps no line of those who
+/// wait: who looks in step with the holder would starve.
+const LONGEST_NAP: Duration = Duration::from_millis(4);
+
+/// Settings of every connection. `FULL` is what makes a commit in WAL mode survive a power cut
+/// ([PRAGMA synchronous](https://sqlite.org/pragma.html#pragma_synchronous)); `fullfsync` makes it true on macOS.
+///
+/// The cache is 6 MiB, of the 40 MB that the whole host may take. The log is written back each 1,000 pages (4 MiB) and
+/// kept at its length: overwriting a file costs one flush and extending it two.
+const SETTINGS: &str = "
+    PRAGMA synchronous = FULL;
+    PRAGMA fullfsync = ON;
+    PRAGMA checkpoint_fullfsync = ON;
+    PRAGMA cache_size = -6144;
+    PRAGMA wal_autocheckpoint = 1000;
+    PRAGMA journal_size_limit = 33554432;
+    PRAGMA temp_store = MEMORY;
+";
+
+/// Opens the database of a directory; `None` if there is none, or one without our tables, and none is to be made.
+///
+/// # Errors
+/// [`QueueError::Fault`] names the path, what is wrong with it and the mend; [`QueueError::Busy`] if another process
+/// holds the database for longer than ten seconds.
+pub(super) fn connect(directory: &Path, create: bool) -> Result<Option<Connection>, QueueError> {
+    #[cfg(target_os = "linux")]
+    super::mount::refuse_remote(directory)?;
+    let path = directory.join(FILE);
+    if create {
+        std::fs::create_dir_all(directory).map_err(|error| no_directory(directory, &error))?;
+    } else {
+        match directory.read_dir() {
+            Ok(_) if path.exists() => {}
+            Ok(_) => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(no_directory(directory, &error)),
+        }
+    }
+    let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    flags.set(OpenFlags::SQLITE_OPEN_CREATE, create);
+    let explain = |error| fault(&path, &error);
+    let mut connection = Connection::open_with_flags(&path, flags).map_err(explain)?;
+    wait_fairly(&mut connection).map_err(explain)?;
+    // Else a statement is planned anew each time that a value it compares with the index changes: at each receive.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(explain)?;
+    connection.execute_batch(SETTINGS).map_err(explain)?;
+    let snapshot = connection.unchecked_transaction().map_err(explain)?;
+    let contents = schema::contents(&snapshot).map_err(explain)?;
+    drop(snapshot);
+    match contents {
+        Contents::Queues => {}
+        Contents::Nothing if create => {
+            write_ahead(&connection).map_err(explain)?;
+            schema::install(&mut connection).map_err(explain)?;
+        }
+        Contents::Nothing => return Ok(None),
+        Contents::Foreign => {
+            return Err(QueueError::Fault {
+                cause: format!("{} is not a database of this version of longshore", path.display()),
+                mend: "name another directory, or use the version that made it".into(),
+            });
+        }
+    }
+    write_ahead(&connection).map_err(explain)?;
+    // SQLite opens a file that it may not write for reading, without a word.
+    if connection.is_readonly("main").map_err(explain)? {
+        return Err(QueueError::Fault {
+            cause: format!("{} cannot be written", path.display()),
+            mend: "give this user the right to write the file and its directory".into(),
+        });
+    }
+    check_durability(&connection, &path)?;
+    Ok(Some(connection))
+}
+
+fn no_directory(directory: &Path, error: &io::Error) -> QueueError {
+    let mend = match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "give this user the right to write it"
+        }
+        _ => "name a directory that this user may write",
+    };
+    QueueError::Fault {
+        cause: format!("the queue's directory {} cannot be used: {error}", directory.display()),
+        mend: mend.into(),
+    }
+}
+
+fn wait_fairly(connection: &mut Connection) -> rusqlite::Result<()> {
+    let mut since = Instant::now();
+    connection.busy_handler(Some(move |attempt| {
+        if attempt == 0 {
+            since = Instant::now();
+        }
+        std::thread::sleep(LONGEST_NAP.mul_f64(rand::random::<f64>()));
+        since.elapsed() < BUSY_LIMIT
+    }))
+}
+
+/// Switches to a write-ahead log. SQLite does not call the busy handler here, hence a loop of our own.
+fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
+    let since = Instant::now();
+    loop {
+        match connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(())) {
+            Err(error) if is_busy(&error) && since.elapsed() < BUSY_LIMIT => {
+                std::thread::sleep(LONGEST_NAP.mul_f64(rand::random::<f64>()));
+            }
+            other => return other,
+        }
+    }
+}
+
+/// Reads back what no message may be entrusted to a connection without: SQLite ignores a setting that it cannot follow.
+fn check_durability(connection: &Connection, path: &Path) -> Result<(), QueueError> {
+    let explain = |error| fault(path, &error);
+    let journal: String =
+        connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).map_err(explain)?;
+    let synchronous: i64 =
+        connection.pragma_query_value(None, "synchronous", |row| row.get(0)).map_err(explain)?;
+    if journal == "wal" && synchronous == 2 {
+        return Ok(());
+    }
+    Err(QueueError::Fault {
+        cause: format!(
+            "{} runs with journal_mode={journal} and synchronous={synchronous} instead of wal and 2: a crash could lose messages",
+            path.display()
+        ),
+        mend: "keep the queue on a local disk whose file system allows shared memory".into(),
+    })
+}
+
+fn is_busy(error: &Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}
+
+/// What an error means when it is certain that nothing was done.
+pub(super) fn fault(path: &Path, error: &Error) -> QueueError {
+    if is_busy(error) {
+        return QueueError::Busy {
+            cause: format!("other processes held {} for {} s", path.display(), BUSY_LIMIT.as_secs()),
+            retry_after: None,
+        };
+    }
+    let mend = match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            "the file is damaged: move it away together with its `-wal` and `-shm`, and restore a copy or create the queue anew"
+        }
+        Some(ErrorCode::DiskFull) => "make room on its disk",
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+            "give this user the right to write the file and its directory"
+        }
+        Some(ErrorCode::SystemIoFailure) => "look for errors of its disk in the system's log",
+        _ => "report this with the version of longshore",
+    };
+    QueueError::Fault { cause: format!("{}: {error}", path.display()), mend: mend.into() }
+}
+
+/// What an error of `COMMIT` means: only of a busy database and of a full disk is it known that nothing was written.
+pub(super) fn commit_fault(path: &Path, error: &Error) -> QueueError {
+    if is_busy(error) || error.sqlite_error_code() == Some(ErrorCode::DiskFull) {
+        fault(path, error)
+    } else {
+        QueueError::Unclear { cause: format!("{}: the commit failed: {error}", path.display()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_would_lose_messages_are_a_fault() {
+        let path = Path::new("queues/queues.db");
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(SETTINGS).unwrap();
+        write_ahead(&connection).unwrap();
+        let error = check_durability(&connection, path).unwrap_err().to_string();
+        assert!(error.contains("journal_mode=memory") && error.contains("queues/queues.db"), "{error}");
+
+        let directory = tempfile::tempdir().unwrap();
+        let connection = connect(directory.path(), true).unwrap().unwrap();
+        assert_eq!(check_durability(&connection, path), Ok(()));
+        connection.execute_batch("PRAGMA synchronous = NORMAL").unwrap();
+        let error = check_durability(&connection, path).unwrap_err().to_string();
+        assert!(error.contains("synchronous=1"), "{error}");
+    }
+
+    #[test]
+    fn only_a_busy_or_full_disk_makes_a_failed_commit_clear() {
+        let error = |code| Error::SqliteFailure(rusqlite::ffi::Error::new(code), None);
+        let path = Path::new("queues/queues.db");
+        let commit = |code| commit_fault(path, &error(code));
+        assert!(matches!(commit(rusqlite::ffi::SQLITE_BUSY), QueueError::Busy { .. }));
+        assert!(matches!(commit(rusqlite::ffi::SQLITE_FULL), QueueError::Fault { .. }));
+        assert!(matches!(commit(rusqlite::ffi::SQLITE_IOERR), QueueError::Unclear { .. }));
+    }
+}

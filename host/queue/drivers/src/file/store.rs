@@ -1,0 +1,298 @@
+//! What is done to the tables: one method per operation, in the words of the protocol.
+//!
+//! Each method works inside a transaction that somebody else begins and commits, and has two kinds of errors: the
+//! outer is SQLite's and undoes the whole transaction, the inner is an answer to one caller that has left nothing
+//! behind. Times are milliseconds since 1970-01-01 UTC.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::receipt::Lease;
+use longshore_queue::{Message, Outgoing, Properties, QueueError, QueueUrl, Receipt, Received};
+
+/// How many messages one transaction removes at most, so that nobody waits for long behind it.
+const REMOVED_AT_ONCE: u32 = 4096;
+
+/// Live ones and expired ones alike, in the order in which they are given out.
+const VISIBLE: &str = "
+    SELECT seq, id, dequeue_count, inserted_at, expires_at, properties, body FROM message
+    WHERE queue = ?1 AND visible_at <= ?2 ORDER BY visible_at, seq LIMIT ?3";
+
+const VISIBLE_AND_ALIVE: &str = "
+    SELECT seq, id, dequeue_count, inserted_at, expires_at, properties, body FROM message
+    WHERE queue = ?1 AND visible_at <= ?2 AND (expires_at IS NULL OR expires_at > ?2)
+    ORDER BY visible_at, seq LIMIT ?3";
+
+const LEASE: &str = "
+    UPDATE message SET dequeue_count = dequeue_count + 1, visible_at = ?2, receipt = ?3 WHERE seq = ?1";
+
+const REMOVE: &str = "DELETE FROM message WHERE seq = ?1";
+
+const INSERT: &str = "
+    INSERT INTO message (queue, id, dequeue_count, visible_at, inserted_at, expires_at, receipt, properties, body)
+    VALUES (?1, ?2, 0, ?3, ?4, ?5, ?6, ?7, ?8)";
+
+const UPDATE: &str = "
+    UPDATE message SET visible_at = ?6, receipt = ?7
+    WHERE seq = ?1 AND receipt = ?2 AND queue = ?3 AND id = ?4 AND (expires_at IS NULL OR expires_at > ?5)";
+
+const DELETE: &str = "
+    DELETE FROM message
+    WHERE seq = ?1 AND receipt = ?2 AND queue = ?3 AND id = ?4 AND (expires_at IS NULL OR expires_at > ?5)";
+
+const FIND: &str = "
+    SELECT receipt, properties FROM message
+    WHERE seq = ?1 AND queue = ?2 AND id = ?3 AND (expires_at IS NULL OR expires_at > ?4)";
+
+/// Expired messages that nobody has come across yet are subtracted, since the service would not count them either.
+const COUNT: &str = "
+    SELECT (SELECT count(*) FROM message WHERE queue = ?1)
+         - (SELECT count(*) FROM message WHERE queue = ?1 AND expires_at IS NOT NULL AND expires_at <= ?2)";
+
+const CLEAR: &str = "
+    DELETE FROM message WHERE seq IN
+        (SELECT seq FROM message INDEXED BY message_visible WHERE queue = ?1 AND seq <= ?2 LIMIT ?3)";
+
+/// An answer to one caller, or an error that undoes the transaction.
+pub(super) type Applied<T> = rusqlite::Result<Result<T, QueueError>>;
+
+/// One queue of the database, within a transaction.
+pub(super) struct Store<'a> {
+    connection: &'a Connection,
+    url: &'a QueueUrl,
+    /// Taken when the transaction had the database for itself, so that waiting for it shortens nobody's lease.
+    now: i64,
+}
+
+impl<'a> Store<'a> {
+    /// Works on the queue of this URL, at this moment.
+    pub(super) fn new(connection: &'a Connection, url: &'a QueueUrl) -> Self {
+        Self { connection, url, now: since_epoch_ms() }
+    }
+
+    /// Creates the queue; `false` when it was there.
+    pub(super) fn create(&self) -> Applied<bool> {
+        let mut insert = self
+            .connection
+            .prepare_cached("INSERT INTO queue (name, created_at) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?;
+        Ok(Ok(insert.execute(params![self.url.name(), self.now])? == 1))
+    }
+
+    /// Leases up to `max` messages, and removes the expired ones that it comes across.
+    ///
+    /// `None`: only expired ones were found so far, ask again.
+    pub(super) fn receive(&self, max: u32, visibility: Duration) -> Applied<Option<Vec<Received>>> {
+        let mut removed: u32 = 0;
+        loop {
+            let found = self.visible(VISIBLE, max)?;
+            if found.is_empty() {
+                return Ok(self.existing(self.url)?.map(|()| Some(Vec::new())));
+            }
+            let (alive, expired): (Vec<_>, Vec<_>) =
+                found.into_iter().partition(|found| found.expires_at.is_none_or(|at| at > self.now));
+            let mut remove = self.connection.prepare_cached(REMOVE)?;
+            for found in &expired {
+                remove.execute([found.seq])?;
+                removed += 1;
+            }
+            if !alive.is_empty() {
+                let leased = alive.into_iter().map(|found| self.lease(found, visibility));
+                return leased.collect::<rusqlite::Result<_>>().map(|leased| Ok(Some(leased)));
+            }
+            if removed >= REMOVED_AT_ONCE {
+                return Ok(Ok(None));
+            }
+        }
+    }
+
+    fn lease(&self, mut found: Found, visibility: Duration) -> rusqlite::Result<Received> {
+        let lease = Lease::new(found.seq);
+        let visible_at = self.after(visibility);
+        self.connection.prepare_cached(LEASE)?.execute(params![lease.seq, visible_at, lease.nonce])?;
+        found.message.dequeue_count = found.message.dequeue_count.saturating_add(1);
+        Ok(Received { message: found.message, receipt: lease.receipt(), damaged: None })
+    }
+
+    /// Shows up to `max` visible messages.
+    pub(super) fn peek(&self, max: u32) -> Applied<Vec<Message>> {
+        let found = self.visible(VISIBLE_AND_ALIVE, max)?;
+        if found.is_empty() {
+            return Ok(self.existing(self.url)?.map(|()| Vec::new()));
+        }
+        Ok(Ok(found.into_iter().map(|found| found.message).collect()))
+    }
+
+    /// Puts a message into the queue, under this id.
+    pub(super) fn send(&self, id: &str, message: &Outgoing) -> Applied<()> {
+        if let Err(missing) = self.existing(self.url)? {
+            return Ok(Err(missing));
+        }
+        self.insert(self.url, id, message).map(Ok)
+    }
+
+    /// Sets the end of a lease anew.
+    pub(super) fn update(&self, id: &str, receipt: &Receipt, visibility: Duration) -> Applied<Receipt> {
+        let Some(held) = Lease::parse(receipt) else { return self.why_not(id, None) };
+        let renewed = Lease::new(held.seq);
+        let (queue, visible_at) = (self.url.name(), self.after(visibility));
+        let mut update = self.connection.prepare_cached(UPDATE)?;
+        match update.execute(params![held.seq, held.nonce, queue, id, self.now, visible_at, renewed.nonce])? {
+            0 => self.why_not(id, Some(held)),
+            _ => Ok(Ok(renewed.receipt())),
+        }
+    }
+
+    /// Deletes a leased message.
+    pub(super) fn delete(&self, id: &str, receipt: &Receipt) -> Applied<()> {
+        let Some(held) = Lease::parse(receipt) else { return self.why_not(id, None) };
+        let mut delete = self.connection.prepare_cached(DELETE)?;
+        match delete.execute(params![held.seq, held.nonce, self.url.name(), id, self.now])? {
+            0 => self.why_not(id, Some(held)),
+            _ => Ok(Ok(())),
+        }
+    }
+
+    /// Puts `copy` into a queue of the same database, with the properties of the leased message before its own,
+    /// and deletes the message.
+    pub(super) fn dead_letter(
+        &self,
+        id: &str,
+        receipt: &Receipt,
+        to: &QueueUrl,
+        mut copy: Outgoing,
+    ) -> Applied<()> {
+        let Some(held) = Lease::parse(receipt) else { return self.why_not(id, None) };
+        let properties = match self.find(id, held.seq)? {
+            Some((nonce, properties)) if nonce == held.nonce => properties,
+            _ => return self.why_not(id, Some(held)),
+        };
+        if let Err(missing) = self.existing(to)? {
+            return Ok(Err(missing));
+        }
+        copy.properties.splice(0..0, properties);
+        self.insert(to, id, &copy)?;
+        longshore_failpoint::kill_at("between-copy-and-delete");
+        self.connection.prepare_cached(REMOVE)?.execute([held.seq])?;
+        Ok(Ok(()))
+    }
+
+    /// Counts the messages, invisible ones included.
+    pub(super) fn count(&self) -> Applied<u64> {
+        if let Err(missing) = self.existing(self.url)? {
+            return Ok(Err(missing));
+        }
+        let mut count = self.connection.prepare_cached(COUNT)?;
+        let counted: i64 = count.query_row(params![self.url.name(), self.now], |row| row.get(0))?;
+        Ok(Ok(counted.unsigned_abs()))
+    }
+
+    /// The newest message of the database: what [`Store::clear`] has to go up to.
+    pub(super) fn newest(&self) -> Applied<i64> {
+        if let Err(missing) = self.existing(self.url)? {
+            return Ok(Err(missing));
+        }
+        let mut newest = self.connection.prepare_cached("SELECT coalesce(max(seq), 0) FROM message")?;
+        newest.query_row([], |row| row.get(0)).map(Ok)
+    }
+
+    /// Deletes some of the messages that are no newer than `newest`; `true` when none was left.
+    pub(super) fn clear(&self, newest: i64) -> Applied<bool> {
+        let mut clear = self.connection.prepare_cached(CLEAR)?;
+        let removed = clear.execute(params![self.url.name(), newest, REMOVED_AT_ONCE])?;
+        Ok(Ok(removed < REMOVED_AT_ONCE as usize))
+    }
+
+    fn visible(&self, sql: &str, max: u32) -> rusqlite::Result<Vec<Found>> {
+        let mut visible = self.connection.prepare_cached(sql)?;
+        visible.query_map(params![self.url.name(), self.now, max], |row| self.read(row))?.collect()
+    }
+
+    /// Reads a row of [`VISIBLE`]: by position, since looking names up takes as long as the rest.
+    fn read(&self, row: &Row<'_>) -> rusqlite::Result<Found> {
+        let expires_at: Option<i64> = row.get(4)?;
+        let left = |at: i64| Duration::from_millis(at.saturating_sub(self.now).max(0).unsigned_abs());
+        let message = Message {
+            id: row.get(1)?,
+            body: Bytes::from(row.get::<_, Vec<u8>>(6)?),
+            dequeue_count: u32::try_from(row.get::<_, i64>(2)?).unwrap_or(u32::MAX),
+            inserted: Timestamp::from_millisecond(row.get(3)?).unwrap_or_default(),
+            time_to_live: expires_at.map(left),
+            properties: properties(row.get(5)?),
+        };
+        Ok(Found { seq: row.get(0)?, expires_at, message })
+    }
+
+    fn insert(&self, to: &QueueUrl, id: &str, message: &Outgoing) -> rusqlite::Result<()> {
+        let mut insert = self.connection.prepare_cached(INSERT)?;
+        insert.execute(params![
+            to.name(),
+            id,
+            self.after(message.delay),
+            self.now,
+            message.time_to_live.map(|left| self.after(left)),
+            // As long as the receipts to come, so that the first lease does not make the row longer.
+            rand::random::<i64>(),
+            json(&message.properties),
+            &message.body[..],
+        ])?;
+        Ok(())
+    }
+
+    /// The receipt and the properties of a message that is there.
+    fn find(&self, id: &str, seq: i64) -> rusqlite::Result<Option<(i64, Properties)>> {
+        let mut find = self.connection.prepare_cached(FIND)?;
+        let read = |row: &Row<'_>| Ok((row.get(0)?, properties(row.get(1)?)));
+        find.query_row(params![seq, self.url.name(), id, self.now], read).optional()
+    }
+
+    /// Why a message could be neither updated nor deleted.
+    fn why_not<T>(&self, id: &str, held: Option<Lease>) -> Applied<T> {
+        if let Err(missing) = self.existing(self.url)? {
+            return Ok(Err(missing));
+        }
+        let there = match held {
+            Some(held) => self.find(id, held.seq)?.is_some(),
+            None => false,
+        };
+        Ok(Err(if there { QueueError::ReceiptMismatch } else { QueueError::MessageNotFound }))
+    }
+
+    fn existing(&self, url: &QueueUrl) -> Applied<()> {
+        let mut queue = self.connection.prepare_cached("SELECT 1 FROM queue WHERE name = ?1")?;
+        Ok(if queue.exists([url.name()])? { Ok(()) } else { Err(not_found(url)) })
+    }
+
+    fn after(&self, delay: Duration) -> i64 {
+        self.now.saturating_add(i64::try_from(delay.as_millis()).unwrap_or(i64::MAX))
+    }
+}
+
+/// A row of the message table.
+struct Found {
+    seq: i64,
+    expires_at: Option<i64>,
+    message: Message,
+}
+
+/// There is no queue of this URL.
+pub(super) fn not_found(url: &QueueUrl) -> QueueError {
+    QueueError::QueueNotFound { queue: url.to_string() }
+}
+
+fn since_epoch_ms() -> i64 {
+    // Before 1970 the clock is broken, and any time is as good as another.
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn json(properties: &Properties) -> Option<String> {
+    (!properties.is_empty()).then(|| serde_json::json!(properties).to_string())
+}
+
+/// A message whose properties somebody damaged by hand must still be received, counted and poisoned: it has none.
+fn properties(json: Option<String>) -> Properties {
+    json.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default()
+}

@@ -1,0 +1,294 @@
+//! Azure Service Bus queues, in peek-lock, over AMQP 1.0
+//! ([protocol guide](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-amqp-protocol-guide)).
+//!
+//! A lease is a lock. Its length is the queue's (`LockDuration`), so that a visibility timeout is kept by renewing the lock
+//! here, and given up early by abandoning the message. A retry delay is held the same way: the message stays locked until
+//! it is due, and is then abandoned. The other way, a scheduled copy in one transaction with the completion, would need the
+//! right to send to the queue that is unloaded, would lose the copy without a trace on a queue that detects duplicates, and
+//! would have to carry the count of attempts itself. Held, the count is the service's own, also in `MaxDeliveryCount`; and if
+//! this process ends, the message comes back early, when its lock ends, and is never lost.
+//!
+//! Settlement goes over `$management` and not over the link, since only there the service answers.
+
+mod connection;
+mod count;
+mod error;
+mod held;
+mod management;
+mod message;
+mod receive;
+mod request;
+mod token;
+mod transport;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use self::connection::{Connected, Target};
+use self::held::Held;
+use self::management::Disposition;
+use self::token::Source;
+use longshore_azure::{Azure, Http, SERVICE_BUS};
+use longshore_queue::limits::{check_max, check_visibility, out_of_range};
+use longshore_queue::url::Place;
+use longshore_queue::{
+    DeadLetter, MAX_VISIBILITY, Message, Outgoing, Queue, QueueError, QueueUrl, Receipt, Received, Result,
+};
+
+/// How long any call may take.
+const LIMIT: Duration = Duration::from_secs(20);
+/// The largest body that every tier takes, in bytes: 256 KiB, less what a message carries beside its body
+/// ([Quotas](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-quotas)).
+const MAX_BODY: usize = 250 * 1024;
+/// The first and the longest pause between two tries to connect.
+const RECONNECT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// How many messages are peeked at with one request.
+const PAGE: u32 = 100;
+
+/// One queue of a namespace, or its dead-letter sub-queue.
+#[derive(Debug)]
+pub struct ServiceBusQueue {
+    url: QueueUrl,
+    wire: Arc<Wire>,
+    held: Arc<Held>,
+    http: Arc<Http>,
+    longest_lease_ms: AtomicU64,
+}
+
+/// The connection, which is made again when it breaks.
+#[derive(Debug)]
+struct Wire {
+    target: Arc<Target>,
+    limit: Duration,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    connected: Option<Arc<Connected>>,
+    failures: u32,
+    not_before: Instant,
+}
+
+impl ServiceBusQueue {
+    /// A handle to the queue of this URL. Nothing is asked of the service yet.
+    ///
+    /// # Errors
+    /// [`QueueError::Fault`] if the URL is not that of a Service Bus queue.
+    pub fn open(url: QueueUrl, azure: &Azure) -> Result<Self> {
+        let Place::ServiceBus { namespace, access, transport } = url.place() else {
+            return Err(QueueError::Fault {
+                cause: format!("{url} is no Service Bus queue"),
+                mend: "write `sb://NAMESPACE.servicebus.windows.net/QUEUE`".into(),
+            });
+        };
+        let source = match access {
+            Some(access) => Source::Key(access.clone()),
+            None => Source::Identity(azure.tokens(SERVICE_BUS), std::sync::Mutex::default()),
+        };
+        let target = Arc::new(Target {
+            url: url.clone(),
+            namespace: namespace.clone(),
+            transport: *transport,
+            source,
+            link: format!("longshore-{}", uuid::Uuid::now_v7()),
+        });
+        let state = State { connected: None, failures: 0, not_before: Instant::now() };
+        let wire = Arc::new(Wire { target, limit: LIMIT, state: Mutex::new(state) });
+        let held = Arc::new(Held::new(wire.clone()));
+        let longest_lease_ms = AtomicU64::new(u64::try_from(MAX_VISIBILITY.as_millis()).unwrap_or(u64::MAX));
+        Ok(Self { url, wire, held, http: azure.http().clone(), longest_lease_ms })
+    }
+
+    /// The same queue with another time limit for each call.
+    #[must_use]
+    pub fn with_limit(self, limit: Duration) -> Self {
+        let state = State { connected: None, failures: 0, not_before: Instant::now() };
+        let wire = Arc::new(Wire { target: self.wire.target.clone(), limit, state: Mutex::new(state) });
+        Self { held: Arc::new(Held::new(wire.clone())), wire, ..self }
+    }
+
+    /// The active ones of the next messages, from a place in the queue on; `None` at its end.
+    async fn page(&self, from: &mut i64, count: u32) -> Result<Option<Vec<Message>>> {
+        let first = *from;
+        let page = self.wire.call(async |it| management::peek(it, &self.url, first, count).await).await?;
+        let Some(last) = page.iter().map(|it| it.sequence).max() else { return Ok(None) };
+        *from = last + 1;
+        Ok(Some(page.into_iter().filter(|it| it.active).map(|it| it.message).collect()))
+    }
+}
+
+impl Wire {
+    /// Carries out a call on the connection, within the limit. What went wrong on the way ends the connection.
+    async fn call<T>(&self, call: impl AsyncFnOnce(&Connected) -> Result<T>) -> Result<T> {
+        let mut used = None;
+        let calling = async {
+            let connected = used.insert(self.connected().await?);
+            call(connected).await
+        };
+        let done = timeout(self.limit, calling).await.unwrap_or_else(|_| {
+            Err(QueueError::Unclear { cause: format!("no answer within {:?}", self.limit) })
+        });
+        // Links to what is not there, or not allowed, have ended, and would say so for ever.
+        let ended = matches!(
+            done,
+            Err(QueueError::Unclear { .. }
+                | QueueError::QueueNotFound { .. }
+                | QueueError::Denied { .. }
+                | QueueError::Fault { .. })
+        );
+        if let (true, Some(connected)) = (ended, used) {
+            connected.give_up();
+        }
+        done
+    }
+
+    /// The connection, or a new one. Tries that fail are followed by growing pauses.
+    async fn connected(&self) -> Result<Arc<Connected>> {
+        let mut state = self.state.lock().await;
+        if let Some(connected) = state.connected.as_ref().filter(|it| it.is_whole()) {
+            return Ok(connected.clone());
+        }
+        state.connected = None;
+        sleep_until(state.not_before).await;
+        let (first, longest) = RECONNECT;
+        let pause = first.saturating_mul(1 << state.failures.min(10)).min(longest);
+        // Said before the try, since whoever waits for it may give up.
+        state.failures += 1;
+        state.not_before = Instant::now() + pause;
+        let connected = Arc::new(Connected::open(self.target.clone()).await?);
+        state.failures = 0;
+        state.connected = Some(connected.clone());
+        Ok(connected)
+    }
+}
+
+#[async_trait]
+impl Queue for ServiceBusQueue {
+    fn url(&self) -> &QueueUrl {
+        &self.url
+    }
+
+    /// Queues are made by whoever manages the namespace: this says whether it is there.
+    async fn create(&self) -> Result<bool> {
+        match self.wire.call(async |it| management::peek(it, &self.url, 0, 1).await).await {
+            Ok(_) => Ok(false),
+            Err(QueueError::QueueNotFound { .. }) => Err(QueueError::Fault {
+                cause: format!("there is no queue {}", self.url),
+                mend: format!(
+                    "make it with `az servicebus queue create --name {} --max-delivery-count 10 --lock-duration PT1M …`",
+                    self.url.name()
+                ),
+            }),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn receive(&self, max: u32, visibility: Duration) -> Result<Vec<Received>> {
+        check_max(max)?;
+        check_visibility(visibility)?;
+        let asked = Instant::now();
+        let arrived = self.wire.call(async |it| receive::receive(it, max).await).await?;
+        if let Some(lease) = arrived.iter().map(receive::Arrived::locked_for).min() {
+            self.longest_lease_ms
+                .store(u64::try_from(lease.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        }
+        let receive = |it: receive::Arrived| Received {
+            receipt: self.held.take(it.token, asked + visibility, it.locked_for()),
+            message: it.message,
+            damaged: it.damaged,
+        };
+        Ok(arrived.into_iter().map(receive).collect())
+    }
+
+    async fn send(&self, message: Outgoing) -> Result<String> {
+        check_visibility(message.delay)?;
+        if message.time_to_live.is_some_and(|left| left.is_zero()) {
+            return Err(out_of_range("a message that has expired", "give it a time to live"));
+        }
+        if message.body.len() > MAX_BODY {
+            return Err(QueueError::TooLarge { size: message.body.len(), limit: MAX_BODY });
+        }
+        let id = message.id.clone().unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
+        let amqp = message::write(&id, &message);
+        self.wire.call(async |it| receive::send(it, &self.url, amqp).await).await?;
+        Ok(id)
+    }
+
+    async fn update(&self, _: &str, receipt: &Receipt, visibility: Duration) -> Result<Receipt> {
+        check_visibility(visibility)?;
+        self.held.update(receipt, visibility).await
+    }
+
+    async fn delete(&self, _: &str, receipt: &Receipt) -> Result<()> {
+        self.held.settle(receipt, Disposition::Completed).await
+    }
+
+    /// Locked messages are shown as well: the service does not say which are.
+    async fn peek(&self, max: u32) -> Result<Vec<Message>> {
+        let (mut messages, mut from) = (Vec::new(), 0);
+        loop {
+            let room = max.saturating_sub(u32::try_from(messages.len()).unwrap_or(u32::MAX));
+            if room == 0 {
+                return Ok(messages);
+            }
+            let Some(page) = self.page(&mut from, room.min(PAGE)).await? else { return Ok(messages) };
+            messages.extend(page);
+        }
+    }
+
+    /// Locked messages included, scheduled ones not, as KEDA counts them. The service's own count is for those who may read the
+    /// queue's settings; for others they are counted one by one, by peeking.
+    async fn approximate_count(&self) -> Result<u64> {
+        if let Some(count) = count::ask(&self.wire.target, &self.http).await {
+            return Ok(count);
+        }
+        let (mut count, mut from) = (0, 0);
+        while let Some(page) = self.page(&mut from, PAGE).await? {
+            count += page.len() as u64;
+        }
+        Ok(count)
+    }
+
+    /// Deletes what is not locked by others.
+    async fn clear(&self) -> Result<()> {
+        loop {
+            let received = self.receive(longshore_queue::MAX_RECEIVE, Duration::from_secs(60)).await?;
+            if received.is_empty() {
+                return Ok(());
+            }
+            for received in received {
+                self.delete(&received.message.id, &received.receipt).await?;
+            }
+        }
+    }
+
+    /// Whatever is already in the queue fits into its dead-letter sub-queue: it is moved there, and not copied.
+    fn fits(&self, body: &[u8]) -> bool {
+        self.url.is_dead_letter_queue() || body.len() <= MAX_BODY
+    }
+
+    fn longest_lease(&self) -> Duration {
+        Duration::from_millis(self.longest_lease_ms.load(Ordering::Relaxed))
+    }
+
+    fn hides_only_while_running(&self) -> bool {
+        true
+    }
+
+    fn moves_to(&self, poison: &QueueUrl) -> bool {
+        self.url.poison().is_ok_and(|own| own == *poison)
+    }
+
+    /// The message itself moves, with its id and its properties: the reason and the cause are what the service keeps for
+    /// that, and there is no envelope.
+    async fn dead_letter(&self, _: &str, receipt: &Receipt, letter: DeadLetter<'_>) -> Result<()> {
+        let (reason, detail) = (letter.reason.to_owned(), letter.detail.to_owned());
+        self.held.settle(receipt, Disposition::DeadLettered { reason, detail }).await
+    }
+}

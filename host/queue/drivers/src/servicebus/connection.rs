@@ -1,0 +1,224 @@
+//! One connection: its token, which is renewed ahead of its end, and its links, which are attached when they are first needed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use fe2o3_amqp::connection::ConnectionHandle;
+use fe2o3_amqp::link::receiver::CreditMode;
+use fe2o3_amqp::sasl_profile::SaslProfile;
+use fe2o3_amqp::session::SessionHandle;
+use fe2o3_amqp::types::definitions::ReceiverSettleMode;
+use fe2o3_amqp::types::primitives::{SimpleValue, Timestamp as AmqpTime, Value};
+use fe2o3_amqp::{Connection, Receiver, Sender, Session};
+use jiff::Timestamp;
+use tokio::sync::{Mutex, OnceCell};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+use super::error::{Refusal, receiving, sending, unclear};
+use super::receive::Link;
+use super::request::Requests;
+use super::token::Source;
+use super::transport;
+use longshore_queue::url::Transport;
+use longshore_queue::{QueueError, QueueUrl, Result};
+
+/// How long the service may be silent before the connection counts as dead. It says something at half of that.
+const IDLE: Duration = Duration::from_secs(60);
+/// How long one renewal of the token may take.
+const PUT_TOKEN: Duration = Duration::from_secs(10);
+/// The shortest and the longest pause between two renewals of the token. The service ends links that are idle for 10 minutes, and
+/// connections that are for 4.
+const PUT_AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(2 * 60));
+
+/// Where a queue is, and how to get there.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) url: QueueUrl,
+    /// The namespace, with its port if it has an unusual one.
+    pub(super) namespace: String,
+    pub(super) transport: Transport,
+    pub(super) source: Source,
+    /// What the receiving link is called, on every connection: it is the one that locks were taken on.
+    pub(super) link: String,
+}
+
+impl Target {
+    /// What a token is for.
+    pub(super) fn audience(&self) -> String {
+        format!("sb://{}/{}", self.namespace, self.url.name())
+    }
+}
+
+/// A connection that was opened and authorised.
+#[derive(Debug)]
+pub(super) struct Connected {
+    target: Arc<Target>,
+    connection: Mutex<ConnectionHandle<()>>,
+    /// Of all links but the one that receives.
+    session: Mutex<SessionHandle<()>>,
+    management: OnceCell<Requests>,
+    pub(super) receiving: Mutex<Option<Link>>,
+    sender: Mutex<Option<Sender>>,
+    renewing: JoinHandle<()>,
+    broken: Arc<AtomicBool>,
+    has_received: AtomicBool,
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.renewing.abort();
+    }
+}
+
+impl Connected {
+    /// Connects, and brings the token. What cannot be reached is [`QueueError::Busy`]: nothing was done.
+    pub(super) async fn open(target: Arc<Target>) -> Result<Self> {
+        let unreached = |error: String| QueueError::Busy { cause: error, retry_after: None };
+        let wire = transport::open(&target.namespace, target.transport).await?;
+        let host = target.namespace.split(':').next().unwrap_or_default();
+        let mut connection = Connection::builder()
+            .container_id(format!("longshore-{}", uuid::Uuid::now_v7()))
+            .scheme("amqp")
+            .hostname(host)
+            .sasl_profile(SaslProfile::Anonymous)
+            .max_frame_size(65_536_u32)
+            .idle_time_out(u32::try_from(IDLE.as_millis()).unwrap_or(u32::MAX))
+            .open_with_stream(wire)
+            .await
+            .map_err(|error| {
+                unreached(format!("{} does not open a connection: {error}", target.namespace))
+            })?;
+        let mut session =
+            Session::begin(&mut connection).await.map_err(|error| unreached(error.to_string()))?;
+        let cbs = Requests::attach(&mut session, "$cbs", &target.url, "receive").await?;
+        let left = put_token(&cbs, &target).await?;
+        let broken = Arc::<AtomicBool>::default();
+        let renewing = tokio::spawn(renew(cbs, target.clone(), left, broken.clone()));
+        Ok(Self {
+            target,
+            connection: Mutex::new(connection),
+            session: Mutex::new(session),
+            management: OnceCell::new(),
+            receiving: Mutex::default(),
+            sender: Mutex::default(),
+            renewing,
+            broken,
+            has_received: AtomicBool::new(false),
+        })
+    }
+
+    /// Where it leads.
+    pub(super) fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Whether it can still be used, as far as is known.
+    pub(super) fn is_whole(&self) -> bool {
+        // Whoever has it just then finds out.
+        let closed = self.connection.try_lock().is_ok_and(|it| it.is_closed());
+        !self.broken.load(Ordering::Relaxed) && !closed
+    }
+
+    /// Nobody uses it any more; what is under way may end.
+    pub(super) fn give_up(&self) {
+        self.broken.store(true, Ordering::Relaxed);
+    }
+
+    /// The links to the queue's management node.
+    pub(super) async fn management(&self, operation: &'static str) -> Result<&Requests> {
+        let attach = async || {
+            let node = format!("{}/$management", self.target.url.name());
+            Requests::attach(&mut *self.session.lock().await, &node, &self.target.url, operation).await
+        };
+        self.management.get_or_try_init(attach).await
+    }
+
+    /// A link that receives, without credit yet.
+    pub(super) async fn attach_receiver(&self) -> Result<Link> {
+        let mut session = Session::begin(&mut *self.connection.lock().await).await.map_err(unclear)?;
+        let receiver = Receiver::builder()
+            .name(self.target.link.clone())
+            .source(self.target.url.name())
+            .receiver_settle_mode(ReceiverSettleMode::Second)
+            .credit_mode(CreditMode::Manual)
+            .auto_accept(false)
+            .attach(&mut session)
+            .await;
+        let receiver = receiver.map_err(|error| receiving(error, &self.target.url))?;
+        self.has_received.store(true, Ordering::Relaxed);
+        Ok(Link::new(receiver, session))
+    }
+
+    /// Whether there is a link that receives, or was.
+    pub(super) fn has_received(&self) -> bool {
+        self.has_received.load(Ordering::Relaxed)
+    }
+
+    /// The link that sends.
+    pub(super) async fn sender(&self) -> Result<tokio::sync::MappedMutexGuard<'_, Sender>> {
+        let mut sender = self.sender.lock().await;
+        if sender.is_none() {
+            let name = format!("{}-sender", self.target.link);
+            let attached =
+                Sender::attach(&mut *self.session.lock().await, name, self.target.url.name()).await;
+            *sender = Some(attached.map_err(|error| sending(error, &self.target.url, "send"))?);
+        }
+        tokio::sync::MutexGuard::try_map(sender, Option::as_mut).map_err(|_| unclear("there is no link"))
+    }
+}
+
+/// Brings the newest token, and if that is refused a newer one; returns how long it is valid.
+async fn put_token(cbs: &Requests, target: &Target) -> Result<Duration> {
+    match put_newest(cbs, target).await {
+        Err(QueueError::Denied { .. }) if target.source.refused() => put_newest(cbs, target).await,
+        done => done,
+    }
+}
+
+async fn put_newest(cbs: &Requests, target: &Target) -> Result<Duration> {
+    let audience = target.audience();
+    let token = target.source.token(&audience).await?;
+    let left = i64::try_from(token.left.as_millis()).unwrap_or(i64::MAX);
+    let expiration = AmqpTime::from_milliseconds(Timestamp::now().as_millisecond().saturating_add(left));
+    let properties = vec![
+        ("operation", SimpleValue::from("put-token")),
+        ("type", SimpleValue::from(token.kind)),
+        ("name", SimpleValue::from(audience.as_str())),
+        ("expiration", SimpleValue::Timestamp(expiration)),
+    ];
+    let answer = cbs.ask("connect", properties, Value::String(token.secret)).await?;
+    match answer.status {
+        200..300 => Ok(token.left),
+        // What is refused to a token is the right, or the address that it comes from.
+        403 => {
+            let refusal = Refusal { condition: "amqp:unauthorized-access".into(), ..answer.refusal };
+            Err(refusal.explain(&target.url, "connect"))
+        }
+        _ => Err(answer.refusal.explain(&target.url, "connect")),
+    }
+}
+
+/// Brings the newest token again and again, at half of its life at the latest, for as long as the connection lasts.
+async fn renew(cbs: Requests, target: Arc<Target>, mut left: Duration, broken: Arc<AtomicBool>) {
+    let (shortest, longest) = PUT_AGAIN;
+    loop {
+        sleep((left / 2).clamp(shortest, longest)).await;
+        match timeout(PUT_TOKEN, put_token(&cbs, &target)).await {
+            Ok(Ok(renewed)) => {
+                left = renewed;
+                continue;
+            }
+            // The links have ended, or the service says that it has no such queue: the next connection finds out.
+            Ok(Err(error @ (QueueError::Unclear { .. } | QueueError::QueueNotFound { .. }))) => {
+                tracing::debug!(%error, "the token could not be brought, connecting again");
+                return broken.store(true, Ordering::Relaxed);
+            }
+            // The one that is there stays in use.
+            Ok(Err(error)) => tracing::debug!(%error, "the token was not renewed, trying again"),
+            Err(_) => tracing::debug!("the token was not renewed in time, trying again"),
+        }
+        left = left.saturating_sub(left / 2);
+    }
+}

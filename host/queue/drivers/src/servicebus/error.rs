@@ -1,0 +1,180 @@
+//! What the service says, in our words
+//! ([AMQP error codes](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-amqp-troubleshoot)).
+
+use fe2o3_amqp::link::{LinkStateError, ReceiverAttachError, RecvError, SendError, SenderAttachError};
+use fe2o3_amqp::types::definitions::{Error, ErrorCondition};
+use fe2o3_amqp::types::primitives::Symbol;
+
+use longshore_queue::{QueueError, QueueUrl};
+
+/// An error of the service: its condition as a word, and its description.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) condition: String,
+    pub(super) description: String,
+}
+
+impl From<&Error> for Refusal {
+    fn from(error: &Error) -> Self {
+        let condition = match &error.condition {
+            ErrorCondition::AmqpError(error) => Symbol::from(error),
+            ErrorCondition::ConnectionError(error) => Symbol::from(error),
+            ErrorCondition::SessionError(error) => Symbol::from(error),
+            ErrorCondition::LinkError(error) => Symbol::from(error),
+            ErrorCondition::Custom(symbol) => symbol.clone(),
+        };
+        Self { condition: condition.into_inner(), description: error.description.clone().unwrap_or_default() }
+    }
+}
+
+impl Refusal {
+    /// An answer's refusal. Some have a status only, which then says what the condition would
+    /// ([status codes](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-amqp-request-response)).
+    pub(super) fn answered(status: i32, condition: String, description: String) -> Self {
+        let implied = match status {
+            _ if !condition.is_empty() => &condition,
+            400 => "com.microsoft:argument-error",
+            401 => "amqp:unauthorized-access",
+            403 => "amqp:resource-limit-exceeded",
+            404 => "amqp:not-found",
+            408 => "com.microsoft:timeout",
+            410 => "com.microsoft:message-lock-lost",
+            500 => "amqp:internal-error",
+            _ => "com.microsoft:server-busy",
+        };
+        let description = match description.is_empty() {
+            true => format!("status {status}"),
+            false => description,
+        };
+        Self { condition: implied.to_owned(), description }
+    }
+
+    /// Why `operation` was not done.
+    pub(super) fn explain(self, url: &QueueUrl, operation: &'static str) -> QueueError {
+        let Self { condition, description } = self;
+        let cause = if description.is_empty() { condition.clone() } else { description };
+        match condition.as_str() {
+            "com.microsoft:message-lock-lost" | "com.microsoft:message-not-found" => {
+                QueueError::MessageNotFound
+            }
+            "amqp:not-found" | "com.microsoft:entity-not-found" => {
+                QueueError::QueueNotFound { queue: url.to_string() }
+            }
+            "amqp:unauthorized-access" | "com.microsoft:auth-failed" => {
+                let role = if operation == "send" { "Sender" } else { "Receiver" };
+                let mend = format!("give the identity the role Azure Service Bus Data {role} on the queue");
+                QueueError::Denied { operation, cause, mend }
+            }
+            "amqp:not-allowed" if cause.contains("session") => QueueError::Fault {
+                cause: format!("{url} requires sessions"),
+                mend: "longshore unloads queues without sessions: make one".into(),
+            },
+            "amqp:link:message-size-exceeded" => too_large(),
+            "com.microsoft:argument-error"
+            | "com.microsoft:argument-out-of-range"
+            | "com.microsoft:entity-disabled"
+            | "amqp:decode-error"
+            | "amqp:invalid-field"
+            | "amqp:not-allowed"
+            | "amqp:not-implemented"
+            | "amqp:precondition-failed" => QueueError::Fault {
+                cause: format!("{url}: {cause}"),
+                mend: "look at the queue's settings".into(),
+            },
+            // The service gave up on it, and may have done it before.
+            "com.microsoft:timeout" | "com.microsoft:operation-cancelled" | "amqp:internal-error" => {
+                unclear(cause)
+            }
+            // Busy, moving, or out of quota: all of it passes, and nothing was done.
+            _ => QueueError::Busy { cause, retry_after: None },
+        }
+    }
+}
+
+/// What is sent is larger than the queue takes, whose limit the service does not tell.
+pub(super) fn too_large() -> QueueError {
+    QueueError::TooLarge { size: super::MAX_BODY + 1, limit: super::MAX_BODY }
+}
+
+pub(super) fn receiving(error: ReceiverAttachError, url: &QueueUrl) -> QueueError {
+    match error {
+        ReceiverAttachError::RemoteClosedWithError(error) => Refusal::from(&error).explain(url, "receive"),
+        error => unclear(error),
+    }
+}
+
+pub(super) fn sending(error: SenderAttachError, url: &QueueUrl, operation: &'static str) -> QueueError {
+    match error {
+        SenderAttachError::RemoteClosedWithError(error) => Refusal::from(&error).explain(url, operation),
+        error => unclear(error),
+    }
+}
+
+/// What a receive on a link came to when there is no other one.
+pub(super) fn received(error: RecvError, url: &QueueUrl, operation: &'static str) -> QueueError {
+    match error {
+        RecvError::LinkStateError(error) => ended(&error, url, operation),
+        error => unclear(error),
+    }
+}
+
+/// The same for sending.
+pub(super) fn sent(error: SendError, url: &QueueUrl, operation: &'static str) -> QueueError {
+    match error {
+        SendError::LinkStateError(error) => ended(&error, url, operation),
+        error => unclear(error),
+    }
+}
+
+/// A link has ended. The service is taken at its word only where no other try would mend it: else what was under way may
+/// have been done.
+fn ended(error: &LinkStateError, url: &QueueUrl, operation: &'static str) -> QueueError {
+    if let LinkStateError::RemoteClosedWithError(refusal) | LinkStateError::RemoteDetachedWithError(refusal) =
+        error
+        && let known @ (QueueError::QueueNotFound { .. }
+        | QueueError::Denied { .. }
+        | QueueError::Fault { .. }) = Refusal::from(refusal).explain(url, operation)
+    {
+        return known;
+    }
+    unclear(error)
+}
+
+/// Something broke on the way: the connection is given up.
+pub(super) fn unclear(error: impl std::fmt::Display) -> QueueError {
+    QueueError::Unclear { cause: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_service_says_is_known_by_its_condition_and_without_one_by_its_status() {
+        let url: QueueUrl = "sb://ns.servicebus.windows.net/orders".parse().unwrap();
+        for (status, condition, expected) in [
+            (0, "com.microsoft:message-lock-lost", "MessageNotFound"),
+            (410, "", "MessageNotFound"),
+            (404, "", "QueueNotFound"),
+            (401, "", "Denied"),
+            // A quota, and no permission.
+            (403, "", "Busy"),
+            (403, "amqp:unauthorized-access", "Denied"),
+            (503, "", "Busy"),
+            (0, "com.microsoft:server-busy", "Busy"),
+            (0, "amqp:link:detach-forced", "Busy"),
+            (0, "com.microsoft:timeout", "Unclear"),
+            (408, "", "Unclear"),
+            (500, "", "Unclear"),
+            (0, "amqp:link:message-size-exceeded", "TooLarge"),
+            (400, "", "Fault"),
+            (0, "com.microsoft:entity-disabled", "Fault"),
+            (0, "amqp:not-allowed", "Fault"),
+        ] {
+            let error =
+                Refusal::answered(status, condition.into(), "because".into()).explain(&url, "receive");
+            let kind = format!("{error:?}");
+            assert!(kind.starts_with(expected), "{status} {condition}: {kind}");
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! The locks that are ours, each kept by a task of its own until the visibility timeout that was asked for is over.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
+
+use super::Wire;
+use super::management::{self, Disposition, Token};
+use longshore_queue::{QueueError, Receipt, Result};
+
+/// The pause between two tries of a call that failed in passing.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Our locks, by token.
+#[derive(Debug)]
+pub(super) struct Held {
+    wire: Arc<Wire>,
+    locks: Mutex<HashMap<Token, Lock>>,
+}
+
+#[derive(Debug)]
+struct Lock {
+    /// How often it was updated: older receipts are stale.
+    version: u32,
+    /// How long it lasts when it is renewed.
+    length: Duration,
+    keeping: JoinHandle<()>,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        self.keeping.abort();
+    }
+}
+
+impl Held {
+    pub(super) fn new(wire: Arc<Wire>) -> Self {
+        Self { wire, locks: Mutex::default() }
+    }
+
+    /// Keeps a message that was just delivered until `until`; its lock lasts for `length`.
+    pub(super) fn take(self: &Arc<Self>, token: Token, until: Instant, length: Duration) -> Receipt {
+        self.keep(token, 1, until, length)
+    }
+
+    fn keep(self: &Arc<Self>, token: Token, version: u32, until: Instant, length: Duration) -> Receipt {
+        let keeping = tokio::spawn(keep(Arc::downgrade(self), token, until, length));
+        self.locks().insert(token, Lock { version, length, keeping });
+        Receipt(format!("{}/{version}", uuid::Uuid::from_bytes(token.0)))
+    }
+
+    /// *Update Message*, with a lock: it lasts until the visibility timeout is over.
+    pub(super) async fn update(self: &Arc<Self>, receipt: &Receipt, visibility: Duration) -> Result<Receipt> {
+        if visibility.is_zero() {
+            self.settle(receipt, Disposition::Abandoned).await?;
+            return Ok(Receipt(format!("{}/released", receipt.0)));
+        }
+        let sent = Instant::now();
+        let (token, version, length) = self.find(receipt).await?;
+        let renewed = self.wire.call(async |it| management::renew(it, &self.wire.target, token).await).await;
+        self.forget_if_stale(token, &renewed);
+        renewed.map(|()| self.keep(token, version + 1, sent + visibility, length))
+    }
+
+    /// Ends a lock.
+    pub(super) async fn settle(&self, receipt: &Receipt, disposition: Disposition) -> Result<()> {
+        let (token, ..) = self.find(receipt).await?;
+        let target = &self.wire.target;
+        let settled =
+            self.wire.call(async |it| management::settle(it, target, token, disposition).await).await;
+        self.forget_if_stale(token, &settled);
+        if settled.is_ok() {
+            self.locks().remove(&token);
+        }
+        settled
+    }
+
+    /// The lock of a receipt. A receipt that was never ours has none: the service is asked about one that does not exist, so that
+    /// it says whether there is such a queue, and whether we may.
+    async fn find(&self, receipt: &Receipt) -> Result<(Token, u32, Duration)> {
+        let parts = receipt.0.split_once('/');
+        let parts = parts.and_then(|(token, version)| Some((uuid::Uuid::parse_str(token).ok()?, version)));
+        let Some((token, version)) = parts else {
+            let nobody = Token(*uuid::Uuid::nil().as_bytes());
+            self.wire.call(async |it| management::renew(it, &self.wire.target, nobody).await).await?;
+            return Err(QueueError::MessageNotFound);
+        };
+        let token = Token(*token.as_bytes());
+        match self.locks().get(&token) {
+            Some(lock) if lock.version.to_string() == version => Ok((token, lock.version, lock.length)),
+            Some(_) => Err(QueueError::ReceiptMismatch),
+            None => Err(QueueError::MessageNotFound),
+        }
+    }
+
+    fn forget_if_stale(&self, token: Token, done: &Result<()>) {
+        if done.as_ref().is_err_and(QueueError::is_stale) {
+            self.locks().remove(&token);
+        }
+    }
+
+    fn locks(&self) -> MutexGuard<'_, HashMap<Token, Lock>> {
+        // What it guards is valid after every statement.
+        self.locks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// When something is to be done about a lock: at half of its life, or at `until` if it lasts that long.
+fn due(ends: Instant, length: Duration, until: Instant) -> Instant {
+    if until <= ends { until } else { ends - length / 2 }
+}
+
+/// Renews a lock at half of its life, until `until`; then abandons the message, so that it is visible.
+async fn keep(held: Weak<Held>, token: Token, until: Instant, length: Duration) {
+    let mut ends = Instant::now() + length;
+    let mut next = due(ends, length, until);
+    loop {
+        sleep_until(next).await;
+        let Some(held) = held.upgrade() else { return };
+        let (wire, now) = (&held.wire, Instant::now());
+        let over = now >= until;
+        let done = match over {
+            true => {
+                let gone = Disposition::Abandoned;
+                wire.call(async |it| management::settle(it, &wire.target, token, gone).await).await
+            }
+            false => wire.call(async |it| management::renew(it, &wire.target, token).await).await,
+        };
+        match done {
+            Ok(()) if over => break,
+            Ok(()) => {
+                ends = now + length;
+                next = due(ends, length, until);
+            }
+            Err(error) if error.is_transient() && Instant::now() < ends => next = Instant::now() + PAUSE,
+            Err(_) => break,
+        }
+    }
+    // It is no longer ours. This task ends with its entry, which may abort it: there is nothing after this.
+    if let Some(held) = held.upgrade() {
+        held.locks().remove(&token);
+    }
+}

@@ -1,0 +1,170 @@
+//! Requests and their answers over a pair of links, to `$cbs` or `<queue>/$management`
+//! ([Request/response operations](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-amqp-request-response)).
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use fe2o3_amqp::session::SessionHandle;
+use fe2o3_amqp::types::definitions::SenderSettleMode;
+use fe2o3_amqp::types::messaging::{
+    AmqpValue, ApplicationProperties, Body, Message, MessageId, Outcome, Properties,
+};
+use fe2o3_amqp::types::primitives::{SimpleValue, Value};
+use fe2o3_amqp::{Receiver, Sender};
+use futures_util::future::{Either, select};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::error::{Refusal, received, receiving, sending, sent, unclear};
+use longshore_queue::{QueueError, QueueUrl, Result};
+
+/// An answer: its status, and its body.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: i32,
+    pub(super) refusal: Refusal,
+    pub(super) body: Value,
+}
+
+/// Who waits for which answer; an error once no more will come.
+type Pending = Arc<Mutex<Result<HashMap<u64, oneshot::Sender<Answer>>>>>;
+
+/// A pair of links. Any number of requests may be under way at once.
+#[derive(Debug)]
+pub(super) struct Requests {
+    sender: tokio::sync::Mutex<Sender>,
+    url: QueueUrl,
+    reply_to: String,
+    next: AtomicU64,
+    pending: Pending,
+    reading: JoinHandle<()>,
+}
+
+impl Drop for Requests {
+    fn drop(&mut self) {
+        self.reading.abort();
+    }
+}
+
+impl Requests {
+    /// Attaches both links to a node. `operation` is what is being tried, for errors.
+    pub(super) async fn attach(
+        session: &mut SessionHandle<()>,
+        node: &str,
+        url: &QueueUrl,
+        operation: &'static str,
+    ) -> Result<Self> {
+        let reply_to = format!("reply-{}", uuid::Uuid::now_v7());
+        // Settled as they are sent, which .NET's client asks for as well: the answer is all that is waited for, and nobody waits
+        // for what became of an answer.
+        let settled = SenderSettleMode::Settled;
+        let sender = Sender::builder().name(format!("{reply_to}-requests")).target(node);
+        let sender = sender.sender_settle_mode(settled.clone()).attach(session).await;
+        let sender = sender.map_err(|error| sending(error, url, operation))?;
+        let receiver = Receiver::builder().name(format!("{reply_to}-answers")).source(node);
+        let receiver = receiver.target(reply_to.clone()).sender_settle_mode(settled).attach(session).await;
+        let receiver = receiver.map_err(|error| receiving(error, url))?;
+        let pending = Pending::new(Mutex::new(Ok(HashMap::new())));
+        let reading = tokio::spawn(read(receiver, pending.clone(), url.clone(), operation));
+        Ok(Self {
+            sender: tokio::sync::Mutex::new(sender),
+            url: url.clone(),
+            reply_to,
+            next: AtomicU64::new(1),
+            pending,
+            reading,
+        })
+    }
+
+    /// Sends a request, and waits for its answer. Whoever calls puts a limit on that.
+    pub(super) async fn ask(
+        &self,
+        operation: &'static str,
+        properties: Vec<(&'static str, SimpleValue)>,
+        body: Value,
+    ) -> Result<Answer> {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let (answer, answered) = oneshot::channel();
+        match &mut *self.pending.lock().unwrap_or_else(PoisonError::into_inner) {
+            Ok(pending) => drop(pending.insert(id, answer)),
+            Err(ended) => return Err(asked(operation, ended)),
+        }
+        let request = Message::builder()
+            .properties(Properties::builder().message_id(id).reply_to(self.reply_to.clone()).build())
+            .application_properties(ApplicationProperties(
+                properties.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+            ))
+            .value(body)
+            .build();
+        let failed = |error| sent(error, &self.url, operation);
+        let sending = self.sender.lock().await.send_batchable(request).await.map_err(failed)?;
+        let answer = match select(sending, answered).await {
+            Either::Left((Ok(Outcome::Accepted(_)), answered)) => answered.await,
+            Either::Left((Ok(outcome), _)) => return Err(unclear(format!("the request was {outcome:?}"))),
+            Either::Left((Err(error), _)) => return Err(failed(error)),
+            Either::Right((answer, _)) => answer,
+        };
+        answer.map_err(|_| match &*self.pending.lock().unwrap_or_else(PoisonError::into_inner) {
+            Err(ended) => asked(operation, ended),
+            Ok(_) => unclear("the connection ended before the answer"),
+        })
+    }
+}
+
+/// Why the links have ended, for whoever asks for this.
+fn asked(operation: &'static str, ended: &QueueError) -> QueueError {
+    match ended.clone() {
+        QueueError::Denied { cause, mend, .. } => QueueError::Denied { operation, cause, mend },
+        ended => ended,
+    }
+}
+
+/// Hands out answers until the link ends.
+async fn read(mut receiver: Receiver, pending: Pending, url: QueueUrl, operation: &'static str) {
+    let ended = loop {
+        let delivery = match receiver.recv::<Body<Value>>().await {
+            Ok(delivery) => delivery,
+            Err(error) => break received(error, &url, operation),
+        };
+        if let Err(error) = receiver.accept(&delivery).await {
+            break unclear(error);
+        }
+        let Message { properties, application_properties, body, .. } = delivery.into_message();
+        let Some(MessageId::Ulong(id)) = properties.and_then(|it| it.correlation_id) else { continue };
+        let waiting = pending
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_mut()
+            .ok()
+            .and_then(|pending| pending.remove(&id));
+        if let Some(waiting) = waiting {
+            // Nobody may be there any more: then the limit was over before.
+            let _ = waiting.send(answer(application_properties, body));
+        }
+    };
+    *pending.lock().unwrap_or_else(PoisonError::into_inner) = Err(ended);
+}
+
+/// `$cbs` writes the names with dashes, `$management` without.
+fn answer(properties: Option<ApplicationProperties>, body: Body<Value>) -> Answer {
+    let properties = properties.map(|it| it.0).unwrap_or_default();
+    let find = |names: [&str; 2]| names.iter().find_map(|name| properties.get(*name));
+    let status = match find(["statusCode", "status-code"]) {
+        Some(SimpleValue::Int(status)) => *status,
+        _ => 0,
+    };
+    let text = |value: Option<&SimpleValue>| match value {
+        Some(SimpleValue::String(text)) => text.clone(),
+        Some(SimpleValue::Symbol(symbol)) => symbol.as_str().to_owned(),
+        _ => String::new(),
+    };
+    let condition = text(find(["errorCondition", "error-condition"]));
+    let refusal =
+        Refusal::answered(status, condition, text(find(["statusDescription", "status-description"])));
+    let body = match body {
+        Body::Value(AmqpValue(value)) => value,
+        _ => Value::Null,
+    };
+    Answer { status, refusal, body }
+}

@@ -1,0 +1,134 @@
+//! The bytes below AMQP: TCP, TLS on 5671, or a WebSocket on 443 where only that is open.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use fe2o3_amqp_ws::WebSocketStream;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+use longshore_queue::url::Transport;
+use longshore_queue::{QueueError, Result};
+
+/// How long one connection may take to be made, its handshake included.
+const CONNECT: Duration = Duration::from_secs(5);
+/// Where AMQP over TLS, AMQP alone (the emulator) and AMQP in a WebSocket are spoken
+/// ([ports](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-faq#what-ports-do-i-need-to-open-on-the-firewall)).
+const PORTS: (u16, u16, u16) = (5671, 5672, 443);
+/// The path of the WebSocket.
+const PATH: &str = "/$servicebus/websocket";
+
+trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+
+/// A connection of any kind.
+pub(super) struct Wire(Box<dyn Io>);
+
+impl fmt::Debug for Wire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Wire")
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+/// Opens a connection to a namespace. Where no port is named and the one of AMQP does not answer, that of WebSockets is tried.
+pub(super) async fn open(namespace: &str, transport: Transport) -> Result<Wire> {
+    let (host, port) = match namespace.rsplit_once(':') {
+        Some((host, port)) => (host, port.parse().ok()),
+        None => (namespace, None),
+    };
+    let (amqps, amqp, websockets) = PORTS;
+    match transport {
+        Transport::Plain => dial(host, port.unwrap_or(amqp), false, false).await,
+        Transport::WebSockets => dial(host, port.unwrap_or(websockets), true, true).await,
+        Transport::Amqps => match (dial(host, port.unwrap_or(amqps), true, false).await, port) {
+            (Err(QueueError::Busy { cause, .. }), None) => {
+                tracing::debug!(cause, "trying a WebSocket");
+                dial(host, websockets, true, true).await
+            }
+            (dialled, _) => dialled,
+        },
+    }
+}
+
+async fn dial(host: &str, port: u16, tls: bool, websocket: bool) -> Result<Wire> {
+    let dialling = async {
+        let stream = TcpStream::connect((host, port)).await.map_err(|error| error.to_string())?;
+        // Without it requests wait for each other's acknowledgements; a connection works either way.
+        let _ = stream.set_nodelay(true);
+        let stream: Box<dyn Io> = if tls { Box::new(secure(host, stream).await?) } else { Box::new(stream) };
+        if !websocket {
+            return Ok(Wire(stream));
+        }
+        // TLS is there already, hence `ws` where the address is that of `wss`.
+        let address = format!("ws://{host}:{port}{PATH}");
+        let stream = WebSocketStream::connect_with_stream(address, Wire(stream)).await;
+        stream.map(|stream| Wire(Box::new(stream))).map_err(|error| format!("no WebSocket: {error}"))
+    };
+    let dialled = timeout(CONNECT, dialling).await;
+    let cause = match dialled {
+        Ok(Ok(wire)) => return Ok(wire),
+        Ok(Err(cause)) => cause,
+        Err(_) => format!("no answer within {} s", CONNECT.as_secs()),
+    };
+    if cause.contains("certificate") {
+        let mend = "is it the namespace's own address? SSL_CERT_FILE names authorities to trust";
+        return Err(QueueError::Fault { cause: format!("{host}:{port}: {cause}"), mend: mend.into() });
+    }
+    let cause = format!("no connection to {host}:{port}: {cause}");
+    Err(QueueError::Busy { cause, retry_after: None })
+}
+
+async fn secure(host: &str, stream: TcpStream) -> Result<impl Io + use<>, String> {
+    static CONFIG: OnceLock<Result<Arc<ClientConfig>, String>> = OnceLock::new();
+    let config = CONFIG.get_or_init(config).clone()?;
+    let name = ServerName::try_from(host.to_owned()).map_err(|error| error.to_string())?;
+    TlsConnector::from(config).connect(name, stream).await.map_err(|error| error.to_string())
+}
+
+/// Trusts the system's authorities, or those in `SSL_CERT_FILE`.
+fn config() -> Result<Arc<ClientConfig>, String> {
+    let mut roots = RootCertStore::empty();
+    if roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs).0 == 0 {
+        return Err("cannot check certificates: the host has none to trust; install ca-certificates, or name a PEM file in SSL_CERT_FILE".into());
+    }
+    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?;
+    Ok(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
+}

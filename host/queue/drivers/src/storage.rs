@@ -1,0 +1,307 @@
+//! Azure Storage Queue, over HTTPS with a token or over either with a shared access signature; Azurite the same.
+//!
+//! Calls are made by the official SDK's client, without its retries: a retried receive can lease a batch that nobody
+//! handles, and what may be repeated is the caller's to know. Answers that hold messages are read by `xml`, leniently.
+//!
+//! The service's durations are whole seconds. They are rounded up: a lease is then never longer on our clock than on
+//! the service's, and a message never visible before its delay is over. A delay of 300 ms is one of a second.
+
+mod error;
+mod xml;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use azure_core::http::headers::{HeaderName, Headers};
+use azure_core::http::{Response, StatusCode, Url};
+use azure_storage_queue::models::{
+    QueueClientGetPropertiesResultHeaders, QueueClientPeekMessagesOptions, QueueClientReceiveMessagesOptions,
+    QueueClientSendMessageOptions,
+};
+use azure_storage_queue::{QueueClient, QueueClientOptions};
+use bytes::Bytes;
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimeParser;
+use tokio::time::timeout;
+
+use self::error::Operation;
+use self::xml::Entry;
+use longshore_azure::{Authorize, Azure, STORAGE, Tokens, client_options};
+use longshore_queue::limits::{check_max, check_visibility, out_of_range};
+use longshore_queue::url::Place;
+use longshore_queue::{
+    MAX_BODY, MAX_RECEIVE, Message, Outgoing, Queue, QueueError, QueueUrl, Receipt, Received, Result,
+};
+
+/// How long any call may take. The service itself gives up on an operation after 30 s at most
+/// ([Setting timeouts](https://learn.microsoft.com/rest/api/storageservices/setting-timeouts-for-queue-service-operations)).
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// The version of the protocol: the newest that the emulator knows as well.
+const VERSION: &str = "2025-11-05";
+
+/// What makes a message never expire ([Put Message](https://learn.microsoft.com/rest/api/storageservices/put-message), `messagettl`).
+const NEVER: i32 = -1;
+
+const DATE: HeaderName = HeaderName::from_static("date");
+const POP_RECEIPT: HeaderName = HeaderName::from_static("x-ms-popreceipt");
+
+/// One queue of a storage account.
+#[derive(Debug)]
+pub struct StorageQueue {
+    url: QueueUrl,
+    client: Client,
+    /// `None` where the URL brought a signature.
+    tokens: Option<Arc<Tokens>>,
+    limit: Duration,
+}
+
+/// The SDK's client. Its `Debug` form would show the signature in its URL.
+struct Client(QueueClient);
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Client(…)")
+    }
+}
+
+impl StorageQueue {
+    /// A handle to the queue of this URL. Nothing is asked of the service yet.
+    ///
+    /// # Errors
+    /// [`QueueError::Fault`] if the URL is not that of a Storage queue, if it is plain HTTP without a signature, or if
+    /// there are no certificates to check the service's with.
+    pub fn open(url: QueueUrl, azure: &Azure) -> Result<Self> {
+        let Place::Storage { endpoint, signature } = url.place() else {
+            return Err(fault(
+                format!("{url} is no Storage queue"),
+                "write `https://ACCOUNT.queue.core.windows.net/QUEUE`",
+            ));
+        };
+        let address = match signature {
+            Some(signature) => format!("{endpoint}/{}?{}", url.name(), signature.0),
+            None => format!("{endpoint}/{}", url.name()),
+        };
+        // The text of a parse error does not repeat the URL.
+        let address =
+            Url::parse(&address).map_err(|error| fault(format!("{url}: {error}"), "look at its spelling"))?;
+        azure.http().ready(&address).map_err(|cause| fault(format!("{url}: {cause}"), "then try again"))?;
+        let tokens = signature.is_none().then(|| azure.tokens(STORAGE));
+        let mut client_options = client_options(azure.http());
+        if let Some(tokens) = &tokens {
+            if address.scheme() != "https" {
+                let mend = "use https (Azurite: `--oauth basic` with a certificate), or give a SAS";
+                return Err(fault(format!("{url}: a token does not travel in the clear"), mend));
+            }
+            client_options.per_try_policies.push(Arc::new(Authorize(tokens.clone())));
+        }
+        let options = QueueClientOptions { client_options, version: VERSION.into() };
+        let client = QueueClient::new(address, None, Some(options))
+            .map_err(|error| fault(format!("{url}: {error}"), "look at its spelling"))?;
+        Ok(Self { url, client: Client(client), tokens, limit: LIMIT })
+    }
+
+    /// The same queue with another time limit for each call.
+    #[must_use]
+    pub fn with_limit(self, limit: Duration) -> Self {
+        Self { limit, ..self }
+    }
+
+    /// Carries out a call within the limit, and puts what went wrong into our words. Waiting for a first token has a
+    /// limit of its own.
+    async fn call<T>(
+        &self,
+        operation: Operation,
+        call: impl Future<Output = azure_core::Result<T>>,
+    ) -> Result<T> {
+        if let Some(tokens) = &self.tokens {
+            tokens.token().await.map_err(crate::token::no_token)?;
+        }
+        match timeout(self.limit, call).await {
+            Ok(done) => done.map_err(|error| self.explain(operation, &error)),
+            Err(_) => Err(QueueError::Unclear { cause: format!("no answer within {:?}", self.limit) }),
+        }
+    }
+
+    /// The messages in an answer, with their receipts.
+    fn read(&self, headers: &Headers, body: &Bytes) -> Result<Vec<(Entry, Message)>> {
+        // What the service calls now; ours may be wrong.
+        let now =
+            headers.get_optional_str(&DATE).and_then(|it| DateTimeParser::new().parse_timestamp(it).ok());
+        let now = now.unwrap_or_else(Timestamp::now);
+        let found = xml::entries(body);
+        if !found.complete {
+            if found.entries.is_empty() {
+                return Err(QueueError::Unclear { cause: "the answer is not a list of messages".into() });
+            }
+            tracing::warn!(queue = %self.url, messages = found.entries.len(), "the answer breaks off: what was whole is used");
+        }
+        let message = |mut entry: Entry| {
+            let Some(id) = entry.id.take() else {
+                tracing::warn!(queue = %self.url, "a message came without an id: it is left to its lease");
+                return None;
+            };
+            let left = |at: Timestamp| Duration::try_from(at.duration_since(now)).unwrap_or_default();
+            let message = Message {
+                id,
+                body: entry.text.bytes.clone(),
+                dequeue_count: entry.dequeue_count.unwrap_or_default(),
+                inserted: entry.inserted.unwrap_or(now),
+                time_to_live: entry.expires.map(left),
+                properties: Vec::new(),
+            };
+            Some((entry, message))
+        };
+        Ok(found.entries.into_iter().filter_map(message).collect())
+    }
+}
+
+#[async_trait]
+impl Queue for StorageQueue {
+    fn url(&self) -> &QueueUrl {
+        &self.url
+    }
+
+    async fn create(&self) -> Result<bool> {
+        match self.call(Operation::Create, self.client.0.create(None)).await {
+            Ok(created) => Ok(created.status() == StatusCode::Created),
+            // It is there, with metadata: that is somebody's, and none of our business.
+            Err(QueueError::Fault { cause, .. }) if cause.contains("QueueAlreadyExists") => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn receive(&self, max: u32, visibility: Duration) -> Result<Vec<Received>> {
+        check_max(max)?;
+        check_visibility(visibility)?;
+        if visibility.is_zero() {
+            return Err(out_of_range("a lease of no length", "ask for a visibility timeout above zero"));
+        }
+        let options = QueueClientReceiveMessagesOptions {
+            number_of_messages: i32::try_from(max).ok(),
+            visibility_timeout: Some(seconds(visibility)),
+            ..Default::default()
+        };
+        let answer = self.call(Operation::Receive, self.client.0.receive_messages(Some(options))).await?;
+        let (headers, body) = opened(answer);
+        let received = |(entry, message): (Entry, Message)| {
+            // Without a receipt nothing can be done with it before its lease ends.
+            let receipt = Receipt(entry.receipt?);
+            Some(Received { message, receipt, damaged: entry.text.damage })
+        };
+        Ok(self.read(&headers, &body)?.into_iter().filter_map(received).collect())
+    }
+
+    /// The message's id is the service's choice. The body has to be XML text, which is all that the service takes:
+    /// valid UTF-8 without most control characters; anything else has to be encoded first, as base64.
+    async fn send(&self, message: Outgoing) -> Result<String> {
+        check_visibility(message.delay)?;
+        if let Some(cause) = xml::problem(&message.body) {
+            return Err(fault(
+                format!("a Storage queue takes text only, and the body has {cause}"),
+                "send it as base64 (`--base64`)",
+            ));
+        }
+        let size = xml::escaped_len(&message.body);
+        if size > MAX_BODY {
+            return Err(QueueError::TooLarge { size, limit: MAX_BODY });
+        }
+        let (delay, life) = (seconds(message.delay), message.time_to_live.map(seconds));
+        if life.is_some_and(|life| life <= delay) {
+            return Err(out_of_range(
+                "a message that expires before it is visible",
+                "give it a time to live above its delay",
+            ));
+        }
+        let text = std::str::from_utf8(&message.body).unwrap_or_default();
+        let options = QueueClientSendMessageOptions {
+            message_time_to_live: Some(life.unwrap_or(NEVER)),
+            visibility_timeout: Some(delay),
+            ..Default::default()
+        };
+        let body = xml::queue_message(text).into();
+        let answer = self.call(Operation::Send, self.client.0.send_message(body, Some(options))).await?;
+        let sent = xml::entries(&opened(answer).1).entries;
+        let id = sent.into_iter().next().and_then(|entry| entry.id);
+        id.ok_or_else(|| QueueError::Unclear { cause: "the answer to a send has no id".into() })
+    }
+
+    async fn update(&self, id: &str, receipt: &Receipt, visibility: Duration) -> Result<Receipt> {
+        check_visibility(visibility)?;
+        let update = self.client.0.update_message(id, &receipt.0, seconds(visibility), None);
+        let answer = self.call(Operation::Update, update).await?;
+        match answer.headers().get_optional_str(&POP_RECEIPT) {
+            Some(receipt) => Ok(Receipt(receipt.to_owned())),
+            None => Err(QueueError::Unclear { cause: "the answer to an update has no receipt".into() }),
+        }
+    }
+
+    async fn delete(&self, id: &str, receipt: &Receipt) -> Result<()> {
+        self.call(Operation::Delete, self.client.0.delete_message(id, &receipt.0, None)).await.map(drop)
+    }
+
+    async fn peek(&self, max: u32) -> Result<Vec<Message>> {
+        let options = QueueClientPeekMessagesOptions {
+            number_of_messages: i32::try_from(max.clamp(1, MAX_RECEIVE)).ok(),
+            ..Default::default()
+        };
+        let answer = self.call(Operation::Peek, self.client.0.peek_messages(Some(options))).await?;
+        let (headers, body) = opened(answer);
+        Ok(self.read(&headers, &body)?.into_iter().map(|(_, message)| message).collect())
+    }
+
+    async fn approximate_count(&self) -> Result<u64> {
+        let properties = self.call(Operation::Count, self.client.0.get_properties(None)).await?;
+        let count =
+            properties.approximate_messages_count().ok().flatten().and_then(|it| u64::try_from(it).ok());
+        count.ok_or_else(|| QueueError::Unclear { cause: "the answer has no count of messages".into() })
+    }
+
+    async fn clear(&self) -> Result<()> {
+        self.call(Operation::Clear, self.client.0.clear(None)).await.map(drop)
+    }
+
+    /// Whether the body is XML text of no more than [`MAX_BODY`] bytes, once escaped.
+    fn fits(&self, body: &[u8]) -> bool {
+        xml::escaped_len(body) <= MAX_BODY && xml::problem(body).is_none()
+    }
+}
+
+fn opened<T, F>(answer: Response<T, F>) -> (Headers, Bytes) {
+    let (_, headers, body) = answer.deconstruct();
+    (headers, body.into())
+}
+
+/// Whole seconds, rounded up.
+fn seconds(duration: Duration) -> i32 {
+    let whole = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
+    i32::try_from(whole).unwrap_or(i32::MAX)
+}
+
+fn fault(cause: String, mend: &str) -> QueueError {
+    QueueError::Fault { cause, mend: mend.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_rounded_up_to_whole_seconds() {
+        let ms = Duration::from_millis;
+        assert_eq!([ms(0), ms(1), ms(300), ms(1000), ms(1001)].map(seconds), [0, 1, 1, 1, 2]);
+        assert_eq!(seconds(longshore_queue::MAX_VISIBILITY), 604_800);
+    }
+
+    #[test]
+    fn what_fits_is_measured_after_escaping_and_is_text() {
+        let url = "http://127.0.0.1:10001/devstoreaccount1/orders?sig=x".parse().unwrap();
+        let queue = StorageQueue::open(url, &Azure::new(longshore_azure::Credential::Auto)).unwrap();
+        assert!(queue.fits("<".repeat(MAX_BODY / 4).as_bytes()));
+        assert!(!queue.fits("<".repeat(MAX_BODY / 4 + 1).as_bytes()));
+        assert!(!queue.fits(b"\x01") && !queue.fits(b"\xff") && queue.fits("é\r\n😀".as_bytes()));
+        assert!(!format!("{queue:?}").contains("sig="), "{queue:?}");
+    }
+}

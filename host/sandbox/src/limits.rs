@@ -1,0 +1,169 @@
+//! What one guest may use for one message.
+
+use wasmtime::{ResourceLimiter, Result};
+
+use longshore_handler::RetryReason;
+
+/// Core modules in one component: those of scripting languages link dozens.
+pub(super) const CORE_INSTANCES: u32 = 100;
+
+/// Memories in one component.
+pub(super) const MEMORIES: u32 = 4;
+
+/// Tables in one component.
+pub(super) const TABLES: u32 = 8;
+
+/// What one guest may use for one message, beside its time, which the message's deadline limits.
+///
+/// Going beyond ends the attempt with a reason that names the limit (see [`RetryReason`]), but for [`log`](Limits::log).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes in all its memories together.
+    pub memory: usize,
+    /// Elements in each of its tables: interpreters need thousands, for their functions.
+    pub table_elements: usize,
+    /// Bytes of its call stack. (What a language keeps in memory of its own beside it is limited by that language.)
+    pub stack: usize,
+    /// Bytes that it may hand to the host in one call, its answer included.
+    pub per_call: usize,
+    /// Host resources (streams, timers, requests, …) that it may hold at a time.
+    pub handles: usize,
+    /// HTTP requests, refused ones included.
+    pub http_calls: usize,
+    /// Bytes of all bodies of HTTP requests and responses together.
+    pub http_bytes: usize,
+    /// Bytes that it may log, over standard output, standard error and `wasi:logging`; the rest is dropped and counted.
+    pub log: usize,
+    /// Messages that it may put into the outbox.
+    pub outbox_messages: usize,
+    /// Bytes of all these messages together, their properties included.
+    pub outbox_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: 128 << 20,
+            table_elements: 20_000,
+            stack: 512 << 10,
+            per_call: 1 << 20,
+            handles: 1000,
+            http_calls: 50,
+            http_bytes: 10 << 20,
+            log: 64 << 10,
+            outbox_messages: 100,
+            outbox_bytes: 1 << 20,
+        }
+    }
+}
+
+/// Counts one guest's memory. A guest that is refused more usually aborts, which looks like any other trap: that it was
+/// refused is the only way to tell.
+#[derive(Debug)]
+pub(super) struct Meter {
+    /// Bytes it may have, over all memories.
+    memory: usize,
+    /// Bytes it has.
+    used: usize,
+    table_elements: usize,
+    refused: Option<RetryReason>,
+}
+
+impl Meter {
+    pub(super) fn new(limits: &Limits) -> Self {
+        let Limits { memory, table_elements, .. } = *limits;
+        Self { memory, used: 0, table_elements, refused: None }
+    }
+
+    /// The limit that the guest ran into, if it did.
+    pub(super) fn refused(&self) -> Option<RetryReason> {
+        self.refused
+    }
+
+    /// Forgets a refusal: another message begins in the same instance.
+    pub(super) fn begin(&mut self) {
+        self.refused = None;
+    }
+
+    /// The most that it had at a time, in bytes: memories only grow.
+    pub(super) fn peak(&self) -> usize {
+        self.used
+    }
+}
+
+impl ResourceLimiter for Meter {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        let used = self.used.saturating_add(desired.saturating_sub(current));
+        if used > self.memory {
+            self.refused = Some(RetryReason::MemoryLimit);
+            return Ok(false);
+        }
+        self.used = used;
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, _current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
+        // The engine's pool passes its own maximum, which is this limit, for a table that declares none.
+        let own = maximum.filter(|maximum| *maximum < self.table_elements);
+        if own.is_none() && desired > self.table_elements {
+            self.refused = Some(RetryReason::TableLimit);
+        }
+        Ok(desired <= own.unwrap_or(self.table_elements))
+    }
+
+    fn instances(&self) -> usize {
+        CORE_INSTANCES as usize
+    }
+
+    fn tables(&self) -> usize {
+        TABLES as usize
+    }
+
+    fn memories(&self) -> usize {
+        MEMORIES as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wasmtime::ResourceLimiter;
+
+    use super::{Limits, Meter};
+    use longshore_handler::RetryReason;
+
+    fn meter() -> Meter {
+        Meter::new(&Limits { memory: 100, table_elements: 10, ..Limits::default() })
+    }
+
+    #[test]
+    fn all_memories_count_together_and_a_refusal_is_remembered() {
+        let mut meter = meter();
+        assert!(meter.memory_growing(0, 60, None).unwrap());
+        assert!(meter.memory_growing(0, 30, None).unwrap());
+        assert!(meter.memory_growing(60, 70, None).unwrap());
+        assert_eq!((meter.refused(), meter.peak()), (None, 100));
+        assert!(!meter.memory_growing(30, 31, None).unwrap());
+        assert_eq!((meter.refused(), meter.peak()), (Some(RetryReason::MemoryLimit), 100));
+        meter.begin();
+        assert_eq!((meter.refused(), meter.peak()), (None, 100));
+    }
+
+    #[test]
+    fn growth_over_a_memory_s_or_table_s_own_maximum_is_not_our_refusal() {
+        let mut meter = meter();
+        assert!(!meter.memory_growing(0, 60, Some(50)).unwrap());
+        assert!(!meter.table_growing(0, 60, Some(5)).unwrap());
+        assert_eq!(meter.refused(), None);
+    }
+
+    #[test]
+    fn tables_have_a_limit_of_their_own() {
+        let mut meter = meter();
+        assert!(meter.table_growing(0, 10, None).unwrap());
+        assert!(!meter.table_growing(10, 11, Some(10)).unwrap());
+        assert_eq!(meter.refused(), Some(RetryReason::TableLimit));
+    }
+}

@@ -1,0 +1,212 @@
+//! What a guest prints and logs: split into lines, logged at once under the message's id, and capped.
+
+use std::borrow::Cow;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tokio::io::AsyncWrite;
+use tracing::{debug, error, info, trace, warn};
+use wasmtime_wasi::async_trait;
+use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+
+use super::bindings::wasi::logging::logging::Level;
+
+/// What a guest may write at once; it is asked to come back for more.
+const PERMIT: usize = 64 << 10;
+
+/// The log of one invocation. What is left of it is written when it is dropped: after the answer, a trap, or an
+/// interruption.
+#[derive(Debug)]
+pub(super) struct Output {
+    /// Bytes that each message may log.
+    allowance: usize,
+    /// Shared with the streams that WASI makes of it, hence the lock; nobody ever waits for it.
+    written: Mutex<Written>,
+}
+
+#[derive(Debug)]
+struct Written {
+    message_id: String,
+    /// Bytes that may still be logged.
+    left: usize,
+    /// Bytes that were not.
+    dropped: u64,
+    /// The lines that have not ended yet, in the order of [`Stream`].
+    unfinished: [Vec<u8>; 2],
+}
+
+/// One of the two streams that a guest prints to.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Stream {
+    Stdout,
+    Stderr,
+}
+
+impl Output {
+    pub(super) fn new(message_id: String, allowance: usize) -> Self {
+        let unfinished = [Vec::new(), Vec::new()];
+        let written = Written { message_id, left: allowance, dropped: 0, unfinished };
+        Self { allowance, written: Mutex::new(written) }
+    }
+
+    /// Ends one message's log and begins another's, for an instance that handles both.
+    pub(super) fn begin(&self, message_id: String) {
+        self.finish();
+        let mut written = self.written();
+        (written.message_id, written.left) = (message_id, self.allowance);
+    }
+
+    /// Writes what is left: lines without an end, and how much was dropped.
+    pub(super) fn finish(&self) {
+        let mut written = self.written();
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            let unfinished = std::mem::take(&mut written.unfinished[stream as usize]);
+            written.line(stream, &unfinished);
+        }
+        let dropped = std::mem::take(&mut written.dropped);
+        if dropped > 0 {
+            let message_id = &written.message_id;
+            warn!(target: "guest", message_id, dropped, "the handler wrote more than it may log: {dropped} bytes dropped");
+        }
+    }
+
+    /// Says where the guest was when it stopped.
+    pub(super) fn debug(&self, functions: &str) {
+        let message_id = &self.written().message_id;
+        debug!(target: "guest", message_id, functions, "where the handler stopped");
+    }
+
+    /// Says that a request was refused, and what would have allowed it.
+    pub(super) fn refused(&self, host: &str, refusal: &str) {
+        let message_id = &self.written().message_id;
+        warn!(target: "guest", message_id, host, "HTTP request refused: {refusal}");
+    }
+
+    /// Logs a line that the guest sent through `wasi:logging`.
+    pub(super) fn log(&self, level: Level, context: &str, line: &str) {
+        let mut written = self.written();
+        let taken = written.take(line.len());
+        let line = &line[..line.floor_char_boundary(taken)];
+        if line.is_empty() {
+            return;
+        }
+        let message_id = &written.message_id;
+        match level {
+            Level::Trace => trace!(target: "guest", message_id, context, "{line}"),
+            Level::Debug => debug!(target: "guest", message_id, context, "{line}"),
+            Level::Info => info!(target: "guest", message_id, context, "{line}"),
+            Level::Warn => warn!(target: "guest", message_id, context, "{line}"),
+            Level::Error | Level::Critical => error!(target: "guest", message_id, context, "{line}"),
+        }
+        longshore_failpoint::kill_at("in-handler");
+    }
+
+    fn print(&self, stream: Stream, bytes: &[u8]) {
+        let mut written = self.written();
+        let taken = written.take(bytes.len());
+        let mut unfinished = std::mem::take(&mut written.unfinished[stream as usize]);
+        for part in bytes[..taken].split_inclusive(|byte| *byte == b'\n') {
+            match part.strip_suffix(b"\n") {
+                Some(line) if unfinished.is_empty() => written.line(stream, line),
+                Some(line) => {
+                    unfinished.extend_from_slice(line);
+                    written.line(stream, &unfinished);
+                    unfinished.clear();
+                }
+                None => unfinished.extend_from_slice(part),
+            }
+        }
+        written.unfinished[stream as usize] = unfinished;
+    }
+
+    /// A panic while it was held left nothing half done that matters to a log.
+    fn written(&self) -> MutexGuard<'_, Written> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Written {
+    /// How many of so many bytes may still be logged.
+    fn take(&mut self, bytes: usize) -> usize {
+        let taken = bytes.min(self.left);
+        self.left -= taken;
+        self.dropped += (bytes - taken) as u64;
+        taken
+    }
+
+    /// Logs a line of a stream, unless there is nothing in it.
+    fn line(&self, stream: Stream, line: &[u8]) {
+        let line: Cow<'_, str> = String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line));
+        if line.is_empty() {
+            return;
+        }
+        let message_id = &self.message_id;
+        info!(target: "guest", message_id, stream = stream.as_str(), "{line}");
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+impl Stream {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+        }
+    }
+}
+
+/// A stream as WASI sees it: one that never blocks and never fails, so that no guest can trip over its log.
+#[derive(Clone)]
+pub(super) struct Printer {
+    output: Arc<Output>,
+    stream: Stream,
+}
+
+impl Printer {
+    pub(super) fn new(output: &Arc<Output>, stream: Stream) -> Self {
+        Self { output: Arc::clone(output), stream }
+    }
+}
+
+impl IsTerminal for Printer {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for Printer {
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(self.clone())
+    }
+
+    /// Asked for by WASI 0.3 only, which is not linked.
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        Box::new(tokio::io::sink())
+    }
+}
+
+impl OutputStream for Printer {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.output.print(self.stream, &bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(PERMIT)
+    }
+}
+
+#[async_trait]
+impl Pollable for Printer {
+    async fn ready(&mut self) {}
+}

@@ -1,0 +1,127 @@
+//! One table of messages (`guest/conformance.json`) through every example handler: what becomes of a message does not
+//! depend on the language. `make conformance COMPONENT=…` puts any component through it, `TABLE=…` through another.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use longshore_handler::{Invocation, Verdict};
+use longshore_sandbox::{Component, Sandbox, Settings};
+use longshore_testkit::guest;
+use serde::Deserialize;
+
+/// One message, and what has to become of it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    body: Option<String>,
+    body_base64: Option<String>,
+    #[serde(default = "once")]
+    dequeue_count: u32,
+    #[serde(default = "ample")]
+    deadline_ms: u64,
+    /// `completed`, `retry` or `rejected`.
+    outcome: String,
+    /// Of a retry: its reason.
+    reason: Option<String>,
+    /// Of a retry: the delay that was asked for; `None`: none.
+    after_ms: Option<u64>,
+    /// What the cause begins with; the rest is each language's own.
+    detail: Option<String>,
+}
+
+fn once() -> u32 {
+    1
+}
+
+fn ample() -> u64 {
+    20_000
+}
+
+impl Case {
+    fn body(&self) -> Vec<u8> {
+        match (&self.body, &self.body_base64) {
+            (Some(text), None) => text.clone().into_bytes(),
+            (None, Some(base64)) => STANDARD.decode(base64).unwrap(),
+            _ => panic!("a case has a body or a body_base64"),
+        }
+    }
+
+    /// What is wrong with an outcome, if anything is.
+    fn differs(&self, verdict: &Verdict) -> Option<String> {
+        let (outcome, reason, after_ms, detail) = match verdict {
+            Verdict::Completed => ("completed", None, None, ""),
+            Verdict::Reject { detail } => ("rejected", None, None, detail.as_str()),
+            Verdict::Retry { reason, detail, after } => {
+                let after_ms = after.map(|after| u64::try_from(after.as_millis()).unwrap());
+                ("retry", Some(reason.as_str()), after_ms, detail.as_str())
+            }
+        };
+        let same = outcome == self.outcome
+            && reason == self.reason.as_deref()
+            && after_ms == self.after_ms
+            && self.detail.as_deref().is_none_or(|expected| detail.starts_with(expected));
+        let expected = [Some(self.outcome.as_str()), self.reason.as_deref(), self.detail.as_deref()];
+        let expected: Vec<_> = expected.into_iter().flatten().collect();
+        (!same).then(|| format!("expected {} {:?}, got {verdict:?}", expected.join(", "), self.after_ms))
+    }
+}
+
+async fn handle(component: &Component, case: &Case) -> Verdict {
+    let invocation = Invocation {
+        id: "conformance".into(),
+        queue: "orders".into(),
+        body: case.body().into(),
+        dequeue_count: case.dequeue_count,
+        inserted: Timestamp::now(),
+        deadline: Duration::from_millis(case.deadline_ms),
+        properties: Vec::new(),
+    };
+    component.invoke(invocation).await.verdict
+}
+
+/// The components that were named, or the examples in every language.
+fn components() -> Vec<PathBuf> {
+    if let Some(named) = std::env::var_os("LONGSHORE_CONFORMANCE").filter(|named| !named.is_empty()) {
+        return std::env::split_paths(&named).collect();
+    }
+    // The second is as it was built against the first version of the contract: it stays as it is.
+    let first = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sandbox/contracts/handler-0.1.0.wasm");
+    vec![guest::order(), first, guest::python(), guest::javascript()]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_becomes_of_a_message_whatever_the_handler_is_written_in() {
+    let own = longshore_testkit::root().join("guest/conformance.json");
+    let table = std::env::var_os("LONGSHORE_CONFORMANCE_TABLE").filter(|named| !named.is_empty());
+    let table = table.map_or(own, PathBuf::from);
+    let table: Vec<Case> = serde_json::from_slice(&std::fs::read(&table).unwrap())
+        .unwrap_or_else(|error| panic!("{}: {error}", table.display()));
+    // What a component of a scripting language is compiled to is kept for the next time: it takes half a minute.
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
+    let sandbox =
+        Sandbox::new(&Settings { concurrency: 1, cache: Some(cache), ..Settings::default() }).unwrap();
+    let mut wrong = Vec::new();
+    for path in components() {
+        let (sandbox, bytes) = (sandbox.clone(), std::fs::read(&path).unwrap());
+        let loaded = tokio::task::spawn_blocking(move || sandbox.load(&bytes)).await.unwrap();
+        let component = loaded.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let before = wrong.len();
+        for case in &table {
+            let verdict = handle(&component, case).await;
+            if let Some(difference) = case.differs(&verdict) {
+                let body = case.body();
+                wrong.push(format!("{}: {}: {difference}", path.display(), String::from_utf8_lossy(&body)));
+            }
+        }
+        println!(
+            "{}: {} of {} messages as expected",
+            path.display(),
+            table.len() + before - wrong.len(),
+            table.len()
+        );
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}

@@ -1,0 +1,10 @@
+//! What the sandbox promises, with real components: the example, the one that does what none should, and the oldest.
+
+#![allow(clippy::unwrap_used, reason = "tests fail by it")]
+
+mod conformance;
+mod contracts;
+mod grants;
+mod hostile;
+mod http;
+mod limits;

@@ -1,0 +1,22 @@
+//! What tests and benches share: built guests, a recording handler, an identity endpoint, certificates, the promises of
+//! every queue, and an eye on the log.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::missing_panics_doc, reason = "tests fail by panicking")]
+
+pub mod certificates;
+pub mod echo;
+pub mod guest;
+pub mod identity;
+pub mod log;
+pub mod queue_suite;
+pub mod recorder;
+pub mod sample;
+pub mod wat;
+
+/// The root of the repository.
+pub fn root() -> &'static std::path::Path {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .expect("host/testkit lies two folders deep")
+}

@@ -1,0 +1,19 @@
+//! Messages for tests that do not care what is in them.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use longshore_handler::Invocation;
+
+/// The first attempt at a message of queue `orders`, with half a minute to handle it.
+pub fn invocation(id: impl Into<String>, body: impl AsRef<[u8]>) -> Invocation {
+    Invocation {
+        id: id.into(),
+        queue: "orders".into(),
+        body: body.as_ref().to_vec().into(),
+        dequeue_count: 1,
+        inserted: Timestamp::UNIX_EPOCH,
+        deadline: Duration::from_secs(30),
+        properties: Vec::new(),
+    }
+}

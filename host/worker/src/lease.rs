@@ -1,0 +1,305 @@
+//! Our hold on a message while it is being handled.
+//!
+//! A lease ends on our own monotonic clock, whatever the service says or cannot say: at the moment the receive (or
+//! the newest renewal) was *sent*, plus the visibility timeout, less a margin. Whoever holds a `Lease` is the only
+//! one who renews and settles it, one call after the other, so that a renewal and a settlement never race for the receipt.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use longshore_queue::{DeadLetter, MAX_VISIBILITY, Outgoing, Queue, QueueError, Receipt, Received};
+
+/// How long before the service's own end our lease ends: what a call may take on its way.
+const MARGIN: Duration = Duration::from_secs(5);
+/// What must be left on a lease before an output, a poison copy or a delete is sent.
+const SETTLE_ROOM: Duration = Duration::from_secs(10);
+/// How long before a message expires its last renewal or delay ends.
+const EXPIRY_ROOM: Duration = Duration::from_secs(60);
+/// How much longer than the handler's deadline a fixed lease lasts.
+pub const FIXED_ROOM: Duration = Duration::from_secs(30);
+/// The pause between two tries of a call that failed in passing; doubled each time.
+const PAUSE: Duration = Duration::from_millis(250);
+/// The longest such pause.
+const MAX_PAUSE: Duration = Duration::from_secs(5);
+
+/// On which terms messages are leased.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// The visibility timeout of a receive and of each renewal.
+    pub visibility: Duration,
+    /// Whether the identity may update messages. If not, leases are fixed: never renewed, never released early, and their end is the retry.
+    pub renewable: bool,
+}
+
+impl Terms {
+    /// The same on a queue that gives no longer leases than that.
+    #[must_use]
+    pub fn within(self, longest: Duration) -> Self {
+        Self { visibility: self.visibility.min(longest), ..self }
+    }
+
+    /// [`MARGIN`], and for short visibility timeouts a sixth of them.
+    fn margin(&self) -> Duration {
+        MARGIN.min(self.visibility / 6)
+    }
+
+    /// [`SETTLE_ROOM`], and for short visibility timeouts a quarter of them.
+    fn settle_room(&self) -> Duration {
+        SETTLE_ROOM.min(self.visibility / 4)
+    }
+}
+
+/// Whether leases are renewed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum LeaseMode {
+    /// As the identity may: asked before the first receive.
+    #[default]
+    Auto,
+    /// Renewed at half their life.
+    Renew,
+    /// As long as the deadline and a little more, never renewed and never released early.
+    Fixed,
+}
+
+impl Terms {
+    /// The terms for a run. `Auto` asks the service, by updating a message that does not exist: whoever may update is told that it is not found.
+    pub async fn agree(mode: LeaseMode, queue: &dyn Queue, visibility: Duration, deadline: Duration) -> Self {
+        let renewable = match mode {
+            LeaseMode::Renew => true,
+            LeaseMode::Fixed => false,
+            LeaseMode::Auto => may_update(queue).await,
+        };
+        // A fixed lease has to outlast the handler, and leave room to settle.
+        Self { visibility: if renewable { visibility } else { deadline + FIXED_ROOM }, renewable }
+    }
+}
+
+/// The id and a receipt of a message that does not exist, to ask with what may be done to those that do.
+pub fn nobody() -> (&'static str, Receipt) {
+    ("00000000-0000-0000-0000-000000000000", Receipt("AgAAAAMAAAAAAAAAAAAAAAAAAAA=".into()))
+}
+
+async fn may_update(queue: &dyn Queue) -> bool {
+    let (id, receipt) = nobody();
+    match queue.update(id, &receipt, Duration::ZERO).await {
+        Err(error) if error.is_stale() => true,
+        Err(error) => {
+            tracing::warn!(%error, "leases are fixed: they are not renewed, and their end is the retry");
+            false
+        }
+        Ok(_) => false,
+    }
+}
+
+/// Why a lease could not be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LeaseError {
+    /// It is no longer ours: it ran out on our clock, or the service says that the receipt is stale.
+    #[error("the lease is lost")]
+    Lost,
+    /// The queue refuses what we asked, now and for ever.
+    #[error(transparent)]
+    Refused(QueueError),
+}
+
+/// A leased message's receipt, and the time until which it is ours.
+#[derive(Debug)]
+pub struct Lease {
+    id: String,
+    receipt: Receipt,
+    terms: Terms,
+    renew_at: Instant,
+    ends: Instant,
+    expires: Option<Instant>,
+}
+
+impl Lease {
+    /// The lease on a message whose receive was sent at `sent`.
+    pub fn new(received: &Received, sent: Instant, terms: Terms) -> Self {
+        let mut lease = Self {
+            id: received.message.id.clone(),
+            receipt: received.receipt.clone(),
+            terms,
+            renew_at: sent,
+            ends: sent,
+            expires: received.message.time_to_live.map(|left| sent + left),
+        };
+        lease.extend(sent, terms.visibility);
+        lease
+    }
+
+    /// When it stops being ours.
+    pub fn ends(&self) -> Instant {
+        self.ends
+    }
+
+    /// When the service makes the message visible again if nobody does anything.
+    pub fn lapses(&self) -> Instant {
+        self.ends + self.terms.margin()
+    }
+
+    /// Whether it can be renewed, and the message hidden or released.
+    pub fn is_renewable(&self) -> bool {
+        self.terms.renewable
+    }
+
+    /// The message's id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// How long the message has to live, if it expires at all.
+    pub fn time_to_live(&self) -> Option<Duration> {
+        self.expires.map(|at| at.saturating_duration_since(Instant::now()))
+    }
+
+    /// When the message expires, if it does.
+    pub fn expires(&self) -> Option<Instant> {
+        self.expires
+    }
+
+    /// When the next renewal is due; the lease's end where it cannot be renewed.
+    pub fn renewal_due(&self) -> Instant {
+        if self.terms.renewable { self.renew_at } else { self.ends }
+    }
+
+    /// Makes the lease last another visibility timeout.
+    ///
+    /// A call whose answer is lost is repeated with the old receipt, as long as the lease lasts. If the lost call had
+    /// been done, that receipt is stale, and the lease is lost with it: nobody knows the new one.
+    pub async fn renew(&mut self, queue: &dyn Queue) -> Result<(), LeaseError> {
+        let visibility = clamp(self.terms.visibility, self.expires);
+        if !self.terms.renewable || Instant::now() + visibility <= self.lapses() {
+            // Nothing to gain: it runs to its end.
+            sleep_until(self.ends).await;
+            return Err(LeaseError::Lost);
+        }
+        match self.until_clear(|| queue.update(&self.id, &self.receipt, visibility)).await {
+            Ok(Answer::Now { value, sent }) => {
+                longshore_failpoint::kill_at("in-renewal");
+                self.receipt = value;
+                self.extend(sent, visibility);
+                Ok(())
+            }
+            Ok(Answer::Before) | Err(LeaseError::Lost) => Err(LeaseError::Lost),
+            Err(LeaseError::Refused(error)) => {
+                tracing::warn!(message_id = self.id, %error, "the lease cannot be renewed, and runs to its end");
+                self.terms.renewable = false;
+                Ok(())
+            }
+        }
+    }
+
+    /// Deletes the message. A repeated delete that finds nothing is the first one's success.
+    pub async fn delete(&mut self, queue: &dyn Queue) -> Result<(), LeaseError> {
+        self.make_room(queue).await?;
+        self.until_clear(|| queue.delete(&self.id, &self.receipt)).await.map(drop)
+    }
+
+    /// Moves the message to a poison queue in one step.
+    pub async fn dead_letter(
+        &mut self,
+        queue: &dyn Queue,
+        letter: &DeadLetter<'_>,
+    ) -> Result<(), LeaseError> {
+        self.make_room(queue).await?;
+        self.until_clear(|| queue.dead_letter(&self.id, &self.receipt, letter.clone())).await.map(drop)
+    }
+
+    /// Sends something on behalf of the message (a poison copy, an output), while the lease lasts.
+    /// A send whose answer is lost is repeated: a duplicate is better than a loss.
+    pub async fn send(
+        &mut self,
+        queue: &dyn Queue,
+        to: &dyn Queue,
+        copy: &Outgoing,
+    ) -> Result<(), LeaseError> {
+        self.make_room(queue).await?;
+        self.until_clear(|| to.send(copy.clone())).await.map(drop)
+    }
+
+    /// Creates a queue that a copy goes to, while the lease lasts.
+    pub async fn create(&self, to: &dyn Queue) -> Result<(), LeaseError> {
+        self.until_clear(|| to.create()).await.map(drop)
+    }
+
+    /// Ends the lease by making the message visible again after `delay` (zero: at once).
+    ///
+    /// Returns when that will be, which is sooner if the message would expire before, and the newest receipt, if it is
+    /// known, so that the delay can be changed later.
+    pub async fn hide(
+        &mut self,
+        queue: &dyn Queue,
+        delay: Duration,
+    ) -> Result<(Instant, Option<Receipt>), LeaseError> {
+        let delay = clamp(delay, self.expires);
+        let receipt = match self.until_clear(|| queue.update(&self.id, &self.receipt, delay)).await? {
+            Answer::Now { value, .. } => Some(value),
+            Answer::Before => None,
+        };
+        Ok((Instant::now() + delay, receipt))
+    }
+
+    /// Makes sure that enough is left to send something and hear the answer; renews if not.
+    async fn make_room(&mut self, queue: &dyn Queue) -> Result<(), LeaseError> {
+        if !self.has_room() && self.terms.renewable {
+            self.renew(queue).await?;
+        }
+        if self.has_room() { Ok(()) } else { Err(LeaseError::Lost) }
+    }
+
+    fn has_room(&self) -> bool {
+        self.ends.saturating_duration_since(Instant::now()) >= self.terms.settle_room()
+    }
+
+    /// Calls until the answer is clear or the lease ends.
+    async fn until_clear<T, F>(&self, call: impl Fn() -> F) -> Result<Answer<T>, LeaseError>
+    where
+        F: Future<Output = Result<T, QueueError>>,
+    {
+        let mut pause = PAUSE;
+        let mut unclear = false;
+        while Instant::now() < self.ends {
+            let sent = Instant::now();
+            let error = match timeout_at(self.ends, call()).await {
+                Ok(Ok(value)) => return Ok(Answer::Now { value, sent }),
+                Ok(Err(error)) if error.is_stale() && unclear => return Ok(Answer::Before),
+                Ok(Err(error)) if error.is_stale() => return Err(LeaseError::Lost),
+                Ok(Err(error)) if error.is_transient() => error,
+                Ok(Err(error)) => return Err(LeaseError::Refused(error)),
+                Err(_) => break,
+            };
+            tracing::debug!(message_id = self.id, %error, "trying again while the lease lasts");
+            let wait = match error {
+                QueueError::Busy { retry_after: Some(after), .. } => after,
+                _ => pause,
+            };
+            unclear |= matches!(error, QueueError::Unclear { .. });
+            pause = (pause * 2).min(MAX_PAUSE);
+            sleep_until(self.ends.min(Instant::now() + wait)).await;
+        }
+        Err(LeaseError::Lost)
+    }
+
+    fn extend(&mut self, sent: Instant, visibility: Duration) {
+        self.ends = sent + visibility - self.terms.margin().min(visibility);
+        self.renew_at = sent + visibility / 2;
+    }
+}
+
+/// A renewal or a delay: no longer than the protocol allows, and over a minute before the message expires.
+pub fn clamp(delay: Duration, expires: Option<Instant>) -> Duration {
+    let life = expires.map_or(MAX_VISIBILITY, |at| {
+        at.saturating_duration_since(Instant::now()).saturating_sub(EXPIRY_ROOM)
+    });
+    delay.min(MAX_VISIBILITY).min(life)
+}
+
+/// A clear answer to a call that ends or changes the lease.
+enum Answer<T> {
+    /// It was done: what came back, and when the call was sent.
+    Now { value: T, sent: Instant },
+    /// An earlier try was done, whose answer was lost.
+    Before,
+}

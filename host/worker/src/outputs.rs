@@ -1,0 +1,141 @@
+//! Messages that handlers send: which queues they go to, under which ids, and how they are written.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use longshore_handler::{OutboxMessage, RetryReason};
+use longshore_queue::{Outgoing, Queue, QueueUrl};
+
+/// How messages for other queues are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum OutputFormat {
+    /// The body, as the handler sent it.
+    #[default]
+    Raw,
+    /// The body in a `CloudEvents` 1.0 envelope in JSON, whose id names the message that it came from.
+    #[value(name = "cloudevents")]
+    CloudEvents,
+}
+
+/// The queues that handlers may send to, by the names that handlers know.
+#[derive(Debug, Default)]
+pub struct Outputs {
+    queues: BTreeMap<String, Arc<dyn Queue>>,
+    format: OutputFormat,
+}
+
+/// A message that is ready to be sent.
+#[derive(Debug)]
+pub(super) struct Output {
+    pub(super) name: String,
+    pub(super) queue: Arc<dyn Queue>,
+    pub(super) message: Outgoing,
+}
+
+/// A message as `CloudEvents` writes it
+/// ([JSON event format](https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md)).
+#[derive(Serialize)]
+struct CloudEvent<'a> {
+    specversion: &'static str,
+    id: &'a str,
+    source: String,
+    r#type: &'static str,
+    datacontenttype: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<Data<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_base64: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Data<'a> {
+    Json(&'a RawValue),
+    Text(&'a str),
+}
+
+impl OutputFormat {
+    fn write(self, id: &str, source: &QueueUrl, body: Bytes) -> Bytes {
+        if self == Self::Raw {
+            return body;
+        }
+        let (datacontenttype, data, data_base64) = if let Ok(json) = serde_json::from_slice(&body) {
+            ("application/json", Some(Data::Json(json)), None)
+        } else if let Ok(text) = str::from_utf8(&body) {
+            ("text/plain", Some(Data::Text(text)), None)
+        } else {
+            ("application/octet-stream", None, Some(STANDARD.encode(&body)))
+        };
+        let (source, r#type) = (source.to_string(), "longshore.output");
+        let event = CloudEvent { specversion: "1.0", id, source, r#type, datacontenttype, data, data_base64 };
+        // Strings and JSON that was read as such: nothing of it can fail to be written.
+        serde_json::to_vec(&event).map_or(body.clone(), Bytes::from)
+    }
+}
+
+impl Outputs {
+    /// No queues yet, and how messages for them will be written.
+    pub fn new(format: OutputFormat) -> Self {
+        Self { queues: BTreeMap::new(), format }
+    }
+
+    /// Lets handlers send to a queue under a name.
+    pub fn add(&mut self, name: &str, queue: Arc<dyn Queue>) {
+        self.queues.insert(name.to_owned(), queue);
+    }
+
+    /// Gives each message its queue and its id: that of the message it came from, a slash, and its place.
+    ///
+    /// All or none: what one queue cannot take must not be found out after another got its message.
+    pub(super) fn prepare(
+        &self,
+        source: &QueueUrl,
+        id: &str,
+        outbox: Vec<OutboxMessage>,
+    ) -> Result<Vec<Output>, (RetryReason, String)> {
+        let prepare = |(index, OutboxMessage { output: name, body, properties })| {
+            let Some(queue) = self.queues.get(&name).map(Arc::clone) else {
+                return Err((RetryReason::UnknownOutput, format!("{name:?} is no output")));
+            };
+            let id = format!("{id}/{index}");
+            let body = self.format.write(&id, source, body);
+            if !queue.fits(&body) {
+                let detail = format!("{name}: {} does not take a body of {} bytes", queue.url(), body.len());
+                return Err((RetryReason::OutputTooLarge, detail));
+            }
+            let message = Outgoing { body, id: Some(id), properties, ..Outgoing::default() };
+            Ok(Output { name, queue, message })
+        };
+        outbox.into_iter().enumerate().map(prepare).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Bytes, OutputFormat};
+
+    #[test]
+    fn a_cloud_event_holds_the_body_as_it_was_and_the_id_of_its_origin() {
+        let source = "file:./queues/orders".parse().unwrap();
+        for (body, expected) in [
+            (
+                &br#"{"b": 1.50, "a": 2}"#[..],
+                r#""datacontenttype":"application/json","data":{"b": 1.50, "a": 2}}"#,
+            ),
+            (b"two books", r#""datacontenttype":"text/plain","data":"two books"}"#),
+            (b"\xff\x00", r#""datacontenttype":"application/octet-stream","data_base64":"/wA="}"#),
+        ] {
+            let event = OutputFormat::CloudEvents.write("m-1/0", &source, Bytes::from_static(body));
+            let text = str::from_utf8(&event).unwrap();
+            let start = r#"{"specversion":"1.0","id":"m-1/0","source":"file:./queues/orders","type":"longshore.output","#;
+            assert_eq!(text, format!("{start}{expected}"));
+            assert_eq!(OutputFormat::Raw.write("m-1/0", &source, Bytes::from_static(body)), body);
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! What a poison queue holds: the message that could not be handled, and why.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use longshore_queue::{DETAIL_PROPERTY, Message, REASON_PROPERTY};
+
+/// What marks an envelope, with its version.
+pub const MARK: &str = "poison/1";
+/// The longest detail that an envelope carries, in bytes.
+const MAX_DETAIL: usize = 4096;
+/// The length that a detail is cut to first when the envelope is too large.
+const SHORT_DETAIL: usize = 200;
+
+/// Why a message is poison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PoisonReason {
+    /// The handler says that no attempt will ever succeed.
+    Rejected,
+    /// It failed, or was interrupted, as often as it may be received.
+    AttemptsExhausted,
+    /// The body is not what the queue's encoding says.
+    Undecodable,
+    /// It failed with so little time to live that a retry might find it expired.
+    Expiring,
+}
+
+impl PoisonReason {
+    /// The reason as one word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rejected => "rejected",
+            Self::AttemptsExhausted => "attempts-exhausted",
+            Self::Undecodable => "undecodable",
+            Self::Expiring => "expiring",
+        }
+    }
+}
+
+/// How poison messages are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum PoisonFormat {
+    /// One JSON object with the body, the reason and where it came from.
+    #[default]
+    Envelope,
+    /// The body as it was, as Azure Functions does it; the reason is in the log only.
+    Raw,
+}
+
+/// The JSON object that a poison queue holds for each message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Envelope<'a> {
+    /// Always [`MARK`].
+    pub longshore: Cow<'a, str>,
+    /// One word: a [`PoisonReason`].
+    pub reason: Cow<'a, str>,
+    /// The cause, for people.
+    pub detail: Cow<'a, str>,
+    /// The id that the message had in its queue.
+    pub id: Cow<'a, str>,
+    /// The queue that it was in.
+    pub queue: Cow<'a, str>,
+    /// How often it was received.
+    pub dequeue_count: u32,
+    /// When it was put into its queue.
+    pub inserted: Timestamp,
+    /// When it was poisoned.
+    pub poisoned: Timestamp,
+    /// The digest of the component that failed on it, if one was loaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub component: Option<Cow<'a, str>>,
+    /// What it carried beside its body.
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    pub properties: Cow<'a, [(String, String)]>,
+    /// The body as it lay in the queue.
+    #[serde(flatten)]
+    pub body: Body<'a>,
+}
+
+/// The bytes of a message, as JSON can hold them: `encoding` and `body`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Body<'a> {
+    /// How `body` stands for the bytes.
+    pub encoding: BodyEncoding,
+    /// The bytes as text.
+    pub body: Cow<'a, str>,
+}
+
+impl<'a> Body<'a> {
+    /// Text where the bytes are text, base64 where they are not.
+    pub fn of(bytes: &'a [u8]) -> Self {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Self { encoding: BodyEncoding::Text, body: Cow::Borrowed(text) },
+            Err(_) => Self { encoding: BodyEncoding::Base64, body: Cow::Owned(STANDARD.encode(bytes)) },
+        }
+    }
+
+    /// The bytes; `None` if they cannot be restored, since somebody has changed the text.
+    pub fn bytes(&self) -> Option<Bytes> {
+        match self.encoding {
+            BodyEncoding::Text => Some(Bytes::copy_from_slice(self.body.as_bytes())),
+            BodyEncoding::Base64 => STANDARD.decode(self.body.as_bytes()).ok().map(Bytes::from),
+        }
+    }
+}
+
+/// How an envelope holds a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BodyEncoding {
+    /// As it was: UTF-8 text.
+    Text,
+    /// As base64 (RFC 4648 section 4), since it was not text.
+    Base64,
+}
+
+impl<'a> Envelope<'a> {
+    /// An envelope around a message, written now.
+    pub fn new(
+        message: &'a Message,
+        queue: &'a str,
+        reason: PoisonReason,
+        detail: &'a str,
+        component: Option<&'a str>,
+    ) -> Self {
+        Self {
+            longshore: MARK.into(),
+            reason: reason.as_str().into(),
+            detail: cut(detail, MAX_DETAIL).into(),
+            id: message.id.as_str().into(),
+            queue: queue.into(),
+            dequeue_count: message.dequeue_count,
+            inserted: message.inserted,
+            poisoned: Timestamp::now(),
+            component: component.map(Cow::Borrowed),
+            properties: message.properties.as_slice().into(),
+            body: Body::of(&message.body),
+        }
+    }
+
+    /// What can be said of a poison message that has no envelope: it was written by somebody else, or its envelope was
+    /// too large. The reason is that of its properties, where the queue keeps one there.
+    pub fn unwrapped(message: &'a Message) -> Self {
+        let property =
+            |name| message.properties.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        Self {
+            longshore: "none".into(),
+            reason: property(REASON_PROPERTY).unwrap_or("unknown").into(),
+            detail: property(DETAIL_PROPERTY).unwrap_or_default().into(),
+            id: message.id.as_str().into(),
+            queue: "".into(),
+            dequeue_count: message.dequeue_count,
+            inserted: message.inserted,
+            poisoned: message.inserted,
+            component: None,
+            properties: message
+                .properties
+                .iter()
+                .filter(|(key, _)| key != REASON_PROPERTY && key != DETAIL_PROPERTY)
+                .cloned()
+                .collect(),
+            body: Body::of(&message.body),
+        }
+    }
+
+    /// Reads an envelope; `None` if it is something else.
+    pub fn parse(body: &'a [u8]) -> Option<Self> {
+        let envelope: Self = serde_json::from_slice(body).ok()?;
+        (envelope.longshore == MARK).then_some(envelope)
+    }
+
+    /// The envelope as it goes into the queue: always XML text, since a Storage queue takes no other. JSON escapes
+    /// every character that XML has not, but for two.
+    pub fn to_bytes(&self) -> Bytes {
+        let json = serde_json::to_string(self)
+            .expect("an envelope has string keys only, and writing to memory does not fail");
+        if !json.contains(['\u{fffe}', '\u{ffff}']) {
+            return json.into();
+        }
+        json.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff").into()
+    }
+
+    /// What to try to send, in this order, until the service takes one: the envelope, the envelope with its detail
+    /// cut short or left out, the body as it was received, the body as base64.
+    pub fn fallbacks(&self, format: PoisonFormat, received: &Bytes) -> impl Iterator<Item = Bytes> {
+        let cuts = match format {
+            PoisonFormat::Envelope => &[MAX_DETAIL, SHORT_DETAIL, 0][..],
+            PoisonFormat::Raw => &[],
+        };
+        let mut newest = usize::MAX;
+        let envelopes = cuts.iter().filter_map(move |length| {
+            let detail = cut(&self.detail, *length);
+            if detail.len() == newest {
+                return None;
+            }
+            newest = detail.len();
+            Some(Envelope { detail: Cow::Borrowed(detail), ..self.clone() }.to_bytes())
+        });
+        let received = received.clone();
+        envelopes.chain((0..2).map(move |step| match step {
+            0 => received.clone(),
+            _ => STANDARD.encode(&received).into(),
+        }))
+    }
+}
+
+/// At most `length` bytes of `text`, cut between characters.
+fn cut(text: &str, length: usize) -> &str {
+    &text[..text.floor_char_boundary(length)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(body: &[u8]) -> Message {
+        Message {
+            id: "42".into(),
+            body: Bytes::copy_from_slice(body),
+            dequeue_count: 5,
+            inserted: Timestamp::UNIX_EPOCH,
+            time_to_live: None,
+            properties: Vec::new(),
+        }
+    }
+
+    fn fallbacks(message: &Message, detail: &str, format: PoisonFormat) -> Vec<Bytes> {
+        let envelope = Envelope::new(message, "orders", PoisonReason::Rejected, detail, Some("sha256:00"));
+        envelope.fallbacks(format, &message.body).collect()
+    }
+
+    #[test]
+    fn an_envelope_gives_back_the_bytes_that_it_was_made_from() {
+        for body in [
+            &b""[..],
+            b"{\"a\":\"\\u0000\"}",
+            &[0, 0xff, 0xfe],
+            "\u{1}\u{7f}\u{fffe}\u{ffff}<&>é\r\n".as_bytes(),
+        ] {
+            let message = message(body);
+            let bytes = fallbacks(&message, "why", PoisonFormat::Envelope)[0].clone();
+            let envelope = Envelope::parse(&bytes).unwrap();
+            assert_eq!(envelope.body.bytes().as_deref(), Some(body));
+            assert_eq!((envelope.id.as_ref(), envelope.reason.as_ref()), ("42", "rejected"));
+            assert_eq!((envelope.dequeue_count, envelope.detail.as_ref()), (5, "why"));
+        }
+    }
+
+    #[test]
+    fn the_detail_is_cut_before_the_envelope_is_given_up_for_the_body_and_then_base64() {
+        let message = message(b"body");
+        let detail = "ü".repeat(3000);
+        let all = fallbacks(&message, &detail, PoisonFormat::Envelope);
+        let details: Vec<_> = all.iter().filter_map(|b| Some(Envelope::parse(b)?.detail.len())).collect();
+        assert_eq!(details, [4096, 200, 0]);
+        assert_eq!(all[3..], [Bytes::from_static(b"body"), Bytes::from_static(b"Ym9keQ==")]);
+    }
+
+    #[test]
+    fn a_short_detail_is_not_tried_twice() {
+        assert_eq!(fallbacks(&message(b"x"), "", PoisonFormat::Envelope).len(), 3);
+        assert_eq!(fallbacks(&message(b"x"), "short", PoisonFormat::Envelope).len(), 4);
+    }
+
+    #[test]
+    fn the_raw_format_sends_the_body_as_it_was() {
+        assert_eq!(fallbacks(&message(b"{}"), "why", PoisonFormat::Raw)[0], "{}");
+    }
+
+    #[test]
+    fn what_is_no_envelope_is_not_taken_for_one() {
+        for body in [
+            &b"{}"[..],
+            b"[]",
+            b"\xff",
+            b"{\"longshore\":\"poison/2\"}",
+            br#"{"reason":"rejected","body":"x"}"#,
+        ] {
+            assert_eq!(Envelope::parse(body), None);
+        }
+    }
+}

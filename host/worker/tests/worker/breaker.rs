@@ -1,0 +1,158 @@
+//! Rule 10: if every message fails, hold.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use longshore_handler::Verdict;
+use longshore_worker::Config;
+use longshore_worker::drain::End;
+use tokio::time::{Instant, sleep};
+
+use super::Set;
+use super::model::{MemoryQueue, S, TestHandler, failed};
+
+const MINUTE: std::time::Duration = std::time::Duration::from_secs(60);
+
+#[tokio::test(start_paused = true)]
+async fn a_run_starts_with_one_message_at_a_time_until_the_first_success() {
+    let set = Set::new(Config::default(), MemoryQueue::filled("orders", 100), TestHandler::completes(S));
+    set.run().await;
+    let seen = set.handler.seen();
+    assert!(seen[1].0 - seen[0].0 >= S, "the second message was started before the first had succeeded");
+    assert_eq!(set.handler.most_at_once(), 16);
+}
+
+#[tokio::test(start_paused = true)]
+async fn five_different_failures_before_any_success_open_the_breaker_and_its_probes_spread() {
+    let set = Set::new(Config::default(), MemoryQueue::filled("orders", 100), TestHandler::fails());
+    let started = Instant::now();
+    let finished = set.run().await;
+    assert_eq!(finished.end, Ok(End::BreakerOpen));
+    assert!(started.elapsed() >= 19 * MINUTE && started.elapsed() <= 20 * MINUTE, "{:?}", started.elapsed());
+    let seen = set.handler.seen();
+    let ids: HashSet<_> = seen.iter().map(|(_, id, _)| id).collect();
+    assert_eq!(ids.len(), seen.len(), "a message was tried twice: {seen:?}");
+    let gaps: Vec<_> = seen[4..].windows(2).map(|pair| (pair[1].0 - pair[0].0).as_secs()).collect();
+    assert_eq!(gaps, [30, 60, 120, 240, 300, 300]);
+    assert_eq!((set.poison.len(), set.queue.len(), finished.summary.retried), (0, 100, seen.len() as u64));
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_success_it_takes_twenty_and_a_rejection_does_not_count() {
+    for (failures, opens) in [(19, false), (20, true)] {
+        let handler = TestHandler::new(move |invocation| async move {
+            match invocation.id.parse::<usize>().unwrap() {
+                0 => Verdict::Completed,
+                id if id <= failures => failed(),
+                _ => Verdict::Reject { detail: String::new() },
+            }
+        });
+        let config = Config { hold: Some(S), concurrency: 1, ..Config::default() };
+        let set = Set::new(config, MemoryQueue::filled("orders", 60), handler);
+        let finished = set.run().await;
+        assert_eq!(finished.end == Ok(End::BreakerOpen), opens, "{failures} failures: {:?}", finished.end);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_message_failing_again_and_again_never_opens_it() {
+    let config = Config { max_dequeue: 50, time_budget: 120 * MINUTE, ..Config::default() };
+    let set = Set::new(config, MemoryQueue::filled("orders", 1), TestHandler::fails());
+    let finished = set.run().await;
+    assert_eq!((finished.end, finished.summary.poisoned), (Ok(End::Drained), 1));
+    assert_eq!(set.handler.seen().len(), 50);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_it_is_open_what_failed_is_hidden_for_fifteen_minutes_and_nothing_else_is_received() {
+    let set = Arc::new(Set::new(Config::default(), MemoryQueue::filled("orders", 50), TestHandler::fails()));
+    let running = tokio::spawn({
+        let set = set.clone();
+        async move { set.run().await }
+    });
+    sleep(20 * S).await;
+    let hidden: Vec<_> = set.queue.hidden_for().into_iter().filter(|(left, _)| *left > 14 * MINUTE).collect();
+    assert_eq!(hidden.len(), 5);
+    assert!(hidden.iter().all(|(_, dequeue_count)| *dequeue_count == 1));
+    let receives = set.queue.calls_of("receive").len();
+    sleep(8 * S).await;
+    assert_eq!(set.queue.calls_of("receive").len(), receives);
+    set.stopper.stop();
+    assert_eq!(running.await.unwrap().end, Ok(End::Stopped));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_hidden_for_longer_than_it_lives() {
+    let queue = MemoryQueue::new("orders");
+    for life in [11, 12, 13, 20, 30] {
+        queue.put_expiring("{}", Some(life * MINUTE));
+    }
+    let set = Set::new(Config { hold: Some(S), ..Config::default() }, queue, TestHandler::fails());
+    assert_eq!(set.run().await.end, Ok(End::BreakerOpen));
+    let hidden: Vec<_> = set.queue.hidden_for().into_iter().map(|(left, _)| left.as_secs() / 60).collect();
+    assert_eq!(hidden, [9, 10, 11, 14, 14]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_success_closes_it_and_shows_at_once_what_was_hidden() {
+    let works = Arc::new(AtomicBool::new(false));
+    let flag = works.clone();
+    let handler = TestHandler::new(move |_| {
+        let works = flag.load(Ordering::SeqCst);
+        async move { if works { Verdict::Completed } else { failed() } }
+    });
+    let set = Set::new(Config::default(), MemoryQueue::filled("orders", 50), handler);
+    tokio::spawn(async move {
+        sleep(3 * MINUTE).await;
+        works.store(true, Ordering::SeqCst);
+    });
+    let started = Instant::now();
+    let finished = set.run().await;
+    assert_eq!((finished.end, finished.summary.completed), (Ok(End::Drained), 50));
+    // The probe at 30 + 60 + 120 s; a hold of 15 minutes would not be over for long.
+    assert!(started.elapsed() < 5 * MINUTE, "{:?}", started.elapsed());
+    assert_eq!(set.poison.len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_hold_of_zero_ends_the_run_at_once_and_zero_for_the_breaker_turns_it_off() {
+    let hold = Config { hold: Some(std::time::Duration::ZERO), ..Config::default() };
+    let set = Set::new(hold, MemoryQueue::filled("orders", 50), TestHandler::fails());
+    let finished = set.run().await;
+    assert_eq!((finished.end, finished.summary.received), (Ok(End::BreakerOpen), 5));
+
+    let off = Config { breaker: 0, ..Config::default() };
+    let set = Set::new(off, MemoryQueue::filled("orders", 20), TestHandler::fails());
+    let finished = set.run().await;
+    assert_eq!((finished.end, finished.summary.poisoned), (Ok(End::Drained), 20));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_delay_that_the_handler_named_is_not_mistaken_for_a_hold() {
+    let handler = TestHandler::new(|invocation| async move {
+        match (invocation.id.as_str(), invocation.dequeue_count) {
+            ("1", 1) => Verdict::Retry {
+                reason: longshore_handler::RetryReason::Requested,
+                detail: String::new(),
+                after: Some(15 * MINUTE),
+            },
+            _ => Verdict::Completed,
+        }
+    });
+    let set = Set::new(
+        Config { linger: 16 * MINUTE, ..Config::default() },
+        MemoryQueue::filled("orders", 30),
+        handler,
+    );
+    let started = Instant::now();
+    assert_eq!(set.run().await.summary.completed, 30);
+    assert!(started.elapsed() >= 15 * MINUTE, "{:?}", started.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_component_is_looked_for_again_before_each_probe() {
+    let set = Set::new(Config::default(), MemoryQueue::filled("orders", 100), TestHandler::fails());
+    set.run().await;
+    assert!(*set.handler.reloads.lock().unwrap() >= set.handler.seen().len());
+}

@@ -1,0 +1,279 @@
+//! Rules 3 and 4: a lease ends on our clock, renewal and settlement never race, and what is lost is fenced.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use longshore_handler::Verdict;
+use longshore_queue::{Queue, QueueError};
+use longshore_worker::Config;
+use longshore_worker::lease::{Lease, LeaseError, LeaseMode, Terms};
+use tokio::time::{Instant, sleep};
+
+use super::Set;
+use super::model::{Fault, MemoryQueue, S, TestHandler};
+
+const TERMS: Terms = Terms { visibility: Duration::from_secs(60), renewable: true };
+const FIXED: Terms = Terms { renewable: false, ..TERMS };
+
+async fn lease(queue: &MemoryQueue, terms: Terms) -> (Lease, Instant) {
+    let sent = Instant::now();
+    let received = queue.receive(1, terms.visibility).await.unwrap();
+    (Lease::new(&received[0], sent, terms), sent)
+}
+
+fn unclear() -> QueueError {
+    QueueError::Unclear { cause: "cut".into() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_ends_five_seconds_early_counted_from_when_the_receive_was_sent() {
+    let queue = MemoryQueue::filled("orders", 1);
+    queue.set_faults(|_, _| Fault { delay_after: 20 * S, ..Fault::default() });
+    let (lease, sent) = lease(&queue, TERMS).await;
+    assert_eq!(Instant::now() - sent, 20 * S);
+    assert_eq!(lease.ends() - sent, 55 * S);
+    assert_eq!(lease.renewal_due() - sent, 30 * S);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_is_counted_from_when_it_was_sent_and_replaces_the_receipt() {
+    let queue = MemoryQueue::filled("orders", 1);
+    let (mut lease, _) = lease(&queue, TERMS).await;
+    sleep(30 * S).await;
+    queue.set_faults(|_, _| Fault { delay_after: 8 * S, ..Fault::default() });
+    let sent = Instant::now();
+    lease.renew(&*queue).await.unwrap();
+    assert_eq!(lease.ends() - sent, 55 * S);
+    queue.heal();
+    lease.delete(&*queue).await.unwrap();
+    assert_eq!(queue.len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_that_never_arrived_is_tried_again_with_the_old_receipt() {
+    let queue = MemoryQueue::filled("orders", 1);
+    let (mut lease, _) = lease(&queue, TERMS).await;
+    sleep(30 * S).await;
+    let mut calls = 0;
+    queue.set_faults(move |_, _| {
+        calls += 1;
+        Fault { lost_before: calls == 1, ..Fault::default() }
+    });
+    lease.renew(&*queue).await.unwrap();
+    lease.delete(&*queue).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_that_was_done_but_whose_answer_is_lost_loses_the_lease() {
+    let queue = MemoryQueue::filled("orders", 1);
+    let (mut lease, _) = lease(&queue, TERMS).await;
+    sleep(30 * S).await;
+    let mut calls = 0;
+    queue.set_faults(move |_, _| {
+        calls += 1;
+        Fault { lost_after: calls == 1, ..Fault::default() }
+    });
+    assert_eq!(lease.renew(&*queue).await, Err(LeaseError::Lost));
+    assert_eq!(queue.calls_of("update").len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_without_any_answer_loses_the_lease_when_it_ends_on_our_clock() {
+    let queue = MemoryQueue::filled("orders", 1);
+    let (mut lease, sent) = lease(&queue, TERMS).await;
+    sleep(30 * S).await;
+    queue.set_faults(|_, _| Fault { lost_before: true, ..Fault::default() });
+    assert_eq!(lease.renew(&*queue).await, Err(LeaseError::Lost));
+    assert_eq!(Instant::now() - sent, 55 * S);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_that_is_forbidden_leaves_the_lease_to_its_end() {
+    let queue = MemoryQueue::filled("orders", 1);
+    let (mut lease, sent) = lease(&queue, TERMS).await;
+    sleep(30 * S).await;
+    queue.set_faults(|what, _| match what {
+        "update" => Fault {
+            error: Some(QueueError::Denied { operation: "update", cause: "403".into(), mend: "role".into() }),
+            ..Fault::default()
+        },
+        _ => Fault::default(),
+    });
+    lease.renew(&*queue).await.unwrap();
+    assert_eq!((lease.renewal_due(), lease.ends() - sent), (lease.ends(), 55 * S));
+    lease.delete(&*queue).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delete_is_sent_only_with_ten_seconds_left_else_the_lease_is_renewed_first() {
+    for (after, renewals) in [(45, 0), (46, 1)] {
+        let queue = MemoryQueue::filled("orders", 1);
+        let (mut lease, _) = lease(&queue, TERMS).await;
+        sleep(after * S).await;
+        lease.delete(&*queue).await.unwrap();
+        assert_eq!(queue.calls_of("update").len(), renewals, "after {after} s");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fixed_lease_with_too_little_left_settles_nothing() {
+    let queue = MemoryQueue::filled("orders", 1);
+    let (mut lease, _) = lease(&queue, FIXED).await;
+    sleep(46 * S).await;
+    assert_eq!(lease.delete(&*queue).await, Err(LeaseError::Lost));
+    assert_eq!(queue.calls_of("delete").len() + queue.calls_of("update").len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repeated_delete_that_finds_nothing_is_completed_and_a_first_one_is_lost() {
+    let queue = MemoryQueue::filled("orders", 2);
+    let (mut first, _) = lease(&queue, TERMS).await;
+    let mut calls = 0;
+    queue.set_faults(move |_, _| {
+        calls += 1;
+        Fault { lost_after: calls == 1, ..Fault::default() }
+    });
+    first.delete(&*queue).await.unwrap();
+    assert_eq!(queue.calls_of("delete").len(), 2);
+    queue.heal();
+    let (mut second, _) = lease(&queue, TERMS).await;
+    queue.steal(second.id());
+    assert_eq!(second.delete(&*queue).await, Err(LeaseError::Lost));
+    assert_eq!(queue.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delete_is_not_sent_after_the_end_however_often_it_failed_before() {
+    let queue = MemoryQueue::filled("orders", 1);
+    let (mut lease, sent) = lease(&queue, TERMS).await;
+    queue.set_faults(|_, _| Fault { error: Some(unclear()), ..Fault::default() });
+    assert_eq!(lease.delete(&*queue).await, Err(LeaseError::Lost));
+    assert!(Instant::now() - sent <= 55 * S);
+}
+
+#[tokio::test(start_paused = true)]
+async fn renewals_and_delays_end_a_minute_before_the_message_expires_and_within_seven_days() {
+    let queue = MemoryQueue::new("orders");
+    queue.put_expiring("{}", Some(100 * S));
+    let (mut near, sent) = lease(&queue, TERMS).await;
+    sleep(25 * S).await;
+    // 15 s would be shorter than what is left: it is not renewed, and ends as it would have.
+    assert_eq!(near.renew(&*queue).await, Err(LeaseError::Lost));
+    assert_eq!((Instant::now() - sent, queue.calls_of("update").len()), (55 * S, 0));
+
+    let queue = MemoryQueue::new("orders");
+    queue.put_expiring("{}", Some(1000 * S));
+    let (mut far, _) = lease(&queue, TERMS).await;
+    far.hide(&*queue, 5000 * S).await.unwrap();
+    assert_eq!(queue.hidden_for()[0].0, 940 * S);
+
+    let queue = MemoryQueue::filled("orders", 1);
+    let (mut endless, _) = lease(&queue, TERMS).await;
+    endless.hide(&*queue, 30 * 86_400 * S).await.unwrap();
+    assert_eq!(queue.hidden_for()[0].0, 7 * 86_400 * S);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_short_lease_still_has_a_margin_and_a_life() {
+    let queue = MemoryQueue::filled("orders", 1);
+    let (lease, sent) = lease(&queue, Terms { visibility: 2 * S, renewable: true }).await;
+    assert!(lease.renewal_due() - sent == S && lease.ends() - sent > S && lease.ends() - sent < 2 * S);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_runs_four_times_its_visibility_is_completed_once_and_nobody_else_gets_its_message() {
+    let queue = MemoryQueue::filled("orders", 1);
+    let config = Config { deadline: 300 * S, time_budget: 900 * S, ..Config::default() };
+    let ours = Set::new(config.clone(), queue.clone(), TestHandler::completes(240 * S));
+    let other = Set::new(Config { forever: true, ..config }, queue.clone(), TestHandler::fails());
+    let signal = other.signal();
+    let worker = other.worker.clone();
+    let other_run = tokio::spawn(async move {
+        sleep(S).await;
+        worker.run(signal).await
+    });
+    let finished = ours.run().await;
+    assert_eq!((finished.summary.completed, queue.len()), (1, 0));
+    other.stopper.stop();
+    assert_eq!(other_run.await.unwrap().summary.received, 0);
+    assert!(queue.calls_of("update").len() >= 8, "renewed at half its life");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stolen_lease_interrupts_the_handler_and_deletes_nothing() {
+    let queue = MemoryQueue::filled("orders", 1);
+    let config = Config { deadline: 300 * S, max_messages: Some(1), ..Config::default() };
+    let set = Set::new(config, queue.clone(), TestHandler::completes(200 * S));
+    let thief = queue.clone();
+    tokio::spawn(async move {
+        sleep(10 * S).await;
+        thief.steal("0");
+    });
+    let started = Instant::now();
+    let finished = set.run().await;
+    assert_eq!((finished.summary.lease_lost, queue.len()), (1, 1));
+    assert!(started.elapsed() <= 31 * S, "it ran on without a lease");
+    assert_eq!(*set.handler.interrupted.lock().unwrap(), 1);
+    assert_eq!(queue.calls_of("delete").len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_is_lost_while_the_handler_ends_deletes_nothing() {
+    let queue = MemoryQueue::filled("orders", 1);
+    let config = Config { deadline: 300 * S, max_messages: Some(1), ..Config::default() };
+    // The handler ends while a renewal is on its way, and that renewal will say that the lease is gone.
+    let set = Set::new(config, queue.clone(), TestHandler::completes(32 * S));
+    let thief = queue.clone();
+    queue.set_faults(|what, _| match what {
+        "update" => Fault { delay_before: 5 * S, ..Fault::default() },
+        _ => Fault::default(),
+    });
+    tokio::spawn(async move {
+        // After Auto has asked whether renewals are allowed.
+        sleep(20 * S).await;
+        thief.steal("0");
+    });
+    let finished = set.run().await;
+    assert_eq!((finished.summary.lease_lost, queue.len()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_identity_that_may_not_update_works_with_fixed_leases() {
+    let queue = MemoryQueue::filled("orders", 20);
+    queue.set_faults(|what, _| match what {
+        "update" => Fault {
+            error: Some(QueueError::Denied { operation: "update", cause: "403".into(), mend: "role".into() }),
+            ..Fault::default()
+        },
+        _ => Fault::default(),
+    });
+    let flaky = TestHandler::new(|invocation| async move {
+        if invocation.id == "3" && invocation.dequeue_count < 3 {
+            super::model::failed()
+        } else {
+            Verdict::Completed
+        }
+    });
+    // The end of a lease is the retry: only who lingers longer than a lease sees it.
+    let config = Config { linger: 90 * S, ..Config::default() };
+    let set = Set::new(config, queue.clone(), flaky);
+    let finished = set.run().await;
+    assert_eq!((finished.summary.completed, finished.summary.retried, queue.len()), (20, 2, 0));
+    assert_eq!(queue.calls_of("update").len(), 0);
+    let third: Vec<_> =
+        set.handler.seen().into_iter().filter(|(_, id, _)| id == "3").map(|(at, ..)| at).collect();
+    assert!(third.windows(2).all(|pair| pair[1] - pair[0] >= 60 * S), "deadline + 30 s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn auto_asks_by_updating_a_message_that_does_not_exist() {
+    let queue: Arc<MemoryQueue> = MemoryQueue::new("orders");
+    let agreed = Terms::agree(LeaseMode::Auto, &*queue, 60 * S, 30 * S).await;
+    assert_eq!(agreed, TERMS);
+    queue.set_faults(|_, _| Fault { error: Some(unclear()), ..Fault::default() });
+    assert_eq!(
+        Terms::agree(LeaseMode::Auto, &*queue, 60 * S, 40 * S).await,
+        Terms { visibility: 70 * S, ..FIXED }
+    );
+    assert_eq!(Terms::agree(LeaseMode::Renew, &*queue, 60 * S, 40 * S).await, TERMS);
+}

@@ -1,0 +1,59 @@
+//! The loop and its policies, under paused time, against a queue whose every answer can be delayed, lost or wrong.
+
+#![allow(unreachable_pub, reason = "the modules of a test are its own")]
+#![allow(clippy::unwrap_used, reason = "what helps a test fails it by panicking")]
+
+mod breaker;
+mod drain;
+mod faults;
+mod lease;
+mod model;
+mod outage;
+mod outputs;
+mod settle;
+mod stop;
+
+use std::sync::Arc;
+
+use longshore_worker::stop::{Stop, Stopper};
+use longshore_worker::{Config, Finished, Worker};
+use model::{MemoryQueue, TestHandler};
+
+/// A worker on a queue and a poison queue of its own.
+struct Set {
+    queue: Arc<MemoryQueue>,
+    poison: Arc<MemoryQueue>,
+    handler: Arc<TestHandler>,
+    worker: Arc<Worker>,
+    stopper: Stopper,
+}
+
+impl Set {
+    fn new(config: Config, queue: Arc<MemoryQueue>, handler: Arc<TestHandler>) -> Self {
+        Self::on(config, queue, MemoryQueue::new("orders-poison"), handler)
+    }
+
+    fn on(
+        config: Config,
+        queue: Arc<MemoryQueue>,
+        poison: Arc<MemoryQueue>,
+        handler: Arc<TestHandler>,
+    ) -> Self {
+        let config = Config { seed: Some(config.seed.unwrap_or(1)), ..config };
+        let worker = Arc::new(Worker::new(config, queue.clone(), poison.clone(), handler.clone()));
+        Self { queue, poison, handler, worker, stopper: Stopper::default() }
+    }
+
+    fn signal(&self) -> Stop {
+        self.stopper.signal()
+    }
+
+    async fn run(&self) -> Finished {
+        let finished = self.worker.run(self.signal()).await;
+        let summary = &finished.summary;
+        let ended =
+            summary.completed + summary.retried + summary.poisoned + summary.abandoned + summary.lease_lost;
+        assert_eq!(summary.received, ended, "each message received ends in one outcome: {summary:?}");
+        finished
+    }
+}

@@ -1,0 +1,447 @@
+//! A queue in memory, under tokio's clock, whose every answer can be delayed, lost or wrong; and handlers to go with it.
+//!
+//! Its semantics are those of Azure Storage Queue. What happened to each message is recorded by the model itself,
+//! so that a test never has to believe the worker's own counting.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use longshore_handler::Handler;
+use longshore_handler::{Answer, Invocation, RetryReason, Verdict};
+use longshore_queue::{Message, Outgoing, Queue, QueueError, QueueUrl, Receipt, Received};
+use longshore_worker::poison::Envelope;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use tokio::time::{Instant, sleep};
+
+pub const S: Duration = Duration::from_secs(1);
+
+/// What goes wrong with one call.
+#[derive(Clone, Debug, Default)]
+pub struct Fault {
+    /// How long the call travels before it is done.
+    pub delay_before: Duration,
+    /// How long its answer travels.
+    pub delay_after: Duration,
+    /// It is never done, and no answer comes.
+    pub lost_before: bool,
+    /// It is done, and no answer comes.
+    pub lost_after: bool,
+    /// It is answered with this instead of being done.
+    pub error: Option<QueueError>,
+}
+
+type Faults = Box<dyn FnMut(&'static str, &str) -> Fault + Send>;
+
+#[derive(Debug)]
+struct Slot {
+    body: Bytes,
+    visible: Instant,
+    expires: Option<Instant>,
+    receipt: u64,
+    dequeue_count: u32,
+}
+
+/// One call that the queue has carried out: when, what, and on which message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    pub at: Instant,
+    pub what: &'static str,
+    pub id: String,
+}
+
+#[derive(Default)]
+struct State {
+    slots: BTreeMap<u64, Slot>,
+    ids: u64,
+    receipts: u64,
+    calls: Vec<Call>,
+    limit: usize,
+}
+
+pub struct MemoryQueue {
+    url: QueueUrl,
+    state: Mutex<State>,
+    faults: Mutex<Option<Faults>>,
+}
+
+impl std::fmt::Debug for MemoryQueue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "MemoryQueue({})", self.url)
+    }
+}
+
+impl MemoryQueue {
+    pub fn new(name: &str) -> Arc<Self> {
+        let state = State { limit: 64 * 1024, ..State::default() };
+        let url = format!("file:./memory/{name}").parse().unwrap();
+        Arc::new(Self { url, state: Mutex::new(state), faults: Mutex::new(None) })
+    }
+
+    /// A queue with `count` messages, whose bodies are their numbers as JSON.
+    pub fn filled(name: &str, count: usize) -> Arc<Self> {
+        let queue = Self::new(name);
+        for number in 0..count {
+            queue.put(&format!("[{number}]"));
+        }
+        queue
+    }
+
+    pub fn put(&self, body: &str) -> String {
+        self.put_expiring(body, None)
+    }
+
+    pub fn put_expiring(&self, body: &str, time_to_live: Option<Duration>) -> String {
+        let now = Instant::now();
+        let mut state = self.state.lock().unwrap();
+        let id = state.ids;
+        state.ids += 1;
+        let expires = time_to_live.map(|life| now + life);
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        state.slots.insert(id, Slot { body, visible: now, expires, receipt: 0, dequeue_count: 0 });
+        id.to_string()
+    }
+
+    pub fn set_dequeue_count(&self, id: &str, count: u32) {
+        self.state.lock().unwrap().slots.get_mut(&id.parse().unwrap()).unwrap().dequeue_count = count;
+    }
+
+    /// Takes a message's lease away from whoever has it.
+    pub fn steal(&self, id: &str) {
+        let mut state = self.state.lock().unwrap();
+        state.receipts += 1;
+        let receipt = state.receipts;
+        state.slots.get_mut(&id.parse().unwrap()).unwrap().receipt = receipt;
+    }
+
+    pub fn set_limit(&self, limit: usize) {
+        self.state.lock().unwrap().limit = limit;
+    }
+
+    /// Decides what goes wrong with each call from now on, by its name and the message's id.
+    pub fn set_faults(&self, faults: impl FnMut(&'static str, &str) -> Fault + Send + 'static) {
+        *self.faults.lock().unwrap() = Some(Box::new(faults));
+    }
+
+    pub fn heal(&self) {
+        *self.faults.lock().unwrap() = None;
+    }
+
+    pub fn len(&self) -> usize {
+        self.state.lock().unwrap().slots.len()
+    }
+
+    pub fn bodies(&self) -> Vec<Bytes> {
+        self.state.lock().unwrap().slots.values().map(|slot| slot.body.clone()).collect()
+    }
+
+    /// The envelopes that a poison queue holds: original id, reason and detail.
+    pub fn envelopes(&self) -> Vec<(String, String, String)> {
+        let read = |body: Bytes| {
+            let envelope = Envelope::parse(&body).expect("an envelope");
+            (envelope.id.into_owned(), envelope.reason.into_owned(), envelope.detail.into_owned())
+        };
+        self.bodies().into_iter().map(read).collect()
+    }
+
+    pub fn calls(&self) -> Vec<Call> {
+        self.state.lock().unwrap().calls.clone()
+    }
+
+    pub fn calls_of(&self, what: &str) -> Vec<Call> {
+        self.calls().into_iter().filter(|call| call.what == what).collect()
+    }
+
+    /// For each message: how long from now until it is visible (zero: it is), and its dequeue count.
+    pub fn hidden_for(&self) -> Vec<(Duration, u32)> {
+        let now = Instant::now();
+        let state = self.state.lock().unwrap();
+        state
+            .slots
+            .values()
+            .map(|slot| (slot.visible.saturating_duration_since(now), slot.dequeue_count))
+            .collect()
+    }
+
+    async fn call<T>(
+        &self,
+        what: &'static str,
+        id: &str,
+        work: impl FnOnce(&mut State, Instant) -> Result<T, QueueError>,
+    ) -> Result<T, QueueError> {
+        let fault = self.faults.lock().unwrap().as_mut().map(|decide| decide(what, id)).unwrap_or_default();
+        sleep(fault.delay_before).await;
+        // A real client gives up waiting in the end.
+        let lost = || QueueError::Unclear { cause: "no answer".into() };
+        if fault.lost_before {
+            sleep(10 * S).await;
+            return Err(lost());
+        }
+        if let Some(error) = fault.error {
+            return Err(error);
+        }
+        let now = Instant::now();
+        let done = {
+            let mut state = self.state.lock().unwrap();
+            state.slots.retain(|_, slot| slot.expires.is_none_or(|at| at > now));
+            state.calls.push(Call { at: now, what, id: id.to_owned() });
+            work(&mut state, now)
+        };
+        sleep(fault.delay_after).await;
+        if fault.lost_after {
+            sleep(10 * S).await;
+            return Err(lost());
+        }
+        done
+    }
+}
+
+fn owned<'a>(state: &'a mut State, id: &str, receipt: &Receipt) -> Result<&'a mut Slot, QueueError> {
+    let slot =
+        id.parse().ok().and_then(|id: u64| state.slots.get_mut(&id)).ok_or(QueueError::MessageNotFound)?;
+    if slot.receipt.to_string() == receipt.0 { Ok(slot) } else { Err(QueueError::ReceiptMismatch) }
+}
+
+fn show(id: u64, slot: &Slot, now: Instant) -> Message {
+    Message {
+        id: id.to_string(),
+        body: slot.body.clone(),
+        dequeue_count: slot.dequeue_count,
+        inserted: Timestamp::UNIX_EPOCH,
+        time_to_live: slot.expires.map(|at| at - now),
+        properties: Vec::new(),
+    }
+}
+
+#[async_trait::async_trait]
+impl Queue for MemoryQueue {
+    fn url(&self) -> &QueueUrl {
+        &self.url
+    }
+
+    async fn create(&self) -> Result<bool, QueueError> {
+        Ok(false)
+    }
+
+    async fn receive(&self, max: u32, visibility: Duration) -> Result<Vec<Received>, QueueError> {
+        assert!((1..=32).contains(&max), "a receive may ask for 1 to 32 messages, not {max}");
+        self.call("receive", &max.to_string(), |state, now| {
+            let visible = |(id, slot): (&u64, &Slot)| (slot.visible <= now).then_some(*id);
+            let mut ids: Vec<u64> = state.slots.iter().filter_map(visible).collect();
+            ids.sort_by_key(|id| (state.slots[id].visible, *id));
+            let mut batch = Vec::new();
+            for id in ids.into_iter().take(max as usize) {
+                state.receipts += 1;
+                let receipt = state.receipts;
+                let slot = state.slots.get_mut(&id).unwrap();
+                slot.receipt = receipt;
+                slot.dequeue_count += 1;
+                slot.visible = now + visibility;
+                batch.push(Received {
+                    message: show(id, slot, now),
+                    receipt: Receipt(receipt.to_string()),
+                    damaged: None,
+                });
+            }
+            Ok(batch)
+        })
+        .await
+    }
+
+    async fn send(&self, message: Outgoing) -> Result<String, QueueError> {
+        let original = message.id.clone().unwrap_or_default();
+        self.call("send", &original, |state, now| {
+            if message.body.len() > state.limit {
+                return Err(QueueError::TooLarge { size: message.body.len(), limit: state.limit });
+            }
+            let id = state.ids;
+            state.ids += 1;
+            let expires = message.time_to_live.map(|life| now + life);
+            let visible = now + message.delay;
+            state
+                .slots
+                .insert(id, Slot { body: message.body, visible, expires, receipt: 0, dequeue_count: 0 });
+            Ok(id.to_string())
+        })
+        .await
+    }
+
+    async fn update(&self, id: &str, receipt: &Receipt, visibility: Duration) -> Result<Receipt, QueueError> {
+        self.call("update", id, |state, now| {
+            let newest = state.receipts + 1;
+            let slot = owned(state, id, receipt)?;
+            slot.visible = now + visibility;
+            slot.receipt = newest;
+            state.receipts = newest;
+            Ok(Receipt(newest.to_string()))
+        })
+        .await
+    }
+
+    async fn delete(&self, id: &str, receipt: &Receipt) -> Result<(), QueueError> {
+        self.call("delete", id, |state, _| {
+            owned(state, id, receipt)?;
+            state.slots.remove(&id.parse().unwrap());
+            Ok(())
+        })
+        .await
+    }
+
+    async fn peek(&self, max: u32) -> Result<Vec<Message>, QueueError> {
+        self.call("peek", "", |state, now| {
+            let visible = state.slots.iter().filter(|(_, slot)| slot.visible <= now);
+            Ok(visible.take(max as usize).map(|(id, slot)| show(*id, slot, now)).collect())
+        })
+        .await
+    }
+
+    async fn approximate_count(&self) -> Result<u64, QueueError> {
+        self.call("count", "", |state, _| Ok(state.slots.len() as u64)).await
+    }
+
+    async fn clear(&self) -> Result<(), QueueError> {
+        self.call("clear", "", |state, _| {
+            state.slots.clear();
+            Ok(())
+        })
+        .await
+    }
+
+    fn fits(&self, body: &[u8]) -> bool {
+        body.len() <= 64 * 1024
+    }
+}
+
+/// Faults by chance: each call is delayed, and now and then lost on its way there or back, or refused.
+pub fn weather(seed: u64, rate: f64) -> impl FnMut(&'static str, &str) -> Fault + Send {
+    let mut rng = StdRng::seed_from_u64(seed);
+    move |_, _| {
+        let mut fault = Fault {
+            delay_before: Duration::from_millis(rng.random_range(0..200)),
+            delay_after: Duration::from_millis(rng.random_range(0..200)),
+            ..Fault::default()
+        };
+        if rng.random_bool(rate) {
+            match rng.random_range(0..5) {
+                0 => fault.lost_before = true,
+                1 => fault.lost_after = true,
+                2 => fault.error = Some(QueueError::Busy { cause: "busy".into(), retry_after: None }),
+                3 => fault.delay_before = Duration::from_secs(rng.random_range(1..70)),
+                _ => fault.delay_after = Duration::from_secs(rng.random_range(1..70)),
+            }
+        }
+        fault
+    }
+}
+
+type Handle = Box<dyn Fn(Invocation) -> Pin<Box<dyn Future<Output = Verdict> + Send>> + Send + Sync>;
+
+/// A handler made of a closure, that records what it was given and what it completed.
+pub struct TestHandler {
+    handle: Handle,
+    seen: Mutex<Vec<(Instant, Invocation)>>,
+    completed: Mutex<HashSet<String>>,
+    running: Mutex<(usize, usize)>,
+    /// How many invocations were dropped before they ended.
+    pub interrupted: Arc<Mutex<usize>>,
+    pub reloads: Mutex<usize>,
+}
+
+impl TestHandler {
+    pub fn new<F>(handle: impl Fn(Invocation) -> F + Send + Sync + 'static) -> Arc<Self>
+    where
+        F: Future<Output = Verdict> + Send + 'static,
+    {
+        Arc::new(Self {
+            handle: Box::new(move |invocation| Box::pin(handle(invocation))),
+            seen: Mutex::default(),
+            completed: Mutex::default(),
+            running: Mutex::default(),
+            interrupted: Arc::default(),
+            reloads: Mutex::default(),
+        })
+    }
+
+    /// Completes everything after `work`.
+    pub fn completes(work: Duration) -> Arc<Self> {
+        Self::new(move |_| async move {
+            sleep(work).await;
+            Verdict::Completed
+        })
+    }
+
+    pub fn fails() -> Arc<Self> {
+        Self::new(|_| async { failed() })
+    }
+
+    /// When which message was handed over, by id and dequeue count.
+    pub fn seen(&self) -> Vec<(Instant, String, u32)> {
+        let seen = self.seen.lock().unwrap();
+        seen.iter().map(|(at, invocation)| (*at, invocation.id.clone(), invocation.dequeue_count)).collect()
+    }
+
+    pub fn attempts(&self) -> HashMap<String, u32> {
+        let mut attempts = HashMap::new();
+        for (_, id, _) in self.seen() {
+            *attempts.entry(id).or_default() += 1;
+        }
+        attempts
+    }
+
+    pub fn completed(&self) -> HashSet<String> {
+        self.completed.lock().unwrap().clone()
+    }
+
+    /// The most invocations that ever ran at once.
+    pub fn most_at_once(&self) -> usize {
+        self.running.lock().unwrap().1
+    }
+}
+
+pub fn failed() -> Verdict {
+    Verdict::Retry { reason: RetryReason::Requested, detail: "no".into(), after: None }
+}
+
+struct Running<'a>(&'a TestHandler, bool);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.running.lock().unwrap().0 -= 1;
+        if !self.1 {
+            *self.0.interrupted.lock().unwrap() += 1;
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl Handler for TestHandler {
+    async fn handle(&self, invocation: Invocation) -> Answer {
+        let id = invocation.id.clone();
+        self.seen.lock().unwrap().push((Instant::now(), invocation.clone()));
+        {
+            let mut running = self.running.lock().unwrap();
+            running.0 += 1;
+            running.1 = running.1.max(running.0);
+        }
+        let mut running = Running(self, false);
+        let verdict = (self.handle)(invocation).await;
+        running.1 = true;
+        if verdict == Verdict::Completed {
+            self.completed.lock().unwrap().insert(id);
+        }
+        verdict.into()
+    }
+
+    async fn reload(&self) {
+        *self.reloads.lock().unwrap() += 1;
+    }
+
+    fn digest(&self) -> Option<String> {
+        Some("sha256:test".into())
+    }
+}

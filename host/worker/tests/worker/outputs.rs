@@ -1,0 +1,127 @@
+//! Messages that handlers send: before the delete, under ids of their origin, and only for a handler that succeeded.
+
+#![allow(clippy::unwrap_used, reason = "tests fail by it")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use longshore_handler::{Answer, Handler, Invocation, OutboxMessage, Verdict};
+use longshore_worker::outputs::{OutputFormat, Outputs};
+use longshore_worker::stop::Stopper;
+use longshore_worker::{Config, Finished, Worker};
+
+use super::model::{Fault, MemoryQueue, failed};
+
+/// Sends two messages, and answers as it was told.
+struct Sender {
+    verdict: Verdict,
+    work: Duration,
+}
+
+#[async_trait::async_trait]
+impl Handler for Sender {
+    async fn handle(&self, _: Invocation) -> Answer {
+        tokio::time::sleep(self.work).await;
+        let message = |body: &'static [u8]| OutboxMessage {
+            output: "invoices".into(),
+            body: body.into(),
+            properties: Vec::new(),
+        };
+        Answer { outbox: vec![message(b"[1]"), message(b"[2]")], ..self.verdict.clone().into() }
+    }
+
+    async fn reload(&self) {}
+
+    fn digest(&self) -> Option<String> {
+        None
+    }
+}
+
+struct Set {
+    orders: Arc<MemoryQueue>,
+    invoices: Arc<MemoryQueue>,
+    config: Config,
+    sender: Sender,
+}
+
+impl Set {
+    fn new(verdict: Verdict) -> Self {
+        let config = Config { seed: Some(1), max_messages: Some(1), ..Config::default() };
+        let (orders, invoices) = (MemoryQueue::filled("orders", 1), MemoryQueue::new("invoices"));
+        Self { orders, invoices, config, sender: Sender { verdict, work: Duration::ZERO } }
+    }
+
+    async fn run(self, format: OutputFormat) -> (Arc<MemoryQueue>, Arc<MemoryQueue>, Finished) {
+        let mut outputs = Outputs::new(format);
+        outputs.add("invoices", self.invoices.clone());
+        let poison = MemoryQueue::new("orders-poison");
+        let worker = Worker::new(self.config, self.orders.clone(), poison, Arc::new(self.sender));
+        let finished = Arc::new(worker.sending_to(outputs)).run(Stopper::default().signal()).await;
+        (self.orders, self.invoices, finished)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn outputs_are_sent_in_their_order_before_the_message_is_deleted() {
+    let set = Set::new(Verdict::Completed);
+    // While nothing can be sent, nothing is deleted either.
+    set.invoices.set_faults(|_, _| Fault { lost_before: true, ..Fault::default() });
+    let (orders, invoices, finished) = set.run(OutputFormat::Raw).await;
+    assert_eq!((orders.len(), invoices.len(), finished.summary.lease_lost), (1, 0, 1));
+    assert!(orders.calls_of("delete").is_empty());
+
+    let (orders, invoices, finished) = Set::new(Verdict::Completed).run(OutputFormat::Raw).await;
+    assert_eq!((orders.len(), finished.summary.completed), (0, 1));
+    assert_eq!(invoices.bodies(), ["[1]", "[2]"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_output_carries_the_id_of_its_origin_and_its_place() {
+    let (_, invoices, _) = Set::new(Verdict::Completed).run(OutputFormat::CloudEvents).await;
+    let ids: Vec<_> = invoices
+        .bodies()
+        .iter()
+        .map(|body| serde_json::from_slice::<serde_json::Value>(body).unwrap()["id"].clone())
+        .collect();
+    assert_eq!(ids, ["0/0", "0/1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_fails_sends_nothing() {
+    for verdict in [failed(), Verdict::Reject { detail: "no".into() }] {
+        let (_, invoices, _) = Set::new(verdict).run(OutputFormat::Raw).await;
+        assert_eq!(invoices.len(), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn outputs_of_a_lost_lease_are_dropped() {
+    let mut set = Set::new(Verdict::Completed);
+    set.sender.work = Duration::from_secs(45);
+    // Stolen before the first renewal, at 30 s.
+    let orders = set.orders.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        orders.steal("0");
+    });
+    let (orders, invoices, finished) = set.run(OutputFormat::Raw).await;
+    assert_eq!((orders.len(), invoices.len(), finished.summary.lease_lost), (1, 0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_output_that_its_queue_refuses_as_too_large_is_a_retry() {
+    let set = Set::new(Verdict::Completed);
+    set.invoices.set_limit(2);
+    let (orders, invoices, finished) = set.run(OutputFormat::Raw).await;
+    assert_eq!((orders.len(), invoices.len(), finished.summary.retried), (1, 0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_output_that_is_refused_at_the_last_attempt_poisons_its_message() {
+    let mut set = Set::new(Verdict::Completed);
+    set.invoices.set_limit(2);
+    set.config.max_dequeue = 1;
+    let (orders, invoices, finished) = set.run(OutputFormat::Raw).await;
+    assert_eq!((orders.len(), invoices.len(), finished.summary.poisoned), (0, 0, 1));
+    assert_eq!(finished.summary.poison_reasons.get("attempts-exhausted"), Some(&1));
+}
