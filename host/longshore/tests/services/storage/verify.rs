@@ -26,10 +26,10 @@ fn the_tests_of_an_account_pass_with_a_login_and_leave_no_queue_behind() {
             .output()
             .unwrap()
     };
-    let tests = with_login(Command::new(std::env::current_exe().unwrap()).arg("account::"));
+    let tests = with_login(Command::new(std::env::current_exe().unwrap()).arg("storage::account::"));
     let said = String::from_utf8_lossy(&tests.stdout);
     assert!(tests.status.success(), "{said}{}", String::from_utf8_lossy(&tests.stderr));
-    assert!(said.lines().filter(|line| line.starts_with("test account::")).count() > 20, "{said}");
+    assert!(said.lines().filter(|line| line.starts_with("test storage::account::")).count() > 20, "{said}");
 
     let mut clean = Command::new(installed(".venv/bin/python"));
     let cleaned = with_login(clean.arg(installed("python/clean.py")).arg(&start));
