@@ -1,25 +1,29 @@
 //! Azure Resource Manager: calls that are authorised, read again where that is safe, and explained where they fail
 //! ([Azure REST API reference](https://learn.microsoft.com/rest/api/azure/)).
 
+mod asked;
+mod endpoint;
 mod error;
+mod reply;
 
-use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use azure_core::http::headers::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
-use azure_core::http::{Context, Method, Pipeline, PipelineSendOptions, RawResponse, Request};
-use serde::de::DeserializeOwned;
+use azure_core::http::{Context, Method, Pipeline, PipelineSendOptions, Request};
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 use url::Url;
 
-pub use self::error::{ArmError, Kind};
-use super::{Authorize, Azure, client_options, is_this_host};
+pub use self::asked::{ArmOperation, Asked};
+pub use self::endpoint::Endpoint;
+pub use self::error::{ArmError, ArmErrorKind};
+pub use self::reply::ArmReply;
+use crate::authorize::Authorize;
+use crate::azure::Azure;
+use crate::credential::client_options;
+use crate::retry_after::retry_after;
 
-/// The endpoint of the public cloud.
-const PUBLIC: &str = "https://management.azure.com/";
 /// How long any call may take: ARM itself gives up on the provider behind it after 60 s.
 const LIMIT: Duration = Duration::from_secs(70);
 /// The first pause before a read is tried again, doubled each time, and the longest, which is also how long a
@@ -31,100 +35,6 @@ pub(super) const PAUSE_AT_LEAST: Duration = Duration::from_millis(50);
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 const LOCATION: HeaderName = HeaderName::from_static("location");
-const RETRY_AFTER: HeaderName = HeaderName::from_static("retry-after");
-
-/// Where ARM is: the public cloud, another one (`https://management.usgovcloudapi.net`, `https://management.chinacloudapi.cn`),
-/// or a server on this very host, which may be plain HTTP.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint(Url);
-
-impl Default for Endpoint {
-    fn default() -> Self {
-        // The only way to a URL is to parse one, and this one is a constant.
-        Self(Url::parse(PUBLIC).expect("the public endpoint is a URL"))
-    }
-}
-
-impl FromStr for Endpoint {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let url = Url::parse(text).map_err(|error| format!("{error}; write it as in {PUBLIC}"))?;
-        if url.path() != "/" || url.query().is_some() || !url.username().is_empty() {
-            return Err(format!("an endpoint is a scheme and a host, as in {PUBLIC}"));
-        }
-        if url.scheme() != "https" && !(url.scheme() == "http" && is_this_host(&url)) {
-            return Err("a token does not travel in the clear; use https".into());
-        }
-        Ok(Self(url))
-    }
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.as_str())
-    }
-}
-
-impl Endpoint {
-    /// The scope of tokens: each cloud has its own. A server on this host takes those of the public cloud.
-    fn scope(&self) -> String {
-        let audience = if self.0.scheme() == "https" { self.0.as_str() } else { PUBLIC };
-        format!("{audience}.default")
-    }
-
-    /// Whether a link in an answer may be followed with our token: to the endpoint itself, or to one of its regions.
-    fn owns(&self, link: &Url) -> bool {
-        let host = |url: &Url| url.host_str().unwrap_or_default().to_ascii_lowercase();
-        let same_port = link.scheme() == self.0.scheme()
-            && link.port_or_known_default() == self.0.port_or_known_default();
-        let (link, own) = (host(link), host(&self.0));
-        same_port && (link == own || link.strip_suffix(&own).is_some_and(|region| region.ends_with('.')))
-    }
-}
-
-/// What is asked of ARM: how an error names it, the action that a role has to allow, and the least built-in role that does
-/// ([Azure built-in roles for containers](https://learn.microsoft.com/azure/role-based-access-control/built-in-roles/containers)).
-#[derive(Clone, Copy, Debug)]
-pub struct Operation {
-    /// As in "cannot …".
-    pub verb: &'static str,
-    /// As `Microsoft.App/jobs/read`.
-    pub action: &'static str,
-    /// As `Reader`.
-    pub role: &'static str,
-    /// What shows the things that there are, where the one that was named is not.
-    pub there_is: &'static str,
-}
-
-/// One answer of ARM, of a status below 300.
-#[derive(Debug)]
-pub struct Answer {
-    /// 200, or 202 while it is being done.
-    pub status: u16,
-    /// Where the result will be.
-    pub location: Option<String>,
-    /// When to ask again.
-    pub retry_after: Option<Duration>,
-    /// The body; `null` if there is none.
-    pub body: Value,
-}
-
-impl Answer {
-    /// The body as what it should be.
-    pub(super) fn read<T: DeserializeOwned>(self, asked: &Asked<'_>) -> Result<T, ArmError> {
-        serde_json::from_value(self.body).map_err(|error| asked.unreadable(&error.to_string()))
-    }
-}
-
-/// What was asked, and of what: for errors.
-#[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
-    /// What was asked.
-    pub operation: Operation,
-    /// Of what: a resource id.
-    pub of: &'a str,
-}
 
 /// A client of ARM.
 #[derive(Debug)]
@@ -172,7 +82,7 @@ impl Arm {
     ///
     /// # Errors
     /// What ARM refused, or that it did not answer.
-    pub async fn get(&self, url: &Url, asked: &Asked<'_>, patience: Duration) -> Result<Answer, ArmError> {
+    pub async fn get(&self, url: &Url, asked: &Asked<'_>, patience: Duration) -> Result<ArmReply, ArmError> {
         let (started, patience) = (Instant::now(), no_longer_than(patience));
         let (mut pause, longest) = PAUSES;
         loop {
@@ -193,8 +103,13 @@ impl Arm {
     /// Asks for something to be done. Never repeated: what was asked twice may be done twice.
     ///
     /// # Errors
-    /// What ARM refused; or [`Kind::Unclear`] when it did not answer, and may or may not have done it.
-    pub async fn post(&self, url: Url, body: Option<&Value>, asked: &Asked<'_>) -> Result<Answer, ArmError> {
+    /// What ARM refused; or [`ArmErrorKind::Unclear`] when it did not answer, and may or may not have done it.
+    pub async fn post(
+        &self,
+        url: Url,
+        body: Option<&Value>,
+        asked: &Asked<'_>,
+    ) -> Result<ArmReply, ArmError> {
         let mut request = Request::new(url, Method::Post);
         match body {
             Some(body) => {
@@ -207,7 +122,7 @@ impl Arm {
         self.send(request, asked).await
     }
 
-    async fn send(&self, mut request: Request, asked: &Asked<'_>) -> Result<Answer, ArmError> {
+    async fn send(&self, mut request: Request, asked: &Asked<'_>) -> Result<ArmReply, ArmError> {
         let method = request.method();
         // A refusal is an answer as well: its body says why.
         let options = PipelineSendOptions { skip_checks: true, ..Default::default() };
@@ -217,7 +132,7 @@ impl Arm {
             Ok(Err(error)) => return Err(asked.failed(method, &self.endpoint, &error)),
             Err(_) => return Err(asked.silent(method, &format!("no answer within {} s", LIMIT.as_secs()))),
         };
-        let (status, retry_after) = (u16::from(response.status()), retry_after(&response));
+        let (status, retry_after) = (u16::from(response.status()), retry_after(response.headers()));
         let body: &[u8] = response.body().as_ref();
         if !(200..300).contains(&status) {
             return Err(asked.refused(method, status, body, retry_after));
@@ -228,52 +143,11 @@ impl Arm {
                 .map_err(|error| asked.silent(method, &format!("the answer is no JSON: {error}")))?,
         };
         let location = response.headers().get_optional_str(&LOCATION).map(str::to_owned);
-        Ok(Answer { status, location, retry_after, body })
+        Ok(ArmReply { status, location, retry_after, body })
     }
 }
 
 /// How long something may take: `limit`, but in tests of what comes after it.
 pub(super) fn no_longer_than(limit: Duration) -> Duration {
     if longshore_failpoint::is_on("out-of-patience") { Duration::ZERO } else { limit }
-}
-
-/// Seconds. The other form, a date, is not used by ARM.
-fn retry_after(response: &RawResponse) -> Option<Duration> {
-    response.headers().get_optional_str(&RETRY_AFTER)?.trim().parse().ok().map(Duration::from_secs)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_token_goes_to_arm_and_its_regions_and_nowhere_else() {
-        let public = Endpoint::default();
-        for (link, owned) in [
-            ("https://management.azure.com/subscriptions/s", true),
-            ("https://westeurope.management.azure.com/subscriptions/s", true),
-            ("https://MANAGEMENT.azure.com:443/x", true),
-            ("http://management.azure.com/x", false),
-            ("https://management.azure.com:8443/x", false),
-            ("https://evilmanagement.azure.com/x", false),
-            ("https://management.azure.com.evil.example/x", false),
-        ] {
-            assert_eq!(public.owns(&Url::parse(link).unwrap()), owned, "{link}");
-        }
-    }
-
-    #[test]
-    fn an_endpoint_is_https_or_on_this_host() {
-        for (text, good) in [
-            ("https://management.usgovcloudapi.net", true),
-            ("http://127.0.0.1:8080", true),
-            ("http://management.azure.com", false),
-            ("https://management.azure.com/subscriptions", false),
-            ("management.azure.com", false),
-        ] {
-            assert_eq!(text.parse::<Endpoint>().is_ok(), good, "{text}");
-        }
-        let china: Endpoint = "https://management.chinacloudapi.cn".parse().unwrap();
-        assert_eq!(china.scope(), "https://management.chinacloudapi.cn/.default");
-    }
 }

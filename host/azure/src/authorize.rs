@@ -7,8 +7,8 @@ use azure_core::http::headers::{AUTHORIZATION, HeaderName};
 use azure_core::http::policies::{Policy, PolicyResult};
 use azure_core::http::{AsyncRawResponse, Context, Request, StatusCode};
 
-use super::is_this_host;
-use super::token::Tokens;
+use crate::http::is_this_host;
+use crate::token::{Token, Tokens};
 
 const ERROR_CODE: HeaderName = HeaderName::from_static("x-ms-error-code");
 
@@ -55,7 +55,7 @@ fn refuses_the_token(response: &AsyncRawResponse) -> bool {
 }
 
 impl Authorize {
-    async fn authorize(&self, request: &mut Request) -> Result<super::token::Token, Error> {
+    async fn authorize(&self, request: &mut Request) -> Result<Token, Error> {
         let token = self
             .0
             .token()

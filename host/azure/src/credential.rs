@@ -12,8 +12,8 @@ use azure_identity::{
     WorkloadIdentityCredentialOptions,
 };
 
-use super::http::Http;
-use super::token::Source;
+use crate::http::SharedHttp;
+use crate::token::CredentialSource;
 
 /// How the host authenticates itself to Azure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -22,7 +22,7 @@ pub enum Credential {
     /// tokens in a file (AZURE_FEDERATED_TOKEN_FILE), else the developer's login.
     #[default]
     Auto,
-    /// The identity of the Container App, App Service or virtual machine; which one, if there are several, says AZURE_CLIENT_ID.
+    /// The identity of the Container App, App Service or virtual machine; AZURE_CLIENT_ID says which one, if there are several.
     ManagedIdentity,
     /// Federated tokens, as Kubernetes hands them out: AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_FEDERATED_TOKEN_FILE.
     WorkloadIdentity,
@@ -63,11 +63,11 @@ impl Credential {
     }
 
     /// Makes credentials that call through `http`, one try each.
-    pub(super) fn source(self, http: Arc<Http>) -> Source {
+    pub(super) fn source(self, http: Arc<SharedHttp>) -> CredentialSource {
         Box::new(move || self.make(&http))
     }
 
-    fn make(self, http: &Arc<Http>) -> Result<Arc<dyn TokenCredential>, Error> {
+    fn make(self, http: &Arc<SharedHttp>) -> Result<Arc<dyn TokenCredential>, Error> {
         let client_options = client_options(http);
         Ok(match self.settled() {
             Self::ManagedIdentity => {
@@ -88,8 +88,8 @@ impl Credential {
     }
 }
 
-/// The shared transport, and no retries: whoever calls decides what is tried again.
-pub fn client_options(http: &Arc<Http>) -> ClientOptions {
+/// The shared transport, and no retries: the caller decides what is tried again.
+pub fn client_options(http: &Arc<SharedHttp>) -> ClientOptions {
     ClientOptions {
         transport: Some(Transport::new(http.clone())),
         retry: RetryOptions::none(),

@@ -1,12 +1,13 @@
 //! The one transport that credentials and clients share.
 
-use std::error::Error as _;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use azure_core::error::{Error, ErrorKind};
 use azure_core::http::{AsyncRawResponse, HttpClient, Request};
 use url::{Host, Url};
+
+use crate::cause::innermost;
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -24,13 +25,13 @@ const IDLE_CONNECTIONS: usize = 1024;
 /// of a proxy's. So does what goes to this very host. All else honours `HTTPS_PROXY` and `NO_PROXY`. Certificates are
 /// checked against the system's authorities, or those in `SSL_CERT_FILE`.
 #[derive(Debug, Default)]
-pub struct Http {
+pub struct SharedHttp {
     plain: OnceLock<reqwest::Client>,
     local: OnceLock<reqwest::Client>,
     remote: OnceLock<reqwest::Client>,
 }
 
-impl Http {
+impl SharedHttp {
     /// The client for a URL, made when it is first needed: an image without certificates can still use plain HTTP.
     fn client(&self, url: &Url) -> Result<&reqwest::Client, Error> {
         let (cell, builder) = match url.scheme() {
@@ -62,7 +63,7 @@ impl Http {
 }
 
 #[async_trait::async_trait]
-impl HttpClient for Http {
+impl HttpClient for SharedHttp {
     async fn execute_request(&self, request: &Request) -> Result<AsyncRawResponse, Error> {
         self.client(request.url())?.execute_request(request).await
     }
@@ -85,35 +86,18 @@ fn no_tls(error: &reqwest::Error) -> String {
     )
 }
 
-/// What is at the bottom of an error of a call. The layers above it repeat the URL, and with it receipts and signatures.
-pub fn cause(error: &Error) -> String {
-    match error.source() {
-        Some(_) => innermost(error),
-        None => error.to_string(),
-    }
-}
-
-fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut inner = error;
-    while let Some(source) = inner.source() {
-        inner = source;
-    }
-    match inner.downcast_ref::<reqwest::Error>() {
-        Some(error) if error.is_timeout() => "timed out".into(),
-        Some(_) => "the call could not be carried out".into(),
-        None => inner.to_string(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use azure_core::http::Method;
+
     use super::*;
+    use crate::cause::cause;
 
     #[tokio::test]
     async fn the_cause_of_a_failed_call_does_not_repeat_its_url() {
         let url = Url::parse("http://127.0.0.1:1/account/orders?sig=secret&popreceipt=secret").unwrap();
-        let request = Request::new(url, azure_core::http::Method::Get);
-        let error = Http::default().execute_request(&request).await.err().unwrap();
+        let request = Request::new(url, Method::Get);
+        let error = SharedHttp::default().execute_request(&request).await.err().unwrap();
         let cause = cause(&error);
         assert!(cause.contains("refused") && !cause.contains("secret"), "{cause}");
     }

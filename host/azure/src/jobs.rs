@@ -13,10 +13,10 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 pub use self::template::{Overrides, Replacement};
-use super::Azure;
-use super::arm::{
-    Answer, Arm, ArmError, Asked, Endpoint, Operation, PATIENCE, PAUSE_AT_LEAST, no_longer_than,
+use crate::arm::{
+    Arm, ArmError, ArmOperation, ArmReply, Asked, Endpoint, PATIENCE, PAUSE_AT_LEAST, no_longer_than,
 };
+use crate::azure::Azure;
 
 const API_VERSION: &str = "2026-07-01";
 /// How often something that takes its time is asked after, unless the service says otherwise.
@@ -31,39 +31,39 @@ const JOBS: &str = "`az containerapp job list --query \"[].id\"` shows jobs";
 const EXECUTIONS: &str =
     "`longshore job list` shows executions, `az containerapp job list --query \"[].id\"` jobs";
 
-const READ: Operation =
-    Operation { verb: "read the job", action: "Microsoft.App/jobs/read", role: "Reader", there_is: JOBS };
-const READ_EXECUTIONS: Operation = Operation {
+const READ: ArmOperation =
+    ArmOperation { verb: "read the job", action: "Microsoft.App/jobs/read", role: "Reader", there_is: JOBS };
+const READ_EXECUTIONS: ArmOperation = ArmOperation {
     verb: "read executions of the job",
     action: "Microsoft.App/jobs/executions/read",
     role: "Reader",
     there_is: JOBS,
 };
-const READ_EXECUTION: Operation = Operation {
+const READ_EXECUTION: ArmOperation = ArmOperation {
     verb: "read the execution",
     action: "Microsoft.App/jobs/execution/read",
     role: "Reader",
     there_is: EXECUTIONS,
 };
-const START: Operation = Operation {
+const START: ArmOperation = ArmOperation {
     verb: "start the job",
     action: "Microsoft.App/jobs/start/action",
     role: "Container Apps Jobs Operator",
     there_is: JOBS,
 };
-const STOP_ALL: Operation = Operation {
+const STOP_ALL: ArmOperation = ArmOperation {
     verb: "stop the job's executions",
     action: "Microsoft.App/jobs/stop/action",
     role: "Container Apps Jobs Operator",
     there_is: JOBS,
 };
-const STOP_EXECUTION: Operation = Operation {
+const STOP_EXECUTION: ArmOperation = ArmOperation {
     verb: "stop the execution",
     action: "Microsoft.App/jobs/stop/execution/action",
     role: "Container Apps Jobs Operator",
     there_is: EXECUTIONS,
 };
-const READ_QUEUE: Operation = Operation {
+const READ_QUEUE: ArmOperation = ArmOperation {
     verb: "read the Service Bus queue",
     action: "Microsoft.ServiceBus/namespaces/queues/read",
     role: "Reader",
@@ -240,7 +240,7 @@ impl Job {
     /// Starts an execution, with another template than the job's if there is one. Asked once, whatever comes of it.
     ///
     /// # Errors
-    /// When it was refused; or [`Kind::Unclear`](super::arm::Kind) when it may have been started, and nobody says which execution that is.
+    /// When it was refused; or [`ArmErrorKind::Unclear`](crate::arm::ArmErrorKind) when it may have been started, and nobody says which execution that is.
     pub async fn start(&self, template: Option<&Value>) -> Result<Started, ArmError> {
         let asked = Asked { operation: START, of: &self.id.0 };
         let url = self.arm.url(&format!("{}/start", self.id), API_VERSION);
@@ -311,10 +311,10 @@ impl Job {
     /// ([Track asynchronous operations](https://learn.microsoft.com/azure/azure-resource-manager/management/async-operations)).
     /// From here on nothing that goes wrong says that it was not done. Least of all a 403: a role on the job does not reach
     /// to where results are, which is beside it.
-    async fn result(&self, mut answer: Answer, asked: &Asked<'_>) -> Result<Answer, ArmError> {
+    async fn result(&self, mut answer: ArmReply, asked: &Asked<'_>) -> Result<ArmReply, ArmError> {
         let accepted = Instant::now();
         // Where an answer says it all, nobody has to wait for the next.
-        let is_pending = |answer: &Answer| answer.status == 202 && answer.body.get("name").is_none();
+        let is_pending = |answer: &ArmReply| answer.status == 202 && answer.body.get("name").is_none();
         let unsettled = |error: ArmError| asked.unsettled(&error.cause);
         while is_pending(&answer) {
             let Some(location) = &answer.location else { break };
@@ -323,7 +323,7 @@ impl Job {
             let next = self.arm.get(&url, asked, PATIENCE).await.map_err(unsettled)?;
             // Later answers need not repeat where to ask.
             let location = next.location.clone().or(answer.location);
-            answer = Answer { location, ..next };
+            answer = ArmReply { location, ..next };
             if is_pending(&answer) && accepted.elapsed() > no_longer_than(RESULT) {
                 return Err(asked.unsettled(&format!("no result was there {} s later", RESULT.as_secs())));
             }

@@ -10,7 +10,7 @@ use azure_core::error::{Error, ErrorKind};
 use azure_core::time::OffsetDateTime;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::http::cause;
+use crate::cause::cause;
 
 /// How long one try to fetch a token may take: an identity endpoint answers in well under a second.
 const TRY: Duration = Duration::from_secs(6);
@@ -25,7 +25,7 @@ const REFRESH_AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::f
 
 /// Makes a credential. Each fetch has a new one, since those of the SDK have caches of their own, which answer with
 /// the old token until five minutes before its end, also when it was refused.
-pub(crate) type Source = Box<dyn Fn() -> Result<Arc<dyn TokenCredential>, Error> + Send + Sync>;
+pub(crate) type CredentialSource = Box<dyn Fn() -> Result<Arc<dyn TokenCredential>, Error> + Send + Sync>;
 
 /// A token for one service. Never shown.
 #[derive(Clone)]
@@ -63,18 +63,18 @@ pub struct NoToken {
 
 /// The newest token for one service, and the way to the next.
 pub struct Tokens {
-    source: Source,
+    source: CredentialSource,
     scope: Cow<'static, str>,
     /// Which credential, and what to do when it gives no token.
     who: &'static str,
     mend: String,
-    state: Mutex<State>,
+    state: Mutex<TokenState>,
     /// Held while a token is fetched: one fetch is enough for all.
     fetching: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
-struct State {
+struct TokenState {
     token: Option<Token>,
     ever_had: bool,
     failed: Option<(Instant, NoToken)>,
@@ -88,7 +88,7 @@ impl fmt::Debug for Tokens {
 
 impl Tokens {
     pub(crate) fn new(
-        source: Source,
+        source: CredentialSource,
         scope: impl Into<Cow<'static, str>>,
         who: &'static str,
         mend: String,
@@ -187,7 +187,7 @@ impl Tokens {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, TokenState> {
         // What it guards is valid after every statement.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -280,7 +280,7 @@ mod tests {
     fn tokens(life_s: Option<i64>) -> (Arc<Script>, Arc<Tokens>) {
         let script = Arc::new(Script { life_s: Mutex::new(life_s), ..Script::default() });
         let fakes = script.clone();
-        let source: Source = Box::new(move || Ok(Arc::new(Fake(fakes.clone()))));
+        let source: CredentialSource = Box::new(move || Ok(Arc::new(Fake(fakes.clone()))));
         (script, Arc::new(Tokens::new(source, "scope", "the identity", "look after it".into())))
     }
 

@@ -1,20 +1,18 @@
-//! Queues are named by URL: what the forms are, and which queue a URL opens.
+//! Queues are named by URL: what the forms are, and which kind of queue a URL names.
 
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use url::Url;
 
-/// What is put behind a queue's name to name its poison queue.
-const POISON_SUFFIX: &str = "-poison";
-
-/// How Service Bus names the dead-letter sub-queue of an entity
-/// ([Dead-letter queues](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-dead-letter-queues)).
-pub const DEAD_LETTER_PATH: &str = "/$deadletterqueue";
+use crate::kind::{self, FILE, Form, KINDS, Kind, PoisonPlace, Reader, SERVICE_BUS, STORAGE};
+use crate::parse::connection_string;
+use crate::parse::malformed::{Malformed, Parsed};
+use crate::parse::name::check_name;
+use crate::place::Place;
 
 /// The address of a queue: its kind, where it is, its name, and a shared access signature if one was given.
 ///
@@ -33,72 +31,6 @@ pub const DEAD_LETTER_PATH: &str = "/$deadletterqueue";
 pub struct QueueUrl {
     place: Place,
     name: String,
-}
-
-/// Which service holds a queue, and where.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Place {
-    /// A SQLite database on this host.
-    File {
-        /// The directory that holds the database, as it was written: relative to the working directory, or absolute.
-        directory: PathBuf,
-    },
-    /// Azure Storage Queue, or Azurite.
-    Storage {
-        /// The account's endpoint, without a trailing slash: `https://ACCOUNT.queue.core.windows.net` or
-        /// `http://127.0.0.1:10001/devstoreaccount1`.
-        endpoint: String,
-        /// The shared access signature that came with the URL.
-        signature: Option<Signature>,
-    },
-    /// Azure Service Bus.
-    ServiceBus {
-        /// The host of the namespace, `NAMESPACE.servicebus.windows.net`, with a port if one was given.
-        namespace: String,
-        /// The shared key that came with a connection string; without one it is the identity that connects.
-        access: Option<SharedAccess>,
-        /// What AMQP travels on.
-        transport: Transport,
-    },
-}
-
-/// What AMQP travels on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Transport {
-    /// TLS; and where nothing answers on its usual port, a WebSocket.
-    #[default]
-    Amqps,
-    /// A WebSocket over TLS.
-    WebSockets,
-    /// Nothing but TCP, as the emulator has it.
-    Plain,
-}
-
-/// A [shared access policy](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-sas#shared-access-authorization-policies):
-/// its name, and a key of it. The key is a secret, hence never shown by `Debug`.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct SharedAccess {
-    /// The policy's name.
-    pub name: String,
-    /// One of its keys, as it stands in connection strings.
-    pub key: String,
-}
-
-impl fmt::Debug for SharedAccess {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SharedAccess({}, …)", self.name)
-    }
-}
-
-/// The query of a [shared access signature](https://learn.microsoft.com/rest/api/storageservices/delegate-access-with-shared-access-signature),
-/// without its question mark. A secret, hence never shown by `Debug`.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Signature(pub String);
-
-impl fmt::Debug for Signature {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Signature(…)")
-    }
 }
 
 /// Why a URL names no queue.
@@ -124,15 +56,42 @@ impl QueueUrl {
         &self.place
     }
 
-    /// The poison queue: `<queue>-poison` beside the queue, with the same signature; on Service Bus the queue's own dead-letter sub-queue.
+    /// What kind of queue it is.
+    pub fn kind(&self) -> &'static Kind {
+        match &self.place {
+            Place::File { .. } => &FILE,
+            Place::Storage { .. } => &STORAGE,
+            Place::ServiceBus { .. } => &SERVICE_BUS,
+        }
+    }
+
+    /// The account or the namespace that it belongs to, by its name; `None` for a queue on this host.
+    ///
+    /// It is the first label of the host, or the first segment of the path where the account stands there.
+    pub fn owner(&self) -> Option<&str> {
+        match &self.place {
+            Place::File { .. } => None,
+            Place::Storage { endpoint, .. } => {
+                let address = endpoint.split_once("://").map_or(endpoint.as_str(), |(_, address)| address);
+                match address.split_once('/') {
+                    Some((_, account)) => Some(account),
+                    None => address.split('.').next(),
+                }
+            }
+            Place::ServiceBus { namespace, .. } => namespace.split('.').next(),
+        }
+    }
+
+    /// The poison queue: `<queue>-poison` beside the queue, with the same signature; on Service Bus the
+    /// queue's own dead-letter sub-queue.
     ///
     /// # Errors
     /// The name with its suffix would be longer than the service allows.
     pub fn poison(&self) -> Result<Self, InvalidQueueUrl> {
-        let name = match &self.place {
-            Place::ServiceBus { .. } => format!("{}{DEAD_LETTER_PATH}", self.name),
-            Place::File { .. } | Place::Storage { .. } => {
-                let name = format!("{}{POISON_SUFFIX}", self.name);
+        let name = match self.kind().poison {
+            PoisonPlace::Within(path) => format!("{}{path}", self.name),
+            PoisonPlace::Beside(suffix) => {
+                let name = format!("{}{suffix}", self.name);
                 check_name(&name).map_err(|cause| InvalidQueueUrl {
                     url: self.to_string(),
                     cause: format!("its poison queue cannot be called `{name}`: {cause}"),
@@ -144,135 +103,17 @@ impl QueueUrl {
         Ok(Self { place: self.place.clone(), name })
     }
 
-    /// Whether it is the dead-letter sub-queue of a Service Bus queue.
+    /// The name of the queue that a dead-letter sub-queue belongs to; `None` if it is no such sub-queue.
+    pub fn dead_letters_of(&self) -> Option<&str> {
+        match self.kind().poison {
+            PoisonPlace::Within(path) => self.name.strip_suffix(path),
+            PoisonPlace::Beside(_) => None,
+        }
+    }
+
+    /// Whether it is the dead-letter sub-queue of another queue.
     pub fn is_dead_letter_queue(&self) -> bool {
-        matches!(self.place, Place::ServiceBus { .. }) && self.name.ends_with(DEAD_LETTER_PATH)
-    }
-
-    fn parse_file(text: &str, path: &str) -> Result<Self, InvalidQueueUrl> {
-        let invalid = |cause: &str| {
-            invalid(text, cause, "write `file:DIRECTORY/QUEUE`, as in `file:./queues/orders`".into())
-        };
-        let path = match path.strip_prefix("//") {
-            Some(rest) => {
-                let path = rest.strip_prefix("localhost").unwrap_or(rest);
-                if !path.starts_with('/') {
-                    return Err(invalid("a file URL with two slashes names a host"));
-                }
-                Path::new(path)
-            }
-            None => Path::new(path),
-        };
-        let name = path.file_name().and_then(|name| name.to_str());
-        let name = name.ok_or_else(|| invalid("no queue is named"))?;
-        check_name(name).map_err(|cause| invalid(&format!("`{name}` is no queue name: {cause}")))?;
-        let directory = match path.parent() {
-            Some(parent) if parent != Path::new("") => parent,
-            _ => Path::new("."),
-        };
-        Ok(Self { place: Place::File { directory: directory.to_owned() }, name: name.to_owned() })
-    }
-
-    fn parse_storage(text: &str, url: &Url) -> Result<Self, InvalidQueueUrl> {
-        let invalid = |cause: String, mend: &str| invalid(text, &cause, mend.into());
-        let host = url.host_str().unwrap_or_default();
-        // An account is part of the host's name on Azure, and the first segment of the path where the host is
-        // an address or a name of our own (Azurite, a container beside us).
-        let in_host = host.contains(".queue.");
-        let mend = if in_host {
-            "write `https://ACCOUNT.queue.core.windows.net/QUEUE`"
-        } else {
-            "write `http://HOST:10001/ACCOUNT/QUEUE`, or `https://ACCOUNT.queue.core.windows.net/QUEUE`"
-        };
-        if in_host && url.scheme() == "http" && !host.ends_with(".localhost") {
-            return Err(invalid("a token does not travel in the clear".into(), mend));
-        }
-        let path = url.path().trim_matches('/');
-        let (account, name) = match path.split_once('/') {
-            None if in_host && !path.is_empty() => (None, path),
-            Some((account, name)) if !in_host && !account.is_empty() => (Some(account), name),
-            _ => return Err(invalid("the path is not that of a queue".into(), mend)),
-        };
-        check_name(name).map_err(|cause| invalid(format!("`{name}` is no queue name: {cause}"), mend))?;
-        let signature = match url.query() {
-            None | Some("") => None,
-            Some(query) if url.query_pairs().any(|(key, _)| key == "sig") => {
-                Some(Signature(query.to_owned()))
-            }
-            Some(_) => {
-                return Err(invalid(
-                    "the query is not a shared access signature, it has no `sig`".into(),
-                    "give the whole SAS, in quotes so that the shell leaves its `&` alone, or none",
-                ));
-            }
-        };
-        let origin = url.origin().ascii_serialization();
-        let endpoint = match account {
-            Some(account) => format!("{origin}/{account}"),
-            None => origin,
-        };
-        Ok(Self { place: Place::Storage { endpoint, signature }, name: name.to_owned() })
-    }
-
-    fn parse_service_bus(text: &str, url: &Url) -> Result<Self, InvalidQueueUrl> {
-        let mend = "write `sb://NAMESPACE.servicebus.windows.net/QUEUE`";
-        let transport = match url.query() {
-            None | Some("") => Transport::Amqps,
-            Some("transport=websockets") => Transport::WebSockets,
-            Some(_) => {
-                let cause = "it has a query that is not `transport=websockets`";
-                return Err(invalid(text, cause, mend.into()));
-            }
-        };
-        let name = url.path().trim_matches('/');
-        let entity = name.strip_suffix(DEAD_LETTER_PATH).unwrap_or(name);
-        // https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules, Microsoft.ServiceBus
-        let allowed = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
-        if entity.is_empty() || entity.len() > 260 || !entity.chars().all(allowed) {
-            let cause =
-                "the path is not that of a Service Bus queue: 1 to 260 letters, digits, `.`, `-`, `_`, `/`";
-            return Err(invalid(text, cause, mend.into()));
-        }
-        let Some(host) = url.host_str().filter(|host| !host.is_empty()) else {
-            return Err(invalid(text, "it has no host", mend.into()));
-        };
-        let namespace = match url.port() {
-            Some(port) => format!("{}:{port}", host.to_ascii_lowercase()),
-            None => host.to_ascii_lowercase(),
-        };
-        Ok(Self { place: Place::ServiceBus { namespace, access: None, transport }, name: name.to_owned() })
-    }
-
-    /// Reads a [connection string](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-dotnet-get-started-with-queues#get-the-connection-string)
-    /// that names its queue.
-    fn parse_connection_string(text: &str) -> Result<Self, InvalidQueueUrl> {
-        let invalid = |cause: &str| {
-            let mend = "write `Endpoint=sb://NAMESPACE.servicebus.windows.net/;SharedAccessKeyName=…;SharedAccessKey=…;EntityPath=QUEUE`";
-            InvalidQueueUrl { url: "the connection string".into(), cause: cause.into(), mend: mend.into() }
-        };
-        let fields: Vec<_> = text.split(';').filter_map(|field| field.trim().split_once('=')).collect();
-        let field = |name: &str| {
-            let found = fields.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
-            found.map(|(_, value)| *value).filter(|value| !value.is_empty())
-        };
-        let queue = field("EntityPath").ok_or_else(|| invalid("it names no queue"))?;
-        let endpoint = field("Endpoint").unwrap_or_default().trim_end_matches('/');
-        let mut parsed =
-            format!("{endpoint}/{queue}").parse::<Self>().map_err(|error| invalid(&error.cause))?;
-        let Place::ServiceBus { access, transport, .. } = &mut parsed.place else {
-            return Err(invalid("its endpoint is not that of Service Bus"));
-        };
-        let (Some(name), Some(key)) = (field("SharedAccessKeyName"), field("SharedAccessKey")) else {
-            return Err(invalid("it has no shared key"));
-        };
-        *access = Some(SharedAccess { name: name.to_owned(), key: key.to_owned() });
-        let is = |name, value: &str| field(name).is_some_and(|it| it.eq_ignore_ascii_case(value));
-        if is("UseDevelopmentEmulator", "true") {
-            *transport = Transport::Plain;
-        } else if is("TransportType", "AmqpWebSockets") {
-            *transport = Transport::WebSockets;
-        }
-        Ok(parsed)
+        self.dead_letters_of().is_some()
     }
 }
 
@@ -280,24 +121,45 @@ impl FromStr for QueueUrl {
     type Err = InvalidQueueUrl;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let forms = "write `file:./queues/orders`, `https://ACCOUNT.queue.core.windows.net/orders` or \
-                     `sb://NAMESPACE.servicebus.windows.net/orders`";
-        if let Some(path) = text.strip_prefix("file:") {
-            return Self::parse_file(text, path);
+        for (kind, form) in forms() {
+            if let Reader::Text(read) = &form.read
+                && let Some(behind) = behind(text, form.start)
+            {
+                return named(text, kind, read(behind));
+            }
         }
-        if text.get(..9).is_some_and(|start| start.eq_ignore_ascii_case("Endpoint=")) {
-            return Self::parse_connection_string(text);
-        }
-        let url = Url::parse(text).map_err(|error| invalid(text, &error.to_string(), forms.into()))?;
+        let no_kind = |cause: String| invalid(text, cause, format!("write {}", kind::forms()));
+        let url = Url::parse(text).map_err(|error| no_kind(error.to_string()))?;
         if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
-            return Err(invalid(text, "a queue URL has no user, password or fragment", forms.into()));
+            return Err(no_kind("a queue URL has no user, password or fragment".into()));
         }
-        match url.scheme() {
-            "http" | "https" => Self::parse_storage(text, &url),
-            "sb" => Self::parse_service_bus(text, &url),
-            other => Err(invalid(text, &format!("no kind of queue is called `{other}`"), forms.into())),
+        for (kind, form) in forms() {
+            if let Reader::Url(read) = &form.read
+                && form.start.strip_suffix(':') == Some(url.scheme())
+            {
+                return named(text, kind, read(&url));
+            }
         }
+        Err(no_kind(format!("no kind of queue is called `{}`", url.scheme())))
     }
+}
+
+/// The forms of all kinds.
+fn forms() -> impl Iterator<Item = (&'static Kind, &'static Form)> {
+    KINDS.into_iter().flat_map(|kind| kind.forms.iter().map(move |form| (kind, form)))
+}
+
+/// What comes behind the beginning of a text, in upper or lower case.
+fn behind<'a>(text: &'a str, start: &str) -> Option<&'a str> {
+    let (beginning, behind) = text.split_at_checked(start.len())?;
+    beginning.eq_ignore_ascii_case(start).then_some(behind)
+}
+
+fn named(text: &str, kind: &Kind, parsed: Parsed) -> Result<QueueUrl, InvalidQueueUrl> {
+    let (place, name) = parsed.map_err(|Malformed { cause, mend }| {
+        invalid(text, cause, mend.map_or_else(|| kind.mend(), str::to_owned))
+    })?;
+    Ok(QueueUrl { place, name })
 }
 
 impl fmt::Display for QueueUrl {
@@ -316,27 +178,18 @@ impl fmt::Debug for QueueUrl {
     }
 }
 
-/// Checks a name against the service's rule
-/// ([Naming queues](https://learn.microsoft.com/rest/api/storageservices/naming-queues-and-metadata)).
-fn check_name(name: &str) -> Result<(), &'static str> {
-    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if !(3..=63).contains(&name.len()) {
-        Err("a queue's name has 3 to 63 characters")
-    } else if !name.chars().all(allowed) {
-        Err("a queue's name is made of lowercase letters, digits and dashes")
-    } else if name.starts_with('-') || name.ends_with('-') || name.contains("--") {
-        Err("dashes stand alone, between letters or digits")
-    } else {
-        Ok(())
-    }
-}
-
-fn invalid(text: &str, cause: &str, mend: String) -> InvalidQueueUrl {
-    InvalidQueueUrl { url: without_secrets(text), cause: cause.into(), mend }
+fn invalid(text: &str, cause: String, mend: String) -> InvalidQueueUrl {
+    InvalidQueueUrl { url: without_secrets(text), cause, mend }
 }
 
 /// What may be repeated of a text that is perhaps a connection string, or a URL with a password or a signature.
 fn without_secrets(text: &str) -> String {
     let shown = text.split(['?', '#']).next().unwrap_or_default();
-    if shown.contains(['@', ';', '=']) { "the queue's URL".into() } else { format!("`{shown}`") }
+    if behind(text, connection_string::BEGINNING).is_some() {
+        "the connection string".into()
+    } else if shown.contains(['@', ';', '=']) {
+        "the queue's URL".into()
+    } else {
+        format!("`{shown}`")
+    }
 }

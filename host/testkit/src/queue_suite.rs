@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use longshore_queue::{MAX_BODY, MAX_RECEIVE, MAX_VISIBILITY, Outgoing, Queue, QueueError, Received};
+use longshore_queue::{MAX_RECEIVE, MAX_VISIBILITY, Outgoing, Queue, QueueError, Received, Right};
 
 /// Far longer than a test takes.
 pub const MINUTE: Duration = Duration::from_secs(60);
@@ -47,8 +47,8 @@ macro_rules! keeps_every_promise {
             a_delayed_message_is_counted_and_invisible_until_its_time,
             an_expired_message_is_never_delivered_and_not_found,
             at_most_32_messages_are_leased_at_once,
-            a_body_of_64_kib_fits_and_one_byte_more_does_not,
-            clearing_deletes_visible_and_invisible_messages,
+            the_largest_body_fits_and_one_byte_more_does_not,
+            asking_for_a_right_answers_without_touching_a_message,
             a_message_that_is_gone_is_not_found,
             a_queue_that_was_never_created_is_not_found,
             creating_a_queue_twice_says_that_it_was_there,
@@ -215,22 +215,32 @@ pub async fn at_most_32_messages_are_leased_at_once(Subject { queue, .. }: &Subj
     assert_eq!(ids, sent);
 }
 
-pub async fn a_body_of_64_kib_fits_and_one_byte_more_does_not(Subject { queue, .. }: &Subject) {
-    let largest = "x".repeat(MAX_BODY);
-    let larger = "x".repeat(MAX_BODY + 1);
+pub async fn the_largest_body_fits_and_one_byte_more_does_not(Subject { queue, .. }: &Subject) {
+    let limit = queue.max_body();
+    assert_eq!(limit, queue.url().kind().max_body);
+    let (largest, larger) = ("x".repeat(limit), "x".repeat(limit + 1));
     assert!(queue.fits(largest.as_bytes()) && !queue.fits(larger.as_bytes()));
     queue.send(text(&largest)).await.unwrap();
     assert_eq!(one(&**queue, MINUTE).await.message.body, largest);
     let refused = queue.send(text(&larger)).await.unwrap_err();
-    assert_eq!(refused, QueueError::TooLarge { size: MAX_BODY + 1, limit: MAX_BODY });
+    let url = queue.url().to_string();
+    assert_eq!(refused, QueueError::TooLarge { queue: url, size: limit + 1, limit });
 }
 
-pub async fn clearing_deletes_visible_and_invisible_messages(Subject { queue, .. }: &Subject) {
-    fill(&**queue, 3).await;
+pub async fn asking_for_a_right_answers_without_touching_a_message(subject: &Subject) {
+    let Subject { queue, missing, .. } = subject;
+    let id = queue.send(text("a")).await.unwrap();
+    let not_found = QueueError::QueueNotFound { queue: missing.url().to_string() };
+    for right in [Right::Receive, Right::Update] {
+        assert_eq!(queue.may(right).await, Ok(()), "{right:?}");
+        assert_eq!(missing.may(right).await, Err(not_found.clone()), "{right:?}");
+    }
+    counts(&**queue, 1).await;
     let held = one(&**queue, MINUTE).await;
-    queue.clear().await.unwrap();
-    counts(&**queue, 0).await;
-    is_refused(queue.delete(&held.message.id, &held.receipt).await);
+    assert_eq!((held.message.id.as_str(), held.message.dequeue_count), (id.as_str(), 1));
+    // A lease is not touched either.
+    queue.may(Right::Update).await.unwrap();
+    queue.delete(&id, &held.receipt).await.unwrap();
 }
 
 pub async fn a_message_that_is_gone_is_not_found(Subject { queue, .. }: &Subject) {
@@ -250,8 +260,7 @@ pub async fn a_queue_that_was_never_created_is_not_found(Subject { queue, missin
     assert_eq!(missing.peek(1).await, Err(error.clone()));
     assert_eq!(missing.update(&id, &receipt, MINUTE).await, Err(error.clone()));
     assert_eq!(missing.delete(&id, &receipt).await, Err(error.clone()));
-    assert_eq!(missing.approximate_count().await, Err(error.clone()));
-    assert_eq!(missing.clear().await, Err(error));
+    assert_eq!(missing.approximate_count().await, Err(error));
 }
 
 pub async fn creating_a_queue_twice_says_that_it_was_there(Subject { queue, missing, .. }: &Subject) {

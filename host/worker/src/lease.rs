@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use longshore_queue::{DeadLetter, MAX_VISIBILITY, Outgoing, Queue, QueueError, Receipt, Received};
+use longshore_queue::{DeadLetter, MAX_VISIBILITY, Outgoing, Queue, QueueError, Receipt, Received, Right};
 
 /// How long before the service's own end our lease ends: what a call may take on its way.
 const MARGIN: Duration = Duration::from_secs(5);
@@ -63,7 +63,7 @@ pub enum LeaseMode {
 }
 
 impl Terms {
-    /// The terms for a run. `Auto` asks the service, by updating a message that does not exist: whoever may update is told that it is not found.
+    /// The terms for a run. `Auto` asks the queue whether the identity may update messages.
     pub async fn agree(mode: LeaseMode, queue: &dyn Queue, visibility: Duration, deadline: Duration) -> Self {
         let renewable = match mode {
             LeaseMode::Renew => true,
@@ -75,20 +75,13 @@ impl Terms {
     }
 }
 
-/// The id and a receipt of a message that does not exist, to ask with what may be done to those that do.
-pub fn nobody() -> (&'static str, Receipt) {
-    ("00000000-0000-0000-0000-000000000000", Receipt("AgAAAAMAAAAAAAAAAAAAAAAAAAA=".into()))
-}
-
 async fn may_update(queue: &dyn Queue) -> bool {
-    let (id, receipt) = nobody();
-    match queue.update(id, &receipt, Duration::ZERO).await {
-        Err(error) if error.is_stale() => true,
+    match queue.may(Right::Update).await {
+        Ok(()) => true,
         Err(error) => {
             tracing::warn!(%error, "leases are fixed: they are not renewed, and their end is the retry");
             false
         }
-        Ok(_) => false,
     }
 }
 

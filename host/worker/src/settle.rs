@@ -144,7 +144,11 @@ impl Worker {
         let queue = self.queue.url().to_string();
         let component = self.handler.digest();
         let envelope = Envelope::new(message, &queue, reason, detail, component.as_deref());
-        let mut refused = QueueError::TooLarge { size: message.body.len(), limit: longshore_queue::MAX_BODY };
+        let mut refused = QueueError::TooLarge {
+            queue: self.poison.url().to_string(),
+            size: message.body.len(),
+            limit: self.poison.max_body(),
+        };
         for body in envelope.fallbacks(self.config.poison_format, &message.body) {
             if !self.poison.fits(&body) {
                 continue;

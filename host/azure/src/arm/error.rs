@@ -8,8 +8,10 @@ use azure_core::error::{Error, ErrorKind};
 use azure_core::http::Method;
 use serde::Deserialize;
 
-use super::{Asked, Endpoint};
-use crate::{NoToken, cause};
+use crate::arm::asked::Asked;
+use crate::arm::endpoint::Endpoint;
+use crate::cause::cause;
+use crate::token::NoToken;
 
 /// How much of ARM's own words is repeated.
 const WORDS: usize = 500;
@@ -19,7 +21,7 @@ const WORDS: usize = 500;
 #[error("{} {verb}: {cause}; {mend}", .kind.beginning())]
 pub struct ArmError {
     /// What a caller decides by.
-    pub kind: Kind,
+    pub kind: ArmErrorKind,
     /// What was asked.
     pub verb: &'static str,
     /// What went wrong.
@@ -32,7 +34,7 @@ pub struct ArmError {
 
 /// What kind of failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ArmErrorKind {
     /// There is no such resource.
     NotFound,
     /// The identity may not, or is nobody.
@@ -45,7 +47,7 @@ pub enum Kind {
     Fault,
 }
 
-impl Kind {
+impl ArmErrorKind {
     /// Nobody reads "cannot start the job" where it may have been started.
     fn beginning(self) -> &'static str {
         match self {
@@ -59,17 +61,17 @@ impl Kind {
 /// ([Common error response](https://github.com/microsoft/api-guidelines/blob/vNext/azure/Guidelines.md#handling-errors)).
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Refusal {
+struct ArmRefusal {
     code: String,
     message: String,
 }
 
-impl Refusal {
+impl ArmRefusal {
     /// Some providers leave the envelope out, and proxies answer with anything.
     fn read(body: &[u8]) -> Self {
         #[derive(Deserialize)]
         struct Envelope {
-            error: Refusal,
+            error: ArmRefusal,
         }
         match serde_json::from_slice(body) {
             Ok(Envelope { error }) => error,
@@ -92,33 +94,33 @@ impl Refusal {
 impl ArmError {
     /// Whether a read may succeed when it is tried again.
     pub fn is_passing(&self) -> bool {
-        self.kind == Kind::Busy
+        self.kind == ArmErrorKind::Busy
     }
 }
 
 impl Asked<'_> {
-    fn error(&self, kind: Kind, cause: String, mend: String) -> ArmError {
+    fn error(&self, kind: ArmErrorKind, cause: String, mend: String) -> ArmError {
         ArmError { kind, verb: self.operation.verb, cause, mend, retry_after: None }
     }
 
     /// An answer that says something else than it should.
     pub(crate) fn unreadable(&self, cause: &str) -> ArmError {
         let mend = "is this the endpoint of Azure Resource Manager, and no proxy's?";
-        self.error(Kind::Fault, format!("{}: {cause}", self.of), mend.into())
+        self.error(ArmErrorKind::Fault, format!("{}: {cause}", self.of), mend.into())
     }
 
     /// It was accepted, and nobody says what became of it: no reason to ask for it again.
     pub(crate) fn unsettled(&self, cause: &str) -> ArmError {
         let cause = format!("it was accepted, and what became of it is not known ({cause})");
-        self.error(Kind::Unclear, cause, "`longshore job list` tells".into())
+        self.error(ArmErrorKind::Unclear, cause, "`longshore job list` tells".into())
     }
 
     /// No answer, or half of one.
     pub(super) fn silent(&self, method: Method, cause: &str) -> ArmError {
         let (kind, mend) = match method {
-            Method::Get => (Kind::Busy, "try again"),
+            Method::Get => (ArmErrorKind::Busy, "try again"),
             _ => (
-                Kind::Unclear,
+                ArmErrorKind::Unclear,
                 "it may have been done all the same: `longshore job list` tells; only then do it again",
             ),
         };
@@ -127,13 +129,13 @@ impl Asked<'_> {
 
     pub(super) fn failed(&self, method: Method, endpoint: &Endpoint, error: &Error) -> ArmError {
         if let Some(error) = error.source().and_then(|source| source.downcast_ref::<NoToken>()) {
-            return self.error(Kind::Denied, error.cause.clone(), error.mend.clone());
+            return self.error(ArmErrorKind::Denied, error.cause.clone(), error.mend.clone());
         }
         let cause = cause(error);
         match error.kind() {
             // Nothing was sent, so that nothing was done.
             ErrorKind::Connection => self.error(
-                Kind::Busy,
+                ArmErrorKind::Busy,
                 format!("no connection to {endpoint}: {cause}"),
                 "is there a way to it from here? HTTPS_PROXY names a proxy, --arm-endpoint another cloud"
                     .into(),
@@ -149,35 +151,35 @@ impl Asked<'_> {
         body: &[u8],
         retry_after: Option<Duration>,
     ) -> ArmError {
-        let refusal = Refusal::read(body);
+        let refusal = ArmRefusal::read(body);
         let words = refusal.words(status);
         let error = match (status, refusal.code.as_str()) {
             (401, _) => self.error(
-                Kind::Denied,
+                ArmErrorKind::Denied,
                 words,
                 "are the identity and the subscription in one tenant, and is this host's clock right?".into(),
             ),
-            (403, _) => self.error(Kind::Denied, words, self.role_wanted()),
+            (403, _) => self.error(ArmErrorKind::Denied, words, self.role_wanted()),
             (404, _) => {
                 let mend = format!("is {} right? {}", self.of, self.operation.there_is);
-                self.error(Kind::NotFound, words, mend)
+                self.error(ArmErrorKind::NotFound, words, mend)
             }
             (409, _) => {
                 let mend = "somebody else is changing it: try again when that is done";
-                self.error(Kind::Fault, words, mend.into())
+                self.error(ArmErrorKind::Fault, words, mend.into())
             }
             (429, _) => {
                 let mend = match retry_after {
                     Some(wait) => format!("nothing was done: try again in {} s", wait.as_secs()),
                     None => "nothing was done: try again in a minute".into(),
                 };
-                self.error(Kind::Busy, words, mend)
+                self.error(ArmErrorKind::Busy, words, mend)
             }
             (408 | 500..=599, _) => self.silent(method, &words),
             _ => self.error(
-                Kind::Fault,
+                ArmErrorKind::Fault,
                 format!("{}: {words}", self.of),
-                "what ARM says is all there is to know".into(),
+                "mend what ARM names here: it will refuse the same call again".into(),
             ),
         };
         ArmError { retry_after, ..error }

@@ -1,6 +1,6 @@
 //! `longshore check`: what can be known before the first message, without touching any.
 //!
-//! What the identity may do is asked with a message that does not exist: whoever may is told that there is none.
+//! Each queue says in its own way what the identity may do: see [`Queue::may`].
 
 mod deliveries;
 mod job;
@@ -16,11 +16,9 @@ use crate::cli::{Check, Output, OutputQueue, PoisonArg, PoisonOf, QueueArg};
 use longshore_azure::Azure;
 use longshore_azure::jobs::Job;
 use longshore_component::Source;
-use longshore_queue::url::Place;
-use longshore_queue::{Outgoing, Queue, QueueError, QueueUrl};
+use longshore_queue::{Outgoing, Queue, QueueError, QueueUrl, Right};
 use longshore_queue_drivers::open;
 use longshore_sandbox::{Sandbox, Settings};
-use longshore_worker::lease::nobody;
 
 /// How long the message of `--probe-send` stays hidden, and when it expires.
 const PROBE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(2));
@@ -80,9 +78,9 @@ pub(super) async fn execute(
         job = Some((asked, setup));
     }
     if let Some(url) = &url
-        && let Place::ServiceBus { namespace, .. } = url.place()
+        && let Some(limit) = url.kind().delivery_limit
     {
-        findings.push(deliveries::finding(url, namespace, job.as_ref()).await);
+        findings.push(deliveries::finding(url, limit, job.as_ref()).await);
     }
     match url {
         Some(url) => queues(url, poison, args.probe_send, &mut findings).await?,
@@ -135,7 +133,8 @@ async fn queues(
     });
     let (queue, poison) = (open(&url).await?, open(&poison).await?);
     permissions(&*queue, findings).await?;
-    exists(&*poison, "poison queue exists", findings).await?;
+    let receive = poison.may(Right::Receive).await;
+    findings.push(exists(&*poison, "poison queue exists", receive).await?);
     // What is moved to a dead-letter sub-queue is not sent: whoever may receive may do that.
     if !poison.url().is_dead_letter_queue() {
         findings.push(may_send(&*poison, probe_send).await?);
@@ -145,10 +144,9 @@ async fn queues(
 
 /// Whether the queue is there, and whether its messages may be received, renewed and counted.
 async fn permissions(queue: &dyn Queue, findings: &mut Vec<Finding>) -> Result<(), QueueError> {
-    exists(queue, "queue exists", findings).await?;
-    let (id, receipt) = nobody();
-    let receive = queue.delete(id, &receipt).await;
-    let renew = queue.update(id, &receipt, Duration::ZERO).await.map(drop);
+    let receive = queue.may(Right::Receive).await;
+    findings.push(exists(queue, "queue exists", receive.clone()).await?);
+    let renew = queue.may(Right::Update).await;
     let count = queue.approximate_count().await.map(drop);
     for (check, needed, answer, inferred) in
         [("receive", true, receive, INFERRED), ("renew", false, renew, ""), ("count", false, count, "")]
@@ -160,25 +158,23 @@ async fn permissions(queue: &dyn Queue, findings: &mut Vec<Finding>) -> Result<(
     Ok(())
 }
 
+/// Whether the queue is there, from what came of asking for the right to receive. Where that is denied, counting
+/// tells. It comes second, since on Service Bus it may be peeking at every message.
 async fn exists(
     queue: &dyn Queue,
     check: &'static str,
-    findings: &mut Vec<Finding>,
-) -> Result<(), QueueError> {
-    let (id, receipt) = nobody();
-    // Whichever of them is allowed tells it. Counting comes second: on Service Bus that may be peeking at every message.
-    let mut answer = queue.delete(id, &receipt).await;
-    if matches!(answer, Err(QueueError::Denied { .. })) {
-        answer = queue.approximate_count().await.map(drop);
-    }
+    receive: Result<(), QueueError>,
+) -> Result<Finding, QueueError> {
+    let answer = match receive {
+        Err(QueueError::Denied { .. }) => queue.approximate_count().await.map(drop),
+        receive => receive,
+    };
     let (result, detail) = match answer {
         Ok(()) => (Known::Yes, String::new()),
-        Err(error) if error.is_stale() => (Known::Yes, String::new()),
         Err(error @ QueueError::QueueNotFound { .. }) => (Known::No, error.to_string()),
         Err(error) => (Known::Unknown, tell(error)?),
     };
-    findings.push(Finding { check, of: queue.url().to_string(), result, needed: true, detail });
-    Ok(())
+    Ok(Finding { check, of: queue.url().to_string(), result, needed: true, detail })
 }
 
 /// Sends nothing unless asked to; then a message that nobody sees: it expires a second after it would be visible.
@@ -197,7 +193,6 @@ async fn may_send(poison: &dyn Queue, probe: bool) -> Result<Finding, QueueError
 fn permission(answer: Result<(), QueueError>) -> Result<(Known, String), QueueError> {
     match answer {
         Ok(()) => Ok((Known::Allowed, String::new())),
-        Err(error) if error.is_stale() => Ok((Known::Allowed, String::new())),
         Err(error @ QueueError::Denied { .. }) => Ok((Known::Denied, error.to_string())),
         Err(error) => Ok((Known::Unknown, tell(error)?)),
     }

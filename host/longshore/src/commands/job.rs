@@ -13,7 +13,7 @@ use super::{BREAKER_OPEN, FAULT, print_fields, print_json, print_table, usage};
 use crate::cli::{self, JobArg, Output};
 use crate::telemetry::PROGRESS;
 use longshore_azure::Azure;
-use longshore_azure::arm::{ArmError, Kind, PATIENCE};
+use longshore_azure::arm::{ArmError, ArmErrorKind, PATIENCE};
 use longshore_azure::jobs::{Execution, Job};
 
 /// For how long an execution that was just started may be unknown.
@@ -170,7 +170,7 @@ async fn wait(job: &Job, name: &str, unknown_for: Duration, output: Output) -> a
     let over = loop {
         let (execution, again) = match job.execution(name, OUTAGE).await {
             Ok(answer) => answer,
-            Err(ArmError { kind: Kind::NotFound, .. }) if begun.elapsed() < unknown_for => {
+            Err(ArmError { kind: ArmErrorKind::NotFound, .. }) if begun.elapsed() < unknown_for => {
                 sleep(Duration::from_secs(1)).await;
                 continue;
             }

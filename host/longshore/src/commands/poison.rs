@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use super::peek::preview;
 use super::{counter, poison_url, print_fields, print_json, print_table};
 use crate::cli::{Output, Poison, PoisonOf, Redrive, Selection};
-use longshore_queue::{MAX_BODY, MAX_RECEIVE, Message, Outgoing, Queue, QueueError, Received};
+use longshore_queue::{MAX_RECEIVE, Message, Outgoing, Queue, QueueError, Received};
 use longshore_queue_drivers::open;
 use longshore_worker::poison::Envelope;
 
@@ -127,7 +127,7 @@ fn unfit(queue: &dyn Queue, body: &[u8]) -> Option<&'static str> {
     let is_text = || std::str::from_utf8(body).is_ok_and(|text| text.chars().all(alone));
     match queue.fits(body) {
         true => None,
-        false if body.len() > MAX_BODY || is_text() => Some("too-large"),
+        false if body.len() > queue.max_body() || is_text() => Some("too-large"),
         false => Some("not-text"),
     }
 }

@@ -15,7 +15,6 @@ use tokio::sync::mpsc;
 
 use super::{counter, print_json, usage};
 use crate::cli::{Output, Send};
-use longshore_queue::url::Place;
 use longshore_queue::{CONTENT_TYPE, MAX_VISIBILITY, Outgoing};
 use longshore_queue_drivers::open;
 
@@ -70,8 +69,9 @@ fn template(args: &Send) -> Outgoing {
     let content_type = args.content_type.iter().map(|it| (CONTENT_TYPE.to_owned(), it.clone()));
     let properties: Vec<_> = content_type.chain(args.property.iter().cloned()).collect();
     let bare = properties.is_empty() && args.id.is_none();
-    if !bare && matches!(args.queue.queue.place(), Place::Storage { .. }) {
-        usage("a Storage queue gives its own ids and keeps no properties; put them into the body");
+    let kind = args.queue.queue.kind();
+    if !bare && !kind.keeps_properties {
+        usage(&format!("{} gives its own ids and keeps no properties; put them into the body", kind.name));
     }
     Outgoing { id: args.id.clone(), delay: args.delay, properties, ..Outgoing::default() }
 }

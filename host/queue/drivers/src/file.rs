@@ -20,12 +20,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use self::database::{Access, Database};
-use longshore_queue::limits::{check_max, check_visibility, out_of_range};
-use longshore_queue::url::Place;
+use self::database::{Database, DatabaseUse};
+use longshore_queue::limits::{check_lease, check_life, check_max, check_visibility};
+use longshore_queue::place::Place;
 use longshore_queue::{
-    DETAIL_PROPERTY, DeadLetter, MAX_BODY, Message, Outgoing, Queue, QueueError, QueueUrl, REASON_PROPERTY,
-    Receipt, Received, Result,
+    DETAIL_PROPERTY, DeadLetter, Message, Outgoing, Queue, QueueError, QueueUrl, REASON_PROPERTY, Receipt,
+    Received, Right,
 };
 
 /// One queue of a database, with a connection and a thread of its own.
@@ -46,9 +46,17 @@ impl FileQueue {
     ///
     /// # Errors
     /// [`QueueError::Fault`] if no thread can be started.
-    pub fn open(url: QueueUrl, directory: &Path) -> Result<Self> {
+    pub fn open(url: QueueUrl, directory: &Path) -> Result<Self, QueueError> {
         let database = Database::start(url.clone(), directory.to_owned())?;
         Ok(Self { url, directory: directory.to_owned(), database })
+    }
+
+    fn check_size(&self, body: &[u8]) -> Result<(), QueueError> {
+        if self.fits(body) {
+            return Ok(());
+        }
+        let queue = self.url.to_string();
+        Err(QueueError::TooLarge { queue, size: body.len(), limit: self.max_body() })
     }
 }
 
@@ -60,83 +68,72 @@ impl Queue for FileQueue {
 
     async fn prepare(&self) {
         // Any operation opens the database.
-        let _ = self.database.run(Access::Read, |_| Ok(Ok(()))).await;
+        let _ = self.database.run(DatabaseUse::Read, |_| Ok(Ok(()))).await;
     }
 
-    async fn create(&self) -> Result<bool> {
-        self.database.run(Access::Create, |store| store.create()).await
+    async fn create(&self) -> Result<bool, QueueError> {
+        self.database.run(DatabaseUse::Create, |store| store.create()).await
     }
 
-    async fn receive(&self, max: u32, visibility: Duration) -> Result<Vec<Received>> {
+    /// A process that may open the database may do everything with it.
+    async fn may(&self, _: Right) -> Result<(), QueueError> {
+        self.database.run(DatabaseUse::Read, |store| store.exists()).await
+    }
+
+    async fn receive(&self, max: u32, visibility: Duration) -> Result<Vec<Received>, QueueError> {
         check_max(max)?;
-        check_visibility(visibility)?;
-        if visibility.is_zero() {
-            return Err(out_of_range("a lease of no length", "ask for a visibility timeout above zero"));
-        }
+        check_lease(visibility)?;
         loop {
-            let received = self.database.run(Access::Receive, move |store| store.receive(max, visibility));
+            let received =
+                self.database.run(DatabaseUse::Receive, move |store| store.receive(max, visibility));
             if let Some(received) = received.await? {
                 return Ok(received);
             }
         }
     }
 
-    async fn send(&self, mut message: Outgoing) -> Result<String> {
-        check_size(&message.body)?;
+    async fn send(&self, mut message: Outgoing) -> Result<String, QueueError> {
+        self.check_size(&message.body)?;
         check_visibility(message.delay)?;
-        // Put Message: "visibilitytimeout should be set to a value smaller than the time-to-live value".
-        if message.time_to_live.is_some_and(|left| left <= message.delay) {
-            return Err(out_of_range(
-                "a message that expires before it is visible",
-                "give it a time to live above its delay",
-            ));
-        }
+        check_life(message.time_to_live, message.delay)?;
         let id = message.id.take().unwrap_or_else(|| Uuid::now_v7().to_string());
         let send = move |store: &store::Store<'_>| Ok(store.send(&id, &message)?.map(|()| id));
-        self.database.run(Access::Write, send).await
+        self.database.run(DatabaseUse::Write, send).await
     }
 
-    async fn update(&self, id: &str, receipt: &Receipt, visibility: Duration) -> Result<Receipt> {
+    async fn update(&self, id: &str, receipt: &Receipt, visibility: Duration) -> Result<Receipt, QueueError> {
         check_visibility(visibility)?;
         let (id, receipt) = (id.to_owned(), receipt.clone());
-        self.database.run(Access::Write, move |store| store.update(&id, &receipt, visibility)).await
+        self.database.run(DatabaseUse::Write, move |store| store.update(&id, &receipt, visibility)).await
     }
 
-    async fn delete(&self, id: &str, receipt: &Receipt) -> Result<()> {
+    async fn delete(&self, id: &str, receipt: &Receipt) -> Result<(), QueueError> {
         let (id, receipt) = (id.to_owned(), receipt.clone());
-        self.database.run(Access::Write, move |store| store.delete(&id, &receipt)).await
+        self.database.run(DatabaseUse::Write, move |store| store.delete(&id, &receipt)).await
     }
 
-    async fn peek(&self, max: u32) -> Result<Vec<Message>> {
-        self.database.run(Access::Read, move |store| store.peek(max)).await
+    async fn peek(&self, max: u32) -> Result<Vec<Message>, QueueError> {
+        self.database.run(DatabaseUse::Read, move |store| store.peek(max)).await
     }
 
-    async fn approximate_count(&self) -> Result<u64> {
-        self.database.run(Access::Read, |store| store.count()).await
-    }
-
-    /// Deletes what is there at the time of the call, a few thousand messages at a time.
-    async fn clear(&self) -> Result<()> {
-        let newest = self.database.run(Access::Read, |store| store.newest()).await?;
-        while !self.database.run(Access::Write, move |store| store.clear(newest)).await? {}
-        Ok(())
-    }
-
-    fn fits(&self, body: &[u8]) -> bool {
-        body.len() <= MAX_BODY
+    async fn approximate_count(&self) -> Result<u64, QueueError> {
+        self.database.run(DatabaseUse::Read, |store| store.count()).await
     }
 
     fn moves_to(&self, poison: &QueueUrl) -> bool {
-        match poison.place() {
-            Place::File { directory } => same_directory(directory, &self.directory),
-            Place::Storage { .. } | Place::ServiceBus { .. } => false,
-        }
+        let Place::File { directory } = poison.place() else { return false };
+        same_directory(directory, &self.directory)
     }
 
     /// The copy keeps the message's id and properties, gets [`REASON_PROPERTY`] and [`DETAIL_PROPERTY`] beside them,
     /// and never expires.
-    async fn dead_letter(&self, id: &str, receipt: &Receipt, letter: DeadLetter<'_>) -> Result<()> {
-        check_size(&letter.body)?;
+    async fn dead_letter(
+        &self,
+        id: &str,
+        receipt: &Receipt,
+        letter: DeadLetter<'_>,
+    ) -> Result<(), QueueError> {
+        self.check_size(&letter.body)?;
         if !self.moves_to(letter.to) {
             return Err(QueueError::Fault {
                 cause: format!("{} and {} do not lie in one database", self.url, letter.to),
@@ -149,15 +146,8 @@ impl Queue for FileQueue {
             (DETAIL_PROPERTY.to_owned(), letter.detail.to_owned()),
         ];
         let copy = Outgoing { body: letter.body, properties, ..Outgoing::default() };
-        self.database.run(Access::Write, move |store| store.dead_letter(&id, &receipt, &to, copy)).await
+        self.database.run(DatabaseUse::Write, move |store| store.dead_letter(&id, &receipt, &to, copy)).await
     }
-}
-
-fn check_size(body: &[u8]) -> Result<()> {
-    if body.len() <= MAX_BODY {
-        return Ok(());
-    }
-    Err(QueueError::TooLarge { size: body.len(), limit: MAX_BODY })
 }
 
 fn same_directory(one: &Path, other: &Path) -> bool {

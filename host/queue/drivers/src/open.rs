@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use longshore_azure::Azure;
-use longshore_queue::url::Place;
+use longshore_queue::place::Place;
 use longshore_queue::{Queue, QueueError, QueueUrl};
 
 use crate::file::FileQueue;

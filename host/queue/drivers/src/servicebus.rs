@@ -12,41 +12,43 @@
 
 mod connection;
 mod count;
+mod entity;
 mod error;
 mod held;
+mod link;
+mod lock;
 mod management;
 mod message;
 mod receive;
 mod request;
 mod token;
 mod transport;
+mod wire;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::Mutex;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::Instant;
 
-use self::connection::{Connected, Target};
+use self::entity::Entity;
 use self::held::Held;
+use self::link::Arrived;
+use self::lock::LockToken;
 use self::management::Disposition;
-use self::token::Source;
-use longshore_azure::{Azure, Http, SERVICE_BUS};
+use self::token::TokenSource;
+use self::wire::Wire;
+use longshore_azure::{Azure, SharedHttp};
+use longshore_queue::kind::SERVICE_BUS;
 use longshore_queue::limits::{check_max, check_visibility, out_of_range};
-use longshore_queue::url::Place;
+use longshore_queue::place::Place;
 use longshore_queue::{
-    DeadLetter, MAX_VISIBILITY, Message, Outgoing, Queue, QueueError, QueueUrl, Receipt, Received, Result,
+    DeadLetter, MAX_VISIBILITY, Message, Outgoing, Queue, QueueError, QueueUrl, Receipt, Received, Right,
 };
 
 /// How long any call may take.
 const LIMIT: Duration = Duration::from_secs(20);
-/// The largest body that every tier takes, in bytes: 256 KiB, less what a message carries beside its body
-/// ([Quotas](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-quotas)).
-const MAX_BODY: usize = 250 * 1024;
-/// The first and the longest pause between two tries to connect.
-const RECONNECT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 /// How many messages are peeked at with one request.
 const PAGE: u32 = 100;
 
@@ -56,23 +58,8 @@ pub struct ServiceBusQueue {
     url: QueueUrl,
     wire: Arc<Wire>,
     held: Arc<Held>,
-    http: Arc<Http>,
+    http: Arc<SharedHttp>,
     longest_lease_ms: AtomicU64,
-}
-
-/// The connection, which is made again when it breaks.
-#[derive(Debug)]
-struct Wire {
-    target: Arc<Target>,
-    limit: Duration,
-    state: Mutex<State>,
-}
-
-#[derive(Debug)]
-struct State {
-    connected: Option<Arc<Connected>>,
-    failures: u32,
-    not_before: Instant,
 }
 
 impl ServiceBusQueue {
@@ -80,26 +67,26 @@ impl ServiceBusQueue {
     ///
     /// # Errors
     /// [`QueueError::Fault`] if the URL is not that of a Service Bus queue.
-    pub fn open(url: QueueUrl, azure: &Azure) -> Result<Self> {
+    pub fn open(url: QueueUrl, azure: &Azure) -> Result<Self, QueueError> {
         let Place::ServiceBus { namespace, access, transport } = url.place() else {
             return Err(QueueError::Fault {
                 cause: format!("{url} is no Service Bus queue"),
-                mend: "write `sb://NAMESPACE.servicebus.windows.net/QUEUE`".into(),
+                mend: format!("write `{}`", SERVICE_BUS.forms[0].example),
             });
         };
-        let source = match access {
-            Some(access) => Source::Key(access.clone()),
-            None => Source::Identity(azure.tokens(SERVICE_BUS), std::sync::Mutex::default()),
+        let scope = SERVICE_BUS.tokens.as_ref().map(|accepted| accepted.scope).unwrap_or_default();
+        let tokens = match access {
+            Some(access) => TokenSource::Key(access.clone()),
+            None => TokenSource::Identity(azure.tokens(scope), std::sync::Mutex::default()),
         };
-        let target = Arc::new(Target {
+        let entity = Arc::new(Entity {
             url: url.clone(),
             namespace: namespace.clone(),
             transport: *transport,
-            source,
+            tokens,
             link: format!("longshore-{}", uuid::Uuid::now_v7()),
         });
-        let state = State { connected: None, failures: 0, not_before: Instant::now() };
-        let wire = Arc::new(Wire { target, limit: LIMIT, state: Mutex::new(state) });
+        let wire = Arc::new(Wire::new(entity, LIMIT));
         let held = Arc::new(Held::new(wire.clone()));
         let longest_lease_ms = AtomicU64::new(u64::try_from(MAX_VISIBILITY.as_millis()).unwrap_or(u64::MAX));
         Ok(Self { url, wire, held, http: azure.http().clone(), longest_lease_ms })
@@ -108,63 +95,17 @@ impl ServiceBusQueue {
     /// The same queue with another time limit for each call.
     #[must_use]
     pub fn with_limit(self, limit: Duration) -> Self {
-        let state = State { connected: None, failures: 0, not_before: Instant::now() };
-        let wire = Arc::new(Wire { target: self.wire.target.clone(), limit, state: Mutex::new(state) });
+        let wire = Arc::new(Wire::new(self.wire.entity.clone(), limit));
         Self { held: Arc::new(Held::new(wire.clone())), wire, ..self }
     }
 
     /// The active ones of the next messages, from a place in the queue on; `None` at its end.
-    async fn page(&self, from: &mut i64, count: u32) -> Result<Option<Vec<Message>>> {
+    async fn page(&self, from: &mut i64, count: u32) -> Result<Option<Vec<Message>>, QueueError> {
         let first = *from;
         let page = self.wire.call(async |it| management::peek(it, &self.url, first, count).await).await?;
         let Some(last) = page.iter().map(|it| it.sequence).max() else { return Ok(None) };
         *from = last + 1;
         Ok(Some(page.into_iter().filter(|it| it.active).map(|it| it.message).collect()))
-    }
-}
-
-impl Wire {
-    /// Carries out a call on the connection, within the limit. What went wrong on the way ends the connection.
-    async fn call<T>(&self, call: impl AsyncFnOnce(&Connected) -> Result<T>) -> Result<T> {
-        let mut used = None;
-        let calling = async {
-            let connected = used.insert(self.connected().await?);
-            call(connected).await
-        };
-        let done = timeout(self.limit, calling).await.unwrap_or_else(|_| {
-            Err(QueueError::Unclear { cause: format!("no answer within {:?}", self.limit) })
-        });
-        // Links to what is not there, or not allowed, have ended, and would say so for ever.
-        let ended = matches!(
-            done,
-            Err(QueueError::Unclear { .. }
-                | QueueError::QueueNotFound { .. }
-                | QueueError::Denied { .. }
-                | QueueError::Fault { .. })
-        );
-        if let (true, Some(connected)) = (ended, used) {
-            connected.give_up();
-        }
-        done
-    }
-
-    /// The connection, or a new one. Tries that fail are followed by growing pauses.
-    async fn connected(&self) -> Result<Arc<Connected>> {
-        let mut state = self.state.lock().await;
-        if let Some(connected) = state.connected.as_ref().filter(|it| it.is_whole()) {
-            return Ok(connected.clone());
-        }
-        state.connected = None;
-        sleep_until(state.not_before).await;
-        let (first, longest) = RECONNECT;
-        let pause = first.saturating_mul(1 << state.failures.min(10)).min(longest);
-        // Said before the try, since whoever waits for it may give up.
-        state.failures += 1;
-        state.not_before = Instant::now() + pause;
-        let connected = Arc::new(Connected::open(self.target.clone()).await?);
-        state.failures = 0;
-        state.connected = Some(connected.clone());
-        Ok(connected)
     }
 }
 
@@ -174,8 +115,8 @@ impl Queue for ServiceBusQueue {
         &self.url
     }
 
-    /// Queues are made by whoever manages the namespace: this says whether it is there.
-    async fn create(&self) -> Result<bool> {
+    /// Queues are made by those who manage the namespace: this says whether it is there.
+    async fn create(&self) -> Result<bool, QueueError> {
         match self.wire.call(async |it| management::peek(it, &self.url, 0, 1).await).await {
             Ok(_) => Ok(false),
             Err(QueueError::QueueNotFound { .. }) => Err(QueueError::Fault {
@@ -189,16 +130,26 @@ impl Queue for ServiceBusQueue {
         }
     }
 
-    async fn receive(&self, max: u32, visibility: Duration) -> Result<Vec<Received>> {
+    /// Both rights are one, that to listen. The service is asked to renew a lock that does not exist: it looks at the
+    /// caller's rights first.
+    async fn may(&self, _: Right) -> Result<(), QueueError> {
+        let ask = async |it: &_| management::renew(it, &self.wire.entity, LockToken::NONE).await;
+        match self.wire.call(ask).await {
+            Err(error) if error.is_stale() => Ok(()),
+            answer => answer,
+        }
+    }
+
+    async fn receive(&self, max: u32, visibility: Duration) -> Result<Vec<Received>, QueueError> {
         check_max(max)?;
         check_visibility(visibility)?;
         let asked = Instant::now();
         let arrived = self.wire.call(async |it| receive::receive(it, max).await).await?;
-        if let Some(lease) = arrived.iter().map(receive::Arrived::locked_for).min() {
+        if let Some(lease) = arrived.iter().map(Arrived::locked_for).min() {
             self.longest_lease_ms
                 .store(u64::try_from(lease.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
         }
-        let receive = |it: receive::Arrived| Received {
+        let receive = |it: Arrived| Received {
             receipt: self.held.take(it.token, asked + visibility, it.locked_for()),
             message: it.message,
             damaged: it.damaged,
@@ -206,13 +157,14 @@ impl Queue for ServiceBusQueue {
         Ok(arrived.into_iter().map(receive).collect())
     }
 
-    async fn send(&self, message: Outgoing) -> Result<String> {
+    async fn send(&self, message: Outgoing) -> Result<String, QueueError> {
         check_visibility(message.delay)?;
         if message.time_to_live.is_some_and(|left| left.is_zero()) {
             return Err(out_of_range("a message that has expired", "give it a time to live"));
         }
-        if message.body.len() > MAX_BODY {
-            return Err(QueueError::TooLarge { size: message.body.len(), limit: MAX_BODY });
+        let (size, limit) = (message.body.len(), self.max_body());
+        if size > limit {
+            return Err(QueueError::TooLarge { queue: self.url.to_string(), size, limit });
         }
         let id = message.id.clone().unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
         let amqp = message::write(&id, &message);
@@ -220,17 +172,17 @@ impl Queue for ServiceBusQueue {
         Ok(id)
     }
 
-    async fn update(&self, _: &str, receipt: &Receipt, visibility: Duration) -> Result<Receipt> {
+    async fn update(&self, _: &str, receipt: &Receipt, visibility: Duration) -> Result<Receipt, QueueError> {
         check_visibility(visibility)?;
         self.held.update(receipt, visibility).await
     }
 
-    async fn delete(&self, _: &str, receipt: &Receipt) -> Result<()> {
+    async fn delete(&self, _: &str, receipt: &Receipt) -> Result<(), QueueError> {
         self.held.settle(receipt, Disposition::Completed).await
     }
 
     /// Locked messages are shown as well: the service does not say which are.
-    async fn peek(&self, max: u32) -> Result<Vec<Message>> {
+    async fn peek(&self, max: u32) -> Result<Vec<Message>, QueueError> {
         let (mut messages, mut from) = (Vec::new(), 0);
         loop {
             let room = max.saturating_sub(u32::try_from(messages.len()).unwrap_or(u32::MAX));
@@ -244,8 +196,8 @@ impl Queue for ServiceBusQueue {
 
     /// Locked messages included, scheduled ones not, as KEDA counts them. The service's own count is for those who may read the
     /// queue's settings; for others they are counted one by one, by peeking.
-    async fn approximate_count(&self) -> Result<u64> {
-        if let Some(count) = count::ask(&self.wire.target, &self.http).await {
+    async fn approximate_count(&self) -> Result<u64, QueueError> {
+        if let Some(count) = count::ask(&self.wire.entity, &self.http).await {
             return Ok(count);
         }
         let (mut count, mut from) = (0, 0);
@@ -255,22 +207,9 @@ impl Queue for ServiceBusQueue {
         Ok(count)
     }
 
-    /// Deletes what is not locked by others.
-    async fn clear(&self) -> Result<()> {
-        loop {
-            let received = self.receive(longshore_queue::MAX_RECEIVE, Duration::from_secs(60)).await?;
-            if received.is_empty() {
-                return Ok(());
-            }
-            for received in received {
-                self.delete(&received.message.id, &received.receipt).await?;
-            }
-        }
-    }
-
-    /// Whatever is already in the queue fits into its dead-letter sub-queue: it is moved there, and not copied.
+    /// What is already in the queue fits into its dead-letter sub-queue: it is moved there, and not copied.
     fn fits(&self, body: &[u8]) -> bool {
-        self.url.is_dead_letter_queue() || body.len() <= MAX_BODY
+        self.url.is_dead_letter_queue() || body.len() <= self.max_body()
     }
 
     fn longest_lease(&self) -> Duration {
@@ -287,7 +226,12 @@ impl Queue for ServiceBusQueue {
 
     /// The message itself moves, with its id and its properties: the reason and the cause are what the service keeps for
     /// that, and there is no envelope.
-    async fn dead_letter(&self, _: &str, receipt: &Receipt, letter: DeadLetter<'_>) -> Result<()> {
+    async fn dead_letter(
+        &self,
+        _: &str,
+        receipt: &Receipt,
+        letter: DeadLetter<'_>,
+    ) -> Result<(), QueueError> {
         let (reason, detail) = (letter.reason.to_owned(), letter.detail.to_owned());
         self.held.settle(receipt, Disposition::DeadLettered { reason, detail }).await
     }

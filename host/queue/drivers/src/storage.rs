@@ -1,7 +1,7 @@
 //! Azure Storage Queue, over HTTPS with a token or over either with a shared access signature; Azurite the same.
 //!
-//! Calls are made by the official SDK's client, without its retries: a retried receive can lease a batch that nobody
-//! handles, and what may be repeated is the caller's to know. Answers that hold messages are read by `xml`, leniently.
+//! Calls are made by the official SDK's client, without its retries: a retried receive can lease a batch that no
+//! caller gets, and the caller alone knows what may be repeated. Answers that hold messages are read by `xml`, leniently.
 //!
 //! The service's durations are whole seconds. They are rounded up: a lease is then never longer on our clock than on
 //! the service's, and a message never visible before its delay is over. A delay of 300 ms is one of a second.
@@ -26,13 +26,14 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 use tokio::time::timeout;
 
-use self::error::Operation;
-use self::xml::Entry;
-use longshore_azure::{Authorize, Azure, STORAGE, Tokens, client_options};
-use longshore_queue::limits::{check_max, check_visibility, out_of_range};
-use longshore_queue::url::Place;
+use self::error::{Explainer, StorageCall};
+use self::xml::QueueEntry;
+use longshore_azure::{Authorize, Azure, Tokens, client_options};
+use longshore_queue::kind::STORAGE;
+use longshore_queue::limits::{check_lease, check_life, check_max, check_visibility, whole_seconds};
+use longshore_queue::place::Place;
 use longshore_queue::{
-    MAX_BODY, MAX_RECEIVE, Message, Outgoing, Queue, QueueError, QueueUrl, Receipt, Received, Result,
+    MAX_RECEIVE, Message, Outgoing, Queue, QueueError, QueueUrl, Receipt, Received, Right,
 };
 
 /// How long any call may take. The service itself gives up on an operation after 30 s at most
@@ -44,6 +45,10 @@ const VERSION: &str = "2025-11-05";
 
 /// What makes a message never expire ([Put Message](https://learn.microsoft.com/rest/api/storageservices/put-message), `messagettl`).
 const NEVER: i32 = -1;
+
+/// The id of a message that does not exist, and a receipt that has the form of one.
+const NO_MESSAGE: &str = "00000000-0000-0000-0000-000000000000";
+const NO_RECEIPT: &str = "AgAAAAMAAAAAAAAAAAAAAAAAAAA=";
 
 const DATE: HeaderName = HeaderName::from_static("date");
 const POP_RECEIPT: HeaderName = HeaderName::from_static("x-ms-popreceipt");
@@ -73,12 +78,10 @@ impl StorageQueue {
     /// # Errors
     /// [`QueueError::Fault`] if the URL is not that of a Storage queue, if it is plain HTTP without a signature, or if
     /// there are no certificates to check the service's with.
-    pub fn open(url: QueueUrl, azure: &Azure) -> Result<Self> {
+    pub fn open(url: QueueUrl, azure: &Azure) -> Result<Self, QueueError> {
         let Place::Storage { endpoint, signature } = url.place() else {
-            return Err(fault(
-                format!("{url} is no Storage queue"),
-                "write `https://ACCOUNT.queue.core.windows.net/QUEUE`",
-            ));
+            let mend = format!("write `{}`", STORAGE.forms[0].example);
+            return Err(fault(format!("{url} is no Storage queue"), &mend));
         };
         let address = match signature {
             Some(signature) => format!("{endpoint}/{}?{}", url.name(), signature.0),
@@ -87,8 +90,14 @@ impl StorageQueue {
         // The text of a parse error does not repeat the URL.
         let address =
             Url::parse(&address).map_err(|error| fault(format!("{url}: {error}"), "look at its spelling"))?;
-        azure.http().ready(&address).map_err(|cause| fault(format!("{url}: {cause}"), "then try again"))?;
-        let tokens = signature.is_none().then(|| azure.tokens(STORAGE));
+        azure
+            .http()
+            .ready(&address)
+            .map_err(|cause| fault(format!("{url}: {cause}"), "run this again when they are there"))?;
+        let tokens = match (signature, &STORAGE.tokens) {
+            (None, Some(accepted)) => Some(azure.tokens(accepted.scope)),
+            _ => None,
+        };
         let mut client_options = client_options(azure.http());
         if let Some(tokens) = &tokens {
             if address.scheme() != "https" {
@@ -113,20 +122,25 @@ impl StorageQueue {
     /// limit of its own.
     async fn call<T>(
         &self,
-        operation: Operation,
-        call: impl Future<Output = azure_core::Result<T>>,
-    ) -> Result<T> {
+        call: StorageCall,
+        calling: impl Future<Output = azure_core::Result<T>>,
+    ) -> Result<T, QueueError> {
         if let Some(tokens) = &self.tokens {
-            tokens.token().await.map_err(crate::token::no_token)?;
+            tokens.token().await.map_err(|error| crate::token::no_token(error, &self.url))?;
         }
-        match timeout(self.limit, call).await {
-            Ok(done) => done.map_err(|error| self.explain(operation, &error)),
-            Err(_) => Err(QueueError::Unclear { cause: format!("no answer within {:?}", self.limit) }),
+        let explainer = Explainer { url: &self.url, with_token: self.tokens.is_some() };
+        match timeout(self.limit, calling).await {
+            Ok(done) => done.map_err(|error| explainer.explain(call, &error)),
+            Err(_) => Err(self.unclear(&format!("no answer within {:?}", self.limit))),
         }
     }
 
+    fn unclear(&self, cause: &str) -> QueueError {
+        QueueError::unclear(&self.url, cause)
+    }
+
     /// The messages in an answer, with their receipts.
-    fn read(&self, headers: &Headers, body: &Bytes) -> Result<Vec<(Entry, Message)>> {
+    fn read(&self, headers: &Headers, body: &Bytes) -> Result<Vec<(QueueEntry, Message)>, QueueError> {
         // What the service calls now; ours may be wrong.
         let now =
             headers.get_optional_str(&DATE).and_then(|it| DateTimeParser::new().parse_timestamp(it).ok());
@@ -134,11 +148,11 @@ impl StorageQueue {
         let found = xml::entries(body);
         if !found.complete {
             if found.entries.is_empty() {
-                return Err(QueueError::Unclear { cause: "the answer is not a list of messages".into() });
+                return Err(self.unclear("the answer is not a list of messages"));
             }
             tracing::warn!(queue = %self.url, messages = found.entries.len(), "the answer breaks off: what was whole is used");
         }
-        let message = |mut entry: Entry| {
+        let message = |mut entry: QueueEntry| {
             let Some(id) = entry.id.take() else {
                 tracing::warn!(queue = %self.url, "a message came without an id: it is left to its lease");
                 return None;
@@ -164,8 +178,8 @@ impl Queue for StorageQueue {
         &self.url
     }
 
-    async fn create(&self) -> Result<bool> {
-        match self.call(Operation::Create, self.client.0.create(None)).await {
+    async fn create(&self) -> Result<bool, QueueError> {
+        match self.call(StorageCall::Create, self.client.0.create(None)).await {
             Ok(created) => Ok(created.status() == StatusCode::Created),
             // It is there, with metadata: that is somebody's, and none of our business.
             Err(QueueError::Fault { cause, .. }) if cause.contains("QueueAlreadyExists") => Ok(false),
@@ -173,20 +187,31 @@ impl Queue for StorageQueue {
         }
     }
 
-    async fn receive(&self, max: u32, visibility: Duration) -> Result<Vec<Received>> {
-        check_max(max)?;
-        check_visibility(visibility)?;
-        if visibility.is_zero() {
-            return Err(out_of_range("a lease of no length", "ask for a visibility timeout above zero"));
+    /// The service looks at the caller's rights before it looks for the message, so that it is asked about a message
+    /// that does not exist. Receiving itself cannot be asked for, since it would lease; deleting needs the same right.
+    async fn may(&self, right: Right) -> Result<(), QueueError> {
+        let receipt = Receipt(NO_RECEIPT.into());
+        let answer = match right {
+            Right::Receive => self.delete(NO_MESSAGE, &receipt).await,
+            Right::Update => self.update(NO_MESSAGE, &receipt, Duration::ZERO).await.map(drop),
+        };
+        match answer {
+            Err(error) if error.is_stale() => Ok(()),
+            answer => answer,
         }
+    }
+
+    async fn receive(&self, max: u32, visibility: Duration) -> Result<Vec<Received>, QueueError> {
+        check_max(max)?;
+        check_lease(visibility)?;
         let options = QueueClientReceiveMessagesOptions {
             number_of_messages: i32::try_from(max).ok(),
             visibility_timeout: Some(seconds(visibility)),
             ..Default::default()
         };
-        let answer = self.call(Operation::Receive, self.client.0.receive_messages(Some(options))).await?;
+        let answer = self.call(StorageCall::Receive, self.client.0.receive_messages(Some(options))).await?;
         let (headers, body) = opened(answer);
-        let received = |(entry, message): (Entry, Message)| {
+        let received = |(entry, message): (QueueEntry, Message)| {
             // Without a receipt nothing can be done with it before its lease ends.
             let receipt = Receipt(entry.receipt?);
             Some(Received { message, receipt, damaged: entry.text.damage })
@@ -196,7 +221,7 @@ impl Queue for StorageQueue {
 
     /// The message's id is the service's choice. The body has to be XML text, which is all that the service takes:
     /// valid UTF-8 without most control characters; anything else has to be encoded first, as base64.
-    async fn send(&self, message: Outgoing) -> Result<String> {
+    async fn send(&self, message: Outgoing) -> Result<String, QueueError> {
         check_visibility(message.delay)?;
         if let Some(cause) = xml::problem(&message.body) {
             return Err(fault(
@@ -205,16 +230,13 @@ impl Queue for StorageQueue {
             ));
         }
         let size = xml::escaped_len(&message.body);
-        if size > MAX_BODY {
-            return Err(QueueError::TooLarge { size, limit: MAX_BODY });
+        if size > self.max_body() {
+            return Err(QueueError::TooLarge { queue: self.url.to_string(), size, limit: self.max_body() });
         }
+        // As the service will see them: in whole seconds.
+        let rounded = |duration: Duration| Duration::from_secs(whole_seconds(duration));
+        check_life(message.time_to_live.map(rounded), rounded(message.delay))?;
         let (delay, life) = (seconds(message.delay), message.time_to_live.map(seconds));
-        if life.is_some_and(|life| life <= delay) {
-            return Err(out_of_range(
-                "a message that expires before it is visible",
-                "give it a time to live above its delay",
-            ));
-        }
         let text = std::str::from_utf8(&message.body).unwrap_or_default();
         let options = QueueClientSendMessageOptions {
             message_time_to_live: Some(life.unwrap_or(NEVER)),
@@ -222,50 +244,46 @@ impl Queue for StorageQueue {
             ..Default::default()
         };
         let body = xml::queue_message(text).into();
-        let answer = self.call(Operation::Send, self.client.0.send_message(body, Some(options))).await?;
+        let answer = self.call(StorageCall::Send, self.client.0.send_message(body, Some(options))).await?;
         let sent = xml::entries(&opened(answer).1).entries;
         let id = sent.into_iter().next().and_then(|entry| entry.id);
-        id.ok_or_else(|| QueueError::Unclear { cause: "the answer to a send has no id".into() })
+        id.ok_or_else(|| self.unclear("the answer to a send has no id"))
     }
 
-    async fn update(&self, id: &str, receipt: &Receipt, visibility: Duration) -> Result<Receipt> {
+    async fn update(&self, id: &str, receipt: &Receipt, visibility: Duration) -> Result<Receipt, QueueError> {
         check_visibility(visibility)?;
         let update = self.client.0.update_message(id, &receipt.0, seconds(visibility), None);
-        let answer = self.call(Operation::Update, update).await?;
+        let answer = self.call(StorageCall::Update, update).await?;
         match answer.headers().get_optional_str(&POP_RECEIPT) {
             Some(receipt) => Ok(Receipt(receipt.to_owned())),
-            None => Err(QueueError::Unclear { cause: "the answer to an update has no receipt".into() }),
+            None => Err(self.unclear("the answer to an update has no receipt")),
         }
     }
 
-    async fn delete(&self, id: &str, receipt: &Receipt) -> Result<()> {
-        self.call(Operation::Delete, self.client.0.delete_message(id, &receipt.0, None)).await.map(drop)
+    async fn delete(&self, id: &str, receipt: &Receipt) -> Result<(), QueueError> {
+        self.call(StorageCall::Delete, self.client.0.delete_message(id, &receipt.0, None)).await.map(drop)
     }
 
-    async fn peek(&self, max: u32) -> Result<Vec<Message>> {
+    async fn peek(&self, max: u32) -> Result<Vec<Message>, QueueError> {
         let options = QueueClientPeekMessagesOptions {
             number_of_messages: i32::try_from(max.clamp(1, MAX_RECEIVE)).ok(),
             ..Default::default()
         };
-        let answer = self.call(Operation::Peek, self.client.0.peek_messages(Some(options))).await?;
+        let answer = self.call(StorageCall::Peek, self.client.0.peek_messages(Some(options))).await?;
         let (headers, body) = opened(answer);
         Ok(self.read(&headers, &body)?.into_iter().map(|(_, message)| message).collect())
     }
 
-    async fn approximate_count(&self) -> Result<u64> {
-        let properties = self.call(Operation::Count, self.client.0.get_properties(None)).await?;
+    async fn approximate_count(&self) -> Result<u64, QueueError> {
+        let properties = self.call(StorageCall::Count, self.client.0.get_properties(None)).await?;
         let count =
             properties.approximate_messages_count().ok().flatten().and_then(|it| u64::try_from(it).ok());
-        count.ok_or_else(|| QueueError::Unclear { cause: "the answer has no count of messages".into() })
+        count.ok_or_else(|| self.unclear("the answer has no count of messages"))
     }
 
-    async fn clear(&self) -> Result<()> {
-        self.call(Operation::Clear, self.client.0.clear(None)).await.map(drop)
-    }
-
-    /// Whether the body is XML text of no more than [`MAX_BODY`] bytes, once escaped.
+    /// Whether the body is XML text of no more than [`Queue::max_body`] bytes, once escaped.
     fn fits(&self, body: &[u8]) -> bool {
-        xml::escaped_len(body) <= MAX_BODY && xml::problem(body).is_none()
+        xml::escaped_len(body) <= self.max_body() && xml::problem(body).is_none()
     }
 }
 
@@ -274,10 +292,9 @@ fn opened<T, F>(answer: Response<T, F>) -> (Headers, Bytes) {
     (headers, body.into())
 }
 
-/// Whole seconds, rounded up.
+/// Whole seconds, rounded up, as the SDK takes them.
 fn seconds(duration: Duration) -> i32 {
-    let whole = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
-    i32::try_from(whole).unwrap_or(i32::MAX)
+    i32::try_from(whole_seconds(duration)).unwrap_or(i32::MAX)
 }
 
 fn fault(cause: String, mend: &str) -> QueueError {
@@ -289,18 +306,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_are_rounded_up_to_whole_seconds() {
-        let ms = Duration::from_millis;
-        assert_eq!([ms(0), ms(1), ms(300), ms(1000), ms(1001)].map(seconds), [0, 1, 1, 1, 2]);
-        assert_eq!(seconds(longshore_queue::MAX_VISIBILITY), 604_800);
-    }
-
-    #[test]
     fn what_fits_is_measured_after_escaping_and_is_text() {
         let url = "http://127.0.0.1:10001/devstoreaccount1/orders?sig=x".parse().unwrap();
         let queue = StorageQueue::open(url, &Azure::new(longshore_azure::Credential::Auto)).unwrap();
-        assert!(queue.fits("<".repeat(MAX_BODY / 4).as_bytes()));
-        assert!(!queue.fits("<".repeat(MAX_BODY / 4 + 1).as_bytes()));
+        assert!(queue.fits("<".repeat(STORAGE.max_body / 4).as_bytes()));
+        assert!(!queue.fits("<".repeat(STORAGE.max_body / 4 + 1).as_bytes()));
         assert!(!queue.fits(b"\x01") && !queue.fits(b"\xff") && queue.fits("é\r\n😀".as_bytes()));
         assert!(!format!("{queue:?}").contains("sig="), "{queue:?}");
     }

@@ -1,6 +1,45 @@
 //! The table of forms, and of what is refused.
 
 use super::*;
+use crate::place::{Signature, Transport};
+
+#[test]
+fn the_owner_is_the_account_or_the_namespace() {
+    for (url, owner) in [
+        ("file:./queues/orders", None),
+        ("https://acme.queue.core.windows.net/orders", Some("acme")),
+        ("http://127.0.0.1:10001/devstoreaccount1/orders", Some("devstoreaccount1")),
+        ("sb://ns.servicebus.windows.net/orders", Some("ns")),
+    ] {
+        assert_eq!(parse(url).owner(), owner, "{url}");
+    }
+}
+
+#[test]
+fn only_a_sub_queue_holds_the_dead_letters_of_a_queue() {
+    for (url, of) in [
+        ("file:./queues/orders", None),
+        ("file:./queues/orders-poison", None),
+        ("https://acme.queue.core.windows.net/orders-poison", None),
+        ("sb://ns.servicebus.windows.net/orders", None),
+        ("sb://ns.servicebus.windows.net/orders/$deadletterqueue", Some("orders")),
+    ] {
+        let url = parse(url);
+        assert_eq!((url.dead_letters_of(), url.is_dead_letter_queue()), (of, of.is_some()), "{url}");
+    }
+}
+
+#[test]
+fn every_kind_reads_its_own_examples() {
+    for kind in KINDS {
+        for form in kind.forms {
+            let (endpoint, key) = ("sb://…", "SharedAccessKeyName=…;SharedAccessKey=…");
+            let filled = form.example.replace(endpoint, "sb://ns.servicebus.windows.net");
+            let url = parse(&filled.replace(key, "SharedAccessKeyName=all;SharedAccessKey=c2Vj"));
+            assert_eq!((url.kind().name, url.name()), (kind.name, "orders"), "{}", form.example);
+        }
+    }
+}
 
 fn parse(text: &str) -> QueueUrl {
     text.parse().unwrap_or_else(|error| panic!("{error}"))

@@ -144,10 +144,9 @@ async fn a_queue_that_is_busy_for_a_while_is_waited_for() {
     let set = Set::new(Config::default(), MemoryQueue::filled("orders", 10), TestHandler::completes(S));
     let started = Instant::now();
     set.queue.set_faults(move |what, _| match what {
-        "receive" if started.elapsed() < 60 * S => Fault {
-            error: Some(QueueError::Busy { cause: "503".into(), retry_after: None }),
-            ..Fault::default()
-        },
+        "receive" if started.elapsed() < 60 * S => {
+            Fault { error: Some(QueueError::busy("orders", "503")), ..Fault::default() }
+        }
         _ => Fault::default(),
     });
     assert_eq!(set.run().await.summary.completed, 10);

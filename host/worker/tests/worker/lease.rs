@@ -22,7 +22,7 @@ async fn lease(queue: &MemoryQueue, terms: Terms) -> (Lease, Instant) {
 }
 
 fn unclear() -> QueueError {
-    QueueError::Unclear { cause: "cut".into() }
+    QueueError::unclear("orders", "cut")
 }
 
 #[tokio::test(start_paused = true)]

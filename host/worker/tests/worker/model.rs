@@ -13,7 +13,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use longshore_handler::Handler;
 use longshore_handler::{Answer, Invocation, RetryReason, Verdict};
-use longshore_queue::{Message, Outgoing, Queue, QueueError, QueueUrl, Receipt, Received};
+use longshore_queue::{Message, Outgoing, Queue, QueueError, QueueUrl, Receipt, Received, Right};
 use longshore_worker::poison::Envelope;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -177,7 +177,7 @@ impl MemoryQueue {
         let fault = self.faults.lock().unwrap().as_mut().map(|decide| decide(what, id)).unwrap_or_default();
         sleep(fault.delay_before).await;
         // A real client gives up waiting in the end.
-        let lost = || QueueError::Unclear { cause: "no answer".into() };
+        let lost = || QueueError::unclear(&self.url, "no answer");
         if fault.lost_before {
             sleep(10 * S).await;
             return Err(lost());
@@ -228,6 +228,15 @@ impl Queue for MemoryQueue {
         Ok(false)
     }
 
+    /// Asked and answered as a call on a message that does not exist, so that tests refuse a right with its call.
+    async fn may(&self, right: Right) -> Result<(), QueueError> {
+        let call = match right {
+            Right::Receive => "delete",
+            Right::Update => "update",
+        };
+        self.call(call, "none", |_, _| Ok(())).await
+    }
+
     async fn receive(&self, max: u32, visibility: Duration) -> Result<Vec<Received>, QueueError> {
         assert!((1..=32).contains(&max), "a receive may ask for 1 to 32 messages, not {max}");
         self.call("receive", &max.to_string(), |state, now| {
@@ -257,7 +266,8 @@ impl Queue for MemoryQueue {
         let original = message.id.clone().unwrap_or_default();
         self.call("send", &original, |state, now| {
             if message.body.len() > state.limit {
-                return Err(QueueError::TooLarge { size: message.body.len(), limit: state.limit });
+                let (queue, size) = (self.url.to_string(), message.body.len());
+                return Err(QueueError::TooLarge { queue, size, limit: state.limit });
             }
             let id = state.ids;
             state.ids += 1;
@@ -303,18 +313,6 @@ impl Queue for MemoryQueue {
     async fn approximate_count(&self) -> Result<u64, QueueError> {
         self.call("count", "", |state, _| Ok(state.slots.len() as u64)).await
     }
-
-    async fn clear(&self) -> Result<(), QueueError> {
-        self.call("clear", "", |state, _| {
-            state.slots.clear();
-            Ok(())
-        })
-        .await
-    }
-
-    fn fits(&self, body: &[u8]) -> bool {
-        body.len() <= 64 * 1024
-    }
 }
 
 /// Faults by chance: each call is delayed, and now and then lost on its way there or back, or refused.
@@ -330,7 +328,7 @@ pub fn weather(seed: u64, rate: f64) -> impl FnMut(&'static str, &str) -> Fault 
             match rng.random_range(0..5) {
                 0 => fault.lost_before = true,
                 1 => fault.lost_after = true,
-                2 => fault.error = Some(QueueError::Busy { cause: "busy".into(), retry_after: None }),
+                2 => fault.error = Some(QueueError::busy("orders", "busy")),
                 3 => fault.delay_before = Duration::from_secs(rng.random_range(1..70)),
                 _ => fault.delay_after = Duration::from_secs(rng.random_range(1..70)),
             }

@@ -7,29 +7,29 @@ use longshore_azure::jobs::Job;
 use longshore_queue::QueueUrl;
 
 /// Whether the service leaves it to the host to dead-letter. Its limit is known to Resource Manager only, and ours by the job.
-pub(super) async fn finding(url: &QueueUrl, namespace: &str, job: Option<&(Job, Setup)>) -> Finding {
-    let namespace = namespace.split('.').next().unwrap_or_default();
+pub(super) async fn finding(url: &QueueUrl, limit: &'static str, job: Option<&(Job, Setup)>) -> Finding {
+    let namespace = url.owner().unwrap_or_default();
     let Verdict(result, detail) = match job {
-        Some((job, setup)) => verdict(url, namespace, job, setup).await,
+        Some((job, setup)) => verdict(url, limit, job, setup).await,
         None => {
             let show = format!(
                 "az servicebus queue show --resource-group … --namespace-name {namespace} --name {}",
                 url.name()
             );
             Verdict::unknown(format!(
-                "it has to be larger than --max-dequeue: `{show} --query maxDeliveryCount`, or name the job with --job"
+                "it has to be larger than --max-dequeue: `{show} --query {limit}`, or name the job with --job"
             ))
         }
     };
-    Finding { check: "maxDeliveryCount", of: url.to_string(), result, needed: true, detail }
+    Finding { check: limit, of: url.to_string(), result, needed: true, detail }
 }
 
-async fn verdict(url: &QueueUrl, namespace: &str, job: &Job, setup: &Setup) -> Verdict {
-    let queue = match job.service_bus_queue(namespace, url.name()).await {
+async fn verdict(url: &QueueUrl, limit: &str, job: &Job, setup: &Setup) -> Verdict {
+    let queue = match job.service_bus_queue(url.owner().unwrap_or_default(), url.name()).await {
         Ok(queue) => queue,
         Err(error) => return Verdict::unknown(format!("looked for beside the job: {error}")),
     };
-    match (queue["properties"]["maxDeliveryCount"].as_u64(), &setup.run) {
+    match (queue["properties"][limit].as_u64(), &setup.run) {
         (None, _) => Verdict::unknown("Resource Manager does not say it"),
         (_, Err(_)) => Verdict::unknown("the flags of the job are not known"),
         (Some(service), Ok(run)) => match u64::from(run.max_dequeue) {

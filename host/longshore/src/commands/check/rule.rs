@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::job::{NoFlags, Setup};
 use super::{Finding, Known};
 use crate::cli::Run;
+use longshore_queue::limits::whole_seconds as seconds;
 use longshore_worker::lease::LeaseMode;
 
 /// What the platform takes to create a replica, pull the image and start it, generously: `replicaTimeout` counts it.
@@ -211,8 +212,4 @@ fn retry_delay(run: &Run) -> Duration {
         LeaseMode::Fixed => run.deadline + longshore_worker::lease::FIXED_ROOM,
         _ => run.retry_cap,
     }
-}
-
-fn seconds(duration: Duration) -> u64 {
-    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }

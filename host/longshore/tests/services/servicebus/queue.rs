@@ -28,10 +28,11 @@ async fn subject() -> Subject {
     Subject { queue: fresh(30), missing, _keep: Box::new(()) }
 }
 
-// The other promises are those of receipts, sizes and clearing, where Service Bus is another.
+// The other promises are those of receipts and sizes, where Service Bus is another.
 keeps_every_promise!(subject:
     what_was_sent_is_received_and_gone_when_deleted,
     the_dequeue_count_rises_with_each_receive_and_with_nothing_else,
+    asking_for_a_right_answers_without_touching_a_message,
     a_message_that_is_gone_is_not_found,
 );
 

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Error, ErrorCode, OpenFlags};
 
-use super::schema::{self, Contents};
-use longshore_queue::QueueError;
+use crate::file::schema::{self, Contents};
+use longshore_queue::{QueueError, QueueUrl};
 
 /// The database's file, within the directory of a queue's URL.
 pub(super) const FILE: &str = "queues.db";
@@ -17,7 +17,7 @@ pub(super) const FILE: &str = "queues.db";
 const BUSY_LIMIT: Duration = Duration::from_secs(10);
 
 /// The longest sleep between two looks at a lock. Sleeps are random, since SQLite keeps no line of those who
-/// wait: who looks in step with the holder would starve.
+/// wait: a process that looks in step with the holder would starve.
 const LONGEST_NAP: Duration = Duration::from_millis(4);
 
 /// Settings of every connection. `FULL` is what makes a commit in WAL mode survive a power cut
@@ -40,9 +40,13 @@ const SETTINGS: &str = "
 /// # Errors
 /// [`QueueError::Fault`] names the path, what is wrong with it and the mend; [`QueueError::Busy`] if another process
 /// holds the database for longer than ten seconds.
-pub(super) fn connect(directory: &Path, create: bool) -> Result<Option<Connection>, QueueError> {
+pub(super) fn connect(
+    url: &QueueUrl,
+    directory: &Path,
+    create: bool,
+) -> Result<Option<Connection>, QueueError> {
     #[cfg(target_os = "linux")]
-    super::mount::refuse_remote(directory)?;
+    crate::file::mount::refuse_remote(directory)?;
     let path = directory.join(FILE);
     if create {
         std::fs::create_dir_all(directory).map_err(|error| no_directory(directory, &error))?;
@@ -56,7 +60,7 @@ pub(super) fn connect(directory: &Path, create: bool) -> Result<Option<Connectio
     }
     let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     flags.set(OpenFlags::SQLITE_OPEN_CREATE, create);
-    let explain = |error| fault(&path, &error);
+    let explain = |error| fault(url, &path, &error);
     let mut connection = Connection::open_with_flags(&path, flags).map_err(explain)?;
     wait_fairly(&mut connection).map_err(explain)?;
     // Else a statement is planned anew each time that a value it compares with the index changes: at each receive.
@@ -87,7 +91,7 @@ pub(super) fn connect(directory: &Path, create: bool) -> Result<Option<Connectio
             mend: "give this user the right to write the file and its directory".into(),
         });
     }
-    check_durability(&connection, &path)?;
+    check_durability(url, &connection, &path)?;
     Ok(Some(connection))
 }
 
@@ -129,8 +133,8 @@ fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Reads back what no message may be entrusted to a connection without: SQLite ignores a setting that it cannot follow.
-fn check_durability(connection: &Connection, path: &Path) -> Result<(), QueueError> {
-    let explain = |error| fault(path, &error);
+fn check_durability(url: &QueueUrl, connection: &Connection, path: &Path) -> Result<(), QueueError> {
+    let explain = |error| fault(url, path, &error);
     let journal: String =
         connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).map_err(explain)?;
     let synchronous: i64 =
@@ -152,12 +156,10 @@ fn is_busy(error: &Error) -> bool {
 }
 
 /// What an error means when it is certain that nothing was done.
-pub(super) fn fault(path: &Path, error: &Error) -> QueueError {
+pub(super) fn fault(url: &QueueUrl, path: &Path, error: &Error) -> QueueError {
     if is_busy(error) {
-        return QueueError::Busy {
-            cause: format!("other processes held {} for {} s", path.display(), BUSY_LIMIT.as_secs()),
-            retry_after: None,
-        };
+        let held = format!("other processes held {} for {} s", path.display(), BUSY_LIMIT.as_secs());
+        return QueueError::busy(url, held);
     }
     let mend = match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
@@ -174,11 +176,11 @@ pub(super) fn fault(path: &Path, error: &Error) -> QueueError {
 }
 
 /// What an error of `COMMIT` means: only of a busy database and of a full disk is it known that nothing was written.
-pub(super) fn commit_fault(path: &Path, error: &Error) -> QueueError {
+pub(super) fn commit_fault(url: &QueueUrl, path: &Path, error: &Error) -> QueueError {
     if is_busy(error) || error.sqlite_error_code() == Some(ErrorCode::DiskFull) {
-        fault(path, error)
+        fault(url, path, error)
     } else {
-        QueueError::Unclear { cause: format!("{}: the commit failed: {error}", path.display()) }
+        QueueError::unclear(url, format!("the commit to {} failed: {error}", path.display()))
     }
 }
 
@@ -186,20 +188,24 @@ pub(super) fn commit_fault(path: &Path, error: &Error) -> QueueError {
 mod tests {
     use super::*;
 
+    fn url() -> QueueUrl {
+        "file:./queues/orders".parse().unwrap()
+    }
+
     #[test]
     fn settings_that_would_lose_messages_are_a_fault() {
         let path = Path::new("queues/queues.db");
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(SETTINGS).unwrap();
         write_ahead(&connection).unwrap();
-        let error = check_durability(&connection, path).unwrap_err().to_string();
+        let error = check_durability(&url(), &connection, path).unwrap_err().to_string();
         assert!(error.contains("journal_mode=memory") && error.contains("queues/queues.db"), "{error}");
 
         let directory = tempfile::tempdir().unwrap();
-        let connection = connect(directory.path(), true).unwrap().unwrap();
-        assert_eq!(check_durability(&connection, path), Ok(()));
+        let connection = connect(&url(), directory.path(), true).unwrap().unwrap();
+        assert_eq!(check_durability(&url(), &connection, path), Ok(()));
         connection.execute_batch("PRAGMA synchronous = NORMAL").unwrap();
-        let error = check_durability(&connection, path).unwrap_err().to_string();
+        let error = check_durability(&url(), &connection, path).unwrap_err().to_string();
         assert!(error.contains("synchronous=1"), "{error}");
     }
 
@@ -207,7 +213,7 @@ mod tests {
     fn only_a_busy_or_full_disk_makes_a_failed_commit_clear() {
         let error = |code| Error::SqliteFailure(rusqlite::ffi::Error::new(code), None);
         let path = Path::new("queues/queues.db");
-        let commit = |code| commit_fault(path, &error(code));
+        let commit = |code| commit_fault(&url(), path, &error(code));
         assert!(matches!(commit(rusqlite::ffi::SQLITE_BUSY), QueueError::Busy { .. }));
         assert!(matches!(commit(rusqlite::ffi::SQLITE_FULL), QueueError::Fault { .. }));
         assert!(matches!(commit(rusqlite::ffi::SQLITE_IOERR), QueueError::Unclear { .. }));

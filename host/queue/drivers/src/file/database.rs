@@ -11,8 +11,8 @@ use std::time::Duration;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::connection::{commit_fault, connect, fault};
-use super::store::{Applied, Store, not_found};
+use crate::file::connection::{FILE, commit_fault, connect, fault};
+use crate::file::store::{Applied, Store, not_found};
 use longshore_queue::{QueueError, QueueUrl};
 
 /// How many operations share a transaction at most: what one caller waits for, and what one crash undoes.
@@ -23,12 +23,12 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 
 /// How an operation uses the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Access {
+pub(super) enum DatabaseUse {
     /// It changes nothing, and is done beside the transactions of others.
     Read,
     /// It shares a transaction.
     Write,
-    /// The same, and it is done and answered after all others: whoever receives ought to know first what has ended.
+    /// The same, and it is done and answered after all others: a receiver should know first what has ended.
     Receive,
     /// The same, and the database is made if there is none.
     Create,
@@ -37,7 +37,9 @@ pub(super) enum Access {
 /// The handle to the thread. Dropping it lets the thread do what waits, close the database, and end.
 #[derive(Debug)]
 pub(super) struct Database {
-    jobs: Option<Sender<Box<dyn Job>>>,
+    /// For errors.
+    url: QueueUrl,
+    jobs: Option<Sender<Box<dyn Operation>>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -45,32 +47,33 @@ impl Database {
     /// Starts the thread for one queue. The database is opened with the first operation.
     pub(super) fn start(url: QueueUrl, directory: PathBuf) -> Result<Self, QueueError> {
         let (jobs, waiting) = channel();
-        let worker = Worker { url, directory, connection: None };
+        let writer = WriterThread { url: url.clone(), directory, connection: None };
         let thread =
-            std::thread::Builder::new().name("file-queue".into()).spawn(move || worker.run(&waiting));
+            std::thread::Builder::new().name("file-queue".into()).spawn(move || writer.run(&waiting));
         let thread = thread.map_err(|error| QueueError::Fault {
-            cause: format!("the thread of a queue's database could not be started: {error}"),
+            cause: format!("the thread of the database of {url} could not be started: {error}"),
             mend: "allow this process more threads".into(),
         })?;
-        Ok(Self { jobs: Some(jobs), thread: Some(thread) })
+        Ok(Self { url, jobs: Some(jobs), thread: Some(thread) })
     }
 
     /// Has one operation done, and waits until it is committed.
-    pub(super) async fn run<T, F>(&self, access: Access, work: F) -> Result<T, QueueError>
+    pub(super) async fn run<T, F>(&self, usage: DatabaseUse, work: F) -> Result<T, QueueError>
     where
         T: Send + 'static,
         F: FnOnce(&Store<'_>) -> Applied<T> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let job = Waiting { access, work: Some(work), result: None, reply };
-        let gone = || QueueError::Unclear { cause: "the thread of the queue's database has ended".into() };
+        let job = Waiting { url: self.url.clone(), usage, work: Some(work), result: None, reply };
+        let gone = || QueueError::unclear(&self.url, "the thread of its database has ended");
         let jobs = self.jobs.as_ref().ok_or_else(gone)?;
         jobs.send(Box::new(job)).map_err(|_| gone())?;
         match tokio::time::timeout(ANSWER_LIMIT, answer).await {
             Ok(answer) => answer.map_err(|_| gone())?,
-            Err(_) => Err(QueueError::Unclear {
-                cause: format!("the queue's database took longer than {} s", ANSWER_LIMIT.as_secs()),
-            }),
+            Err(_) => {
+                let cause = format!("its database took longer than {} s", ANSWER_LIMIT.as_secs());
+                Err(QueueError::unclear(&self.url, cause))
+            }
         }
     }
 }
@@ -86,26 +89,27 @@ impl Drop for Database {
 }
 
 /// An operation that waits, whatever the type of its answer.
-trait Job: Send {
-    fn access(&self) -> Access;
-    /// Whether nobody waits for the answer any more.
+trait Operation: Send {
+    fn usage(&self) -> DatabaseUse;
+    /// Whether the caller has stopped waiting for the answer.
     fn is_forsaken(&self) -> bool;
     /// Does the work, and keeps the answer until it is known what became of the transaction.
     fn apply(&mut self, store: &Store<'_>) -> rusqlite::Result<()>;
-    /// Answers the caller.
+    /// Answers the caller with what became of the transaction: where it was committed, with the result of the work.
     fn answer(self: Box<Self>, outcome: Result<(), QueueError>);
 }
 
 struct Waiting<T, F> {
-    access: Access,
+    url: QueueUrl,
+    usage: DatabaseUse,
     work: Option<F>,
     result: Option<Result<T, QueueError>>,
     reply: oneshot::Sender<Result<T, QueueError>>,
 }
 
-impl<T: Send, F: FnOnce(&Store<'_>) -> Applied<T> + Send> Job for Waiting<T, F> {
-    fn access(&self) -> Access {
-        self.access
+impl<T: Send, F: FnOnce(&Store<'_>) -> Applied<T> + Send> Operation for Waiting<T, F> {
+    fn usage(&self) -> DatabaseUse {
+        self.usage
     }
 
     fn is_forsaken(&self) -> bool {
@@ -123,32 +127,32 @@ impl<T: Send, F: FnOnce(&Store<'_>) -> Applied<T> + Send> Job for Waiting<T, F> 
         let answer = match (outcome, self.result) {
             (Ok(()), Some(result)) => result,
             (Err(error), _) => Err(error),
-            (Ok(()), None) => Err(QueueError::Unclear { cause: "the operation was not done".into() }),
+            (Ok(()), None) => Err(QueueError::unclear(&self.url, "the operation was not done")),
         };
-        // Nobody may be waiting any more.
+        // The caller may have stopped waiting.
         let _ = self.reply.send(answer);
     }
 }
 
 /// What the thread works with.
-struct Worker {
+struct WriterThread {
     url: QueueUrl,
     directory: PathBuf,
     /// Opened when it is first needed, and again after an error that leaves its state in doubt.
     connection: Option<Connection>,
 }
 
-impl Worker {
+impl WriterThread {
     /// Ends when the handle is dropped and nothing waits any more.
-    fn run(mut self, waiting: &Receiver<Box<dyn Job>>) {
+    fn run(mut self, waiting: &Receiver<Box<dyn Operation>>) {
         while let Ok(first) = waiting.recv() {
-            // A receive whose caller is gone would lease messages that nobody handles.
+            // A receive whose caller is gone would lease messages that no handler gets.
             let due = || std::iter::from_fn(|| waiting.try_recv().ok()).filter(|job| !job.is_forsaken());
             let first = std::iter::once(first).filter(|job| !job.is_forsaken());
             let (readers, mut writers): (Vec<_>, Vec<_>) =
-                first.chain(due()).take(BATCH).partition(|job| job.access() == Access::Read);
-            writers.sort_by_key(|job| job.access() == Access::Receive);
-            let create = writers.iter().any(|job| job.access() == Access::Create);
+                first.chain(due()).take(BATCH).partition(|job| job.usage() == DatabaseUse::Read);
+            writers.sort_by_key(|job| job.usage() == DatabaseUse::Receive);
+            let create = writers.iter().any(|job| job.usage() == DatabaseUse::Create);
             if let Err(error) = self.open(create) {
                 for job in writers.into_iter().chain(readers) {
                     job.answer(Err(error.clone()));
@@ -162,20 +166,23 @@ impl Worker {
 
     fn open(&mut self, create: bool) -> Result<(), QueueError> {
         if self.connection.is_none() {
-            let connection = connect(&self.directory, create)?.ok_or_else(|| not_found(&self.url))?;
+            let connection =
+                connect(&self.url, &self.directory, create)?.ok_or_else(|| not_found(&self.url))?;
             connection.set_prepared_statement_cache_capacity(32);
             self.connection = Some(connection);
         }
         Ok(())
     }
 
-    fn write(&mut self, mut jobs: Vec<Box<dyn Job>>) {
+    fn write(&mut self, mut jobs: Vec<Box<dyn Operation>>) {
         let Some(connection) = self.connection.as_ref().filter(|_| !jobs.is_empty()) else { return };
-        let path = self.directory.join(super::connection::FILE);
+        let path = self.directory.join(FILE);
         let applied = execute(connection, "BEGIN IMMEDIATE")
             .and_then(|()| apply(connection, &self.url, &mut jobs))
-            .map_err(|error| fault(&path, &error))
-            .and_then(|()| execute(connection, "COMMIT").map_err(|error| commit_fault(&path, &error)));
+            .map_err(|error| fault(&self.url, &path, &error))
+            .and_then(|()| {
+                execute(connection, "COMMIT").map_err(|error| commit_fault(&self.url, &path, &error))
+            });
         if applied.is_err() && !connection.is_autocommit() {
             // If that fails as well, closing the connection undoes the transaction.
             let _ = execute(connection, "ROLLBACK");
@@ -188,23 +195,20 @@ impl Worker {
         }
     }
 
-    fn read(&mut self, jobs: Vec<Box<dyn Job>>) {
+    fn read(&mut self, jobs: Vec<Box<dyn Operation>>) {
         for mut job in jobs {
             let answer = match &self.connection {
                 Some(connection) => job
                     .apply(&Store::new(connection, &self.url))
-                    .map_err(|error| fault(&self.directory.join(super::connection::FILE), &error)),
-                None => Err(QueueError::Busy {
-                    cause: "the queue's database is being opened again".into(),
-                    retry_after: None,
-                }),
+                    .map_err(|error| fault(&self.url, &self.directory.join(FILE), &error)),
+                None => Err(QueueError::busy(&self.url, "its database is being opened again")),
             };
             job.answer(answer);
         }
     }
 }
 
-fn apply(connection: &Connection, url: &QueueUrl, jobs: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
+fn apply(connection: &Connection, url: &QueueUrl, jobs: &mut [Box<dyn Operation>]) -> rusqlite::Result<()> {
     let store = Store::new(connection, url);
     for job in jobs {
         job.apply(&store)?;

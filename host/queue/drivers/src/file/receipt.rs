@@ -5,14 +5,14 @@ use longshore_queue::Receipt;
 /// What a pop receipt of this queue says. The row number finds the message without an index on its random id,
 /// and the nonce changes at each receive and update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Lease {
+pub(super) struct FileReceipt {
     /// `message.seq`.
     pub(super) seq: i64,
     /// `message.receipt`.
     pub(super) nonce: i64,
 }
 
-impl Lease {
+impl FileReceipt {
     /// A new right to the message of this row, which makes the older ones stale.
     pub(super) fn new(seq: i64) -> Self {
         Self { seq, nonce: rand::random() }
@@ -36,11 +36,11 @@ mod tests {
 
     #[test]
     fn a_receipt_is_read_as_it_was_written_and_nothing_else_is() {
-        for lease in [Lease { seq: 1, nonce: i64::MIN }, Lease::new(i64::MAX)] {
-            assert_eq!(Lease::parse(&lease.receipt()), Some(lease));
+        for receipt in [FileReceipt { seq: 1, nonce: i64::MIN }, FileReceipt::new(i64::MAX)] {
+            assert_eq!(FileReceipt::parse(&receipt.receipt()), Some(receipt));
         }
         for text in ["", ".", "1", "1.", ".1", "1.x", "1.2.3", "99999999999999999999.1"] {
-            assert_eq!(Lease::parse(&Receipt(text.into())), None, "{text}");
+            assert_eq!(FileReceipt::parse(&Receipt(text.into())), None, "{text}");
         }
     }
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::receipt::Lease;
+use crate::file::receipt::FileReceipt;
 use longshore_queue::{Message, Outgoing, Properties, QueueError, QueueUrl, Receipt, Received};
 
 /// How many messages one transaction removes at most, so that nobody waits for long behind it.
@@ -51,10 +51,6 @@ const FIND: &str = "
 const COUNT: &str = "
     SELECT (SELECT count(*) FROM message WHERE queue = ?1)
          - (SELECT count(*) FROM message WHERE queue = ?1 AND expires_at IS NOT NULL AND expires_at <= ?2)";
-
-const CLEAR: &str = "
-    DELETE FROM message WHERE seq IN
-        (SELECT seq FROM message INDEXED BY message_visible WHERE queue = ?1 AND seq <= ?2 LIMIT ?3)";
 
 /// An answer to one caller, or an error that undoes the transaction.
 pub(super) type Applied<T> = rusqlite::Result<Result<T, QueueError>>;
@@ -109,7 +105,7 @@ impl<'a> Store<'a> {
     }
 
     fn lease(&self, mut found: Found, visibility: Duration) -> rusqlite::Result<Received> {
-        let lease = Lease::new(found.seq);
+        let lease = FileReceipt::new(found.seq);
         let visible_at = self.after(visibility);
         self.connection.prepare_cached(LEASE)?.execute(params![lease.seq, visible_at, lease.nonce])?;
         found.message.dequeue_count = found.message.dequeue_count.saturating_add(1);
@@ -135,8 +131,8 @@ impl<'a> Store<'a> {
 
     /// Sets the end of a lease anew.
     pub(super) fn update(&self, id: &str, receipt: &Receipt, visibility: Duration) -> Applied<Receipt> {
-        let Some(held) = Lease::parse(receipt) else { return self.why_not(id, None) };
-        let renewed = Lease::new(held.seq);
+        let Some(held) = FileReceipt::parse(receipt) else { return self.why_not(id, None) };
+        let renewed = FileReceipt::new(held.seq);
         let (queue, visible_at) = (self.url.name(), self.after(visibility));
         let mut update = self.connection.prepare_cached(UPDATE)?;
         match update.execute(params![held.seq, held.nonce, queue, id, self.now, visible_at, renewed.nonce])? {
@@ -147,7 +143,7 @@ impl<'a> Store<'a> {
 
     /// Deletes a leased message.
     pub(super) fn delete(&self, id: &str, receipt: &Receipt) -> Applied<()> {
-        let Some(held) = Lease::parse(receipt) else { return self.why_not(id, None) };
+        let Some(held) = FileReceipt::parse(receipt) else { return self.why_not(id, None) };
         let mut delete = self.connection.prepare_cached(DELETE)?;
         match delete.execute(params![held.seq, held.nonce, self.url.name(), id, self.now])? {
             0 => self.why_not(id, Some(held)),
@@ -164,7 +160,7 @@ impl<'a> Store<'a> {
         to: &QueueUrl,
         mut copy: Outgoing,
     ) -> Applied<()> {
-        let Some(held) = Lease::parse(receipt) else { return self.why_not(id, None) };
+        let Some(held) = FileReceipt::parse(receipt) else { return self.why_not(id, None) };
         let properties = match self.find(id, held.seq)? {
             Some((nonce, properties)) if nonce == held.nonce => properties,
             _ => return self.why_not(id, Some(held)),
@@ -189,20 +185,9 @@ impl<'a> Store<'a> {
         Ok(Ok(counted.unsigned_abs()))
     }
 
-    /// The newest message of the database: what [`Store::clear`] has to go up to.
-    pub(super) fn newest(&self) -> Applied<i64> {
-        if let Err(missing) = self.existing(self.url)? {
-            return Ok(Err(missing));
-        }
-        let mut newest = self.connection.prepare_cached("SELECT coalesce(max(seq), 0) FROM message")?;
-        newest.query_row([], |row| row.get(0)).map(Ok)
-    }
-
-    /// Deletes some of the messages that are no newer than `newest`; `true` when none was left.
-    pub(super) fn clear(&self, newest: i64) -> Applied<bool> {
-        let mut clear = self.connection.prepare_cached(CLEAR)?;
-        let removed = clear.execute(params![self.url.name(), newest, REMOVED_AT_ONCE])?;
-        Ok(Ok(removed < REMOVED_AT_ONCE as usize))
+    /// Whether the queue is there.
+    pub(super) fn exists(&self) -> Applied<()> {
+        self.existing(self.url)
     }
 
     fn visible(&self, sql: &str, max: u32) -> rusqlite::Result<Vec<Found>> {
@@ -249,7 +234,7 @@ impl<'a> Store<'a> {
     }
 
     /// Why a message could be neither updated nor deleted.
-    fn why_not<T>(&self, id: &str, held: Option<Lease>) -> Applied<T> {
+    fn why_not<T>(&self, id: &str, held: Option<FileReceipt>) -> Applied<T> {
         if let Err(missing) = self.existing(self.url)? {
             return Ok(Err(missing));
         }

@@ -16,13 +16,13 @@ use tokio::sync::{Mutex, OnceCell};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use super::error::{Refusal, receiving, sending, unclear};
-use super::receive::Link;
-use super::request::Requests;
-use super::token::Source;
-use super::transport;
-use longshore_queue::url::Transport;
-use longshore_queue::{QueueError, QueueUrl, Result};
+use longshore_queue::QueueError;
+
+use crate::servicebus::entity::Entity;
+use crate::servicebus::error::{AmqpRefusal, receiving, sending, unclear};
+use crate::servicebus::link::Link;
+use crate::servicebus::request::Requests;
+use crate::servicebus::transport;
 
 /// How long the service may be silent before the connection counts as dead. It says something at half of that.
 const IDLE: Duration = Duration::from_secs(60);
@@ -32,29 +32,10 @@ const PUT_TOKEN: Duration = Duration::from_secs(10);
 /// connections that are for 4.
 const PUT_AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(2 * 60));
 
-/// Where a queue is, and how to get there.
-#[derive(Debug)]
-pub(super) struct Target {
-    pub(super) url: QueueUrl,
-    /// The namespace, with its port if it has an unusual one.
-    pub(super) namespace: String,
-    pub(super) transport: Transport,
-    pub(super) source: Source,
-    /// What the receiving link is called, on every connection: it is the one that locks were taken on.
-    pub(super) link: String,
-}
-
-impl Target {
-    /// What a token is for.
-    pub(super) fn audience(&self) -> String {
-        format!("sb://{}/{}", self.namespace, self.url.name())
-    }
-}
-
 /// A connection that was opened and authorised.
 #[derive(Debug)]
 pub(super) struct Connected {
-    target: Arc<Target>,
+    entity: Arc<Entity>,
     connection: Mutex<ConnectionHandle<()>>,
     /// Of all links but the one that receives.
     session: Mutex<SessionHandle<()>>,
@@ -74,30 +55,29 @@ impl Drop for Connected {
 
 impl Connected {
     /// Connects, and brings the token. What cannot be reached is [`QueueError::Busy`]: nothing was done.
-    pub(super) async fn open(target: Arc<Target>) -> Result<Self> {
-        let unreached = |error: String| QueueError::Busy { cause: error, retry_after: None };
-        let wire = transport::open(&target.namespace, target.transport).await?;
-        let host = target.namespace.split(':').next().unwrap_or_default();
+    pub(super) async fn open(entity: Arc<Entity>) -> Result<Self, QueueError> {
+        let unreached = |cause: String| QueueError::busy(&entity.url, cause);
+        let stream = transport::open(&entity.url, &entity.namespace, entity.transport).await?;
         let mut connection = Connection::builder()
             .container_id(format!("longshore-{}", uuid::Uuid::now_v7()))
             .scheme("amqp")
-            .hostname(host)
+            .hostname(entity.host())
             .sasl_profile(SaslProfile::Anonymous)
             .max_frame_size(65_536_u32)
             .idle_time_out(u32::try_from(IDLE.as_millis()).unwrap_or(u32::MAX))
-            .open_with_stream(wire)
+            .open_with_stream(stream)
             .await
             .map_err(|error| {
-                unreached(format!("{} does not open a connection: {error}", target.namespace))
+                unreached(format!("{} does not open a connection: {error}", entity.namespace))
             })?;
         let mut session =
             Session::begin(&mut connection).await.map_err(|error| unreached(error.to_string()))?;
-        let cbs = Requests::attach(&mut session, "$cbs", &target.url, "receive").await?;
-        let left = put_token(&cbs, &target).await?;
+        let cbs = Requests::attach(&mut session, "$cbs", &entity.url, "receive").await?;
+        let left = put_token(&cbs, &entity).await?;
         let broken = Arc::<AtomicBool>::default();
-        let renewing = tokio::spawn(renew(cbs, target.clone(), left, broken.clone()));
+        let renewing = tokio::spawn(renew(cbs, entity.clone(), left, broken.clone()));
         Ok(Self {
-            target,
+            entity,
             connection: Mutex::new(connection),
             session: Mutex::new(session),
             management: OnceCell::new(),
@@ -110,43 +90,45 @@ impl Connected {
     }
 
     /// Where it leads.
-    pub(super) fn target(&self) -> &Target {
-        &self.target
+    pub(super) fn entity(&self) -> &Entity {
+        &self.entity
     }
 
     /// Whether it can still be used, as far as is known.
     pub(super) fn is_whole(&self) -> bool {
-        // Whoever has it just then finds out.
+        // The one that has it locked just then finds out.
         let closed = self.connection.try_lock().is_ok_and(|it| it.is_closed());
         !self.broken.load(Ordering::Relaxed) && !closed
     }
 
-    /// Nobody uses it any more; what is under way may end.
+    /// From now on no call uses it; what is under way may end.
     pub(super) fn give_up(&self) {
         self.broken.store(true, Ordering::Relaxed);
     }
 
     /// The links to the queue's management node.
-    pub(super) async fn management(&self, operation: &'static str) -> Result<&Requests> {
+    pub(super) async fn management(&self, operation: &'static str) -> Result<&Requests, QueueError> {
         let attach = async || {
-            let node = format!("{}/$management", self.target.url.name());
-            Requests::attach(&mut *self.session.lock().await, &node, &self.target.url, operation).await
+            let node = self.entity.management_node();
+            Requests::attach(&mut *self.session.lock().await, &node, &self.entity.url, operation).await
         };
         self.management.get_or_try_init(attach).await
     }
 
     /// A link that receives, without credit yet.
-    pub(super) async fn attach_receiver(&self) -> Result<Link> {
-        let mut session = Session::begin(&mut *self.connection.lock().await).await.map_err(unclear)?;
+    pub(super) async fn attach_receiver(&self) -> Result<Link, QueueError> {
+        let mut session = Session::begin(&mut *self.connection.lock().await)
+            .await
+            .map_err(|error| unclear(&self.entity.url, error))?;
         let receiver = Receiver::builder()
-            .name(self.target.link.clone())
-            .source(self.target.url.name())
+            .name(self.entity.link.clone())
+            .source(self.entity.source())
             .receiver_settle_mode(ReceiverSettleMode::Second)
             .credit_mode(CreditMode::Manual)
             .auto_accept(false)
             .attach(&mut session)
             .await;
-        let receiver = receiver.map_err(|error| receiving(error, &self.target.url))?;
+        let receiver = receiver.map_err(|error| receiving(error, &self.entity.url))?;
         self.has_received.store(true, Ordering::Relaxed);
         Ok(Link::new(receiver, session))
     }
@@ -157,29 +139,29 @@ impl Connected {
     }
 
     /// The link that sends.
-    pub(super) async fn sender(&self) -> Result<tokio::sync::MappedMutexGuard<'_, Sender>> {
+    pub(super) async fn sender(&self) -> Result<tokio::sync::MappedMutexGuard<'_, Sender>, QueueError> {
         let mut sender = self.sender.lock().await;
         if sender.is_none() {
-            let name = format!("{}-sender", self.target.link);
-            let attached =
-                Sender::attach(&mut *self.session.lock().await, name, self.target.url.name()).await;
-            *sender = Some(attached.map_err(|error| sending(error, &self.target.url, "send"))?);
+            let name = format!("{}-sender", self.entity.link);
+            let attached = Sender::attach(&mut *self.session.lock().await, name, self.entity.target()).await;
+            *sender = Some(attached.map_err(|error| sending(error, &self.entity.url, "send"))?);
         }
-        tokio::sync::MutexGuard::try_map(sender, Option::as_mut).map_err(|_| unclear("there is no link"))
+        tokio::sync::MutexGuard::try_map(sender, Option::as_mut)
+            .map_err(|_| unclear(&self.entity.url, "there is no link"))
     }
 }
 
 /// Brings the newest token, and if that is refused a newer one; returns how long it is valid.
-async fn put_token(cbs: &Requests, target: &Target) -> Result<Duration> {
-    match put_newest(cbs, target).await {
-        Err(QueueError::Denied { .. }) if target.source.refused() => put_newest(cbs, target).await,
+async fn put_token(cbs: &Requests, entity: &Entity) -> Result<Duration, QueueError> {
+    match put_newest(cbs, entity).await {
+        Err(QueueError::Denied { .. }) if entity.tokens.refused() => put_newest(cbs, entity).await,
         done => done,
     }
 }
 
-async fn put_newest(cbs: &Requests, target: &Target) -> Result<Duration> {
-    let audience = target.audience();
-    let token = target.source.token(&audience).await?;
+async fn put_newest(cbs: &Requests, entity: &Entity) -> Result<Duration, QueueError> {
+    let audience = entity.audience();
+    let token = entity.token().await?;
     let left = i64::try_from(token.left.as_millis()).unwrap_or(i64::MAX);
     let expiration = AmqpTime::from_milliseconds(Timestamp::now().as_millisecond().saturating_add(left));
     let properties = vec![
@@ -193,19 +175,19 @@ async fn put_newest(cbs: &Requests, target: &Target) -> Result<Duration> {
         200..300 => Ok(token.left),
         // What is refused to a token is the right, or the address that it comes from.
         403 => {
-            let refusal = Refusal { condition: "amqp:unauthorized-access".into(), ..answer.refusal };
-            Err(refusal.explain(&target.url, "connect"))
+            let refusal = AmqpRefusal { condition: "amqp:unauthorized-access".into(), ..answer.refusal };
+            Err(refusal.explain(&entity.url, "connect"))
         }
-        _ => Err(answer.refusal.explain(&target.url, "connect")),
+        _ => Err(answer.refusal.explain(&entity.url, "connect")),
     }
 }
 
 /// Brings the newest token again and again, at half of its life at the latest, for as long as the connection lasts.
-async fn renew(cbs: Requests, target: Arc<Target>, mut left: Duration, broken: Arc<AtomicBool>) {
+async fn renew(cbs: Requests, entity: Arc<Entity>, mut left: Duration, broken: Arc<AtomicBool>) {
     let (shortest, longest) = PUT_AGAIN;
     loop {
         sleep((left / 2).clamp(shortest, longest)).await;
-        match timeout(PUT_TOKEN, put_token(&cbs, &target)).await {
+        match timeout(PUT_TOKEN, put_token(&cbs, &entity)).await {
             Ok(Ok(renewed)) => {
                 left = renewed;
                 continue;

@@ -10,27 +10,28 @@ use serde::Deserialize;
 use tokio::time::timeout;
 use url::Url;
 
-use super::connection::Target;
-use longshore_azure::Http;
-use longshore_queue::url::{DEAD_LETTER_PATH, Transport};
+use longshore_azure::SharedHttp;
+use longshore_queue::place::Transport;
+
+use crate::servicebus::entity::Entity;
 
 /// How long the answer is awaited: there is another way to count.
 const LIMIT: Duration = Duration::from_secs(5);
 const VERSION: &str = "2021-05";
 
 #[derive(Deserialize)]
-struct Entry {
+struct AtomEntry {
     content: Content,
 }
 
 #[derive(Deserialize)]
 struct Content {
     #[serde(rename = "QueueDescription")]
-    queue: Description,
+    queue: CountedQueue,
 }
 
 #[derive(Deserialize)]
-struct Description {
+struct CountedQueue {
     #[serde(rename = "CountDetails")]
     counts: Counts,
 }
@@ -43,23 +44,22 @@ struct Counts {
 }
 
 /// How many active messages there are, or in a dead-letter sub-queue how many at all; `None` if the service does not tell.
-pub(super) async fn ask(target: &Target, http: &Arc<Http>) -> Option<u64> {
+pub(super) async fn ask(entity: &Entity, http: &Arc<SharedHttp>) -> Option<u64> {
     // The emulator has its HTTP elsewhere.
-    if target.transport == Transport::Plain {
+    if entity.transport == Transport::Plain {
         return None;
     }
-    let name = target.url.name();
-    let queue = name.strip_suffix(DEAD_LETTER_PATH).unwrap_or(name);
-    let url = Url::parse(&format!("https://{}/{queue}?api-version={VERSION}", target.namespace)).ok()?;
-    let counts = timeout(LIMIT, counts(target, http, url)).await.ok()??;
-    Some(match queue == name {
-        true => counts.active_message_count,
-        false => counts.dead_letter_message_count,
+    let url = Url::parse(&format!("{}?api-version={VERSION}", entity.description())).ok()?;
+    let counts = timeout(LIMIT, counts(entity, http, url)).await.ok()??;
+    Some(if entity.url.is_dead_letter_queue() {
+        counts.dead_letter_message_count
+    } else {
+        counts.active_message_count
     })
 }
 
-async fn counts(target: &Target, http: &Arc<Http>, url: Url) -> Option<Counts> {
-    let token = target.source.token(&target.audience()).await.ok()?;
+async fn counts(entity: &Entity, http: &Arc<SharedHttp>, url: Url) -> Option<Counts> {
+    let token = entity.token().await.ok()?;
     let mut request = Request::new(url, Method::Get);
     request.insert_header(AUTHORIZATION, HeaderValue::from(token.header()));
     let answer = http.execute_request(&request).await.ok()?.try_into_raw_response().await.ok()?;
@@ -68,6 +68,6 @@ async fn counts(target: &Target, http: &Arc<Http>, url: Url) -> Option<Counts> {
         return None;
     }
     // What is not there is answered with an empty list.
-    let entry: Entry = azure_core::xml::from_xml(answer.body()).ok()?;
+    let entry: AtomEntry = azure_core::xml::from_xml(answer.body()).ok()?;
     Some(entry.content.queue.counts)
 }

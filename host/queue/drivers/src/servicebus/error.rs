@@ -9,12 +9,12 @@ use longshore_queue::{QueueError, QueueUrl};
 
 /// An error of the service: its condition as a word, and its description.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(super) struct AmqpRefusal {
     pub(super) condition: String,
     pub(super) description: String,
 }
 
-impl From<&Error> for Refusal {
+impl From<&Error> for AmqpRefusal {
     fn from(error: &Error) -> Self {
         let condition = match &error.condition {
             ErrorCondition::AmqpError(error) => Symbol::from(error),
@@ -27,7 +27,7 @@ impl From<&Error> for Refusal {
     }
 }
 
-impl Refusal {
+impl AmqpRefusal {
     /// An answer's refusal. Some have a status only, which then says what the condition would
     /// ([status codes](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-amqp-request-response)).
     pub(super) fn answered(status: i32, condition: String, description: String) -> Self {
@@ -69,7 +69,7 @@ impl Refusal {
                 cause: format!("{url} requires sessions"),
                 mend: "longshore unloads queues without sessions: make one".into(),
             },
-            "amqp:link:message-size-exceeded" => too_large(),
+            "amqp:link:message-size-exceeded" => too_large(url),
             "com.microsoft:argument-error"
             | "com.microsoft:argument-out-of-range"
             | "com.microsoft:entity-disabled"
@@ -83,30 +83,33 @@ impl Refusal {
             },
             // The service gave up on it, and may have done it before.
             "com.microsoft:timeout" | "com.microsoft:operation-cancelled" | "amqp:internal-error" => {
-                unclear(cause)
+                unclear(url, cause)
             }
             // Busy, moving, or out of quota: all of it passes, and nothing was done.
-            _ => QueueError::Busy { cause, retry_after: None },
+            _ => QueueError::busy(url, cause),
         }
     }
 }
 
 /// What is sent is larger than the queue takes, whose limit the service does not tell.
-pub(super) fn too_large() -> QueueError {
-    QueueError::TooLarge { size: super::MAX_BODY + 1, limit: super::MAX_BODY }
+pub(super) fn too_large(url: &QueueUrl) -> QueueError {
+    let limit = url.kind().max_body;
+    QueueError::TooLarge { queue: url.to_string(), size: limit + 1, limit }
 }
 
 pub(super) fn receiving(error: ReceiverAttachError, url: &QueueUrl) -> QueueError {
     match error {
-        ReceiverAttachError::RemoteClosedWithError(error) => Refusal::from(&error).explain(url, "receive"),
-        error => unclear(error),
+        ReceiverAttachError::RemoteClosedWithError(error) => {
+            AmqpRefusal::from(&error).explain(url, "receive")
+        }
+        error => unclear(url, error),
     }
 }
 
 pub(super) fn sending(error: SenderAttachError, url: &QueueUrl, operation: &'static str) -> QueueError {
     match error {
-        SenderAttachError::RemoteClosedWithError(error) => Refusal::from(&error).explain(url, operation),
-        error => unclear(error),
+        SenderAttachError::RemoteClosedWithError(error) => AmqpRefusal::from(&error).explain(url, operation),
+        error => unclear(url, error),
     }
 }
 
@@ -114,7 +117,7 @@ pub(super) fn sending(error: SenderAttachError, url: &QueueUrl, operation: &'sta
 pub(super) fn received(error: RecvError, url: &QueueUrl, operation: &'static str) -> QueueError {
     match error {
         RecvError::LinkStateError(error) => ended(&error, url, operation),
-        error => unclear(error),
+        error => unclear(url, error),
     }
 }
 
@@ -122,7 +125,7 @@ pub(super) fn received(error: RecvError, url: &QueueUrl, operation: &'static str
 pub(super) fn sent(error: SendError, url: &QueueUrl, operation: &'static str) -> QueueError {
     match error {
         SendError::LinkStateError(error) => ended(&error, url, operation),
-        error => unclear(error),
+        error => unclear(url, error),
     }
 }
 
@@ -133,16 +136,16 @@ fn ended(error: &LinkStateError, url: &QueueUrl, operation: &'static str) -> Que
         error
         && let known @ (QueueError::QueueNotFound { .. }
         | QueueError::Denied { .. }
-        | QueueError::Fault { .. }) = Refusal::from(refusal).explain(url, operation)
+        | QueueError::Fault { .. }) = AmqpRefusal::from(refusal).explain(url, operation)
     {
         return known;
     }
-    unclear(error)
+    unclear(url, error)
 }
 
 /// Something broke on the way: the connection is given up.
-pub(super) fn unclear(error: impl std::fmt::Display) -> QueueError {
-    QueueError::Unclear { cause: error.to_string() }
+pub(super) fn unclear(url: &QueueUrl, error: impl std::fmt::Display) -> QueueError {
+    QueueError::unclear(url, error.to_string())
 }
 
 #[cfg(test)]
@@ -172,7 +175,7 @@ mod tests {
             (0, "amqp:not-allowed", "Fault"),
         ] {
             let error =
-                Refusal::answered(status, condition.into(), "because".into()).explain(&url, "receive");
+                AmqpRefusal::answered(status, condition.into(), "because".into()).explain(&url, "receive");
             let kind = format!("{error:?}");
             assert!(kind.starts_with(expected), "{status} {condition}: {kind}");
         }

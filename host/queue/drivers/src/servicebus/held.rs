@@ -7,9 +7,11 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
-use super::Wire;
-use super::management::{self, Disposition, Token};
-use longshore_queue::{QueueError, Receipt, Result};
+use longshore_queue::{QueueError, Receipt};
+
+use crate::servicebus::lock::LockToken;
+use crate::servicebus::management::{self, Disposition};
+use crate::servicebus::wire::Wire;
 
 /// The pause between two tries of a call that failed in passing.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -18,7 +20,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(super) struct Held {
     wire: Arc<Wire>,
-    locks: Mutex<HashMap<Token, Lock>>,
+    locks: Mutex<HashMap<LockToken, Lock>>,
 }
 
 #[derive(Debug)]
@@ -42,35 +44,39 @@ impl Held {
     }
 
     /// Keeps a message that was just delivered until `until`; its lock lasts for `length`.
-    pub(super) fn take(self: &Arc<Self>, token: Token, until: Instant, length: Duration) -> Receipt {
+    pub(super) fn take(self: &Arc<Self>, token: LockToken, until: Instant, length: Duration) -> Receipt {
         self.keep(token, 1, until, length)
     }
 
-    fn keep(self: &Arc<Self>, token: Token, version: u32, until: Instant, length: Duration) -> Receipt {
+    fn keep(self: &Arc<Self>, token: LockToken, version: u32, until: Instant, length: Duration) -> Receipt {
         let keeping = tokio::spawn(keep(Arc::downgrade(self), token, until, length));
         self.locks().insert(token, Lock { version, length, keeping });
-        Receipt(format!("{}/{version}", uuid::Uuid::from_bytes(token.0)))
+        Receipt(format!("{}/{version}", token.text()))
     }
 
     /// *Update Message*, with a lock: it lasts until the visibility timeout is over.
-    pub(super) async fn update(self: &Arc<Self>, receipt: &Receipt, visibility: Duration) -> Result<Receipt> {
+    pub(super) async fn update(
+        self: &Arc<Self>,
+        receipt: &Receipt,
+        visibility: Duration,
+    ) -> Result<Receipt, QueueError> {
         if visibility.is_zero() {
             self.settle(receipt, Disposition::Abandoned).await?;
             return Ok(Receipt(format!("{}/released", receipt.0)));
         }
         let sent = Instant::now();
-        let (token, version, length) = self.find(receipt).await?;
-        let renewed = self.wire.call(async |it| management::renew(it, &self.wire.target, token).await).await;
+        let (token, version, length) = self.find(receipt)?;
+        let renewed = self.wire.call(async |it| management::renew(it, &self.wire.entity, token).await).await;
         self.forget_if_stale(token, &renewed);
         renewed.map(|()| self.keep(token, version + 1, sent + visibility, length))
     }
 
     /// Ends a lock.
-    pub(super) async fn settle(&self, receipt: &Receipt, disposition: Disposition) -> Result<()> {
-        let (token, ..) = self.find(receipt).await?;
-        let target = &self.wire.target;
+    pub(super) async fn settle(&self, receipt: &Receipt, disposition: Disposition) -> Result<(), QueueError> {
+        let (token, ..) = self.find(receipt)?;
+        let entity = &self.wire.entity;
         let settled =
-            self.wire.call(async |it| management::settle(it, target, token, disposition).await).await;
+            self.wire.call(async |it| management::settle(it, entity, token, disposition).await).await;
         self.forget_if_stale(token, &settled);
         if settled.is_ok() {
             self.locks().remove(&token);
@@ -78,17 +84,11 @@ impl Held {
         settled
     }
 
-    /// The lock of a receipt. A receipt that was never ours has none: the service is asked about one that does not exist, so that
-    /// it says whether there is such a queue, and whether we may.
-    async fn find(&self, receipt: &Receipt) -> Result<(Token, u32, Duration)> {
+    /// The lock of a receipt: its token, how often it was updated, and how long it lasts.
+    fn find(&self, receipt: &Receipt) -> Result<(LockToken, u32, Duration), QueueError> {
         let parts = receipt.0.split_once('/');
-        let parts = parts.and_then(|(token, version)| Some((uuid::Uuid::parse_str(token).ok()?, version)));
-        let Some((token, version)) = parts else {
-            let nobody = Token(*uuid::Uuid::nil().as_bytes());
-            self.wire.call(async |it| management::renew(it, &self.wire.target, nobody).await).await?;
-            return Err(QueueError::MessageNotFound);
-        };
-        let token = Token(*token.as_bytes());
+        let parts = parts.and_then(|(token, version)| Some((LockToken::parse(token)?, version)));
+        let (token, version) = parts.ok_or(QueueError::MessageNotFound)?;
         match self.locks().get(&token) {
             Some(lock) if lock.version.to_string() == version => Ok((token, lock.version, lock.length)),
             Some(_) => Err(QueueError::ReceiptMismatch),
@@ -96,13 +96,13 @@ impl Held {
         }
     }
 
-    fn forget_if_stale(&self, token: Token, done: &Result<()>) {
+    fn forget_if_stale(&self, token: LockToken, done: &Result<(), QueueError>) {
         if done.as_ref().is_err_and(QueueError::is_stale) {
             self.locks().remove(&token);
         }
     }
 
-    fn locks(&self) -> MutexGuard<'_, HashMap<Token, Lock>> {
+    fn locks(&self) -> MutexGuard<'_, HashMap<LockToken, Lock>> {
         // What it guards is valid after every statement.
         self.locks.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -114,7 +114,7 @@ fn due(ends: Instant, length: Duration, until: Instant) -> Instant {
 }
 
 /// Renews a lock at half of its life, until `until`; then abandons the message, so that it is visible.
-async fn keep(held: Weak<Held>, token: Token, until: Instant, length: Duration) {
+async fn keep(held: Weak<Held>, token: LockToken, until: Instant, length: Duration) {
     let mut ends = Instant::now() + length;
     let mut next = due(ends, length, until);
     loop {
@@ -125,9 +125,9 @@ async fn keep(held: Weak<Held>, token: Token, until: Instant, length: Duration) 
         let done = match over {
             true => {
                 let gone = Disposition::Abandoned;
-                wire.call(async |it| management::settle(it, &wire.target, token, gone).await).await
+                wire.call(async |it| management::settle(it, &wire.entity, token, gone).await).await
             }
-            false => wire.call(async |it| management::renew(it, &wire.target, token).await).await,
+            false => wire.call(async |it| management::renew(it, &wire.entity, token).await).await,
         };
         match done {
             Ok(()) if over => break,

@@ -21,7 +21,7 @@ const CORRELATION_ID: &str = "correlation-id";
 const SUBJECT: &str = "subject";
 
 /// What was read of a message.
-pub(super) struct Read {
+pub(super) struct ReadMessage {
     pub(super) message: Message,
     /// Why the body could not be read.
     pub(super) damaged: Option<String>,
@@ -29,12 +29,12 @@ pub(super) struct Read {
     pub(super) locked_until: Option<Timestamp>,
     /// Its place in the queue.
     pub(super) sequence: i64,
-    /// It waits neither for its time nor for somebody who knows its number.
+    /// It is neither scheduled nor deferred.
     pub(super) active: bool,
 }
 
 /// Reads a message of a queue; `delivered` counts the delivery that brought it.
-pub(super) fn read(amqp: Amqp<Body<Value>>, delivered: bool, url: &QueueUrl) -> Read {
+pub(super) fn read(amqp: Amqp<Body<Value>>, delivered: bool, url: &QueueUrl) -> ReadMessage {
     let Amqp { header, message_annotations, properties, application_properties, body, .. } = amqp;
     let header = header.unwrap_or_default();
     let properties = properties.unwrap_or_default();
@@ -79,7 +79,7 @@ pub(super) fn read(amqp: Amqp<Body<Value>>, delivered: bool, url: &QueueUrl) -> 
         time_to_live,
         properties: named(&properties, application_properties),
     };
-    Read { message, damaged, locked_until: time("x-opt-locked-until"), sequence, active }
+    ReadMessage { message, damaged, locked_until: time("x-opt-locked-until"), sequence, active }
 }
 
 /// How long a message lives, from its insertion on. More than 49 days do not fit into the header: it then says as much as it can,

@@ -16,19 +16,20 @@ use futures_util::future::{Either, select};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::error::{Refusal, received, receiving, sending, sent, unclear};
-use longshore_queue::{QueueError, QueueUrl, Result};
+use longshore_queue::{QueueError, QueueUrl};
+
+use crate::servicebus::error::{AmqpRefusal, received, receiving, sending, sent, unclear};
 
 /// An answer: its status, and its body.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct AmqpReply {
     pub(super) status: i32,
-    pub(super) refusal: Refusal,
+    pub(super) refusal: AmqpRefusal,
     pub(super) body: Value,
 }
 
 /// Who waits for which answer; an error once no more will come.
-type Pending = Arc<Mutex<Result<HashMap<u64, oneshot::Sender<Answer>>>>>;
+type Pending = Arc<Mutex<Result<HashMap<u64, oneshot::Sender<AmqpReply>>, QueueError>>>;
 
 /// A pair of links. Any number of requests may be under way at once.
 #[derive(Debug)]
@@ -54,10 +55,10 @@ impl Requests {
         node: &str,
         url: &QueueUrl,
         operation: &'static str,
-    ) -> Result<Self> {
+    ) -> Result<Self, QueueError> {
         let reply_to = format!("reply-{}", uuid::Uuid::now_v7());
-        // Settled as they are sent, which .NET's client asks for as well: the answer is all that is waited for, and nobody waits
-        // for what became of an answer.
+        // Settled as they are sent, which .NET's client asks for as well: the answer is all that is waited for, and what
+        // becomes of an answer is not.
         let settled = SenderSettleMode::Settled;
         let sender = Sender::builder().name(format!("{reply_to}-requests")).target(node);
         let sender = sender.sender_settle_mode(settled.clone()).attach(session).await;
@@ -77,13 +78,13 @@ impl Requests {
         })
     }
 
-    /// Sends a request, and waits for its answer. Whoever calls puts a limit on that.
+    /// Sends a request, and waits for its answer. The caller puts a limit on that.
     pub(super) async fn ask(
         &self,
         operation: &'static str,
         properties: Vec<(&'static str, SimpleValue)>,
         body: Value,
-    ) -> Result<Answer> {
+    ) -> Result<AmqpReply, QueueError> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (answer, answered) = oneshot::channel();
         match &mut *self.pending.lock().unwrap_or_else(PoisonError::into_inner) {
@@ -101,18 +102,20 @@ impl Requests {
         let sending = self.sender.lock().await.send_batchable(request).await.map_err(failed)?;
         let answer = match select(sending, answered).await {
             Either::Left((Ok(Outcome::Accepted(_)), answered)) => answered.await,
-            Either::Left((Ok(outcome), _)) => return Err(unclear(format!("the request was {outcome:?}"))),
+            Either::Left((Ok(outcome), _)) => {
+                return Err(unclear(&self.url, format!("the request was {outcome:?}")));
+            }
             Either::Left((Err(error), _)) => return Err(failed(error)),
             Either::Right((answer, _)) => answer,
         };
         answer.map_err(|_| match &*self.pending.lock().unwrap_or_else(PoisonError::into_inner) {
             Err(ended) => asked(operation, ended),
-            Ok(_) => unclear("the connection ended before the answer"),
+            Ok(_) => unclear(&self.url, "the connection ended before the answer"),
         })
     }
 }
 
-/// Why the links have ended, for whoever asks for this.
+/// Why the links have ended, in the words of this operation.
 fn asked(operation: &'static str, ended: &QueueError) -> QueueError {
     match ended.clone() {
         QueueError::Denied { cause, mend, .. } => QueueError::Denied { operation, cause, mend },
@@ -128,7 +131,7 @@ async fn read(mut receiver: Receiver, pending: Pending, url: QueueUrl, operation
             Err(error) => break received(error, &url, operation),
         };
         if let Err(error) = receiver.accept(&delivery).await {
-            break unclear(error);
+            break unclear(&url, error);
         }
         let Message { properties, application_properties, body, .. } = delivery.into_message();
         let Some(MessageId::Ulong(id)) = properties.and_then(|it| it.correlation_id) else { continue };
@@ -139,7 +142,7 @@ async fn read(mut receiver: Receiver, pending: Pending, url: QueueUrl, operation
             .ok()
             .and_then(|pending| pending.remove(&id));
         if let Some(waiting) = waiting {
-            // Nobody may be there any more: then the limit was over before.
+            // The caller may be gone: then its limit was over before.
             let _ = waiting.send(answer(application_properties, body));
         }
     };
@@ -147,7 +150,7 @@ async fn read(mut receiver: Receiver, pending: Pending, url: QueueUrl, operation
 }
 
 /// `$cbs` writes the names with dashes, `$management` without.
-fn answer(properties: Option<ApplicationProperties>, body: Body<Value>) -> Answer {
+fn answer(properties: Option<ApplicationProperties>, body: Body<Value>) -> AmqpReply {
     let properties = properties.map(|it| it.0).unwrap_or_default();
     let find = |names: [&str; 2]| names.iter().find_map(|name| properties.get(*name));
     let status = match find(["statusCode", "status-code"]) {
@@ -161,10 +164,10 @@ fn answer(properties: Option<ApplicationProperties>, body: Body<Value>) -> Answe
     };
     let condition = text(find(["errorCondition", "error-condition"]));
     let refusal =
-        Refusal::answered(status, condition, text(find(["statusDescription", "status-description"])));
+        AmqpRefusal::answered(status, condition, text(find(["statusDescription", "status-description"])));
     let body = match body {
         Body::Value(AmqpValue(value)) => value,
         _ => Value::Null,
     };
-    Answer { status, refusal, body }
+    AmqpReply { status, refusal, body }
 }

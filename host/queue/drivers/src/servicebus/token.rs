@@ -11,8 +11,8 @@ use sha2::Sha256;
 use url::form_urlencoded::byte_serialize;
 
 use longshore_azure::{Token, Tokens};
-use longshore_queue::Result;
-use longshore_queue::url::SharedAccess;
+use longshore_queue::place::SharedAccess;
+use longshore_queue::{QueueError, QueueUrl};
 
 /// How long a signature of ours is valid.
 const SIGNED_FOR: Duration = Duration::from_secs(20 * 60);
@@ -23,14 +23,14 @@ const KEY: &str = "servicebus.windows.net:sastoken";
 
 /// Where tokens come from.
 #[derive(Debug)]
-pub(super) enum Source {
+pub(super) enum TokenSource {
     /// With the token that was given out last.
     Identity(Arc<Tokens>, Mutex<Option<Token>>),
     Key(SharedAccess),
 }
 
 /// A token as `put-token` takes it.
-pub(super) struct Credential {
+pub(super) struct PutToken {
     /// The `type` of the request.
     pub(super) kind: &'static str,
     pub(super) secret: String,
@@ -38,7 +38,7 @@ pub(super) struct Credential {
     pub(super) left: Duration,
 }
 
-impl Credential {
+impl PutToken {
     /// What HTTP takes in `Authorization`.
     pub(super) fn header(self) -> String {
         match self.kind {
@@ -48,19 +48,19 @@ impl Credential {
     }
 }
 
-impl Source {
-    /// A token for an audience: `sb://NAMESPACE/QUEUE`.
-    pub(super) async fn token(&self, audience: &str) -> Result<Credential> {
+impl TokenSource {
+    /// A token for an audience: `sb://NAMESPACE/QUEUE`. The queue is for errors.
+    pub(super) async fn token(&self, audience: &str, queue: &QueueUrl) -> Result<PutToken, QueueError> {
         match self {
             Self::Identity(tokens, newest) => {
-                let token = tokens.token().await.map_err(crate::token::no_token)?;
+                let token = tokens.token().await.map_err(|error| crate::token::no_token(error, queue))?;
                 *newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(token.clone());
-                Ok(Credential { kind: IDENTITY, secret: token.secret().to_owned(), left: token.left() })
+                Ok(PutToken { kind: IDENTITY, secret: token.secret().to_owned(), left: token.left() })
             }
             Self::Key(access) => {
                 let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 let secret = sign(access, audience, (now + SIGNED_FOR).as_secs());
-                Ok(Credential { kind: KEY, secret, left: SIGNED_FOR })
+                Ok(PutToken { kind: KEY, secret, left: SIGNED_FOR })
             }
         }
     }

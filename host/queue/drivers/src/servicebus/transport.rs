@@ -15,14 +15,11 @@ use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use longshore_queue::url::Transport;
-use longshore_queue::{QueueError, Result};
+use longshore_queue::place::Transport;
+use longshore_queue::{QueueError, QueueUrl};
 
 /// How long one connection may take to be made, its handshake included.
 const CONNECT: Duration = Duration::from_secs(5);
-/// Where AMQP over TLS, AMQP alone (the emulator) and AMQP in a WebSocket are spoken
-/// ([ports](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-faq#what-ports-do-i-need-to-open-on-the-firewall)).
-const PORTS: (u16, u16, u16) = (5671, 5672, 443);
 /// The path of the WebSocket.
 const PATH: &str = "/$servicebus/websocket";
 
@@ -30,15 +27,15 @@ trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
 /// A connection of any kind.
-pub(super) struct Wire(Box<dyn Io>);
+pub(super) struct ByteStream(Box<dyn Io>);
 
-impl fmt::Debug for Wire {
+impl fmt::Debug for ByteStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Wire")
+        f.write_str("ByteStream")
     }
 }
 
-impl AsyncRead for Wire {
+impl AsyncRead for ByteStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -48,7 +45,7 @@ impl AsyncRead for Wire {
     }
 }
 
-impl AsyncWrite for Wire {
+impl AsyncWrite for ByteStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -66,43 +63,61 @@ impl AsyncWrite for Wire {
     }
 }
 
-/// Opens a connection to a namespace. Where no port is named and the one of AMQP does not answer, that of WebSockets is tried.
-pub(super) async fn open(namespace: &str, transport: Transport) -> Result<Wire> {
+/// Where a transport is spoken unless a port is named
+/// ([ports](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-faq#what-ports-do-i-need-to-open-on-the-firewall)).
+fn usual_port(transport: Transport) -> u16 {
+    match transport {
+        Transport::Amqps => 5671,
+        Transport::Plain => 5672,
+        Transport::WebSockets => 443,
+    }
+}
+
+/// Opens a connection to a namespace. Where no port is named and the one of AMQP does not answer, that of WebSockets is
+/// tried. The queue is for errors.
+pub(super) async fn open(
+    url: &QueueUrl,
+    namespace: &str,
+    transport: Transport,
+) -> Result<ByteStream, QueueError> {
     let (host, port) = match namespace.rsplit_once(':') {
         Some((host, port)) => (host, port.parse().ok()),
         None => (namespace, None),
     };
-    let (amqps, amqp, websockets) = PORTS;
-    match transport {
-        Transport::Plain => dial(host, port.unwrap_or(amqp), false, false).await,
-        Transport::WebSockets => dial(host, port.unwrap_or(websockets), true, true).await,
-        Transport::Amqps => match (dial(host, port.unwrap_or(amqps), true, false).await, port) {
-            (Err(QueueError::Busy { cause, .. }), None) => {
-                tracing::debug!(cause, "trying a WebSocket");
-                dial(host, websockets, true, true).await
-            }
-            (dialled, _) => dialled,
-        },
+    match (dial(url, host, port, transport).await, port) {
+        (Err(QueueError::Busy { cause, .. }), None) if transport == Transport::Amqps => {
+            tracing::debug!(cause, "trying a WebSocket");
+            dial(url, host, None, Transport::WebSockets).await
+        }
+        (dialled, _) => dialled,
     }
 }
 
-async fn dial(host: &str, port: u16, tls: bool, websocket: bool) -> Result<Wire> {
+async fn dial(
+    url: &QueueUrl,
+    host: &str,
+    port: Option<u16>,
+    transport: Transport,
+) -> Result<ByteStream, QueueError> {
+    let port = port.unwrap_or(usual_port(transport));
     let dialling = async {
         let stream = TcpStream::connect((host, port)).await.map_err(|error| error.to_string())?;
         // Without it requests wait for each other's acknowledgements; a connection works either way.
         let _ = stream.set_nodelay(true);
-        let stream: Box<dyn Io> = if tls { Box::new(secure(host, stream).await?) } else { Box::new(stream) };
-        if !websocket {
-            return Ok(Wire(stream));
+        if transport == Transport::Plain {
+            return Ok(ByteStream(Box::new(stream)));
+        }
+        let stream = ByteStream(Box::new(secure(host, stream).await?));
+        if transport == Transport::Amqps {
+            return Ok(stream);
         }
         // TLS is there already, hence `ws` where the address is that of `wss`.
         let address = format!("ws://{host}:{port}{PATH}");
-        let stream = WebSocketStream::connect_with_stream(address, Wire(stream)).await;
-        stream.map(|stream| Wire(Box::new(stream))).map_err(|error| format!("no WebSocket: {error}"))
+        let stream = WebSocketStream::connect_with_stream(address, stream).await;
+        stream.map(|stream| ByteStream(Box::new(stream))).map_err(|error| format!("no WebSocket: {error}"))
     };
-    let dialled = timeout(CONNECT, dialling).await;
-    let cause = match dialled {
-        Ok(Ok(wire)) => return Ok(wire),
+    let cause = match timeout(CONNECT, dialling).await {
+        Ok(Ok(stream)) => return Ok(stream),
         Ok(Err(cause)) => cause,
         Err(_) => format!("no answer within {} s", CONNECT.as_secs()),
     };
@@ -110,8 +125,7 @@ async fn dial(host: &str, port: u16, tls: bool, websocket: bool) -> Result<Wire>
         let mend = "is it the namespace's own address? SSL_CERT_FILE names authorities to trust";
         return Err(QueueError::Fault { cause: format!("{host}:{port}: {cause}"), mend: mend.into() });
     }
-    let cause = format!("no connection to {host}:{port}: {cause}");
-    Err(QueueError::Busy { cause, retry_after: None })
+    Err(QueueError::busy(url, format!("no connection to {host}:{port}: {cause}")))
 }
 
 async fn secure(host: &str, stream: TcpStream) -> Result<impl Io + use<>, String> {

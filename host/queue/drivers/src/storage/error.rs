@@ -5,18 +5,13 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use azure_core::error::{Error, ErrorKind};
-use azure_core::http::headers::HeaderName;
 
-use super::StorageQueue;
-use longshore_azure::{NoToken, cause};
-use longshore_queue::url::Place;
-use longshore_queue::{MAX_BODY, QueueError};
-
-const RETRY_AFTER: HeaderName = HeaderName::from_static("retry-after");
+use longshore_azure::{NoToken, cause, retry_after};
+use longshore_queue::{QueueError, QueueUrl};
 
 /// What was asked of the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Operation {
+pub(super) enum StorageCall {
     Create,
     Receive,
     Send,
@@ -24,10 +19,9 @@ pub(super) enum Operation {
     Delete,
     Peek,
     Count,
-    Clear,
 }
 
-impl Operation {
+impl StorageCall {
     fn verb(self) -> &'static str {
         match self {
             Self::Create => "create a queue",
@@ -37,7 +31,6 @@ impl Operation {
             Self::Delete => "delete messages",
             Self::Peek => "peek at messages",
             Self::Count => "count messages",
-            Self::Clear => "clear the queue",
         }
     }
 
@@ -48,7 +41,7 @@ impl Operation {
             Self::Receive | Self::Delete => "Storage Queue Data Message Processor",
             Self::Send => "Storage Queue Data Message Sender",
             Self::Peek | Self::Count => "Storage Queue Data Reader",
-            Self::Update | Self::Create | Self::Clear => "Storage Queue Data Contributor",
+            Self::Update | Self::Create => "Storage Queue Data Contributor",
         }
     }
 
@@ -61,7 +54,6 @@ impl Operation {
             Self::Update => "u (update)",
             Self::Peek | Self::Count => "r (read)",
             Self::Create => "c (create), of an account SAS",
-            Self::Clear => "d (delete), of an account SAS",
         }
     }
 
@@ -70,35 +62,33 @@ impl Operation {
     }
 }
 
-impl StorageQueue {
+/// Whose refusals are explained: the queue, and how its caller proves who it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Explainer<'a> {
+    pub(super) url: &'a QueueUrl,
+    /// Whether calls carry a token of the identity. Otherwise the URL brought a signature.
+    pub(super) with_token: bool,
+}
+
+impl Explainer<'_> {
     /// Puts an error of the SDK into our words. Its own may repeat URLs, and with them receipts and signatures.
-    pub(super) fn explain(&self, operation: Operation, error: &Error) -> QueueError {
+    pub(super) fn explain(&self, call: StorageCall, error: &Error) -> QueueError {
         if let Some(error) = error.source().and_then(|source| source.downcast_ref::<NoToken>()) {
-            return crate::token::no_token(error.clone());
+            return crate::token::no_token(error.clone(), self.url);
         }
         match error.kind() {
             ErrorKind::HttpResponse { status, error_code, raw_response } => {
-                let retry_after = raw_response
-                    .as_ref()
-                    .and_then(|response| {
-                        response.headers().get_optional_str(&RETRY_AFTER)?.trim().parse().ok()
-                    })
-                    .map(Duration::from_secs);
-                self.refused(
-                    operation,
-                    (*status).into(),
-                    error_code.as_deref().unwrap_or_default(),
-                    retry_after,
-                )
+                let after = raw_response.as_ref().and_then(|response| retry_after(response.headers()));
+                self.refused(call, (*status).into(), error_code.as_deref().unwrap_or_default(), after)
             }
             ErrorKind::Connection => self.unreachable(&cause(error)),
-            _ => QueueError::Unclear { cause: cause(error) },
+            _ => QueueError::unclear(self.url, cause(error)),
         }
     }
 
     fn refused(
         &self,
-        operation: Operation,
+        call: StorageCall,
         status: u16,
         code: &str,
         retry_after: Option<Duration>,
@@ -112,105 +102,148 @@ impl StorageQueue {
             }
             // The bodies that we send are measured first: this says that the service measures otherwise.
             (413, _) | (400, "MessageTooLarge" | "RequestBodyTooLarge") => {
-                QueueError::TooLarge { size: MAX_BODY + 1, limit: MAX_BODY }
+                let limit = self.url.kind().max_body;
+                QueueError::TooLarge { queue: self.url.to_string(), size: limit + 1, limit }
             }
-            (401 | 403, _) => self.denied(operation, code, said),
-            (429 | 503, _) | (409, "QueueBeingDeleted") => QueueError::Busy { cause: said, retry_after },
-            (500..=599 | 408, _) if operation.changes_something() => QueueError::Unclear { cause: said },
-            (500..=599 | 408, _) => QueueError::Busy { cause: said, retry_after },
+            (401 | 403, _) => self.denied(call, code, said),
+            (500..=599 | 408, _) if status != 503 && call.changes_something() => {
+                QueueError::unclear(self.url, said)
+            }
+            (429 | 500..=599 | 408, _) | (409, "QueueBeingDeleted") => {
+                QueueError::Busy { queue: self.url.to_string(), cause: said, retry_after }
+            }
             _ => QueueError::Fault {
-                cause: format!("{}: the service refused to {}: {said}", self.url, operation.verb()),
+                cause: format!("{}: the service refused to {}: {said}", self.url, call.verb()),
                 mend: "is this the URL of a Storage queue?".into(),
             },
         }
     }
 
-    fn denied(&self, operation: Operation, code: &str, cause: String) -> QueueError {
+    fn denied(&self, call: StorageCall, code: &str, cause: String) -> QueueError {
         let scope = self.scope();
-        let mend = match (&self.tokens, code) {
-            (None, "AuthenticationFailed") => {
+        let mend = match (self.with_token, code) {
+            (false, "AuthenticationFailed") => {
                 "the SAS has expired or its signature is wrong: make a new one, and quote the URL in the shell".into()
             }
-            (None, _) => format!("give a SAS with the permission {}", operation.permission()),
-            (Some(_), "InvalidAuthenticationInfo" | "AuthenticationFailed") => {
+            (false, _) => format!("give a SAS with the permission {}", call.permission()),
+            (true, "InvalidAuthenticationInfo" | "AuthenticationFailed") => {
                 "are the identity and the storage account in one tenant, and is the host's clock right?".into()
             }
-            (Some(_), "AuthorizationFailure") => format!(
+            (true, "AuthorizationFailure") => format!(
                 "does the account's firewall let this network in? If so, assign the identity the role `{}` on {scope}",
-                operation.role()
+                call.role()
             ),
-            (Some(_), _) => format!(
+            (true, _) => format!(
                 "assign the identity the role `{}` on {scope}; that takes up to ten minutes to work",
-                operation.role()
+                call.role()
             ),
         };
-        QueueError::Denied { operation: operation.verb(), cause, mend }
+        QueueError::Denied { operation: call.verb(), cause, mend }
     }
 
     /// Where a role has to be assigned, as Azure writes it.
     fn scope(&self) -> String {
-        let account = self.account().unwrap_or_default();
+        let account = self.url.owner().unwrap_or_default();
         format!(".../storageAccounts/{account}/queueServices/default/queues/{}", self.url.name())
     }
 
-    /// The account's name: the first label of the host, or behind the host where that is an address.
-    fn account(&self) -> Option<&str> {
-        let Place::Storage { endpoint, .. } = self.url.place() else { return None };
-        let (host, path) =
-            endpoint.split_once("://")?.1.split_once('/').unwrap_or((endpoint.split_once("://")?.1, ""));
-        if path.is_empty() { host.split('.').next() } else { Some(path) }
-    }
-
     fn unreachable(&self, cause: &str) -> QueueError {
-        let account = self.account().unwrap_or_default();
-        QueueError::Busy {
-            cause: format!(
-                "no connection to {}: {cause}; is there a storage account `{account}`, and may this network reach it?",
-                self.url
-            ),
-            retry_after: None,
-        }
+        let account = self.url.owner().unwrap_or_default();
+        let cause = format!(
+            "no connection to it: {cause}; is there a storage account `{account}`, and may this network reach it?"
+        );
+        QueueError::busy(self.url, cause)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use longshore_azure::{Azure, Credential};
+    use longshore_queue::place::Place;
 
-    fn queue(query: &str) -> StorageQueue {
-        let url = format!("http://127.0.0.1:10001/devstoreaccount1/orders?{query}").parse().unwrap();
-        StorageQueue::open(url, &Azure::new(Credential::Developer)).unwrap()
+    const SAS: &str = "http://127.0.0.1:10001/devstoreaccount1/orders?sig=x";
+
+    fn refused(url: &str, call: StorageCall, status: u16, code: &str) -> QueueError {
+        let url: QueueUrl = url.parse().unwrap();
+        let with_token = !matches!(url.place(), Place::Storage { signature: Some(_), .. });
+        Explainer { url: &url, with_token }.refused(call, status, code, None)
     }
 
     #[test]
     fn each_refusal_is_what_the_loop_decides_by() {
-        let queue = queue("sig=x");
-        let refused = |operation, status, code| queue.refused(operation, status, code, None);
-        use Operation::{Count, Delete, Receive, Send, Update};
-        assert_eq!(refused(Delete, 404, "MessageNotFound"), QueueError::MessageNotFound);
-        assert_eq!(refused(Update, 400, "PopReceiptMismatch"), QueueError::ReceiptMismatch);
-        assert!(matches!(refused(Receive, 404, "QueueNotFound"), QueueError::QueueNotFound { .. }));
-        assert!(matches!(refused(Send, 413, "RequestBodyTooLarge"), QueueError::TooLarge { .. }));
-        assert!(matches!(refused(Delete, 503, "ServerBusy"), QueueError::Busy { .. }));
-        assert!(matches!(refused(Delete, 500, "OperationTimedOut"), QueueError::Unclear { .. }));
-        assert!(matches!(refused(Count, 500, "InternalError"), QueueError::Busy { .. }));
-        assert!(matches!(refused(Receive, 400, "InvalidHeaderValue"), QueueError::Fault { .. }));
-        assert!(matches!(
-            refused(Receive, 403, "AuthorizationPermissionMismatch"),
-            QueueError::Denied { .. }
-        ));
+        use StorageCall::{Count, Create, Delete, Peek, Receive, Send, Update};
+        for (call, status, code, expected) in [
+            (Delete, 404, "MessageNotFound", "MessageNotFound"),
+            (Update, 400, "PopReceiptMismatch", "ReceiptMismatch"),
+            (Receive, 404, "QueueNotFound", "QueueNotFound"),
+            (Receive, 404, "ResourceNotFound", "QueueNotFound"),
+            (Send, 413, "RequestBodyTooLarge", "TooLarge"),
+            (Send, 400, "MessageTooLarge", "TooLarge"),
+            (Delete, 503, "ServerBusy", "Busy"),
+            (Delete, 429, "TooManyRequests", "Busy"),
+            (Create, 409, "QueueBeingDeleted", "Busy"),
+            // What was to be changed may have been changed; what was to be read was not.
+            (Delete, 500, "OperationTimedOut", "Unclear"),
+            (Send, 599, "", "Unclear"),
+            (Receive, 408, "", "Unclear"),
+            (Count, 500, "InternalError", "Busy"),
+            (Peek, 408, "", "Busy"),
+            (Create, 409, "QueueAlreadyExists", "Fault"),
+            (Receive, 400, "InvalidHeaderValue", "Fault"),
+            (Receive, 401, "InvalidAuthenticationInfo", "Denied"),
+            (Receive, 403, "AuthorizationPermissionMismatch", "Denied"),
+        ] {
+            let refusal = format!("{:?}", refused(SAS, call, status, code));
+            assert!(refusal.starts_with(expected), "{call:?} {status} {code}: {refusal}");
+        }
+        let too_large = refused(SAS, Send, 413, "RequestBodyTooLarge").to_string();
+        let queue = "http://127.0.0.1:10001/devstoreaccount1/orders";
+        assert_eq!(too_large, format!("the body has 65537 bytes and {queue} takes 65536"));
+        assert_eq!(
+            refused(SAS, Send, 503, "").to_string(),
+            format!("{queue} cannot take the call now: HTTP 503")
+        );
     }
 
     #[test]
-    fn a_missing_permission_is_named() {
-        let denied = queue("sig=x").refused(Operation::Update, 403, "AuthorizationPermissionMismatch", None);
-        assert!(denied.to_string().ends_with("give a SAS with the permission u (update)"), "{denied}");
-        let url = "https://acme.queue.core.windows.net/orders".parse().unwrap();
-        let queue = StorageQueue::open(url, &Azure::new(Credential::Developer)).unwrap();
-        let denied =
-            queue.refused(Operation::Receive, 403, "AuthorizationPermissionMismatch", None).to_string();
-        let role = "the role `Storage Queue Data Message Processor` on .../storageAccounts/acme/queueServices/default/queues/orders";
-        assert!(denied.contains("not allowed to receive messages") && denied.contains(role), "{denied}");
+    fn each_call_that_is_denied_names_the_role_or_the_permission_that_it_needs() {
+        use StorageCall::{Count, Create, Delete, Peek, Receive, Send, Update};
+        const TOKEN: &str = "https://acme.queue.core.windows.net/orders";
+        for (call, role, permission) in [
+            (Create, "Contributor", "c (create)"),
+            (Receive, "Message Processor", "p (process)"),
+            (Delete, "Message Processor", "p (process)"),
+            (Send, "Message Sender", "a (add)"),
+            (Update, "Contributor", "u (update)"),
+            (Peek, "Reader", "r (read)"),
+            (Count, "Reader", "r (read)"),
+        ] {
+            let denied = refused(SAS, call, 403, "AuthorizationPermissionMismatch").to_string();
+            assert!(denied.contains(&format!("give a SAS with the permission {permission}")), "{denied}");
+            let denied = refused(TOKEN, call, 403, "AuthorizationPermissionMismatch").to_string();
+            let scope = ".../storageAccounts/acme/queueServices/default/queues/orders";
+            let wanted = format!("the role `Storage Queue Data {role}` on {scope}");
+            assert!(denied.contains(&wanted) && denied.contains(call.verb()), "{denied}");
+            // Behind a firewall the role may be there already.
+            let denied = refused(TOKEN, call, 403, "AuthorizationFailure").to_string();
+            assert!(denied.contains("firewall") && denied.contains(&wanted), "{denied}");
+        }
+        for (url, code, mend) in [
+            (SAS, "AuthenticationFailed", "the SAS has expired"),
+            (TOKEN, "InvalidAuthenticationInfo", "in one tenant"),
+            (TOKEN, "AuthenticationFailed", "in one tenant"),
+        ] {
+            let denied = refused(url, Receive, 401, code).to_string();
+            assert!(denied.contains(mend), "{denied}");
+        }
+    }
+
+    #[test]
+    fn an_account_that_is_not_reached_is_named() {
+        let url: QueueUrl = "https://acme.queue.core.windows.net/orders".parse().unwrap();
+        let error = Error::with_message(ErrorKind::Connection, "refused");
+        let unreached = Explainer { url: &url, with_token: true }.explain(StorageCall::Send, &error);
+        assert!(matches!(unreached, QueueError::Busy { .. }), "{unreached:?}");
+        assert!(unreached.to_string().contains("is there a storage account `acme`"), "{unreached}");
     }
 }

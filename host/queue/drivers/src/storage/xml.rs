@@ -15,7 +15,7 @@ use memchr::memmem;
 
 /// What one `<QueueMessage>` holds; what was missing or could not be read is `None`.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct QueueEntry {
     pub(super) id: Option<String>,
     pub(super) receipt: Option<String>,
     pub(super) dequeue_count: Option<u32>,
@@ -37,7 +37,7 @@ pub(super) struct Text {
 /// What an answer holds.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Entries {
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Vec<QueueEntry>,
     /// Whether the answer ends as a list of messages ends. If not, more may have been leased than is here.
     pub(super) complete: bool,
 }
@@ -56,10 +56,10 @@ pub(super) fn entries(answer: &Bytes) -> Entries {
     Entries { complete: (ended || empty) && !unfinished, entries }
 }
 
-fn entry(answer: &Bytes, content: &[u8]) -> Entry {
+fn entry(answer: &Bytes, content: &[u8]) -> QueueEntry {
     let field = |name| element(content, name).and_then(|it| std::str::from_utf8(it.content).ok());
     let time = |name| DateTimeParser::new().parse_timestamp(field(name)?).ok();
-    Entry {
+    QueueEntry {
         id: field("MessageId").map(str::to_owned),
         receipt: field("PopReceipt")
             .map(|it| String::from_utf8_lossy(&unescape(it.as_bytes()).0).into_owned()),

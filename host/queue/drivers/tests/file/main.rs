@@ -158,16 +158,6 @@ async fn many_expired_messages_hide_no_living_one() {
 }
 
 #[tokio::test]
-async fn clearing_a_long_queue_leaves_the_others_alone() {
-    let (_directory, queue, poison) = with_poison().await;
-    fill(&*poison, 3).await;
-    fill(&*queue, 9000).await;
-    fill(&*poison, 3).await;
-    queue.clear().await.unwrap();
-    assert_eq!((queue.approximate_count().await, poison.approximate_count().await), (Ok(0), Ok(6)));
-}
-
-#[tokio::test]
 async fn each_deletion_is_a_row_that_a_trigger_sees() {
     let (directory, queue, _poison) = with_poison().await;
     let recorded = record_deletions(directory.path());

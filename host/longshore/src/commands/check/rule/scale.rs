@@ -5,11 +5,10 @@ use serde_json::Value;
 use super::super::job::Setup;
 use super::{Judge, POLLING, Verdict, retry_delay, seconds};
 use crate::cli::Run;
-use longshore_queue::url::Place;
+use longshore_queue::kind::{self, Scaler};
 use longshore_worker::lease::LeaseMode;
 
-/// The scaler's name, what it calls a count for one execution, and that number where none is given.
-const SCALERS: [(&str, &str); 2] = [("azure-queue", "queueLength"), ("azure-servicebus", "messageCount")];
+/// For how many messages both scalers start one execution, where the rule does not say it.
 const DEFAULT_LENGTH: u64 = 5;
 
 pub(super) fn findings(
@@ -20,16 +19,23 @@ pub(super) fn findings(
     let scale = &setup.configuration["eventTriggerConfig"]["scale"];
     let none = Vec::new();
     let rules = scale["rules"].as_array().unwrap_or(&none);
-    let known = |it: &&Value| SCALERS.iter().any(|(name, _)| it["type"] == *name);
-    let Some(rule) = rules.iter().find(known) else {
-        let mend = "add one of type azure-queue, or azure-servicebus: nothing starts an execution when messages arrive";
-        return find("scale rule", true, Verdict::wrong(format!("there is none for a queue; {mend}")));
+    let of_queue = |rule| Some((rule, kind::scalers().find(|scaler| rule["type"] == scaler.name)?));
+    let Some((rule, scaler)) = rules.iter().find_map(|rule: &Value| of_queue(rule)) else {
+        let names: Vec<_> = kind::scalers().map(|scaler| scaler.name).collect();
+        return find(
+            "scale rule",
+            true,
+            Verdict::wrong(format!(
+                "there is none for a queue; add one of type {}: nothing starts an execution when messages arrive",
+                names.join(", or ")
+            )),
+        );
     };
     find("scale rule", true, queue(setup, rule, rules.len()));
-    find("scale identity", true, identity(setup, rule));
+    find("scale identity", true, identity(setup, rule, scaler));
     find("counting", true, counting(rule));
     find("minExecutions", false, minimum(scale["minExecutions"].as_u64()));
-    find("queueLength", false, given(&|run| length(run, rule)));
+    find("queueLength", false, given(&|run| length(run, rule, scaler)));
     let polling = scale["pollingInterval"].as_u64().unwrap_or(POLLING);
     find("retry delays", false, given(&|run| retries(run, polling)));
     find("delays that handlers name", false, given(&|run| named_delays(run, polling)));
@@ -49,23 +55,18 @@ fn queue(setup: &Setup, rule: &Value, rules: usize) -> Verdict {
     let Some(url) = setup.queue() else {
         return Verdict::unknown("which queue the host unloads is not in a variable that can be read");
     };
-    let (kind, place, host) = match url.place() {
-        Place::Storage { endpoint, .. } => ("azure-queue", "accountName", endpoint.clone()),
-        Place::ServiceBus { namespace, .. } => ("azure-servicebus", "namespace", namespace.clone()),
-        _ => {
-            return Verdict::wrong(format!(
-                "{url} is a queue that KEDA cannot count; name it by https:// or sb://"
-            ));
-        }
+    let Some(scaler) = &url.kind().scaler else {
+        let schemes = kind::KINDS.iter().filter(|kind| kind.scaler.is_some()).map(|kind| kind.scheme());
+        let schemes = schemes.collect::<Vec<_>>().join(" or ");
+        return Verdict::wrong(format!("{url} is a queue that KEDA cannot count; name it by {schemes}"));
     };
-    if rule["type"] != kind {
+    if rule["type"] != scaler.name {
         return Verdict::wrong(format!(
-            "{url} is counted by {kind}, and the rule's type is {}",
-            rule["type"]
+            "{url} is counted by {}, and the rule's type is {}",
+            scaler.name, rule["type"]
         ));
     }
-    let account = host.trim_start_matches("https://").split('.').next().unwrap_or_default();
-    for (name, is) in [(place, account), ("queueName", url.name())] {
+    for (name, is) in [(scaler.owner, url.owner().unwrap_or_default()), (scaler.queue, url.name())] {
         match text(rule, name) {
             Some(said) if said == is => {}
             Some(said) => {
@@ -79,7 +80,7 @@ fn queue(setup: &Setup, rule: &Value, rules: usize) -> Verdict {
     Verdict::ok()
 }
 
-fn identity(setup: &Setup, rule: &Value) -> Verdict {
+fn identity(setup: &Setup, rule: &Value, scaler: &Scaler) -> Verdict {
     let Some(identity) = rule["identity"].as_str().filter(|it| !it.is_empty()) else {
         return match rule["auth"].as_array().is_some_and(|it| !it.is_empty()) {
             true => Verdict::unknown(
@@ -100,10 +101,7 @@ fn identity(setup: &Setup, rule: &Value) -> Verdict {
         // Roles are assigned elsewhere, at the queue or above it.
         true => Verdict::unknown(format!(
             "it is assigned to the job; whether it may read the queue's length cannot be seen there: {}",
-            match rule["type"] == "azure-queue" {
-                true => "it needs Storage Queue Data Reader on the queue",
-                false => "which least role lets KEDA count there is not settled (kedacore/keda issue 7822)",
-            }
+            scaler.needs
         )),
         false => Verdict::wrong(format!(
             "the rule counts as {identity}, which is not assigned to the job; assign it"
@@ -117,7 +115,7 @@ fn counting(rule: &Value) -> Verdict {
             "with visibleonly, messages that are being handled do not count and the executions that handle them do: the others wait for these to end; leave queueLengthStrategy out",
         );
     }
-    for name in ["activationQueueLength", "activationMessageCount"] {
+    for name in kind::scalers().map(|scaler| scaler.activation) {
         match text(rule, name).map(str::parse::<u64>) {
             Some(Ok(0)) | None => {}
             Some(Ok(least)) => {
@@ -142,9 +140,8 @@ fn minimum(least: Option<u64>) -> Verdict {
 }
 
 /// Messages for each execution, against what one execution takes.
-fn length(run: &Run, rule: &Value) -> Verdict {
-    let name =
-        SCALERS.iter().find(|(kind, _)| rule["type"] == *kind).map_or("queueLength", |(_, name)| *name);
+fn length(run: &Run, rule: &Value, scaler: &Scaler) -> Verdict {
+    let name = scaler.length;
     let length = match text(rule, name).map(str::parse::<u64>) {
         None => DEFAULT_LENGTH,
         Some(Ok(length)) if length > 0 => length,

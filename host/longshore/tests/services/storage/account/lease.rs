@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use longshore_queue::{Message, Outgoing, Queue, QueueError, QueueUrl, Receipt, Received};
+use longshore_queue::{Message, Outgoing, Queue, QueueError, QueueUrl, Receipt, Received, Right};
 use longshore_worker::Config;
 use longshore_worker::lease::LeaseMode;
 
@@ -84,6 +84,10 @@ impl Queue for Tap {
         self.queue.create().await
     }
 
+    async fn may(&self, right: Right) -> Result<(), QueueError> {
+        self.queue.may(right).await
+    }
+
     async fn receive(&self, max: u32, visibility: Duration) -> Result<Vec<Received>, QueueError> {
         let received = self.queue.receive(max, visibility).await?;
         *self.receipt.lock().unwrap() = received.first().map(|it| it.receipt.clone());
@@ -108,10 +112,6 @@ impl Queue for Tap {
 
     async fn approximate_count(&self) -> Result<u64, QueueError> {
         self.queue.approximate_count().await
-    }
-
-    async fn clear(&self) -> Result<(), QueueError> {
-        self.queue.clear().await
     }
 
     fn fits(&self, body: &[u8]) -> bool {

@@ -1,0 +1,26 @@
+//! What is at the bottom of an error: the layers above it repeat the URL, and with it receipts and signatures.
+
+use std::error::Error as _;
+
+use azure_core::error::Error;
+
+/// What is at the bottom of an error of a call, in words that repeat no URL.
+pub fn cause(error: &Error) -> String {
+    match error.source() {
+        Some(_) => innermost(error),
+        None => error.to_string(),
+    }
+}
+
+/// The words of the error that no other error stands behind.
+pub(crate) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut inner = error;
+    while let Some(source) = inner.source() {
+        inner = source;
+    }
+    match inner.downcast_ref::<reqwest::Error>() {
+        Some(error) if error.is_timeout() => "timed out".into(),
+        Some(_) => "the call could not be carried out".into(),
+        None => inner.to_string(),
+    }
+}

@@ -1,0 +1,83 @@
+//! The connection to a queue, which is made again when it breaks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use longshore_queue::QueueError;
+
+use crate::servicebus::connection::Connected;
+use crate::servicebus::entity::Entity;
+
+/// The first and the longest pause between two tries to connect.
+const RECONNECT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// The connection, which is made again when it breaks.
+#[derive(Debug)]
+pub(super) struct Wire {
+    pub(super) entity: Arc<Entity>,
+    limit: Duration,
+    state: Mutex<WireState>,
+}
+
+#[derive(Debug)]
+struct WireState {
+    connected: Option<Arc<Connected>>,
+    failures: u32,
+    not_before: Instant,
+}
+
+impl Wire {
+    /// The way to a queue, on which each call may take this long. Nothing is opened yet.
+    pub(super) fn new(entity: Arc<Entity>, limit: Duration) -> Self {
+        let state = WireState { connected: None, failures: 0, not_before: Instant::now() };
+        Self { entity, limit, state: Mutex::new(state) }
+    }
+
+    /// Carries out a call on the connection, within the limit. What went wrong on the way ends the connection.
+    pub(super) async fn call<T>(
+        &self,
+        call: impl AsyncFnOnce(&Connected) -> Result<T, QueueError>,
+    ) -> Result<T, QueueError> {
+        let mut used = None;
+        let calling = async {
+            let connected = used.insert(self.connected().await?);
+            call(connected).await
+        };
+        let done = timeout(self.limit, calling).await.unwrap_or_else(|_| {
+            Err(QueueError::unclear(&self.entity.url, format!("no answer within {:?}", self.limit)))
+        });
+        // Links to what is not there, or not allowed, have ended, and would say so for ever.
+        let ended = matches!(
+            done,
+            Err(QueueError::Unclear { .. }
+                | QueueError::QueueNotFound { .. }
+                | QueueError::Denied { .. }
+                | QueueError::Fault { .. })
+        );
+        if let (true, Some(connected)) = (ended, used) {
+            connected.give_up();
+        }
+        done
+    }
+
+    /// The connection, or a new one. Tries that fail are followed by growing pauses.
+    async fn connected(&self) -> Result<Arc<Connected>, QueueError> {
+        let mut state = self.state.lock().await;
+        if let Some(connected) = state.connected.as_ref().filter(|it| it.is_whole()) {
+            return Ok(connected.clone());
+        }
+        state.connected = None;
+        sleep_until(state.not_before).await;
+        let (first, longest) = RECONNECT;
+        let pause = first.saturating_mul(1 << state.failures.min(10)).min(longest);
+        // Noted before the try, since its caller may give up waiting.
+        state.failures += 1;
+        state.not_before = Instant::now() + pause;
+        let connected = Arc::new(Connected::open(self.entity.clone()).await?);
+        state.failures = 0;
+        state.connected = Some(connected.clone());
+        Ok(connected)
+    }
+}

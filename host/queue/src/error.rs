@@ -1,0 +1,112 @@
+//! Why a queue did not do what it was asked.
+
+use std::time::Duration;
+
+/// Why a queue did not do what it was asked. The variants are what a caller decides by.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum QueueError {
+    /// No message of that id, or its receipt is no longer valid (Storage: 404 `MessageNotFound`; Service Bus: 410, lock lost).
+    #[error("no such message, or no longer ours")]
+    MessageNotFound,
+    /// The receipt is stale: the message was received or updated since (400 `PopReceiptMismatch`).
+    #[error("the pop receipt is stale")]
+    ReceiptMismatch,
+    /// The body is larger than the service takes (413 `RequestBodyTooLarge`); sizes in bytes.
+    #[error("the body has {size} bytes and {queue} takes {limit}")]
+    TooLarge {
+        /// The URL of the queue, without secrets.
+        queue: String,
+        /// What was to be sent.
+        size: usize,
+        /// What the queue takes.
+        limit: usize,
+    },
+    /// There is no such queue (404 `QueueNotFound`).
+    #[error("there is no queue {queue}; create it with `longshore queue create --queue {queue}`")]
+    QueueNotFound {
+        /// Its URL, without secrets.
+        queue: String,
+    },
+    /// We are not allowed to (401, 403).
+    #[error("not allowed to {operation}: {cause}; {mend}")]
+    Denied {
+        /// What was asked, as a verb (`receive`, `update`, …).
+        operation: &'static str,
+        /// What the service said.
+        cause: String,
+        /// What to do about it.
+        mend: String,
+    },
+    /// Something that no retry will mend: a configuration or host fault.
+    #[error("{cause}; {mend}")]
+    Fault {
+        /// What is wrong.
+        cause: String,
+        /// What to do about it.
+        mend: String,
+    },
+    /// The service refused for now (busy, throttled), or was not reached: nothing was done.
+    #[error("{queue} cannot take the call now: {cause}")]
+    Busy {
+        /// The URL of the queue, without secrets.
+        queue: String,
+        /// What the service said, or what stood in the way.
+        cause: String,
+        /// How long it asked us to wait, if it did.
+        retry_after: Option<Duration>,
+    },
+    /// No answer, or one that could not be read: it may or may not have been done.
+    #[error("no clear answer from {queue}: {cause}")]
+    Unclear {
+        /// The URL of the queue, without secrets.
+        queue: String,
+        /// What happened instead.
+        cause: String,
+    },
+}
+
+impl QueueError {
+    /// The service refused for now, or was not reached, and did not say for how long.
+    pub fn busy(queue: impl ToString, cause: impl Into<String>) -> Self {
+        Self::Busy { queue: queue.to_string(), cause: cause.into(), retry_after: None }
+    }
+
+    /// No answer, or one that could not be read.
+    pub fn unclear(queue: impl ToString, cause: impl ToString) -> Self {
+        Self::Unclear { queue: queue.to_string(), cause: cause.to_string() }
+    }
+
+    /// The lease is lost: somebody else has, or had, the message.
+    pub fn is_stale(&self) -> bool {
+        matches!(self, Self::MessageNotFound | Self::ReceiptMismatch)
+    }
+
+    /// Trying again may help: the service was busy, or its answer was lost.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Busy { .. } | Self::Unclear { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_that_may_pass_is_told_from_a_lost_lease_and_names_its_queue() {
+        let queue = || "file:./queues/orders".to_owned();
+        let denied =
+            QueueError::Denied { operation: "receive", cause: "HTTP 403".into(), mend: "ask".into() };
+        for (error, stale, transient, names) in [
+            (QueueError::MessageNotFound, true, false, false),
+            (QueueError::ReceiptMismatch, true, false, false),
+            (QueueError::busy(queue(), "HTTP 503"), false, true, true),
+            (QueueError::unclear(queue(), "cut"), false, true, true),
+            (QueueError::TooLarge { queue: queue(), size: 2, limit: 1 }, false, false, true),
+            (QueueError::QueueNotFound { queue: queue() }, false, false, true),
+            (denied, false, false, false),
+        ] {
+            assert_eq!((error.is_stale(), error.is_transient()), (stale, transient), "{error:?}");
+            assert_eq!(error.to_string().contains(&queue()), names, "{error}");
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! What each kind of queue is, as data: one table that everybody asks.
+
+use url::Url;
+
+use crate::parse::malformed::Parsed;
+use crate::parse::service_bus::DEAD_LETTER_PATH;
+use crate::parse::{connection_string, file, service_bus, storage};
+
+/// What a kind of queue is.
+#[derive(Debug)]
+pub struct Kind {
+    /// What it is called in sentences: `a Storage queue`.
+    pub name: &'static str,
+    /// How its URLs are written, the usual form first.
+    pub forms: &'static [Form],
+    /// Where its messages go that cannot be handled.
+    pub poison: PoisonPlace,
+    /// The largest body that it takes, in bytes.
+    pub max_body: usize,
+    /// Whether messages keep the properties and the id that their sender gave them.
+    pub keeps_properties: bool,
+    /// The setting by which the service itself moves a message to the poison queue after so many
+    /// deliveries, where it has one.
+    pub delivery_limit: Option<&'static str>,
+    /// The tokens that it takes; `None` where there is nobody to show one to.
+    pub tokens: Option<TokenUse>,
+    /// What KEDA counts it with; `None` where it cannot.
+    pub scaler: Option<Scaler>,
+}
+
+/// One way to write the URLs of a kind.
+#[derive(Debug)]
+pub struct Form {
+    /// What the text begins with: a scheme with its colon, or something that is no URL.
+    pub start: &'static str,
+    /// An example, for help and errors.
+    pub example: &'static str,
+    pub(crate) read: Reader,
+}
+
+/// What reads a text of one form.
+#[derive(Debug)]
+pub(crate) enum Reader {
+    /// The text is a URL as RFC 3986 has it.
+    Url(fn(&Url) -> Parsed),
+    /// It is not. What comes behind [`Form::start`] is read.
+    Text(fn(&str) -> Parsed),
+}
+
+/// Where messages go that cannot be handled, unless another queue is named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PoisonPlace {
+    /// To a queue beside it, whose name has this suffix.
+    Beside(&'static str),
+    /// To a dead-letter sub-queue of its own, which has this path behind the queue's.
+    Within(&'static str),
+}
+
+/// The tokens that a service takes.
+#[derive(Debug)]
+pub struct TokenUse {
+    /// Their scope.
+    pub scope: &'static str,
+    /// How the names of the service's own hosts end, in every cloud. A token may go there.
+    pub hosts: &'static [&'static str],
+}
+
+/// How KEDA counts the messages of a queue, and what it calls things.
+#[derive(Debug)]
+pub struct Scaler {
+    /// The scaler's name: the `type` of a rule.
+    pub name: &'static str,
+    /// The field that names the account or the namespace.
+    pub owner: &'static str,
+    /// The field that names the queue.
+    pub queue: &'static str,
+    /// The field that says for how many messages there is one execution.
+    pub length: &'static str,
+    /// The field that says how many messages start nothing yet.
+    pub activation: &'static str,
+    /// What the identity of a rule needs in order to count.
+    pub needs: &'static str,
+}
+
+/// A queue in a directory of this host.
+pub static FILE: Kind = Kind {
+    name: "a file queue",
+    forms: &[Form { start: "file:", example: "file:./queues/orders", read: Reader::Text(file::parse) }],
+    poison: PoisonPlace::Beside("-poison"),
+    // That of Storage queues, so that what works here works there.
+    max_body: 64 * 1024,
+    keeps_properties: true,
+    delivery_limit: None,
+    tokens: None,
+    scaler: None,
+};
+
+/// A queue of Azure Storage, or of Azurite.
+pub static STORAGE: Kind = Kind {
+    name: "a Storage queue",
+    forms: &[
+        Form {
+            start: "https:",
+            example: "https://ACCOUNT.queue.core.windows.net/orders",
+            read: Reader::Url(storage::parse),
+        },
+        Form {
+            start: "http:",
+            example: "http://127.0.0.1:10001/devstoreaccount1/orders",
+            read: Reader::Url(storage::parse),
+        },
+    ],
+    poison: PoisonPlace::Beside("-poison"),
+    // https://learn.microsoft.com/azure/storage/queues/scalability-targets
+    max_body: 64 * 1024,
+    keeps_properties: false,
+    delivery_limit: None,
+    tokens: Some(TokenUse {
+        // https://learn.microsoft.com/rest/api/storageservices/authorize-with-azure-active-directory
+        scope: "https://storage.azure.com/.default",
+        hosts: &[
+            ".queue.core.windows.net",
+            ".queue.storage.azure.net",
+            ".queue.core.usgovcloudapi.net",
+            ".queue.core.chinacloudapi.cn",
+        ],
+    }),
+    // https://keda.sh/docs/latest/scalers/azure-storage-queue/
+    scaler: Some(Scaler {
+        name: "azure-queue",
+        owner: "accountName",
+        queue: "queueName",
+        length: "queueLength",
+        activation: "activationQueueLength",
+        needs: "it needs Storage Queue Data Reader on the queue",
+    }),
+};
+
+/// A queue of Azure Service Bus, or of its emulator.
+pub static SERVICE_BUS: Kind = Kind {
+    name: "a Service Bus queue",
+    forms: &[
+        Form {
+            start: "sb:",
+            example: "sb://NAMESPACE.servicebus.windows.net/orders",
+            read: Reader::Url(service_bus::parse),
+        },
+        Form {
+            start: connection_string::BEGINNING,
+            example: "Endpoint=sb://…/;SharedAccessKeyName=…;SharedAccessKey=…;EntityPath=orders",
+            read: Reader::Text(connection_string::parse),
+        },
+    ],
+    poison: PoisonPlace::Within(DEAD_LETTER_PATH),
+    // What every tier takes, 256 KiB, less what a message carries beside its body:
+    // https://learn.microsoft.com/azure/service-bus-messaging/service-bus-quotas
+    max_body: 250 * 1024,
+    keeps_properties: true,
+    delivery_limit: Some("maxDeliveryCount"),
+    tokens: Some(TokenUse {
+        // https://learn.microsoft.com/azure/service-bus-messaging/service-bus-managed-service-identity
+        scope: "https://servicebus.azure.net/.default",
+        hosts: &[".servicebus.windows.net", ".servicebus.usgovcloudapi.net", ".servicebus.chinacloudapi.cn"],
+    }),
+    // https://keda.sh/docs/latest/scalers/azure-service-bus/
+    scaler: Some(Scaler {
+        name: "azure-servicebus",
+        owner: "namespace",
+        queue: "queueName",
+        length: "messageCount",
+        activation: "activationMessageCount",
+        needs: "which least role lets KEDA count there is not settled (kedacore/keda issue 7822)",
+    }),
+};
+
+/// All kinds.
+pub static KINDS: [&Kind; 3] = [&FILE, &STORAGE, &SERVICE_BUS];
+
+impl Kind {
+    /// What to write for a queue of this kind, as the end of an error.
+    pub(crate) fn mend(&self) -> String {
+        let examples: Vec<_> = self.forms.iter().map(|form| format!("`{}`", form.example)).collect();
+        format!("write {}", examples.join(", or "))
+    }
+
+    /// What its URLs begin with, as `sb://`.
+    pub fn scheme(&self) -> String {
+        let form = self.forms.iter().find(|form| matches!(form.read, Reader::Url(_)));
+        form.or(self.forms.first()).map(|form| form.scheme_text()).unwrap_or_default()
+    }
+}
+
+impl Form {
+    fn scheme_text(&self) -> String {
+        match self.read {
+            Reader::Url(_) => format!("{}//", self.start),
+            Reader::Text(_) => self.start.to_owned(),
+        }
+    }
+}
+
+impl TokenUse {
+    /// Whether a host is one of the service's own, so that a token may go there without being asked for.
+    pub fn owns(&self, host: &str) -> bool {
+        let host = host.to_ascii_lowercase();
+        self.hosts.iter().any(|end| host.len() > end.len() && host.ends_with(end))
+    }
+}
+
+/// The usual form of each kind, for help and errors: ``  `file:…`, `https:…` or `sb:…`  ``.
+pub fn forms() -> String {
+    let examples = KINDS.iter().filter_map(|kind| kind.forms.first());
+    let mut examples: Vec<_> = examples.map(|form| format!("`{}`", form.example)).collect();
+    let last = examples.pop().unwrap_or_default();
+    format!("{} or {last}", examples.join(", "))
+}
+
+/// The scalers of all kinds that KEDA can count.
+pub fn scalers() -> impl Iterator<Item = &'static Scaler> {
+    KINDS.iter().filter_map(|kind| kind.scaler.as_ref())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_forms_begin_alike() {
+        let starts: Vec<_> = KINDS.iter().flat_map(|kind| kind.forms).map(|form| form.start).collect();
+        for (n, start) in starts.iter().enumerate() {
+            assert!(!starts[..n].iter().any(|other| other.eq_ignore_ascii_case(start)), "{start}");
+        }
+    }
+
+    #[test]
+    fn help_and_errors_show_one_form_of_each_kind() {
+        assert_eq!(
+            forms(),
+            "`file:./queues/orders`, `https://ACCOUNT.queue.core.windows.net/orders` or \
+             `sb://NAMESPACE.servicebus.windows.net/orders`"
+        );
+        assert_eq!(KINDS.map(Kind::scheme), ["file:", "https://", "sb://"]);
+        assert_eq!(FILE.mend(), "write `file:./queues/orders`");
+    }
+
+    #[test]
+    fn the_services_own_hosts_are_told_from_those_that_look_like_them() {
+        let storage = STORAGE.tokens.as_ref().unwrap();
+        let bus = SERVICE_BUS.tokens.as_ref().unwrap();
+        for (tokens, host, owned) in [
+            (storage, "acme.queue.core.windows.net", true),
+            (storage, "ACME.QUEUE.CORE.WINDOWS.NET", true),
+            (storage, "acme.z01.queue.storage.azure.net", true),
+            (storage, "acme.queue.core.windows.net.evil.example", false),
+            (storage, "evilqueue.core.windows.net", false),
+            (storage, ".queue.core.windows.net", false),
+            (storage, "ns.servicebus.windows.net", false),
+            (bus, "ns.servicebus.windows.net", true),
+            (bus, "ns.servicebus.windows.net.evil.example", false),
+        ] {
+            assert_eq!(tokens.owns(host), owned, "{host}");
+        }
+    }
+
+    #[test]
+    fn keda_counts_every_kind_that_is_a_service() {
+        let names: Vec<_> = scalers().map(|scaler| scaler.name).collect();
+        assert_eq!(names, ["azure-queue", "azure-servicebus"]);
+        for kind in KINDS {
+            assert_eq!(kind.scaler.is_some(), kind.tokens.is_some(), "{}", kind.name);
+        }
+    }
+}

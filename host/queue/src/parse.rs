@@ -1,0 +1,8 @@
+//! How the URL of each kind of queue is read.
+
+pub(crate) mod connection_string;
+pub(crate) mod file;
+pub(crate) mod malformed;
+pub(crate) mod name;
+pub(crate) mod service_bus;
+pub(crate) mod storage;

@@ -1,0 +1,48 @@
+//! The [connection string](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-dotnet-get-started-with-queues#get-the-connection-string)
+//! of a Service Bus queue, which holds a key.
+
+use url::Url;
+
+use crate::parse::malformed::{Malformed, Parsed};
+use crate::parse::service_bus;
+use crate::place::{Place, SharedAccess, Transport};
+
+/// What every connection string begins with, in upper or lower case.
+pub(crate) const BEGINNING: &str = "Endpoint=";
+
+const FORM: &str = "write `Endpoint=sb://NAMESPACE.servicebus.windows.net/;SharedAccessKeyName=…;SharedAccessKey=…;EntityPath=QUEUE`";
+
+/// Reads what comes behind [`BEGINNING`].
+pub(crate) fn parse(behind: &str) -> Parsed {
+    let wrong = |cause: &str| Malformed { cause: cause.into(), mend: Some(FORM) };
+    let (endpoint, fields) = behind.split_once(';').unwrap_or((behind, ""));
+    let fields: Vec<_> = fields.split(';').filter_map(|field| field.trim().split_once('=')).collect();
+    let field = |name: &str| {
+        let found = fields.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| *value).filter(|value| !value.is_empty())
+    };
+    let queue = field("EntityPath").ok_or_else(|| wrong("it names no queue"))?;
+    let url = Url::parse(&format!("{}/{queue}", endpoint.trim().trim_end_matches('/')))
+        .map_err(|error| wrong(&error.to_string()))?;
+    let of_service_bus = url.scheme() == "sb" && url.username().is_empty() && url.password().is_none();
+    if !of_service_bus || url.fragment().is_some() {
+        return Err(wrong("its endpoint is not that of Service Bus"));
+    }
+    let (place, name) = service_bus::parse(&url).map_err(|error| wrong(&error.cause))?;
+    let Place::ServiceBus { namespace, transport, .. } = place else {
+        return Err(wrong("its endpoint is not that of Service Bus"));
+    };
+    let (Some(policy), Some(key)) = (field("SharedAccessKeyName"), field("SharedAccessKey")) else {
+        return Err(wrong("it has no shared key"));
+    };
+    let access = Some(SharedAccess { name: policy.to_owned(), key: key.to_owned() });
+    let is = |name, value: &str| field(name).is_some_and(|it| it.eq_ignore_ascii_case(value));
+    let transport = if is("UseDevelopmentEmulator", "true") {
+        Transport::Plain
+    } else if is("TransportType", "AmqpWebSockets") {
+        Transport::WebSockets
+    } else {
+        transport
+    };
+    Ok((Place::ServiceBus { namespace, access, transport }, name))
+}

@@ -1,0 +1,41 @@
+//! `https://ACCOUNT.queue.core.windows.net/QUEUE`, and the same for Azurite.
+
+use url::Url;
+
+use crate::parse::malformed::{Malformed, Parsed};
+use crate::parse::name::check_name;
+use crate::place::{Place, Signature};
+
+/// Reads the URL of a Storage queue.
+pub(crate) fn parse(url: &Url) -> Parsed {
+    let host = url.host_str().unwrap_or_default();
+    // An account is part of the host's name on Azure. It is the first segment of the path where the host
+    // is an address or a name of our own (Azurite, a container beside us).
+    let in_host = host.contains(".queue.");
+    if in_host && url.scheme() == "http" && !host.ends_with(".localhost") {
+        return Err(Malformed::new("a token does not travel in the clear"));
+    }
+    let path = url.path().trim_matches('/');
+    let (account, name) = match path.split_once('/') {
+        None if in_host && !path.is_empty() => (None, path),
+        Some((account, name)) if !in_host && !account.is_empty() => (Some(account), name),
+        _ => return Err(Malformed::new("the path is not that of a queue")),
+    };
+    check_name(name).map_err(|cause| Malformed::new(format!("`{name}` is no queue name: {cause}")))?;
+    let signature = match url.query() {
+        None | Some("") => None,
+        Some(query) if url.query_pairs().any(|(key, _)| key == "sig") => Some(Signature(query.to_owned())),
+        Some(_) => {
+            return Err(Malformed {
+                cause: "the query is not a shared access signature, it has no `sig`".into(),
+                mend: Some("give the whole SAS, in quotes so that the shell leaves its `&` alone, or none"),
+            });
+        }
+    };
+    let origin = url.origin().ascii_serialization();
+    let endpoint = match account {
+        Some(account) => format!("{origin}/{account}"),
+        None => origin,
+    };
+    Ok((Place::Storage { endpoint, signature }, name.to_owned()))
+}
