@@ -20,8 +20,8 @@ COPY Cargo.toml Cargo.lock ./
 COPY .cargo .cargo
 COPY wit wit
 COPY host host
-RUN cargo auditable build --release --locked --package longshore \
- && install -D target/release/longshore /out/longshore
+RUN cargo auditable build --profile dist --locked --package longshore \
+ && install -D target/dist/longshore /out/longshore
 
 FROM toolchain AS handler
 RUN rustup target add wasm32-wasip2

@@ -1,34 +1,49 @@
-# `make` alone prints this help. Everything that is needed and missing is installed on the way, but for rustup and make.
+# `make` alone prints this help. It installs what is needed and missing on the way, except for rustup and make.
+# CONTRIBUTING.md says what each tier of tests needs and how long it takes.
 
-QUEUE      ?= file:./queues/orders
-MESSAGES   ?= 1000
+# Variables are set on the command line, as in `make run MESSAGES=10`. The environment sets none of them: names such as N, TIME
+# or QUEUE may be there by chance.
+QUEUE      = file:./queues/orders
+MESSAGES   = 1000
 # What the demonstration logs: `make run LOG=info` shows a line for each message.
-LOG        ?= warn
+LOG        = warn
 # How many random kills `make torture` makes.
-N          ?= 1000
+N          = 1000
 # How many seconds `make fuzz` takes.
-TIME       ?= 600
+TIME       = 600
+# The part that `make bench` measures; empty: every part.
+ONLY       =
+# The Storage queue that `make verify-azure` tests.
+QUEUE_URL  =
 
 COMPONENT  := guest/target/wasm32-wasip2/release/order.wasm
 LONGSHORE  := target/release/longshore
-# Others to compare with, in Python, for `make bench`; `make bench ONLY=call` measures one part.
+# Queue workers in Python, with which `make bench` compares.
 PEERS      := host/longshore/benches/peers
-# Azurite, and the clients of other people, that judge the Storage queue.
+# Azurite, and the official clients that judge the Storage queue.
 STORAGE    := host/longshore/tests/services/storage
-# A broker for tests of Service Bus queues, and the clients of other people that judge it.
+# The tests' own Service Bus broker, and the official clients that judge it.
 SERVICEBUS := host/longshore/tests/services/servicebus
-# The same features for linting and testing: dependencies are compiled once.
-FEATURES   := --features longshore/failpoints
+
+# Lints and tests name the same packages and features everywhere. Cargo computes the features of a dependency from both: a command
+# with `--package` would compile tokio, and all that uses it, a second time.
+WHOLE      := --workspace --features longshore/failpoints
+TEST       := cargo test $(WHOLE)
+CLIPPY     := cargo clippy $(WHOLE)
 
 .DEFAULT_GOAL := help
 
 include guest/languages.mk infra/azure.mk infra/check.mk
-.PHONY: help run build guest host test test-guest test-host judge-broker verify-azure torture servicebus-100 fuzz fuzz-coverage bench lint features format clean wasm-target docker-registry
+.PHONY: help run build guest order host check lint lint-guest doc features test test-worker test-guest test-host test-services \
+	services-installed judge-broker verify-azure torture servicebus-100 fuzz fuzz-coverage mutants bench format clean wasm-target docker-registry
 
 help: ## print this help
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^##@ / { section[++sections] = substr($$0, 5) } /^[a-z0-9-]+:.*## / { if (!(sections in section)) next; \
+		lines[section[sections]] = lines[section[sections]] sprintf("  make %-18s %s\n", $$1, $$2) } \
+		END { for (i = 1; i <= sections; i++) if (!done[section[i]]++) printf "\n%s\n%s", section[i], lines[section[i]] }' $(MAKEFILE_LIST)
 
-run: build ## send sample orders to a queue on this machine, drain it, and show what became of them
+##@ Try it
+run: host order ## send sample orders to a queue on this machine, drain it, and show what became of them
 	@$(LONGSHORE) queue create --queue $(QUEUE) > /dev/null
 	@echo "== longshore send --queue $(QUEUE) --sample $(MESSAGES)"
 	@$(LONGSHORE) send --queue $(QUEUE) --sample $(MESSAGES)
@@ -45,64 +60,46 @@ host: ## build the host only
 guest: wasm-target ## build the handlers only
 	cd guest && cargo build --release --target wasm32-wasip2
 
-test: test-guest test-host ## run all tests
+# The demonstration needs one handler of three.
+order: wasm-target
+	cd guest && cargo build --release --target wasm32-wasip2 --package order
+
+##@ Change it
+check: lint ## the inner loop: formatting, lints, unit tests and the worker's tests
+	$(TEST) --lib --test worker --test architecture
+
+test-worker: ## the worker's tests alone, under paused time
+	$(TEST) --test worker
+
+test: test-guest test-host ## every test that needs no service: the file queue, the sandbox, real processes, fuzzing
 
 test-guest: wasm-target
 	cd guest && cargo test --release
 
-test-host: guest guest-python guest-js docker-registry $(STORAGE)/.venv/installed $(SERVICEBUS)/.venv/installed
-	cargo test --workspace $(FEATURES)
+# The binary `services` is left out: its Cargo.toml says `test = false`.
+test-host: guest
+	$(TEST)
 
-$(STORAGE)/.venv/installed: $(STORAGE)/install.sh $(STORAGE)/node/package-lock.json $(STORAGE)/python/requirements.txt
-	$(STORAGE)/install.sh
-	touch $@
+test-services: services-installed guest guest-python guest-js test-infra ## tests with Azurite, a broker, a registry, handlers in Python and JavaScript, and of infra/
+	$(TEST) --test services
+	$(TEST) --test sandbox --test process -- --ignored
 
-judge-broker: $(SERVICEBUS)/.venv/installed ## have the Service Bus broker of the tests judged by the official clients
-	$(SERVICEBUS)/.venv/bin/python $(SERVICEBUS)/python/verdicts.py
-
-$(SERVICEBUS)/.venv/installed: $(SERVICEBUS)/install.sh $(SERVICEBUS)/node/package-lock.json $(SERVICEBUS)/python/requirements.txt
-	$(SERVICEBUS)/install.sh
-	touch $@
-
-verify-azure: guest $(STORAGE)/.venv/installed ## test a Storage queue for real: QUEUE_URL=https://ACCOUNT.queue.core.windows.net/orders, with your login
-	$(STORAGE)/verify.sh "$(QUEUE_URL)"
-
-docker-registry:
-	@command -v docker-registry > /dev/null || { apt-get -q update && apt-get -qy install --no-install-recommends docker-registry; } \
-		|| { echo 'install Debian'"'"'s package docker-registry, or run this as root' >&2; exit 1; }
-
-torture: guest guest-python guest-js ## kill workers at N random moments and count what was lost: make torture N=1000
-	LONGSHORE_TORTURE=$(N) cargo test --package longshore $(FEATURES) --test process -- --nocapture torture
-
-fuzz: guest ## feed arbitrary bytes to the sandbox, and keep what ends in a new way: make fuzz TIME=600
-	LONGSHORE_FUZZ_SECONDS=$(TIME) LONGSHORE_FUZZ_SEED=$$(date +%s)000000 LONGSHORE_FUZZ_KEEP=1 cargo test --package longshore-sandbox --test fuzz -- --nocapture
-
-fuzz-coverage: guest ## how much of the load path fuzzing reaches (needs rustup's llvm-tools)
-	LONGSHORE_FUZZ_SECONDS=$(TIME) host/sandbox/tests/fuzz/coverage.sh
-
-servicebus-100: guest $(SERVICEBUS)/.venv/installed ## run the end-to-end test of Service Bus queues 100 times in a row
-	LONGSHORE_ROUNDS=100 cargo test --package longshore $(FEATURES) --test services -- --nocapture from_sending
-
-bench: guest guest-python guest-js $(PEERS)/.venv/installed $(STORAGE)/.venv/installed $(SERVICEBUS)/.venv/installed ## measure speed and memory, and print them beside their floors
-	RUST_BACKTRACE=0 LONGSHORE_BENCH_PYTHON=$(abspath $(PEERS))/.venv/bin/python \
-		LONGSHORE_BENCH_STORAGE_PYTHON=$(abspath $(STORAGE))/.venv/bin/python \
-		LONGSHORE_BENCH_SERVICEBUS_PYTHON=$(abspath $(SERVICEBUS))/.venv/bin/python \
-		cargo bench --package longshore --bench longshore -- $(ONLY)
-
-$(PEERS)/.venv/installed: $(PEERS)/requirements.txt
-	python3 -m venv $(PEERS)/.venv
-	$(PEERS)/.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
-	touch $@
-
-lint: wasm-target ## check formatting, and what clippy says
+lint: lint-guest
 	cargo fmt --all --check
+	$(CLIPPY) --all-targets -- -D warnings
+	$(CLIPPY) --test services -- -D warnings
+
+lint-guest: wasm-target
 	cd guest && cargo fmt --all --check
-	cargo clippy --workspace --all-targets $(FEATURES) -- -D warnings
 	cd guest && cargo clippy --workspace --all-targets -- -D warnings
 
-features: ## check the host without a compiler, and the one that compiles for other architectures
-	cargo clippy --package longshore --no-default-features -- -D warnings
-	cargo clippy --package longshore --features all-targets -- -D warnings
+# The same dependencies as in `check`, but for Wasmtime: naming a test keeps the features that tests ask for.
+features: ## lint the host without a compiler, and the one that compiles for other architectures
+	cargo clippy --workspace --no-default-features --lib --bins --test worker -- -D warnings
+	cargo clippy --workspace --features longshore/all-targets --lib --bins --test worker -- -D warnings
+
+doc: ## build the documentation of the crates; a broken link is an error
+	RUSTDOCFLAGS='-D warnings' cargo doc $(WHOLE) --no-deps --document-private-items
 
 format: ## format the sources
 	cargo fmt --all
@@ -112,6 +109,55 @@ clean: ## remove what was built, and the demonstration's queues
 	cargo clean
 	cd guest && cargo clean
 	rm -rf queues
+
+##@ Look closer
+mutants: $(TOOLS)/cargo-mutants ## change the code in small ways and see which changes no test notices: host/mutants.md
+	mkdir -p target/mutants
+	$(TOOLS)/cargo-mutants mutants --output target/mutants $(ARGS)
+
+torture: guest guest-python guest-js ## kill workers at N random moments and count what was lost: make torture N=1000
+	LONGSHORE_TORTURE=$(N) $(TEST) --test process -- --nocapture --include-ignored torture
+
+fuzz: guest ## feed arbitrary bytes to the sandbox, and keep what ends in a new way: make fuzz TIME=600
+	LONGSHORE_FUZZ_SECONDS=$(TIME) LONGSHORE_FUZZ_SEED=$$(date +%s)000000 LONGSHORE_FUZZ_KEEP=1 $(TEST) --test fuzz -- --nocapture
+
+fuzz-coverage: guest ## how much of the load path fuzzing reaches (needs rustup's llvm-tools)
+	LONGSHORE_FUZZ_SECONDS=$(TIME) host/sandbox/tests/fuzz/coverage.sh
+
+servicebus-100: guest $(SERVICEBUS)/.venv/installed ## run the end-to-end test of Service Bus queues 100 times in a row
+	LONGSHORE_ROUNDS=100 $(TEST) --test services -- --nocapture from_sending
+
+judge-broker: $(SERVICEBUS)/.venv/installed ## have the Service Bus broker of the tests judged by the official clients
+	$(SERVICEBUS)/.venv/bin/python $(SERVICEBUS)/python/verdicts.py
+
+verify-azure: guest $(STORAGE)/.venv/installed ## test a Storage queue for real: QUEUE_URL=https://ACCOUNT.queue.core.windows.net/orders, with your login
+	$(STORAGE)/verify.sh "$(QUEUE_URL)"
+
+bench: guest guest-python guest-js $(PEERS)/.venv/installed $(STORAGE)/.venv/installed $(SERVICEBUS)/.venv/installed ## measure speed and memory, and print them beside their floors: make bench ONLY=call
+	RUST_BACKTRACE=0 LONGSHORE_BENCH_PYTHON=$(abspath $(PEERS))/.venv/bin/python \
+		LONGSHORE_BENCH_STORAGE_PYTHON=$(abspath $(STORAGE))/.venv/bin/python \
+		LONGSHORE_BENCH_SERVICEBUS_PYTHON=$(abspath $(SERVICEBUS))/.venv/bin/python \
+		cargo bench --package longshore --bench longshore -- $(ONLY)
+
+# What the steps above install.
+services-installed: docker-registry $(STORAGE)/.venv/installed $(SERVICEBUS)/.venv/installed
+
+$(STORAGE)/.venv/installed: $(STORAGE)/install.sh $(STORAGE)/node/package-lock.json $(STORAGE)/python/requirements.txt
+	$(STORAGE)/install.sh
+	touch $@
+
+$(SERVICEBUS)/.venv/installed: $(SERVICEBUS)/install.sh $(SERVICEBUS)/node/package-lock.json $(SERVICEBUS)/python/requirements.txt
+	$(SERVICEBUS)/install.sh
+	touch $@
+
+$(PEERS)/.venv/installed: $(PEERS)/requirements.txt
+	python3 -m venv $(PEERS)/.venv
+	$(PEERS)/.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
+
+docker-registry:
+	@command -v docker-registry > /dev/null || { apt-get -q update && apt-get -qy install --no-install-recommends docker-registry; } \
+		|| { echo 'install Debian'"'"'s package docker-registry, or run this as root' >&2; exit 1; }
 
 wasm-target:
 	@rustup target list --installed | grep -qx wasm32-wasip2 || rustup target add wasm32-wasip2

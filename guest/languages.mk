@@ -3,11 +3,14 @@
 PYTHON := guest/python
 JS     := guest/js
 WIT    := $(wildcard wit/*.wit wit/deps/*/*.wit guest/wit/*.wit)
+# Another table of messages for `make conformance`.
+TABLE   =
 # A component that was named on the command line is tried alone.
 NAMED   = $(if $(findstring command,$(origin COMPONENT)),$(abspath $(COMPONENT)))
 
 .PHONY: guest-python guest-js conformance
 
+##@ Handlers in other languages
 guest-python: $(PYTHON)/target/order-python.wasm ## build the example handler in Python
 
 $(PYTHON)/target/order-python.wasm: $(PYTHON)/order.py $(PYTHON)/.venv/installed $(WIT)
@@ -30,4 +33,4 @@ $(JS)/node_modules/.installed: $(JS)/package-lock.json
 
 conformance: $(if $(NAMED),,guest guest-python guest-js) ## put all handlers through one table of messages, or one: COMPONENT=… (TABLE=…)
 	LONGSHORE_CONFORMANCE='$(NAMED)' LONGSHORE_CONFORMANCE_TABLE='$(abspath $(TABLE))' \
-		cargo test --package longshore-sandbox --test sandbox -- --nocapture conformance
+		$(TEST) --test sandbox -- --nocapture $(if $(NAMED),,--include-ignored) conformance

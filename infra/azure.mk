@@ -3,48 +3,51 @@
 #
 # Whoever runs them needs Owner on the subscription, or Contributor and User Access Administrator: steps that end in -roles hand out
 # rights. `az login` comes first.
+#
+# Variables are set on the command line. The environment sets none of them: a JOB or a GROUP that is there by chance would change what
+# is deployed.
 
 # What everything is named after: small letters, digits and single hyphens, first a letter and last no hyphen.
-JOB           ?= longshore
-LOCATION      ?= westeurope
+JOB            = longshore
+LOCATION       = westeurope
 # Registries and storage accounts have names that are unique in all of Azure: letters and digits of your own choice.
-SUFFIX        ?=
-GROUP         ?= rg-$(JOB)
+SUFFIX         =
+GROUP          = rg-$(JOB)
 # By its id; empty: the one that `az account show` shows.
-SUBSCRIPTION  ?=
-REGISTRY      ?= $(subst -,,$(JOB))$(SUFFIX)
-ACCOUNT       ?= $(subst -,,$(JOB))$(SUFFIX)
+SUBSCRIPTION   =
+REGISTRY       = $(subst -,,$(JOB))$(SUFFIX)
+ACCOUNT        = $(subst -,,$(JOB))$(SUFFIX)
 # storage, or servicebus: a Service Bus namespace in place of the storage account.
-QUEUE_SERVICE ?= storage
-NAMESPACE     ?= $(JOB)-$(SUFFIX)
-QUEUE_NAME    ?= orders
+QUEUE_SERVICE  = storage
+NAMESPACE      = $(JOB)-$(SUFFIX)
+QUEUE_NAME     = orders
 # renew, or fixed: the stricter mode, with Message Processor instead of the custom role.
-LEASE         ?= renew
-IMAGE_TAG     ?= $(or $(shell git rev-parse --short=12 HEAD 2>/dev/null),latest)
-IMAGE         ?= $(REGISTRY).azurecr.io/longshore:$(IMAGE_TAG)
+LEASE          = renew
+IMAGE_TAG      = $(or $(shell git rev-parse --short=12 HEAD 2>/dev/null),latest)
+IMAGE          = $(REGISTRY).azurecr.io/longshore:$(IMAGE_TAG)
 # Who may send and redrive messages and start executions; by default the user who is logged in. A service principal has to say who it is:
 # OPERATOR="$(az ad sp show --id APPLICATION-ID --query id --output tsv)" OPERATOR_TYPE=ServicePrincipal
-OPERATOR      ?= $$(az ad signed-in-user show --query id --output tsv)
-OPERATOR_TYPE ?= User
+OPERATOR       = $$(az ad signed-in-user show --query id --output tsv)
+OPERATOR_TYPE  = User
 # Standard_LRS where a region has no zones.
-STORAGE_SKU   ?= Standard_ZRS
+STORAGE_SKU    = Standard_ZRS
 
 # Who gets a mail when executions fail; empty: nobody.
-ALERT_EMAIL   ?=
+ALERT_EMAIL    =
 
-CPU           ?= 0.5
-CONCURRENCY   ?= 16
+CPU            = 0.5
+CONCURRENCY    = 16
 # What a handler takes for an ordinary message, and for how many seconds of work one execution is started.
-HANDLING_MS   ?= 500
-BUSY_S        ?= 30
-DEADLINE_S    ?= 30
-TIME_BUDGET_S ?= 1200
-GRACE_S       ?= 20
-MAX_DEQUEUE   ?= 5
+HANDLING_MS    = 500
+BUSY_S         = 30
+DEADLINE_S     = 30
+TIME_BUDGET_S  = 1200
+GRACE_S        = 20
+MAX_DEQUEUE    = 5
 # What one execution receives at most; 0: no limit.
-MAX_MESSAGES  ?= 0
-MAX_EXECUTIONS ?= 10
-POLLING_S     ?= 30
+MAX_MESSAGES   = 0
+MAX_EXECUTIONS = 10
+POLLING_S      = 30
 
 # As in modules/job.bicep: 2 GiB for each core; two minutes to start, the run, and what SIGTERM leaves it.
 MEMORY          = $(shell echo $(CPU) | awk '{ print 2 * $$1 "Gi" }')
@@ -63,7 +66,7 @@ BUS_RECEIVER    := 4f6d3b9b-027b-4f4c-9142-0e5a2a2247e0
 BUS_SENDER      := 69a216fc-b8fb-44d8-bc22-1f3c2cd27a39
 JOBS_OPERATOR   := b9a307c4-5aa3-4b52-ba60-2b17c136cd7b
 # By which KEDA counts on Service Bus: unverified, see modules/servicebus.bicep.
-SCALER_ROLE     ?= $(BUS_RECEIVER)
+SCALER_ROLE      = $(BUS_RECEIVER)
 
 # Where a command works that does not name it in an id.
 ON = $(addprefix --subscription ,$(SUBSCRIPTION))
@@ -118,6 +121,7 @@ AZURE_STEPS := azure-extensions azure-group azure-identity azure-registry azure-
 .PHONY: azure azure-named azure-storage azure-queues azure-worker-roles azure-operator-roles azure-servicebus azure-servicebus-roles \
 	azure-image-use azure-image-name azure-role-remove azure-remove deploy $(AZURE_STEPS)
 
+##@ Azure
 deploy: ## make everything on Azure with azd: `az login` and `azd auth login` first
 	azd up --cwd infra
 
@@ -134,8 +138,10 @@ azure-named:
 		|| { echo "make: QUEUE_SERVICE is storage or servicebus, not $(QUEUE_SERVICE)" >&2; exit 2; }
 	@test -n "$(filter renew fixed,$(LEASE))" || { echo "make: LEASE is renew or fixed, not $(LEASE)" >&2; exit 2; }
 
-# The steps are in order also for `make -j`: each needs what the one before it has made.
+# The steps are in order also for `make -j`: each needs what the one before it has made. Other targets may run beside each other.
+ifneq ($(filter azure%,$(MAKECMDGOALS)),)
 .NOTPARALLEL:
+endif
 
 # What the rest needs of `az`: the identity of a scale rule is in the preview of its extension for Container Apps, log alerts are in an
 # extension of their own.

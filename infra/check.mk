@@ -4,14 +4,21 @@ INFRA_VENV := infra/tests/.venv
 LINT_VENV  := infra/tests/.venv-lint
 PIP_FLAGS  := --quiet --disable-pip-version-check --require-hashes
 
-DOCKER     ?= docker
+# What builds and runs images, and what `make docker-run` adds to the command.
+DOCKER     = docker
+ARGS       =
+# What `make test-image` takes in place of what it would build.
+BINARY     =
+COMPONENTS =
 ARM64      := aarch64-unknown-linux-gnu
 
-# Cargo's own helpers, pinned, and not in anybody's ~/.cargo/bin.
+# Cargo's own helpers, pinned, and installed below target/, so that your ~/.cargo/bin stays as it is.
 TOOLS             := target/tools/bin
 CARGO_DENY        := cargo-deny@0.20.2
 CARGO_AUDITABLE   := cargo-auditable@0.7.7
+CARGO_MUTANTS     := cargo-mutants@27.1.0
 
+##@ Check what is shipped
 .PHONY: deny deny-advisories auditable test-infra lint-infra infra-requirements docker-run test-image container-tools arm64 arm64-tools
 
 # Apart from lint, since cargo-deny takes ten minutes of a core to install.
@@ -30,9 +37,12 @@ $(TOOLS)/cargo-deny:
 $(TOOLS)/cargo-auditable:
 	cargo install --locked --root $(dir $(TOOLS)) $(CARGO_AUDITABLE)
 
+$(TOOLS)/cargo-mutants:
+	cargo install --locked --root $(dir $(TOOLS)) $(CARGO_MUTANTS)
+
 # As the Dockerfile builds it.
 auditable: $(TOOLS)/cargo-auditable guest
-	PATH="$(abspath $(TOOLS)):$$PATH" cargo auditable build --release --package longshore
+	PATH="$(abspath $(TOOLS)):$$PATH" cargo auditable build --profile dist --package longshore
 
 test-infra: $(INFRA_VENV)/installed ## check the templates and the az commands: syntax, names, types, roles, arithmetic
 	$(INFRA_VENV)/bin/python -m pytest --quiet --ignore infra/tests/image infra/tests
@@ -62,7 +72,7 @@ infra-requirements: ## pin anew what the checks need, after a change of infra/te
 # Without a Docker engine and without a registry: see infra/tests/image/stand_ins.py. As root, on Debian. A binary and components that
 # are built already: make test-image BINARY=… COMPONENTS=…
 test-image: $(if $(BINARY),,auditable) container-tools $(INFRA_VENV)/installed ## build the image on stand-ins for its bases, and run it as ACA would
-	LONGSHORE_BINARY=$(or $(BINARY),$(LONGSHORE)) LONGSHORE_COMPONENTS=$(or $(COMPONENTS),$(dir $(COMPONENT))) \
+	LONGSHORE_BINARY=$(or $(BINARY),target/dist/longshore) LONGSHORE_COMPONENTS=$(or $(COMPONENTS),$(dir $(COMPONENT))) \
 		$(INFRA_VENV)/bin/python -m pytest --quiet -rP infra/tests/image
 
 container-tools:
@@ -71,8 +81,8 @@ container-tools:
 
 # Debian's cross compiler, and its emulator for one process: what an image for arm64 would hold, without such a machine.
 arm64: arm64-tools guest ## build the host for linux/arm64, and run it under emulation
-	CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc cargo build --release --locked --package longshore --target $(ARM64)
-	infra/tests/arm64.sh target/$(ARM64)/release/longshore $(COMPONENT)
+	CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc cargo build --profile dist --locked --package longshore --target $(ARM64)
+	infra/tests/arm64.sh target/$(ARM64)/dist/longshore $(COMPONENT)
 
 arm64-tools:
 	@rustup target list --installed | grep -qx $(ARM64) || rustup target add $(ARM64)

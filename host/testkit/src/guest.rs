@@ -31,7 +31,7 @@ pub fn javascript() -> PathBuf {
 
 fn made(path: &str) -> PathBuf {
     let path = crate::root().join("guest").join(path);
-    assert!(path.exists(), "{} is missing: make guest-python guest-js", path.display());
+    assert!(path.exists(), "{} is missing: make guest-python guest-js builds it", path.display());
     path
 }
 

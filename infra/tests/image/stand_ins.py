@@ -30,9 +30,9 @@ CARGO = """#!/bin/sh
 set -eu
 case "$*" in
 install\\ --locked\\ cargo-auditable@*) ;;
-auditable\\ build*--package\\ longshore*)
+auditable\\ build\\ --profile\\ dist*--package\\ longshore*)
     for it in Cargo.lock .cargo/config.toml host/longshore/src/main.rs wit/handler.wit; do test -e $it; done
-    mkdir -p target/release && cp /compiled/longshore target/release/longshore ;;
+    mkdir -p target/dist && cp /compiled/longshore target/dist/longshore ;;
 *--target\\ wasm32-wasip2*)
     for it in Cargo.lock order/src/lib.rs sdk/src/lib.rs ../wit/handler.wit; do test -e $it; done
     mkdir -p target/wasm32-wasip2/release

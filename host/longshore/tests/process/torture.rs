@@ -224,6 +224,7 @@ fn nothing_is_lost_when_workers_are_killed_at_random_moments() {
 }
 
 #[test]
+#[ignore = "needs Python and Node.js: make test-services"]
 fn nothing_is_lost_with_handlers_in_other_languages() {
     for (name, component) in
         [("in Python", guest::python as fn() -> PathBuf), ("in JavaScript", guest::javascript)]

@@ -1,7 +1,7 @@
 //! Components from a registry: Debian's `docker-registry` on loopback, with a front of our own where it has to ask for a
 //! token as Azure's does, or to fail. Everything goes through the real binary.
 //!
-//! `apt-get install docker-registry` installs what these tests need; `make test` does it where it may.
+//! `make services-installed` installs what these tests need.
 
 mod errors;
 mod front;

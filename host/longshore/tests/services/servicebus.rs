@@ -1,7 +1,7 @@
 //! Service Bus queues, against a broker of the tests' own (`broker/`), which the official clients of two other languages
 //! judge in the same run: where it is wrong, they say so.
 //!
-//! `host/longshore/tests/services/servicebus/install.sh` installs what these tests need.
+//! `make services-installed` installs what these tests need.
 
 mod broker;
 mod connections;

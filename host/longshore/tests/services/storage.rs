@@ -2,7 +2,7 @@
 //! whole loop through the real binary, other people's clients, and faults between the worker and the service.
 //!
 //! Azurite knows no roles: what is said here of a 403 is how we react to it, not when Azure gives it.
-//! `host/longshore/tests/services/storage/install.sh` installs what these tests need.
+//! `make services-installed` installs what these tests need.
 
 mod account;
 mod azurite;

@@ -39,7 +39,7 @@ impl Registry {
         let started = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             let late = started.elapsed() > Duration::from_secs(30);
-            assert!(!late, "no registry: is Debian's package docker-registry installed?");
+            assert!(!late, "no registry: make services-installed");
             std::thread::sleep(Duration::from_millis(20));
         }
         registry

@@ -18,11 +18,7 @@ pub const KEY: (&str, &str) = ("everything", "c2VjcmV0LW9mLXRoZS10ZXN0cw==");
 /// Where the broker lies, and the clients of other people are installed.
 pub fn installed(path: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/services/servicebus").join(path);
-    assert!(
-        path.exists(),
-        "{} is missing: run host/longshore/tests/services/servicebus/install.sh",
-        path.display()
-    );
+    assert!(path.exists(), "{} is missing: make services-installed", path.display());
     path
 }
 

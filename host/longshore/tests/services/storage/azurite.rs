@@ -23,11 +23,7 @@ const KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6t
 /// Where the clients and servers of other people are installed.
 pub fn installed(path: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/services/storage").join(path);
-    assert!(
-        path.exists(),
-        "{} is missing: run host/longshore/tests/services/storage/install.sh",
-        path.display()
-    );
+    assert!(path.exists(), "{} is missing: make services-installed", path.display());
     path
 }
 

@@ -11,4 +11,4 @@ export LONGSHORE_VERIFY_QUEUE
 # Where an authority is named for us, Python's clients want it under another name.
 if [ -n "${SSL_CERT_FILE-}" ]; then export REQUESTS_CA_BUNDLE="$SSL_CERT_FILE"; fi
 trap '"$here/.venv/bin/python" "$here/python/clean.py" "$LONGSHORE_VERIFY_QUEUE"' EXIT
-cargo test --package longshore --features longshore/failpoints --test services -- storage::account::
+cargo test --workspace --features longshore/failpoints --test services -- storage::account::
