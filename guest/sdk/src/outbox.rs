@@ -1,6 +1,6 @@
 //! Messages for other queues: sent if and only if the handler succeeds, before its own message is deleted.
 //!
-//! The operator names the queues (`--output NAME=QUEUE-URL`). A name that was not granted, and more than may be sent
+//! The operator names the queues (`--outbox NAME=QUEUE-URL`). A name that was not granted, and more than may be sent
 //! for one message, end the attempt: there is no error to handle. Natively (in tests) messages are written to standard
 //! error.
 

@@ -1,8 +1,9 @@
 //! Every verb and flag, declared with clap. Flags double as `LONGSHORE_…` variables.
 
 mod check;
+mod format;
 pub mod job;
-mod output;
+mod outbox;
 mod refusal;
 mod registry;
 mod run;
@@ -16,8 +17,9 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use self::check::Check;
+pub use self::format::Format;
 pub use self::job::{ArmArg, Job, JobArg};
-pub use self::output::{OutputArg, OutputQueue};
+pub use self::outbox::OutboxQueue;
 pub(crate) use self::refusal::{refuse, without_secrets};
 pub use self::registry::{Push, RegistryArgs};
 pub use self::run::Run;
@@ -42,10 +44,16 @@ Exit codes:
 #[derive(Debug, Parser)]
 #[command(name = "longshore", version, after_help = EXIT_CODES, propagate_version = true)]
 pub struct Cli {
-    /// What standard output is for, `table` or `json` [default: table]. Or, as often as needed, a queue that handlers
-    /// may send messages to, and its name for them. The variable holds one a line.
-    #[arg(long, global = true, help_heading = "Output", env = "LONGSHORE_OUTPUT", hide_env_values = true, value_name = "FORMAT | NAME=QUEUE-URL", value_parser = sandbox::lines(output::parse))]
-    pub output: Vec<Lines<OutputArg>>,
+    /// How results are printed to standard output. Here as everywhere, a flag beats its variable.
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Output",
+        value_enum,
+        default_value_t,
+        env = "LONGSHORE_OUTPUT"
+    )]
+    pub output: Format,
 
     /// Which log lines are written, to standard error: a level, or filters such as `info,longshore::worker=debug`.
     #[arg(
@@ -76,16 +84,6 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub verb: Verb,
-}
-
-/// What standard output is for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Output {
-    /// Tables, for people.
-    #[default]
-    Table,
-    /// JSON, for programs: one object, or one a line.
-    Json,
 }
 
 /// How log lines look.

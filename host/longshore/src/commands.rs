@@ -23,7 +23,7 @@ use comfy_table::{ContentArrangement, Table};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use crate::cli::{Cli, Output, PoisonOf, RegistryArgs, Verb, refuse};
+use crate::cli::{Cli, Format, PoisonOf, RegistryArgs, Verb, refuse};
 use crate::telemetry::{self, PROGRESS};
 use longshore_azure::Azure;
 use longshore_azure::arm::ArmError;
@@ -53,20 +53,20 @@ pub fn main() -> ExitCode {
 }
 
 async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
-    let (output, outputs) = (cli.format(), cli.output_queues());
+    let format = cli.output;
     Azure::choose(cli.credential);
     match cli.verb {
-        Verb::Run(args) => run::execute(*args, &outputs, output).await,
-        Verb::Send(args) => send::execute(args, output).await,
-        Verb::Peek(args) => peek::execute(&args, output).await,
-        Verb::Check(args) => check::execute(*args, &outputs, output).await,
-        Verb::Poison(verb) => poison::execute(verb, output).await,
-        Verb::Queue(verb) => queue::execute(verb, output).await,
-        Verb::Job(verb) => job::execute(verb, output).await,
-        Verb::Invoke(args) => invoke::execute(*args, &outputs, output).await,
-        Verb::Inspect(args) => inspect::execute(args, &outputs, output).await,
-        Verb::Compile(args) => compile::execute(args, output).await,
-        Verb::Push(args) => push::execute(args, output).await,
+        Verb::Run(args) => run::execute(*args, format).await,
+        Verb::Send(args) => send::execute(args, format).await,
+        Verb::Peek(args) => peek::execute(&args, format).await,
+        Verb::Check(args) => check::execute(*args, format).await,
+        Verb::Poison(verb) => poison::execute(verb, format).await,
+        Verb::Queue(verb) => queue::execute(verb, format).await,
+        Verb::Job(verb) => job::execute(verb, format).await,
+        Verb::Invoke(args) => invoke::execute(*args, format).await,
+        Verb::Inspect(args) => inspect::execute(args, format).await,
+        Verb::Compile(args) => compile::execute(args, format).await,
+        Verb::Push(args) => push::execute(args, format).await,
     }
 }
 
@@ -140,8 +140,8 @@ fn print_table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> 
 }
 
 /// The name and value of each field, for results that are one object.
-fn print_fields(fields: &[(&str, String)], value: &impl Serialize, output: Output) -> anyhow::Result<()> {
-    if output == Output::Json {
+fn print_fields(fields: &[(&str, String)], value: &impl Serialize, format: Format) -> anyhow::Result<()> {
+    if format == Format::Json {
         return print_json(value);
     }
     let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or_default();

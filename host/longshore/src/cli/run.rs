@@ -99,9 +99,9 @@ pub struct Run {
     #[arg(long, env = "LONGSHORE_POISON_FORMAT", value_enum, default_value_t)]
     pub poison_format: PoisonFormat,
 
-    /// How messages for other queues are written.
-    #[arg(long, env = "LONGSHORE_OUTPUT_FORMAT", value_enum, default_value_t)]
-    pub output_format: OutputFormat,
+    /// How messages for the queues of `--outbox` are written.
+    #[arg(long, env = "LONGSHORE_OUTBOX_FORMAT", value_enum, default_value_t)]
+    pub outbox_format: OutputFormat,
 
     #[command(flatten)]
     pub(crate) sandbox: SandboxArgs,

@@ -4,14 +4,14 @@ use std::path::PathBuf;
 
 use clap::{Args, value_parser};
 
-use super::{OutputQueue, RegistryArgs};
+use super::{OutboxQueue, RegistryArgs};
 use longshore_sandbox::{Cidr, Grants, Limits, Settings, Target};
 
 /// A name and its value.
 type Pair = (String, String);
 
 /// What a handler may reach. Nothing is granted by default. Each flag can be repeated; its variable holds one grant a
-/// line.
+/// line. A flag replaces what its variable grants.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Grants")]
 pub struct GrantArgs {
@@ -30,18 +30,29 @@ pub struct GrantArgs {
     /// Addresses that such a host may have although they are not public: `10.1.0.0/16`.
     #[arg(long, env = "LONGSHORE_ALLOW_PRIVATE", value_name = "CIDR", value_parser = lines(parse::<Cidr>))]
     pub allow_private: Vec<Lines<Cidr>>,
+
+    /// A queue that the handler may send messages to, and the handler's name for it. Can be repeated; the variable
+    /// holds one a line. A flag replaces all queues of the variable.
+    // A URL may carry a signature.
+    #[arg(long, env = "LONGSHORE_OUTBOX", hide_env_values = true, value_name = "NAME=QUEUE-URL", value_parser = lines(parse::<OutboxQueue>))]
+    pub outbox: Vec<Lines<OutboxQueue>>,
 }
 
 impl GrantArgs {
-    /// The grants, with the outputs that were named beside them.
-    pub fn grants(&self, outputs: &[OutputQueue]) -> Grants {
+    /// The grants, as the sandbox takes them.
+    pub fn grants(&self) -> Grants {
         Grants {
             env: flat(&self.env),
             config: flat(&self.config),
             http: flat(&self.allow_http),
             private: flat(&self.allow_private),
-            outputs: outputs.iter().map(|output| output.name.clone()).collect(),
+            outputs: self.outbox().into_iter().map(|queue| queue.name).collect(),
         }
+    }
+
+    /// The queues that handlers may send messages to.
+    pub fn outbox(&self) -> Vec<OutboxQueue> {
+        flat(&self.outbox)
     }
 }
 
@@ -108,7 +119,7 @@ pub struct SandboxArgs {
 
 impl SandboxArgs {
     /// The sandbox for so many handlers at a time.
-    pub fn settings(&self, concurrency: usize, outputs: &[OutputQueue]) -> Settings {
+    pub fn settings(&self, concurrency: usize) -> Settings {
         let kibibytes = |number: u32| (number as usize) << 10;
         let limits = Limits {
             memory: (self.memory as usize) << 20,
@@ -122,7 +133,7 @@ impl SandboxArgs {
             outbox_messages: self.outbox_messages as usize,
             outbox_bytes: kibibytes(self.outbox_limit),
         };
-        let grants = self.grants.grants(outputs);
+        let grants = self.grants.grants();
         Settings {
             concurrency,
             limits,
@@ -179,7 +190,7 @@ mod tests {
         let cli =
             Cli::parse_from(["longshore", "run", "--queue", "file:./q/orders", "--component", "o.wasm"]);
         let Verb::Run(run) = cli.verb else { panic!("not run") };
-        assert_eq!(format!("{:?}", run.sandbox.settings(16, &[])), format!("{:?}", Settings::default()));
+        assert_eq!(format!("{:?}", run.sandbox.settings(16)), format!("{:?}", Settings::default()));
     }
 
     #[test]
@@ -187,14 +198,27 @@ mod tests {
         let flags =
             ["--config", "a=1", "--config", "b=x=y\nc=", "--env", "KEY=1", "--allow-http", "example.com"];
         let verb =
-            ["longshore", "invoke", "--component", "o.wasm", "--output", "invoices=file:./q/invoices", "{}"];
+            ["longshore", "invoke", "--component", "o.wasm", "--outbox", "invoices=file:./q/invoices", "{}"];
         let cli = Cli::parse_from(verb.into_iter().chain(flags));
-        let outputs = cli.output_queues();
         let Verb::Invoke(invoke) = cli.verb else { panic!("not invoke") };
-        let grants = invoke.sandbox.grants.grants(&outputs);
+        let grants = invoke.sandbox.grants.grants();
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         assert_eq!(grants.config, [pair("a", "1"), pair("b", "x=y"), pair("c", "")]);
         assert_eq!(grants.env, [pair("KEY", "1")]);
         assert_eq!((grants.http.len(), grants.outputs), (1, vec!["invoices".to_owned()]));
+    }
+
+    #[test]
+    fn what_names_no_queue_is_no_outbox() {
+        for (outbox, words) in [
+            ("json", "write it as NAME=QUEUE-URL"),
+            ("=file:./q/one", "has no name"),
+            ("a=nonsense", "nonsense"),
+        ] {
+            let words_of = |error: clap::Error| error.to_string();
+            let refused =
+                Cli::try_parse_from(["longshore", "inspect", "o.wasm", "--outbox", outbox]).map_err(words_of);
+            assert!(refused.as_ref().is_err_and(|error| error.contains(words)), "{outbox}: {refused:?}");
+        }
     }
 }

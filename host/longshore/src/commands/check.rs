@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{FAULT, poison_url, print_json, print_table, source};
-use crate::cli::{Check, Output, OutputQueue, PoisonArg, PoisonOf, QueueArg};
+use crate::cli::{Check, Format, PoisonArg, PoisonOf, QueueArg};
 use longshore_azure::Azure;
 use longshore_azure::jobs::Job;
 use longshore_component::Source;
@@ -59,11 +59,7 @@ struct Finding {
     detail: String,
 }
 
-pub(super) async fn execute(
-    args: Check,
-    outputs: &[OutputQueue],
-    output: Output,
-) -> anyhow::Result<ExitCode> {
+pub(super) async fn execute(args: Check, format: Format) -> anyhow::Result<ExitCode> {
     let mut findings = Vec::new();
     let (mut url, mut poison) = (args.queue.clone(), args.poison.poison_queue.clone());
     let mut job = None;
@@ -94,9 +90,7 @@ pub(super) async fn execute(
         }),
     }
     findings.push(match args.component {
-        Some(component) => {
-            loads(&source(&args.sandbox.registry, component), &args.sandbox.settings(1, outputs)).await
-        }
+        Some(component) => loads(&source(&args.sandbox.registry, component), &args.sandbox.settings(1)).await,
         None => Finding {
             check: "component loads",
             of: "the component".into(),
@@ -105,9 +99,9 @@ pub(super) async fn execute(
             detail: "none is named; name it with --component, and what it is granted".into(),
         },
     });
-    match output {
-        Output::Json => findings.iter().try_for_each(print_json)?,
-        Output::Table => {
+    match format {
+        Format::Json => findings.iter().try_for_each(print_json)?,
+        Format::Table => {
             let row = |it: &Finding| {
                 let result = format!("{:?}", it.result).to_lowercase();
                 vec![it.check.to_owned(), result, it.of.clone(), it.detail.clone()]

@@ -6,7 +6,7 @@ use anyhow::Context;
 use serde::Serialize;
 
 use super::{print_fields, source};
-use crate::cli::{Compile, Output};
+use crate::cli::{Compile, Format};
 
 #[derive(Serialize)]
 struct Compiled {
@@ -16,7 +16,7 @@ struct Compiled {
     bytes: usize,
 }
 
-pub(super) async fn execute(args: Compile, output: Output) -> anyhow::Result<ExitCode> {
+pub(super) async fn execute(args: Compile, format: Format) -> anyhow::Result<ExitCode> {
     let source = source(&args.registry, args.component);
     let fetched = source.fetch().await?;
     let (bytes, target, cpu) = (fetched.bytes, args.target, args.cpu);
@@ -37,6 +37,6 @@ pub(super) async fn execute(args: Compile, output: Output) -> anyhow::Result<Exi
         ("file", compiled.file.clone()),
         ("bytes", compiled.bytes.to_string()),
     ];
-    print_fields(&fields, &compiled, output)?;
+    print_fields(&fields, &compiled, format)?;
     Ok(ExitCode::SUCCESS)
 }

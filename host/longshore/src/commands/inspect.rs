@@ -6,7 +6,7 @@ use anyhow::Context;
 use serde::Serialize;
 
 use super::{print_fields, print_table, source};
-use crate::cli::{Inspect, Output, OutputQueue};
+use crate::cli::{Format, Inspect};
 use longshore_component::Source;
 use longshore_component::registry::Details;
 use longshore_sandbox::{Description, Import};
@@ -21,18 +21,14 @@ struct Inspected {
     description: Description,
 }
 
-pub(super) async fn execute(
-    args: Inspect,
-    outputs: &[OutputQueue],
-    output: Output,
-) -> anyhow::Result<ExitCode> {
+pub(super) async fn execute(args: Inspect, format: Format) -> anyhow::Result<ExitCode> {
     let source = source(&args.registry, args.component);
     let fetched = source.fetch().await?;
     let registry = match &source {
         Source::Registry(address, access) => Some(access.details(address).await?),
         Source::File(_) => None,
     };
-    let description = longshore_sandbox::describe(&fetched.bytes, &args.grants.grants(outputs))
+    let description = longshore_sandbox::describe(&fetched.bytes, &args.grants.grants())
         .with_context(|| format!("{source} is no component that longshore can read"))?;
     let inspected = Inspected { component: source.to_string(), registry, description };
     let found = &inspected.description;
@@ -53,8 +49,8 @@ pub(super) async fn execute(
             .push(("precompiled", if precompiled.is_empty() { "no".into() } else { precompiled.join(", ") }));
         fields.extend(annotations.iter().map(|(name, value)| (name.as_str(), value.clone())));
     }
-    print_fields(&fields, &inspected, output)?;
-    if output == Output::Table {
+    print_fields(&fields, &inspected, format)?;
+    if format == Format::Table {
         let rows = found.imports.iter().map(|import| vec![import.name.clone(), offered(import)]);
         print_table(&["imports", "offered"], rows)?;
     }

@@ -13,7 +13,7 @@ use serde::Serialize;
 use tokio::io::AsyncReadExt;
 
 use super::{print_fields, source};
-use crate::cli::{Invoke, Output, OutputQueue};
+use crate::cli::{Format, Invoke};
 use longshore_component::LoadedComponent;
 use longshore_handler::Handler;
 use longshore_handler::{Answer, Invocation, OutboxMessage, Verdict};
@@ -55,15 +55,11 @@ impl From<OutboxMessage> for Sent {
     }
 }
 
-pub(super) async fn execute(
-    args: Invoke,
-    outputs: &[OutputQueue],
-    output: Output,
-) -> anyhow::Result<ExitCode> {
+pub(super) async fn execute(args: Invoke, format: Format) -> anyhow::Result<ExitCode> {
     let body = args.encoding.decode(&body(&args).await?);
     let body =
         body.map_err(|cause| anyhow::anyhow!("the body cannot be decoded: {cause}; is --encoding right?"))?;
-    let sandbox = Sandbox::new(&args.sandbox.settings(1, outputs))?;
+    let sandbox = Sandbox::new(&args.sandbox.settings(1))?;
     let handler = LoadedComponent::load(sandbox, source(&args.sandbox.registry, args.component)).await;
     let invocation = Invocation {
         id: args.id,
@@ -105,7 +101,7 @@ pub(super) async fn execute(
         let body = sent.body.as_deref().or(sent.body_base64.as_deref()).unwrap_or_default();
         fields.push(("would send", format!("to {}: {body}", sent.output)));
     }
-    print_fields(&fields, &result, output)?;
+    print_fields(&fields, &result, format)?;
     Ok(if result.outcome == "completed" { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -10,7 +10,7 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
 use super::{BREAKER_OPEN, FAULT, print_fields, print_json, print_table, usage};
-use crate::cli::{self, JobArg, Output};
+use crate::cli::{self, Format, JobArg};
 use crate::telemetry::PROGRESS;
 use longshore_azure::Azure;
 use longshore_azure::arm::{ArmError, ArmErrorKind, PATIENCE};
@@ -21,12 +21,12 @@ const UNKNOWN_AT_FIRST: Duration = Duration::from_secs(60);
 /// How long Resource Manager may be out of reach while somebody waits: the execution goes on without it.
 const OUTAGE: Duration = Duration::from_secs(15 * 60);
 
-pub(super) async fn execute(verb: cli::Job, output: Output) -> anyhow::Result<ExitCode> {
+pub(super) async fn execute(verb: cli::Job, format: Format) -> anyhow::Result<ExitCode> {
     match verb {
-        cli::Job::Start(args) => start(&args, output).await,
-        cli::Job::Status(args) => status(&args, output).await,
-        cli::Job::List(args) => list(&args, output).await,
-        cli::Job::Stop(args) => stop(&args, output).await,
+        cli::Job::Start(args) => start(&args, format).await,
+        cli::Job::Status(args) => status(&args, format).await,
+        cli::Job::List(args) => list(&args, format).await,
+        cli::Job::Stop(args) => stop(&args, format).await,
     }
 }
 
@@ -78,7 +78,7 @@ impl Row {
     }
 }
 
-async fn start(args: &cli::job::Start, output: Output) -> anyhow::Result<ExitCode> {
+async fn start(args: &cli::job::Start, format: Format) -> anyhow::Result<ExitCode> {
     let job = open(&args.of);
     let overrides = args.overrides();
     let template = if overrides.is_empty() {
@@ -100,7 +100,7 @@ async fn start(args: &cli::job::Start, output: Output) -> anyhow::Result<ExitCod
     if args.wait {
         // Whoever is told to try again should not start another one.
         let started = &started.name;
-        return wait(&job, started, UNKNOWN_AT_FIRST, output).await.with_context(|| {
+        return wait(&job, started, UNKNOWN_AT_FIRST, format).await.with_context(|| {
             format!("{started} was started; `longshore job status {started} --wait` waits for it")
         });
     }
@@ -110,11 +110,11 @@ async fn start(args: &cli::job::Start, output: Output) -> anyhow::Result<ExitCod
         job: String,
     }
     let begun = Begun { execution: &started.name, job: job.id().to_string() };
-    print_fields(&[("execution", started.name.clone()), ("job", begun.job.clone())], &begun, output)?;
+    print_fields(&[("execution", started.name.clone()), ("job", begun.job.clone())], &begun, format)?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn status(args: &cli::job::Status, output: Output) -> anyhow::Result<ExitCode> {
+async fn status(args: &cli::job::Status, format: Format) -> anyhow::Result<ExitCode> {
     let job = open(&args.of);
     let name = match &args.execution {
         Some(name) => name.clone(),
@@ -124,13 +124,13 @@ async fn status(args: &cli::job::Status, output: Output) -> anyhow::Result<ExitC
         },
     };
     if args.wait {
-        return wait(&job, &name, Duration::ZERO, output).await;
+        return wait(&job, &name, Duration::ZERO, format).await;
     }
-    show(&job.execution(&name, PATIENCE).await?.0, output)?;
+    show(&job.execution(&name, PATIENCE).await?.0, format)?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn list(args: &cli::job::List, output: Output) -> anyhow::Result<ExitCode> {
+async fn list(args: &cli::job::List, format: Format) -> anyhow::Result<ExitCode> {
     let executions = open(&args.of).executions().await?;
     let wanted = |it: &&Execution| {
         args.status.as_ref().is_none_or(|status| it.properties.status.eq_ignore_ascii_case(status))
@@ -138,9 +138,9 @@ async fn list(args: &cli::job::List, output: Output) -> anyhow::Result<ExitCode>
     let now = Timestamp::now();
     let rows = executions.iter().filter(wanted).take(args.limit.unwrap_or(usize::MAX));
     let rows: Vec<Row> = rows.map(|execution| Row::of(execution, now)).collect();
-    match output {
-        Output::Json => rows.iter().try_for_each(print_json)?,
-        Output::Table => {
+    match format {
+        Format::Json => rows.iter().try_for_each(print_json)?,
+        Format::Table => {
             let header = ["execution", "status", "started", "duration", "exit code", "reason"];
             print_table(&header, rows.iter().map(|row| row.cells().map(|(_, cell)| cell).into()))?;
         }
@@ -148,7 +148,7 @@ async fn list(args: &cli::job::List, output: Output) -> anyhow::Result<ExitCode>
     Ok(ExitCode::SUCCESS)
 }
 
-async fn stop(args: &cli::job::Stop, output: Output) -> anyhow::Result<ExitCode> {
+async fn stop(args: &cli::job::Stop, format: Format) -> anyhow::Result<ExitCode> {
     #[derive(Serialize)]
     struct Stopped<'a> {
         job: String,
@@ -158,12 +158,12 @@ async fn stop(args: &cli::job::Stop, output: Output) -> anyhow::Result<ExitCode>
     job.stop(args.execution.as_deref()).await?;
     let stopped = args.execution.as_deref().unwrap_or("all");
     let result = Stopped { job: job.id().to_string(), stopped };
-    print_fields(&[("job", result.job.clone()), ("stopped", stopped.to_owned())], &result, output)?;
+    print_fields(&[("job", result.job.clone()), ("stopped", stopped.to_owned())], &result, format)?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Shows what the execution is doing until it has ended; then what became of it.
-async fn wait(job: &Job, name: &str, unknown_for: Duration, output: Output) -> anyhow::Result<ExitCode> {
+async fn wait(job: &Job, name: &str, unknown_for: Duration, format: Format) -> anyhow::Result<ExitCode> {
     let begun = Instant::now();
     let line = status_line(name);
     let mut said = String::new();
@@ -188,7 +188,7 @@ async fn wait(job: &Job, name: &str, unknown_for: Duration, output: Output) -> a
         sleep(again).await;
     };
     line.finish_and_clear();
-    show(&over, output)?;
+    show(&over, format)?;
     Ok(match over.exit_code() {
         _ if over.succeeded() => ExitCode::SUCCESS,
         // What the host in the execution said, this one says as well.
@@ -199,12 +199,12 @@ async fn wait(job: &Job, name: &str, unknown_for: Duration, output: Output) -> a
     })
 }
 
-fn show(execution: &Execution, output: Output) -> anyhow::Result<()> {
+fn show(execution: &Execution, format: Format) -> anyhow::Result<()> {
     let row = Row::of(execution, Timestamp::now());
     let mut fields = row.cells().to_vec();
     fields.push(("message", row.message.clone().unwrap_or_default()));
     fields.retain(|(_, value)| !value.is_empty());
-    print_fields(&fields, &row, output)
+    print_fields(&fields, &row, format)
 }
 
 /// A line that is kept up to date, where standard error is a terminal.

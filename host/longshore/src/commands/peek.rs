@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::{print_json, print_table};
-use crate::cli::{Output, Peek};
+use crate::cli::{Format, Peek};
 use longshore_queue::Message;
 use longshore_queue_drivers::open;
 use longshore_worker::poison::{Body, BodyEncoding};
@@ -26,9 +26,9 @@ struct Shown<'a> {
     body: Body<'a>,
 }
 
-pub(super) async fn execute(args: &Peek, output: Output) -> anyhow::Result<ExitCode> {
+pub(super) async fn execute(args: &Peek, format: Format) -> anyhow::Result<ExitCode> {
     let messages = open(&args.queue.queue).await?.peek(args.limit).await?;
-    if output == Output::Json {
+    if format == Format::Json {
         for message in &messages {
             print_json(&Shown {
                 id: &message.id,

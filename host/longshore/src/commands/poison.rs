@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::peek::preview;
 use super::{counter, poison_url, print_fields, print_json, print_table};
-use crate::cli::{Output, Poison, PoisonOf, Redrive, Selection};
+use crate::cli::{Format, Poison, PoisonOf, Redrive, Selection};
 use longshore_queue::{MAX_RECEIVE, Message, Outgoing, Queue, QueueError, Received};
 use longshore_queue_drivers::open;
 use longshore_worker::poison::Envelope;
@@ -23,12 +23,12 @@ const SHOWN: u32 = 4096;
 /// For how long messages are leased while they are looked through.
 const LEASE: Duration = Duration::from_secs(5 * 60);
 
-pub(super) async fn execute(verb: Poison, output: Output) -> anyhow::Result<ExitCode> {
+pub(super) async fn execute(verb: Poison, format: Format) -> anyhow::Result<ExitCode> {
     match verb {
-        Poison::List { of, which } => list(&of, &which, output).await?,
-        Poison::Show { of, id } => show(&of, &id, output).await?,
-        Poison::Redrive(args) => redrive(&args, output).await?,
-        Poison::Purge { of, which, dry_run } => purge(&of, &which, dry_run, output).await?,
+        Poison::List { of, which } => list(&of, &which, format).await?,
+        Poison::Show { of, id } => show(&of, &id, format).await?,
+        Poison::Redrive(args) => redrive(&args, format).await?,
+        Poison::Purge { of, which, dry_run } => purge(&of, &which, dry_run, format).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -42,11 +42,11 @@ fn matches(which: &Selection, envelope: &Envelope<'_>) -> bool {
     which.reason.as_ref().is_none_or(|reason| envelope.reason == reason.as_str())
 }
 
-async fn list(of: &PoisonOf, which: &Selection, output: Output) -> anyhow::Result<()> {
+async fn list(of: &PoisonOf, which: &Selection, format: Format) -> anyhow::Result<()> {
     let messages = open(&poison_url(of)).await?.peek(SHOWN).await?;
     let limit = usize::try_from(which.limit.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
     let chosen = messages.iter().map(read).filter(|envelope| matches(which, envelope)).take(limit);
-    if output == Output::Json {
+    if format == Format::Json {
         for envelope in chosen {
             print_json(&envelope)?;
         }
@@ -60,7 +60,7 @@ async fn list(of: &PoisonOf, which: &Selection, output: Output) -> anyhow::Resul
     print_table(&["id", "reason", "detail", "received", "poisoned"], chosen.map(row))
 }
 
-async fn show(of: &PoisonOf, id: &str, output: Output) -> anyhow::Result<()> {
+async fn show(of: &PoisonOf, id: &str, format: Format) -> anyhow::Result<()> {
     let url = poison_url(of);
     let messages = open(&url).await?.peek(SHOWN).await?;
     let mut envelopes = messages.iter().map(|message| (message, read(message)));
@@ -81,10 +81,10 @@ async fn show(of: &PoisonOf, id: &str, output: Output) -> anyhow::Result<()> {
         ("component", envelope.component.as_deref().unwrap_or("none was loaded").to_owned()),
         ("body", preview(&envelope.body, usize::MAX)),
     ];
-    print_fields(&fields, &envelope, output)
+    print_fields(&fields, &envelope, format)
 }
 
-async fn redrive(args: &Redrive, output: Output) -> anyhow::Result<()> {
+async fn redrive(args: &Redrive, format: Format) -> anyhow::Result<()> {
     let poison = open(&poison_url(&args.of)).await?;
     let queue = open(&args.of.queue.queue).await?;
     let tally = if args.dry_run {
@@ -106,7 +106,7 @@ async fn redrive(args: &Redrive, output: Output) -> anyhow::Result<()> {
         };
         work_through(&*poison, &args.which, pace, "sent", act).await?
     };
-    report(&*queue, &*poison, "redriven", tally, args.dry_run, output)
+    report(&*queue, &*poison, "redriven", tally, args.dry_run, format)
 }
 
 /// The body as it was in its queue; what has no envelope goes as it is.
@@ -132,7 +132,7 @@ fn unfit(queue: &dyn Queue, body: &[u8]) -> Option<&'static str> {
     }
 }
 
-async fn purge(of: &PoisonOf, which: &Selection, dry_run: bool, output: Output) -> anyhow::Result<()> {
+async fn purge(of: &PoisonOf, which: &Selection, dry_run: bool, format: Format) -> anyhow::Result<()> {
     let poison = open(&poison_url(of)).await?;
     let queue = open(&of.queue.queue).await?;
     let tally = if dry_run {
@@ -143,7 +143,7 @@ async fn purge(of: &PoisonOf, which: &Selection, dry_run: bool, output: Output) 
         };
         work_through(&*poison, which, None, "deleted", act).await?
     };
-    report(&*queue, &*poison, "purged", tally, dry_run, output)
+    report(&*queue, &*poison, "purged", tally, dry_run, format)
 }
 
 /// What became of a message that was looked at.
@@ -270,7 +270,7 @@ fn report(
     verb: &'static str,
     tally: Tally,
     dry_run: bool,
-    output: Output,
+    format: Format,
 ) -> anyhow::Result<()> {
     #[derive(Serialize)]
     struct Report {
@@ -298,5 +298,5 @@ fn report(
         fields.push(("skipped", reasons.join(", ")));
     }
     let report = Report { queue, poison_queue, verb, seen, messages: done, skipped, dry_run };
-    print_fields(&fields, &report, output)
+    print_fields(&fields, &report, format)
 }

@@ -6,11 +6,11 @@ use anyhow::{Context, bail};
 use bytes::Bytes;
 
 use super::print_fields;
-use crate::cli::{Output, Push};
+use crate::cli::{Format, Push};
 use longshore_component::registry;
 use longshore_sandbox::{Cpu, Grants};
 
-pub(super) async fn execute(args: Push, output: Output) -> anyhow::Result<ExitCode> {
+pub(super) async fn execute(args: Push, format: Format) -> anyhow::Result<ExitCode> {
     let Push { component, to, precompiled, target, annotations, registry } = args;
     let read = tokio::fs::read(&component).await;
     let bytes = read.with_context(|| format!("cannot read {}", component.display()))?;
@@ -46,6 +46,6 @@ pub(super) async fn execute(args: Push, output: Output) -> anyhow::Result<ExitCo
         ("component", pushed.component.clone()),
         ("bytes", pushed.bytes.to_string()),
     ];
-    print_fields(&fields, &pushed, output)?;
+    print_fields(&fields, &pushed, format)?;
     Ok(ExitCode::SUCCESS)
 }

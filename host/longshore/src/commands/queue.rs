@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::print_fields;
-use crate::cli::{Output, QueueVerb};
+use crate::cli::{Format, QueueVerb};
 use longshore_queue_drivers::open;
 
 #[derive(Serialize)]
@@ -20,20 +20,20 @@ struct Stats {
     approximate_count: u64,
 }
 
-pub(super) async fn execute(verb: QueueVerb, output: Output) -> anyhow::Result<ExitCode> {
+pub(super) async fn execute(verb: QueueVerb, format: Format) -> anyhow::Result<ExitCode> {
     match verb {
         QueueVerb::Create(args) => {
             let created = open(&args.queue).await?.create().await?;
             let result = Created { queue: args.queue.to_string(), created };
             let what = if created { "created" } else { "it was there" };
-            print_fields(&[("queue", result.queue.clone()), ("result", what.into())], &result, output)?;
+            print_fields(&[("queue", result.queue.clone()), ("result", what.into())], &result, format)?;
         }
         QueueVerb::Stats(args) => {
             let approximate_count = open(&args.queue).await?.approximate_count().await?;
             let result = Stats { queue: args.queue.to_string(), approximate_count };
             let fields =
                 [("queue", result.queue.clone()), ("approximate count", approximate_count.to_string())];
-            print_fields(&fields, &result, output)?;
+            print_fields(&fields, &result, format)?;
         }
     }
     Ok(ExitCode::SUCCESS)

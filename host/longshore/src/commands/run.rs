@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{BREAKER_OPEN, poison_url, print_fields, say, source, usage};
-use crate::cli::{Output, OutputQueue, PoisonOf, Run};
+use crate::cli::{Format, OutboxQueue, PoisonOf, Run};
 use crate::telemetry::PROGRESS;
 use longshore_component::LoadedComponent;
 use longshore_handler::Handler;
@@ -26,7 +26,7 @@ use longshore_worker::usage::Percentiles;
 /// How often the progress bar is drawn.
 const REDRAW: Duration = Duration::from_millis(100);
 
-pub(super) async fn execute(args: Run, outputs: &[OutputQueue], output: Output) -> anyhow::Result<ExitCode> {
+pub(super) async fn execute(args: Run, format: Format) -> anyhow::Result<ExitCode> {
     let config = args.config().unwrap_or_else(|error| usage(&error));
     let component = source(&args.sandbox.registry, args.component);
     let stopper = Stopper::default();
@@ -36,11 +36,11 @@ pub(super) async fn execute(args: Run, outputs: &[OutputQueue], output: Output) 
     // While the sandbox is set up and the component loaded.
     let prepared = queue.clone();
     tokio::spawn(async move { prepared.prepare().await });
-    let mut sends_to = Outputs::new(args.output_format);
-    for OutputQueue { name, url } in outputs {
-        sends_to.add(name, open(url).await?);
+    let mut sends_to = Outputs::new(args.outbox_format);
+    for OutboxQueue { name, url } in args.sandbox.grants.outbox() {
+        sends_to.add(&name, open(&url).await?);
     }
-    let sandbox = Sandbox::new(&args.sandbox.settings(config.concurrency, outputs))
+    let sandbox = Sandbox::new(&args.sandbox.settings(config.concurrency))
         .map_err(|error| QueueError::Fault { cause: error.to_string(), mend: "see above".into() })?;
     let handler = Arc::new(LoadedComponent::load(sandbox, component).await);
     tracing::info!(queue = %queue.url(), component = handler.digest(), concurrency = config.concurrency, "started");
@@ -64,7 +64,7 @@ pub(super) async fn execute(args: Run, outputs: &[OutputQueue], output: Output) 
         Err(_) => "fault",
     };
     log(&finished.summary, ended);
-    print(&finished.summary, ended, output)?;
+    print(&finished.summary, ended, format)?;
     match finished.end {
         Ok(End::BreakerOpen) => {
             say(format_args!(
@@ -133,7 +133,7 @@ fn log(summary: &Summary, ended: &str) {
     );
 }
 
-fn print(summary: &Summary, ended: &str, output: Output) -> anyhow::Result<()> {
+fn print(summary: &Summary, ended: &str, format: Format) -> anyhow::Result<()> {
     let reasons: Vec<String> =
         summary.poison_reasons.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
     let poisoned = match reasons.is_empty() {
@@ -155,5 +155,5 @@ fn print(summary: &Summary, ended: &str, output: Output) -> anyhow::Result<()> {
         ("handlers", handlers),
         ("took", humantime::format_duration(took).to_string()),
     ];
-    print_fields(&fields, summary, output)
+    print_fields(&fields, summary, format)
 }

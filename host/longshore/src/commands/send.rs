@@ -14,7 +14,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::sync::mpsc;
 
 use super::{counter, print_json, usage};
-use crate::cli::{Output, Send};
+use crate::cli::{Format, Send};
 use longshore_queue::{CONTENT_TYPE, MAX_VISIBILITY, Outgoing};
 use longshore_queue_drivers::open;
 
@@ -26,7 +26,7 @@ struct Sent {
     id: String,
 }
 
-pub(super) async fn execute(args: Send, output: Output) -> anyhow::Result<ExitCode> {
+pub(super) async fn execute(args: Send, format: Format) -> anyhow::Result<ExitCode> {
     if args.delay > MAX_VISIBILITY {
         usage("--delay is longer than the 7 days that queues allow");
     }
@@ -49,13 +49,13 @@ pub(super) async fn execute(args: Send, output: Output) -> anyhow::Result<ExitCo
     while let Some(id) = sending.try_next().await.with_context(|| already(sent))? {
         sent += 1;
         bar.set_position(sent);
-        if output == Output::Json {
+        if format == Format::Json {
             print_json(&Sent { id })?;
         }
     }
     producer.await.context("reading the messages failed")?.with_context(|| already(sent))?;
     bar.finish_and_clear();
-    if output == Output::Table {
+    if format == Format::Table {
         println!("sent {sent} to {}", queue.url());
     }
     Ok(ExitCode::SUCCESS)

@@ -19,6 +19,7 @@ mod secrets;
 mod stopping;
 mod torture;
 mod verbs_component;
+mod verbs_flags;
 mod verbs_queue;
 mod verbs_run;
 mod watch;

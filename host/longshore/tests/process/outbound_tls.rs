@@ -18,7 +18,7 @@ async fn a_server_is_trusted_by_the_authorities_of_ssl_cert_file_and_by_its_name
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_longshore"));
         command.args([
             "invoke",
-            "--output=invoices=file:./invoices",
+            "--outbox=invoices=file:./invoices",
             "--config=greeting=hello",
             "--cache-dir",
         ]);

@@ -27,7 +27,7 @@ pub(crate) fn message(number: usize) -> Sent {
 pub(crate) fn flags(directory: &Path) -> Vec<String> {
     let queue = format!("file:{}/invoices", directory.display());
     run(&mut longshore(["queue", "create", "--queue", &queue])).succeeded();
-    let flags = vec!["--config=greeting=hello".to_owned(), format!("--output=invoices={queue}")];
+    let flags = vec!["--config=greeting=hello".to_owned(), format!("--outbox=invoices={queue}")];
     // Workers that are killed while they compile would compile for ever.
     let mut warm = longshore(["invoke", "lines:0", "--component"]);
     run(warm.arg(guest::rogue()).arg("--cache-dir").arg(cache()).args(&flags)).succeeded();

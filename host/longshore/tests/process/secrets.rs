@@ -84,12 +84,21 @@ fn no_signature_is_in_an_error_or_a_help_text() {
                 );
             }
         }
-        for place in [&[][..], &["run", "--concurrency"], &["run", "--output"], &["run", "--lease"]] {
+        for place in [
+            &[][..],
+            &["run", "--concurrency"],
+            &["run", "--output"],
+            &["run", "--outbox"],
+            &["run", "--lease"],
+        ] {
             let ended = run(longshore(place).arg(queue));
             assert_eq!(ended.code(), 2, "{ended:?}");
             assert!(!ended.stderr.contains(SECRET), "{place:?} {queue}: {}", ended.stderr);
         }
-        let help = run(longshore(["run", "--help"]).env("LONGSHORE_POISON_QUEUE", queue)).succeeded();
+        let outbox = format!("invoices={queue}");
+        let mut help = longshore(["run", "--help"]);
+        help.env("LONGSHORE_POISON_QUEUE", queue).env("LONGSHORE_OUTBOX", outbox);
+        let help = run(&mut help).succeeded();
         assert!(!help.stdout.contains(SECRET), "{queue}: {}", help.stdout);
     }
     let component = format!("https://{SECRET}@registry.example/order.wasm?sig={SECRET}");

@@ -1,0 +1,80 @@
+//! One flag, one thing: `--output` is a format, and `--outbox` names queues. Neither takes the other away.
+
+use crate::process::{Ended, cache, longshore, run};
+use longshore_testkit::guest;
+
+/// Queues that a flag and its variable name. Nothing is sent to them: `invoke` only shows what would be sent.
+const INVOICES: &str = "invoices=file:./queues/invoices";
+const RECEIPTS: &str = "receipts=file:./queues/receipts";
+
+/// What became of a message whose handler sends to `invoices`.
+fn invoke(variables: &[(&str, &str)], flags: &[&str]) -> Ended {
+    let mut command = longshore(["invoke", "outputs:1", "--config=greeting=hello", "--component"]);
+    command.arg(guest::rogue()).arg("--cache-dir").arg(cache());
+    run(command.envs(variables.iter().copied()).args(flags)).never_panicked()
+}
+
+/// Whether the handler could send to `invoices`. Only a result in JSON can be asked.
+fn would_send(ended: &Ended) -> bool {
+    ended.json()["outbox"][0]["output"] == "invoices"
+}
+
+#[test]
+fn a_format_and_an_outbox_stand_beside_each_other_wherever_they_come_from() {
+    let json = ("LONGSHORE_OUTPUT", "json");
+    let table = ("LONGSHORE_OUTPUT", "table");
+    let invoices = ("LONGSHORE_OUTBOX", INVOICES);
+    for (variables, flags) in [
+        (&[json, invoices][..], &[][..]),
+        (&[invoices], &["--output", "json"]),
+        (&[json], &["--outbox", INVOICES]),
+        (&[], &["--outbox", INVOICES, "--output", "json"]),
+        (&[table, invoices], &["--output", "json"]),
+        (&[json, invoices], &["--outbox", INVOICES]),
+    ] {
+        let ended = invoke(variables, flags).succeeded();
+        assert!(would_send(&ended), "{variables:?} {flags:?}: {ended:?}");
+    }
+}
+
+#[test]
+fn a_format_beats_the_variable_of_its_name() {
+    let variables = [("LONGSHORE_OUTPUT", "json"), ("LONGSHORE_OUTBOX", INVOICES)];
+    let ended = invoke(&variables, &["--output", "table"]).succeeded();
+    assert!(ended.stdout.starts_with("outcome "), "{ended:?}");
+    assert!(ended.stdout.contains("to invoices: 0"), "the queues of the variable stay: {ended:?}");
+}
+
+#[test]
+fn an_outbox_replaces_all_queues_of_the_variable_of_its_name() {
+    let both = format!("{INVOICES}\n{RECEIPTS}");
+    let variables = [("LONGSHORE_OUTPUT", "json"), ("LONGSHORE_OUTBOX", both.as_str())];
+    assert!(would_send(&invoke(&variables, &[]).succeeded()));
+    let ended = invoke(&variables, &["--outbox", RECEIPTS]);
+    assert_eq!((ended.code(), &ended.json()["reason"]), (1, &"unknown-output".into()), "{ended:?}");
+    let repeated = invoke(&variables, &["--outbox", RECEIPTS, "--outbox", INVOICES]);
+    assert!(would_send(&repeated.succeeded()));
+}
+
+#[test]
+fn an_output_is_no_queue_and_an_outbox_is_no_format() {
+    for (flags, words) in [
+        (["--output", INVOICES], "[possible values: table, json]"),
+        (["--output", "xml"], "[possible values: table, json]"),
+        (["--outbox", "json"], "write it as NAME=QUEUE-URL"),
+        (["--output-format", "raw"], "unexpected argument '--output-format'"),
+    ] {
+        let ended = invoke(&[], &flags);
+        assert_eq!(ended.code(), 2, "{flags:?}: {ended:?}");
+        assert!(ended.stderr.contains(words), "{flags:?}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn the_help_says_that_a_flag_beats_its_variable() {
+    let help = run(&mut longshore(["run", "--help"])).succeeded().stdout;
+    let flat = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    for words in ["a flag beats its variable", "A flag replaces all queues of the variable"] {
+        assert!(flat.contains(words), "{words}: {help}");
+    }
+}
