@@ -19,8 +19,8 @@ pub(super) fn findings(
     let scale = &setup.configuration["eventTriggerConfig"]["scale"];
     let none = Vec::new();
     let rules = scale["rules"].as_array().unwrap_or(&none);
-    let of_queue = |rule| Some((rule, kind::scalers().find(|scaler| rule["type"] == scaler.name)?));
-    let Some((rule, scaler)) = rules.iter().find_map(|rule: &Value| of_queue(rule)) else {
+    let of_queue = |rule: &Value| kind::scalers().find(|scaler| rule["type"] == scaler.name);
+    let Some((rule, scaler)) = rules.iter().find_map(|rule| Some((rule, of_queue(rule)?))) else {
         let names: Vec<_> = kind::scalers().map(|scaler| scaler.name).collect();
         return find(
             "scale rule",
