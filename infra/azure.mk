@@ -49,10 +49,16 @@ MAX_MESSAGES   = 0
 MAX_EXECUTIONS = 10
 POLLING_S      = 30
 
-# As in modules/job.bicep: 2 GiB for each core; two minutes to start, the run, and what SIGTERM leaves it.
+# As in host/worker/src/platform.rs, which a test compares: what a start takes, what a stop takes beside the grace, and
+# what a fixed lease has beside the deadline.
+START_S       := 120
+STOP_S        := 10
+FIXED_ROOM_S  := 30
+
+# As in modules/job.bicep: 2 GiB for each core; a start, the run, and what SIGTERM leaves it.
 MEMORY          = $(shell echo $(CPU) | awk '{ print 2 * $$1 "Gi" }')
-REPLICA_TIMEOUT = $(shell echo $$((120 + $(TIME_BUDGET_S) + $(GRACE_S) + 10)))
-LINGER_S        = $(if $(filter fixed,$(LEASE)),$(shell echo $$(($(DEADLINE_S) + 30))),30)
+REPLICA_TIMEOUT = $(shell echo $$(($(START_S) + $(TIME_BUDGET_S) + $(GRACE_S) + $(STOP_S))))
+LINGER_S        = $(if $(filter fixed,$(LEASE)),$(shell echo $$(($(DEADLINE_S) + $(FIXED_ROOM_S)))),30)
 BUSY_AT_MOST    = $(shell echo $$(($(TIME_BUDGET_S) - $(DEADLINE_S) < $(BUSY_S) ? $(TIME_BUDGET_S) - $(DEADLINE_S) : $(BUSY_S))))
 TAKEN           = $(shell echo $$(($(CONCURRENCY) * $(BUSY_AT_MOST) * 1000 / $(HANDLING_MS))))
 TAKEN_AT_MOST   = $(shell echo $$(($(MAX_MESSAGES) > 0 && $(MAX_MESSAGES) < $(TAKEN) ? $(MAX_MESSAGES) : $(TAKEN))))

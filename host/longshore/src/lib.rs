@@ -1,5 +1,6 @@
-//! The binary's parts, as a library for its `main` and its tests: flags ([`cli`]), what verbs do ([`commands`]), logs.
+//! The binary's parts, as a library for its `main` and its tests: flags ([`cli`]), what verbs do ([`commands`]), exit codes, logs.
 
 pub mod cli;
 pub mod commands;
+pub mod exit;
 pub mod telemetry;

@@ -3,17 +3,28 @@
 use std::io::{self, IsTerminal, Write};
 use std::sync::LazyLock;
 
+use clap::ValueEnum;
 use indicatif::MultiProgress;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::cli::LogFormat;
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    #[default]
+    Auto,
+    /// One line of text each.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
 
-/// Whatever is drawn at the bottom of the terminal: log lines go above it.
+/// What is drawn at the bottom of the terminal. Log lines go above it.
 pub static PROGRESS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
 /// The SDK logs the URL of each call that fails, with its pop receipt, as information; the AMQP library whole frames, bodies
-/// included, as errors. Whoever wants to see that names the target.
+/// included, as errors. A filter that names the target shows them.
 const LIBRARIES: &str = "typespec_client_core=warn,azure_core=warn,azure_identity=warn,fe2o3_amqp=off";
 
 /// Which lines are written, in the words of `--log`.
@@ -32,7 +43,7 @@ pub fn filter(filter: &str) -> Result<EnvFilter, String> {
 pub fn start(filter: &str, format: LogFormat) -> Result<(), String> {
     let filter = self::filter(filter)?;
     let terminal = io::stderr().is_terminal();
-    // A log that nobody takes any more must not end the run: by default its own error would go to standard error, and panic.
+    // A log whose reader is gone must not end the run. By default its own error would go to standard error, and panic.
     let builder = tracing_subscriber::fmt().with_env_filter(filter).log_internal_errors(false);
     let text = match format {
         LogFormat::Auto => terminal,

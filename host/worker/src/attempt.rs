@@ -11,6 +11,7 @@ use super::admit::admit;
 use super::breaker::{AfterFailure, HIDE, Hidden};
 use super::lease::{Lease, Terms};
 use super::outputs::Output;
+use super::platform::POLLING_INTERVAL;
 use super::poison::PoisonReason;
 use super::{Ended, Worker, lock};
 use longshore_handler::{Answer, Invocation, Verdict};
@@ -18,8 +19,6 @@ use longshore_queue::{Message, Received};
 
 /// A message that fails with less than this to live is poisoned, since a retry might find it expired, and expiry is silent loss.
 const EXPIRING: Duration = Duration::from_secs(10 * 60);
-/// KEDA's usual polling interval: a retry that is hidden for longer starts an execution that finds nothing.
-const POLLING_INTERVAL: Duration = Duration::from_secs(30);
 
 /// What is to become of a message.
 #[derive(Debug)]

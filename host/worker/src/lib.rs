@@ -9,6 +9,7 @@ pub mod breaker;
 pub mod drain;
 pub mod lease;
 pub mod outputs;
+pub mod platform;
 pub mod poison;
 mod receive;
 pub mod report;
@@ -32,6 +33,7 @@ use self::breaker::Breaker;
 use self::drain::{Drain, End, Step, Until};
 use self::lease::{LeaseMode, Terms};
 use self::outputs::Outputs;
+use self::platform::SETTLEMENT;
 use self::poison::PoisonFormat;
 use self::receive::{Answer, Receiver};
 use self::report::{Outcome, Summary};
@@ -40,9 +42,6 @@ use self::stop::{Stop, Urgency};
 use self::usage::Measured;
 use longshore_handler::Handler;
 use longshore_queue::{Queue, QueueError, Received};
-
-/// How long settlement may take once handlers were interrupted.
-const SETTLEMENT: Duration = Duration::from_secs(5);
 
 /// How a worker behaves. [`Config::default`] is what the documentation calls the defaults.
 #[derive(Clone, Debug)]

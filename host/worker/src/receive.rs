@@ -8,13 +8,12 @@ use futures_util::future::{BoxFuture, join_all};
 use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::Worker;
 use super::lease::{Lease, Terms};
+use super::platform::{LAST_RECEIVE, SETTLEMENT};
 use super::report::Outcome;
-use super::{SETTLEMENT, Worker};
 use longshore_queue::{MAX_RECEIVE, QueueError, Received};
 
-/// How long a receive in flight is awaited after a signal.
-const LAST_RECEIVE: Duration = Duration::from_secs(3);
 /// The first and the longest pause after a receive that failed in passing.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 /// How long receives may fail in passing before that counts as a fault.

@@ -2,32 +2,36 @@
 
 use clap::Args;
 
-use super::values::Unquoted;
-use super::{ArmArg, PoisonArg, SandboxArgs};
-use longshore_azure::jobs::JobId;
-use longshore_component::Source;
-use longshore_queue::QueueUrl;
+use super::args::{ComponentArg, JobArg, PoisonArg, QueueArg};
+use super::sandbox::SandboxArgs;
 
 /// Say what can be known before the first message.
 #[derive(Debug, Args)]
-pub struct Check {
-    /// The queue, as `run` takes it [default with --job: the job's].
-    #[arg(long, env = "LONGSHORE_QUEUE", hide_env_values = true, value_name = "URL", required_unless_present = "job", value_parser = Unquoted::<QueueUrl>::new())]
-    pub queue: Option<QueueUrl>,
+#[command(mut_arg("queue", |arg| {
+    arg.required(false)
+        .required_unless_present("job")
+        .help("The queue, as `run` takes it [default with --job: the job's]")
+}))]
+#[command(mut_arg("component", |arg| {
+    arg.required(false)
+        .help("Load this component as well: `./order.wasm`, or `oci://REGISTRY/REPOSITORY:TAG`")
+}))]
+#[command(mut_arg("job", |arg| {
+    arg.required(false)
+        .help("The Container Apps job that unloads the queue, by its resource id: does its set-up fit the host?")
+}))]
+pub struct CheckArgs {
+    #[command(flatten)]
+    pub(crate) queue: Option<QueueArg>,
 
     #[command(flatten)]
     pub(crate) poison: PoisonArg,
 
-    /// The Container Apps job that unloads it, by its resource id: does its set-up go with what the host does?
-    #[arg(long, value_name = "RESOURCE-ID")]
-    pub job: Option<JobId>,
+    #[command(flatten)]
+    pub(crate) job: Option<JobArg>,
 
     #[command(flatten)]
-    pub(crate) arm: ArmArg,
-
-    /// Load this component as well: `./order.wasm`, or `oci://REGISTRY/REPOSITORY:TAG`.
-    #[arg(long, env = "LONGSHORE_COMPONENT", value_name = "PATH")]
-    pub component: Option<Source>,
+    pub(crate) component: Option<ComponentArg>,
 
     /// Find out whether the poison queue may be sent to, by sending a message that expires within seconds.
     #[arg(long)]

@@ -2,46 +2,26 @@
 
 use clap::{Args, Subcommand};
 
+use super::args::JobArg;
 use super::values::property;
-use longshore_azure::arm::Endpoint;
-use longshore_azure::jobs::{JobId, Overrides};
+use longshore_azure::jobs::Overrides;
 
 /// Start and stop executions of a Container Apps job, and see what became of them.
 #[derive(Debug, Subcommand)]
-pub enum Job {
+pub enum JobVerb {
     /// Start an execution, as the job is or with something changed for this one.
-    Start(Start),
+    Start(JobStartArgs),
     /// Show one execution.
-    Status(Status),
+    Status(JobStatusArgs),
     /// List the job's executions, the newest first.
-    List(List),
+    List(JobListArgs),
     /// Stop executions: each gets SIGTERM, and 30 s.
-    Stop(Stop),
-}
-
-/// Which job, and where Azure Resource Manager is.
-#[derive(Clone, Debug, Args)]
-pub struct JobArg {
-    /// The job's resource id: `/subscriptions/…/resourceGroups/…/providers/Microsoft.App/jobs/NAME`.
-    #[arg(long, env = "LONGSHORE_JOB", value_name = "RESOURCE-ID")]
-    pub job: JobId,
-
-    #[command(flatten)]
-    pub(crate) arm: ArmArg,
-}
-
-/// Where Azure Resource Manager is.
-#[derive(Clone, Debug, Args)]
-pub struct ArmArg {
-    /// Azure Resource Manager, of another cloud than the public one: `https://management.usgovcloudapi.net`,
-    /// `https://management.chinacloudapi.cn`. Plain HTTP is for servers on this very host.
-    #[arg(long, env = "LONGSHORE_ARM_ENDPOINT", value_name = "URL", default_value_t)]
-    pub arm_endpoint: Endpoint,
+    Stop(JobStopArgs),
 }
 
 /// Start an execution.
 #[derive(Debug, Args)]
-pub struct Start {
+pub struct JobStartArgs {
     #[command(flatten)]
     pub(crate) of: JobArg,
 
@@ -67,7 +47,7 @@ pub struct Start {
     pub container: Option<String>,
 }
 
-impl Start {
+impl JobStartArgs {
     /// What is to be different in this execution.
     pub fn overrides(&self) -> Overrides {
         Overrides {
@@ -81,7 +61,7 @@ impl Start {
 
 /// Show one execution.
 #[derive(Debug, Args)]
-pub struct Status {
+pub struct JobStatusArgs {
     #[command(flatten)]
     pub(crate) of: JobArg,
 
@@ -96,11 +76,11 @@ pub struct Status {
 
 /// List executions.
 #[derive(Debug, Args)]
-pub struct List {
+pub struct JobListArgs {
     #[command(flatten)]
     pub(crate) of: JobArg,
 
-    /// At most so many, the newest.
+    /// Show this many at most, the newest.
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
 
@@ -111,7 +91,7 @@ pub struct List {
 
 /// Stop executions.
 #[derive(Debug, Args)]
-pub struct Stop {
+pub struct JobStopArgs {
     #[command(flatten)]
     pub(crate) of: JobArg,
 

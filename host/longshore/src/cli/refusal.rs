@@ -1,22 +1,22 @@
-//! What clap says of a command line that is wrong, without what nobody may see.
+//! What clap says of a command line that is wrong, without its secrets.
 
 use std::io::{self, Write};
-use std::process::exit;
+use std::process::ExitCode;
+
+use crate::exit::Exit;
 
 /// What stands before a secret: in a shared access signature, and in connection strings.
 const MARKS: [&str; 3] = ["sig=", "accountkey=", "sharedaccesskey="];
 
-/// Ends the process as clap does. Clap repeats what it did not expect, and that may be a URL with a signature: behind
-/// a verb, say, where `--queue` is missing before it.
-pub(crate) fn refuse(error: &clap::Error) -> ! {
+/// Says what clap says, and returns its exit code. Clap repeats what it did not expect, and that may be a URL with a
+/// signature: a URL behind a verb, for example, where `--queue` is missing before it.
+pub(crate) fn refuse(error: &clap::Error) -> ExitCode {
     let said = error.render().to_string();
     let shown = without_secrets(&said);
-    if shown == said {
-        error.exit();
-    }
-    // That nobody reads it is no reason to panic.
-    let _ = io::stderr().write_all(shown.as_bytes());
-    exit(error.exit_code());
+    // A reader that is gone is no reason to panic.
+    let _ = if shown == said { error.print() } else { io::stderr().write_all(shown.as_bytes()) };
+    // Clap prints the help that was asked for as an error whose exit code is 0.
+    if error.exit_code() == 0 { Exit::Done.into() } else { Exit::Usage.into() }
 }
 
 /// The text, with an ellipsis in the place of each secret.
@@ -37,7 +37,7 @@ pub(crate) fn without_secrets(text: &str) -> String {
     shown
 }
 
-/// The text, with an ellipsis for whoever stands before the host of a URL.
+/// The text, with an ellipsis for the user and the password before the host of a URL.
 fn without_passwords(text: &str) -> String {
     let mut parts = text.split("://");
     let mut shown = parts.next().unwrap_or_default().to_owned();

@@ -4,9 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::values::property;
 use longshore_component::Source;
-use longshore_component::registry::{Access, Address, Login};
+use longshore_component::registry::{Access, Login};
 
 /// How a component is fetched.
 #[derive(Clone, Debug, Default, Args)]
@@ -48,33 +47,6 @@ impl RegistryArgs {
             file => Ok(file),
         }
     }
-}
-
-/// Push a component to a registry.
-#[derive(Debug, Args)]
-pub struct Push {
-    /// The component: `./order.wasm`.
-    #[arg(value_name = "FILE")]
-    pub component: PathBuf,
-
-    /// Where to: `oci://REGISTRY/REPOSITORY:TAG`.
-    #[arg(value_name = "ADDRESS")]
-    pub to: Address,
-
-    /// Push beside it what it is compiled to, so that no host has to.
-    #[arg(long)]
-    pub precompiled: bool,
-
-    /// The system to compile for, instead of this machine's: `aarch64-unknown-linux-gnu`; can be repeated.
-    #[arg(long, value_name = "TRIPLE", requires = "precompiled")]
-    pub target: Vec<String>,
-
-    /// What else the registry should know of it, such as `org.opencontainers.image.version=1.2.0`; can be repeated.
-    #[arg(long = "annotation", value_name = "NAME=VALUE", value_parser = property)]
-    pub annotations: Vec<(String, String)>,
-
-    #[command(flatten)]
-    pub(crate) registry: RegistryArgs,
 }
 
 #[cfg(test)]

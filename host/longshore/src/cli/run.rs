@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::values::{Unquoted, duration, show};
-use super::{PoisonArg, QueueArg, SandboxArgs};
+use super::args::{ComponentArg, PoisonOf};
+use super::sandbox::SandboxArgs;
+use super::values::{duration, show};
 use longshore_component::Source;
 use longshore_worker::Config;
 use longshore_worker::admit::Encoding;
@@ -16,20 +17,16 @@ use longshore_worker::retry::RetryPolicy;
 
 /// Work off a queue.
 #[derive(Debug, Args)]
-pub struct Run {
+pub struct RunArgs {
     #[command(flatten)]
-    pub(crate) queue: QueueArg,
+    pub(crate) of: PoisonOf,
 
-    /// The component that handles messages: `./order.wasm`, or `oci://REGISTRY/REPOSITORY:TAG` or `@sha256:…`.
-    #[arg(long, env = "LONGSHORE_COMPONENT", hide_env_values = true, value_name = "PATH", value_parser = Unquoted::<Source>::new())]
-    pub component: Source,
+    #[command(flatten)]
+    pub(crate) component: ComponentArg,
 
     /// Load the component again when its file changes, for those who write one. The next message gets the new one.
     #[arg(long, env = "LONGSHORE_WATCH")]
     pub watch: bool,
-
-    #[command(flatten)]
-    pub(crate) poison: PoisonArg,
 
     /// How many messages are handled at once.
     #[arg(long, env = "LONGSHORE_CONCURRENCY", value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000))]
@@ -79,7 +76,7 @@ pub struct Run {
     #[arg(long, env = "LONGSHORE_TIME_BUDGET", value_name = "D", default_value = "20m", value_parser = duration, conflicts_with = "forever")]
     pub time_budget: Duration,
 
-    /// Receive at most so many messages.
+    /// Receive this many messages at most.
     #[arg(long, env = "LONGSHORE_MAX_MESSAGES", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub max_messages: Option<u64>,
 
@@ -107,7 +104,7 @@ pub struct Run {
     pub(crate) sandbox: SandboxArgs,
 }
 
-impl Run {
+impl RunArgs {
     /// The worker's configuration, or why the flags contradict each other.
     pub fn config(&self) -> Result<Config, String> {
         if !self.forever && self.time_budget <= self.deadline {
@@ -119,8 +116,8 @@ impl Run {
         if self.visibility < Duration::from_secs(1) || self.visibility > longshore_queue::MAX_VISIBILITY {
             return Err(format!("--visibility {} is not between 1s and 7days", show(self.visibility)));
         }
-        if self.watch && !matches!(self.component, Source::File(_)) {
-            return Err(format!("--watch looks at a file, and {} is none", self.component));
+        if self.watch && !matches!(self.component.component, Source::File(_)) {
+            return Err(format!("--watch looks at a file, and {} is none", self.component.component));
         }
         if self.deadline.is_zero() {
             return Err("--deadline 0 leaves a handler no time".into());

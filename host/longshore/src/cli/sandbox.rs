@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, value_parser};
 
-use super::{OutboxQueue, RegistryArgs};
+use super::outbox::OutboxQueue;
+use super::registry::RegistryArgs;
+use super::values::{Lines, flat, lines, parse, property};
 use longshore_sandbox::{Cidr, Grants, Limits, Settings, Target};
 
 /// A name and its value.
@@ -20,7 +22,7 @@ pub struct GrantArgs {
     pub env: Vec<Lines<Pair>>,
 
     /// A setting that the handler can read through `wasi:config`.
-    #[arg(long, env = "LONGSHORE_CONFIG", hide_env_values = true, value_name = "KEY=VALUE", value_parser = lines(super::property))]
+    #[arg(long, env = "LONGSHORE_CONFIG", hide_env_values = true, value_name = "KEY=VALUE", value_parser = lines(property))]
     pub config: Vec<Lines<Pair>>,
 
     /// A host that the handler may send HTTP requests to: with TLS, unless `http://` stands before it.
@@ -145,28 +147,6 @@ impl SandboxArgs {
     }
 }
 
-/// What one flag, or its variable, names: in a variable each stands on a line of its own.
-#[derive(Clone, Debug)]
-pub struct Lines<T>(pub Vec<T>);
-
-/// Reads each line that is not empty.
-pub(super) fn lines<T>(
-    read: fn(&str) -> Result<T, String>,
-) -> impl Fn(&str) -> Result<Lines<T>, String> + Clone + Send + Sync {
-    move |text| {
-        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-        lines.map(read).collect::<Result<_, _>>().map(Lines)
-    }
-}
-
-fn flat<T: Clone>(groups: &[Lines<T>]) -> Vec<T> {
-    groups.iter().flat_map(|group| group.0.clone()).collect()
-}
-
-fn parse<T: std::str::FromStr<Err: ToString>>(text: &str) -> Result<T, String> {
-    text.parse().map_err(|error: T::Err| error.to_string())
-}
-
 fn variable(text: &str) -> Result<Pair, String> {
     match text.split_once('=') {
         Some(("", _)) => Err("the variable has no name; write it as KEY=VALUE".into()),
@@ -175,50 +155,5 @@ fn variable(text: &str) -> Result<Pair, String> {
             Ok(value) => Ok((text.to_owned(), value)),
             Err(error) => Err(format!("{text} has no value here ({error}); write it as {text}=VALUE")),
         },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::Parser;
-
-    use super::super::{Cli, Verb};
-    use longshore_sandbox::Settings;
-
-    #[test]
-    fn the_defaults_of_the_flags_are_those_of_the_sandbox() {
-        let cli =
-            Cli::parse_from(["longshore", "run", "--queue", "file:./q/orders", "--component", "o.wasm"]);
-        let Verb::Run(run) = cli.verb else { panic!("not run") };
-        assert_eq!(format!("{:?}", run.sandbox.settings(16)), format!("{:?}", Settings::default()));
-    }
-
-    #[test]
-    fn grants_are_repeated_flags_or_lines() {
-        let flags =
-            ["--config", "a=1", "--config", "b=x=y\nc=", "--env", "KEY=1", "--allow-http", "example.com"];
-        let verb =
-            ["longshore", "invoke", "--component", "o.wasm", "--outbox", "invoices=file:./q/invoices", "{}"];
-        let cli = Cli::parse_from(verb.into_iter().chain(flags));
-        let Verb::Invoke(invoke) = cli.verb else { panic!("not invoke") };
-        let grants = invoke.sandbox.grants.grants();
-        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        assert_eq!(grants.config, [pair("a", "1"), pair("b", "x=y"), pair("c", "")]);
-        assert_eq!(grants.env, [pair("KEY", "1")]);
-        assert_eq!((grants.http.len(), grants.outputs), (1, vec!["invoices".to_owned()]));
-    }
-
-    #[test]
-    fn what_names_no_queue_is_no_outbox() {
-        for (outbox, words) in [
-            ("json", "write it as NAME=QUEUE-URL"),
-            ("=file:./q/one", "has no name"),
-            ("a=nonsense", "nonsense"),
-        ] {
-            let words_of = |error: clap::Error| error.to_string();
-            let refused =
-                Cli::try_parse_from(["longshore", "inspect", "o.wasm", "--outbox", outbox]).map_err(words_of);
-            assert!(refused.as_ref().is_err_and(|error| error.contains(words)), "{outbox}: {refused:?}");
-        }
     }
 }

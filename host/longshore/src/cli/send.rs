@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::QueueArg;
+use super::args::QueueArg;
 use super::values::{duration, property};
 
 /// Put messages into a queue.
 #[derive(Debug, Args)]
-pub struct Send {
+pub struct SendArgs {
     #[command(flatten)]
     pub(crate) queue: QueueArg,
 
@@ -22,7 +22,7 @@ pub struct Send {
     #[arg(long, value_name = "F", conflicts_with_all = ["bodies", "sample"])]
     pub file: Option<PathBuf>,
 
-    /// Send so many order events, among them some that fail in each way.
+    /// Send this many sample orders. Some of them fail, in each way there is.
     #[arg(long, value_name = "N", conflicts_with = "bodies")]
     pub sample: Option<u64>,
 

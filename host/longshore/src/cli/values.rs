@@ -27,7 +27,7 @@ impl<T> Clone for Unquoted<T> {
 
 impl<T> TypedValueParser for Unquoted<T>
 where
-    T: FromStr<Err: Display> + Clone + core::marker::Send + Sync + 'static,
+    T: FromStr<Err: Display> + Clone + Send + Sync + 'static,
 {
     type Value = T;
 
@@ -56,4 +56,28 @@ pub(super) fn property(text: &str) -> Result<(String, String), String> {
 
 pub(super) fn show(duration: Duration) -> humantime::FormattedDuration {
     humantime::format_duration(duration)
+}
+
+/// What one flag, or its variable, names: in a variable each stands on a line of its own.
+#[derive(Clone, Debug)]
+pub struct Lines<T>(pub Vec<T>);
+
+/// Reads a flag, or its variable, whose lines are read one by one. Empty lines are skipped.
+pub(super) fn lines<T>(
+    read: fn(&str) -> Result<T, String>,
+) -> impl Fn(&str) -> Result<Lines<T>, String> + Clone + Send + Sync {
+    move |text| {
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        lines.map(read).collect::<Result<_, _>>().map(Lines)
+    }
+}
+
+/// What all uses of a flag name together.
+pub(super) fn flat<T: Clone>(groups: &[Lines<T>]) -> Vec<T> {
+    groups.iter().flat_map(|group| group.0.clone()).collect()
+}
+
+/// Reads a value, and says what is wrong with it as text.
+pub(super) fn parse<T: FromStr<Err: ToString>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error: T::Err| error.to_string())
 }

@@ -3,18 +3,17 @@
 //! Each queue says in its own way what the identity may do: see [`Queue::may`].
 
 mod deliveries;
+mod finding;
 mod job;
 mod rule;
+mod ruling;
 
-use std::process::ExitCode;
 use std::time::Duration;
 
-use serde::Serialize;
-
-use super::{FAULT, poison_url, print_json, print_table, source};
-use crate::cli::{Check, Format, PoisonArg, PoisonOf, QueueArg};
-use longshore_azure::Azure;
-use longshore_azure::jobs::Job;
+use self::finding::{Finding, Known};
+use super::print;
+use crate::cli::{CheckArgs, Format, PoisonArg, PoisonOf, QueueArg};
+use crate::exit::{Exit, Failure};
 use longshore_component::Source;
 use longshore_queue::{Outgoing, Queue, QueueError, QueueUrl, Right};
 use longshore_queue_drivers::open;
@@ -28,45 +27,15 @@ const PROBE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 /// ([Permissions for Queue service operations](https://learn.microsoft.com/rest/api/storageservices/authorize-with-azure-active-directory#permissions-for-queue-service-operations)).
 const INFERRED: &str = "asked by deleting a message that does not exist";
 
-/// What is known of one thing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Known {
-    /// It is there, or it loads.
-    Yes,
-    /// It is not.
-    No,
-    /// The identity may.
-    Allowed,
-    /// It may not.
-    Denied,
-    /// It is set as it should be.
-    Ok,
-    /// It is not.
-    Wrong,
-    /// Nobody can say without doing it, or there was no clear answer.
-    Unknown,
-}
-
-#[derive(Debug, Serialize)]
-struct Finding {
-    check: &'static str,
-    of: String,
-    result: Known,
-    /// Whether a run cannot do without.
-    needed: bool,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    detail: String,
-}
-
-pub(super) async fn execute(args: Check, format: Format) -> anyhow::Result<ExitCode> {
+pub(super) async fn execute(args: CheckArgs, format: Format) -> Result<Exit, Failure> {
     let mut findings = Vec::new();
-    let (mut url, mut poison) = (args.queue.clone(), args.poison.poison_queue.clone());
+    let (mut url, mut poison) = (args.queue.map(|it| it.queue), args.poison.poison_queue);
     let mut job = None;
-    if let Some(id) = &args.job {
-        let asked = Job::new(id.clone(), args.arm.arm_endpoint.clone(), Azure::shared());
-        let setup =
-            job::Setup::read(&asked.get().await?).map_err(|cause| anyhow::anyhow!("{id}: {cause}"))?;
+    if let Some(named) = &args.job {
+        let id = &named.job;
+        let asked = super::job::open(named);
+        let setup = job::Setup::read(&asked.get().await?)
+            .map_err(|cause| Failure::other(format!("{id}: {cause}")))?;
         findings.extend(rule::findings(&setup, &id.to_string()));
         // What is said here comes before what the job says.
         url = url.or_else(|| setup.queue());
@@ -79,7 +48,7 @@ pub(super) async fn execute(args: Check, format: Format) -> anyhow::Result<ExitC
         findings.push(deliveries::finding(url, limit, job.as_ref()).await);
     }
     match url {
-        Some(url) => queues(url, poison, args.probe_send, &mut findings).await?,
+        Some(url) => findings.extend(queues(url, poison, args.probe_send).await?),
         // Only a job can hide it: without one the queue is required.
         None => findings.push(Finding {
             check: "queue exists",
@@ -90,7 +59,10 @@ pub(super) async fn execute(args: Check, format: Format) -> anyhow::Result<ExitC
         }),
     }
     findings.push(match args.component {
-        Some(component) => loads(&source(&args.sandbox.registry, component), &args.sandbox.settings(1)).await,
+        Some(named) => {
+            let source = args.sandbox.registry.source(named.component).map_err(Failure::usage)?;
+            loads(&source, &args.sandbox.settings(1)).await
+        }
         None => Finding {
             check: "component loads",
             of: "the component".into(),
@@ -100,46 +72,39 @@ pub(super) async fn execute(args: Check, format: Format) -> anyhow::Result<ExitC
         },
     });
     match format {
-        Format::Json => findings.iter().try_for_each(print_json)?,
+        Format::Json => findings.iter().try_for_each(print::json)?,
         Format::Table => {
             let row = |it: &Finding| {
                 let result = format!("{:?}", it.result).to_lowercase();
                 vec![it.check.to_owned(), result, it.of.clone(), it.detail.clone()]
             };
-            print_table(&["check", "result", "of", "detail"], findings.iter().map(row))?;
+            print::table(&["check", "result", "of", "detail"], findings.iter().map(row))?;
         }
     }
     let failed =
         findings.iter().any(|it| it.needed && matches!(it.result, Known::No | Known::Denied | Known::Wrong));
-    Ok(if failed { ExitCode::from(FAULT) } else { ExitCode::SUCCESS })
+    Ok(if failed { Exit::Fault } else { Exit::Done })
 }
 
 /// What can be known of the queue and its poison queue, for the identity that asks.
-async fn queues(
-    url: QueueUrl,
-    poison: Option<QueueUrl>,
-    probe_send: bool,
-    findings: &mut Vec<Finding>,
-) -> Result<(), QueueError> {
-    let poison = poison_url(&PoisonOf {
-        queue: QueueArg { queue: url.clone() },
-        poison: PoisonArg { poison_queue: poison },
-    });
-    let (queue, poison) = (open(&url).await?, open(&poison).await?);
-    permissions(&*queue, findings).await?;
+async fn queues(url: QueueUrl, poison: Option<QueueUrl>, probe_send: bool) -> Result<Vec<Finding>, Failure> {
+    let of = PoisonOf { queue: QueueArg { queue: url }, poison: PoisonArg { poison_queue: poison } };
+    let poison = of.url().map_err(Failure::usage)?;
+    let (queue, poison) = (open(&of.queue.queue).await?, open(&poison).await?);
+    let mut findings = permissions(&*queue).await?;
     let receive = poison.may(Right::Receive).await;
     findings.push(exists(&*poison, "poison queue exists", receive).await?);
-    // What is moved to a dead-letter sub-queue is not sent: whoever may receive may do that.
+    // What is moved to a dead-letter sub-queue is not sent: the right to receive is enough for that.
     if !poison.url().is_dead_letter_queue() {
         findings.push(may_send(&*poison, probe_send).await?);
     }
-    Ok(())
+    Ok(findings)
 }
 
 /// Whether the queue is there, and whether its messages may be received, renewed and counted.
-async fn permissions(queue: &dyn Queue, findings: &mut Vec<Finding>) -> Result<(), QueueError> {
+async fn permissions(queue: &dyn Queue) -> Result<Vec<Finding>, QueueError> {
     let receive = queue.may(Right::Receive).await;
-    findings.push(exists(queue, "queue exists", receive.clone()).await?);
+    let mut findings = vec![exists(queue, "queue exists", receive.clone()).await?];
     let renew = queue.may(Right::Update).await;
     let count = queue.approximate_count().await.map(drop);
     for (check, needed, answer, inferred) in
@@ -149,7 +114,7 @@ async fn permissions(queue: &dyn Queue, findings: &mut Vec<Finding>) -> Result<(
         let detail = if result == Known::Allowed { inferred.into() } else { detail };
         findings.push(Finding { check, of: queue.url().to_string(), result, needed, detail });
     }
-    Ok(())
+    Ok(findings)
 }
 
 /// Whether the queue is there, from what came of asking for the right to receive. Where that is denied, counting
@@ -171,7 +136,7 @@ async fn exists(
     Ok(Finding { check, of: queue.url().to_string(), result, needed: true, detail })
 }
 
-/// Sends nothing unless asked to; then a message that nobody sees: it expires a second after it would be visible.
+/// Sends nothing unless asked to. Then it sends a message that expires a second after it becomes visible.
 async fn may_send(poison: &dyn Queue, probe: bool) -> Result<Finding, QueueError> {
     let (result, detail) = if probe {
         let (delay, life) = PROBE;
@@ -201,14 +166,13 @@ fn tell(error: QueueError) -> Result<String, QueueError> {
 }
 
 async fn loads(source: &Source, settings: &Settings) -> Finding {
-    let loaded = async {
-        let sandbox = Sandbox::new(settings)?;
-        source.load(&sandbox).await?;
-        anyhow::Ok(())
+    let loaded = match Sandbox::new(settings) {
+        Ok(sandbox) => source.load(&sandbox).await.map(drop).map_err(|error| error.to_string()),
+        Err(error) => Err(Failure::from(error).message()),
     };
-    let (result, detail) = match loaded.await {
+    let (result, detail) = match loaded {
         Ok(()) => (Known::Yes, String::new()),
-        Err(error) => (Known::No, format!("{error:#}")),
+        Err(error) => (Known::No, error),
     };
     Finding { check: "component loads", of: source.to_string(), result, needed: true, detail }
 }

@@ -1,12 +1,10 @@
 //! `longshore compile`: a component, compiled ahead of time.
 
-use std::process::ExitCode;
-
-use anyhow::Context;
 use serde::Serialize;
 
-use super::{print_fields, source};
-use crate::cli::{Compile, Format};
+use super::print;
+use crate::cli::{CompileArgs, Format};
+use crate::exit::{Clause, Exit, Failure};
 
 #[derive(Serialize)]
 struct Compiled {
@@ -16,15 +14,15 @@ struct Compiled {
     bytes: usize,
 }
 
-pub(super) async fn execute(args: Compile, format: Format) -> anyhow::Result<ExitCode> {
-    let source = source(&args.registry, args.component);
+pub(super) async fn execute(args: CompileArgs, format: Format) -> Result<Exit, Failure> {
+    let source = args.registry.source(args.component.component).map_err(Failure::usage)?;
     let fetched = source.fetch().await?;
     let (bytes, target, cpu) = (fetched.bytes, args.target, args.cpu);
     let compiling =
         tokio::task::spawn_blocking(move || longshore_sandbox::compile(&bytes, target.as_deref(), cpu));
-    let artifact = compiling.await?.with_context(|| format!("cannot compile {source}"))?;
+    let artifact = compiling.await?.during(|| format!("cannot compile {source}"))?;
     let written = tokio::fs::write(&args.to, &artifact).await;
-    written.with_context(|| format!("cannot write {}", args.to.display()))?;
+    written.during(|| format!("cannot write {}", args.to.display()))?;
     let compiled = Compiled {
         component: source.to_string(),
         digest: fetched.digest,
@@ -37,6 +35,6 @@ pub(super) async fn execute(args: Compile, format: Format) -> anyhow::Result<Exi
         ("file", compiled.file.clone()),
         ("bytes", compiled.bytes.to_string()),
     ];
-    print_fields(&fields, &compiled, format)?;
-    Ok(ExitCode::SUCCESS)
+    print::fields(&fields, &compiled, format)?;
+    Ok(Exit::Done)
 }

@@ -1,12 +1,10 @@
 //! `longshore inspect`: what a component imports and exports, and what has to be granted to it.
 
-use std::process::ExitCode;
-
-use anyhow::Context;
 use serde::Serialize;
 
-use super::{print_fields, print_table, source};
-use crate::cli::{Format, Inspect};
+use super::print;
+use crate::cli::{Format, InspectArgs};
+use crate::exit::{Clause, Exit, Failure};
 use longshore_component::Source;
 use longshore_component::registry::Details;
 use longshore_sandbox::{Description, Import};
@@ -21,15 +19,15 @@ struct Inspected {
     description: Description,
 }
 
-pub(super) async fn execute(args: Inspect, format: Format) -> anyhow::Result<ExitCode> {
-    let source = source(&args.registry, args.component);
+pub(super) async fn execute(args: InspectArgs, format: Format) -> Result<Exit, Failure> {
+    let source = args.registry.source(args.component.component).map_err(Failure::usage)?;
     let fetched = source.fetch().await?;
     let registry = match &source {
         Source::Registry(address, access) => Some(access.details(address).await?),
         Source::File(_) => None,
     };
     let description = longshore_sandbox::describe(&fetched.bytes, &args.grants.grants())
-        .with_context(|| format!("{source} is no component that longshore can read"))?;
+        .during(|| format!("{source} is no component that longshore can read"))?;
     let inspected = Inspected { component: source.to_string(), registry, description };
     let found = &inspected.description;
     let mut fields = vec![
@@ -49,12 +47,12 @@ pub(super) async fn execute(args: Inspect, format: Format) -> anyhow::Result<Exi
             .push(("precompiled", if precompiled.is_empty() { "no".into() } else { precompiled.join(", ") }));
         fields.extend(annotations.iter().map(|(name, value)| (name.as_str(), value.clone())));
     }
-    print_fields(&fields, &inspected, format)?;
+    print::fields(&fields, &inspected, format)?;
     if format == Format::Table {
         let rows = found.imports.iter().map(|import| vec![import.name.clone(), offered(import)]);
-        print_table(&["imports", "offered"], rows)?;
+        print::table(&["imports", "offered"], rows)?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }
 
 fn offered(import: &Import) -> String {

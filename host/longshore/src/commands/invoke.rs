@@ -1,10 +1,8 @@
 //! `longshore invoke`: one message, no queue, the same sandbox.
 
 use std::collections::BTreeMap;
-use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -12,15 +10,15 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::io::AsyncReadExt;
 
-use super::{print_fields, source};
-use crate::cli::{Format, Invoke};
+use super::print;
+use crate::cli::{Format, InvokeArgs};
+use crate::exit::{Clause, Exit, Failure};
 use longshore_component::LoadedComponent;
-use longshore_handler::Handler;
-use longshore_handler::{Answer, Invocation, OutboxMessage, Verdict};
+use longshore_handler::{Answer, Handler, Invocation, OutboxMessage, RetryReason, Verdict};
 use longshore_sandbox::Sandbox;
 
 #[derive(Default, Serialize)]
-struct Result {
+struct Invoked {
     outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
@@ -31,12 +29,12 @@ struct Result {
     duration_ms: f64,
     cpu_ms: f64,
     peak_memory_bytes: usize,
-    outbox: Vec<Sent>,
+    outbox: Vec<WouldSend>,
 }
 
 /// A message that the handler would have sent.
 #[derive(Serialize)]
-struct Sent {
+struct WouldSend {
     output: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     body: Option<String>,
@@ -45,7 +43,7 @@ struct Sent {
     properties: BTreeMap<String, String>,
 }
 
-impl From<OutboxMessage> for Sent {
+impl From<OutboxMessage> for WouldSend {
     fn from(OutboxMessage { output, body, properties }: OutboxMessage) -> Self {
         let (body, body_base64) = match String::from_utf8(body.to_vec()) {
             Ok(text) => (Some(text), None),
@@ -55,12 +53,14 @@ impl From<OutboxMessage> for Sent {
     }
 }
 
-pub(super) async fn execute(args: Invoke, format: Format) -> anyhow::Result<ExitCode> {
+pub(super) async fn execute(args: InvokeArgs, format: Format) -> Result<Exit, Failure> {
     let body = args.encoding.decode(&body(&args).await?);
-    let body =
-        body.map_err(|cause| anyhow::anyhow!("the body cannot be decoded: {cause}; is --encoding right?"))?;
+    let body = body.map_err(|cause| {
+        Failure::other(format!("the body cannot be decoded: {cause}; is --encoding right?"))
+    })?;
+    let source = args.sandbox.registry.source(args.component.component).map_err(Failure::usage)?;
     let sandbox = Sandbox::new(&args.sandbox.settings(1))?;
-    let handler = LoadedComponent::load(sandbox, source(&args.sandbox.registry, args.component)).await;
+    let handler = LoadedComponent::load(sandbox, source).await;
     let invocation = Invocation {
         id: args.id,
         queue: args.queue_name,
@@ -73,17 +73,22 @@ pub(super) async fn execute(args: Invoke, format: Format) -> anyhow::Result<Exit
     let started = Instant::now();
     let Answer { verdict, outbox, usage } = handler.handle(invocation).await;
     let duration_ms = started.elapsed().as_secs_f64() * 1000.0;
-    let measured = Result {
+    let measured = Invoked {
         duration_ms,
         cpu_ms: usage.cpu.as_secs_f64() * 1000.0,
         peak_memory_bytes: usage.peak_memory,
-        outbox: outbox.into_iter().map(Sent::from).collect(),
-        ..Result::default()
+        outbox: outbox.into_iter().map(WouldSend::from).collect(),
+        ..Invoked::default()
+    };
+    let exit = match &verdict {
+        Verdict::Completed => Exit::Done,
+        Verdict::Retry { reason: RetryReason::ComponentUnavailable, .. } => Exit::Fault,
+        Verdict::Reject { .. } | Verdict::Retry { .. } => Exit::Other,
     };
     let result = match verdict {
-        Verdict::Completed => Result { outcome: "completed", ..measured },
-        Verdict::Reject { detail } => Result { outcome: "rejected", detail: Some(detail), ..measured },
-        Verdict::Retry { reason, detail, after } => Result {
+        Verdict::Completed => Invoked { outcome: "completed", ..measured },
+        Verdict::Reject { detail } => Invoked { outcome: "rejected", detail: Some(detail), ..measured },
+        Verdict::Retry { reason, detail, after } => Invoked {
             outcome: "retry",
             reason: Some(reason.as_str()),
             detail: Some(detail),
@@ -101,22 +106,22 @@ pub(super) async fn execute(args: Invoke, format: Format) -> anyhow::Result<Exit
         let body = sent.body.as_deref().or(sent.body_base64.as_deref()).unwrap_or_default();
         fields.push(("would send", format!("to {}: {body}", sent.output)));
     }
-    print_fields(&fields, &result, format)?;
-    Ok(if result.outcome == "completed" { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    print::fields(&fields, &result, format)?;
+    Ok(exit)
 }
 
-async fn body(args: &Invoke) -> anyhow::Result<Bytes> {
+async fn body(args: &InvokeArgs) -> Result<Bytes, Failure> {
     if let Some(path) = &args.file {
         let read = tokio::fs::read(path).await;
-        return Ok(read.with_context(|| format!("cannot read {}", path.display()))?.into());
+        return Ok(read.during(|| format!("cannot read {}", path.display()))?.into());
     }
     match args.body.as_deref() {
         Some("-") => {
             let mut body = Vec::new();
-            tokio::io::stdin().read_to_end(&mut body).await.context("cannot read standard input")?;
+            tokio::io::stdin().read_to_end(&mut body).await.during(|| "cannot read standard input")?;
             Ok(body.into())
         }
         Some(body) => Ok(Bytes::copy_from_slice(body.as_bytes())),
-        None => bail!("no body was given"),
+        None => Err(Failure::usage("no body was given")),
     }
 }

@@ -1,16 +1,15 @@
 //! `longshore job start|status|list|stop`.
 
-use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
-use super::{BREAKER_OPEN, FAULT, print_fields, print_json, print_table, usage};
-use crate::cli::{self, Format, JobArg};
+use super::print;
+use crate::cli::{Format, JobArg, JobListArgs, JobStartArgs, JobStatusArgs, JobStopArgs, JobVerb};
+use crate::exit::{Clause, Exit, Failure};
 use crate::telemetry::PROGRESS;
 use longshore_azure::Azure;
 use longshore_azure::arm::{ArmError, ArmErrorKind, PATIENCE};
@@ -18,15 +17,15 @@ use longshore_azure::jobs::{Execution, Job};
 
 /// For how long an execution that was just started may be unknown.
 const UNKNOWN_AT_FIRST: Duration = Duration::from_secs(60);
-/// How long Resource Manager may be out of reach while somebody waits: the execution goes on without it.
+/// How long a wait goes on while Resource Manager is out of reach: the execution goes on without it.
 const OUTAGE: Duration = Duration::from_secs(15 * 60);
 
-pub(super) async fn execute(verb: cli::Job, format: Format) -> anyhow::Result<ExitCode> {
+pub(super) async fn execute(verb: JobVerb, format: Format) -> Result<Exit, Failure> {
     match verb {
-        cli::Job::Start(args) => start(&args, format).await,
-        cli::Job::Status(args) => status(&args, format).await,
-        cli::Job::List(args) => list(&args, format).await,
-        cli::Job::Stop(args) => stop(&args, format).await,
+        JobVerb::Start(args) => start(&args, format).await,
+        JobVerb::Status(args) => status(&args, format).await,
+        JobVerb::List(args) => list(&args, format).await,
+        JobVerb::Stop(args) => stop(&args, format).await,
     }
 }
 
@@ -78,17 +77,20 @@ impl Row {
     }
 }
 
-async fn start(args: &cli::job::Start, format: Format) -> anyhow::Result<ExitCode> {
+async fn start(args: &JobStartArgs, format: Format) -> Result<Exit, Failure> {
     let job = open(&args.of);
     let overrides = args.overrides();
     let template = if overrides.is_empty() {
         if let Some(container) = &args.container {
-            usage(&format!("--container {container} changes nothing without --env, --image or --args"));
+            return Err(Failure::usage(format!(
+                "--container {container} changes nothing without --env, --image or --args"
+            )));
         }
         None
     } else {
-        let replacement =
-            overrides.apply(&job.get().await?).map_err(|cause| anyhow!("{}: {cause}", job.id()))?;
+        let replacement = overrides
+            .apply(&job.get().await?)
+            .map_err(|cause| Failure::other(format!("{}: {cause}", job.id())))?;
         if !replacement.lost.is_empty() {
             let lost = replacement.lost.join(", ");
             tracing::warn!(%lost, "an execution with changes has no place for what the job's containers have");
@@ -98,9 +100,9 @@ async fn start(args: &cli::job::Start, format: Format) -> anyhow::Result<ExitCod
     let started = job.start(template.as_ref()).await?;
     tracing::info!(execution = started.name, "started");
     if args.wait {
-        // Whoever is told to try again should not start another one.
+        // The error says to try again: that must not start another execution.
         let started = &started.name;
-        return wait(&job, started, UNKNOWN_AT_FIRST, format).await.with_context(|| {
+        return wait(&job, started, UNKNOWN_AT_FIRST, format).await.during(|| {
             format!("{started} was started; `longshore job status {started} --wait` waits for it")
         });
     }
@@ -110,27 +112,30 @@ async fn start(args: &cli::job::Start, format: Format) -> anyhow::Result<ExitCod
         job: String,
     }
     let begun = Begun { execution: &started.name, job: job.id().to_string() };
-    print_fields(&[("execution", started.name.clone()), ("job", begun.job.clone())], &begun, format)?;
-    Ok(ExitCode::SUCCESS)
+    print::fields(&[("execution", started.name.clone()), ("job", begun.job.clone())], &begun, format)?;
+    Ok(Exit::Done)
 }
 
-async fn status(args: &cli::job::Status, format: Format) -> anyhow::Result<ExitCode> {
+async fn status(args: &JobStatusArgs, format: Format) -> Result<Exit, Failure> {
     let job = open(&args.of);
     let name = match &args.execution {
         Some(name) => name.clone(),
         None => match job.executions().await?.into_iter().next() {
             Some(newest) => newest.name,
-            None => bail!("{} has no executions; `longshore job start` starts one", job.id()),
+            None => {
+                let none = format!("{} has no executions; `longshore job start` starts one", job.id());
+                return Err(Failure::other(none));
+            }
         },
     };
     if args.wait {
         return wait(&job, &name, Duration::ZERO, format).await;
     }
     show(&job.execution(&name, PATIENCE).await?.0, format)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }
 
-async fn list(args: &cli::job::List, format: Format) -> anyhow::Result<ExitCode> {
+async fn list(args: &JobListArgs, format: Format) -> Result<Exit, Failure> {
     let executions = open(&args.of).executions().await?;
     let wanted = |it: &&Execution| {
         args.status.as_ref().is_none_or(|status| it.properties.status.eq_ignore_ascii_case(status))
@@ -139,16 +144,16 @@ async fn list(args: &cli::job::List, format: Format) -> anyhow::Result<ExitCode>
     let rows = executions.iter().filter(wanted).take(args.limit.unwrap_or(usize::MAX));
     let rows: Vec<Row> = rows.map(|execution| Row::of(execution, now)).collect();
     match format {
-        Format::Json => rows.iter().try_for_each(print_json)?,
+        Format::Json => rows.iter().try_for_each(print::json)?,
         Format::Table => {
             let header = ["execution", "status", "started", "duration", "exit code", "reason"];
-            print_table(&header, rows.iter().map(|row| row.cells().map(|(_, cell)| cell).into()))?;
+            print::table(&header, rows.iter().map(|row| row.cells().map(|(_, cell)| cell).into()))?;
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }
 
-async fn stop(args: &cli::job::Stop, format: Format) -> anyhow::Result<ExitCode> {
+async fn stop(args: &JobStopArgs, format: Format) -> Result<Exit, Failure> {
     #[derive(Serialize)]
     struct Stopped<'a> {
         job: String,
@@ -158,12 +163,12 @@ async fn stop(args: &cli::job::Stop, format: Format) -> anyhow::Result<ExitCode>
     job.stop(args.execution.as_deref()).await?;
     let stopped = args.execution.as_deref().unwrap_or("all");
     let result = Stopped { job: job.id().to_string(), stopped };
-    print_fields(&[("job", result.job.clone()), ("stopped", stopped.to_owned())], &result, format)?;
-    Ok(ExitCode::SUCCESS)
+    print::fields(&[("job", result.job.clone()), ("stopped", stopped.to_owned())], &result, format)?;
+    Ok(Exit::Done)
 }
 
 /// Shows what the execution is doing until it has ended; then what became of it.
-async fn wait(job: &Job, name: &str, unknown_for: Duration, format: Format) -> anyhow::Result<ExitCode> {
+async fn wait(job: &Job, name: &str, unknown_for: Duration, format: Format) -> Result<Exit, Failure> {
     let begun = Instant::now();
     let line = status_line(name);
     let mut said = String::new();
@@ -190,21 +195,21 @@ async fn wait(job: &Job, name: &str, unknown_for: Duration, format: Format) -> a
     line.finish_and_clear();
     show(&over, format)?;
     Ok(match over.exit_code() {
-        _ if over.succeeded() => ExitCode::SUCCESS,
+        _ if over.succeeded() => Exit::Done,
         // What the host in the execution said, this one says as well.
-        Some(code) if code == i32::from(FAULT) || code == i32::from(BREAKER_OPEN) => {
-            ExitCode::from(code.unsigned_abs() as u8)
-        }
-        _ => ExitCode::FAILURE,
+        code => match code.and_then(Exit::of_code) {
+            Some(exit @ (Exit::Fault | Exit::BreakerOpen)) => exit,
+            _ => Exit::Other,
+        },
     })
 }
 
-fn show(execution: &Execution, format: Format) -> anyhow::Result<()> {
+fn show(execution: &Execution, format: Format) -> Result<(), Failure> {
     let row = Row::of(execution, Timestamp::now());
     let mut fields = row.cells().to_vec();
     fields.push(("message", row.message.clone().unwrap_or_default()));
     fields.retain(|(_, value)| !value.is_empty());
-    print_fields(&fields, &row, format)
+    print::fields(&fields, &row, format)
 }
 
 /// A line that is kept up to date, where standard error is a terminal.

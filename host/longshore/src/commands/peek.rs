@@ -1,14 +1,14 @@
 //! `longshore peek`.
 
-use std::process::ExitCode;
-
 use serde::Serialize;
 
-use super::{print_json, print_table};
-use crate::cli::{Format, Peek};
+use super::preview::preview;
+use super::print;
+use crate::cli::{Format, PeekArgs};
+use crate::exit::{Exit, Failure};
 use longshore_queue::Message;
 use longshore_queue_drivers::open;
-use longshore_worker::poison::{Body, BodyEncoding};
+use longshore_worker::poison::Body;
 
 /// How much of a body a table shows, in characters.
 const PREVIEW: usize = 80;
@@ -26,11 +26,11 @@ struct Shown<'a> {
     body: Body<'a>,
 }
 
-pub(super) async fn execute(args: &Peek, format: Format) -> anyhow::Result<ExitCode> {
+pub(super) async fn execute(args: &PeekArgs, format: Format) -> Result<Exit, Failure> {
     let messages = open(&args.queue.queue).await?.peek(args.limit).await?;
     if format == Format::Json {
         for message in &messages {
-            print_json(&Shown {
+            print::json(&Shown {
                 id: &message.id,
                 dequeue_count: message.dequeue_count,
                 inserted: message.inserted,
@@ -40,9 +40,9 @@ pub(super) async fn execute(args: &Peek, format: Format) -> anyhow::Result<ExitC
             })?;
         }
     } else {
-        print_table(&["id", "received", "inserted", "bytes", "body"], messages.iter().map(row))?;
+        print::table(&["id", "received", "inserted", "bytes", "body"], messages.iter().map(row))?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }
 
 fn row(message: &Message) -> Vec<String> {
@@ -55,15 +55,4 @@ fn row(message: &Message) -> Vec<String> {
         message.body.len().to_string(),
         body,
     ]
-}
-
-/// The first `length` characters of a body, on one line.
-pub(super) fn preview(body: &Body<'_>, length: usize) -> String {
-    let text = body.body.chars().map(|c| if c.is_control() { '·' } else { c });
-    let short: String = text.take(length).collect();
-    let more = if body.body.chars().nth(length).is_some() { "…" } else { "" };
-    match body.encoding {
-        BodyEncoding::Text => format!("{short}{more}"),
-        BodyEncoding::Base64 => format!("base64:{short}{more}"),
-    }
 }

@@ -1,20 +1,19 @@
 //! `longshore poison list|show|redrive|purge`.
 
 use std::collections::{BTreeMap, HashSet};
-use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::bail;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use indicatif::ProgressBar;
 use serde::Serialize;
 use tokio::time::{Instant, sleep_until};
 
-use super::peek::preview;
-use super::{counter, poison_url, print_fields, print_json, print_table};
-use crate::cli::{Format, Poison, PoisonOf, Redrive, Selection};
-use longshore_queue::{MAX_RECEIVE, Message, Outgoing, Queue, QueueError, Received};
+use super::preview::preview;
+use super::print;
+use crate::cli::{Format, PoisonOf, PoisonVerb, RedriveArgs, Selection};
+use crate::exit::{Exit, Failure};
+use longshore_queue::{MAX_RECEIVE, Message, Outgoing, Queue, QueueError, QueueUrl, Received};
 use longshore_queue_drivers::open;
 use longshore_worker::poison::Envelope;
 
@@ -23,14 +22,18 @@ const SHOWN: u32 = 4096;
 /// For how long messages are leased while they are looked through.
 const LEASE: Duration = Duration::from_secs(5 * 60);
 
-pub(super) async fn execute(verb: Poison, format: Format) -> anyhow::Result<ExitCode> {
+pub(super) async fn execute(verb: PoisonVerb, format: Format) -> Result<Exit, Failure> {
     match verb {
-        Poison::List { of, which } => list(&of, &which, format).await?,
-        Poison::Show { of, id } => show(&of, &id, format).await?,
-        Poison::Redrive(args) => redrive(&args, format).await?,
-        Poison::Purge { of, which, dry_run } => purge(&of, &which, dry_run, format).await?,
+        PoisonVerb::List { of, which } => list(&of, &which, format).await?,
+        PoisonVerb::Show { of, id } => show(&of, &id, format).await?,
+        PoisonVerb::Redrive(args) => redrive(&args, format).await?,
+        PoisonVerb::Purge { of, which, dry_run } => purge(&of, &which, dry_run, format).await?,
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
+}
+
+fn poison_url(of: &PoisonOf) -> Result<QueueUrl, Failure> {
+    of.url().map_err(Failure::usage)
 }
 
 /// A poison message as an envelope, also where it came without one.
@@ -42,13 +45,13 @@ fn matches(which: &Selection, envelope: &Envelope<'_>) -> bool {
     which.reason.as_ref().is_none_or(|reason| envelope.reason == reason.as_str())
 }
 
-async fn list(of: &PoisonOf, which: &Selection, format: Format) -> anyhow::Result<()> {
-    let messages = open(&poison_url(of)).await?.peek(SHOWN).await?;
+async fn list(of: &PoisonOf, which: &Selection, format: Format) -> Result<(), Failure> {
+    let messages = open(&poison_url(of)?).await?.peek(SHOWN).await?;
     let limit = usize::try_from(which.limit.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
     let chosen = messages.iter().map(read).filter(|envelope| matches(which, envelope)).take(limit);
     if format == Format::Json {
         for envelope in chosen {
-            print_json(&envelope)?;
+            print::json(&envelope)?;
         }
         return Ok(());
     }
@@ -57,18 +60,18 @@ async fn list(of: &PoisonOf, which: &Selection, format: Format) -> anyhow::Resul
         let received = it.dequeue_count.to_string();
         vec![it.id.into_owned(), it.reason.into_owned(), it.detail.into_owned(), received, poisoned]
     };
-    print_table(&["id", "reason", "detail", "received", "poisoned"], chosen.map(row))
+    print::table(&["id", "reason", "detail", "received", "poisoned"], chosen.map(row))
 }
 
-async fn show(of: &PoisonOf, id: &str, format: Format) -> anyhow::Result<()> {
-    let url = poison_url(of);
+async fn show(of: &PoisonOf, id: &str, format: Format) -> Result<(), Failure> {
+    let url = poison_url(of)?;
     let messages = open(&url).await?.peek(SHOWN).await?;
     let mut envelopes = messages.iter().map(|message| (message, read(message)));
     let Some((_, envelope)) = envelopes.find(|(message, it)| message.id == id || it.id == id) else {
-        bail!(
+        return Err(Failure::other(format!(
             "no message {id} among the first {} of {url}; `longshore poison list` shows them",
             messages.len()
-        );
+        )));
     };
     let fields = [
         ("id", envelope.id.to_string()),
@@ -81,15 +84,15 @@ async fn show(of: &PoisonOf, id: &str, format: Format) -> anyhow::Result<()> {
         ("component", envelope.component.as_deref().unwrap_or("none was loaded").to_owned()),
         ("body", preview(&envelope.body, usize::MAX)),
     ];
-    print_fields(&fields, &envelope, format)
+    print::fields(&fields, &envelope, format)
 }
 
-async fn redrive(args: &Redrive, format: Format) -> anyhow::Result<()> {
-    let poison = open(&poison_url(&args.of)).await?;
+async fn redrive(args: &RedriveArgs, format: Format) -> Result<(), Failure> {
+    let poison = open(&poison_url(&args.of)?).await?;
     let queue = open(&args.of.queue.queue).await?;
     let tally = if args.dry_run {
         let fate =
-            |message: &Message, it: &Envelope<'_>| unfit(&*queue, &body(message, it)).map(Fate::Skipped);
+            |message: &Message, it: &Envelope<'_>| unfit(&*queue, &body(message, it)).map(Treatment::Skipped);
         preview_matches(&*poison, &args.which, fate).await?
     } else {
         let pace = args.rate.map(|rate| Duration::from_secs(1) / rate);
@@ -98,11 +101,11 @@ async fn redrive(args: &Redrive, format: Format) -> anyhow::Result<()> {
             if let Some(reason) = unfit(&*queue, &body) {
                 let (message_id, id) = (&message.id, &*envelope.id);
                 tracing::warn!(message_id, id, reason, "{} does not take it: it stays", queue.url());
-                return Ok(Fate::Skipped(reason));
+                return Ok(Treatment::Skipped(reason));
             }
             queue.send(restored(body, envelope)).await?;
             // The copy is safe: a crash here sends it once more, with the same id.
-            poison.delete(&message.id, receipt).await.map(|()| Fate::Done)
+            poison.delete(&message.id, receipt).await.map(|()| Treatment::Done)
         };
         work_through(&*poison, &args.which, pace, "sent", act).await?
     };
@@ -132,22 +135,22 @@ fn unfit(queue: &dyn Queue, body: &[u8]) -> Option<&'static str> {
     }
 }
 
-async fn purge(of: &PoisonOf, which: &Selection, dry_run: bool, format: Format) -> anyhow::Result<()> {
-    let poison = open(&poison_url(of)).await?;
+async fn purge(of: &PoisonOf, which: &Selection, dry_run: bool, format: Format) -> Result<(), Failure> {
+    let poison = open(&poison_url(of)?).await?;
     let queue = open(&of.queue.queue).await?;
     let tally = if dry_run {
         preview_matches(&*poison, which, |_, _| None).await?
     } else {
         let act = async |received: &Received, _: Envelope<'_>| {
-            poison.delete(&received.message.id, &received.receipt).await.map(|()| Fate::Done)
+            poison.delete(&received.message.id, &received.receipt).await.map(|()| Treatment::Done)
         };
         work_through(&*poison, which, None, "deleted", act).await?
     };
     report(&*queue, &*poison, "purged", tally, dry_run, format)
 }
 
-/// What became of a message that was looked at.
-enum Fate {
+/// What was done with a message that was looked at.
+enum Treatment {
     /// What was to be done with it is done.
     Done,
     /// It was not chosen.
@@ -165,11 +168,11 @@ struct Tally {
 }
 
 impl Tally {
-    fn count(&mut self, fate: &Fate) {
+    fn count(&mut self, fate: &Treatment) {
         match fate {
-            Fate::Done => self.done += 1,
-            Fate::Left => {}
-            Fate::Skipped(reason) => *self.skipped.entry(reason).or_default() += 1,
+            Treatment::Done => self.done += 1,
+            Treatment::Left => {}
+            Treatment::Skipped(reason) => *self.skipped.entry(reason).or_default() += 1,
         }
     }
 }
@@ -178,13 +181,13 @@ impl Tally {
 async fn preview_matches(
     poison: &dyn Queue,
     which: &Selection,
-    fate: impl Fn(&Message, &Envelope<'_>) -> Option<Fate>,
+    fate: impl Fn(&Message, &Envelope<'_>) -> Option<Treatment>,
 ) -> Result<Tally, QueueError> {
     let messages = poison.peek(SHOWN).await?;
     let mut tally = Tally { seen: messages.len() as u64, ..Tally::default() };
     for (message, envelope) in messages.iter().map(|message| (message, read(message))) {
         if matches(which, &envelope) && which.limit.is_none_or(|limit| tally.done < limit) {
-            tally.count(&fate(message, &envelope).unwrap_or(Fate::Done));
+            tally.count(&fate(message, &envelope).unwrap_or(Treatment::Done));
         }
     }
     Ok(tally)
@@ -196,9 +199,9 @@ async fn work_through(
     which: &Selection,
     pace: Option<Duration>,
     verb: &str,
-    act: impl AsyncFn(&Received, Envelope<'_>) -> Result<Fate, QueueError>,
+    act: impl AsyncFn(&Received, Envelope<'_>) -> Result<Treatment, QueueError>,
 ) -> Result<Tally, QueueError> {
-    let bar = counter(verb);
+    let bar = print::counter(verb);
     let mut others = Vec::new();
     let done = choose(poison, which, pace, &bar, &act, &mut others).await;
     for received in others {
@@ -214,7 +217,7 @@ async fn choose(
     which: &Selection,
     pace: Option<Duration>,
     bar: &ProgressBar,
-    act: &impl AsyncFn(&Received, Envelope<'_>) -> Result<Fate, QueueError>,
+    act: &impl AsyncFn(&Received, Envelope<'_>) -> Result<Treatment, QueueError>,
     others: &mut Vec<Received>,
 ) -> Result<Tally, QueueError> {
     let limit = which.limit.unwrap_or(u64::MAX);
@@ -243,17 +246,17 @@ async fn choose(
         }
         let acting = batch.iter().zip(envelopes).map(async |(received, envelope)| match envelope {
             Some(envelope) => act(received, envelope).await,
-            None => Ok(Fate::Left),
+            None => Ok(Treatment::Left),
         });
         let mut failed = None;
         let fates = join_all(acting).await;
         for (received, fate) in batch.into_iter().zip(fates) {
             let fate = fate.unwrap_or_else(|error| {
                 failed = Some(error);
-                Fate::Left
+                Treatment::Left
             });
             tally.count(&fate);
-            if !matches!(fate, Fate::Done) {
+            if !matches!(fate, Treatment::Done) {
                 others.push(received);
             }
         }
@@ -271,7 +274,7 @@ fn report(
     tally: Tally,
     dry_run: bool,
     format: Format,
-) -> anyhow::Result<()> {
+) -> Result<(), Failure> {
     #[derive(Serialize)]
     struct Report {
         queue: String,
@@ -298,5 +301,5 @@ fn report(
         fields.push(("skipped", reasons.join(", ")));
     }
     let report = Report { queue, poison_queue, verb, seen, messages: done, skipped, dry_run };
-    print_fields(&fields, &report, format)
+    print::fields(&fields, &report, format)
 }

@@ -1,19 +1,19 @@
 //! `longshore run`.
 
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{BREAKER_OPEN, poison_url, print_fields, say, source, usage};
-use crate::cli::{Format, OutboxQueue, PoisonOf, Run};
+use super::fields::fields_of;
+use super::print;
+use crate::cli::{Format, OutboxQueue, RunArgs};
+use crate::exit::{Clause, Exit, Failure};
 use crate::telemetry::PROGRESS;
 use longshore_component::LoadedComponent;
 use longshore_handler::Handler;
-use longshore_queue::{Queue, QueueError};
+use longshore_queue::Queue;
 use longshore_queue_drivers::open;
 use longshore_sandbox::Sandbox;
 use longshore_worker::Worker;
@@ -21,18 +21,17 @@ use longshore_worker::drain::End;
 use longshore_worker::outputs::Outputs;
 use longshore_worker::report::Summary;
 use longshore_worker::stop::Stopper;
-use longshore_worker::usage::Percentiles;
 
 /// How often the progress bar is drawn.
 const REDRAW: Duration = Duration::from_millis(100);
 
-pub(super) async fn execute(args: Run, format: Format) -> anyhow::Result<ExitCode> {
-    let config = args.config().unwrap_or_else(|error| usage(&error));
-    let component = source(&args.sandbox.registry, args.component);
+pub(super) async fn execute(args: RunArgs, format: Format) -> Result<Exit, Failure> {
+    let config = args.config().map_err(Failure::usage)?;
+    let component = args.sandbox.registry.source(args.component.component).map_err(Failure::usage)?;
+    let poison = args.of.url().map_err(Failure::usage)?;
     let stopper = Stopper::default();
     stop_on_signals(stopper.clone())?;
-    let poison = poison_url(&PoisonOf { queue: args.queue.clone(), poison: args.poison.clone() });
-    let (queue, poison) = (open(&args.queue.queue).await?, open(&poison).await?);
+    let (queue, poison) = (open(&args.of.queue.queue).await?, open(&poison).await?);
     // While the sandbox is set up and the component loaded.
     let prepared = queue.clone();
     tokio::spawn(async move { prepared.prepare().await });
@@ -40,8 +39,7 @@ pub(super) async fn execute(args: Run, format: Format) -> anyhow::Result<ExitCod
     for OutboxQueue { name, url } in args.sandbox.grants.outbox() {
         sends_to.add(&name, open(&url).await?);
     }
-    let sandbox = Sandbox::new(&args.sandbox.settings(config.concurrency))
-        .map_err(|error| QueueError::Fault { cause: error.to_string(), mend: "see above".into() })?;
+    let sandbox = Sandbox::new(&args.sandbox.settings(config.concurrency))?;
     let handler = Arc::new(LoadedComponent::load(sandbox, component).await);
     tracing::info!(queue = %queue.url(), component = handler.digest(), concurrency = config.concurrency, "started");
     let worker = Arc::new(Worker::new(config, queue.clone(), poison, handler.clone()).sending_to(sends_to));
@@ -51,7 +49,7 @@ pub(super) async fn execute(args: Run, format: Format) -> anyhow::Result<ExitCod
     let bar = tokio::spawn(draw_progress(worker.clone(), queue));
     // On a thread of the pool: the loop and what it spawns hand over to each other without waking another thread.
     let run = tokio::spawn(async move { worker.run(stopper.signal()).await });
-    let finished = run.await.context("the loop has a defect")?;
+    let finished = run.await.during(|| "the worker's task panicked")?;
     bar.abort();
     let _ = bar.await;
     let _ = PROGRESS.clear();
@@ -64,23 +62,18 @@ pub(super) async fn execute(args: Run, format: Format) -> anyhow::Result<ExitCod
         Err(_) => "fault",
     };
     log(&finished.summary, ended);
-    print(&finished.summary, ended, format)?;
+    print_summary(&finished.summary, ended, format)?;
     match finished.end {
-        Ok(End::BreakerOpen) => {
-            say(format_args!(
-                "the circuit breaker was open at the end: too many different messages failed in a row; look at the log for their reasons, and at what the handler depends on"
-            ));
-            Ok(ExitCode::from(BREAKER_OPEN))
-        }
-        Ok(_) => Ok(ExitCode::SUCCESS),
-        Err(error) => Err(error).with_context(|| format!("the run on {} was ended", args.queue.queue)),
+        Ok(End::BreakerOpen) => Err(Failure::breaker_open()),
+        Ok(_) => Ok(Exit::Done),
+        Err(error) => Err(error).during(|| format!("the run on {} was ended", args.of.queue.queue)),
     }
 }
 
 /// SIGTERM and Ctrl-C ask for an end; each further one asks more urgently.
-fn stop_on_signals(stopper: Stopper) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for Ctrl-C")?;
+fn stop_on_signals(stopper: Stopper) -> Result<(), Failure> {
+    let mut terminate = signal(SignalKind::terminate()).during(|| "cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).during(|| "cannot listen for Ctrl-C")?;
     tokio::spawn(async move {
         loop {
             let name = tokio::select! {
@@ -114,9 +107,22 @@ async fn draw_progress(worker: Arc<Worker>, queue: Arc<dyn Queue>) {
     }
 }
 
+/// The last line of the log. It names every field, so that a new one cannot be forgotten here.
 fn log(summary: &Summary, ended: &str) {
-    let Summary { received, completed, retried, poisoned, abandoned, lease_lost, duration_ms, .. } = summary;
-    let (handler_us, cpu_us, peak_memory) = (summary.handler_us, summary.cpu_us, summary.peak_memory_bytes);
+    let Summary {
+        received,
+        completed,
+        retried,
+        poisoned,
+        abandoned,
+        lease_lost,
+        duration_ms,
+        // Each poisoned message has a line with its reason.
+        poison_reasons: _,
+        handler_us,
+        cpu_us,
+        peak_memory_bytes,
+    } = summary;
     tracing::info!(
         ended,
         received,
@@ -128,32 +134,13 @@ fn log(summary: &Summary, ended: &str) {
         duration_ms,
         %handler_us,
         %cpu_us,
-        peak_memory_bytes = %peak_memory,
+        %peak_memory_bytes,
         "finished"
     );
 }
 
-fn print(summary: &Summary, ended: &str, format: Format) -> anyhow::Result<()> {
-    let reasons: Vec<String> =
-        summary.poison_reasons.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
-    let poisoned = match reasons.is_empty() {
-        true => summary.poisoned.to_string(),
-        false => format!("{} ({})", summary.poisoned, reasons.join(", ")),
-    };
-    let time = |us: u64| humantime::format_duration(Duration::from_micros(us)).to_string();
-    let Percentiles { p50, p95, p99 } = summary.handler_us;
-    let handlers = format!("p50 {}, p95 {}, p99 {}", time(p50), time(p95), time(p99));
-    let took = Duration::from_millis(summary.duration_ms);
-    let fields = [
-        ("ended", ended.to_owned()),
-        ("received", summary.received.to_string()),
-        ("completed", summary.completed.to_string()),
-        ("retried", summary.retried.to_string()),
-        ("poisoned", poisoned),
-        ("abandoned", summary.abandoned.to_string()),
-        ("lease lost", summary.lease_lost.to_string()),
-        ("handlers", handlers),
-        ("took", humantime::format_duration(took).to_string()),
-    ];
-    print_fields(&fields, summary, format)
+fn print_summary(summary: &Summary, ended: &str, format: Format) -> Result<(), Failure> {
+    let mut fields = vec![("ended".to_owned(), ended.to_owned())];
+    fields.extend(fields_of(summary)?);
+    print::fields(&fields, summary, format)
 }

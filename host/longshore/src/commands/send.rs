@@ -2,9 +2,7 @@
 
 use std::path::Path;
 use std::pin::pin;
-use std::process::ExitCode;
 
-use anyhow::Context;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -13,29 +11,30 @@ use serde::Serialize;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::sync::mpsc;
 
-use super::{counter, print_json, usage};
-use crate::cli::{Format, Send};
+use super::print;
+use crate::cli::{Format, SendArgs};
+use crate::exit::{Clause, Exit, Failure};
 use longshore_queue::{CONTENT_TYPE, MAX_VISIBILITY, Outgoing};
 use longshore_queue_drivers::open;
 
 /// How many messages are on their way at once.
-const IN_FLIGHT: usize = 64;
+const MAX_SENDS_IN_FLIGHT: usize = 64;
 
 #[derive(Serialize)]
-struct Sent {
+struct SentMessage {
     id: String,
 }
 
-pub(super) async fn execute(args: Send, format: Format) -> anyhow::Result<ExitCode> {
+pub(super) async fn execute(args: SendArgs, format: Format) -> Result<Exit, Failure> {
     if args.delay > MAX_VISIBILITY {
-        usage("--delay is longer than the 7 days that queues allow");
+        return Err(Failure::usage("--delay is longer than the 7 days that queues allow"));
     }
-    let template = template(&args);
+    let template = template(&args)?;
     let queue = open(&args.queue.queue).await?;
     let base64 = args.base64;
-    let (bodies, produced) = mpsc::channel(IN_FLIGHT);
+    let (bodies, produced) = mpsc::channel(MAX_SENDS_IN_FLIGHT);
     let producer = tokio::spawn(produce(args, bodies));
-    let bar = counter("sent");
+    let bar = print::counter("sent");
     let mut sent = 0_u64;
     let bodies = stream::unfold(produced, async |mut produced| Some((produced.recv().await?, produced)));
     let sending = bodies
@@ -44,36 +43,38 @@ pub(super) async fn execute(args: Send, format: Format) -> anyhow::Result<ExitCo
             let (queue, message) = (&queue, Outgoing { body, ..template.clone() });
             async move { queue.send(message).await }
         })
-        .buffered(IN_FLIGHT);
+        .buffered(MAX_SENDS_IN_FLIGHT);
     let mut sending = pin!(sending);
-    while let Some(id) = sending.try_next().await.with_context(|| already(sent))? {
+    while let Some(id) = sending.try_next().await.during(|| already(sent))? {
         sent += 1;
         bar.set_position(sent);
         if format == Format::Json {
-            print_json(&Sent { id })?;
+            print::json(&SentMessage { id })?;
         }
     }
-    producer.await.context("reading the messages failed")?.with_context(|| already(sent))?;
+    producer.await.during(|| "the task that reads the messages panicked")?.during(|| already(sent))?;
     bar.finish_and_clear();
     if format == Format::Table {
-        println!("sent {sent} to {}", queue.url());
+        print::line(&format!("sent {sent} to {}", queue.url()))?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }
 
 /// Everything of the messages but their bodies.
-fn template(args: &Send) -> Outgoing {
+fn template(args: &SendArgs) -> Result<Outgoing, Failure> {
     if args.id.is_some() && (args.bodies.len() != 1 || args.bodies[0] == "-") {
-        usage("--id is the id of one message; give one body");
+        return Err(Failure::usage("--id is the id of one message; give one body"));
     }
     let content_type = args.content_type.iter().map(|it| (CONTENT_TYPE.to_owned(), it.clone()));
     let properties: Vec<_> = content_type.chain(args.property.iter().cloned()).collect();
     let bare = properties.is_empty() && args.id.is_none();
     let kind = args.queue.queue.kind();
     if !bare && !kind.keeps_properties {
-        usage(&format!("{} gives its own ids and keeps no properties; put them into the body", kind.name));
+        let cause =
+            format!("{} gives its own ids and keeps no properties; put them into the body", kind.name);
+        return Err(Failure::usage(cause));
     }
-    Outgoing { id: args.id.clone(), delay: args.delay, properties, ..Outgoing::default() }
+    Ok(Outgoing { id: args.id.clone(), delay: args.delay, properties, ..Outgoing::default() })
 }
 
 fn already(sent: u64) -> String {
@@ -81,7 +82,7 @@ fn already(sent: u64) -> String {
 }
 
 /// Feeds the messages in, one by one: a file may be larger than memory.
-async fn produce(args: Send, bodies: mpsc::Sender<Bytes>) -> anyhow::Result<()> {
+async fn produce(args: SendArgs, bodies: mpsc::Sender<Bytes>) -> Result<(), Failure> {
     if let Some(count) = args.sample {
         for number in 0..count {
             feed(&bodies, sample(number).into()).await;
@@ -89,16 +90,15 @@ async fn produce(args: Send, bodies: mpsc::Sender<Bytes>) -> anyhow::Result<()> 
         return Ok(());
     }
     if let Some(path) = args.file.as_deref().filter(|path| *path != Path::new("-")) {
-        let file =
-            tokio::fs::File::open(path).await.with_context(|| format!("cannot read {}", path.display()))?;
-        return lines(file, &bodies).await.with_context(|| format!("cannot read {}", path.display()));
+        let file = tokio::fs::File::open(path).await.during(|| format!("cannot read {}", path.display()))?;
+        return lines(file, &bodies).await.during(|| format!("cannot read {}", path.display()));
     }
     if args.file.is_some() {
-        return lines(tokio::io::stdin(), &bodies).await.context("cannot read standard input");
+        return lines(tokio::io::stdin(), &bodies).await.during(|| "cannot read standard input");
     }
     for body in args.bodies {
         match body.as_str() {
-            "-" => lines(tokio::io::stdin(), &bodies).await.context("cannot read standard input")?,
+            "-" => lines(tokio::io::stdin(), &bodies).await.during(|| "cannot read standard input")?,
             _ => feed(&bodies, body.into()).await,
         }
     }

@@ -67,10 +67,10 @@ fn an_invocation_of_what_is_no_handler_names_the_cause() {
     std::fs::write(&module, wat::parse_str("(module)").unwrap()).unwrap();
     let ended =
         run(longshore(["invoke", "--output=json", "{}", "--component"]).arg(&module)).never_panicked();
-    assert_eq!((ended.code(), &ended.json()["reason"]), (1, &"component-unavailable".into()));
+    assert_eq!((ended.code(), &ended.json()["reason"]), (3, &"component-unavailable".into()));
     assert!(ended.json()["detail"].as_str().unwrap().contains("a core module"), "{ended:?}");
     let ended = run(longshore(["inspect", "--output=json"]).arg(&module)).never_panicked();
-    assert_eq!(ended.code(), 1);
+    assert_eq!(ended.code(), 3);
     assert!(ended.stderr.contains("a core module"), "{ended:?}");
 }
 

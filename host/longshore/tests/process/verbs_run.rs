@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use clap::CommandFactory;
+
 use crate::directory::{Directory, ORDERS};
 use crate::orders::order;
 use crate::process::{Process, cache, longshore, run};
@@ -19,13 +21,41 @@ fn the_exit_code_is_0_when_all_is_settled_although_messages_failed() {
 #[test]
 fn the_exit_code_is_1_for_what_has_no_code_of_its_own() {
     let directory = Directory::new();
+    let (queue, too_large) = (directory.url(ORDERS), "x".repeat(64 * 1024 + 1));
     for arguments in [
-        vec!["inspect", "./missing.wasm"],
-        vec!["invoke", "--component", "./missing.wasm", "{}"],
-        vec!["send", "--queue", &directory.url(ORDERS), "--file", "./missing.jsonl"],
+        vec!["send", "--queue", &queue, "--file", "./missing.jsonl"],
+        vec!["send", "--queue", &queue, &too_large],
     ] {
         let ended = run(&mut longshore(&arguments));
-        assert_eq!(ended.code(), 1, "{arguments:?}: {ended:?}");
+        assert_eq!(ended.code(), 1, "{:?}: {ended:?}", &arguments[..3]);
+    }
+    let rejected = order("o-1", "reject");
+    let mut invoke = longshore(["invoke", &rejected, "--component"]);
+    let ended = run(invoke.arg(guest::order()).arg("--cache-dir").arg(cache()));
+    assert_eq!(ended.code(), 1, "what a handler says is no fault of the host: {ended:?}");
+}
+
+#[test]
+fn the_exit_code_is_3_in_every_verb_whose_component_cannot_be_had_or_loaded() {
+    let directory = Directory::new();
+    let core = directory.path("core.wasm");
+    std::fs::write(&core, wat::parse_str("(module)").unwrap()).unwrap();
+    let (core, queue) = (core.to_str().unwrap(), directory.url(ORDERS));
+    let to = directory.path("compiled");
+    let to = to.to_str().unwrap();
+    for (component, words) in [("./missing.wasm", "is the path right"), (core, "core module")] {
+        for arguments in [
+            vec!["inspect", component],
+            vec!["invoke", "--component", component, "{}"],
+            vec!["push", component, "oci://127.0.0.1:1/order:1"],
+            vec!["check", "--queue", &queue, "--component", component],
+        ] {
+            let ended = run(&mut longshore(&arguments)).never_panicked();
+            assert_eq!(ended.code(), 3, "{arguments:?}: {ended:?}");
+            assert!((ended.stdout + &ended.stderr).contains(words), "{arguments:?} does not say {words}");
+        }
+        let ended = run(&mut longshore(["compile", component, "--to", to])).never_panicked();
+        assert_eq!(ended.code(), 3, "compile {component}: {ended:?}");
     }
 }
 
@@ -176,26 +206,19 @@ fn every_flag_of_a_run_has_a_variable() {
 
 #[test]
 fn each_verb_explains_itself() {
-    for verb in [
-        &[][..],
-        &["run"],
-        &["send"],
-        &["peek"],
-        &["invoke"],
-        &["inspect"],
-        &["queue"],
-        &["queue", "create"],
-        &["queue", "stats"],
-        &["poison"],
-        &["poison", "list"],
-        &["poison", "show"],
-        &["poison", "redrive"],
-        &["poison", "purge"],
-    ] {
-        let ended = run(longshore(verb).arg("--help")).succeeded();
-        let usage = format!("Usage: longshore{}{}", if verb.is_empty() { "" } else { " " }, verb.join(" "));
-        assert!(ended.stdout.contains(&usage), "{verb:?}: {}", ended.stdout);
+    /// Asks for the help of a verb and of all verbs below it. Returns how many these are.
+    fn explained(command: &clap::Command, words: &[&str]) -> usize {
+        let ended = run(longshore(words).arg("--help")).succeeded();
+        let usage =
+            format!("Usage: {}", ["longshore"].iter().chain(words).copied().collect::<Vec<_>>().join(" "));
+        assert!(ended.stdout.contains(&usage), "{words:?}: {}", ended.stdout);
+        let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+        assert!(!about.is_empty(), "{words:?} does not say what it is for");
+        let below = command.get_subcommands();
+        1 + below.map(|verb| explained(verb, &[words, &[verb.get_name()]].concat())).sum::<usize>()
     }
+    let verbs = explained(&longshore::cli::Cli::command(), &[]);
+    assert!(verbs > 20, "{verbs}");
     let ended = run(&mut longshore(["--help"]));
     for code in ["0  done", "1  anything", "2  the command line", "3  a host", "4  the circuit breaker"] {
         assert!(ended.stdout.contains(code), "{code}: {}", ended.stdout);

@@ -5,15 +5,13 @@ use std::collections::BTreeMap;
 use clap::{Command, CommandFactory, FromArgMatches};
 use serde_json::Value;
 
-use crate::cli::{Cli, Run, Verb, without_secrets};
+use crate::cli::{Cli, RunArgs, Verb, without_secrets};
 use longshore_queue::QueueUrl;
 
 /// What a component is called that the image brings along, which cannot be seen from here.
 const IN_THE_IMAGE: &str = "/handler/handler.wasm";
 /// Stands for a queue that is not known, since flags without one do not parse.
 const NOWHERE: &str = "file:./unknown/unknown";
-/// Flags whose values may be secrets, and that no arithmetic is made with.
-const NO_NUMBERS: [&str; 5] = ["queue", "poison_queue", "env", "config", "component"];
 
 /// The job, as far as its executions depend on it.
 pub(super) struct Setup {
@@ -26,7 +24,7 @@ pub(super) struct Setup {
     /// Its variables. `None`: from a secret.
     pub(super) variables: BTreeMap<String, Option<String>>,
     /// The flags of the host in it; or why they cannot be known.
-    pub(super) run: Result<Box<Run>, NoFlags>,
+    pub(super) run: Result<Box<RunArgs>, NoFlags>,
 }
 
 /// Why there are no flags.
@@ -66,13 +64,13 @@ impl Setup {
 impl Setup {
     /// The queue, where its URL can be read.
     pub(super) fn queue(&self) -> Option<QueueUrl> {
-        let url = self.run.as_ref().ok()?.queue.queue.clone();
+        let url = self.run.as_ref().ok()?.of.queue.queue.clone();
         (url.to_string() != NOWHERE).then_some(url)
     }
 
     /// The poison queue, where one is named.
     pub(super) fn poison_queue(&self) -> Option<QueueUrl> {
-        self.run.as_ref().ok()?.poison.poison_queue.clone()
+        self.run.as_ref().ok()?.of.poison.poison_queue.clone()
     }
 }
 
@@ -89,7 +87,7 @@ fn variables(container: &Value) -> BTreeMap<String, Option<String>> {
 }
 
 /// Reads arguments and variables as the host in the container will, and not this process's own variables.
-fn flags(container: &Value, variables: &BTreeMap<String, Option<String>>) -> Result<Box<Run>, NoFlags> {
+fn flags(container: &Value, variables: &BTreeMap<String, Option<String>>) -> Result<Box<RunArgs>, NoFlags> {
     let strings = |name: &str| -> Vec<String> {
         let list = container[name].as_array().into_iter().flatten();
         list.filter_map(Value::as_str).map(str::to_owned).collect()
@@ -117,7 +115,8 @@ fn flags(container: &Value, variables: &BTreeMap<String, Option<String>>) -> Res
         };
         let value = match variables.get(variable) {
             Some(Some(value)) => value.as_str(),
-            Some(None) if !NO_NUMBERS.contains(&arg.get_id().as_str()) => {
+            // A flag whose value may be a secret hides it. No arithmetic is made with those.
+            Some(None) if !arg.is_hide_env_values_set() => {
                 return hidden(format!("{variable} comes from a secret"));
             }
             _ => match arg.get_id().as_str() {
@@ -127,10 +126,10 @@ fn flags(container: &Value, variables: &BTreeMap<String, Option<String>>) -> Res
                 _ => continue,
             },
         };
-        match arg.get_action().takes_values() {
-            true => words.push(format!("--{long}={value}")),
-            false if value == "true" => words.push(format!("--{long}")),
-            false => {}
+        if arg.get_action().takes_values() {
+            words.push(format!("--{long}={value}"));
+        } else if value == "true" {
+            words.push(format!("--{long}"));
         }
     }
     // What was said on the command line comes last, and counts.

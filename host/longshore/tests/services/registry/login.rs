@@ -101,8 +101,11 @@ fn a_login_comes_from_the_environment_or_from_docker_s_configuration() {
     let ran = guarded.tells_nothing(wrong.run(&guarded.tag, &[]).ok());
     ran.says(&["does not accept this login", "component-unavailable"]);
     let pushed = wrong.start(&["push", component.to_str().unwrap(), &guarded.tag]);
-    assert_eq!(pushed.code, 1);
+    assert_eq!(pushed.code, 3, "no right is a fault of the configuration: {pushed:?}");
     pushed.says(&["cannot push to", "does not accept this login"]);
+    let inspected = wrong.start(&["inspect", &guarded.tag]);
+    assert_eq!(inspected.code, 3, "{inspected:?}");
+    inspected.says(&["cannot fetch the component", "does not accept this login"]);
 
     let half = Host::new().with("LONGSHORE_REGISTRY_USER", user);
     half.run(&guarded.tag, &[]).ok().says(&["only one of LONGSHORE_REGISTRY_USER"]);

@@ -154,6 +154,6 @@ fn only_handlers_are_pushed() {
     std::fs::write(&other, wat::parse_str("(component)").unwrap()).unwrap();
     let address = format!("oci://{}/order:1", registry.name());
     let refused = host.start(&["push", other.to_str().unwrap(), &address]);
-    assert_eq!(refused.code, 1);
+    assert_eq!(refused.code, 3);
     refused.says(&["is no handler: it exports nothing"]);
 }

@@ -3,18 +3,19 @@
 use serde_json::Value;
 
 use super::super::job::Setup;
-use super::{Judge, POLLING, Verdict, retry_delay, seconds};
-use crate::cli::Run;
+use super::super::ruling::{Judge, Ruling, retry_delay, seconds};
+use crate::cli::RunArgs;
 use longshore_queue::kind::{self, Scaler};
 use longshore_worker::lease::LeaseMode;
+use longshore_worker::platform::POLLING_INTERVAL;
 
 /// For how many messages both scalers start one execution, where the rule does not say it.
 const DEFAULT_LENGTH: u64 = 5;
 
 pub(super) fn findings(
     setup: &Setup,
-    given: &dyn Fn(Judge<'_>) -> Verdict,
-    find: &mut dyn FnMut(&'static str, bool, Verdict),
+    given: &dyn Fn(Judge<'_>) -> Ruling,
+    find: &mut dyn FnMut(&'static str, bool, Ruling),
 ) {
     let scale = &setup.configuration["eventTriggerConfig"]["scale"];
     let none = Vec::new();
@@ -25,7 +26,7 @@ pub(super) fn findings(
         return find(
             "scale rule",
             true,
-            Verdict::wrong(format!(
+            Ruling::wrong(format!(
                 "there is none for a queue; add one of type {}: nothing starts an execution when messages arrive",
                 names.join(", or ")
             )),
@@ -36,7 +37,7 @@ pub(super) fn findings(
     find("counting", true, counting(rule));
     find("minExecutions", false, minimum(scale["minExecutions"].as_u64()));
     find("queueLength", false, given(&|run| length(run, rule, scaler)));
-    let polling = scale["pollingInterval"].as_u64().unwrap_or(POLLING);
+    let polling = scale["pollingInterval"].as_u64().unwrap_or_else(|| seconds(POLLING_INTERVAL));
     find("retry delays", false, given(&|run| retries(run, polling)));
     find("delays that handlers name", false, given(&|run| named_delays(run, polling)));
 }
@@ -46,22 +47,22 @@ fn text<'a>(rule: &'a Value, name: &str) -> Option<&'a str> {
 }
 
 /// Whether it counts the messages of the queue that the host unloads.
-fn queue(setup: &Setup, rule: &Value, rules: usize) -> Verdict {
+fn queue(setup: &Setup, rule: &Value, rules: usize) -> Ruling {
     if rules > 1 {
-        return Verdict::unknown(
+        return Ruling::unknown(
             "there are several rules, and what the others start is not known; keep the queue's",
         );
     }
     let Some(url) = setup.queue() else {
-        return Verdict::unknown("which queue the host unloads is not in a variable that can be read");
+        return Ruling::unknown("which queue the host unloads is not in a variable that can be read");
     };
     let Some(scaler) = &url.kind().scaler else {
         let schemes = kind::KINDS.iter().filter(|kind| kind.scaler.is_some()).map(|kind| kind.scheme());
         let schemes = schemes.collect::<Vec<_>>().join(" or ");
-        return Verdict::wrong(format!("{url} is a queue that KEDA cannot count; name it by {schemes}"));
+        return Ruling::wrong(format!("{url} is a queue that KEDA cannot count; name it by {schemes}"));
     };
     if rule["type"] != scaler.name {
-        return Verdict::wrong(format!(
+        return Ruling::wrong(format!(
             "{url} is counted by {}, and the rule's type is {}",
             scaler.name, rule["type"]
         ));
@@ -70,23 +71,23 @@ fn queue(setup: &Setup, rule: &Value, rules: usize) -> Verdict {
         match text(rule, name) {
             Some(said) if said == is => {}
             Some(said) => {
-                return Verdict::wrong(format!(
+                return Ruling::wrong(format!(
                     "the rule counts {name} {said}, and the host unloads {is}: messages start nothing, or something that finds none; make them the same"
                 ));
             }
-            None => return Verdict::unknown(format!("the rule has no {name} in its metadata")),
+            None => return Ruling::unknown(format!("the rule has no {name} in its metadata")),
         }
     }
-    Verdict::ok()
+    Ruling::ok()
 }
 
-fn identity(setup: &Setup, rule: &Value, scaler: &Scaler) -> Verdict {
+fn identity(setup: &Setup, rule: &Value, scaler: &Scaler) -> Ruling {
     let Some(identity) = rule["identity"].as_str().filter(|it| !it.is_empty()) else {
         return match rule["auth"].as_array().is_some_and(|it| !it.is_empty()) {
-            true => Verdict::unknown(
+            true => Ruling::unknown(
                 "the rule counts with a secret, and whether that is right cannot be seen; an identity needs none",
             ),
-            false => Verdict::wrong(
+            false => Ruling::wrong(
                 "the rule has neither identity nor secret, so that KEDA cannot count; set `identity` to the job's",
             ),
         };
@@ -99,19 +100,19 @@ fn identity(setup: &Setup, rule: &Value, scaler: &Scaler) -> Verdict {
     };
     match has {
         // Roles are assigned elsewhere, at the queue or above it.
-        true => Verdict::unknown(format!(
+        true => Ruling::unknown(format!(
             "it is assigned to the job; whether it may read the queue's length cannot be seen there: {}",
             scaler.needs
         )),
-        false => Verdict::wrong(format!(
+        false => Ruling::wrong(format!(
             "the rule counts as {identity}, which is not assigned to the job; assign it"
         )),
     }
 }
 
-fn counting(rule: &Value) -> Verdict {
+fn counting(rule: &Value) -> Ruling {
     if text(rule, "queueLengthStrategy").is_some_and(|it| it.eq_ignore_ascii_case("visibleonly")) {
-        return Verdict::wrong(
+        return Ruling::wrong(
             "with visibleonly, messages that are being handled do not count and the executions that handle them do: the others wait for these to end; leave queueLengthStrategy out",
         );
     }
@@ -119,37 +120,37 @@ fn counting(rule: &Value) -> Verdict {
         match text(rule, name).map(str::parse::<u64>) {
             Some(Ok(0)) | None => {}
             Some(Ok(least)) => {
-                return Verdict::wrong(format!(
+                return Ruling::wrong(format!(
                     "{name} is {least}: as many messages, or fewer, start nothing and wait for ever; leave it out"
                 ));
             }
-            Some(Err(_)) => return Verdict::unknown(format!("{name} is no number")),
+            Some(Err(_)) => return Ruling::unknown(format!("{name} is no number")),
         }
     }
-    Verdict::ok()
+    Ruling::ok()
 }
 
-fn minimum(least: Option<u64>) -> Verdict {
+fn minimum(least: Option<u64>) -> Ruling {
     match least {
         // What is not set is zero, as ARM documents.
-        Some(0) | None => Verdict::ok(),
+        Some(0) | None => Ruling::ok(),
         Some(least) => {
-            Verdict::wrong(format!("{least} executions run although the queue is empty; set it to 0"))
+            Ruling::wrong(format!("{least} executions run although the queue is empty; set it to 0"))
         }
     }
 }
 
 /// Messages for each execution, against what one execution takes.
-fn length(run: &Run, rule: &Value, scaler: &Scaler) -> Verdict {
+fn length(run: &RunArgs, rule: &Value, scaler: &Scaler) -> Ruling {
     let name = scaler.length;
     let length = match text(rule, name).map(str::parse::<u64>) {
         None => DEFAULT_LENGTH,
         Some(Ok(length)) if length > 0 => length,
-        Some(_) => return Verdict::wrong(format!("{name} is no number above zero")),
+        Some(_) => return Ruling::wrong(format!("{name} is no number above zero")),
     };
     let at_once = u64::from(run.concurrency);
     match run.max_messages {
-        Some(most) if length > most => Verdict::wrong(format!(
+        Some(most) if length > most => Ruling::wrong(format!(
             "one execution is started for {length} messages, and takes {most} (--max-messages): the rest waits for the next poll; set {name} to {most}, or leave LONGSHORE_MAX_MESSAGES out"
         )),
         Some(most) if length < most.min(at_once) => few(name, length, most.min(at_once)),
@@ -166,28 +167,28 @@ fn length(run: &Run, rule: &Value, scaler: &Scaler) -> Verdict {
                     "; within its time budget it gets through {length} if each takes {fits_ms} ms at most"
                 ),
             };
-            Verdict::unknown(format!(
+            Ruling::unknown(format!(
                 "right if it is what one execution is meant to take, {at_once} × seconds of work ÷ seconds for one message, which is not known{fits}"
             ))
         }
     }
 }
 
-fn few(name: &str, length: u64, takes: u64) -> Verdict {
-    Verdict::wrong(format!(
+fn few(name: &str, length: u64, takes: u64) -> Ruling {
+    Ruling::wrong(format!(
         "an execution is started for every {length} messages, and one handles {takes} at once: the others find nothing, and cost their start; set {name} to {takes} or more"
     ))
 }
 
 /// A message that waits for its retry counts. As long as the run that made it wait is there, nothing starts for it.
-fn retries(run: &Run, polling: u64) -> Verdict {
+fn retries(run: &RunArgs, polling: u64) -> Ruling {
     let (delay, linger) = (seconds(retry_delay(run)), seconds(run.linger));
     if delay > linger && delay > polling {
         let mend = match run.lease {
             LeaseMode::Fixed => format!("set LONGSHORE_LINGER to {delay}s"),
             _ => format!("set LONGSHORE_LINGER to {delay}s, or LONGSHORE_RETRY_CAP to {linger}s"),
         };
-        return Verdict::wrong(format!(
+        return Ruling::wrong(format!(
             "a retry may be {delay} s away, a run waits {linger} s for it, and KEDA polls every {polling} s: until it is due, each poll starts an execution that finds nothing; {mend}"
         ));
     }
@@ -195,23 +196,23 @@ fn retries(run: &Run, polling: u64) -> Verdict {
         LeaseMode::Auto => {
             let fixed = seconds(run.deadline + longshore_worker::lease::FIXED_ROOM);
             if fixed > linger && fixed > polling {
-                return Verdict::unknown(format!(
+                return Ruling::unknown(format!(
                     "if the identity may not update messages, leases are fixed and a retry is {fixed} s away, longer than a run waits ({linger} s); set LONGSHORE_LEASE to renew if it may, or LONGSHORE_LINGER to {fixed}s"
                 ));
             }
-            Verdict::ok()
+            Ruling::ok()
         }
-        _ => Verdict::ok(),
+        _ => Ruling::ok(),
     }
 }
 
-fn named_delays(run: &Run, polling: u64) -> Verdict {
+fn named_delays(run: &RunArgs, polling: u64) -> Ruling {
     let (longest, linger) = (seconds(run.max_retry_delay), seconds(run.linger));
     if run.lease != LeaseMode::Fixed && longest > linger && longest > polling {
-        return Verdict::unknown(format!(
+        return Ruling::unknown(format!(
             "whether the handler names any is not known: it may say up to {longest} s, and each poll meanwhile starts an execution that finds nothing; a LONGSHORE_MAX_RETRY_DELAY of {}s rules that out",
             linger.max(polling)
         ));
     }
-    Verdict::ok()
+    Ruling::ok()
 }

@@ -1,0 +1,20 @@
+//! The flags of `longshore inspect`.
+
+use clap::Args;
+
+use super::args::ComponentPath;
+use super::registry::RegistryArgs;
+use super::sandbox::GrantArgs;
+
+/// Show what a component needs.
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    #[command(flatten)]
+    pub(crate) component: ComponentPath,
+
+    #[command(flatten)]
+    pub(crate) grants: GrantArgs,
+
+    #[command(flatten)]
+    pub(crate) registry: RegistryArgs,
+}

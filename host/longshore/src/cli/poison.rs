@@ -1,0 +1,72 @@
+//! The flags of `longshore poison …`.
+
+use clap::{Args, Subcommand};
+
+use super::args::PoisonOf;
+
+/// Which poison messages.
+#[derive(Clone, Debug, Args)]
+pub struct Selection {
+    /// Only those that were poisoned for this reason: `rejected`, `attempts-exhausted`, `undecodable`, `expiring`;
+    /// `unknown` for what has no envelope.
+    #[arg(long, value_name = "WORD")]
+    pub reason: Option<String>,
+
+    /// Take this many messages at most.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+}
+
+/// Look after messages that could not be handled.
+#[derive(Debug, Subcommand)]
+pub enum PoisonVerb {
+    /// List them: reason, detail, and where they came from.
+    List {
+        /// Whose poison messages.
+        #[command(flatten)]
+        of: PoisonOf,
+        /// Which of them.
+        #[command(flatten)]
+        which: Selection,
+    },
+    /// Show one with its body.
+    Show {
+        /// Whose poison messages.
+        #[command(flatten)]
+        of: PoisonOf,
+        /// The message's id, as `list` shows it: its own, or the one in the poison queue.
+        id: String,
+    },
+    /// Send them to their queue again, without the envelope, to be handled anew.
+    Redrive(RedriveArgs),
+    /// Delete them.
+    Purge {
+        /// Whose poison messages.
+        #[command(flatten)]
+        of: PoisonOf,
+        /// Which of them.
+        #[command(flatten)]
+        which: Selection,
+        /// Only say what would be deleted.
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// Send poison messages to their queue again.
+#[derive(Debug, Args)]
+pub struct RedriveArgs {
+    #[command(flatten)]
+    pub(crate) of: PoisonOf,
+
+    #[command(flatten)]
+    pub(crate) which: Selection,
+
+    /// Send this many messages a second at most.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub rate: Option<u32>,
+
+    /// Only say what would be sent.
+    #[arg(long)]
+    pub dry_run: bool,
+}

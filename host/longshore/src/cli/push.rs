@@ -1,0 +1,36 @@
+//! The flags of `longshore push`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::registry::RegistryArgs;
+use super::values::property;
+use longshore_component::registry::Address;
+
+/// Push a component to a registry.
+#[derive(Debug, Args)]
+pub struct PushArgs {
+    /// The component: `./order.wasm`.
+    #[arg(value_name = "FILE")]
+    pub component: PathBuf,
+
+    /// Where to: `oci://REGISTRY/REPOSITORY:TAG`.
+    #[arg(value_name = "ADDRESS")]
+    pub to: Address,
+
+    /// Push beside it what it is compiled to, so that no host has to.
+    #[arg(long)]
+    pub precompiled: bool,
+
+    /// The system to compile for, instead of this machine's: `aarch64-unknown-linux-gnu`; can be repeated.
+    #[arg(long, value_name = "TRIPLE", requires = "precompiled")]
+    pub target: Vec<String>,
+
+    /// What else the registry should know of it, such as `org.opencontainers.image.version=1.2.0`; can be repeated.
+    #[arg(long = "annotation", value_name = "NAME=VALUE", value_parser = property)]
+    pub annotations: Vec<(String, String)>,
+
+    #[command(flatten)]
+    pub(crate) registry: RegistryArgs,
+}

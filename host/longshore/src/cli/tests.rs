@@ -1,0 +1,69 @@
+//! What holds for all flags together.
+
+use clap::{Command, CommandFactory, Parser};
+
+use super::{Cli, Verb};
+use longshore_sandbox::Settings;
+
+#[test]
+fn the_declaration_holds_together() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn a_flags_variable_is_its_name_in_capitals() {
+    fn look(command: &Command, found: &mut usize) {
+        for arg in command.get_arguments() {
+            let (Some(flag), Some(variable)) = (arg.get_long(), arg.get_env()) else { continue };
+            assert_eq!(
+                variable.to_str().unwrap(),
+                format!("LONGSHORE_{}", flag.to_uppercase().replace('-', "_"))
+            );
+            *found += 1;
+        }
+        command.get_subcommands().for_each(|verb| look(verb, found));
+    }
+    let mut found = 0;
+    look(&Cli::command(), &mut found);
+    assert!(found > 40, "{found}");
+}
+
+#[test]
+fn the_defaults_of_the_flags_are_those_of_the_worker() {
+    let cli = Cli::parse_from(["longshore", "run", "--queue", "file:./q/orders", "--component", "o.wasm"]);
+    let Verb::Run(run) = cli.verb else { panic!("not run") };
+    assert_eq!(format!("{:?}", run.config().unwrap()), format!("{:?}", longshore_worker::Config::default()));
+}
+
+#[test]
+fn the_defaults_of_the_flags_are_those_of_the_sandbox() {
+    let cli = Cli::parse_from(["longshore", "run", "--queue", "file:./q/orders", "--component", "o.wasm"]);
+    let Verb::Run(run) = cli.verb else { panic!("not run") };
+    assert_eq!(format!("{:?}", run.sandbox.settings(16)), format!("{:?}", Settings::default()));
+}
+
+#[test]
+fn grants_are_repeated_flags_or_lines() {
+    let flags = ["--config", "a=1", "--config", "b=x=y\nc=", "--env", "KEY=1", "--allow-http", "example.com"];
+    let verb =
+        ["longshore", "invoke", "--component", "o.wasm", "--outbox", "invoices=file:./q/invoices", "{}"];
+    let cli = Cli::parse_from(verb.into_iter().chain(flags));
+    let Verb::Invoke(invoke) = cli.verb else { panic!("not invoke") };
+    let grants = invoke.sandbox.grants.grants();
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    assert_eq!(grants.config, [pair("a", "1"), pair("b", "x=y"), pair("c", "")]);
+    assert_eq!(grants.env, [pair("KEY", "1")]);
+    assert_eq!((grants.http.len(), grants.outputs), (1, vec!["invoices".to_owned()]));
+}
+
+#[test]
+fn what_names_no_queue_is_no_outbox() {
+    for (outbox, words) in
+        [("json", "write it as NAME=QUEUE-URL"), ("=file:./q/one", "has no name"), ("a=nonsense", "nonsense")]
+    {
+        let words_of = |error: clap::Error| error.to_string();
+        let refused =
+            Cli::try_parse_from(["longshore", "inspect", "o.wasm", "--outbox", outbox]).map_err(words_of);
+        assert!(refused.as_ref().is_err_and(|error| error.contains(words)), "{outbox}: {refused:?}");
+    }
+}
