@@ -143,7 +143,9 @@ impl Tokens {
             let failure = match timeout(TRY, self.ask()).await {
                 Ok(Ok(token)) => return Ok(self.keep(Token(token))),
                 Ok(Err(error)) => error,
-                Err(_) => Failure { cause: format!("no answer within {} s", TRY.as_secs()), lasting: false },
+                Err(_) => {
+                    FailedTry { cause: format!("no answer within {} s", TRY.as_secs()), lasting: false }
+                }
             };
             match pauses.next() {
                 Some(pause) if !failure.lasting => sleep(*pause).await,
@@ -152,10 +154,10 @@ impl Tokens {
         }
     }
 
-    async fn ask(&self) -> Result<AccessToken, Failure> {
+    async fn ask(&self) -> Result<AccessToken, FailedTry> {
         let credential =
-            (self.source)().map_err(|error| Failure { cause: error.to_string(), lasting: true })?;
-        credential.get_token(&[&self.scope], None).await.map_err(|error| Failure::of(&error))
+            (self.source)().map_err(|error| FailedTry { cause: error.to_string(), lasting: true })?;
+        credential.get_token(&[&self.scope], None).await.map_err(|error| FailedTry::of(&error))
     }
 
     fn keep(self: &Arc<Self>, token: Token) -> Token {
@@ -168,7 +170,7 @@ impl Tokens {
         token
     }
 
-    fn fail(&self, Failure { cause, .. }: Failure) -> NoToken {
+    fn fail(&self, FailedTry { cause, .. }: FailedTry) -> NoToken {
         let mut state = self.state();
         let cause = format!("{} gave no token: {cause}", self.who);
         let error = NoToken { cause, mend: self.mend.clone(), never_had: !state.ever_had };
@@ -214,13 +216,13 @@ async fn keep_fresh(tokens: Weak<Tokens>) {
 }
 
 /// Why one try failed.
-struct Failure {
+struct FailedTry {
     cause: String,
     /// The answer will be the same next time.
     lasting: bool,
 }
 
-impl Failure {
+impl FailedTry {
     fn of(error: &Error) -> Self {
         let mut lasting = false;
         let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);

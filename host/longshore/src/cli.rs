@@ -60,7 +60,8 @@ pub struct Cli {
     )]
     pub output: Format,
 
-    /// Which log lines are written, to standard error: a level, or filters such as `info,longshore::worker=debug`.
+    /// Which log lines are written, to standard error: a level, or filters such as
+    /// `info,longshore::worker=debug`.
     #[arg(
         long,
         global = true,
@@ -100,7 +101,8 @@ pub enum Verb {
     Send(SendArgs),
     /// Look at the first messages of a queue without leasing or counting them.
     Peek(PeekArgs),
-    /// Say what can be known before the first message, without touching any: what is there, and what the identity may do.
+    /// Say what is there and what the identity may do, before the first message and without
+    /// touching any.
     Check(Box<CheckArgs>),
     /// Look after messages that could not be handled.
     #[command(subcommand)]

@@ -41,7 +41,7 @@ pub fn main() -> ExitCode {
         Err(error) => return end(Err(Failure::other(format!("no threads to run on: {error}")))),
     };
     let done = runtime.block_on(execute(cli));
-    // Nothing that is still running may keep the process alive: everything that matters was awaited.
+    // Everything that matters was awaited. What is still running must not keep the process alive.
     runtime.shutdown_background();
     end(done)
 }

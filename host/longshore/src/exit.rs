@@ -27,14 +27,15 @@ pub enum Exit {
     Other = 1,
     /// The command line is wrong. Clap ends with the same code.
     Usage = 2,
-    /// The host, or what it was configured with, has to be mended: queue, identity, permission, registry, component.
+    /// The host, or what it was configured with, has to be mended: queue, identity, permission,
+    /// registry, component.
     Fault = 3,
     /// The circuit breaker was open when the run ended.
     BreakerOpen = 4,
 }
 
 impl Exit {
-    /// What the exit code of a `longshore` means that ran elsewhere: the same, if it is one of ours.
+    /// What an exit code means that another `longshore` ended with; `None` if it is none of ours.
     pub fn of_code(code: i32) -> Option<Self> {
         [Self::Done, Self::Other, Self::Usage, Self::Fault, Self::BreakerOpen]
             .into_iter()
@@ -50,8 +51,8 @@ impl From<Exit> for ExitCode {
 
 /// Why a verb did not do what it was asked.
 ///
-/// Each error type converts to it in this file, by what it means. There is no conversion from an error of any type, so
-/// that a new one does not compile before its exit code is decided.
+/// Each error type converts to it in this file, by what it means. Nothing converts from errors of
+/// all types. So an error of a new type does not compile before its exit code is decided.
 #[derive(Debug)]
 pub struct Failure {
     exit: Exit,
@@ -169,7 +170,8 @@ impl From<SandboxError> for Failure {
 impl From<LoadError> for Failure {
     fn from(error: LoadError) -> Self {
         let exit = match error {
-            // `--target` names what this host cannot compile for; the component is as good as before.
+            // `--target` names what this host cannot compile for; the component is as good as
+            // before.
             LoadError::Target { .. } => Exit::Other,
             _ => Exit::Fault,
         };

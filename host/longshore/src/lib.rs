@@ -1,4 +1,5 @@
-//! The binary's parts, as a library for its `main` and its tests: flags ([`cli`]), what verbs do ([`commands`]), exit codes, logs.
+//! The binary's parts, as a library for its `main` and its tests: flags ([`cli`]), what verbs do
+//! ([`commands`]), exit codes ([`exit`]), logs ([`telemetry`]).
 
 pub mod cli;
 pub mod commands;

@@ -1,7 +1,7 @@
 //! `longshore`: unloads a queue, and hands each message to a sandboxed WebAssembly component.
 
-/// A message costs some 150 allocations, many of them freed by another thread: with the system's allocator a seventh of
-/// a drain's time.
+/// A message costs some 150 allocations, and many of them are freed by another thread. With the
+/// system's allocator that is a seventh of a drain's time.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,4 +1,5 @@
-//! Logs: lines for people on a terminal, with a progress bar; one JSON object a line elsewhere. All to standard error.
+//! Logs: lines for people on a terminal, with a progress bar; one JSON object a line elsewhere. All
+//! to standard error.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::LazyLock;
@@ -23,8 +24,8 @@ pub enum LogFormat {
 /// What is drawn at the bottom of the terminal. Log lines go above it.
 pub static PROGRESS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
-/// The SDK logs the URL of each call that fails, with its pop receipt, as information; the AMQP library whole frames, bodies
-/// included, as errors. A filter that names the target shows them.
+/// The SDK logs the URL of each call that fails, with its pop receipt, as information. The AMQP
+/// library logs whole frames, with bodies, as errors. A filter that names the target shows them.
 const LIBRARIES: &str = "typespec_client_core=warn,azure_core=warn,azure_identity=warn,fe2o3_amqp=off";
 
 /// Which lines are written, in the words of `--log`.
@@ -43,7 +44,8 @@ pub fn filter(filter: &str) -> Result<EnvFilter, String> {
 pub fn start(filter: &str, format: LogFormat) -> Result<(), String> {
     let filter = self::filter(filter)?;
     let terminal = io::stderr().is_terminal();
-    // A log whose reader is gone must not end the run. By default its own error would go to standard error, and panic.
+    // A log whose reader is gone must not end the run. By default its own error would go to
+    // standard error, and panic.
     let builder = tracing_subscriber::fmt().with_env_filter(filter).log_internal_errors(false);
     let text = match format {
         LogFormat::Auto => terminal,

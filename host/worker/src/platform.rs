@@ -1,23 +1,27 @@
-//! What Azure Container Apps and KEDA do by themselves, in numbers, and the room that the host leaves them.
+//! What Azure Container Apps and KEDA do by themselves, in numbers, and the room that the host
+//! leaves them.
 //!
-//! `infra/modules/job.bicep` and `infra/azure.mk` cannot share these constants. A test reads both against this file.
+//! `infra/modules/job.bicep` and `infra/azure.mk` cannot share these constants. A test reads both
+//! against this file.
 
 use std::time::Duration;
 
-/// What the platform takes to create a replica, pull the image and start it, generously: `replicaTimeout` counts it.
+/// What the platform takes to create a replica, pull the image and start it, generously:
+/// `replicaTimeout` counts it.
 pub const START: Duration = Duration::from_secs(120);
 /// The platform kills this long after SIGTERM
 /// ([Jobs in Azure Container Apps](https://learn.microsoft.com/azure/container-apps/jobs)).
 pub const KILLED_AFTER: Duration = Duration::from_secs(30);
-/// How often KEDA looks at the queue, where `pollingInterval` is not set. A message that is hidden for longer starts an
-/// execution that finds nothing.
+/// How often KEDA looks at the queue, where `pollingInterval` is not set. A message that is hidden
+/// for longer starts an execution that finds nothing.
 pub const POLLING_INTERVAL: Duration = Duration::from_secs(30);
 
 /// How long a stop waits for a receive in flight, beside the grace of running handlers.
 pub const LAST_RECEIVE: Duration = Duration::from_secs(3);
 /// How long settlement may take once handlers were interrupted.
 pub const SETTLEMENT: Duration = Duration::from_secs(5);
-/// What a stop takes beside the grace: a receive in flight, settlement, and a little more for the platform's own clock.
+/// What a stop takes beside the grace: a receive in flight, settlement, and a little more for the
+/// platform's own clock.
 pub const STOP: Duration = Duration::from_secs(10);
 /// The longest grace with which a stop ends before the platform kills.
 pub const MAX_GRACE: Duration = KILLED_AFTER.saturating_sub(LAST_RECEIVE).saturating_sub(SETTLEMENT);

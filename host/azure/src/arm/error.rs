@@ -179,7 +179,7 @@ impl Asked<'_> {
             _ => self.error(
                 ArmErrorKind::Fault,
                 format!("{}: {words}", self.of),
-                "mend what ARM names here: it will refuse the same call again".into(),
+                "change what it names, or look for its code in the activity log of the resource group".into(),
             ),
         };
         ArmError { retry_after, ..error }

@@ -32,7 +32,7 @@ const LARGEST: i64 = 512 << 20;
 /// What `longshore.config` says of a component, in the words of the layout.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Config<'a> {
+pub(super) struct ConfigBlob<'a> {
     pub(super) created: String,
     pub(super) architecture: &'static str,
     pub(super) os: &'static str,

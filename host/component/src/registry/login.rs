@@ -88,23 +88,23 @@ fn stored(address: &Address) -> Result<Option<(String, String)>, RegistryError> 
 /// What the `auths` of a Docker configuration hold for a registry.
 fn docker(text: &[u8], registry: &str) -> Result<Option<(String, String)>, String> {
     #[derive(Deserialize)]
-    struct Config {
+    struct DockerConfig {
         #[serde(default)]
-        auths: std::collections::HashMap<String, Entry>,
+        auths: std::collections::HashMap<String, DockerLogin>,
     }
     #[derive(Deserialize)]
-    struct Entry {
+    struct DockerLogin {
         #[serde(default)]
         auth: String,
     }
-    // Of an error in a file of passwords only the place is told.
-    let config: Config = serde_json::from_slice(text)
+    // The file holds passwords: only the line of an error is reported.
+    let config: DockerConfig = serde_json::from_slice(text)
         .map_err(|error| format!("it is not what Docker writes (line {})", error.line()))?;
     let entry = config.auths.into_iter().find(|(name, entry)| {
         let name = name.trim_start_matches("https://").trim_end_matches('/');
         name == registry && !entry.auth.is_empty()
     });
-    let Some((_, Entry { auth })) = entry else { return Ok(None) };
+    let Some((_, DockerLogin { auth })) = entry else { return Ok(None) };
     let login = STANDARD.decode(auth).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     let login = login.as_deref().and_then(|login| login.split_once(':'));
     let (user, password) = login.ok_or_else(|| format!("what it holds for {registry} is no login"))?;

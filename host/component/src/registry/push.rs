@@ -9,7 +9,7 @@ use oci_client::RegistryOperation;
 use oci_client::manifest::{OciDescriptor, OciImageManifest};
 use serde::Serialize;
 
-use super::artifact::{CONFIG, Config, MANIFEST, PRECOMPILED, TARGET, WASM, World};
+use super::artifact::{CONFIG, ConfigBlob, MANIFEST, PRECOMPILED, TARGET, WASM, World};
 use super::pull::Session;
 use super::{Access, Address, RegistryError, WORLD, WORLD_VERSION};
 use longshore_sandbox::Description;
@@ -48,7 +48,7 @@ pub async fn push(
         annotations: Some(BTreeMap::from([(TARGET.to_owned(), target.clone())])),
         ..described(PRECOMPILED, bytes)
     }));
-    let config = Config {
+    let config = ConfigBlob {
         created: created.clone(),
         architecture: "wasm",
         os: "wasip2",

@@ -13,7 +13,7 @@ use longshore_queue::QueueUrl;
 pub struct QueueArg {
     /// The queue: `file:./queues/orders`, a directory and the queue's name in it;
     /// `https://ACCOUNT.queue.core.windows.net/orders`, with a SAS query if there is no identity;
-    /// `sb://NAMESPACE.servicebus.windows.net/orders`; or a connection string.
+    /// `sb://NAMESPACE.servicebus.windows.net/orders`; or a connection string of Service Bus.
     // A URL may carry a signature: neither the help nor an error shows it.
     #[arg(long, env = "LONGSHORE_QUEUE", hide_env_values = true, value_name = "URL", value_parser = Unquoted::<QueueUrl>::new())]
     pub queue: QueueUrl,
@@ -22,8 +22,8 @@ pub struct QueueArg {
 /// Which poison queue.
 #[derive(Clone, Debug, Args)]
 pub struct PoisonArg {
-    /// The poison queue [default: the queue's name and `-poison`, beside it; on Service Bus the queue's own dead-letter
-    /// sub-queue].
+    /// The poison queue [default: the queue's name and `-poison`, beside it; on Service Bus the
+    /// queue's own dead-letter sub-queue].
     #[arg(long, env = "LONGSHORE_POISON_QUEUE", hide_env_values = true, value_name = "URL", value_parser = Unquoted::<QueueUrl>::new())]
     pub poison_queue: Option<QueueUrl>,
 }
@@ -39,7 +39,8 @@ pub struct PoisonOf {
 }
 
 impl PoisonOf {
-    /// The poison queue that was named, or else the default one. The error says why the queue has none.
+    /// The poison queue that was named, or else the default one. The error says why the queue has
+    /// none.
     pub fn url(&self) -> Result<QueueUrl, String> {
         match &self.poison.poison_queue {
             Some(named) => Ok(named.clone()),
@@ -51,7 +52,8 @@ impl PoisonOf {
 /// Which component, as a flag.
 #[derive(Clone, Debug, Args)]
 pub struct ComponentArg {
-    /// The component: `./order.wasm`, `oci://REGISTRY/REPOSITORY:TAG`, or `oci://REGISTRY/REPOSITORY@sha256:…`.
+    /// The component: `./order.wasm`, `oci://REGISTRY/REPOSITORY:TAG`, or
+    /// `oci://REGISTRY/REPOSITORY@sha256:…`.
     // An address may carry a password: neither the help nor an error shows it.
     #[arg(long, env = "LONGSHORE_COMPONENT", hide_env_values = true, value_name = "PATH", value_parser = Unquoted::<Source>::new())]
     pub component: Source,
@@ -60,7 +62,8 @@ pub struct ComponentArg {
 /// Which component, where a verb is about that one thing.
 #[derive(Clone, Debug, Args)]
 pub struct ComponentPath {
-    /// The component: `./order.wasm`, `oci://REGISTRY/REPOSITORY:TAG`, or `oci://REGISTRY/REPOSITORY@sha256:…`.
+    /// The component: `./order.wasm`, `oci://REGISTRY/REPOSITORY:TAG`, or
+    /// `oci://REGISTRY/REPOSITORY@sha256:…`.
     #[arg(value_name = "PATH", env = "LONGSHORE_COMPONENT", hide_env_values = true, value_parser = Unquoted::<Source>::new())]
     pub component: Source,
 }
@@ -68,7 +71,8 @@ pub struct ComponentPath {
 /// Which Container Apps job.
 #[derive(Clone, Debug, Args)]
 pub struct JobArg {
-    /// The job's resource id: `/subscriptions/…/resourceGroups/…/providers/Microsoft.App/jobs/NAME`.
+    /// The job's resource id:
+    /// `/subscriptions/…/resourceGroups/…/providers/Microsoft.App/jobs/NAME`.
     #[arg(long, env = "LONGSHORE_JOB", value_name = "RESOURCE-ID")]
     pub job: JobId,
 
@@ -79,8 +83,9 @@ pub struct JobArg {
 /// Where Azure Resource Manager is.
 #[derive(Clone, Debug, Args)]
 pub struct ArmArg {
-    /// Azure Resource Manager, of another cloud than the public one: `https://management.usgovcloudapi.net`,
-    /// `https://management.chinacloudapi.cn`. Plain HTTP is for servers on this very host.
+    /// Azure Resource Manager, of another cloud than the public one:
+    /// `https://management.usgovcloudapi.net`, `https://management.chinacloudapi.cn`. Plain HTTP is
+    /// for servers on this very host.
     #[arg(long, env = "LONGSHORE_ARM_ENDPOINT", value_name = "URL", default_value_t)]
     pub arm_endpoint: Endpoint,
 }

@@ -33,7 +33,8 @@ pub struct CheckArgs {
     #[command(flatten)]
     pub(crate) component: Option<ComponentArg>,
 
-    /// Find out whether the poison queue may be sent to, by sending a message that expires within seconds.
+    /// Find out whether the poison queue may be sent to, by sending a message that expires within
+    /// seconds.
     #[arg(long)]
     pub probe_send: bool,
 

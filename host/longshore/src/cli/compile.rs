@@ -22,7 +22,8 @@ pub struct CompileArgs {
     #[arg(long, value_name = "TRIPLE", conflicts_with = "cpu")]
     pub target: Option<String>,
 
-    /// Which processors the result runs on: any of the target's, or those that have what this machine's has.
+    /// Which processors the result runs on: all of the target, or only those with the features of
+    /// this machine's.
     #[arg(long, value_enum, default_value_t)]
     pub cpu: Cpu,
 

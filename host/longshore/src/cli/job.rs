@@ -25,7 +25,8 @@ pub struct JobStartArgs {
     #[command(flatten)]
     pub(crate) of: JobArg,
 
-    /// Wait until the execution ends, and end with 0 if it succeeded, with 3 or 4 if that was its exit code, else with 1.
+    /// Wait until the execution ends. The exit code is 0 if it succeeded, 3 or 4 if that was its
+    /// own, else 1.
     #[arg(long)]
     pub wait: bool,
 
@@ -38,7 +39,8 @@ pub struct JobStartArgs {
     #[arg(long, value_name = "IMAGE")]
     pub image: Option<String>,
 
-    /// Other arguments than the job's: everything that follows, such as `--args run --max-messages 10`.
+    /// Other arguments than the job's: everything that follows, such as `--args run --max-messages
+    /// 10`.
     #[arg(long, value_name = "ARG", num_args = 1.., allow_hyphen_values = true)]
     pub args: Option<Vec<String>>,
 

@@ -7,8 +7,8 @@ use super::args::PoisonOf;
 /// Which poison messages.
 #[derive(Clone, Debug, Args)]
 pub struct Selection {
-    /// Only those that were poisoned for this reason: `rejected`, `attempts-exhausted`, `undecodable`, `expiring`;
-    /// `unknown` for what has no envelope.
+    /// Only messages that were poisoned for this reason: `rejected`, `attempts-exhausted`,
+    /// `undecodable` or `expiring`. The reason of a message without an envelope is `unknown`.
     #[arg(long, value_name = "WORD")]
     pub reason: Option<String>,
 

@@ -19,15 +19,17 @@ pub struct PushArgs {
     #[arg(value_name = "ADDRESS")]
     pub to: Address,
 
-    /// Push beside it what it is compiled to, so that no host has to.
+    /// Compile the component, and push the result beside it, so that no host has to compile.
     #[arg(long)]
     pub precompiled: bool,
 
-    /// The system to compile for, instead of this machine's: `aarch64-unknown-linux-gnu`; can be repeated.
+    /// The system to compile for, instead of this machine's: `aarch64-unknown-linux-gnu`. Can be
+    /// repeated.
     #[arg(long, value_name = "TRIPLE", requires = "precompiled")]
     pub target: Vec<String>,
 
-    /// What else the registry should know of it, such as `org.opencontainers.image.version=1.2.0`; can be repeated.
+    /// An annotation for the registry, such as `org.opencontainers.image.version=1.2.0`. Can be
+    /// repeated.
     #[arg(long = "annotation", value_name = "NAME=VALUE", value_parser = property)]
     pub annotations: Vec<(String, String)>,
 

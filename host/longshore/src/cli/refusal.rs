@@ -8,8 +8,9 @@ use crate::exit::Exit;
 /// What stands before a secret: in a shared access signature, and in connection strings.
 const MARKS: [&str; 3] = ["sig=", "accountkey=", "sharedaccesskey="];
 
-/// Says what clap says, and returns its exit code. Clap repeats what it did not expect, and that may be a URL with a
-/// signature: a URL behind a verb, for example, where `--queue` is missing before it.
+/// Says what clap says, and returns its exit code. Clap repeats what it did not expect, and that
+/// may be a URL with a signature: a URL behind a verb, for example, where `--queue` is missing
+/// before it.
 pub(crate) fn refuse(error: &clap::Error) -> ExitCode {
     let said = error.render().to_string();
     let shown = without_secrets(&said);

@@ -1,4 +1,4 @@
-//! The flags of components in registries, and where everything that was made or fetched is kept.
+//! The flags of components in registries, and of the cache.
 
 use std::path::PathBuf;
 
@@ -10,12 +10,14 @@ use longshore_component::registry::{Access, Login};
 /// How a component is fetched.
 #[derive(Clone, Debug, Default, Args)]
 pub struct RegistryArgs {
-    /// Refuse a component that is named by a tag: what a tag means can be changed by whoever may push.
+    /// Refuse a component that is named by a tag. A tag can be moved by everyone with the right to
+    /// push.
     #[arg(long, env = "LONGSHORE_REQUIRE_DIGEST")]
     pub require_digest: bool,
 
-    /// Run what a component was compiled to by `push --precompiled` also if a tag names it, and not only if a digest does.
-    /// It is machine code that nothing checks: whoever may push to the tag decides what the host executes.
+    /// Run what `push --precompiled` made of a component also if a tag names it. Without this flag
+    /// only a digest is trusted that far. It is machine code that nothing checks. Everyone with the
+    /// right to push to the tag decides what the host executes.
     #[arg(long, env = "LONGSHORE_TRUST_TAG", conflicts_with = "require_digest")]
     pub trust_tag: bool,
 
@@ -23,8 +25,9 @@ pub struct RegistryArgs {
     #[arg(long, env = "LONGSHORE_REGISTRY_AUTH", value_enum, default_value_t)]
     pub registry_auth: Login,
 
-    /// Where compiled components, and what was fetched from registries, are kept [default: `longshore` in the platform's
-    /// cache directory]. Whoever can write there decides what the host executes.
+    /// Where compiled components, and what was fetched from registries, are kept [default:
+    /// `longshore` in the platform's cache directory]. Everyone who can write there decides what
+    /// the host executes.
     #[arg(long, env = "LONGSHORE_CACHE_DIR", value_name = "DIR")]
     pub cache_dir: Option<PathBuf>,
 }

@@ -24,7 +24,7 @@ pub struct RunArgs {
     #[command(flatten)]
     pub(crate) component: ComponentArg,
 
-    /// Load the component again when its file changes, for those who write one. The next message gets the new one.
+    /// Load the component again when its file changes. The next message gets the new one.
     #[arg(long, env = "LONGSHORE_WATCH")]
     pub watch: bool,
 
@@ -36,23 +36,24 @@ pub struct RunArgs {
     #[arg(long, env = "LONGSHORE_DEADLINE", value_name = "D", default_value = "30s", value_parser = duration)]
     pub deadline: Duration,
 
-    /// How long a received message is invisible to others, unless renewed.
+    /// How long a received message is invisible to others, unless its lease is renewed.
     #[arg(long, env = "LONGSHORE_VISIBILITY", value_name = "D", default_value = "60s", value_parser = duration)]
     pub visibility: Duration,
 
-    /// Whether leases are renewed: as the identity may, always, or never.
+    /// Whether leases are renewed: if the identity has the right, always, or never.
     #[arg(long, env = "LONGSHORE_LEASE", value_enum, default_value_t)]
     pub lease: LeaseMode,
 
-    /// How often a message may be received; a failure at the last time poisons it. Crashes and interruptions count.
+    /// How often a message may be received. A failure at the last attempt poisons it. Crashes and
+    /// interruptions count.
     #[arg(long, env = "LONGSHORE_MAX_DEQUEUE", value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     pub max_dequeue: u32,
 
-    /// Retry back-off after the first attempt, at most; doubled with each attempt.
+    /// The longest wait for a retry after the first attempt. Each further attempt doubles it.
     #[arg(long, env = "LONGSHORE_RETRY_BASE", value_name = "D", default_value = "2s", value_parser = duration)]
     pub retry_base: Duration,
 
-    /// Retry back-off, at most.
+    /// The longest wait for a retry after any attempt.
     #[arg(long, env = "LONGSHORE_RETRY_CAP", value_name = "D", default_value = "30s", value_parser = duration)]
     pub retry_cap: Duration,
 
@@ -60,11 +61,13 @@ pub struct RunArgs {
     #[arg(long, env = "LONGSHORE_MAX_RETRY_DELAY", value_name = "D", default_value = "15m", value_parser = duration)]
     pub max_retry_delay: Duration,
 
-    /// Failures of different messages in a row that open the circuit breaker (five before the first success); 0: off.
+    /// How many different messages have to fail in a row to open the circuit breaker. Before the
+    /// first success five are enough. 0 turns it off.
     #[arg(long, env = "LONGSHORE_BREAKER", value_name = "N", default_value_t = 20)]
     pub breaker: usize,
 
-    /// How long an open breaker keeps the run alive [default: as long as the time budget lasts]; 0: not at all.
+    /// How long an open breaker keeps the run alive [default: as long as the time budget lasts]. 0
+    /// ends it at once.
     #[arg(long, env = "LONGSHORE_HOLD", value_name = "D", value_parser = duration)]
     pub hold: Option<Duration>,
 

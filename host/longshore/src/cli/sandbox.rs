@@ -12,12 +12,12 @@ use longshore_sandbox::{Cidr, Grants, Limits, Settings, Target};
 /// A name and its value.
 type Pair = (String, String);
 
-/// What a handler may reach. Nothing is granted by default. Each flag can be repeated; its variable holds one grant a
-/// line. A flag replaces what its variable grants.
+/// What a handler may reach. Nothing is granted by default. Each flag can be repeated. Its variable
+/// holds one grant a line. A flag replaces what its variable grants.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Grants")]
 pub struct GrantArgs {
-    /// An environment variable that the handler sees; without a value it has the host's own.
+    /// An environment variable that the handler sees. Without a value, the handler sees the host's.
     #[arg(long, env = "LONGSHORE_ENV", hide_env_values = true, value_name = "KEY[=VALUE]", value_parser = lines(variable))]
     pub env: Vec<Lines<Pair>>,
 
@@ -25,7 +25,8 @@ pub struct GrantArgs {
     #[arg(long, env = "LONGSHORE_CONFIG", hide_env_values = true, value_name = "KEY=VALUE", value_parser = lines(property))]
     pub config: Vec<Lines<Pair>>,
 
-    /// A host that the handler may send HTTP requests to: with TLS, unless `http://` stands before it.
+    /// A host that the handler may send HTTP requests to. They use TLS, unless `http://` stands
+    /// before the host.
     #[arg(long, env = "LONGSHORE_ALLOW_HTTP", value_name = "HOST[:PORT]", value_parser = lines(parse::<Target>))]
     pub allow_http: Vec<Lines<Target>>,
 
@@ -33,8 +34,9 @@ pub struct GrantArgs {
     #[arg(long, env = "LONGSHORE_ALLOW_PRIVATE", value_name = "CIDR", value_parser = lines(parse::<Cidr>))]
     pub allow_private: Vec<Lines<Cidr>>,
 
-    /// A queue that the handler may send messages to, and the handler's name for it. Can be repeated; the variable
-    /// holds one a line. A flag replaces all queues of the variable.
+    /// A queue that the handler may send messages to, and the handler's name for it. The flag can
+    /// be repeated, and the variable holds one queue a line. A flag replaces all queues of the
+    /// variable.
     // A URL may carry a signature.
     #[arg(long, env = "LONGSHORE_OUTBOX", hide_env_values = true, value_name = "NAME=QUEUE-URL", value_parser = lines(parse::<OutboxQueue>))]
     pub outbox: Vec<Lines<OutboxQueue>>,
@@ -77,7 +79,7 @@ pub struct SandboxArgs {
     #[arg(long, env = "LONGSHORE_STACK", value_name = "KIB", default_value_t = 512, value_parser = value_parser!(u32).range(64..=65_536))]
     pub stack: u32,
 
-    /// What it may hand to the host in one call, its answer included, in KiB.
+    /// What it may hand to the host in one call, in KiB. Its answer is one of these calls.
     #[arg(long, env = "LONGSHORE_CALL_LIMIT", value_name = "KIB", default_value_t = 1024, value_parser = value_parser!(u32).range(1..))]
     pub call_limit: u32,
 
@@ -93,7 +95,7 @@ pub struct SandboxArgs {
     #[arg(long, env = "LONGSHORE_HTTP_LIMIT", value_name = "KIB", default_value_t = 10_240)]
     pub http_limit: u32,
 
-    /// What it may log for one message, in KiB; the rest is dropped and counted.
+    /// What it may log for one message, in KiB. The rest is dropped and counted.
     #[arg(long, env = "LONGSHORE_LOG_LIMIT", value_name = "KIB", default_value_t = 64)]
     pub log_limit: u32,
 
@@ -101,17 +103,19 @@ pub struct SandboxArgs {
     #[arg(long, env = "LONGSHORE_OUTBOX_MESSAGES", value_name = "N", default_value_t = 100)]
     pub outbox_messages: u32,
 
-    /// All of them together, in KiB.
+    /// Messages for other queues, all of them together, in KiB.
     #[arg(long, env = "LONGSHORE_OUTBOX_LIMIT", value_name = "KIB", default_value_t = 1024)]
     pub outbox_limit: u32,
 
-    /// Messages that one instance may handle, one after the other: for heavy components whose authors accept that what
-    /// stays in memory is seen by the next message. An instance is thrown away after any failure.
+    /// How many messages one instance may handle, one after the other. This is for heavy
+    /// components: what stays in memory is seen by the next message. An instance is thrown away
+    /// after any failure.
     #[arg(long, env = "LONGSHORE_REUSE", value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..))]
     pub reuse: u32,
 
-    /// The component, compiled ahead of time by `longshore compile`. The file is trusted: it is machine code, and what
-    /// it does is not checked. If it does not fit the component or this host, the component is compiled after all.
+    /// The component, compiled ahead of time by `longshore compile`. The file is machine code, and
+    /// nothing checks what it does. If it does not fit the component or this host, the component is
+    /// compiled after all.
     #[arg(long, env = "LONGSHORE_PRECOMPILED", value_name = "FILE", help_heading = "Options")]
     pub precompiled: Option<PathBuf>,
 
@@ -120,7 +124,7 @@ pub struct SandboxArgs {
 }
 
 impl SandboxArgs {
-    /// The sandbox for so many handlers at a time.
+    /// The sandbox for `concurrency` handlers at a time.
     pub fn settings(&self, concurrency: usize) -> Settings {
         let kibibytes = |number: u32| (number as usize) << 10;
         let limits = Limits {

@@ -34,15 +34,17 @@ pub struct SendArgs {
     #[arg(long)]
     pub base64: bool,
 
-    /// The id of the message, of which there must be one. Not on Storage queues, which give their own.
+    /// The id of the message, if it is only one. Storage queues give their own ids and refuse this.
     #[arg(long, value_name = "ID", conflicts_with_all = ["file", "sample"])]
     pub id: Option<String>,
 
-    /// What the bodies are, as in `application/json`: the property `content-type`. Not on Storage queues.
+    /// What the bodies are, as in `application/json`: the property `content-type`. Storage queues
+    /// refuse it.
     #[arg(long, value_name = "TYPE")]
     pub content_type: Option<String>,
 
-    /// A property of the messages, which reaches the handler; may be repeated. Not on Storage queues, which have none.
+    /// A property of the messages, which reaches the handler. Can be repeated. Storage queues have
+    /// no properties.
     #[arg(long, value_name = "NAME=VALUE", value_parser = property)]
     pub property: Vec<(String, String)>,
 }

@@ -1,5 +1,7 @@
 //! What holds for all flags together.
 
+use std::collections::BTreeSet;
+
 use clap::{Command, CommandFactory, Parser};
 
 use super::{Cli, Verb};
@@ -66,4 +68,20 @@ fn what_names_no_queue_is_no_outbox() {
             Cli::try_parse_from(["longshore", "inspect", "o.wasm", "--outbox", outbox]).map_err(words_of);
         assert!(refused.as_ref().is_err_and(|error| error.contains(words)), "{outbox}: {refused:?}");
     }
+}
+
+#[test]
+fn what_may_hold_a_secret_is_hidden_in_every_verb_and_nothing_else_is() {
+    fn look(command: &Command, hidden: &mut BTreeSet<String>, shown: &mut BTreeSet<String>) {
+        for arg in command.get_arguments().filter(|arg| arg.get_env().is_some()) {
+            let set = if arg.is_hide_env_values_set() { &mut *hidden } else { &mut *shown };
+            set.insert(arg.get_id().to_string());
+        }
+        command.get_subcommands().for_each(|verb| look(verb, hidden, shown));
+    }
+    let (mut hidden, mut shown) = (BTreeSet::new(), BTreeSet::new());
+    look(&Cli::command(), &mut hidden, &mut shown);
+    assert_eq!(hidden.intersection(&shown).collect::<Vec<_>>(), Vec::<&String>::new());
+    let secrets = ["component", "config", "env", "outbox", "poison_queue", "queue"];
+    assert_eq!(hidden, secrets.map(str::to_owned).into());
 }

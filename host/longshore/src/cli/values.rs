@@ -10,7 +10,7 @@ use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
 use clap::{Arg, Command};
 
-/// Reads a value that may hold a secret: what is wrong with it is said without it, unlike clap does.
+/// Reads a value that may hold a secret. Its error does not repeat the value, as clap's own would.
 pub(super) struct Unquoted<T>(PhantomData<fn() -> T>);
 
 impl<T> Unquoted<T> {

@@ -22,9 +22,10 @@ use longshore_sandbox::{Sandbox, Settings};
 /// How long the message of `--probe-send` stays hidden, and when it expires.
 const PROBE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(2));
 
-/// Receiving cannot be asked for, since it would lease. Deleting needs the same permission (`messages/process/action`, of a
-/// signature `p`); but `messages/delete` is enough for it, and not for receiving without `messages/read`
-/// ([Permissions for Queue service operations](https://learn.microsoft.com/rest/api/storageservices/authorize-with-azure-active-directory#permissions-for-queue-service-operations)).
+/// Receiving cannot be tried, since it would lease. Deleting needs the same permission
+/// (`messages/process/action`, or `p` in a signature). But `messages/delete` alone allows deleting,
+/// and receiving needs `messages/read` beside it ([Permissions for Queue service
+/// operations](https://learn.microsoft.com/rest/api/storageservices/authorize-with-azure-active-directory#permissions-for-queue-service-operations)).
 const INFERRED: &str = "asked by deleting a message that does not exist";
 
 pub(super) async fn execute(args: CheckArgs, format: Format) -> Result<Exit, Failure> {
@@ -136,7 +137,8 @@ async fn exists(
     Ok(Finding { check, of: queue.url().to_string(), result, needed: true, detail })
 }
 
-/// Sends nothing unless asked to. Then it sends a message that expires a second after it becomes visible.
+/// Sends nothing unless asked to. Then it sends a message that expires a second after it becomes
+/// visible.
 async fn may_send(poison: &dyn Queue, probe: bool) -> Result<Finding, QueueError> {
     let (result, detail) = if probe {
         let (delay, life) = PROBE;

@@ -17,7 +17,8 @@ use longshore_azure::jobs::{Execution, Job};
 
 /// For how long an execution that was just started may be unknown.
 const UNKNOWN_AT_FIRST: Duration = Duration::from_secs(60);
-/// How long a wait goes on while Resource Manager is out of reach: the execution goes on without it.
+/// How long a wait goes on while Resource Manager is out of reach: the execution goes on without
+/// it.
 const OUTAGE: Duration = Duration::from_secs(15 * 60);
 
 pub(super) async fn execute(verb: JobVerb, format: Format) -> Result<Exit, Failure> {

@@ -123,15 +123,17 @@ fn restored(body: Bytes, envelope: Envelope<'_>) -> Outgoing {
     Outgoing { body, id: Some(id), properties, ..Outgoing::default() }
 }
 
-/// Why a queue does not take a body, as one word; `None` if it does. A Storage queue takes text only, and somebody
-/// else's client may have put something else into one.
+/// Why a queue does not take a body, as one word; `None` if it does. A Storage queue takes text
+/// only, and another client may have put something else into it.
 fn unfit(queue: &dyn Queue, body: &[u8]) -> Option<&'static str> {
     let alone = |character: char| queue.fits(character.encode_utf8(&mut [0; 4]).as_bytes());
     let is_text = || std::str::from_utf8(body).is_ok_and(|text| text.chars().all(alone));
-    match queue.fits(body) {
-        true => None,
-        false if body.len() > queue.max_body() || is_text() => Some("too-large"),
-        false => Some("not-text"),
+    if queue.fits(body) {
+        None
+    } else if body.len() > queue.max_body() || is_text() {
+        Some("too-large")
+    } else {
+        Some("not-text")
     }
 }
 
@@ -159,7 +161,8 @@ enum Treatment {
     Skipped(&'static str),
 }
 
-/// How many messages were looked at, what was done to how many of them, and how many stayed although they were chosen.
+/// How many messages were looked at, what was done to how many of them, and how many stayed
+/// although they were chosen.
 #[derive(Default)]
 struct Tally {
     seen: u64,
@@ -233,7 +236,8 @@ async fn choose(
             return Ok(tally);
         }
         if !batch.iter().all(|received| seen.insert(received.message.id.clone())) {
-            // A message that we had released, or leased for too long, has come round: everything was seen.
+            // A message that we had released, or leased for too long, has come round: everything
+            // was seen.
             others.extend(batch);
             return Ok(tally);
         }

@@ -47,7 +47,8 @@ pub(super) async fn execute(args: RunArgs, format: Format) -> Result<Exit, Failu
         tokio::spawn(async move { handler.watch().await });
     }
     let bar = tokio::spawn(draw_progress(worker.clone(), queue));
-    // On a thread of the pool: the loop and what it spawns hand over to each other without waking another thread.
+    // On a thread of the pool, the loop and what it spawns hand over to each other without waking
+    // another thread.
     let run = tokio::spawn(async move { worker.run(stopper.signal()).await });
     let finished = run.await.during(|| "the worker's task panicked")?;
     bar.abort();

@@ -105,7 +105,7 @@ async fn produce(args: SendArgs, bodies: mpsc::Sender<Bytes>) -> Result<(), Fail
     Ok(())
 }
 
-/// Each line that is not empty, without its end, and whatever bytes it has.
+/// Each line that is not empty, without its end. It may have any bytes.
 async fn lines(source: impl AsyncRead + Unpin, bodies: &mpsc::Sender<Bytes>) -> std::io::Result<()> {
     let mut lines = BufReader::new(source).split(b'\n');
     while let Some(mut line) = lines.next_segment().await? {
@@ -124,8 +124,8 @@ async fn feed(bodies: &mpsc::Sender<Bytes>, body: Bytes) {
     let _ = bodies.send(body).await;
 }
 
-/// An order for the example handler. In every hundred, one fails in each way there is, but for those that use up all
-/// their attempts: of these there are never so many that they look like an outage.
+/// An order for the example handler. Of a hundred, one fails in each way there is. Those that use
+/// up all their attempts stay few, so that they do not look like an outage.
 fn sample(number: u64) -> String {
     let order = |msg: &str| serde_json::json!({ "order_id": format!("o-{number}"), "msg": msg }).to_string();
     let exhausting = number < 800;

@@ -102,9 +102,17 @@ fn no_signature_is_in_an_error_or_a_help_text() {
         assert!(!help.stdout.contains(SECRET), "{queue}: {}", help.stdout);
     }
     let component = format!("https://{SECRET}@registry.example/order.wasm?sig={SECRET}");
-    for verb in [&["run", "--queue=file:./q/orders", "--component"][..], &["inspect"]] {
+    for verb in [
+        &["run", "--queue=file:./q/orders", "--component"][..],
+        &["check", "--queue=file:./q/orders", "--component"],
+        &["invoke", "{}", "--component"],
+        &["inspect"],
+        &["compile", "--to=o.cwasm"],
+    ] {
         let ended = run(longshore(verb).arg(&component)).never_panicked();
         assert_eq!(ended.code(), 2);
         assert!(!ended.stderr.contains(SECRET), "{verb:?}: {}", ended.stderr);
+        let help = run(longshore([verb[0], "--help"]).env("LONGSHORE_COMPONENT", &component)).succeeded();
+        assert!(!help.stdout.contains(SECRET), "{verb:?}: {}", help.stdout);
     }
 }

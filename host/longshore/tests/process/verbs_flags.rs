@@ -1,9 +1,11 @@
-//! One flag, one thing: `--output` is a format, and `--outbox` names queues. Neither takes the other away.
+//! One flag, one thing: `--output` is a format, and `--outbox` names queues. Neither takes the
+//! other away.
 
 use crate::process::{Ended, cache, longshore, run};
 use longshore_testkit::guest;
 
-/// Queues that a flag and its variable name. Nothing is sent to them: `invoke` only shows what would be sent.
+/// Queues that a flag and its variable name. Nothing is sent to them: `invoke` only shows what
+/// would be sent.
 const INVOICES: &str = "invoices=file:./queues/invoices";
 const RECEIPTS: &str = "receipts=file:./queues/receipts";
 

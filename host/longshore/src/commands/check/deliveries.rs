@@ -1,4 +1,5 @@
-//! A Service Bus queue's own limit of deliveries, which acts before ours unless it is larger.
+//! The limit of deliveries that a Service Bus queue has itself. It acts before ours unless it is
+//! larger.
 
 use super::finding::Finding;
 use super::job::Setup;
@@ -6,7 +7,8 @@ use super::ruling::Ruling;
 use longshore_azure::jobs::Job;
 use longshore_queue::QueueUrl;
 
-/// Whether the service leaves it to the host to dead-letter. Its limit is known to Resource Manager only, and ours by the job.
+/// Whether the service leaves dead-lettering to the host. Only Resource Manager knows the service's
+/// limit, and the job's flags say ours.
 pub(super) async fn finding(url: &QueueUrl, limit: &'static str, job: Option<&(Job, Setup)>) -> Finding {
     let namespace = url.owner().unwrap_or_default();
     let Ruling(result, detail) = match job {

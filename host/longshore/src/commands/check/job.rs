@@ -1,4 +1,5 @@
-//! The job as it is set up: the container that runs the host, and the flags that the host has there.
+//! The job as it is set up: the container that runs the host, and the flags that the host has
+//! there.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +9,7 @@ use serde_json::Value;
 use crate::cli::{Cli, RunArgs, Verb, without_secrets};
 use longshore_queue::QueueUrl;
 
-/// What a component is called that the image brings along, which cannot be seen from here.
+/// Stands for the component of the image, which cannot be seen from here.
 const IN_THE_IMAGE: &str = "/handler/handler.wasm";
 /// Stands for a queue that is not known, since flags without one do not parse.
 const NOWHERE: &str = "file:./unknown/unknown";
@@ -86,7 +87,8 @@ fn variables(container: &Value) -> BTreeMap<String, Option<String>> {
     env.filter_map(variable).collect()
 }
 
-/// Reads arguments and variables as the host in the container will, and not this process's own variables.
+/// Reads arguments and variables as the host in the container will, and not this process's own
+/// variables.
 fn flags(container: &Value, variables: &BTreeMap<String, Option<String>>) -> Result<Box<RunArgs>, NoFlags> {
     let strings = |name: &str| -> Vec<String> {
         let list = container[name].as_array().into_iter().flatten();

@@ -1,7 +1,8 @@
-//! The arithmetic of a job: does what the platform does go with what the host does?
+//! The arithmetic of a job: does what the platform does fit what the host does?
 //!
-//! KEDA starts `min(ceil(messages / queueLength), maxExecutions) − running` executions at each poll, hidden messages
-//! included and finished executions not ([azure-queue scaler](https://keda.sh/docs/latest/scalers/azure-storage-queue/)).
+//! KEDA starts `min(ceil(messages / queueLength), maxExecutions) − running` executions at each
+//! poll, hidden messages included and finished executions not ([azure-queue
+//! scaler](https://keda.sh/docs/latest/scalers/azure-storage-queue/)).
 
 mod scale;
 
@@ -13,13 +14,14 @@ use super::ruling::{Judge, Ruling, seconds};
 use crate::cli::RunArgs;
 use longshore_worker::platform::{KILLED_AFTER, LAST_RECEIVE, MAX_GRACE, SETTLEMENT, START, STOP};
 
-/// What the host may take beside its handlers' memories, in MiB: a drain that was measured held 22.5 MB in all, and
-/// messages, instances and what allocators keep come on top.
+/// What the host may take beside its handlers' memories, in MiB. A drain that was measured held
+/// 22.5 MB in all. Messages, instances and what allocators keep come on top.
 const HOST_MEMORY_MIB: f64 = 64.0;
 /// Everything that can be said about the job, in the order in which it matters.
 pub(super) fn findings(setup: &Setup, of: &str) -> Vec<Finding> {
     let mut findings = Vec::new();
-    // `needed`: without it messages are lost, stay, or executions fail; the rest costs money or attempts.
+    // `needed`: without it messages are lost or stay, or executions fail. The rest costs money or
+    // attempts.
     let mut find = |check: &'static str, needed: bool, Ruling(result, detail): Ruling| {
         findings.push(Finding { check, of: of.to_owned(), result, needed, detail });
     };

@@ -83,13 +83,14 @@ fn queue(setup: &Setup, rule: &Value, rules: usize) -> Ruling {
 
 fn identity(setup: &Setup, rule: &Value, scaler: &Scaler) -> Ruling {
     let Some(identity) = rule["identity"].as_str().filter(|it| !it.is_empty()) else {
-        return match rule["auth"].as_array().is_some_and(|it| !it.is_empty()) {
-            true => Ruling::unknown(
+        return if rule["auth"].as_array().is_some_and(|it| !it.is_empty()) {
+            Ruling::unknown(
                 "the rule counts with a secret, and whether that is right cannot be seen; an identity needs none",
-            ),
-            false => Ruling::wrong(
+            )
+        } else {
+            Ruling::wrong(
                 "the rule has neither identity nor secret, so that KEDA cannot count; set `identity` to the job's",
-            ),
+            )
         };
     };
     let kind = setup.identity["type"].as_str().unwrap_or_default();
@@ -156,16 +157,18 @@ fn length(run: &RunArgs, rule: &Value, scaler: &Scaler) -> Ruling {
         Some(most) if length < most.min(at_once) => few(name, length, most.min(at_once)),
         None if length < at_once => few(name, length, at_once),
         _ => {
-            // The slots share the messages; each takes its share one after the other, until the last deadline.
+            // The slots share the messages; each takes its share one after the other, until the
+            // last deadline.
             let rounds = length.div_ceil(at_once);
             let working_ms = (run.time_budget - run.deadline).as_millis();
             let worst_ms = u128::from(rounds) * run.deadline.as_millis();
             let fits_ms = working_ms / u128::from(rounds);
-            let fits = match worst_ms <= working_ms || run.forever {
-                true => String::new(),
-                false => format!(
+            let fits = if worst_ms <= working_ms || run.forever {
+                String::new()
+            } else {
+                format!(
                     "; within its time budget it gets through {length} if each takes {fits_ms} ms at most"
-                ),
+                )
             };
             Ruling::unknown(format!(
                 "right if it is what one execution is meant to take, {at_once} × seconds of work ÷ seconds for one message, which is not known{fits}"
@@ -180,7 +183,8 @@ fn few(name: &str, length: u64, takes: u64) -> Ruling {
     ))
 }
 
-/// A message that waits for its retry counts. As long as the run that made it wait is there, nothing starts for it.
+/// Whether a run waits for its retries. KEDA counts a message that waits for one, and starts
+/// nothing while the run is there.
 fn retries(run: &RunArgs, polling: u64) -> Ruling {
     let (delay, linger) = (seconds(retry_delay(run)), seconds(run.linger));
     if delay > linger && delay > polling {
