@@ -23,7 +23,7 @@ mod values;
 
 use clap::{Parser, Subcommand};
 
-pub use self::args::{ArmArg, ComponentArg, ComponentPath, JobArg, PoisonArg, PoisonOf, QueueArg};
+pub use self::args::{ArmArg, ComponentArg, ComponentPath, JobArg, JobOf, PoisonArg, PoisonOf, QueueArg};
 pub use self::check::CheckArgs;
 pub use self::compile::CompileArgs;
 pub use self::format::Format;

@@ -229,7 +229,5 @@ mod tests {
         let missing = FetchError::File { path: "o.wasm".into(), cause: std::io::Error::other("on fire") };
         let message = Failure::from(missing).message();
         assert_eq!(message.matches("on fire").count(), 1, "a cause is said once: {message}");
-        let too_large = QueueError::TooLarge { queue: "file:./queues/orders".into(), size: 2, limit: 1 };
-        assert_eq!(Failure::from(too_large).exit(), Exit::Other, "the message is to blame");
     }
 }

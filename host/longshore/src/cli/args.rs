@@ -69,15 +69,13 @@ pub struct ComponentPath {
 }
 
 /// Which Container Apps job.
+// It must flatten nothing: clap takes an optional group with a group in it for absent.
 #[derive(Clone, Debug, Args)]
 pub struct JobArg {
     /// The job's resource id:
     /// `/subscriptions/…/resourceGroups/…/providers/Microsoft.App/jobs/NAME`.
     #[arg(long, env = "LONGSHORE_JOB", value_name = "RESOURCE-ID")]
     pub job: JobId,
-
-    #[command(flatten)]
-    pub(crate) arm: ArmArg,
 }
 
 /// Where Azure Resource Manager is.
@@ -88,4 +86,14 @@ pub struct ArmArg {
     /// for servers on this very host.
     #[arg(long, env = "LONGSHORE_ARM_ENDPOINT", value_name = "URL", default_value_t)]
     pub arm_endpoint: Endpoint,
+}
+
+/// A job, and where it is looked for.
+#[derive(Clone, Debug, Args)]
+pub struct JobOf {
+    #[command(flatten)]
+    pub(crate) job: JobArg,
+
+    #[command(flatten)]
+    pub(crate) arm: ArmArg,
 }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::args::{ComponentArg, JobArg, PoisonArg, QueueArg};
+use super::args::{ArmArg, ComponentArg, JobArg, PoisonArg, QueueArg};
 use super::sandbox::SandboxArgs;
 
 /// Say what can be known before the first message.
@@ -29,6 +29,9 @@ pub struct CheckArgs {
 
     #[command(flatten)]
     pub(crate) job: Option<JobArg>,
+
+    #[command(flatten)]
+    pub(crate) arm: ArmArg,
 
     #[command(flatten)]
     pub(crate) component: Option<ComponentArg>,

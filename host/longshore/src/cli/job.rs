@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::args::JobArg;
+use super::args::JobOf;
 use super::values::property;
 use longshore_azure::jobs::Overrides;
 
@@ -23,7 +23,7 @@ pub enum JobVerb {
 #[derive(Debug, Args)]
 pub struct JobStartArgs {
     #[command(flatten)]
-    pub(crate) of: JobArg,
+    pub(crate) of: JobOf,
 
     /// Wait until the execution ends. The exit code is 0 if it succeeded, 3 or 4 if that was its
     /// own, else 1.
@@ -65,7 +65,7 @@ impl JobStartArgs {
 #[derive(Debug, Args)]
 pub struct JobStatusArgs {
     #[command(flatten)]
-    pub(crate) of: JobArg,
+    pub(crate) of: JobOf,
 
     /// The execution, as `list` shows it [default: the newest].
     #[arg(value_name = "EXECUTION", value_parser = execution)]
@@ -80,7 +80,7 @@ pub struct JobStatusArgs {
 #[derive(Debug, Args)]
 pub struct JobListArgs {
     #[command(flatten)]
-    pub(crate) of: JobArg,
+    pub(crate) of: JobOf,
 
     /// Show this many at most, the newest.
     #[arg(long, value_name = "N")]
@@ -95,7 +95,7 @@ pub struct JobListArgs {
 #[derive(Debug, Args)]
 pub struct JobStopArgs {
     #[command(flatten)]
-    pub(crate) of: JobArg,
+    pub(crate) of: JobOf,
 
     /// The execution, as `list` shows it.
     #[arg(value_name = "EXECUTION", value_parser = execution, required_unless_present = "all")]

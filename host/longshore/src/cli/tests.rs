@@ -85,3 +85,19 @@ fn what_may_hold_a_secret_is_hidden_in_every_verb_and_nothing_else_is() {
     let secrets = ["component", "config", "env", "outbox", "poison_queue", "queue"];
     assert_eq!(hidden, secrets.map(str::to_owned).into());
 }
+
+#[test]
+fn what_a_check_is_given_reaches_it_beside_what_is_left_out() {
+    const JOB: &str = "/subscriptions/s/resourceGroups/g/providers/Microsoft.App/jobs/orders";
+    let check = |flags: &[&str]| {
+        let cli = Cli::try_parse_from(["longshore", "check"].iter().chain(flags)).unwrap();
+        let Verb::Check(check) = cli.verb else { panic!("not check") };
+        (check.queue.is_some(), check.job.is_some(), check.component.is_some())
+    };
+    let endpoint = "--arm-endpoint=https://management.usgovcloudapi.net";
+    assert_eq!(check(&["--queue=file:./q/orders", endpoint]), (true, false, false));
+    assert_eq!(check(&["--job", JOB]), (false, true, false));
+    let all = ["--job", JOB, endpoint, "--queue=file:./q/orders", "--component=o.wasm"];
+    assert_eq!(check(&all), (true, true, true));
+    assert!(Cli::try_parse_from(["longshore", "check"]).is_err(), "neither a queue nor a job");
+}

@@ -14,6 +14,8 @@ use self::finding::{Finding, Known};
 use super::print;
 use crate::cli::{CheckArgs, Format, PoisonArg, PoisonOf, QueueArg};
 use crate::exit::{Exit, Failure};
+use longshore_azure::Azure;
+use longshore_azure::jobs::Job;
 use longshore_component::Source;
 use longshore_queue::{Outgoing, Queue, QueueError, QueueUrl, Right};
 use longshore_queue_drivers::open;
@@ -34,7 +36,7 @@ pub(super) async fn execute(args: CheckArgs, format: Format) -> Result<Exit, Fai
     let mut job = None;
     if let Some(named) = &args.job {
         let id = &named.job;
-        let asked = super::job::open(named);
+        let asked = Job::new(id.clone(), args.arm.arm_endpoint.clone(), Azure::shared());
         let setup = job::Setup::read(&asked.get().await?)
             .map_err(|cause| Failure::other(format!("{id}: {cause}")))?;
         findings.extend(rule::findings(&setup, &id.to_string()));

@@ -8,7 +8,7 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
 use super::print;
-use crate::cli::{Format, JobArg, JobListArgs, JobStartArgs, JobStatusArgs, JobStopArgs, JobVerb};
+use crate::cli::{Format, JobListArgs, JobOf, JobStartArgs, JobStatusArgs, JobStopArgs, JobVerb};
 use crate::exit::{Clause, Exit, Failure};
 use crate::telemetry::PROGRESS;
 use longshore_azure::Azure;
@@ -31,8 +31,8 @@ pub(super) async fn execute(verb: JobVerb, format: Format) -> Result<Exit, Failu
 }
 
 /// The job that is meant.
-pub(super) fn open(of: &JobArg) -> Job {
-    Job::new(of.job.clone(), of.arm.arm_endpoint.clone(), Azure::shared())
+fn open(of: &JobOf) -> Job {
+    Job::new(of.job.job.clone(), of.arm.arm_endpoint.clone(), Azure::shared())
 }
 
 /// An execution as it is printed.
