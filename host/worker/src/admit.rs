@@ -1,17 +1,19 @@
-//! What is looked at before a message reaches a handler: first its dequeue count, then its encoding.
+//! What is looked at before a message reaches a handler: its dequeue count first, then its
+//! encoding (rule 2).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::de::IgnoredAny;
 
-use super::poison::PoisonReason;
+use crate::poison::PoisonReason;
 use longshore_queue::Message;
 
 /// How the bodies of a queue are encoded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Encoding {
-    /// What starts with `{`, `[` or `"` is text; else base64 when it decodes strictly and is valid UTF-8 JSON; else text.
+    /// A body that starts with `{`, `[` or `"` is text. Another one is base64 when it decodes
+    /// strictly and is valid UTF-8 JSON. All others are text.
     #[default]
     Auto,
     /// UTF-8 text, handed on as it is.

@@ -1,7 +1,9 @@
-//! A circuit breaker keeps an outage, or a broken release, from emptying the queue into the poison queue.
+//! A circuit breaker keeps an outage, or a broken release, from emptying the queue into the poison
+//! queue (rule 10).
 //!
-//! It counts failures of *different* messages in a row. Open, it lets one message through now and then, each time
-//! another one, since what failed is hidden: attempts are spread over the queue, and no message uses up its own.
+//! It counts failures of *different* messages in a row. While it is open, it lets one message
+//! through now and then. Each time that is another one, since those that failed are hidden. So
+//! attempts are spread over the queue, and no message uses up its own.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -10,14 +12,15 @@ use tokio::time::Instant;
 
 use longshore_queue::Receipt;
 
-/// Failures in a row that open the breaker before the first success: nothing has been shown to work yet.
-const BEFORE_SUCCESS: usize = 5;
+/// How many failures in a row open the breaker before the first success, since nothing has been
+/// shown to work yet.
+const MAX_FAILURES_BEFORE_SUCCESS: usize = 5;
 /// The pause before the first probe.
-const FIRST_PROBE: Duration = Duration::from_secs(30);
+const FIRST_PROBE_PAUSE: Duration = Duration::from_secs(30);
 /// The longest pause between probes.
-const MAX_PROBE: Duration = Duration::from_secs(5 * 60);
-/// How long what failed stays invisible while the breaker is open.
-pub const HIDE: Duration = Duration::from_secs(15 * 60);
+const MAX_PROBE_PAUSE: Duration = Duration::from_secs(5 * 60);
+/// How long a message that failed stays invisible while the breaker is open.
+pub const HIDE_WHILE_OPEN: Duration = Duration::from_secs(15 * 60);
 
 /// A message that was hidden, and what it takes to change for how long.
 #[derive(Clone, Debug)]
@@ -26,17 +29,20 @@ pub struct Hidden {
     pub id: String,
     /// Its newest receipt.
     pub receipt: Receipt,
-    /// When it expires: nothing may be hidden for longer than it lives.
+    /// When it expires. Nothing may be hidden for longer than it lives.
     pub expires: Option<Instant>,
 }
 
-/// The breaker's state. It does nothing itself: it says how many messages may be handled at once and for how long failures are hidden.
+/// The state of the breaker. It only says how many messages may be handled at once, and for how
+/// long a message that failed is hidden.
 #[derive(Debug)]
 pub struct Breaker {
-    /// Failures in a row that open it after a success; zero: it never opens.
+    /// How many failures in a row open it after a success. With zero it never opens.
     threshold: usize,
+    /// Whether a handler has succeeded in this run.
     proven: bool,
-    /// The messages that failed since the last success, while they are hidden with what can change that.
+    /// The messages that failed since the last success. Those that are hidden come with what it
+    /// takes to change that.
     failed: HashMap<String, Option<Hidden>>,
     open: Option<Open>,
 }
@@ -48,15 +54,56 @@ struct Open {
     pause: Duration,
 }
 
-/// What a failure means for the message that failed.
+/// How many messages may be handled at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Allowance {
+    /// One: nothing has succeeded yet.
+    OneAtATime,
+    /// As many as there are slots.
+    AllSlots,
+    /// None before the next probe, and then one: the breaker is open.
+    Probe {
+        /// When the breaker opened.
+        open_since: Instant,
+        /// When the next probe may start.
+        probe_at: Instant,
+    },
+}
+
+/// How a message that failed is hidden.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AfterFailure {
-    /// Nothing has succeeded yet: hide it for the retry cap.
+    /// At least for the retry cap: nothing has succeeded yet.
     Careful,
-    /// Retry as usual.
+    /// As the retry policy says.
     Usual,
-    /// The breaker is open: hide it for [`HIDE`].
+    /// For [`HIDE_WHILE_OPEN`]: the breaker is open.
     Hide,
+}
+
+/// For how long a message is hidden, and by which rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hiding {
+    /// From now until it is visible again.
+    pub delay: Duration,
+    /// The rule that the delay follows.
+    pub rule: AfterFailure,
+}
+
+impl Hiding {
+    /// What an open breaker asks for.
+    pub const WHILE_OPEN: Self = Self { delay: HIDE_WHILE_OPEN, rule: AfterFailure::Hide };
+    /// Not at all: the message becomes visible at once.
+    pub const NOT: Self = Self { delay: Duration::ZERO, rule: AfterFailure::Usual };
+}
+
+/// What the failure of a message means.
+#[derive(Debug)]
+pub struct Consequence {
+    /// How this message is hidden.
+    pub rule: AfterFailure,
+    /// If this failure has opened the breaker: what failed before, and is to be hidden for longer.
+    pub opened: Option<Vec<Hidden>>,
 }
 
 impl Breaker {
@@ -65,73 +112,59 @@ impl Breaker {
         Self { threshold, proven: false, failed: HashMap::new(), open: None }
     }
 
-    /// How many messages may be handled at once, of `slots`.
-    pub fn allowance(&self, slots: usize, now: Instant) -> usize {
+    /// How many messages may be handled at once.
+    pub fn allowance(&self) -> Allowance {
         match &self.open {
-            Some(open) if now < open.probe_at => 0,
-            Some(_) => 1,
-            None if self.proven => slots,
-            None => 1.min(slots),
+            Some(Open { since, probe_at, .. }) => {
+                Allowance::Probe { open_since: *since, probe_at: *probe_at }
+            }
+            None if self.proven => Allowance::AllSlots,
+            None => Allowance::OneAtATime,
         }
     }
 
-    /// Whether it is open, and since when.
-    pub fn open_since(&self) -> Option<Instant> {
-        self.open.as_ref().map(|open| open.since)
-    }
-
-    /// When the next probe may start, while it is open.
-    pub fn probe_at(&self) -> Option<Instant> {
-        self.open.as_ref().map(|open| open.probe_at)
-    }
-
-    /// Whether a handler has succeeded in this execution.
-    pub fn is_proven(&self) -> bool {
-        self.proven
-    }
-
-    /// A probe found nothing to try: the next one is as far away as this one was.
+    /// A probe found nothing to try. The next one is as far away as this one was.
     pub fn found_nothing(&mut self, now: Instant) {
         if let Some(open) = &mut self.open {
             open.probe_at = now + open.pause;
         }
     }
 
-    /// A message was received again: the receipt that we hid it with is stale.
+    /// A message was received again. The receipt that it was hidden with is stale.
     pub fn received(&mut self, id: &str) {
         if let Some(hidden) = self.failed.get_mut(id) {
             *hidden = None;
         }
     }
 
-    /// A handler failed on message `id`. Returns what to do with it, and, if this opened the breaker, whatever failed before and is now to be hidden longer.
-    pub fn failure(&mut self, id: &str, now: Instant) -> (AfterFailure, Vec<Hidden>) {
+    /// A handler failed on message `id`.
+    pub fn failure(&mut self, id: &str, now: Instant) -> Consequence {
         self.failed.entry(id.to_owned()).or_default();
         if let Some(open) = &mut self.open {
-            // Only a probe lengthens the pause; a straggler that was running when the breaker opened does not.
+            // Only a probe lengthens the pause. A handler that was running when the breaker
+            // opened is no probe.
             if now >= open.probe_at {
-                open.pause = (open.pause * 2).min(MAX_PROBE);
+                open.pause = (open.pause * 2).min(MAX_PROBE_PAUSE);
                 open.probe_at = now + open.pause;
             }
-            return (AfterFailure::Hide, Vec::new());
+            return Consequence { rule: AfterFailure::Hide, opened: None };
         }
-        let threshold = if self.proven { self.threshold } else { self.threshold.min(BEFORE_SUCCESS) };
-        if threshold > 0 && self.failed.len() >= threshold {
-            self.open = Some(Open { since: now, probe_at: now + FIRST_PROBE, pause: FIRST_PROBE });
-            return (AfterFailure::Hide, self.take_hidden());
+        if self.has_seen_enough() {
+            let pause = FIRST_PROBE_PAUSE;
+            self.open = Some(Open { since: now, probe_at: now + pause, pause });
+            return Consequence { rule: AfterFailure::Hide, opened: Some(self.take_hidden()) };
         }
-        (if self.proven { AfterFailure::Usual } else { AfterFailure::Careful }, Vec::new())
+        let rule = if self.proven { AfterFailure::Usual } else { AfterFailure::Careful };
+        Consequence { rule, opened: None }
     }
 
-    /// A message that failed was hidden as `done` says.
+    /// A message that failed was hidden by the rule `done`.
     ///
-    /// If the breaker opened or closed meanwhile, returns how long it is to be hidden instead, and as what.
-    pub fn hidden(&mut self, hidden: Hidden, done: AfterFailure) -> Option<(Duration, AfterFailure)> {
+    /// Returns how it is to be hidden instead, if the breaker has opened or closed meanwhile.
+    pub fn hidden(&mut self, hidden: Hidden, done: AfterFailure) -> Option<Hiding> {
         match (&self.open, done) {
-            (Some(_), AfterFailure::Careful | AfterFailure::Usual) => {
-                return Some((HIDE, AfterFailure::Hide));
-            }
-            (None, AfterFailure::Hide) => return Some((Duration::ZERO, AfterFailure::Usual)),
+            (Some(_), AfterFailure::Careful | AfterFailure::Usual) => return Some(Hiding::WHILE_OPEN),
+            (None, AfterFailure::Hide) => return Some(Hiding::NOT),
             _ => {}
         }
         if let Some(kept) = self.failed.get_mut(&hidden.id) {
@@ -140,12 +173,18 @@ impl Breaker {
         None
     }
 
-    /// A handler succeeded: the breaker closes. Returns what was hidden while it was open, to be made visible at once.
+    /// A handler succeeded, so the breaker closes. Returns what was hidden while it was open.
     pub fn success(&mut self) -> Vec<Hidden> {
         self.proven = true;
         let hidden = if self.open.take().is_some() { self.take_hidden() } else { Vec::new() };
         self.failed.clear();
         hidden
+    }
+
+    fn has_seen_enough(&self) -> bool {
+        let threshold =
+            if self.proven { self.threshold } else { self.threshold.min(MAX_FAILURES_BEFORE_SUCCESS) };
+        threshold > 0 && self.failed.len() >= threshold
     }
 
     fn take_hidden(&mut self) -> Vec<Hidden> {

@@ -1,8 +1,9 @@
 //! Our hold on a message while it is being handled.
 //!
-//! A lease ends on our own monotonic clock, whatever the service says or cannot say: at the moment the receive (or
-//! the newest renewal) was *sent*, plus the visibility timeout, less a margin. Whoever holds a `Lease` is the only
-//! one who renews and settles it, one call after the other, so that a renewal and a settlement never race for the receipt.
+//! A lease ends on our own monotonic clock, whatever the service says or cannot say (rule 3). It
+//! ends at the moment the receive (or the newest renewal) was *sent*, plus the visibility timeout,
+//! less a margin. Only the holder of a `Lease` renews and settles it, one call after the other. So
+//! a renewal and a settlement never race for the receipt.
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use longshore_queue::{DeadLetter, MAX_VISIBILITY, Outgoing, Queue, QueueError, Receipt, Received, Right};
 
-/// How long before the service's own end our lease ends: what a call may take on its way.
+/// How long before the service's own end our lease ends. That is what a call may take on its way.
 const MARGIN: Duration = Duration::from_secs(5);
 /// What must be left on a lease before an output, a poison copy or a delete is sent.
 const SETTLE_ROOM: Duration = Duration::from_secs(10);
@@ -19,7 +20,7 @@ const EXPIRY_ROOM: Duration = Duration::from_secs(60);
 /// How much longer than the handler's deadline a fixed lease lasts.
 pub const FIXED_ROOM: Duration = Duration::from_secs(30);
 /// The pause between two tries of a call that failed in passing; doubled each time.
-const PAUSE: Duration = Duration::from_millis(250);
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// The longest such pause.
 const MAX_PAUSE: Duration = Duration::from_secs(5);
 
@@ -28,12 +29,13 @@ const MAX_PAUSE: Duration = Duration::from_secs(5);
 pub struct Terms {
     /// The visibility timeout of a receive and of each renewal.
     pub visibility: Duration,
-    /// Whether the identity may update messages. If not, leases are fixed: never renewed, never released early, and their end is the retry.
+    /// Whether the identity may update messages. If not, leases are fixed: they are never renewed
+    /// and never released early, and their end is the retry.
     pub renewable: bool,
 }
 
 impl Terms {
-    /// The same on a queue that gives no longer leases than that.
+    /// The same terms on a queue that gives no longer leases than `longest`.
     #[must_use]
     pub fn within(self, longest: Duration) -> Self {
         Self { visibility: self.visibility.min(longest), ..self }
@@ -127,7 +129,7 @@ impl Lease {
         self.ends
     }
 
-    /// When the service makes the message visible again if nobody does anything.
+    /// When the service makes the message visible again by itself.
     pub fn lapses(&self) -> Instant {
         self.ends + self.terms.margin()
     }
@@ -159,8 +161,9 @@ impl Lease {
 
     /// Makes the lease last another visibility timeout.
     ///
-    /// A call whose answer is lost is repeated with the old receipt, as long as the lease lasts. If the lost call had
-    /// been done, that receipt is stale, and the lease is lost with it: nobody knows the new one.
+    /// A call whose answer is lost is repeated with the old receipt, as long as the lease lasts. If
+    /// the lost call had been done, that receipt is stale, and the new one is unknown. Then the
+    /// lease is lost.
     pub async fn renew(&mut self, queue: &dyn Queue) -> Result<(), LeaseError> {
         let visibility = clamp(self.terms.visibility, self.expires);
         if !self.terms.renewable || Instant::now() + visibility <= self.lapses() {
@@ -169,13 +172,13 @@ impl Lease {
             return Err(LeaseError::Lost);
         }
         match self.until_clear(|| queue.update(&self.id, &self.receipt, visibility)).await {
-            Ok(Answer::Now { value, sent }) => {
+            Ok(ClearAnswer::Now { value, sent }) => {
                 longshore_failpoint::kill_at("in-renewal");
                 self.receipt = value;
                 self.extend(sent, visibility);
                 Ok(())
             }
-            Ok(Answer::Before) | Err(LeaseError::Lost) => Err(LeaseError::Lost),
+            Ok(ClearAnswer::Before) | Err(LeaseError::Lost) => Err(LeaseError::Lost),
             Err(LeaseError::Refused(error)) => {
                 tracing::warn!(message_id = self.id, %error, "the lease cannot be renewed, and runs to its end");
                 self.terms.renewable = false;
@@ -200,8 +203,8 @@ impl Lease {
         self.until_clear(|| queue.dead_letter(&self.id, &self.receipt, letter.clone())).await.map(drop)
     }
 
-    /// Sends something on behalf of the message (a poison copy, an output), while the lease lasts.
-    /// A send whose answer is lost is repeated: a duplicate is better than a loss.
+    /// Sends a poison copy or an output of the message, while the lease lasts. A send whose answer
+    /// is lost is repeated: a duplicate is better than a loss.
     pub async fn send(
         &mut self,
         queue: &dyn Queue,
@@ -219,8 +222,8 @@ impl Lease {
 
     /// Ends the lease by making the message visible again after `delay` (zero: at once).
     ///
-    /// Returns when that will be, which is sooner if the message would expire before, and the newest receipt, if it is
-    /// known, so that the delay can be changed later.
+    /// Returns when that will be; it is sooner if the message would expire before. Returns the
+    /// newest receipt as well, if it is known, so that the delay can be changed later.
     pub async fn hide(
         &mut self,
         queue: &dyn Queue,
@@ -228,8 +231,8 @@ impl Lease {
     ) -> Result<(Instant, Option<Receipt>), LeaseError> {
         let delay = clamp(delay, self.expires);
         let receipt = match self.until_clear(|| queue.update(&self.id, &self.receipt, delay)).await? {
-            Answer::Now { value, .. } => Some(value),
-            Answer::Before => None,
+            ClearAnswer::Now { value, .. } => Some(value),
+            ClearAnswer::Before => None,
         };
         Ok((Instant::now() + delay, receipt))
     }
@@ -247,17 +250,17 @@ impl Lease {
     }
 
     /// Calls until the answer is clear or the lease ends.
-    async fn until_clear<T, F>(&self, call: impl Fn() -> F) -> Result<Answer<T>, LeaseError>
+    async fn until_clear<T, F>(&self, call: impl Fn() -> F) -> Result<ClearAnswer<T>, LeaseError>
     where
         F: Future<Output = Result<T, QueueError>>,
     {
-        let mut pause = PAUSE;
+        let mut pause = FIRST_PAUSE;
         let mut unclear = false;
         while Instant::now() < self.ends {
             let sent = Instant::now();
             let error = match timeout_at(self.ends, call()).await {
-                Ok(Ok(value)) => return Ok(Answer::Now { value, sent }),
-                Ok(Err(error)) if error.is_stale() && unclear => return Ok(Answer::Before),
+                Ok(Ok(value)) => return Ok(ClearAnswer::Now { value, sent }),
+                Ok(Err(error)) if error.is_stale() && unclear => return Ok(ClearAnswer::Before),
                 Ok(Err(error)) if error.is_stale() => return Err(LeaseError::Lost),
                 Ok(Err(error)) if error.is_transient() => error,
                 Ok(Err(error)) => return Err(LeaseError::Refused(error)),
@@ -281,7 +284,8 @@ impl Lease {
     }
 }
 
-/// A renewal or a delay: no longer than the protocol allows, and over a minute before the message expires.
+/// The length of a renewal or a delay: no longer than the protocol allows, and ending a minute
+/// before the message expires.
 pub fn clamp(delay: Duration, expires: Option<Instant>) -> Duration {
     let life = expires.map_or(MAX_VISIBILITY, |at| {
         at.saturating_duration_since(Instant::now()).saturating_sub(EXPIRY_ROOM)
@@ -290,9 +294,9 @@ pub fn clamp(delay: Duration, expires: Option<Instant>) -> Duration {
 }
 
 /// A clear answer to a call that ends or changes the lease.
-enum Answer<T> {
+enum ClearAnswer<T> {
     /// It was done: what came back, and when the call was sent.
     Now { value: T, sent: Instant },
-    /// An earlier try was done, whose answer was lost.
+    /// It was done by an earlier try, whose answer was lost.
     Before,
 }

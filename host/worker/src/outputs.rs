@@ -18,7 +18,8 @@ pub enum OutputFormat {
     /// The body, as the handler sent it.
     #[default]
     Raw,
-    /// The body in a `CloudEvents` 1.0 envelope in JSON, whose id names the message that it came from.
+    /// The body in a `CloudEvents` 1.0 envelope in JSON. The id of the event names the message that
+    /// it came from.
     #[value(name = "cloudevents")]
     CloudEvents,
 }
@@ -32,10 +33,10 @@ pub struct Outputs {
 
 /// A message that is ready to be sent.
 #[derive(Debug)]
-pub(super) struct Output {
-    pub(super) name: String,
-    pub(super) queue: Arc<dyn Queue>,
-    pub(super) message: Outgoing,
+pub(crate) struct PreparedOutput {
+    pub(crate) name: String,
+    pub(crate) queue: Arc<dyn Queue>,
+    pub(crate) message: Outgoing,
 }
 
 /// A message as `CloudEvents` writes it
@@ -74,7 +75,7 @@ impl OutputFormat {
         };
         let (source, r#type) = (source.to_string(), "longshore.output");
         let event = CloudEvent { specversion: "1.0", id, source, r#type, datacontenttype, data, data_base64 };
-        // Strings and JSON that was read as such: nothing of it can fail to be written.
+        // The event holds strings, and JSON that was read as such. Writing those cannot fail.
         serde_json::to_vec(&event).map_or(body.clone(), Bytes::from)
     }
 }
@@ -90,15 +91,17 @@ impl Outputs {
         self.queues.insert(name.to_owned(), queue);
     }
 
-    /// Gives each message its queue and its id: that of the message it came from, a slash, and its place.
+    /// Gives each message its queue and its id: the id of the message that it came from, a slash,
+    /// and its place (rule 6).
     ///
-    /// All or none: what one queue cannot take must not be found out after another got its message.
-    pub(super) fn prepare(
+    /// All or none. If one queue cannot take its message, no other queue must have got one before
+    /// that is known.
+    pub(crate) fn prepare(
         &self,
         source: &QueueUrl,
         id: &str,
         outbox: Vec<OutboxMessage>,
-    ) -> Result<Vec<Output>, (RetryReason, String)> {
+    ) -> Result<Vec<PreparedOutput>, (RetryReason, String)> {
         let prepare = |(index, OutboxMessage { output: name, body, properties })| {
             let Some(queue) = self.queues.get(&name).map(Arc::clone) else {
                 return Err((RetryReason::UnknownOutput, format!("{name:?} is no output")));
@@ -110,7 +113,7 @@ impl Outputs {
                 return Err((RetryReason::OutputTooLarge, detail));
             }
             let message = Outgoing { body, id: Some(id), properties, ..Outgoing::default() };
-            Ok(Output { name, queue, message })
+            Ok(PreparedOutput { name, queue, message })
         };
         outbox.into_iter().enumerate().map(prepare).collect()
     }

@@ -88,7 +88,7 @@ mod tests {
                 seconds("START_S      ", START),
                 seconds("STOP_S       ", STOP),
                 seconds("FIXED_ROOM_S ", FIXED_ROOM),
-                format!("POLLING_S     ?= {}", POLLING_INTERVAL.as_secs()),
+                format!("POLLING_S     = {}", POLLING_INTERVAL.as_secs()),
             ],
         );
     }

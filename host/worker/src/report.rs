@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::poison::PoisonReason;
-use super::usage::Percentiles;
+use crate::percentiles::Percentiles;
+use crate::poison::PoisonReason;
 
 /// What a run did, in messages. Each one received ends in exactly one of the five outcomes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -21,7 +21,7 @@ pub struct Summary {
     pub poisoned: u64,
     /// Interrupted by the end of the run, or not settled: they come back.
     pub abandoned: u64,
-    /// Taken from us, or not settled in time: they come back, or somebody else handles them.
+    /// Taken from us, or not settled in time: they come back, or another worker handles them.
     pub lease_lost: u64,
     /// From the start of the run to its end.
     pub duration_ms: u64,
@@ -62,7 +62,7 @@ impl Outcome {
     }
 
     /// The one line that the log has for each message.
-    pub(super) fn log(&self, message_id: &str, dequeue_count: u32, took: Duration) {
+    pub(crate) fn log(&self, message_id: &str, dequeue_count: u32, took: Duration) {
         let (outcome, reason, detail) = self.words();
         let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         match self {
@@ -78,7 +78,7 @@ impl Outcome {
 }
 
 impl Summary {
-    pub(super) fn count(&mut self, outcome: &Outcome) {
+    pub(crate) fn count(&mut self, outcome: &Outcome) {
         match outcome {
             Outcome::Completed => self.completed += 1,
             Outcome::Retried(..) => self.retried += 1,

@@ -1,4 +1,4 @@
-//! How long a message that failed stays invisible.
+//! How long a message that failed stays invisible (rule 7).
 
 use std::time::Duration;
 
@@ -27,8 +27,8 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// The delay after attempt `dequeue_count` (from 1): what the handler asked for, or anything between zero and
-    /// `base · 2^(dequeue_count − 1)`, at most `cap`.
+    /// The delay after attempt `dequeue_count` (from 1). It is what the handler asked for, or a
+    /// random time between zero and `base · 2^(dequeue_count − 1)`, at most `cap`.
     pub fn delay(&self, dequeue_count: u32, asked: Option<Duration>, rng: &mut impl Rng) -> Duration {
         if let Some(asked) = asked {
             return asked.min(self.max_delay);

@@ -1,160 +1,116 @@
-//! The last word on a message: complete, retry, poison or release, in an order that loses nothing.
+//! The last word on a message: complete, retry, poison or release, in an order that loses nothing
+//! (rule 6).
 
-use std::time::Duration;
-
-use tokio::time::Instant;
-
-use super::attempt::{Fate, explain};
-use super::breaker::{AfterFailure, HIDE, Hidden};
-use super::lease::{Lease, LeaseError, clamp};
-use super::outputs::Output;
-use super::poison::{Envelope, PoisonReason};
-use super::report::Outcome;
-use super::{Ended, Worker};
+use crate::breaker::{AfterFailure, Hiding};
+use crate::context::RunContext;
+use crate::ended::{Due, Ended};
+use crate::fate::{Fate, explain, last_attempt};
+use crate::hide::hide;
+use crate::lease::{Lease, LeaseError};
+use crate::outputs::PreparedOutput;
+use crate::poison::{Envelope, PoisonReason};
+use crate::report::Outcome;
 use longshore_handler::RetryReason;
 use longshore_queue::{DeadLetter, Message, Outgoing, QueueError};
 
-impl Worker {
-    /// Carries out a message's fate, as far as the lease lasts.
-    pub(super) async fn settle(&self, mut lease: Lease, message: &Message, fate: Fate) -> Ended {
+/// A message that is to be settled, and the lease on it.
+pub(crate) struct Settlement<'a> {
+    context: &'a RunContext,
+    message: &'a Message,
+    lease: Lease,
+}
+
+impl<'a> Settlement<'a> {
+    /// Settles `message` while `lease` lasts.
+    pub(crate) fn new(context: &'a RunContext, message: &'a Message, lease: Lease) -> Self {
+        Self { context, message, lease }
+    }
+
+    /// Carries out the fate of the message, as far as the lease lasts.
+    pub(crate) async fn carry_out(mut self, fate: Fate) -> Ended {
         let settled = match fate {
-            Fate::Complete(outputs) => self.complete(&mut lease, message, &outputs).await,
-            Fate::Poison(reason, detail) => self
-                .poison(&mut lease, message, reason, &detail)
-                .await
-                .map(|()| Outcome::Poisoned(reason, detail).into()),
-            Fate::Retry { reason, detail, delay, after } => {
-                self.hide(&mut lease, delay, after).await.map(|due| Ended {
-                    outcome: Outcome::Retried(reason, detail),
-                    due: vec![(message.id.clone(), due)],
-                    fault: None,
-                })
-            }
-            Fate::Release => self
-                .hide(&mut lease, Duration::ZERO, AfterFailure::Usual)
-                .await
-                .map(|_| Outcome::Abandoned("stopped").into()),
+            Fate::Complete(outputs) => self.complete(&outputs).await,
+            Fate::Poison(reason, detail) => self.poison(reason, detail).await,
+            Fate::Retry { reason, detail, hiding } => self.retry(reason, detail, hiding).await,
+            Fate::Release => self.release().await,
             Fate::Lost => Err(LeaseError::Lost),
         };
         match settled {
             Ok(ended) => ended,
             Err(LeaseError::Lost) => Outcome::LeaseLost.into(),
-            Err(LeaseError::Refused(error)) => self.keep(lease, error).await,
+            Err(LeaseError::Refused(error)) => self.keep(error).await,
         }
     }
 
-    /// Sends what the handler wants sent, then deletes the message. Killed in between, both happen again.
-    async fn complete(
-        &self,
-        lease: &mut Lease,
-        message: &Message,
-        outputs: &[Output],
-    ) -> Result<Ended, LeaseError> {
-        for Output { name, queue, message: output } in outputs {
-            match lease.send(&*self.queue, &**queue, output).await {
+    /// Sends what the handler wants sent, then deletes the message. If the host is killed in
+    /// between, both happen again.
+    async fn complete(&mut self, outputs: &[PreparedOutput]) -> Result<Ended, LeaseError> {
+        for PreparedOutput { name, queue, message: output } in outputs {
+            match self.lease.send(&*self.context.parts.queue, &**queue, output).await {
                 Err(LeaseError::Refused(error @ QueueError::TooLarge { .. })) => {
-                    return self.output_refused(lease, message, format!("{name}: {error}")).await;
+                    return self.output_refused(format!("{name}: {error}")).await;
                 }
                 sent => sent?,
             }
-            // On queues that keep no id of the sender's choice, this line is where a message's origin can be found.
-            tracing::info!(message_id = lease.id(), output = name, output_id = output.id, "sent");
+            // Some queues keep no id that the sender chose. There only this line leads from an
+            // output to the message that it came from.
+            tracing::info!(message_id = self.lease.id(), output = name, output_id = output.id, "sent");
         }
         longshore_failpoint::kill_at("between-output-and-delete");
-        lease.delete(&*self.queue).await?;
+        self.lease.delete(&*self.context.parts.queue).await?;
         Ok(Outcome::Completed.into())
     }
 
-    /// A queue took no output that it had seemed to take: a failed attempt like any other.
-    async fn output_refused(
-        &self,
-        lease: &mut Lease,
-        message: &Message,
-        detail: String,
-    ) -> Result<Ended, LeaseError> {
+    /// A queue refused an output that should have fitted. That is a failed attempt like any other.
+    async fn output_refused(&mut self, detail: String) -> Result<Ended, LeaseError> {
         let reason = RetryReason::OutputTooLarge.as_str();
-        if let Some(last) = self.was_the_last(message, lease) {
-            let detail = explain(reason, &detail);
-            self.poison(lease, message, last, &detail).await?;
-            return Ok(Outcome::Poisoned(last, detail).into());
+        let config = &self.context.parts.config;
+        if let Some(last) = last_attempt(self.message, &self.lease, config.max_dequeue) {
+            return self.poison(last, explain(reason, &detail)).await;
         }
-        let due = self.hide(lease, self.config.retry.cap, AfterFailure::Usual).await?;
-        let outcome = Outcome::Retried(reason, detail);
-        Ok(Ended { outcome, due: vec![(message.id.clone(), due)], fault: None })
+        self.retry(reason, detail, Hiding { delay: config.retry.cap, rule: AfterFailure::Usual }).await
     }
 
-    /// Makes the message visible again after `delay`, and returns when that is.
-    async fn hide(
-        &self,
-        lease: &mut Lease,
-        delay: Duration,
-        after: AfterFailure,
-    ) -> Result<Instant, LeaseError> {
-        if !lease.is_renewable() {
-            return Ok(lease.lapses());
-        }
-        let (due, receipt) = lease.hide(&*self.queue, delay).await?;
-        let Some(receipt) = receipt else { return Ok(due) };
-        let hidden = Hidden { id: lease.id().to_owned(), receipt, expires: lease.expires() };
-        let instead = self.breaker().hidden(hidden.clone(), after);
-        let Some((delay, after)) = instead else { return Ok(due) };
-        Ok(self.move_due(hidden, delay, after).await.unwrap_or(due))
+    /// Hides the message until its next attempt.
+    async fn retry(
+        &mut self,
+        reason: &'static str,
+        detail: String,
+        hiding: Hiding,
+    ) -> Result<Ended, LeaseError> {
+        let at = hide(self.context, &mut self.lease, hiding).await?;
+        let due = vec![Due { id: self.message.id.clone(), at }];
+        Ok(Ended { outcome: Outcome::Retried(reason, detail), due, fault: None })
     }
 
-    /// Changes when a hidden message becomes visible; `None` if it is no longer ours to change.
-    async fn move_due(
-        &self,
-        mut hidden: Hidden,
-        mut delay: Duration,
-        mut after: AfterFailure,
-    ) -> Option<Instant> {
-        loop {
-            let clamped = clamp(delay, hidden.expires);
-            // Once: should the answer be lost, the message comes back when it would have come back anyway.
-            hidden.receipt = self.queue.update(&hidden.id, &hidden.receipt, clamped).await.ok()?;
-            let due = Instant::now() + clamped;
-            let instead = self.breaker().hidden(hidden.clone(), after);
-            match instead {
-                Some(instead) => (delay, after) = instead,
-                None => return Some(due),
-            }
-        }
+    /// Makes the message visible again, since the run was stopped.
+    async fn release(&mut self) -> Result<Ended, LeaseError> {
+        hide(self.context, &mut self.lease, Hiding::NOT).await?;
+        Ok(Outcome::Abandoned("stopped").into())
     }
 
-    /// Hides what failed before the breaker opened, or shows what was hidden while it was open.
-    pub(super) async fn rehide(&self, hidden: Vec<Hidden>, show: bool, ended: &mut Ended) {
-        let (delay, after) =
-            if show { (Duration::ZERO, AfterFailure::Usual) } else { (HIDE, AfterFailure::Hide) };
-        for hidden in hidden {
-            let id = hidden.id.clone();
-            if let Some(due) = self.move_due(hidden, delay, after).await {
-                ended.due.push((id, due));
-            }
-        }
+    async fn poison(&mut self, reason: PoisonReason, detail: String) -> Result<Ended, LeaseError> {
+        self.offer_to_poison(reason, &detail).await?;
+        Ok(Outcome::Poisoned(reason, detail).into())
     }
 
-    /// Copies the message to the poison queue, then deletes it; in one step where the queue can.
-    async fn poison(
-        &self,
-        lease: &mut Lease,
-        message: &Message,
-        reason: PoisonReason,
-        detail: &str,
-    ) -> Result<(), LeaseError> {
-        let queue = self.queue.url().to_string();
-        let component = self.handler.digest();
+    /// Moves the message to the poison queue, in the first of its forms that the queue takes.
+    async fn offer_to_poison(&mut self, reason: PoisonReason, detail: &str) -> Result<(), LeaseError> {
+        let (message, parts) = (self.message, &self.context.parts);
+        let queue = parts.queue.url().to_string();
+        let component = parts.handler.digest();
         let envelope = Envelope::new(message, &queue, reason, detail, component.as_deref());
         let mut refused = QueueError::TooLarge {
-            queue: self.poison.url().to_string(),
+            queue: parts.poison.url().to_string(),
             size: message.body.len(),
-            limit: self.poison.max_body(),
+            limit: parts.poison.max_body(),
         };
-        for body in envelope.fallbacks(self.config.poison_format, &message.body) {
-            if !self.poison.fits(&body) {
+        for body in envelope.fallbacks(parts.config.poison_format, &message.body) {
+            if !parts.poison.fits(&body) {
                 continue;
             }
-            let letter = DeadLetter { to: self.poison.url(), body, reason: reason.as_str(), detail };
-            match self.move_to_poison(lease, &letter).await {
+            let letter = DeadLetter { to: parts.poison.url(), body, reason: reason.as_str(), detail };
+            match self.move_to_poison(&letter).await {
                 Err(LeaseError::Refused(error @ QueueError::TooLarge { .. })) => refused = error,
                 moved => return moved,
             }
@@ -162,44 +118,51 @@ impl Worker {
         Err(LeaseError::Refused(refused))
     }
 
-    async fn move_to_poison(&self, lease: &mut Lease, letter: &DeadLetter<'_>) -> Result<(), LeaseError> {
+    /// Copies the message to the poison queue, then deletes it; in one step where the queue can.
+    async fn move_to_poison(&mut self, letter: &DeadLetter<'_>) -> Result<(), LeaseError> {
         longshore_failpoint::kill_at("before-poison-copy");
-        let moved = self.copy_and_delete(lease, letter).await;
+        let moved = self.copy_and_delete(letter).await;
         if !matches!(moved, Err(LeaseError::Refused(QueueError::QueueNotFound { .. }))) {
             return moved;
         }
-        // The poison queue is made when it is first needed: whoever may not create queues has to bring it along.
-        lease.create(&*self.poison).await?;
-        self.copy_and_delete(lease, letter).await
+        // The poison queue is made when it is first needed. An identity without the right to
+        // create queues needs one that is there.
+        self.lease.create(&*self.context.parts.poison).await?;
+        self.copy_and_delete(letter).await
     }
 
-    async fn copy_and_delete(&self, lease: &mut Lease, letter: &DeadLetter<'_>) -> Result<(), LeaseError> {
-        let copy =
-            Outgoing { body: letter.body.clone(), id: Some(lease.id().to_owned()), ..Outgoing::default() };
-        // A planted mistake, for the test that proves that the torture test notices a wrong order of settlement.
+    async fn copy_and_delete(&mut self, letter: &DeadLetter<'_>) -> Result<(), LeaseError> {
+        let parts = &self.context.parts;
+        let id = Some(self.lease.id().to_owned());
+        let copy = Outgoing { body: letter.body.clone(), id, ..Outgoing::default() };
+        // A planted mistake: the torture test has to notice a wrong order of settlement.
         if longshore_failpoint::is_on("delete-first") {
-            lease.delete(&*self.queue).await?;
+            self.lease.delete(&*parts.queue).await?;
             longshore_failpoint::kill_at("between-copy-and-delete");
-            return self.poison.send(copy).await.map(drop).map_err(LeaseError::Refused);
+            return parts.poison.send(copy).await.map(drop).map_err(LeaseError::Refused);
         }
-        if self.queue.moves_to(letter.to) {
-            return lease.dead_letter(&*self.queue, letter).await;
+        if parts.queue.moves_to(letter.to) {
+            return self.lease.dead_letter(&*parts.queue, letter).await;
         }
-        lease.send(&*self.queue, &*self.poison, &copy).await?;
+        self.lease.send(&*parts.queue, &*parts.poison, &copy).await?;
         longshore_failpoint::kill_at("between-copy-and-delete");
-        lease.delete(&*self.queue).await
+        self.lease.delete(&*parts.queue).await
     }
 
-    /// The queue will not let us settle the message: it stays, hidden for a while.
-    async fn keep(&self, mut lease: Lease, error: QueueError) -> Ended {
-        tracing::error!(message_id = lease.id(), %error, "the message could not be settled, and stays in its queue");
-        let _ = self.hide(&mut lease, self.config.retry.cap, AfterFailure::Usual).await;
-        let too_large = matches!(error, QueueError::TooLarge { .. });
-        Ended {
-            outcome: Outcome::Abandoned(if too_large { "too-large-for-poison" } else { "refused" }),
-            due: Vec::new(),
-            // A message that fits nowhere is its own fault; anything else will stop the next message as well.
-            fault: (!too_large).then_some(error),
+    /// The queue will not let us settle the message. It stays, hidden for a while.
+    async fn keep(mut self, error: QueueError) -> Ended {
+        tracing::error!(
+            message_id = self.lease.id(),
+            %error,
+            "the message could not be settled, and stays in its queue"
+        );
+        let hiding = Hiding { delay: self.context.parts.config.retry.cap, rule: AfterFailure::Usual };
+        let _ = hide(self.context, &mut self.lease, hiding).await;
+        // A message that fits nowhere is its own fault. Any other error will stop the next
+        // message as well.
+        match error {
+            QueueError::TooLarge { .. } => Outcome::Abandoned("too-large-for-poison").into(),
+            error => Ended { fault: Some(error), ..Outcome::Abandoned("refused").into() },
         }
     }
 }

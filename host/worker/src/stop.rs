@@ -1,4 +1,4 @@
-//! How a run is told to stop.
+//! How a run is told to stop (rule 9).
 
 use tokio::sync::watch;
 
@@ -27,17 +27,18 @@ impl Stopper {
     }
 
     /// A receiving side.
-    pub fn signal(&self) -> Stop {
-        Stop(self.0.subscribe())
+    pub fn signal(&self) -> StopSignal {
+        StopSignal(self.0.subscribe())
     }
 }
 
 /// The receiving side.
 #[derive(Clone, Debug)]
-pub struct Stop(watch::Receiver<Urgency>);
+pub struct StopSignal(watch::Receiver<Urgency>);
 
-impl Stop {
-    /// Waits until a stop of at least this urgency is asked for; for ever if nobody can ask any more.
+impl StopSignal {
+    /// Waits until a stop of at least this urgency is asked for. If the last [`Stopper`] was
+    /// dropped, it waits for ever.
     pub async fn wait(&mut self, urgency: Urgency) {
         if self.0.wait_for(|asked| *asked >= urgency).await.is_err() {
             std::future::pending::<()>().await;

@@ -15,7 +15,7 @@ mod stop;
 
 use std::sync::Arc;
 
-use longshore_worker::stop::{Stop, Stopper};
+use longshore_worker::stop::{StopSignal, Stopper};
 use longshore_worker::{Config, Finished, Worker};
 use model::{MemoryQueue, TestHandler};
 
@@ -44,7 +44,7 @@ impl Set {
         Self { queue, poison, handler, worker, stopper: Stopper::default() }
     }
 
-    fn signal(&self) -> Stop {
+    fn signal(&self) -> StopSignal {
         self.stopper.signal()
     }
 

@@ -1,16 +1,15 @@
-//! What handlers used, over a whole run, in little memory.
+//! Percentiles of many values, in little memory.
 
 use std::fmt;
 
 use serde::Serialize;
 
-use super::report::Summary;
-use longshore_handler::Answer;
-
-/// Steps between one power of two and the next: a percentile is at most an eighth too high.
+/// Steps between one power of two and the next. With these, a percentile is at most an eighth too
+/// high.
 const STEPS: usize = 8;
 
-/// Values that half, 95 and 99 in a hundred do not exceed. All zero where nothing was measured.
+/// Values that half, 95 and 99 in a hundred do not exceed. Where nothing was measured, they are
+/// zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Percentiles {
     /// The median.
@@ -29,7 +28,7 @@ impl fmt::Display for Percentiles {
 
 /// How often values of each size were seen.
 #[derive(Debug)]
-struct Histogram {
+pub(crate) struct Histogram {
     counts: [u64; 64 * STEPS],
     largest: u64,
 }
@@ -41,12 +40,12 @@ impl Default for Histogram {
 }
 
 impl Histogram {
-    fn record(&mut self, value: u64) {
+    pub(crate) fn record(&mut self, value: u64) {
         self.counts[bucket(value)] += 1;
         self.largest = self.largest.max(value);
     }
 
-    fn percentiles(&self) -> Percentiles {
+    pub(crate) fn percentiles(&self) -> Percentiles {
         let total: u64 = self.counts.iter().sum();
         let at = |percent: u64| {
             let rank = (total * percent).div_ceil(100);
@@ -77,40 +76,6 @@ fn largest_in(bucket: usize) -> u64 {
     }
     let (shift, step) = (bucket / STEPS - 1, (bucket % STEPS + STEPS) as u64);
     (step << shift) + ((1 << shift) - 1)
-}
-
-/// What the handlers of a run used.
-#[derive(Debug, Default)]
-pub(super) struct Measured {
-    time: Histogram,
-    cpu: Histogram,
-    memory: Histogram,
-}
-
-impl Measured {
-    /// Counts what one message took, and logs it at debug level.
-    pub(super) fn record(&mut self, message_id: &str, answer: &Answer) {
-        let handler_us = u64::try_from(answer.usage.time.as_micros()).unwrap_or(u64::MAX);
-        let cpu_us = u64::try_from(answer.usage.cpu.as_micros()).unwrap_or(u64::MAX);
-        let peak_memory_bytes = answer.usage.peak_memory as u64;
-        tracing::debug!(
-            message_id,
-            handler_us,
-            cpu_us,
-            peak_memory_bytes,
-            outbox = answer.outbox.len(),
-            "used"
-        );
-        self.time.record(handler_us);
-        self.cpu.record(cpu_us);
-        self.memory.record(peak_memory_bytes);
-    }
-
-    pub(super) fn report(&self, summary: &mut Summary) {
-        summary.handler_us = self.time.percentiles();
-        summary.cpu_us = self.cpu.percentiles();
-        summary.peak_memory_bytes = self.memory.percentiles();
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,29 @@
+//! How one message ended, and what that means for the run.
+
+use tokio::time::Instant;
+
+use crate::report::Outcome;
+use longshore_queue::QueueError;
+
+/// How one message ended, and what that means for the run.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) outcome: Outcome,
+    /// Which messages were hidden, and until when.
+    pub(crate) due: Vec<Due>,
+    /// What will stop every other message as well.
+    pub(crate) fault: Option<QueueError>,
+}
+
+/// When a message that this run made invisible becomes visible again.
+#[derive(Debug)]
+pub(crate) struct Due {
+    pub(crate) id: String,
+    pub(crate) at: Instant,
+}
+
+impl From<Outcome> for Ended {
+    fn from(outcome: Outcome) -> Self {
+        Self { outcome, due: Vec::new(), fault: None }
+    }
+}

@@ -1,0 +1,224 @@
+//! The loop: it receives, starts a task for each message, and counts how they end.
+
+use std::sync::Arc;
+
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+
+use crate::attempt::attempt;
+use crate::config::Config;
+use crate::context::{Parts, RunContext};
+use crate::drain::{Drain, End, Until};
+use crate::ended::Ended;
+use crate::give_back::give_back;
+use crate::intake::{Intake, Next};
+use crate::lease::Terms;
+use crate::outputs::Outputs;
+use crate::platform::SETTLEMENT;
+use crate::receive::{Answered, Batch, Receiver};
+use crate::report::{Outcome, Summary};
+use crate::stop::{StopSignal, Urgency};
+use crate::totals::Totals;
+use longshore_handler::Handler;
+use longshore_queue::{Queue, QueueError, Received};
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct Finished {
+    /// What it did.
+    pub summary: Summary,
+    /// Why it ended: by itself, or by a fault that no retry will mend.
+    pub end: Result<End, QueueError>,
+}
+
+/// A queue, a handler, and the settings of the policies between them.
+pub struct Worker {
+    parts: Parts,
+}
+
+impl Worker {
+    /// A worker that moves what cannot be handled from `queue` to `poison`.
+    pub fn new(
+        config: Config,
+        queue: Arc<dyn Queue>,
+        poison: Arc<dyn Queue>,
+        handler: Arc<dyn Handler>,
+    ) -> Self {
+        let (outputs, totals) = (Arc::default(), Arc::new(Totals::default()));
+        Self { parts: Parts { config, queue, poison, outputs, handler, totals } }
+    }
+
+    /// Lets the handler send messages to these queues. Without them it can send none.
+    #[must_use]
+    pub fn sending_to(self, outputs: Outputs) -> Self {
+        Self { parts: Parts { outputs: Arc::new(outputs), ..self.parts } }
+    }
+
+    /// What was done so far.
+    pub fn summary(&self) -> Summary {
+        self.parts.totals.so_far()
+    }
+
+    /// Works until the queue is drained, or until told to stop.
+    pub async fn run(&self, stop: StopSignal) -> Finished {
+        let started = Instant::now();
+        let mut run = Run::start(self.parts.clone(), stop, started).await;
+        let end = run.work_off().await;
+        run.wind_down().await;
+        Finished { summary: self.parts.totals.report(started.elapsed()), end }
+    }
+}
+
+/// What one run has in hand.
+struct Run {
+    context: Arc<RunContext>,
+    intake: Intake,
+    receiver: Receiver,
+    /// The messages that are being handled or settled, each in a task of its own.
+    tasks: JoinSet<Ended>,
+    stop: StopSignal,
+}
+
+impl Run {
+    /// Agrees with the queue on the terms of leases. Its time budget counts from `started`.
+    async fn start(parts: Parts, stop: StopSignal, started: Instant) -> Self {
+        let Parts { config, queue, handler, .. } = &parts;
+        let drain = Drain::new(until(config, &**queue), config.max_messages, started);
+        let intake = Intake::new(drain, config.concurrency, config.hold);
+        let terms = Terms::agree(config.lease, &**queue, config.visibility, config.deadline).await;
+        let receiver = Receiver::new(Arc::clone(handler), Arc::clone(queue), terms.visibility);
+        let context = Arc::new(RunContext::new(parts, terms));
+        Self { context, intake, receiver, tasks: JoinSet::new(), stop }
+    }
+
+    /// The loop itself. It ends when the run is over, when told to stop, and on a fault that will
+    /// not go away.
+    async fn work_off(&mut self) -> Result<End, QueueError> {
+        loop {
+            while let Some(ended) = self.tasks.try_join_next() {
+                self.note(ended)?;
+            }
+            let now = Instant::now();
+            let allowance = self.context.breaker().allowance();
+            let wake_at = match self.intake.next(now, self.tasks.len(), allowance) {
+                Next::End(end) => return Ok(end),
+                Next::Receive(max) => {
+                    self.intake.receive_sent(max, now);
+                    self.receiver.send(max);
+                    continue;
+                }
+                Next::Gather(until) => {
+                    self.intake.gather_until(until);
+                    Some(until)
+                }
+                Next::Wait(until) => until,
+            };
+            tokio::select! {
+                biased;
+                () = self.stop.wait(Urgency::Drain) => return Ok(End::Stopped),
+                Some(answered) = self.receiver.next() => self.take_in(answered)?,
+                Some(ended) = self.tasks.join_next() => self.note(ended)?,
+                () = wait_until(wake_at) => {}
+            }
+        }
+    }
+
+    /// Takes in what a receive brought.
+    fn take_in(&mut self, answered: Answered) -> Result<(), QueueError> {
+        self.intake.receive_answered(answered.asked, answered.brought());
+        let sent = answered.sent;
+        match self.receiver.accept(answered)? {
+            Batch::Messages(messages) => self.start_attempts(messages, sent),
+            Batch::Unanswered(retry_at) => self.intake.pause_until(retry_at),
+            Batch::Empty => {
+                let now = Instant::now();
+                self.context.breaker().found_nothing(now);
+                self.intake.found_nothing(sent, now, &mut *self.context.rng());
+            }
+        }
+        Ok(())
+    }
+
+    /// Handles the messages of a receive that was sent at `sent`, each in a task of its own.
+    fn start_attempts(&mut self, messages: Vec<Received>, sent: Instant) {
+        longshore_failpoint::kill_at("after-receive");
+        self.context.parts.totals.received(messages.len());
+        self.intake.received(messages.iter().map(|it| it.message.id.as_str()), Instant::now());
+        for message in messages {
+            self.context.breaker().received(&message.message.id);
+            // In a box: a task is copied several times before it runs, and this one is large.
+            self.tasks.spawn(Box::pin(attempt(Arc::clone(&self.context), message, sent)));
+        }
+    }
+
+    /// Counts a message that ended.
+    fn note(&mut self, ended: Result<Ended, JoinError>) -> Result<(), QueueError> {
+        let ended = ended.unwrap_or_else(|error| {
+            tracing::error!(%error, "a message's task ended early: its lease will run out, and it comes back");
+            Outcome::Abandoned("host-error").into()
+        });
+        self.context.parts.totals.ended(&ended.outcome);
+        for due in ended.due {
+            self.intake.retry_due(due.id, due.at);
+        }
+        ended.fault.map_or(Ok(()), Err)
+    }
+
+    /// Lets what is in flight end: handlers within the grace, then settlement. Meanwhile, what
+    /// receives in flight lease is given back.
+    async fn wind_down(self) {
+        let Self { context, receiver, mut tasks, mut stop, .. } = self;
+        tokio::join!(give_back(receiver, &context), end_attempts(&context, &mut tasks, &mut stop));
+    }
+}
+
+/// What ends a run by itself.
+fn until(config: &Config, queue: &dyn Queue) -> Until {
+    if config.forever {
+        return Until::Stopped;
+    }
+    let receive_for = config.time_budget.saturating_sub(config.deadline);
+    // A delay that ends with this process is waited for. Meanwhile KEDA counts the message, and
+    // it counts this execution as running.
+    let linger = if queue.hides_only_while_running() {
+        config.linger.max(config.retry.max_delay)
+    } else {
+        config.linger
+    };
+    Until::Drained { linger, receive_for }
+}
+
+/// Waits until that time; for ever if there is none.
+async fn wait_until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits for the messages in hand: for their handlers as long as the grace lasts, then for their
+/// settlement.
+async fn end_attempts(context: &RunContext, tasks: &mut JoinSet<Ended>, stop: &mut StopSignal) {
+    let grace_ends = Instant::now() + context.parts.config.grace;
+    tokio::select! {
+        _ = timeout_at(grace_ends, count_all(context, tasks)) => {}
+        () = stop.wait(Urgency::Now) => {}
+    }
+    context.interrupt();
+    if timeout(SETTLEMENT, count_all(context, tasks)).await.is_err() {
+        tracing::warn!(
+            messages = tasks.len(),
+            "not settled in time: they come back when their leases run out"
+        );
+        tasks.abort_all();
+        count_all(context, tasks).await;
+    }
+}
+
+/// Waits for all tasks, and counts how their messages ended.
+async fn count_all(context: &RunContext, tasks: &mut JoinSet<Ended>) {
+    while let Some(ended) = tasks.join_next().await {
+        let outcome = ended.map_or(Outcome::Abandoned("host-error"), |ended| ended.outcome);
+        context.parts.totals.ended(&outcome);
+    }
+}
