@@ -154,5 +154,11 @@ async fn a_long_delay_that_the_handler_named_is_not_mistaken_for_a_hold() {
 async fn the_component_is_looked_for_again_before_each_probe() {
     let set = Set::new(Config::default(), MemoryQueue::filled("orders", 100), TestHandler::fails());
     set.run().await;
-    assert!(*set.handler.reloads.lock().unwrap() >= set.handler.seen().len());
+    let (seen, reloads) = (set.handler.seen(), set.handler.reloads());
+    assert!(seen.len() > 8, "too few probes to show anything: {seen:?}");
+    // The fifth failure opens it; each attempt after that is a probe.
+    for pair in seen[4..].windows(2) {
+        let between = reloads.iter().filter(|at| pair[0].0 < **at && **at <= pair[1].0).count();
+        assert_eq!(between, 1, "before the probe with message {}", pair[1].1);
+    }
 }

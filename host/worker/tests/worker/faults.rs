@@ -29,7 +29,7 @@ fn mixed() -> std::sync::Arc<TestHandler> {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_lost_in_three_hundred_seeded_fault_schedules() {
-    let (mut handled_twice, mut poisoned_twice) = (0, 0);
+    let (mut handled_again, mut poisoned_again) = (0, 0);
     for seed in 0..300 {
         let queue = MemoryQueue::filled("orders", MESSAGES);
         let poison = MemoryQueue::new("orders-poison");
@@ -64,8 +64,17 @@ async fn nothing_is_lost_in_three_hundred_seeded_fault_schedules() {
         for id in (0..MESSAGES).map(|id| id.to_string()) {
             assert!(completed.contains(&id) || distinct.contains(&id), "seed {seed}: message {id} was lost");
         }
-        handled_twice += handler.attempts().len();
-        poisoned_twice += poisoned.len() - distinct.len();
+        let settled_at_once = |id: &str| !matches!(id.parse::<u64>().unwrap() % 10, 5 | 7);
+        handled_again += handler
+            .attempts()
+            .into_iter()
+            .filter(|(id, _)| settled_at_once(id))
+            .map(|(_, attempts)| attempts - 1)
+            .sum::<u32>();
+        poisoned_again += poisoned.len() - distinct.len();
     }
-    println!("300 schedules: {handled_twice} messages handled, {poisoned_twice} poison copies repeated");
+    println!(
+        "300 schedules: {handled_again} messages handled again, {poisoned_again} poison copies repeated"
+    );
+    assert!(handled_again > 0 && poisoned_again > 0, "the weather was too fair to show anything");
 }

@@ -1,4 +1,5 @@
-//! The loop and its policies, under paused time, against a queue whose every answer can be delayed, lost or wrong.
+//! The loop and its policies, under paused time, against a queue whose every answer can be delayed,
+//! lost or wrong. "Rule N" is a rule of `docs/internals/rules.md`.
 
 #![allow(unreachable_pub, reason = "the modules of a test are its own")]
 #![allow(clippy::unwrap_used, reason = "what helps a test fails it by panicking")]

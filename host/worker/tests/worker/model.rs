@@ -1,7 +1,7 @@
 //! A queue in memory, under tokio's clock, whose every answer can be delayed, lost or wrong; and handlers to go with it.
 //!
-//! Its semantics are those of Azure Storage Queue. What happened to each message is recorded by the model itself,
-//! so that a test never has to believe the worker's own counting.
+//! Its semantics are those of Azure Storage Queue. The model itself records what happened to each
+//! message, so that a test never has to believe the worker's own counting.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::future::Future;
@@ -47,7 +47,7 @@ struct Slot {
     dequeue_count: u32,
 }
 
-/// One call that the queue has carried out: when, what, and on which message.
+/// One call: when, what, and on which message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
     pub at: Instant,
@@ -60,6 +60,11 @@ struct State {
     slots: BTreeMap<u64, Slot>,
     ids: u64,
     receipts: u64,
+    /// Whether any message can expire.
+    expiring: bool,
+    /// The calls that were sent, whatever became of them.
+    sent: Vec<Call>,
+    /// The calls that were carried out.
     calls: Vec<Call>,
     limit: usize,
 }
@@ -102,6 +107,7 @@ impl MemoryQueue {
         let id = state.ids;
         state.ids += 1;
         let expires = time_to_live.map(|life| now + life);
+        state.expiring |= expires.is_some();
         let body = Bytes::copy_from_slice(body.as_bytes());
         state.slots.insert(id, Slot { body, visible: now, expires, receipt: 0, dequeue_count: 0 });
         id.to_string()
@@ -111,7 +117,7 @@ impl MemoryQueue {
         self.state.lock().unwrap().slots.get_mut(&id.parse().unwrap()).unwrap().dequeue_count = count;
     }
 
-    /// Takes a message's lease away from whoever has it.
+    /// Takes a message's lease away from its holder.
     pub fn steal(&self, id: &str) {
         let mut state = self.state.lock().unwrap();
         state.receipts += 1;
@@ -149,6 +155,12 @@ impl MemoryQueue {
         self.bodies().into_iter().map(read).collect()
     }
 
+    /// The calls of this name that were sent, whatever became of them.
+    pub fn sent_of(&self, what: &str) -> Vec<Call> {
+        self.state.lock().unwrap().sent.iter().filter(|call| call.what == what).cloned().collect()
+    }
+
+    /// The calls that were carried out.
     pub fn calls(&self) -> Vec<Call> {
         self.state.lock().unwrap().calls.clone()
     }
@@ -174,6 +186,7 @@ impl MemoryQueue {
         id: &str,
         work: impl FnOnce(&mut State, Instant) -> Result<T, QueueError>,
     ) -> Result<T, QueueError> {
+        self.state.lock().unwrap().sent.push(Call { at: Instant::now(), what, id: id.to_owned() });
         let fault = self.faults.lock().unwrap().as_mut().map(|decide| decide(what, id)).unwrap_or_default();
         sleep(fault.delay_before).await;
         // A real client gives up waiting in the end.
@@ -188,7 +201,9 @@ impl MemoryQueue {
         let now = Instant::now();
         let done = {
             let mut state = self.state.lock().unwrap();
-            state.slots.retain(|_, slot| slot.expires.is_none_or(|at| at > now));
+            if state.expiring {
+                state.slots.retain(|_, slot| slot.expires.is_none_or(|at| at > now));
+            }
             state.calls.push(Call { at: now, what, id: id.to_owned() });
             work(&mut state, now)
         };
@@ -240,11 +255,11 @@ impl Queue for MemoryQueue {
     async fn receive(&self, max: u32, visibility: Duration) -> Result<Vec<Received>, QueueError> {
         assert!((1..=32).contains(&max), "a receive may ask for 1 to 32 messages, not {max}");
         self.call("receive", &max.to_string(), |state, now| {
-            let visible = |(id, slot): (&u64, &Slot)| (slot.visible <= now).then_some(*id);
-            let mut ids: Vec<u64> = state.slots.iter().filter_map(visible).collect();
-            ids.sort_by_key(|id| (state.slots[id].visible, *id));
+            let visible = |(id, slot): (&u64, &Slot)| (slot.visible <= now).then_some((slot.visible, *id));
+            let mut ids: Vec<_> = state.slots.iter().filter_map(visible).collect();
+            ids.sort_unstable();
             let mut batch = Vec::new();
-            for id in ids.into_iter().take(max as usize) {
+            for (_, id) in ids.into_iter().take(max as usize) {
                 state.receipts += 1;
                 let receipt = state.receipts;
                 let slot = state.slots.get_mut(&id).unwrap();
@@ -272,6 +287,7 @@ impl Queue for MemoryQueue {
             let id = state.ids;
             state.ids += 1;
             let expires = message.time_to_live.map(|life| now + life);
+            state.expiring |= expires.is_some();
             let visible = now + message.delay;
             state
                 .slots
@@ -347,7 +363,7 @@ pub struct TestHandler {
     running: Mutex<(usize, usize)>,
     /// How many invocations were dropped before they ended.
     pub interrupted: Arc<Mutex<usize>>,
-    pub reloads: Mutex<usize>,
+    reloads: Mutex<Vec<Instant>>,
 }
 
 impl TestHandler {
@@ -381,6 +397,11 @@ impl TestHandler {
     pub fn seen(&self) -> Vec<(Instant, String, u32)> {
         let seen = self.seen.lock().unwrap();
         seen.iter().map(|(at, invocation)| (*at, invocation.id.clone(), invocation.dequeue_count)).collect()
+    }
+
+    /// When it was asked to become available.
+    pub fn reloads(&self) -> Vec<Instant> {
+        self.reloads.lock().unwrap().clone()
     }
 
     pub fn attempts(&self) -> HashMap<String, u32> {
@@ -436,7 +457,7 @@ impl Handler for TestHandler {
     }
 
     async fn reload(&self) {
-        *self.reloads.lock().unwrap() += 1;
+        self.reloads.lock().unwrap().push(Instant::now());
     }
 
     fn digest(&self) -> Option<String> {

@@ -1,4 +1,4 @@
-//! What an outage, a broken release and a poison message cost, under KEDA's formula for scaled jobs:
+//! Rule 10: what an outage, a broken release and a poison message cost, under KEDA's formula for scaled jobs:
 //! new executions at each poll = min(ceil(count / queueLength), maxExecutions) − running, hidden messages counted.
 
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! Messages that handlers send: before the delete, under ids of their origin, and only for a handler that succeeded.
+//! Rules 4 and 6: what handlers send goes before the delete, under ids of its origin, and only for
+//! a handler that succeeded.
 
 #![allow(clippy::unwrap_used, reason = "tests fail by it")]
 

@@ -67,11 +67,12 @@ async fn the_poison_copy_is_sent_before_the_original_is_deleted() {
     set.poison.set_faults(|_, _| Fault { lost_before: true, ..Fault::default() });
     let finished = set.run().await;
     assert_eq!((finished.summary.lease_lost, set.queue.len(), set.poison.len()), (1, 1, 0));
-    set.poison.heal();
+    // The copy's answer takes 2 s: the delete follows it, and not the call.
+    set.poison.set_faults(|_, _| Fault { delay_after: 2 * S, ..Fault::default() });
     tokio::time::sleep(60 * S).await;
     set.run().await;
-    let sent = set.poison.calls_of("send")[0].at;
-    assert!(set.queue.calls_of("delete")[0].at >= sent);
+    let copied = set.poison.calls_of("send")[0].at;
+    assert_eq!(set.queue.sent_of("delete")[0].at, copied + 2 * S);
     assert_eq!((set.queue.len(), set.poison.len()), (0, 1));
 }
 
