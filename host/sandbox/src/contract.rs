@@ -1,42 +1,34 @@
 //! What a handler exports, and how it is called: longshore's own contract, or wasmCloud's.
 
-use wasmtime::component::InstancePre;
-use wasmtime::{Result, Store};
-
-use super::bindings::exports::longshore::handler::handler::{Failure, Message, Retry};
-use super::bindings::{Guest, GuestPre};
-use super::describe::HANDLER;
-use super::invoke::State;
-use super::wasmcloud::exports::wasmcloud::messaging::handler::BrokerMessage;
-use super::wasmcloud::{MessageHandler, MessageHandlerPre};
 use longshore_handler::Invocation;
+use wasmtime::Store;
+use wasmtime::component::InstancePre;
 
-/// The export of those that were written for wasmCloud
-/// ([wasmcloud:messaging](https://github.com/wasmCloud/messaging)).
-pub(super) const WASMCLOUD: &str = "wasmcloud:messaging/handler@0.2.0";
-
-/// Whether components with these exports can be handlers.
-pub(super) fn is_handler(exports: &[String]) -> bool {
-    exports.iter().any(|name| name == HANDLER || name == WASMCLOUD)
-}
+use crate::bindings::longshore::exports::longshore::handler::handler::{Failure, Message, Retry};
+use crate::bindings::longshore::{Guest, GuestPre};
+use crate::bindings::wasmcloud::exports::wasmcloud::messaging::handler::BrokerMessage;
+use crate::bindings::wasmcloud::{MessageHandler, MessageHandlerPre};
+use crate::names::HANDLER;
+use crate::state::GuestState;
 
 /// A linked component, by what it exports.
 #[derive(Clone)]
-pub(super) enum Linked {
-    Longshore(GuestPre<State>),
-    WasmCloud(MessageHandlerPre<State>),
+pub(crate) enum Linked {
+    Longshore(GuestPre<GuestState>),
+    WasmCloud(MessageHandlerPre<GuestState>),
 }
 
 impl Linked {
-    /// One that exports both is called as longshore's own.
-    pub(super) fn new(linked: InstancePre<State>, exports: &[String]) -> Result<Self> {
-        match exports.iter().any(|name| name == HANDLER) {
-            true => GuestPre::new(linked).map(Self::Longshore),
-            false => MessageHandlerPre::new(linked).map(Self::WasmCloud),
+    /// A component that exports both is called as longshore's own.
+    pub(crate) fn new(linked: InstancePre<GuestState>, exports: &[String]) -> wasmtime::Result<Self> {
+        if exports.iter().any(|name| name == HANDLER) {
+            GuestPre::new(linked).map(Self::Longshore)
+        } else {
+            MessageHandlerPre::new(linked).map(Self::WasmCloud)
         }
     }
 
-    pub(super) async fn instantiate(&self, store: &mut Store<State>) -> Result<Instantiated> {
+    pub(crate) async fn instantiate(&self, store: &mut Store<GuestState>) -> wasmtime::Result<Instantiated> {
         match self {
             Self::Longshore(guest) => guest.instantiate_async(store).await.map(Instantiated::Longshore),
             Self::WasmCloud(guest) => guest.instantiate_async(store).await.map(Instantiated::WasmCloud),
@@ -45,18 +37,18 @@ impl Linked {
 }
 
 /// An instance, by what it exports.
-pub(super) enum Instantiated {
+pub(crate) enum Instantiated {
     Longshore(Guest),
     WasmCloud(MessageHandler),
 }
 
 impl Instantiated {
     /// Calls the handler. The outer error is the engine's, the inner one the guest's.
-    pub(super) async fn handle(
+    pub(crate) async fn handle(
         &self,
-        store: &mut Store<State>,
+        store: &mut Store<GuestState>,
         invocation: &Invocation,
-    ) -> Result<std::result::Result<(), Failure>> {
+    ) -> wasmtime::Result<Result<(), Failure>> {
         let Invocation { id, queue, body, dequeue_count, inserted, deadline, properties } = invocation;
         let guest = match self {
             Self::Longshore(guest) => guest,

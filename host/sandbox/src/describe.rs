@@ -1,17 +1,14 @@
 //! What a component imports and exports, read from its bytes without compiling it.
 
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 use wasmparser::component_types::{ComponentAnyTypeId, ComponentEntityType};
 use wasmparser::types::Types;
 use wasmparser::{BinaryReaderError, ComponentTypeRef, Encoding, Parser, Payload, Validator, WasmFeatures};
 
-use super::grants::{Grant, Grants};
-use super::load::LoadError;
-use super::{contract, imports};
-
-/// The interface that a handler exports.
-pub(super) const HANDLER: &str = "longshore:handler/handler@0.1.0";
+use crate::digest::digest;
+use crate::error::LoadError;
+use crate::grants::{Grant, Grants};
+use crate::names::{self, HANDLER, WASMCLOUD};
 
 /// A component, as far as it can be seen from outside.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -20,8 +17,8 @@ pub struct Description {
     pub digest: String,
     /// Its size, in bytes.
     pub size: usize,
-    /// Whether it exports `longshore:handler/handler@0.1.0` or `wasmcloud:messaging/handler@0.2.0`, and so can be a
-    /// handler.
+    /// Whether it can be a handler: it exports `longshore:handler/handler@0.1.0` or
+    /// `wasmcloud:messaging/handler@0.2.0`.
     pub handler: bool,
     /// What it imports, in its own order.
     pub imports: Vec<Import>,
@@ -30,14 +27,13 @@ pub struct Description {
 }
 
 impl Description {
-    /// The world that it was built for, and its version; both empty if it is no handler. A component keeps the names of
-    /// what it exports, and not that of its world: there is one for each.
+    /// The world that it was built for, and its version; both are empty if it is no handler. A
+    /// component keeps the names of what it exports, and not the name of its world. Each export
+    /// belongs to one world.
     pub fn world(&self) -> (String, String) {
         let exports = |interface: &&str| self.exports.iter().any(|name| name == interface);
-        let worlds = [
-            (HANDLER, "longshore:handler/guest"),
-            (contract::WASMCLOUD, "wasmcloud:messaging/message-handler"),
-        ];
+        let worlds =
+            [(HANDLER, "longshore:handler/guest"), (WASMCLOUD, "wasmcloud:messaging/message-handler")];
         let found = worlds.into_iter().find(|(interface, _)| exports(interface));
         let (interface, world) = found.unwrap_or_default();
         let version = interface.split_once('@').map_or("", |(_, version)| version);
@@ -57,14 +53,6 @@ pub struct Import {
     pub grant: Option<Grant>,
 }
 
-/// The digest of some bytes as OCI writes it: `sha256:` and 64 hexadecimal digits
-/// ([image-spec, descriptor](https://github.com/opencontainers/image-spec/blob/main/descriptor.md#digests)).
-pub fn digest(bytes: &[u8]) -> String {
-    let mut text = String::from("sha256:");
-    text.extend(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")));
-    text
-}
-
 /// Describes a component, and what it lacks of certain grants.
 ///
 /// # Errors
@@ -74,20 +62,20 @@ pub fn describe(bytes: &[u8], grants: &Grants) -> Result<Description, LoadError>
     let Outline { imports, exports } = Outline::read(bytes)?;
     let types = Validator::new_with_features(WasmFeatures::all()).validate_all(bytes).map_err(damaged)?;
     let import = |name: String| {
-        let offered = imports::offered(&name) || !needs_anything(&types, &name);
+        let offered = names::offered(&name) || !needs_anything(&types, &name);
         let grant = grants.of(&name);
         Import { name, offered, grant }
     };
     Ok(Description {
         digest: digest(bytes),
         size: bytes.len(),
-        handler: contract::is_handler(&exports),
+        handler: names::is_handler(&exports),
         imports: imports.into_iter().map(import).collect(),
         exports,
     })
 }
 
-/// An interface that holds nothing but the names of types needs nobody who implements it.
+/// Whether an import has to be offered. An interface that holds only the names of types has not.
 fn needs_anything(types: &Types, import: &str) -> bool {
     let types = types.as_ref();
     match types.component_item_for_import(import).map(|item| item.ty) {
@@ -104,13 +92,13 @@ fn is_resource(id: ComponentAnyTypeId) -> bool {
 
 /// The names of the imports and exports of the outermost component.
 #[derive(Debug, Default)]
-pub(super) struct Outline {
-    pub(super) imports: Vec<String>,
-    pub(super) exports: Vec<String>,
+pub(crate) struct Outline {
+    pub(crate) imports: Vec<String>,
+    pub(crate) exports: Vec<String>,
 }
 
 impl Outline {
-    pub(super) fn read(bytes: &[u8]) -> Result<Self, LoadError> {
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, LoadError> {
         recognise(bytes)?;
         let mut outline = Self::default();
         let mut depth = 0_usize;
@@ -146,7 +134,7 @@ fn damaged(error: BinaryReaderError) -> LoadError {
     LoadError::Damaged { cause: error.to_string() }
 }
 
-/// Says what a file is that is no WebAssembly, where its first bytes tell.
+/// Whether this is WebAssembly. If not, the error says what it is, where the first bytes tell.
 fn recognise(bytes: &[u8]) -> Result<(), LoadError> {
     let found = match bytes {
         [b'\0', b'a', b's', b'm', ..] => return Ok(()),

@@ -13,14 +13,15 @@ use wasmtime::component::Linker;
 use wasmtime::{Cache, CacheConfig};
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
-use super::Settings;
-use super::grants::Grants;
-use super::http::Tls;
-use super::imports;
-use super::invoke::State;
-use super::limits::{self, Limits};
+use crate::http::connect::Tls;
+use crate::imports;
+use crate::limits::{self, Limits};
+use crate::policy::Policy;
+use crate::settings::Settings;
+use crate::state::GuestState;
 
-/// How often a running guest gives its thread back, so that its deadline, its neighbours and an interruption get a turn.
+/// How often a running guest gives its thread back, so that its deadline, its neighbours and an
+/// interruption get a turn.
 const TICK: Duration = Duration::from_millis(10);
 
 /// Address space set aside for each memory, so that compiled code needs no bounds checks: all that 32 bits can address.
@@ -32,32 +33,29 @@ const KEPT_MEMORY: usize = 8 << 20;
 /// The same for its tables.
 const KEPT_TABLE: usize = 64 << 10;
 
-/// What the host's functions need of the stack that they share with the guest which calls them.
+/// Stack for the host's functions, which share it with the guest that calls them.
 const HOST_STACK: usize = 512 << 10;
 
 /// Frames of a trap's backtrace.
 const BACKTRACE: usize = 20;
 
-/// An engine with its limits: compiles components ([`Sandbox::load`]) and owns the memory they run in.
+/// An engine with its limits: compiles components ([`Sandbox::load`]) and owns the memory that
+/// they run in.
 ///
-/// Cheap to clone. A loaded [`Component`](super::Component) keeps what it needs alive.
+/// Cheap to clone. A loaded [`Component`](crate::Component) keeps what it needs alive.
 #[derive(Clone, Debug)]
 pub struct Sandbox {
-    pub(super) shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 /// What a sandbox and its components have in common.
 #[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) engine: Engine,
-    pub(super) linker: Imports,
-    pub(super) limits: Limits,
-    pub(super) grants: Grants,
-    /// How many messages one instance may handle.
-    pub(super) reuse: u32,
+pub(crate) struct Shared {
+    pub(crate) engine: Engine,
+    pub(crate) linker: Imports,
     /// Machine code that stands for the component, where it was named.
-    pub(super) precompiled: Option<PathBuf>,
-    pub(super) tls: Tls,
+    pub(crate) precompiled: Option<PathBuf>,
+    pub(crate) policy: Arc<Policy>,
     _ticker: Ticker,
 }
 
@@ -109,29 +107,23 @@ impl Sandbox {
         let linker = imports::linker(&engine).map_err(broken)?;
         let ticker = Ticker::start(engine.clone()).map_err(SandboxError::Thread)?;
         let Settings { limits, grants, reuse, precompiled, .. } = settings.clone();
-        let shared = Shared {
-            engine,
-            linker: Imports(linker),
-            limits,
-            grants,
-            reuse,
-            precompiled,
-            tls: Tls::default(),
-            _ticker: ticker,
-        };
+        let policy = Arc::new(Policy { limits, grants, tls: Tls::default(), reuse });
+        let shared = Shared { engine, linker: Imports(linker), precompiled, policy, _ticker: ticker };
         Ok(Self { shared: Arc::new(shared) })
     }
 }
 
 impl Sandbox {
-    /// The engine, for measurements against a bare loop with the same settings.
+    /// The engine. It is public for one bench only, which compares the sandbox with a bare loop: the
+    /// comparison holds only if both run in an engine with the very same settings.
+    #[doc(hidden)]
     pub fn engine(&self) -> &Engine {
         &self.shared.engine
     }
 }
 
 /// What the host offers to guests.
-pub(super) struct Imports(pub(super) Linker<State>);
+pub(crate) struct Imports(pub(crate) Linker<GuestState>);
 
 impl std::fmt::Debug for Imports {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -140,7 +132,7 @@ impl std::fmt::Debug for Imports {
 }
 
 /// What code is compiled for, and with which it runs.
-pub(super) fn config(limits: &Limits) -> Config {
+pub(crate) fn config(limits: &Limits) -> Config {
     let stack = limits.stack;
     let mut config = Config::new();
     config
@@ -183,7 +175,7 @@ fn on_demand(config: &mut Config, memory: usize) {
         .memory_reservation_for_growth(0);
 }
 
-/// The compile cache, or none: a read-only file system must not keep anyone from handling messages.
+/// The compile cache, or none: a read-only file system must not keep the host from handling messages.
 #[cfg(feature = "compiler")]
 fn cache(directory: Option<PathBuf>) -> Option<Cache> {
     let directory = directory.or_else(|| {
@@ -194,7 +186,7 @@ fn cache(directory: Option<PathBuf>) -> Option<Cache> {
         tracing::debug!("no home directory, hence no cache for compiled components");
         return None;
     };
-    // A directory of its own: the engine deletes whatever it finds there and does not know.
+    // A directory of its own: the engine deletes all files in it that it does not know.
     let directory = directory.join("compiled");
     let opened = std::path::absolute(&directory).map_err(wasmtime::Error::from).and_then(|absolute| {
         let mut config = CacheConfig::new();
@@ -215,7 +207,7 @@ fn cache(directory: Option<PathBuf>) -> Option<Cache> {
 /// A thread that moves the engine's epoch on at each [`TICK`], and ends when it is dropped.
 #[derive(Debug)]
 struct Ticker {
-    /// Never sent on: that it is gone is the message.
+    /// Nothing is ever sent on it: the thread ends when the channel closes.
     _alive: mpsc::Sender<()>,
 }
 
@@ -236,7 +228,8 @@ mod tests {
     use std::thread;
     use std::time::Duration;
 
-    use super::{Sandbox, Settings};
+    use super::Sandbox;
+    use crate::settings::Settings;
 
     #[test]
     fn the_ticking_thread_ends_with_the_sandbox() {
@@ -254,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cache_that_cannot_be_used_keeps_nobody_from_starting() {
+    fn a_cache_that_cannot_be_used_does_not_keep_the_host_from_starting() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let settings = Settings { concurrency: 1, cache: Some(file.path().into()), ..Settings::default() };
         assert!(Sandbox::new(&settings).is_ok());

@@ -1,38 +1,31 @@
 //! What is said of a guest that gave no answer.
 
+use longshore_handler::{RetryReason, Verdict};
 use wasmtime::component::ResourceTableError;
 use wasmtime::{Error, FrameInfo, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
-use super::invoke::State;
-use longshore_handler::{RetryReason, Verdict};
+use crate::host_trap::HostTrap;
+use crate::state::GuestState;
 
 /// How much of a guest's own words is kept, in bytes: they go into logs and poison envelopes.
 const LONGEST_DETAIL: usize = 4 << 10;
 
 /// How far the guest had come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(crate) enum Phase {
     /// Its instance was being made.
     Start,
     /// `handle` was running, or its answer was being read.
     Call,
 }
 
-/// What a host function returns to end the guest for a reason of its own.
-#[derive(Debug, thiserror::Error)]
-#[error("{detail}")]
-pub(super) struct Stop {
-    pub(super) reason: RetryReason,
-    pub(super) detail: String,
-}
-
-pub(super) fn verdict(error: &Error, phase: Phase, state: &State) -> Verdict {
+pub(crate) fn verdict(error: &Error, phase: Phase, state: &GuestState) -> Verdict {
     if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
         let functions = functions(backtrace);
-        state.output.debug(&functions);
+        state.log.debug(&functions);
     }
-    if let Some(Stop { reason, detail }) = error.downcast_ref() {
+    if let Some(HostTrap { reason, detail }) = error.downcast_ref() {
         return Verdict::retry(*reason, detail.clone());
     }
     if let Some((reason, detail)) = limit(error, state) {
@@ -52,8 +45,8 @@ pub(super) fn verdict(error: &Error, phase: Phase, state: &State) -> Verdict {
 }
 
 /// The limit that the guest ran into, and what it is.
-fn limit(error: &Error, state: &State) -> Option<(RetryReason, String)> {
-    let limits = &state.shared.limits;
+fn limit(error: &Error, state: &GuestState) -> Option<(RetryReason, String)> {
+    let limits = &state.policy.limits;
     match state.meter.refused() {
         Some(RetryReason::TableLimit) => {
             let elements = limits.table_elements;
@@ -73,7 +66,8 @@ fn limit(error: &Error, state: &State) -> Option<(RetryReason, String)> {
         return Some((RetryReason::StackLimit, format!("calls too deep for a stack of {kibibytes} KiB")));
     }
     let cause = error.root_cause();
-    // These two have no type that could be asked for; the tests of the hostile guests notice if the words change.
+    // These two have no type that could be asked for. The tests of the hostile guests notice it if
+    // the words change.
     let says = |words| cause.to_string().contains(words);
     if cause.is::<ResourceTableError>() && says("no free keys") || says("store handle limit exceeded") {
         let handles = limits.handles;
@@ -100,7 +94,7 @@ fn explain(trap: Trap) -> String {
 }
 
 /// Cuts what a guest said to what is fit for a log.
-pub(super) fn detail(mut words: String) -> String {
+pub(crate) fn detail(mut words: String) -> String {
     if words.len() > LONGEST_DETAIL {
         words.truncate(words.floor_char_boundary(LONGEST_DETAIL));
         words.push('…');
@@ -108,7 +102,8 @@ pub(super) fn detail(mut words: String) -> String {
     words
 }
 
-/// Innermost first. Names only: source positions and addresses say nothing to whoever runs a handler.
+/// The names of the functions that were running, innermost first. Source positions and addresses
+/// say nothing to the operator.
 fn functions(backtrace: &WasmBacktrace) -> String {
     let name = |frame: &FrameInfo| match frame.func_name() {
         Some(name) => format!("{:#}", rustc_demangle::demangle(name)),

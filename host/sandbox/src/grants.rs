@@ -4,8 +4,9 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::http::{Cidr, Target};
-use super::{imports, outbox, settings};
+use crate::http::address::Cidr;
+use crate::http::origin::Origin;
+use crate::names;
 
 /// What the operator grants to a component.
 #[derive(Clone, Default)]
@@ -15,7 +16,7 @@ pub struct Grants {
     /// Settings that `wasi:config/store` shows, as name and value.
     pub config: Vec<(String, String)>,
     /// Where `wasi:http` may send requests to.
-    pub http: Vec<Target>,
+    pub http: Vec<Origin>,
     /// Addresses that such a request may reach although they are not public.
     pub private: Vec<Cidr>,
     /// The names that `outbox.send` knows.
@@ -50,18 +51,19 @@ pub struct Grant {
 }
 
 impl Grants {
-    /// What an import, named as in a component, depends on; `None` if on nothing.
-    pub(super) fn of(&self, import: &str) -> Option<Grant> {
+    /// The grant that an import depends on, named as in a component; `None` if it needs no grant.
+    pub(crate) fn of(&self, import: &str) -> Option<Grant> {
         let grant = |flag, needed, granted| Some(Grant { flag, needed, granted });
-        if import == outbox::INTERFACE {
-            return grant("--output NAME=QUEUE-URL", true, !self.outputs.is_empty());
+        if import == names::OUTBOX {
+            return grant("--outbox NAME=QUEUE-URL", true, !self.outputs.is_empty());
         }
-        if import == settings::INTERFACE {
+        if import == names::SETTINGS {
             return grant("--config KEY=VALUE", true, !self.config.is_empty());
         }
-        match imports::wasi(import)? {
+        match names::wasi(import)? {
             "wasi:cli/environment" => grant("--env KEY[=VALUE]", false, !self.env.is_empty()),
-            // Toolchains of other languages import it whether or not it is used: refused is the request, not the component.
+            // Toolchains of other languages import it whether or not it is used. The host therefore
+            // refuses the request, not the component.
             "wasi:http/outgoing-handler" => grant("--allow-http HOST[:PORT]", false, !self.http.is_empty()),
             _ => None,
         }
@@ -83,7 +85,7 @@ mod tests {
             outputs: vec!["invoices".into()],
         };
         for (import, flag, needed) in [
-            ("longshore:handler/outbox@0.1.0", "--output NAME=QUEUE-URL", true),
+            ("longshore:handler/outbox@0.1.0", "--outbox NAME=QUEUE-URL", true),
             ("wasi:config/store@0.2.0-rc.1", "--config KEY=VALUE", true),
             ("wasi:http/outgoing-handler@0.2.6", "--allow-http HOST[:PORT]", false),
             ("wasi:cli/environment@0.2.0", "--env KEY[=VALUE]", false),

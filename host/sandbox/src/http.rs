@@ -4,10 +4,10 @@
 //! variables are read, no redirect is followed (the guest sees it, and what it requests next is checked like anything
 //! else), and no connection outlives its request.
 
-mod address;
-mod body;
-mod connect;
-mod target;
+pub(crate) mod address;
+pub(crate) mod body;
+pub(crate) mod connect;
+pub(crate) mod origin;
 
 use std::sync::Arc;
 
@@ -17,76 +17,70 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks};
 
-pub use self::address::{Cidr, CidrError};
-use self::body::{Budget, Counted, Timed};
-pub(super) use self::connect::Tls;
-pub use self::target::{Target, TargetError};
-use super::engine::Shared;
-use super::output::Output;
+use crate::guest_log::GuestLog;
+use crate::http::body::{Budget, Counted, Timed};
+use crate::http::connect::Task;
+use crate::http::origin::Origin;
+use crate::policy::Policy;
 
 /// What the headers of one request or response may take of the host's memory, in bytes. A guest can hold hundreds.
-const FIELDS: usize = 16 << 10;
+const MAX_HEADERS: usize = 16 << 10;
 
 /// What a guest may write into a request's body before the network takes it, in bytes.
 const CHUNK: usize = 16 << 10;
 
-/// How much of a host's name is logged.
+/// How much of a host's name is logged, in bytes: the longest name that DNS allows (RFC 1035).
 const LONGEST_HOST: usize = 253;
 
-type Task<T> = Box<dyn Future<Output = Result<T, Error>> + Send>;
-
 /// One guest's way out.
-pub(super) struct Http {
+pub(crate) struct GuestHttp {
     context: WasiHttpCtx,
     hooks: Hooks,
 }
 
-impl Http {
-    pub(super) fn new(output: &Arc<Output>, shared: &Arc<Shared>) -> Self {
+impl GuestHttp {
+    pub(crate) fn new(log: &Arc<GuestLog>, policy: &Arc<Policy>) -> Self {
         let mut context = WasiHttpCtx::new();
-        context.set_field_size_limit(FIELDS);
-        Self {
-            context,
-            hooks: Hooks { output: Arc::clone(output), shared: Arc::clone(shared), budget: None },
-        }
+        context.set_field_size_limit(MAX_HEADERS);
+        Self { context, hooks: Hooks { log: Arc::clone(log), policy: Arc::clone(policy), budget: None } }
     }
 
-    pub(super) fn view<'a>(&'a mut self, table: &'a mut ResourceTable) -> WasiHttpCtxView<'a> {
+    pub(crate) fn view<'a>(&'a mut self, table: &'a mut ResourceTable) -> WasiHttpCtxView<'a> {
         WasiHttpCtxView { hooks: &mut self.hooks, table, ctx: &mut self.context }
     }
 
     /// The limit that the guest ran into, in words, if it did.
-    pub(super) fn exceeded(&self) -> Option<String> {
-        self.hooks.budget.as_ref()?.exceeded(&self.hooks.shared.limits)
+    pub(crate) fn exceeded(&self) -> Option<String> {
+        self.hooks.budget.as_ref()?.exceeded(&self.hooks.policy.limits)
     }
 }
 
 struct Hooks {
-    output: Arc<Output>,
-    shared: Arc<Shared>,
+    log: Arc<GuestLog>,
+    policy: Arc<Policy>,
     /// Made for the first request: most handlers send none.
     budget: Option<Arc<Budget>>,
 }
 
 impl Hooks {
     /// Whether a request may be sent at all: where to, and on which budget.
-    fn admit(&mut self, request: &Request<WasiBody>) -> Result<(Target, Arc<Budget>), Error> {
-        let budget = self.budget.get_or_insert_with(|| Arc::new(Budget::new(&self.shared.limits)));
-        // Refused requests count, so that nobody can flood the log with them.
+    fn admit(&mut self, request: &Request<WasiBody>) -> Result<(Origin, Arc<Budget>), Error> {
+        let budget = self.budget.get_or_insert_with(|| Arc::new(Budget::new(&self.policy.limits)));
+        // Refused requests count, so that no guest can flood the log with them.
         if !budget.take_call() {
             return Err(Error::ConnectionLimitReached);
         }
         if *request.method() == Method::CONNECT {
             return Err(Error::HttpRequestMethodInvalid);
         }
-        let target = Target::of(request.uri()).ok_or(Error::HttpRequestUriInvalid)?;
-        if !self.shared.grants.http.contains(&target) {
-            let host = target.host();
+        let origin = Origin::of(request.uri()).ok_or(Error::HttpRequestUriInvalid)?;
+        if !self.policy.grants.http.contains(&origin) {
+            let host = origin.host();
             let host = &host[..host.floor_char_boundary(LONGEST_HOST)];
-            self.output.refused(host, &format!("not granted; --allow-http {target} would grant it"));
+            self.log.refused(host, &format!("not granted; --allow-http {origin} would grant it"));
             return Err(Error::HttpRequestDenied);
         }
-        Ok((target, Arc::clone(budget)))
+        Ok((origin, Arc::clone(budget)))
     }
 }
 
@@ -98,16 +92,16 @@ impl WasiHttpHooks for Hooks {
         _processed: Task<()>,
     ) -> Task<(Response<WasiBody>, Task<()>)> {
         let admitted = self.admit(&request);
-        let (shared, output) = (Arc::clone(&self.shared), Arc::clone(&self.output));
+        let (policy, log) = (Arc::clone(&self.policy), Arc::clone(&self.log));
         Box::new(async move {
-            let (target, budget) = admitted?;
+            let (origin, budget) = admitted?;
             let request = request.map(|body| Counted { body, budget: Arc::clone(&budget), sent: true });
             let connection =
-                connect::open(&target, &shared.grants.private, &shared.tls, options.unwrap_or_default());
+                connect::open(&origin, &policy.grants.private, &policy.tls, options.unwrap_or_default());
             let connection = connection.await.inspect_err(|error| {
                 if matches!(error, Error::DestinationIpProhibited) {
-                    output.refused(
-                        target.host(),
+                    log.refused(
+                        origin.host(),
                         "its addresses are not public; --allow-private CIDR would grant them",
                     );
                 }

@@ -1,28 +1,28 @@
 //! What one guest may use for one message.
 
-use wasmtime::{ResourceLimiter, Result};
-
 use longshore_handler::RetryReason;
+use wasmtime::ResourceLimiter;
 
 /// Core modules in one component: those of scripting languages link dozens.
-pub(super) const CORE_INSTANCES: u32 = 100;
+pub(crate) const CORE_INSTANCES: u32 = 100;
 
 /// Memories in one component.
-pub(super) const MEMORIES: u32 = 4;
+pub(crate) const MEMORIES: u32 = 4;
 
 /// Tables in one component.
-pub(super) const TABLES: u32 = 8;
+pub(crate) const TABLES: u32 = 8;
 
 /// What one guest may use for one message, beside its time, which the message's deadline limits.
 ///
-/// Going beyond ends the attempt with a reason that names the limit (see [`RetryReason`]), but for [`log`](Limits::log).
+/// A guest that goes beyond a limit ends its attempt with a reason that names the limit (see
+/// [`RetryReason`]). Only [`log`](Limits::log) ends nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes in all its memories together.
     pub memory: usize,
     /// Elements in each of its tables: interpreters need thousands, for their functions.
     pub table_elements: usize,
-    /// Bytes of its call stack. (What a language keeps in memory of its own beside it is limited by that language.)
+    /// Bytes of its call stack. A language may keep another stack in memory, and limits it itself.
     pub stack: usize,
     /// Bytes that it may hand to the host in one call, its answer included.
     pub per_call: usize,
@@ -32,7 +32,8 @@ pub struct Limits {
     pub http_calls: usize,
     /// Bytes of all bodies of HTTP requests and responses together.
     pub http_bytes: usize,
-    /// Bytes that it may log, over standard output, standard error and `wasi:logging`; the rest is dropped and counted.
+    /// Bytes that it may log, over standard output, standard error and `wasi:logging`. The rest is
+    /// dropped and counted.
     pub log: usize,
     /// Messages that it may put into the outbox.
     pub outbox_messages: usize,
@@ -57,10 +58,10 @@ impl Default for Limits {
     }
 }
 
-/// Counts one guest's memory. A guest that is refused more usually aborts, which looks like any other trap: that it was
-/// refused is the only way to tell.
+/// Counts one guest's memory. A guest that is refused more usually aborts, which looks like any other
+/// trap. Only the refusal, remembered here, tells the two apart.
 #[derive(Debug)]
-pub(super) struct Meter {
+pub(crate) struct Meter {
     /// Bytes it may have, over all memories.
     memory: usize,
     /// Bytes it has.
@@ -70,29 +71,34 @@ pub(super) struct Meter {
 }
 
 impl Meter {
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(crate) fn new(limits: &Limits) -> Self {
         let Limits { memory, table_elements, .. } = *limits;
         Self { memory, used: 0, table_elements, refused: None }
     }
 
     /// The limit that the guest ran into, if it did.
-    pub(super) fn refused(&self) -> Option<RetryReason> {
+    pub(crate) fn refused(&self) -> Option<RetryReason> {
         self.refused
     }
 
     /// Forgets a refusal: another message begins in the same instance.
-    pub(super) fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         self.refused = None;
     }
 
     /// The most that it had at a time, in bytes: memories only grow.
-    pub(super) fn peak(&self) -> usize {
+    pub(crate) fn peak(&self) -> usize {
         self.used
     }
 }
 
 impl ResourceLimiter for Meter {
-    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         if maximum.is_some_and(|maximum| desired > maximum) {
             return Ok(false);
         }
@@ -105,7 +111,12 @@ impl ResourceLimiter for Meter {
         Ok(true)
     }
 
-    fn table_growing(&mut self, _current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         // The engine's pool passes its own maximum, which is this limit, for a table that declares none.
         let own = maximum.filter(|maximum| *maximum < self.table_elements);
         if own.is_none() && desired > self.table_elements {

@@ -1,128 +1,20 @@
-//! Compiling and linking a component: everything that can be known before the first message.
+//! Linking a component, compiled or compiled here: everything that can be known before the first
+//! message.
 
-use std::sync::Arc;
-
-use wasmtime::Engine;
-
-use super::Sandbox;
-use super::contract::{self, Linked};
-use super::describe::{HANDLER, Outline, describe};
-use super::engine::Shared;
-use super::grants::Grants;
-use super::invoke::Idle;
-use super::limits::{self, Limits};
-use super::precompiled;
-
-/// A handler, compiled and linked: [`invoke`](Component::invoke) hands it a message.
-///
-/// Cheap to clone, and independent of the [`Sandbox`] that it was loaded by.
-#[derive(Clone)]
-pub struct Component {
-    pub(super) guest: Linked,
-    pub(super) shared: Arc<Shared>,
-    pub(super) idle: Idle,
-}
-
-impl std::fmt::Debug for Component {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Component(…)")
-    }
-}
-
-/// Why bytes cannot be a handler.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum LoadError {
-    /// Not WebAssembly.
-    #[error(
-        "not a WebAssembly component: {found}; build one with `cargo build --release --target wasm32-wasip2`"
-    )]
-    NotWasm {
-        /// What it is instead, as far as its first bytes tell.
-        found: &'static str,
-    },
-    /// WebAssembly, but a core module and not a component.
-    #[error(
-        "a core module and not a component; build it with `--target wasm32-wasip2`, or make a component of it with `wasm-tools component new`"
-    )]
-    CoreModule,
-    /// It starts like a component, and is damaged, cut short, or uses what the engine does not know.
-    #[error("damaged, or not a component that this host understands: {cause}; build or fetch it again")]
-    Damaged {
-        /// What was found, and where.
-        cause: String,
-    },
-    /// It does not export the handler.
-    #[error("{}; build it for the world longshore:handler/guest@0.1.0 (wit/handler.wit)", missing(.exports))]
-    OtherWorld {
-        /// What it exports instead.
-        exports: Vec<String>,
-    },
-    /// It needs what no host of this version offers.
-    #[error("needs {}, which this host does not offer; `longshore inspect` lists what it imports", .imports.join(" and "))]
-    MissingImport {
-        /// The imports that nobody offers.
-        imports: Vec<String>,
-    },
-    /// It needs what was not granted to it.
-    #[error("needs {}; grant it, or build the component without it", ungranted(.needs))]
-    NotGranted {
-        /// The imports, each with the flag that grants it.
-        needs: Vec<(String, &'static str)>,
-    },
-    /// The names are right, and what is behind one of them has another shape.
-    #[error("does not fit this host: {cause}; build it against the host's own wit/ directory")]
-    Mismatch {
-        /// What does not fit.
-        cause: String,
-    },
-    /// It would have to be compiled, and this host was built without a compiler.
-    #[error(
-        "it is not compiled, and this host has no compiler; run `longshore compile` where there is one, and name the result with --precompiled"
-    )]
-    NoCompiler,
-    /// It was compiled ahead of time, and that cannot be used: the component itself can.
-    #[error("what it was compiled to cannot be used: {cause}")]
-    Precompiled {
-        /// Why not.
-        cause: String,
-    },
-    /// This host cannot compile for that target.
-    #[error(
-        "cannot compile for that target: {cause}; without --target it is compiled for this machine, and a host built with `--features all-targets` compiles for other architectures"
-    )]
-    Target {
-        /// What the compiler said.
-        cause: String,
-    },
-    /// No instance of it can ever be made within the limits.
-    #[error("too big: {cause}; allow it more memory, or split it")]
-    TooBig {
-        /// The limit, and what the component needs.
-        cause: String,
-    },
-}
-
-fn ungranted(needs: &[(String, &str)]) -> String {
-    let needs: Vec<_> =
-        needs.iter().map(|(import, flag)| format!("{import}, which only {flag} grants")).collect();
-    needs.join(", and ")
-}
-
-fn missing(exports: &[String]) -> String {
-    let interface = HANDLER.split_once('@').map_or(HANDLER, |(interface, _)| interface);
-    let other = exports.iter().find(|name| {
-        name.strip_prefix(interface).is_some_and(|rest| rest.is_empty() || rest.starts_with('@'))
-    });
-    match (other, exports) {
-        (Some(other), _) => format!("exports {other}, and this host calls {HANDLER}"),
-        (None, []) => format!("exports no {HANDLER}, nor anything else"),
-        (None, exports) => format!("exports no {HANDLER}, but {}", exports.join(", ")),
-    }
-}
+use crate::compile;
+use crate::contract::Linked;
+use crate::describe::{Outline, describe};
+use crate::engine::{Sandbox, Shared};
+use crate::error::LoadError;
+use crate::grants::Grants;
+use crate::invoke::Component;
+use crate::limits::{self, Limits};
+use crate::names;
+use crate::precompiled::{self, MachineCode};
 
 impl Sandbox {
-    /// Compiles and links a component. Takes up to seconds where the compile cache does not know it: call it where
-    /// blocking is allowed.
+    /// Compiles and links a component. This takes up to seconds where the compile cache does not know
+    /// the component: call it where blocking is allowed.
     ///
     /// # Errors
     /// When the bytes cannot be a handler here, and why: see [`LoadError`].
@@ -132,23 +24,44 @@ impl Sandbox {
         let Shared { engine, precompiled, .. } = &*self.shared;
         let trusted = precompiled.as_deref().and_then(|file| {
             let loaded = precompiled::load(engine, file, bytes);
-            let unusable = |cause: &_| tracing::warn!(file = %file.display(), %cause, "the precompiled component is not used: compiling");
+            let unusable = |cause: &_| {
+                tracing::warn!(file = %file.display(), %cause, "the precompiled component is not used: compiling");
+            };
             loaded.inspect_err(unusable).ok()
         });
         let component = match trusted {
             Some(component) => component,
-            None => compiled(engine, bytes)?,
+            None => compile::compiled(engine, bytes)?,
         };
         self.link(&component, &exports, || missing_imports(bytes))
     }
 
+    /// Links a component that was compiled ahead of time, without the component itself: see
+    /// [`unpack`](crate::unpack). The caller trusts it, as an executable is trusted.
+    ///
+    /// # Errors
+    /// As for [`load`](Sandbox::load), and [`LoadError::Precompiled`] if this host cannot run it. The
+    /// component has to be compiled then.
+    pub fn load_machine_code(&self, code: &MachineCode) -> Result<Component, LoadError> {
+        let engine = &self.shared.engine;
+        let component = precompiled::machine_code(engine, code)
+            .map_err(|unusable| LoadError::Precompiled { cause: unusable.to_string() })?;
+        let types = component.component_type();
+        let imports: Vec<_> = types.imports(engine).map(|(name, _)| name.to_owned()).collect();
+        let exports: Vec<_> = types.exports(engine).map(|(name, _)| name.to_owned()).collect();
+        self.admits(&imports, &exports)?;
+        let missing = |import: &&String| !names::offered(import);
+        self.link(&component, &exports, || imports.iter().filter(missing).cloned().collect())
+    }
+
     /// Whether a component with these imports and exports is a handler, and is granted what it needs.
-    pub(super) fn admits(&self, imports: &[String], exports: &[String]) -> Result<(), LoadError> {
-        if !contract::is_handler(exports) {
+    fn admits(&self, imports: &[String], exports: &[String]) -> Result<(), LoadError> {
+        if !names::is_handler(exports) {
             return Err(LoadError::OtherWorld { exports: exports.to_owned() });
         }
         let needs = |import: &String| {
-            let grant = self.shared.grants.of(import).filter(|grant| grant.needed && !grant.granted)?;
+            let grant =
+                self.shared.policy.grants.of(import).filter(|grant| grant.needed && !grant.granted)?;
             Some((import.clone(), grant.flag))
         };
         let needs: Vec<_> = imports.iter().filter_map(needs).collect();
@@ -156,88 +69,27 @@ impl Sandbox {
     }
 
     /// Links a component with what the host offers; if that fails, `missing` says what it does not.
-    pub(super) fn link(
+    fn link(
         &self,
         component: &wasmtime::component::Component,
         exports: &[String],
         missing: impl FnOnce() -> Vec<String>,
     ) -> Result<Component, LoadError> {
-        let Shared { linker, limits, .. } = &*self.shared;
-        fits(component, limits)?;
+        let Shared { linker, policy, .. } = &*self.shared;
+        fits(component, &policy.limits)?;
         let mismatch = |error: wasmtime::Error| LoadError::Mismatch { cause: format!("{error:#}") };
-        let linked = linker.0.instantiate_pre(component).map_err(|error| match missing() {
+        let prepared = linker.0.instantiate_pre(component).map_err(|error| match missing() {
             imports if imports.is_empty() => mismatch(error),
             imports => LoadError::MissingImport { imports },
         })?;
-        let guest = Linked::new(linked, exports).map_err(mismatch)?;
+        let linked = Linked::new(prepared, exports).map_err(mismatch)?;
         // The first instance would have to do it otherwise, under its message's deadline.
         component.initialize_copy_on_write_image().map_err(mismatch)?;
-        Ok(Component { guest, shared: Arc::clone(&self.shared), idle: Idle::default() })
+        Ok(Component::new(linked, &self.shared))
     }
 }
 
-#[cfg(feature = "compiler")]
-fn compiled(engine: &Engine, bytes: &[u8]) -> Result<wasmtime::component::Component, LoadError> {
-    wasmtime::component::Component::new(engine, bytes).map_err(|error| explain(&error, bytes))
-}
-
-#[cfg(not(feature = "compiler"))]
-fn compiled(_: &Engine, _: &[u8]) -> Result<wasmtime::component::Component, LoadError> {
-    Err(LoadError::NoCompiler)
-}
-
-/// The engine has one type for all its errors: if the bytes are valid, it was their size.
-#[cfg(feature = "compiler")]
-fn explain(error: &wasmtime::Error, bytes: &[u8]) -> LoadError {
-    let cause = format!("{error:#}");
-    match wasmparser::Validator::new().validate_all(bytes) {
-        Ok(_) => LoadError::TooBig { cause },
-        Err(_) => LoadError::Damaged { cause },
-    }
-}
-
-/// Which processors compiled code runs on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Cpu {
-    /// Any of the target's.
-    #[default]
-    Baseline,
-    /// Those that have what this machine's has.
-    Native,
-}
-
-/// The system that this host runs on, as compilers name it.
-pub fn own_target() -> String {
-    format!("{}-unknown-linux-gnu", std::env::consts::ARCH)
-}
-
-/// Compiles a component ahead of time, for a target (`x86_64-unknown-linux-gnu`; `None`: this machine's) and its
-/// processors. The result is for [`Settings::precompiled`](super::Settings::precompiled).
-///
-/// # Errors
-/// When the bytes are no component, the target is none that this host can compile for, or this host has no compiler.
-pub fn compile(bytes: &[u8], target: Option<&str>, cpu: Cpu) -> Result<Vec<u8>, LoadError> {
-    Outline::read(bytes)?;
-    #[cfg(feature = "compiler")]
-    {
-        let mut config = super::engine::config(&Limits::default());
-        let refused = |error: wasmtime::Error| LoadError::Target { cause: format!("{error:#}") };
-        if target.is_some() || cpu == Cpu::Baseline {
-            // A target that is named has no more than its baseline, even if it is this machine's.
-            config.target(target.unwrap_or(&own_target())).map_err(refused)?;
-        }
-        let engine = Engine::new(&config).map_err(refused)?;
-        let made = engine.precompile_component(bytes).map_err(|error| explain(&error, bytes))?;
-        Ok(precompiled::write(bytes, &made))
-    }
-    #[cfg(not(feature = "compiler"))]
-    {
-        let _ = (target, cpu);
-        Err(LoadError::NoCompiler)
-    }
-}
-
-/// The linker stops at the first; people want to know all.
+/// All imports that the host does not offer. The linker stops at the first.
 fn missing_imports(bytes: &[u8]) -> Vec<String> {
     let imports =
         describe(bytes, &Grants::default()).map_or_else(|_| Vec::new(), |description| description.imports);
@@ -267,8 +119,10 @@ fn fits(component: &wasmtime::component::Component, limits: &Limits) -> Result<(
 
 #[cfg(test)]
 mod tests {
-    use super::super::Settings;
-    use super::{HANDLER, LoadError, Sandbox};
+    use crate::engine::Sandbox;
+    use crate::error::LoadError;
+    use crate::names::HANDLER;
+    use crate::settings::Settings;
 
     fn load_error(bytes: impl AsRef<[u8]>) -> LoadError {
         let cache = tempfile::tempdir().unwrap();
@@ -324,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn an_import_that_nobody_offers_is_refused_by_name_and_one_that_needs_nothing_is_not() {
+    fn an_import_that_is_not_offered_is_refused_by_name_and_one_that_needs_nothing_is_not() {
         let with = |imports: &str| {
             wat(&format!(r#"(component {imports} (instance $i) (export "{HANDLER}" (instance $i)))"#))
         };
@@ -350,7 +204,7 @@ mod tests {
         );
         assert_eq!(
             load_error(wat(&text)).to_string(),
-            "needs longshore:handler/outbox@0.1.0, which only --output NAME=QUEUE-URL grants, and wasi:config/store@0.2.0-rc.1, which only --config KEY=VALUE grants; grant it, or build the component without it"
+            "needs longshore:handler/outbox@0.1.0, which only --outbox NAME=QUEUE-URL grants, and wasi:config/store@0.2.0-rc.1, which only --config KEY=VALUE grants; grant it, or build the component without it"
         );
     }
 

@@ -1,78 +1,97 @@
-//! `longshore:handler/outbox`: messages for other queues, kept until it is known whether the handler succeeded.
+//! Messages for other queues, kept until it is known whether the handler succeeded.
 
-use bytes::Bytes;
-use wasmtime::component::{Linker, WasmList, WasmStr};
-use wasmtime::{AsContext, StoreContext, StoreContextMut};
-
-use super::failure::{self, Stop};
-use super::invoke::State;
 use longshore_handler::{OutboxMessage, RetryReason};
 
-/// The interface's full name, as components import it.
-pub(super) const INTERFACE: &str = "longshore:handler/outbox@0.1.0";
+use crate::host_trap::HostTrap;
+use crate::limits::Limits;
 
 /// What one handler has sent so far.
 #[derive(Debug, Default)]
-pub(super) struct Outbox {
+pub(crate) struct Outbox {
     messages: Vec<OutboxMessage>,
     bytes: usize,
 }
 
 impl Outbox {
-    /// Empties it.
-    pub(super) fn take(&mut self) -> Vec<OutboxMessage> {
+    /// Whether one more message may be sent.
+    pub(crate) fn admits_one_more(&self, limits: &Limits) -> Result<(), HostTrap> {
+        let limit = limits.outbox_messages;
+        if self.messages.len() < limit {
+            return Ok(());
+        }
+        Err(full(format!("more than {limit} messages for other queues")))
+    }
+
+    /// Whether a message of `size` bytes, its properties included, fits beside what was sent so far.
+    pub(crate) fn admits_bytes(&self, size: usize, limits: &Limits) -> Result<(), HostTrap> {
+        let limit = limits.outbox_bytes;
+        if size <= limit.saturating_sub(self.bytes) {
+            return Ok(());
+        }
+        Err(full(format!("more than {limit} bytes for other queues")))
+    }
+
+    /// Keeps a message that counts for `size` bytes.
+    pub(crate) fn push(&mut self, message: OutboxMessage, size: usize) {
+        self.messages.push(message);
+        self.bytes += size;
+    }
+
+    /// Takes all messages out, in their order, and begins anew.
+    pub(crate) fn take(&mut self) -> Vec<OutboxMessage> {
         std::mem::take(self).messages
     }
 }
 
-type Parameters = (WasmStr, WasmList<u8>, Vec<(WasmStr, WasmStr)>);
-
-/// Linked by hand, so that nothing is copied out of the guest before it is known to fit.
-pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    linker.instance(INTERFACE)?.func_wrap(
-        "send",
-        |mut store: StoreContextMut<'_, State>, parameters: Parameters| {
-            let (message, bytes) = lift(store.as_context(), &parameters)?;
-            let outbox = &mut store.data_mut().outbox;
-            outbox.messages.push(message);
-            outbox.bytes += bytes;
-            Ok(())
-        },
-    )
+fn full(detail: String) -> HostTrap {
+    HostTrap { reason: RetryReason::OutboxLimit, detail }
 }
 
-/// Copies a message out of the guest, and says how many bytes it counts for.
-fn lift(
-    store: StoreContext<'_, State>,
-    (output, body, properties): &Parameters,
-) -> wasmtime::Result<(OutboxMessage, usize)> {
-    let (Outbox { messages, bytes }, shared) = (&store.data().outbox, &store.data().shared);
-    let output = output.to_str(&store)?;
-    if !shared.grants.outputs.iter().any(|granted| *granted == output) {
-        let known = shared.grants.outputs.join(", ");
-        let detail = failure::detail(format!("{output:?} is none of the outputs that are granted: {known}"));
-        return Err(Stop { reason: RetryReason::UnknownOutput, detail }.into());
+#[cfg(test)]
+mod tests {
+    use longshore_handler::{OutboxMessage, RetryReason};
+
+    use super::Outbox;
+    use crate::limits::Limits;
+
+    fn message(output: &str) -> OutboxMessage {
+        OutboxMessage { output: output.into(), body: "body".into(), properties: Vec::new() }
     }
-    let full = |detail| Stop { reason: RetryReason::OutboxLimit, detail };
-    let limit = shared.limits.outbox_messages;
-    if messages.len() >= limit {
-        return Err(full(format!("more than {limit} messages for other queues")).into());
+
+    #[test]
+    fn messages_come_out_in_their_order_and_leave_the_outbox_as_new() {
+        let limits = Limits { outbox_messages: 2, outbox_bytes: 10, ..Limits::default() };
+        let mut outbox = Outbox::default();
+        outbox.push(message("first"), 6);
+        outbox.push(message("second"), 4);
+        assert!(outbox.admits_one_more(&limits).is_err() && outbox.admits_bytes(1, &limits).is_err());
+        assert_eq!(outbox.take(), [message("first"), message("second")]);
+        assert_eq!(outbox.admits_one_more(&limits), Ok(()));
+        assert_eq!(outbox.admits_bytes(10, &limits), Ok(()));
+        assert_eq!(outbox.take(), []);
     }
-    let mut size = body.len();
-    let mut pairs = Vec::with_capacity(properties.len());
-    for (name, value) in properties {
-        let (name, value) = (name.to_str(&store)?, value.to_str(&store)?);
-        size += name.len() + value.len();
-        pairs.push((name, value));
+
+    #[test]
+    fn the_number_of_messages_is_limited() {
+        let limits = Limits { outbox_messages: 1, ..Limits::default() };
+        let mut outbox = Outbox::default();
+        assert_eq!(outbox.admits_one_more(&limits), Ok(()));
+        outbox.push(message("first"), 0);
+        let trap = outbox.admits_one_more(&limits).unwrap_err();
+        assert_eq!(trap.reason, RetryReason::OutboxLimit);
+        assert_eq!(trap.to_string(), "more than 1 messages for other queues");
     }
-    let limit = shared.limits.outbox_bytes;
-    if size > limit.saturating_sub(*bytes) {
-        return Err(full(format!("more than {limit} bytes for other queues")).into());
+
+    #[test]
+    fn the_bytes_of_all_messages_count_together() {
+        let limits = Limits { outbox_bytes: 10, ..Limits::default() };
+        let mut outbox = Outbox::default();
+        assert_eq!(outbox.admits_bytes(10, &limits), Ok(()));
+        outbox.push(message("first"), 4);
+        outbox.push(message("second"), 4);
+        assert_eq!(outbox.admits_bytes(2, &limits), Ok(()));
+        let trap = outbox.admits_bytes(3, &limits).unwrap_err();
+        assert_eq!(trap.reason, RetryReason::OutboxLimit);
+        assert_eq!(trap.to_string(), "more than 10 bytes for other queues");
     }
-    let message = OutboxMessage {
-        output: output.into_owned(),
-        body: Bytes::copy_from_slice(body.as_le_slice(&store)),
-        properties: pairs.into_iter().map(|(n, v)| (n.into_owned(), v.into_owned())).collect(),
-    };
-    Ok((message, size))
 }

@@ -1,12 +1,14 @@
 //! Components compiled ahead of time: how they are written, and when one is run.
 //!
-//! An artifact is one line of JSON ([`Header`]) and behind it what the engine made. It is machine code, and whoever
-//! writes it decides what the host executes: one is loaded only where the operator names it, as a file or by the digest
-//! of an artifact in a registry, and then only for the component that it was made from, whole as it was written, and by
-//! an engine with the same settings.
+//! An artifact is one line of JSON ([`Header`]) and behind it what the engine made. It is machine
+//! code: its author decides what the host executes. An artifact is therefore loaded only where the
+//! operator names it, as a file or by the digest of an artifact in a registry. It is used only for
+//! the component that it was made from, whole as it was written, and by an engine with the same
+//! settings.
 //!
-//! This file holds the `unsafe` of the host. There is no other way to load machine code, and no check could make it safe:
-//! the engine verifies its version, its settings and the processor's features, and trusts the code itself.
+//! This file holds the `unsafe` of the host. There is no other way to load machine code, and no check
+//! could make it safe. The engine verifies its version, its settings and the processor's features,
+//! and trusts the code itself.
 
 use std::path::{Path, PathBuf};
 
@@ -15,8 +17,7 @@ use serde::{Deserialize, Serialize};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use super::describe::digest;
-use super::{LoadError, Sandbox};
+use crate::digest::digest;
 
 /// How an artifact's first line begins.
 const FORMAT: &str = "precompiled/1";
@@ -59,10 +60,10 @@ pub enum Unusable {
     OtherEngine(String),
 }
 
-/// Machine code that somebody vouched for, out of the artifact that it came in.
+/// Machine code that the operator vouched for, out of the artifact that it came in.
 #[derive(Clone, Debug)]
 pub enum MachineCode {
-    /// In a file of its own, which nobody changes: only what is executed of it is read.
+    /// In a file of its own, which does not change: only what is executed of it is read.
     File(PathBuf),
     /// In memory.
     Bytes(Bytes),
@@ -76,41 +77,25 @@ pub fn unpack(artifact: &Bytes, component: &str) -> Result<Bytes, Unusable> {
     open(artifact, component).map(|made| artifact.slice_ref(made))
 }
 
-impl Sandbox {
-    /// Links a component that was compiled ahead of time, without the component: see [`unpack`]. The caller trusts it,
-    /// as an executable is trusted.
-    ///
-    /// # Errors
-    /// As for [`load`](Sandbox::load), and [`LoadError::Precompiled`] if this host cannot run it: then the component has to be
-    /// compiled.
-    #[allow(unsafe_code, reason = "there is no other way to load machine code; see the top of this file")]
-    pub fn load_machine_code(&self, code: &MachineCode) -> Result<super::Component, LoadError> {
-        let engine = &self.shared.engine;
-        // SAFETY: somebody whom the operator trusts with what the host executes has vouched for it: its digest was
-        // compared when it was unpacked. It is in memory that nobody else changes, or in a file that was written for
-        // this and appeared whole, in a directory that is trusted as the one of the host's own binary is.
-        let loaded = unsafe {
-            match code {
-                MachineCode::File(path) => Component::deserialize_file(engine, path),
-                MachineCode::Bytes(bytes) => Component::deserialize(engine, bytes),
-            }
-        };
-        let component = loaded.map_err(|error| LoadError::Precompiled {
-            cause: Unusable::OtherEngine(format!("{error:#}")).to_string(),
-        })?;
-        let types = component.component_type();
-        let names = |name: &str| name.to_owned();
-        let imports: Vec<_> = types.imports(engine).map(|(name, _)| names(name)).collect();
-        let exports: Vec<_> = types.exports(engine).map(|(name, _)| names(name)).collect();
-        self.admits(&imports, &exports)?;
-        let offered = |import: &String| !super::imports::offered(import);
-        self.link(&component, &exports, || imports.iter().filter(|import| offered(import)).cloned().collect())
-    }
+/// What an engine makes of machine code. The caller trusts the code, as an executable is trusted.
+#[allow(unsafe_code, reason = "there is no other way to load machine code; see the top of this file")]
+pub(crate) fn machine_code(engine: &Engine, code: &MachineCode) -> Result<Component, Unusable> {
+    // SAFETY: an operator whom this host trusts with what it executes has vouched for the code: its
+    // digest was compared when it was unpacked. It is in memory that nothing else changes, or in a
+    // file that was written for this and appeared whole. That file's directory is trusted as the
+    // directory of the host's own binary is.
+    let loaded = unsafe {
+        match code {
+            MachineCode::File(path) => Component::deserialize_file(engine, path),
+            MachineCode::Bytes(bytes) => Component::deserialize(engine, bytes),
+        }
+    };
+    loaded.map_err(|error| Unusable::OtherEngine(format!("{error:#}")))
 }
 
 /// An artifact for what an engine made of a component.
 #[cfg(feature = "compiler")]
-pub(super) fn write(component: &[u8], made: &[u8]) -> Vec<u8> {
+pub(crate) fn write(component: &[u8], made: &[u8]) -> Vec<u8> {
     let header =
         Header { longshore: FORMAT.to_owned(), component: digest(component), artifact: digest(made) };
     // Three strings: nothing in it can fail to be written.
@@ -122,11 +107,12 @@ pub(super) fn write(component: &[u8], made: &[u8]) -> Vec<u8> {
 
 /// Loads the artifact of a component from a file that the operator trusts.
 #[allow(unsafe_code, reason = "there is no other way to load machine code; see the top of this file")]
-pub(super) fn load(engine: &Engine, file: &Path, component: &[u8]) -> Result<Component, Unusable> {
+pub(crate) fn load(engine: &Engine, file: &Path, component: &[u8]) -> Result<Component, Unusable> {
     let artifact = std::fs::read(file)?;
     let made = open(&artifact, &digest(component))?;
-    // SAFETY: the operator named this file to be trusted with what the host executes, as an executable is trusted. The
-    // bytes are in memory that nobody else changes, and have the digest that `longshore compile` wrote beside them.
+    // SAFETY: the operator named this file to be trusted with what the host executes, as an executable
+    // is trusted. The bytes are in memory that nothing else changes. They have the digest that
+    // `longshore compile` wrote beside them.
     let loaded = unsafe { Component::deserialize(engine, made) };
     loaded.map_err(|error| Unusable::OtherEngine(format!("{error:#}")))
 }

@@ -1,22 +1,34 @@
-//! `wasi:config/store`: the settings that the operator granted.
+//! What a sandbox is set up with.
 
-use wasmtime::StoreContextMut;
-use wasmtime::component::{Linker, WasmStr};
+use std::path::PathBuf;
 
-use super::bindings::wasi::config::store::Error;
-use super::invoke::State;
+use crate::grants::Grants;
+use crate::limits::Limits;
 
-/// The interface's full name, as components import it.
-pub(super) const INTERFACE: &str = "wasi:config/store@0.2.0-rc.1";
+/// What a sandbox allows.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How many invocations may run at a time.
+    pub concurrency: usize,
+    /// What each invocation may use.
+    pub limits: Limits,
+    /// What the component may reach.
+    pub grants: Grants,
+    /// How many messages one instance may handle, if it handles all of them well. 1: each message
+    /// gets a fresh instance.
+    pub reuse: u32,
+    /// The component, compiled ahead of time: a file that is trusted with what the host executes. It
+    /// is used if it was made from the very component and fits the engine. Otherwise the component
+    /// is compiled, with a warning.
+    pub precompiled: Option<PathBuf>,
+    /// Where compiled components are kept between runs; `None`: `longshore` under the platform's
+    /// cache directory. A user who can write there decides what the host executes.
+    pub cache: Option<PathBuf>,
+}
 
-pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    let mut interface = linker.instance(INTERFACE)?;
-    interface.func_wrap("get", |store: StoreContextMut<'_, State>, (key,): (WasmStr,)| {
-        let key = key.to_str(&store)?;
-        let granted = store.data().shared.grants.config.iter().find(|(name, _)| *name == key);
-        Ok((Ok::<_, Error>(granted.map(|(_, value)| value.clone())),))
-    })?;
-    interface.func_wrap("get-all", |store: StoreContextMut<'_, State>, (): ()| {
-        Ok((Ok::<_, Error>(store.data().shared.grants.config.to_vec()),))
-    })
+impl Default for Settings {
+    fn default() -> Self {
+        let (limits, grants) = (Limits::default(), Grants::default());
+        Self { concurrency: 16, limits, grants, reuse: 1, precompiled: None, cache: None }
+    }
 }

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// Runs a future, and adds the processor's time that it takes to `cpu`, also if it is dropped before its end.
+/// Runs a future, and adds the processor's time that it takes to `cpu`, also if the future is dropped
+/// before its end.
 ///
-/// A guest runs on the thread that polls for it and on no other, so that thread's clock around each poll is the guest's.
-pub(super) fn metered<F: Future>(
+/// A guest runs only on the thread that polls for it. The thread's clock is therefore read around
+/// each poll.
+pub(crate) fn metered<F: Future>(
     mut future: Pin<&mut F>,
     cpu: &mut Duration,
 ) -> impl Future<Output = F::Output> {

@@ -58,7 +58,7 @@ impl Cidr {
 }
 
 /// Whether a request may reach an address.
-pub(super) fn allowed(address: IpAddr, private: &[Cidr]) -> bool {
+pub(crate) fn allowed(address: IpAddr, private: &[Cidr]) -> bool {
     let public = match address {
         IpAddr::V4(address) => is_public_v4(address),
         IpAddr::V6(address) => is_public_v6(address),

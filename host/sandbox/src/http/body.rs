@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use tokio::time::{Sleep, sleep};
 use wasmtime_wasi_http::{Error, RequestOptions};
 
-use super::super::limits::Limits;
+use crate::limits::Limits;
 
 /// How long a response may pause in its body, unless the guest says less; the message's deadline ends all.
 const BETWEEN_BYTES: Duration = Duration::from_secs(60);

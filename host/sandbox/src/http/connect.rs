@@ -20,26 +20,30 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use wasmtime_wasi_http::io::TokioIo;
 use wasmtime_wasi_http::{Error, RequestOptions};
 
-use super::Task;
-use super::address::{Cidr, allowed};
-use super::target::Target;
+use crate::http::address::{Cidr, allowed};
+use crate::http::origin::Origin;
 
-/// How long a look-up, a connection and its TLS handshake may take together, unless the guest says less.
-const CONNECT: Duration = Duration::from_secs(10);
+/// What the engine waits for: a request, or what reads its response from the network.
+pub(crate) type Task<T> = Box<dyn Future<Output = Result<T, Error>> + Send>;
 
-/// How long the response's first byte may take, unless the guest says less; the message's deadline ends all.
-const FIRST_BYTE: Duration = Duration::from_secs(60);
+/// How long a look-up, a connection and its TLS handshake may take together, unless the guest says
+/// less.
+const MAX_CONNECT: Duration = Duration::from_secs(10);
+
+/// How long the response's first byte may take, unless the guest says less. The message's deadline
+/// ends it in any case.
+const MAX_FIRST_BYTE: Duration = Duration::from_secs(60);
 
 /// What the headers of a response may take, in bytes.
-const HEADERS: usize = 64 << 10;
+const MAX_RESPONSE_HEADERS: usize = 64 << 10;
 
 /// A connection, with or without TLS.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+pub(crate) trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
 
 /// How servers prove who they are: by the system's root certificates, read when they are first needed.
 #[derive(Debug, Default)]
-pub(in super::super) struct Tls(OnceLock<Result<Arc<ClientConfig>, String>>);
+pub(crate) struct Tls(OnceLock<Result<Arc<ClientConfig>, String>>);
 
 impl Tls {
     fn connector(&self) -> Result<TlsConnector, Error> {
@@ -64,22 +68,22 @@ impl Tls {
 }
 
 /// Opens a connection to a host whose address is allowed.
-pub(super) async fn open(
-    target: &Target,
+pub(crate) async fn open(
+    origin: &Origin,
     private: &[Cidr],
     tls: &Tls,
     options: RequestOptions,
-) -> Result<Box<dyn Stream>, Error> {
-    let limit = options.connect_timeout.map_or(CONNECT, |asked| asked.min(CONNECT));
+) -> Result<Box<dyn Connection>, Error> {
+    let limit = options.connect_timeout.map_or(MAX_CONNECT, |asked| asked.min(MAX_CONNECT));
     let opening = async {
-        let stream = reach(target, private).await?;
-        if !target.tls() {
-            return Ok(Box::new(stream) as Box<dyn Stream>);
+        let stream = reach(origin, private).await?;
+        if !origin.tls() {
+            return Ok(Box::new(stream) as Box<dyn Connection>);
         }
         let name =
-            ServerName::try_from(target.host().to_owned()).map_err(|_| Error::HttpRequestUriInvalid)?;
+            ServerName::try_from(origin.host().to_owned()).map_err(|_| Error::HttpRequestUriInvalid)?;
         match tls.connector()?.connect(name, stream).await {
-            Ok(stream) => Ok(Box::new(stream) as Box<dyn Stream>),
+            Ok(stream) => Ok(Box::new(stream) as Box<dyn Connection>),
             Err(error) if error.to_string().contains("certificate") => Err(Error::TlsCertificateError),
             Err(_) => Err(Error::TlsProtocolError),
         }
@@ -88,10 +92,10 @@ pub(super) async fn open(
 }
 
 /// Looks the host up once, and connects to the first of its allowed addresses that answers.
-async fn reach(target: &Target, private: &[Cidr]) -> Result<TcpStream, Error> {
-    let found: Vec<IpAddr> = match target.address() {
+async fn reach(origin: &Origin, private: &[Cidr]) -> Result<TcpStream, Error> {
+    let found: Vec<IpAddr> = match origin.address() {
         Some(address) => vec![address],
-        None => match lookup_host((target.host(), target.port())).await {
+        None => match lookup_host((origin.host(), origin.port())).await {
             Ok(found) => found.map(|address| address.ip()).collect(),
             Err(_) => return Err(Error::DnsError { rcode: None, info_code: None }),
         },
@@ -99,7 +103,7 @@ async fn reach(target: &Target, private: &[Cidr]) -> Result<TcpStream, Error> {
     let mut error =
         if found.is_empty() { Error::DestinationNotFound } else { Error::DestinationIpProhibited };
     for address in found.into_iter().filter(|address| allowed(*address, private)) {
-        match TcpStream::connect(SocketAddr::new(address, target.port())).await {
+        match TcpStream::connect(SocketAddr::new(address, origin.port())).await {
             Ok(stream) => {
                 // Without it requests wait for each other's acknowledgements; a connection works either way.
                 let _ = stream.set_nodelay(true);
@@ -115,8 +119,8 @@ async fn reach(target: &Target, private: &[Cidr]) -> Result<TcpStream, Error> {
 }
 
 /// Sends the request. The task that comes with the response is what reads its body from the network.
-pub(super) async fn exchange<B>(
-    stream: Box<dyn Stream>,
+pub(crate) async fn exchange<B>(
+    stream: Box<dyn Connection>,
     mut request: Request<B>,
     options: Option<RequestOptions>,
 ) -> Result<(Response<Incoming>, Task<()>), Error>
@@ -124,9 +128,9 @@ where
     B: Body<Data = bytes::Bytes, Error = Error> + Send + 'static,
 {
     let asked = options.and_then(|options| options.first_byte_timeout);
-    let limit = asked.map_or(FIRST_BYTE, |asked| asked.min(FIRST_BYTE));
+    let limit = asked.map_or(MAX_FIRST_BYTE, |asked| asked.min(MAX_FIRST_BYTE));
     let (mut sender, connection) =
-        http1::Builder::new().max_buf_size(HEADERS).handshake(TokioIo::new(stream)).await?;
+        http1::Builder::new().max_buf_size(MAX_RESPONSE_HEADERS).handshake(TokioIo::new(stream)).await?;
     // Scheme and host are for proxies only (RFC 9112, section 3.2.1); the Host header is there already.
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
     *request.uri_mut() = path.parse::<Uri>().map_err(|_| Error::HttpRequestUriInvalid)?;

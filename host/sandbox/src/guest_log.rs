@@ -10,7 +10,7 @@ use wasmtime_wasi::async_trait;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
-use super::bindings::wasi::logging::logging::Level;
+use crate::bindings::longshore::wasi::logging::logging::Level;
 
 /// What a guest may write at once; it is asked to come back for more.
 const PERMIT: usize = 64 << 10;
@@ -18,10 +18,10 @@ const PERMIT: usize = 64 << 10;
 /// The log of one invocation. What is left of it is written when it is dropped: after the answer, a trap, or an
 /// interruption.
 #[derive(Debug)]
-pub(super) struct Output {
+pub(crate) struct GuestLog {
     /// Bytes that each message may log.
     allowance: usize,
-    /// Shared with the streams that WASI makes of it, hence the lock; nobody ever waits for it.
+    /// WASI's streams share it, hence the lock, which is held for moments only.
     written: Mutex<Written>,
 }
 
@@ -32,35 +32,35 @@ struct Written {
     left: usize,
     /// Bytes that were not.
     dropped: u64,
-    /// The lines that have not ended yet, in the order of [`Stream`].
+    /// The lines that have not ended yet, in the order of [`StdStream`].
     unfinished: [Vec<u8>; 2],
 }
 
 /// One of the two streams that a guest prints to.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Stream {
+pub(crate) enum StdStream {
     Stdout,
     Stderr,
 }
 
-impl Output {
-    pub(super) fn new(message_id: String, allowance: usize) -> Self {
+impl GuestLog {
+    pub(crate) fn new(message_id: String, allowance: usize) -> Self {
         let unfinished = [Vec::new(), Vec::new()];
         let written = Written { message_id, left: allowance, dropped: 0, unfinished };
         Self { allowance, written: Mutex::new(written) }
     }
 
     /// Ends one message's log and begins another's, for an instance that handles both.
-    pub(super) fn begin(&self, message_id: String) {
+    pub(crate) fn begin(&self, message_id: String) {
         self.finish();
         let mut written = self.written();
         (written.message_id, written.left) = (message_id, self.allowance);
     }
 
     /// Writes what is left: lines without an end, and how much was dropped.
-    pub(super) fn finish(&self) {
+    pub(crate) fn finish(&self) {
         let mut written = self.written();
-        for stream in [Stream::Stdout, Stream::Stderr] {
+        for stream in [StdStream::Stdout, StdStream::Stderr] {
             let unfinished = std::mem::take(&mut written.unfinished[stream as usize]);
             written.line(stream, &unfinished);
         }
@@ -72,19 +72,19 @@ impl Output {
     }
 
     /// Says where the guest was when it stopped.
-    pub(super) fn debug(&self, functions: &str) {
+    pub(crate) fn debug(&self, functions: &str) {
         let message_id = &self.written().message_id;
         debug!(target: "guest", message_id, functions, "where the handler stopped");
     }
 
     /// Says that a request was refused, and what would have allowed it.
-    pub(super) fn refused(&self, host: &str, refusal: &str) {
+    pub(crate) fn refused(&self, host: &str, refusal: &str) {
         let message_id = &self.written().message_id;
         warn!(target: "guest", message_id, host, "HTTP request refused: {refusal}");
     }
 
     /// Logs a line that the guest sent through `wasi:logging`.
-    pub(super) fn log(&self, level: Level, context: &str, line: &str) {
+    pub(crate) fn log(&self, level: Level, context: &str, line: &str) {
         let mut written = self.written();
         let taken = written.take(line.len());
         let line = &line[..line.floor_char_boundary(taken)];
@@ -102,7 +102,7 @@ impl Output {
         longshore_failpoint::kill_at("in-handler");
     }
 
-    fn print(&self, stream: Stream, bytes: &[u8]) {
+    fn print(&self, stream: StdStream, bytes: &[u8]) {
         let mut written = self.written();
         let taken = written.take(bytes.len());
         let mut unfinished = std::mem::take(&mut written.unfinished[stream as usize]);
@@ -127,7 +127,7 @@ impl Output {
 }
 
 impl Written {
-    /// How many of so many bytes may still be logged.
+    /// How many of `bytes` bytes may still be logged.
     fn take(&mut self, bytes: usize) -> usize {
         let taken = bytes.min(self.left);
         self.left -= taken;
@@ -136,7 +136,7 @@ impl Written {
     }
 
     /// Logs a line of a stream, unless there is nothing in it.
-    fn line(&self, stream: Stream, line: &[u8]) {
+    fn line(&self, stream: StdStream, line: &[u8]) {
         let line: Cow<'_, str> = String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line));
         if line.is_empty() {
             return;
@@ -146,13 +146,13 @@ impl Written {
     }
 }
 
-impl Drop for Output {
+impl Drop for GuestLog {
     fn drop(&mut self) {
         self.finish();
     }
 }
 
-impl Stream {
+impl StdStream {
     fn as_str(self) -> &'static str {
         match self {
             Self::Stdout => "stdout",
@@ -163,14 +163,14 @@ impl Stream {
 
 /// A stream as WASI sees it: one that never blocks and never fails, so that no guest can trip over its log.
 #[derive(Clone)]
-pub(super) struct Printer {
-    output: Arc<Output>,
-    stream: Stream,
+pub(crate) struct Printer {
+    log: Arc<GuestLog>,
+    stream: StdStream,
 }
 
 impl Printer {
-    pub(super) fn new(output: &Arc<Output>, stream: Stream) -> Self {
-        Self { output: Arc::clone(output), stream }
+    pub(crate) fn new(log: &Arc<GuestLog>, stream: StdStream) -> Self {
+        Self { log: Arc::clone(log), stream }
     }
 }
 
@@ -193,7 +193,7 @@ impl StdoutStream for Printer {
 
 impl OutputStream for Printer {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        self.output.print(self.stream, &bytes);
+        self.log.print(self.stream, &bytes);
         Ok(())
     }
 

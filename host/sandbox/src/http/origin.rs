@@ -10,7 +10,7 @@ use http::uri::{Authority, Scheme};
 /// A host and a port, with TLS unless `http://` stands before them: `api.example.com`, `api.example.com:8443`,
 /// `http://10.1.2.3:8080`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
+pub struct Origin {
     tls: bool,
     /// In lower case; an IPv6 address without its brackets.
     host: String,
@@ -22,26 +22,26 @@ pub struct Target {
 #[error(
     "{0:?} is no host; write it as in api.example.com, api.example.com:8443 or, without TLS, http://host:8080"
 )]
-pub struct TargetError(String);
+pub struct OriginError(String);
 
-impl FromStr for Target {
-    type Err = TargetError;
+impl FromStr for Origin {
+    type Err = OriginError;
 
-    fn from_str(text: &str) -> Result<Self, TargetError> {
+    fn from_str(text: &str) -> Result<Self, OriginError> {
         let (tls, rest) = match text.split_once("://") {
             None => (true, text),
             Some(("https", rest)) => (true, rest),
             Some(("http", rest)) => (false, rest),
-            Some(_) => return Err(TargetError(text.to_owned())),
+            Some(_) => return Err(OriginError(text.to_owned())),
         };
-        let authority: Authority = rest.parse().map_err(|_| TargetError(text.to_owned()))?;
-        Self::new(tls, &authority).ok_or_else(|| TargetError(text.to_owned()))
+        let authority: Authority = rest.parse().map_err(|_| OriginError(text.to_owned()))?;
+        Self::new(tls, &authority).ok_or_else(|| OriginError(text.to_owned()))
     }
 }
 
-impl Target {
+impl Origin {
     /// Where a request goes; `None` if its address cannot be one.
-    pub(super) fn of(uri: &Uri) -> Option<Self> {
+    pub(crate) fn of(uri: &Uri) -> Option<Self> {
         let tls = match uri.scheme() {
             Some(scheme) if *scheme == Scheme::HTTPS => true,
             Some(scheme) if *scheme == Scheme::HTTP => false,
@@ -52,15 +52,10 @@ impl Target {
 
     fn new(tls: bool, authority: &Authority) -> Option<Self> {
         let host = authority.host();
-        // A port that is written and cannot be read is not the default one, and nobody needs a user's name here.
+        // A port that is written and cannot be read is not the default one. A user's name is refused, too.
         let port = match authority.as_str().strip_prefix(host)? {
-            "" => {
-                if tls {
-                    443
-                } else {
-                    80
-                }
-            }
+            "" if tls => 443,
+            "" => 80,
             _ => authority.port_u16().filter(|port| *port != 0)?,
         };
         let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
@@ -70,32 +65,33 @@ impl Target {
         (!host.is_empty() && !host.contains(['*', '%'])).then_some(Self { tls, host, port })
     }
 
-    pub(super) fn tls(&self) -> bool {
+    pub(crate) fn tls(&self) -> bool {
         self.tls
     }
 
-    pub(super) fn host(&self) -> &str {
+    pub(crate) fn host(&self) -> &str {
         &self.host
     }
 
-    pub(super) fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
     /// The host, if it is an address and needs no looking up.
-    pub(super) fn address(&self) -> Option<IpAddr> {
+    pub(crate) fn address(&self) -> Option<IpAddr> {
         self.host.parse().ok()
     }
 }
 
-impl fmt::Display for Target {
+impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.tls {
             f.write_str("http://")?;
         }
-        match self.host.contains(':') {
-            true => write!(f, "[{}]", self.host)?,
-            false => f.write_str(&self.host)?,
+        if self.host.contains(':') {
+            write!(f, "[{}]", self.host)?;
+        } else {
+            f.write_str(&self.host)?;
         }
         match (self.tls, self.port) {
             (true, 443) | (false, 80) => Ok(()),
@@ -108,7 +104,7 @@ impl fmt::Display for Target {
 mod tests {
     use http::Uri;
 
-    use super::Target;
+    use super::Origin;
 
     #[test]
     fn a_grant_is_for_one_scheme_host_and_port() {
@@ -130,8 +126,8 @@ mod tests {
             ("api.example.com", "https://evil.test@api.example.com/", false),
             ("127.0.0.1", "https://127.1/", false),
         ] {
-            let target = Target::of(&request.parse::<Uri>().unwrap());
-            let granted = target.is_some_and(|target| grant.parse::<Target>().unwrap() == target);
+            let origin = Origin::of(&request.parse::<Uri>().unwrap());
+            let granted = origin.is_some_and(|origin| grant.parse::<Origin>().unwrap() == origin);
             assert_eq!(granted, expected, "{grant} and {request}");
         }
     }
@@ -143,9 +139,9 @@ mod tests {
             ("https://api.example.com:8443", "api.example.com:8443"),
             ("http://[::1]:80", "http://[::1]"),
         ] {
-            let target: Target = text.parse().unwrap();
-            assert_eq!(target.to_string(), shown);
-            assert_eq!(shown.parse(), Ok(target));
+            let origin: Origin = text.parse().unwrap();
+            assert_eq!(origin.to_string(), shown);
+            assert_eq!(shown.parse(), Ok(origin));
         }
     }
 
@@ -163,7 +159,7 @@ mod tests {
             "*.example.com",
             "*",
         ] {
-            assert!(text.parse::<Target>().is_err(), "{text}");
+            assert!(text.parse::<Origin>().is_err(), "{text}");
         }
     }
 }
