@@ -4,10 +4,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use bytes::Bytes;
-
-use super::registry::{Access, Address, RegistryError};
-use longshore_sandbox::MachineCode;
+use crate::fetched::{Fetched, Obtained};
+use crate::registry::access::Access;
+use crate::registry::address::{Address, AddressError};
+use crate::registry::error::RegistryError;
 
 /// Where a component is.
 #[derive(Clone, Debug)]
@@ -24,11 +24,9 @@ pub enum SourceError {
     /// Nothing was named.
     #[error("no component is named; give a path like ./order.wasm, or oci://REGISTRY/REPOSITORY:TAG")]
     Empty,
-    /// It is no reference to an artifact.
-    #[error(
-        "{0} names nothing in a registry: {1}; write it as oci://REGISTRY/REPOSITORY:TAG or oci://REGISTRY/REPOSITORY@sha256:…"
-    )]
-    Reference(String, String),
+    /// It begins with `oci://`, and names no artifact.
+    #[error(transparent)]
+    Address(#[from] AddressError),
     /// Some other kind of URL.
     #[error(
         "a component cannot be fetched from {0}; name a file like ./order.wasm, or oci://REGISTRY/REPOSITORY:TAG"
@@ -57,25 +55,6 @@ impl fmt::Display for Source {
             Self::Registry(address, _) => address.fmt(f),
         }
     }
-}
-
-/// A component's bytes.
-#[derive(Clone, Debug)]
-pub struct Fetched {
-    /// The component, or whatever was there.
-    pub bytes: Bytes,
-    /// What names it in logs and poison envelopes: the digest of a file's bytes, or of the manifest in a registry, by
-    /// which it can be fetched again. `sha256:` and 64 hexadecimal digits.
-    pub digest: String,
-}
-
-/// A component, in one of the forms in which it can be loaded.
-#[derive(Clone, Debug)]
-pub(super) enum Obtained {
-    /// As it was built.
-    Component(Bytes),
-    /// As it was compiled, by somebody whom the operator trusts.
-    MachineCode(MachineCode),
 }
 
 /// Why a component could not be fetched.
@@ -130,9 +109,9 @@ impl Source {
         }
     }
 
-    /// Reads the component, or only what it was compiled to, if it comes with that and from where the operator trusts it.
-    /// Returns its digest beside it.
-    pub(super) async fn obtain(&self) -> Result<(Obtained, String), FetchError> {
+    /// Reads the component. If it comes with what it was compiled to, from where the operator
+    /// trusts it, reads only that. Returns the component's digest beside it.
+    pub(crate) async fn obtain(&self) -> Result<(Obtained, String), FetchError> {
         match self {
             Self::File(_) => {
                 let Fetched { bytes, digest } = self.fetch().await?;
@@ -145,8 +124,8 @@ impl Source {
         }
     }
 
-    /// What is known of the component's name before it is fetched, for when it cannot be: the digest that names it.
-    pub(super) fn named_digest(&self) -> Option<&str> {
+    /// The digest that names the component, if it is known before the component is fetched.
+    pub(crate) fn named_digest(&self) -> Option<&str> {
         match self {
             Self::File(_) => None,
             Self::Registry(address, access) => address.digest().or(access.resolved()),

@@ -1,6 +1,6 @@
 //! A bare Wasmtime loop: an instance for each message, with nothing of ours around it but the contract.
 
-use longshore_sandbox::Step;
+use longshore_sandbox::InvocationStep;
 use wasmtime::component::{Component, HasSelf, Linker, ResourceTable};
 use wasmtime::{Engine, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -61,15 +61,15 @@ impl Bare {
     }
 
     /// One message in an instance of its own, and when each step of it is over.
-    pub(super) async fn fresh(&self, body: &[u8], mut over: impl FnMut(Step)) {
+    pub(super) async fn fresh(&self, body: &[u8], mut over: impl FnMut(InvocationStep)) {
         let mut store = self.store();
-        over(Step::Store);
+        over(InvocationStep::Store);
         let guest = self.guest.instantiate_async(&mut store).await.expect("an instance");
-        over(Step::Instantiate);
+        over(InvocationStep::Instantiate);
         call(&mut store, &guest, body).await;
-        over(Step::Call);
+        over(InvocationStep::Call);
         drop(store);
-        over(Step::Drop);
+        over(InvocationStep::Drop);
     }
 
     pub(super) async fn reused(&self) -> Reused {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use longshore_handler::{Invocation, Verdict};
-use longshore_sandbox::{Component, Sandbox, Settings, Step};
+use longshore_sandbox::{Component, InvocationStep, Sandbox, Settings};
 
 use super::bare::Bare;
 use super::{Place, percentile};
@@ -48,7 +48,7 @@ impl Times {
 }
 
 impl Watch<'_> {
-    pub(super) fn over(&mut self, step: Step) {
+    pub(super) fn over(&mut self, step: InvocationStep) {
         let now = Instant::now();
         self.times.steps[step as usize].push(now - self.last);
         self.last = now;
@@ -90,7 +90,7 @@ async fn compare(place: &Place) {
         for _ in 0..CALLS {
             let mut watch = reused.watch();
             one.call(BODY.as_bytes()).await;
-            watch.over(Step::Call);
+            watch.over(InvocationStep::Call);
             watch.end();
         }
         for _ in 0..CALLS {

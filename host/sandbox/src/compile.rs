@@ -46,8 +46,8 @@ pub fn own_target() -> String {
 /// machine's) and its processors. The result is for
 /// [`Settings::precompiled`](crate::Settings::precompiled).
 ///
-/// # Errors
-/// When the bytes are no component, the target is none that this host can compile for, or this host has no compiler.
+/// # Errors When the bytes are no component, the target is none that this host can compile for, or
+/// this host has no compiler.
 pub fn compile(bytes: &[u8], target: Option<&str>, cpu: Cpu) -> Result<Vec<u8>, LoadError> {
     Outline::read(bytes)?;
     #[cfg(feature = "compiler")]

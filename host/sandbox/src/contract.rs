@@ -4,12 +4,12 @@ use longshore_handler::Invocation;
 use wasmtime::Store;
 use wasmtime::component::InstancePre;
 
-use crate::bindings::longshore::exports::longshore::handler::handler::{Failure, Message, Retry};
-use crate::bindings::longshore::{Guest, GuestPre};
-use crate::bindings::wasmcloud::exports::wasmcloud::messaging::handler::BrokerMessage;
-use crate::bindings::wasmcloud::{MessageHandler, MessageHandlerPre};
 use crate::names::HANDLER;
 use crate::state::GuestState;
+use crate::wit::longshore::exports::longshore::handler::handler::{Failure, Message, Retry};
+use crate::wit::longshore::{Guest, GuestPre};
+use crate::wit::wasmcloud::exports::wasmcloud::messaging::handler::BrokerMessage;
+use crate::wit::wasmcloud::{MessageHandler, MessageHandlerPre};
 
 /// A linked component, by what it exports.
 #[derive(Clone)]

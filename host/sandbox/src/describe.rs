@@ -112,7 +112,8 @@ impl Outline {
                 Payload::ComponentImportSection(section) if depth == 0 => {
                     for import in section {
                         let import = import.map_err(damaged)?;
-                        // A named type is there for the functions that use it: nothing has to be offered for it.
+                        // A named type is there for the functions that use it: nothing has to be
+                        // offered for it.
                         if !matches!(import.ty, ComponentTypeRef::Type(_)) {
                             outline.imports.push(import.name.name.to_owned());
                         }
@@ -146,4 +147,96 @@ fn recognise(bytes: &[u8]) -> Result<(), LoadError> {
         _ => "it does not start with the bytes `\\0asm`",
     };
     Err(LoadError::NotWasm { found })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Outline, describe};
+    use crate::digest::digest;
+    use crate::error::LoadError;
+    use crate::grants::Grants;
+    use crate::names::{HANDLER, WASMCLOUD};
+
+    fn wat(text: &str) -> Vec<u8> {
+        wat::parse_str(text).unwrap()
+    }
+
+    fn exporting(name: &str) -> Vec<u8> {
+        wat(&format!(r#"(component (instance $i) (export "{name}" (instance $i)))"#))
+    }
+
+    #[test]
+    fn a_component_is_described_by_its_bytes_and_what_it_exports() {
+        for (name, handler, world) in [
+            (HANDLER, true, ("longshore:handler/guest", "0.1.0")),
+            (WASMCLOUD, true, ("wasmcloud:messaging/message-handler", "0.2.0")),
+            ("acme:db/store@1.0.0", false, ("", "")),
+        ] {
+            let bytes = exporting(name);
+            let description = describe(&bytes, &Grants::default()).unwrap();
+            assert_eq!(description.digest, digest(&bytes));
+            assert_eq!(description.size, bytes.len());
+            assert_eq!((description.handler, description.exports.as_slice()), (handler, &[name.into()][..]));
+            assert_eq!(description.world(), (world.0.to_owned(), world.1.to_owned()));
+            assert_eq!(description.imports, []);
+        }
+    }
+
+    #[test]
+    fn an_import_is_shown_with_whether_it_is_offered_and_what_it_needs() {
+        let bytes = wat(r#"(component
+                (import "acme:db/store@1.0.0" (instance (export "get" (func))))
+                (import "acme:db/types@1.0.0" (instance (export "row" (type (eq u32)))))
+                (import "acme:db/rows@1.0.0" (instance (export "row" (type (sub resource)))))
+                (import "acme:db/mixed@1.0.0" (instance (export "row" (type (eq u32))) (export "get" (func))))
+                (import "plain" (func))
+                (import "wasi:cli/exit@0.2.0" (instance (export "exit" (func))))
+                (import "longshore:handler/outbox@0.1.0" (instance)))"#);
+        let shown = describe(&bytes, &Grants::default()).unwrap().imports;
+        let offered: Vec<_> = shown.iter().map(|import| (import.name.as_str(), import.offered)).collect();
+        let expected = [
+            ("acme:db/store@1.0.0", false),
+            ("acme:db/types@1.0.0", true),
+            ("acme:db/rows@1.0.0", false),
+            ("acme:db/mixed@1.0.0", false),
+            ("plain", false),
+            ("wasi:cli/exit@0.2.0", true),
+            ("longshore:handler/outbox@0.1.0", true),
+        ];
+        assert_eq!(offered, expected);
+        let granted: Vec<_> = shown.iter().filter_map(|import| import.grant.as_ref()).collect();
+        assert!(matches!(granted[..], [grant] if grant.flag.starts_with("--outbox") && !grant.granted));
+    }
+
+    #[test]
+    fn only_the_outermost_component_s_names_count() {
+        let bytes = wat(r#"(component
+                (core module (func (export "inner")))
+                (component (import "inner" (func)) (component (import "innermost" (func))))
+                (component (component) (instance $i) (export "inner:pkg/thing@1.0.0" (instance $i)))
+                (import "outer" (func))
+                (type $named u32)
+                (import "named" (type (eq $named)))
+                (instance $i) (export "acme:db/store@1.0.0" (instance $i)))"#);
+        let Outline { imports, exports } = Outline::read(&bytes).unwrap();
+        assert_eq!((imports, exports), (vec!["outer".to_owned()], vec!["acme:db/store@1.0.0".to_owned()]));
+    }
+
+    #[test]
+    fn what_is_no_component_is_named_by_its_first_bytes() {
+        for (bytes, expected) in [
+            (&b""[..], "the file is empty"),
+            (b"\x7fELF\x02", "it is a native binary, or compiled ahead of time (.cwasm)"),
+            (b"\x1f\x8b\x08", "it is compressed by gzip"),
+            (b"PK\x03\x04", "it is a zip archive"),
+            (b"(component)", "it is WebAssembly as text"),
+            (b"#!/bin/sh", "it does not start with the bytes `\\0asm`"),
+        ] {
+            assert_eq!(Outline::read(bytes).unwrap_err(), LoadError::NotWasm { found: expected });
+        }
+        assert_eq!(Outline::read(&wat("(module)")).unwrap_err(), LoadError::CoreModule);
+        let whole = exporting(HANDLER);
+        let cut = Outline::read(&whole[..whole.len() - 1]).unwrap_err();
+        assert!(matches!(cut, LoadError::Damaged { .. }), "{cut:?}");
+    }
 }

@@ -1,5 +1,5 @@
-//! Digests as OCI writes them: `sha256:` and 64 hexadecimal digits
-//! ([image-spec, descriptor](https://github.com/opencontainers/image-spec/blob/main/descriptor.md#digests)).
+//! Digests as OCI writes them: `sha256:` and 64 hexadecimal digits ([image-spec,
+//! descriptor](https://github.com/opencontainers/image-spec/blob/main/descriptor.md#digests)).
 
 use sha2::{Digest, Sha256};
 
@@ -13,8 +13,8 @@ pub fn digest(bytes: &[u8]) -> String {
     text
 }
 
-/// The 64 hexadecimal digits of a digest, in lower case as [`digest`] writes them; `None` if the text is
-/// no such digest.
+/// The 64 hexadecimal digits of a digest, in lower case as [`digest`] writes them; `None` if the
+/// text is no such digest.
 pub fn digits(digest: &str) -> Option<&str> {
     let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     digest.strip_prefix(ALGORITHM).filter(|digits| digits.len() == 64 && digits.bytes().all(hex))

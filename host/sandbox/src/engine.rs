@@ -1,4 +1,5 @@
-//! The engine: how components are compiled, where instances live, and the clock that interrupts them.
+//! The engine: how components are compiled, where instances live, and the clock that interrupts
+//! them.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use wasmtime::component::Linker;
 use wasmtime::{Cache, CacheConfig};
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
-use crate::http::connect::Tls;
+use crate::http::connect::TlsRoots;
 use crate::imports;
 use crate::limits::{self, Limits};
 use crate::policy::Policy;
@@ -24,10 +25,12 @@ use crate::state::GuestState;
 /// interruption get a turn.
 const TICK: Duration = Duration::from_millis(10);
 
-/// Address space set aside for each memory, so that compiled code needs no bounds checks: all that 32 bits can address.
+/// Address space set aside for each memory, so that compiled code needs no bounds checks: all that
+/// 32 bits can address.
 const RESERVATION: u64 = 4 << 30;
 
-/// What of an instance's memory is kept and zeroed instead of being given back to the kernel between two messages.
+/// How much of an instance's memory is kept and zeroed between two messages. The rest is given back
+/// to the kernel.
 const KEPT_MEMORY: usize = 8 << 20;
 
 /// The same for its tables.
@@ -78,8 +81,9 @@ pub enum SandboxError {
 }
 
 impl Sandbox {
-    /// Sets up an engine. Instances come from a pool; where the platform refuses the address space for one, they are
-    /// allocated one by one, which is several times slower, and a warning says so.
+    /// Sets up an engine. Instances come from a pool. Where the platform refuses the address space
+    /// for a pool, they are allocated one by one. That is several times slower, and a warning says
+    /// so.
     ///
     /// # Errors
     /// When the engine, or the thread that interrupts guests, cannot be set up.
@@ -107,15 +111,15 @@ impl Sandbox {
         let linker = imports::linker(&engine).map_err(broken)?;
         let ticker = Ticker::start(engine.clone()).map_err(SandboxError::Thread)?;
         let Settings { limits, grants, reuse, precompiled, .. } = settings.clone();
-        let policy = Arc::new(Policy { limits, grants, tls: Tls::default(), reuse });
+        let policy = Arc::new(Policy { limits, grants, tls: TlsRoots::default(), reuse });
         let shared = Shared { engine, linker: Imports(linker), precompiled, policy, _ticker: ticker };
         Ok(Self { shared: Arc::new(shared) })
     }
 }
 
 impl Sandbox {
-    /// The engine. It is public for one bench only, which compares the sandbox with a bare loop: the
-    /// comparison holds only if both run in an engine with the very same settings.
+    /// The engine. It is public for one bench only, which compares the sandbox with a bare loop:
+    /// the comparison holds only if both run in an engine with the very same settings.
     #[doc(hidden)]
     pub fn engine(&self) -> &Engine {
         &self.shared.engine
@@ -147,7 +151,8 @@ pub(crate) fn config(limits: &Limits) -> Config {
 }
 
 fn pool(settings: &Settings) -> InstanceAllocationStrategy {
-    // One more than may run: while a component is replaced, an instance of the old one may still be around.
+    // One more than may run: while a component is replaced, an instance of the old one may still be
+    // around.
     let slots = u32::try_from(settings.concurrency).unwrap_or(u32::MAX).saturating_add(1);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(slots)
@@ -167,7 +172,8 @@ fn pool(settings: &Settings) -> InstanceAllocationStrategy {
     InstanceAllocationStrategy::Pooling(pool)
 }
 
-/// Where address space is short, a memory takes no more of it than its guest may use; the code checks bounds instead.
+/// Where address space is short, a memory takes no more of it than its guest may use; the code
+/// checks bounds instead.
 fn on_demand(config: &mut Config, memory: usize) {
     config
         .allocation_strategy(InstanceAllocationStrategy::OnDemand)
@@ -175,7 +181,8 @@ fn on_demand(config: &mut Config, memory: usize) {
         .memory_reservation_for_growth(0);
 }
 
-/// The compile cache, or none: a read-only file system must not keep the host from handling messages.
+/// The compile cache, or none: a read-only file system must not keep the host from handling
+/// messages.
 #[cfg(feature = "compiler")]
 fn cache(directory: Option<PathBuf>) -> Option<Cache> {
     let directory = directory.or_else(|| {

@@ -111,3 +111,83 @@ fn functions(backtrace: &WasmBacktrace) -> String {
     };
     backtrace.frames().iter().map(name).collect::<Vec<_>>().join(" < ")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use longshore_handler::{RetryReason, Verdict};
+    use wasmtime::{Error, ResourceLimiter, Trap};
+    use wasmtime_wasi::I32Exit;
+
+    use super::{Phase, detail, verdict};
+    use crate::grants::Grants;
+    use crate::host_trap::HostTrap;
+    use crate::http::connect::TlsRoots;
+    use crate::limits::Limits;
+    use crate::policy::Policy;
+    use crate::state::GuestState;
+
+    fn state() -> GuestState {
+        let (limits, grants) = (Limits::default(), Grants::default());
+        let policy = Arc::new(Policy { limits, grants, tls: TlsRoots::default(), reuse: 1 });
+        GuestState::new(&policy, "failure".to_owned())
+    }
+
+    #[test]
+    fn an_error_of_the_engine_is_a_reason_and_a_cause() {
+        let host_trap = HostTrap { reason: RetryReason::OutboxLimit, detail: "full".to_owned() };
+        for (error, reason, cause) in [
+            (Error::new(host_trap), RetryReason::OutboxLimit, "full"),
+            (Error::new(I32Exit(3)), RetryReason::Trap, "exit(3)"),
+            (Error::new(Trap::UnreachableCodeReached), RetryReason::Trap, "unreachable instruction executed"),
+            (
+                Error::new(Trap::StackOverflow),
+                RetryReason::StackLimit,
+                "calls too deep for a stack of 512 KiB",
+            ),
+            (
+                Error::msg("too much fuel allocated for hostcalls"),
+                RetryReason::CallLimit,
+                "handed more than 1024 KiB to the host in one call",
+            ),
+            (
+                Error::msg("store handle limit exceeded"),
+                RetryReason::HandleLimit,
+                "held more than 1000 host resources at a time",
+            ),
+            (Error::msg("no free keys").context("outer"), RetryReason::Trap, "no free keys"),
+        ] {
+            let expected = Verdict::retry(reason, cause);
+            assert_eq!(verdict(&error, Phase::Call, &state()), expected);
+        }
+    }
+
+    #[test]
+    fn an_instance_that_cannot_be_made_is_no_trap() {
+        let error = Error::msg("the pool is empty");
+        let expected = Verdict::retry(RetryReason::ComponentUnavailable, "no instance: the pool is empty");
+        assert_eq!(verdict(&error, Phase::Start, &state()), expected);
+    }
+
+    #[test]
+    fn a_guest_that_was_refused_memory_or_tables_ran_into_that_limit() {
+        let error = Error::new(Trap::UnreachableCodeReached);
+        let mut state = state();
+        state.meter.memory_growing(0, 1 << 30, None).unwrap();
+        let expected =
+            Verdict::retry(RetryReason::MemoryLimit, "asked for more than the 128 MiB it may have");
+        assert_eq!(verdict(&error, Phase::Call, &state), expected);
+        state.meter.table_growing(0, 1 << 20, None).unwrap();
+        let words = "asked for more than the 20000 table elements it may have";
+        assert_eq!(verdict(&error, Phase::Call, &state), Verdict::retry(RetryReason::TableLimit, words));
+    }
+
+    #[test]
+    fn what_a_guest_says_is_cut_between_characters_and_marked() {
+        let whole = "x".repeat(4096);
+        assert_eq!(detail(whole.clone()), whole);
+        assert_eq!(detail("x".repeat(4097)), format!("{whole}…"));
+        assert_eq!(detail(format!("{}é", "x".repeat(4095))), format!("{}…", "x".repeat(4095)));
+    }
+}

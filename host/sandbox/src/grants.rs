@@ -1,4 +1,5 @@
-//! What the operator grants to a component, and which of its imports need a grant. Nothing is granted by default.
+//! What the operator grants to a component, and which of its imports need a grant. Nothing is
+//! granted by default.
 
 use std::fmt;
 
@@ -43,8 +44,8 @@ impl fmt::Debug for Grants {
 pub struct Grant {
     /// The flag that grants it.
     pub flag: &'static str,
-    /// Whether the component can be loaded only with it. Plain Rust components import the environment
-    /// without using it, and those of other languages HTTP.
+    /// Whether the component can be loaded only with it. Plain Rust components import the
+    /// environment without using it, and those of other languages HTTP.
     pub needed: bool,
     /// Whether it was granted.
     pub granted: bool,
@@ -104,5 +105,7 @@ mod tests {
         let grants = Grants { env: vec![("KEY".into(), "secret".into())], ..Grants::default() };
         let shown = format!("{grants:?}");
         assert!(shown.contains("KEY") && !shown.contains("secret"), "{shown}");
+        let origins = Grants { http: vec!["api.example.com".parse().unwrap()], ..Grants::default() };
+        assert!(format!("{origins:?}").contains("api.example.com"));
     }
 }

@@ -1,8 +1,8 @@
 //! Outbound `wasi:http`: requests to the hosts that were granted, and to no other place.
 //!
-//! Whether a request may be sent is decided here; [`connect`] decides which addresses its host may have. No proxy
-//! variables are read, no redirect is followed (the guest sees it, and what it requests next is checked like anything
-//! else), and no connection outlives its request.
+//! Whether a request may be sent is decided here. [`connect`] decides which addresses its host may
+//! have. No proxy variables are read. No redirect is followed: the guest sees it, and its next
+//! request is checked like any other. No connection outlives its request.
 
 pub(crate) mod address;
 pub(crate) mod body;
@@ -23,7 +23,8 @@ use crate::http::connect::Task;
 use crate::http::origin::Origin;
 use crate::policy::Policy;
 
-/// What the headers of one request or response may take of the host's memory, in bytes. A guest can hold hundreds.
+/// What the headers of one request or response may take of the host's memory, in bytes. A guest can
+/// hold hundreds.
 const MAX_HEADERS: usize = 16 << 10;
 
 /// What a guest may write into a request's body before the network takes it, in bytes.

@@ -1,5 +1,5 @@
-//! What the host links for guests: WASI 0.2, always there and always empty, the log, and what can be
-//! granted.
+//! What the host links for guests: WASI 0.2, always there and always empty, the log, and what can
+//! be granted.
 
 mod logging;
 mod outbox;

@@ -6,11 +6,11 @@ use std::time::Duration;
 use longshore_handler::{Invocation, RetryReason, Verdict};
 use wasmtime::{Engine, Store};
 
-use crate::bindings::longshore::exports::longshore::handler::handler::Failure;
 use crate::contract::{Instantiated, Linked};
 use crate::failure::{self, Phase};
 use crate::policy::Policy;
 use crate::state::GuestState;
+use crate::wit::longshore::exports::longshore::handler::handler::Failure;
 
 /// The parts of one invocation, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

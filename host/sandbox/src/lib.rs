@@ -1,12 +1,12 @@
-//! One message handed to one component: what goes in ([`Invocation`](longshore_handler::Invocation))
-//! and what comes out ([`Verdict`](longshore_handler::Verdict)).
+//! One message handed to one component: what goes in
+//! ([`Invocation`](longshore_handler::Invocation)) and what comes out
+//! ([`Verdict`](longshore_handler::Verdict)).
 //!
 //! A [`Sandbox`] is an engine with its limits. A [`Component`] is a handler that a sandbox has
 //! compiled and linked. Each invocation gets a fresh instance that can take down neither the host
 //! nor a neighbour: time, memory, tables, stack, handles, log volume and the size of an answer are
 //! capped. [`Grants`] says what a component may reach. The contract is `wit/handler.wit`.
 
-mod bindings;
 mod compile;
 mod contract;
 mod describe;
@@ -30,6 +30,7 @@ mod precompiled;
 mod settings;
 mod state;
 mod usage;
+mod wit;
 
 pub use self::compile::{Cpu, compile, own_target};
 pub use self::describe::{Description, Import, describe};

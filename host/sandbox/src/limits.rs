@@ -58,8 +58,8 @@ impl Default for Limits {
     }
 }
 
-/// Counts one guest's memory. A guest that is refused more usually aborts, which looks like any other
-/// trap. Only the refusal, remembered here, tells the two apart.
+/// Counts one guest's memory. A guest that is refused more usually aborts, which looks like any
+/// other trap. Only the refusal, remembered here, tells the two apart.
 #[derive(Debug)]
 pub(crate) struct Meter {
     /// Bytes it may have, over all memories.
@@ -117,7 +117,8 @@ impl ResourceLimiter for Meter {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        // The engine's pool passes its own maximum, which is this limit, for a table that declares none.
+        // The engine's pool passes its own maximum, which is this limit, for a table that declares
+        // none.
         let own = maximum.filter(|maximum| *maximum < self.table_elements);
         if own.is_none() && desired > self.table_elements {
             self.refused = Some(RetryReason::TableLimit);
@@ -163,6 +164,38 @@ mod tests {
     }
 
     #[test]
+    fn the_defaults_are_those_that_handlers_rely_on() {
+        let limits = Limits::default();
+        let expected = Limits {
+            memory: 134_217_728,
+            table_elements: 20_000,
+            stack: 524_288,
+            per_call: 1_048_576,
+            handles: 1000,
+            http_calls: 50,
+            http_bytes: 10_485_760,
+            log: 65_536,
+            outbox_messages: 100,
+            outbox_bytes: 1_048_576,
+        };
+        assert_eq!(limits, expected);
+    }
+
+    #[test]
+    fn a_component_may_have_many_modules_and_few_memories_and_tables() {
+        let meter = meter();
+        assert_eq!((meter.instances(), meter.memories(), meter.tables()), (100, 4, 8));
+    }
+
+    #[test]
+    fn growth_up_to_a_memory_s_or_table_s_own_maximum_is_allowed() {
+        let mut meter = meter();
+        assert!(meter.memory_growing(0, 50, Some(50)).unwrap());
+        assert!(meter.table_growing(0, 5, Some(5)).unwrap());
+        assert_eq!((meter.refused(), meter.peak()), (None, 50));
+    }
+
+    #[test]
     fn growth_over_a_memory_s_or_table_s_own_maximum_is_not_our_refusal() {
         let mut meter = meter();
         assert!(!meter.memory_growing(0, 60, Some(50)).unwrap());
@@ -174,6 +207,11 @@ mod tests {
     fn tables_have_a_limit_of_their_own() {
         let mut meter = meter();
         assert!(meter.table_growing(0, 10, None).unwrap());
+        assert_eq!(meter.refused(), None);
+        assert!(!meter.table_growing(10, 11, None).unwrap());
+        assert_eq!(meter.refused(), Some(RetryReason::TableLimit));
+        meter.begin();
+        assert_eq!(meter.refused(), None);
         assert!(!meter.table_growing(10, 11, Some(10)).unwrap());
         assert_eq!(meter.refused(), Some(RetryReason::TableLimit));
     }

@@ -13,8 +13,8 @@ use crate::names;
 use crate::precompiled::{self, MachineCode};
 
 impl Sandbox {
-    /// Compiles and links a component. This takes up to seconds where the compile cache does not know
-    /// the component: call it where blocking is allowed.
+    /// Compiles and links a component. This takes up to seconds where the compile cache does not
+    /// know the component: call it where blocking is allowed.
     ///
     /// # Errors
     /// When the bytes cannot be a handler here, and why: see [`LoadError`].
@@ -39,9 +39,8 @@ impl Sandbox {
     /// Links a component that was compiled ahead of time, without the component itself: see
     /// [`unpack`](crate::unpack). The caller trusts it, as an executable is trusted.
     ///
-    /// # Errors
-    /// As for [`load`](Sandbox::load), and [`LoadError::Precompiled`] if this host cannot run it. The
-    /// component has to be compiled then.
+    /// # Errors As for [`load`](Sandbox::load), and [`LoadError::Precompiled`] if this host cannot
+    /// run it. The component has to be compiled then.
     pub fn load_machine_code(&self, code: &MachineCode) -> Result<Component, LoadError> {
         let engine = &self.shared.engine;
         let component = precompiled::machine_code(engine, code)
@@ -54,7 +53,8 @@ impl Sandbox {
         self.link(&component, &exports, || imports.iter().filter(missing).cloned().collect())
     }
 
-    /// Whether a component with these imports and exports is a handler, and is granted what it needs.
+    /// Whether a component with these imports and exports is a handler, and is granted what it
+    /// needs.
     fn admits(&self, imports: &[String], exports: &[String]) -> Result<(), LoadError> {
         if !names::is_handler(exports) {
             return Err(LoadError::OtherWorld { exports: exports.to_owned() });

@@ -22,7 +22,8 @@ impl Outbox {
         Err(full(format!("more than {limit} messages for other queues")))
     }
 
-    /// Whether a message of `size` bytes, its properties included, fits beside what was sent so far.
+    /// Whether a message of `size` bytes, its properties included, fits beside what was sent so
+    /// far.
     pub(crate) fn admits_bytes(&self, size: usize, limits: &Limits) -> Result<(), HostTrap> {
         let limit = limits.outbox_bytes;
         if size <= limit.saturating_sub(self.bytes) {

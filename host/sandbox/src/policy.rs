@@ -1,7 +1,7 @@
 //! What the operator decided for all guests of one sandbox.
 
 use crate::grants::Grants;
-use crate::http::connect::Tls;
+use crate::http::connect::TlsRoots;
 use crate::limits::Limits;
 
 /// What a guest may use and reach. All guests of a sandbox share one policy.
@@ -12,7 +12,7 @@ pub(crate) struct Policy {
     /// What a guest may reach.
     pub(crate) grants: Grants,
     /// How the servers that a guest reaches prove who they are.
-    pub(crate) tls: Tls,
+    pub(crate) tls: TlsRoots,
     /// How many messages one instance may handle.
     pub(crate) reuse: u32,
 }

@@ -6,9 +6,9 @@
 //! the component that it was made from, whole as it was written, and by an engine with the same
 //! settings.
 //!
-//! This file holds the `unsafe` of the host. There is no other way to load machine code, and no check
-//! could make it safe. The engine verifies its version, its settings and the processor's features,
-//! and trusts the code itself.
+//! This file holds the `unsafe` of the host. There is no other way to load machine code, and no
+//! check could make it safe. The engine verifies its version, its settings and the processor's
+//! features, and trusts the code itself.
 
 use std::path::{Path, PathBuf};
 
@@ -110,9 +110,9 @@ pub(crate) fn write(component: &[u8], made: &[u8]) -> Vec<u8> {
 pub(crate) fn load(engine: &Engine, file: &Path, component: &[u8]) -> Result<Component, Unusable> {
     let artifact = std::fs::read(file)?;
     let made = open(&artifact, &digest(component))?;
-    // SAFETY: the operator named this file to be trusted with what the host executes, as an executable
-    // is trusted. The bytes are in memory that nothing else changes. They have the digest that
-    // `longshore compile` wrote beside them.
+    // SAFETY: the operator named this file to be trusted with what the host executes, as an
+    // executable is trusted. The bytes are in memory that nothing else changes. They have the
+    // digest that `longshore compile` wrote beside them.
     let loaded = unsafe { Component::deserialize(engine, made) };
     loaded.map_err(|error| Unusable::OtherEngine(format!("{error:#}")))
 }

@@ -17,9 +17,9 @@ pub struct Settings {
     /// How many messages one instance may handle, if it handles all of them well. 1: each message
     /// gets a fresh instance.
     pub reuse: u32,
-    /// The component, compiled ahead of time: a file that is trusted with what the host executes. It
-    /// is used if it was made from the very component and fits the engine. Otherwise the component
-    /// is compiled, with a warning.
+    /// The component, compiled ahead of time: a file that is trusted with what the host executes.
+    /// It is used if it was made from the very component and fits the engine. Otherwise the
+    /// component is compiled, with a warning.
     pub precompiled: Option<PathBuf>,
     /// Where compiled components are kept between runs; `None`: `longshore` under the platform's
     /// cache directory. A user who can write there decides what the host executes.

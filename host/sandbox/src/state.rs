@@ -24,8 +24,8 @@ pub(crate) struct GuestState {
 }
 
 impl GuestState {
-    /// WASI's clocks and random numbers, and what was granted. There are no arguments, files, sockets
-    /// or name lookup.
+    /// WASI's clocks and random numbers, and what was granted. There are no arguments, files,
+    /// sockets or name lookup.
     pub(crate) fn new(policy: &Arc<Policy>, message_id: String) -> Self {
         let log = Arc::new(GuestLog::new(message_id, policy.limits.log));
         let mut wasi = WasiCtx::builder();

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// Runs a future, and adds the processor's time that it takes to `cpu`, also if the future is dropped
-/// before its end.
+/// Runs a future, and adds the processor's time that it takes to `cpu`, also if the future is
+/// dropped before its end.
 ///
 /// A guest runs only on the thread that polls for it. The thread's clock is therefore read around
 /// each poll.

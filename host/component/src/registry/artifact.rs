@@ -1,22 +1,23 @@
-//! A component as an artifact: its manifest and configuration
-//! ([Wasm OCI artifact layout](https://tag-runtime.cncf.io/wgs/wasm/deliverables/wasm-oci-artifact/)).
+//! A component as an artifact: its manifest and configuration ([Wasm OCI artifact
+//! layout](https://tag-runtime.cncf.io/wgs/wasm/deliverables/wasm-oci-artifact/)).
 
 use std::collections::BTreeMap;
 
+use longshore_sandbox::Description;
 use oci_client::manifest::{OciDescriptor, OciImageManifest};
 use serde::Serialize;
 
 use super::error::RegistryError;
-use longshore_sandbox::Description;
 
-/// What a component's configuration is called.
+/// The media type of a component's configuration.
 pub(super) const CONFIG: &str = "application/vnd.wasm.config.v0+json";
-/// What a component is called.
+/// The media type of a component.
 pub(super) const WASM: &str = "application/wasm";
-/// What manifests are called.
+/// The media type of a manifest.
 pub(super) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
-/// What a component is called that was compiled ahead of time, by [`compile`](longshore_sandbox::compile).
+/// The media type of a component that was compiled ahead of time, by
+/// [`compile`](longshore_sandbox::compile).
 pub(super) const PRECOMPILED: &str = "application/vnd.longshore.precompiled.v1";
 /// The annotation of such a layer that names the system it was compiled for.
 pub(super) const TARGET: &str = "longshore.target";
@@ -26,13 +27,13 @@ pub const WORLD: &str = "longshore.world";
 /// The annotation with that world's version.
 pub const WORLD_VERSION: &str = "longshore.world.version";
 
-/// The largest component that is fetched, in bytes: a registry must not fill the host's memory.
-const LARGEST: i64 = 512 << 20;
+/// The largest layer that is fetched, in bytes: a registry must not fill the host's memory.
+const MAX_LAYER: i64 = 512 << 20;
 
 /// What `longshore.config` says of a component, in the words of the layout.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct ConfigBlob<'a> {
+pub(super) struct ArtifactConfig<'a> {
     pub(super) created: String,
     pub(super) architecture: &'static str,
     pub(super) os: &'static str,
@@ -76,7 +77,7 @@ pub(super) struct Manifest {
 }
 
 impl Manifest {
-    /// Reads a manifest, if it is that of a component.
+    /// Reads a manifest, if it describes a component.
     pub(super) fn read(bytes: &[u8]) -> Result<Self, RegistryError> {
         let other = |what: String| RegistryError::NoComponent { what };
         let manifest: OciImageManifest = serde_json::from_slice(bytes)
@@ -94,8 +95,8 @@ impl Manifest {
             .filter_map(|layer| Some((layer.annotations.as_ref()?.get(TARGET)?.clone(), layer.clone())))
             .collect();
         for layer in &layers {
-            if !(0..=LARGEST).contains(&layer.size) {
-                return Err(other(format!("it is {} bytes long, and {LARGEST} are allowed", layer.size)));
+            if !(0..=MAX_LAYER).contains(&layer.size) {
+                return Err(other(format!("it is {} bytes long, and {MAX_LAYER} are allowed", layer.size)));
             }
         }
         if !component.digest.starts_with("sha256:") {

@@ -1,16 +1,16 @@
 //! Manifests and layers on disk, each under its digest.
 //!
-//! Any number of processes use one directory: a file appears under its name whole, by renaming, and is checked
-//! against its name whenever it is read, so that it does not matter who wrote it. But for machine code: that is checked
-//! when it is unpacked, and from then on mapped into memory as it lies, for which it is trusted as executables are.
+//! Any number of processes use one directory. A file appears under its name whole, by renaming. It
+//! is checked against its name whenever it is read, so that its writer does not matter. Machine
+//! code is the exception: it is checked when it is unpacked, and mapped into memory as it lies from
+//! then on. For this it is trusted as executables are.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use etcetera::BaseStrategy;
-
-use longshore_sandbox::digest;
+use longshore_sandbox::{digest, digits};
 
 /// The directory, or none, where there is no place for one.
 #[derive(Clone, Debug)]
@@ -49,7 +49,8 @@ impl Cache {
         keep(path.clone(), code).await.then_some(path)
     }
 
-    /// Both are in its name: a manifest could pair the layer with a component that it was not made from.
+    /// Both are in its name: a manifest could pair the layer with a component that it was not made
+    /// from.
     fn unpacked_path(&self, layer: &str, component: &str) -> Option<PathBuf> {
         let (layer, component) = (self.path(layer)?, self.path(component)?);
         let name = [layer.file_name()?.to_str()?, component.file_name()?.to_str()?].join("-");
@@ -58,9 +59,7 @@ impl Cache {
 
     /// The digest becomes a file name: nothing but hexadecimal digits may.
     fn path(&self, digest: &str) -> Option<PathBuf> {
-        let hex = digest.strip_prefix("sha256:")?;
-        let sound = hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
-        Some(self.0.as_ref().filter(|_| sound)?.join(hex))
+        Some(self.0.as_ref()?.join(digits(digest)?))
     }
 }
 

@@ -4,7 +4,7 @@ use std::error::Error as _;
 
 use oci_client::errors::{OciDistributionError, OciErrorCode};
 
-use super::Address;
+use super::address::Address;
 
 /// Why something could not be fetched from a registry, or put there.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -92,7 +92,7 @@ pub enum RegistryError {
 const LOGIN: &str = "set LONGSHORE_REGISTRY_USER and LONGSHORE_REGISTRY_PASSWORD, or log in so that the password stands in ~/.docker/config.json (credential helpers are not asked); for an Azure Container Registry under another name, --registry-auth azure";
 
 impl RegistryError {
-    /// What the protocol's client says, for whoever asked as `who`.
+    /// What the protocol's client says; `who` names the credentials that were sent.
     pub(super) fn of(address: &Address, error: &OciDistributionError, who: &'static str) -> Self {
         use OciDistributionError as Oci;
         let registry = address.registry().to_owned();
@@ -125,9 +125,10 @@ impl RegistryError {
 
     /// What became of a call that had no answer.
     fn of_call(registry: String, error: &reqwest::Error) -> Self {
-        match error.is_timeout() {
-            true => Self::Silent { registry },
-            false => Self::Unreachable { registry, cause: cause(error) },
+        if error.is_timeout() {
+            Self::Silent { registry }
+        } else {
+            Self::Unreachable { registry, cause: cause(error) }
         }
     }
 

@@ -1,4 +1,4 @@
-//! Who asks a registry: the identity, a login, or nobody.
+//! Who asks a registry: the identity, a login, or an anonymous caller.
 
 use std::env;
 use std::path::PathBuf;
@@ -7,17 +7,18 @@ use azure_core::http::headers::CONTENT_TYPE;
 use azure_core::http::{HttpClient, Method, Request};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use longshore_azure::Azure;
 use oci_client::secrets::RegistryAuth;
 use serde::Deserialize;
 use url::Url;
 use url::form_urlencoded::Serializer;
 
-use super::{Address, RegistryError};
-use longshore_azure::Azure;
+use super::address::Address;
+use super::error::RegistryError;
 
 /// The scope of tokens that Azure Container Registry exchanges.
 const SCOPE: &str = "https://containerregistry.azure.net/.default";
-/// Whom a refresh token of Azure Container Registry is for, where a name is asked for
+/// The user's name that goes with a refresh token of Azure Container Registry
 /// ([authentication](https://learn.microsoft.com/azure/container-registry/container-registry-authentication)).
 const TOKEN_USER: &str = "00000000-0000-0000-0000-000000000000";
 /// What the names of Azure's registries end with, in its clouds.
@@ -26,15 +27,16 @@ const AZURE: [&str; 3] = [".azurecr.io", ".azurecr.us", ".azurecr.cn"];
 /// Who the host is to a registry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Login {
-    /// A login where there is one (LONGSHORE_REGISTRY_USER, or the Docker configuration); else the identity, at
-    /// `*.azurecr.io`; else nobody.
+    /// A login where there is one (LONGSHORE_REGISTRY_USER, or the Docker configuration); else the
+    /// identity, at `*.azurecr.io`; else no login.
     #[default]
     Auto,
     /// The identity that `--credential` names: for an Azure Container Registry.
     Azure,
-    /// LONGSHORE_REGISTRY_USER and LONGSHORE_REGISTRY_PASSWORD, or what the Docker configuration holds for the registry.
+    /// LONGSHORE_REGISTRY_USER and LONGSHORE_REGISTRY_PASSWORD, or what the Docker configuration
+    /// holds for the registry.
     Login,
-    /// Nobody.
+    /// No login.
     Anonymous,
 }
 
@@ -97,7 +99,7 @@ fn docker(text: &[u8], registry: &str) -> Result<Option<(String, String)>, Strin
         #[serde(default)]
         auth: String,
     }
-    // The file holds passwords: only the line of an error is reported.
+    // Report only the line: the file holds passwords.
     let config: DockerConfig = serde_json::from_slice(text)
         .map_err(|error| format!("it is not what Docker writes (line {})", error.line()))?;
     let entry = config.auths.into_iter().find(|(name, entry)| {
@@ -151,7 +153,7 @@ mod tests {
     use super::docker;
 
     #[test]
-    fn the_docker_configuration_is_read_by_registry_and_quoted_by_nobody() {
+    fn the_docker_configuration_is_read_by_registry_and_never_quoted() {
         let pair = |user: &str, password: &str| Some((user.to_owned(), password.to_owned()));
         // `ann:pass:word`
         let config =

@@ -1,25 +1,26 @@
-//! Pulling: a tag is resolved once, and what has a digest is fetched once for all executions that share a cache.
+//! Pulling: a tag is resolved once. All executions that share a cache fetch a digest once.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::TryStreamExt;
+use longshore_sandbox::MachineCode;
 use oci_client::RegistryOperation;
-use oci_client::client::Client;
 use oci_client::manifest::OciDescriptor;
-use oci_client::secrets::RegistryAuth;
 
+use super::access::Access;
+use super::address::Address;
 use super::artifact::{Details, MANIFEST, Manifest};
 use super::cache::Cache;
-use super::{Access, Address, RegistryError};
-use crate::source::{Fetched, Obtained};
-use longshore_sandbox::MachineCode;
+use super::error::RegistryError;
+use super::session::Session;
+use crate::fetched::{Fetched, Obtained};
 
 /// The pauses between tries, where the registry may answer in a moment.
-const PAUSES: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(1200)];
+const RETRY_PAUSES: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(1200)];
 
 impl Access {
-    /// Fetches a component: from the cache if its digest is there, else from the registry, in several tries.
+    /// Fetches a component: from the cache if its digest is there, else from the registry, in
+    /// several tries.
     ///
     /// # Errors
     /// There is none, or it cannot be had now: see [`RegistryError`].
@@ -30,8 +31,9 @@ impl Access {
         Ok(Fetched { bytes, digest })
     }
 
-    /// Fetches what the component was compiled to for this system, if whoever named the artifact vouches for it: its digest
-    /// stands in the manifest, and the manifest's in the address. Else, and whatever goes wrong with it, the component.
+    /// Fetches what the component was compiled to for this system, if the operator vouches for it:
+    /// its digest stands in the manifest, and the manifest's digest in the address. In any other
+    /// case, and if anything goes wrong with it, fetches the component.
     ///
     /// # Errors
     /// As for the component.
@@ -39,9 +41,10 @@ impl Access {
         let mut pull = Pull::new(self, address);
         let (manifest, digest) = pull.manifest().await?;
         if let Some(layer) = manifest.precompiled.get(&longshore_sandbox::own_target()) {
-            let found = match address.digest().is_some() || self.trust_tag {
-                true => pull.unpacked(layer, &manifest.component.digest).await,
-                false => Err("a tag names it; name the digest, or set --trust-tag".to_owned()),
+            let found = if address.digest().is_some() || self.trust_tag {
+                pull.unpacked(layer, &manifest.component.digest).await
+            } else {
+                Err("a tag names it; name the digest, or set --trust-tag".to_owned())
             };
             match found {
                 Ok(code) => return Ok((Obtained::MachineCode(code), digest)),
@@ -62,11 +65,6 @@ impl Access {
         let (manifest, digest) = Pull::new(self, address).manifest().await?;
         let precompiled = manifest.precompiled.into_keys().collect();
         Ok(Details { manifest: digest, annotations: manifest.annotations, precompiled })
-    }
-
-    /// The digest that a tag was resolved to, once it was.
-    pub(crate) fn resolved(&self) -> Option<&str> {
-        self.resolved.get().map(String::as_str)
     }
 }
 
@@ -126,9 +124,10 @@ impl<'a> Pull<'a> {
         Ok(bytes)
     }
 
-    /// Fetches something, and tries again after each pause while that may help. Returns its digest beside it.
+    /// Fetches something, and tries again after each pause while that may help. Returns its digest
+    /// beside it.
     async fn fetch(&mut self, what: What<'_>) -> Result<(Bytes, String), RegistryError> {
-        let mut pauses = PAUSES.iter();
+        let mut pauses = RETRY_PAUSES.iter();
         loop {
             let fetched = self.fetch_once(what).await;
             if fetched.is_err() {
@@ -164,49 +163,4 @@ impl<'a> Pull<'a> {
 enum What<'a> {
     Manifest(&'a Address),
     Blob(&'a OciDescriptor),
-}
-
-/// A registry that knows who we are.
-pub(super) struct Session<'a> {
-    pub(super) client: Client,
-    pub(super) auth: RegistryAuth,
-    address: &'a Address,
-    who: &'static str,
-}
-
-impl<'a> Session<'a> {
-    /// Logs in for reading, or for writing. What follows would try it itself, and say nothing of why it failed.
-    pub(super) async fn begin(
-        address: &'a Address,
-        access: &Access,
-        operation: RegistryOperation,
-    ) -> Result<Self, RegistryError> {
-        let (auth, who) = access.login.credentials(address).await?;
-        let session = Self { client: address.client()?, auth, address, who };
-        let entered = session.client.auth(&address.0, &session.auth, operation).await;
-        entered.map_err(|error| session.error(&error))?;
-        Ok(session)
-    }
-
-    pub(super) fn error(&self, error: &oci_client::errors::OciDistributionError) -> RegistryError {
-        RegistryError::of(self.address, error, self.who)
-    }
-
-    /// Fetches what a manifest describes, and no more than it says.
-    async fn blob(&self, blob: &OciDescriptor) -> Result<Bytes, RegistryError> {
-        let expected = usize::try_from(blob.size).unwrap_or_default();
-        let pulled = self.client.pull_blob_stream(&self.address.0, blob).await;
-        let mut stream = pulled.map_err(|error| self.error(&error))?.stream;
-        let mut bytes = Vec::with_capacity(expected);
-        while let Some(chunk) =
-            stream.try_next().await.map_err(|error| RegistryError::of_stream(self.address, &error))?
-        {
-            bytes.extend_from_slice(&chunk);
-            if bytes.len() > expected {
-                let cause = format!("it is longer than the {expected} bytes of its manifest");
-                return Err(RegistryError::Damaged { cause });
-            }
-        }
-        Ok(bytes.into())
-    }
 }

@@ -5,14 +5,18 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use http::HeaderValue;
 use jiff::Timestamp;
+use longshore_sandbox::Description;
 use oci_client::RegistryOperation;
 use oci_client::manifest::{OciDescriptor, OciImageManifest};
 use serde::Serialize;
 
-use super::artifact::{CONFIG, ConfigBlob, MANIFEST, PRECOMPILED, TARGET, WASM, World};
-use super::pull::Session;
-use super::{Access, Address, RegistryError, WORLD, WORLD_VERSION};
-use longshore_sandbox::Description;
+use super::access::Access;
+use super::address::Address;
+use super::artifact::{
+    ArtifactConfig, CONFIG, MANIFEST, PRECOMPILED, TARGET, WASM, WORLD, WORLD_VERSION, World,
+};
+use super::error::RegistryError;
+use super::session::Session;
 
 /// What was pushed.
 #[derive(Clone, Debug, Serialize)]
@@ -27,8 +31,8 @@ pub struct Pushed {
     pub bytes: usize,
 }
 
-/// Pushes a component under a tag, and what it was compiled to, by the system. A blob that the registry has is not sent
-/// again.
+/// Pushes a component under a tag, with what it was compiled to for each system. A blob that the
+/// registry has is not sent again.
 ///
 /// # Errors
 /// When the registry does not take it: see [`RegistryError`].
@@ -48,7 +52,7 @@ pub async fn push(
         annotations: Some(BTreeMap::from([(TARGET.to_owned(), target.clone())])),
         ..described(PRECOMPILED, bytes)
     }));
-    let config = ConfigBlob {
+    let config = ArtifactConfig {
         created: created.clone(),
         architecture: "wasm",
         os: "wasip2",
@@ -114,7 +118,8 @@ fn json(value: &impl Serialize) -> Bytes {
     serde_json::to_vec(value).unwrap_or_default().into()
 }
 
-/// Now, or what makes a build reproducible ([SOURCE_DATE_EPOCH](https://reproducible-builds.org/specs/source-date-epoch/)).
+/// Now, or the time that makes a build reproducible
+/// ([SOURCE_DATE_EPOCH](https://reproducible-builds.org/specs/source-date-epoch/)).
 fn created() -> String {
     let epoch = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|text| text.parse().ok());
     let named = epoch.and_then(|seconds| Timestamp::from_second(seconds).ok());

@@ -7,7 +7,7 @@ use clap::{Args, value_parser};
 use super::outbox::OutboxQueue;
 use super::registry::RegistryArgs;
 use super::values::{Lines, flat, lines, parse, property};
-use longshore_sandbox::{Cidr, Grants, Limits, Settings, Target};
+use longshore_sandbox::{Cidr, Grants, Limits, Origin, Settings};
 
 /// A name and its value.
 type Pair = (String, String);
@@ -27,8 +27,8 @@ pub struct GrantArgs {
 
     /// A host that the handler may send HTTP requests to. They use TLS, unless `http://` stands
     /// before the host.
-    #[arg(long, env = "LONGSHORE_ALLOW_HTTP", value_name = "HOST[:PORT]", value_parser = lines(parse::<Target>))]
-    pub allow_http: Vec<Lines<Target>>,
+    #[arg(long, env = "LONGSHORE_ALLOW_HTTP", value_name = "HOST[:PORT]", value_parser = lines(parse::<Origin>))]
+    pub allow_http: Vec<Lines<Origin>>,
 
     /// Addresses that such a host may have although they are not public: `10.1.0.0/16`.
     #[arg(long, env = "LONGSHORE_ALLOW_PRIVATE", value_name = "CIDR", value_parser = lines(parse::<Cidr>))]

@@ -72,7 +72,7 @@ fn shown(value: &Value, number: &dyn Fn(u64) -> String) -> String {
 #[cfg(test)]
 mod tests {
     use longshore_worker::report::Summary;
-    use longshore_worker::usage::Percentiles;
+    use longshore_worker::percentiles::Percentiles;
 
     use super::fields_of;
 

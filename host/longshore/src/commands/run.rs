@@ -19,7 +19,6 @@ use longshore_sandbox::Sandbox;
 use longshore_worker::Worker;
 use longshore_worker::drain::End;
 use longshore_worker::outputs::Outputs;
-use longshore_worker::percentiles::Percentiles;
 use longshore_worker::report::Summary;
 use longshore_worker::stop::Stopper;
 

@@ -67,8 +67,8 @@ pub(crate) fn allowed(address: IpAddr, private: &[Cidr]) -> bool {
 }
 
 /// Global unicast, by the registry of special-purpose addresses
-/// ([IANA](https://www.iana.org/assignments/iana-ipv4-special-registry/)). Azure's own address for the services of its
-/// platform is refused as well: it is public by its number only.
+/// ([IANA](https://www.iana.org/assignments/iana-ipv4-special-registry/)). Azure's own address for
+/// the services of its platform is refused as well: it is public by its number only.
 fn is_public_v4(address: Ipv4Addr) -> bool {
     let special = matches!(
         address.octets(),
@@ -89,8 +89,9 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 }
 
 /// What is allocated for global unicast (2000::/3), less what stands for addresses of another kind
-/// ([IANA](https://www.iana.org/assignments/iana-ipv6-special-registry/)): protocol assignments with Teredo (2001::/23),
-/// documentation (2001:db8::/32, 3fff::/20), 6to4 (2002::/16). All that embeds an IPv4 address is outside.
+/// ([IANA](https://www.iana.org/assignments/iana-ipv6-special-registry/)): protocol assignments
+/// with Teredo (2001::/23), documentation (2001:db8::/32, 3fff::/20), 6to4 (2002::/16). All that
+/// embeds an IPv4 address is outside.
 fn is_public_v6(address: Ipv6Addr) -> bool {
     match address.segments() {
         [0x2001, second, ..] => second >= 0x200 && second != 0xdb8,
@@ -106,7 +107,28 @@ mod tests {
 
     #[test]
     fn only_public_addresses_can_be_reached() {
-        for address in ["1.1.1.1", "20.60.1.2", "168.63.129.17", "2606:4700::1111", "2a01:111:f403::1"] {
+        for address in [
+            "1.1.1.1",
+            "20.60.1.2",
+            "168.63.129.17",
+            "100.63.255.255",
+            "100.128.0.1",
+            "172.15.0.1",
+            "172.32.0.1",
+            "169.253.0.1",
+            "192.0.1.1",
+            "192.88.98.1",
+            "192.167.1.1",
+            "198.17.0.1",
+            "198.20.0.1",
+            "198.51.99.1",
+            "203.0.112.1",
+            "223.255.255.255",
+            "2001:200::1",
+            "2606:4700::1111",
+            "2a01:111:f403::1",
+            "3fff:1000::1",
+        ] {
             assert!(allowed(address.parse().unwrap(), &[]), "{address}");
         }
         for address in [
@@ -140,7 +162,17 @@ mod tests {
             "ff02::1",
             "2001:db8::1",
             "2001:0:1::1",
+            "2001:1ff::1",
             "2002:7f00:1::",
+            "3fff::1",
+            "3fff:fff::1",
+            "192.0.2.1",
+            "192.88.99.1",
+            "198.19.255.255",
+            "198.51.100.1",
+            "203.0.113.1",
+            "239.255.255.255",
+            "240.0.0.1",
         ] {
             assert!(!allowed(address.parse().unwrap(), &[]), "{address}");
         }
@@ -162,6 +194,16 @@ mod tests {
             assert_eq!(allowed(address.parse().unwrap(), &ranges), expected, "{address}");
         }
         assert!(allowed("10.9.9.9".parse().unwrap(), &["0.0.0.0/0".parse().unwrap()]));
+    }
+
+    #[test]
+    fn a_range_is_shown_as_it_is_written() {
+        for (text, shown) in
+            [("10.1.0.0/16", "10.1.0.0/16"), ("10.1.2.3", "10.1.2.3/32"), ("fd00::1", "fd00::1/128")]
+        {
+            assert_eq!(text.parse::<Cidr>().unwrap().to_string(), shown);
+        }
+        assert!("10.0.0.0/32".parse::<Cidr>().is_ok() && "::/128".parse::<Cidr>().is_ok());
     }
 
     #[test]

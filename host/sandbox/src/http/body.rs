@@ -1,4 +1,5 @@
-//! Bodies on their way: counted against what one message may send and receive, and given up when nothing comes.
+//! Bodies on their way: counted against what one message may send and receive, and ended when
+//! nothing arrives.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,7 +15,8 @@ use wasmtime_wasi_http::{Error, RequestOptions};
 
 use crate::limits::Limits;
 
-/// How long a response may pause in its body, unless the guest says less; the message's deadline ends all.
+/// How long a response may pause in its body, unless the guest says less. The message's deadline
+/// ends it in any case.
 const BETWEEN_BYTES: Duration = Duration::from_secs(60);
 
 /// What one message may still send and receive.

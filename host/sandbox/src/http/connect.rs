@@ -41,11 +41,12 @@ const MAX_RESPONSE_HEADERS: usize = 64 << 10;
 pub(crate) trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
 
-/// How servers prove who they are: by the system's root certificates, read when they are first needed.
+/// How servers prove who they are: by the system's root certificates, read when they are first
+/// needed.
 #[derive(Debug, Default)]
-pub(crate) struct Tls(OnceLock<Result<Arc<ClientConfig>, String>>);
+pub(crate) struct TlsRoots(OnceLock<Result<Arc<ClientConfig>, String>>);
 
-impl Tls {
+impl TlsRoots {
     fn connector(&self) -> Result<TlsConnector, Error> {
         let config = self.0.get_or_init(|| {
             let found = rustls_native_certs::load_native_certs();
@@ -71,7 +72,7 @@ impl Tls {
 pub(crate) async fn open(
     origin: &Origin,
     private: &[Cidr],
-    tls: &Tls,
+    tls: &TlsRoots,
     options: RequestOptions,
 ) -> Result<Box<dyn Connection>, Error> {
     let limit = options.connect_timeout.map_or(MAX_CONNECT, |asked| asked.min(MAX_CONNECT));
@@ -105,7 +106,8 @@ async fn reach(origin: &Origin, private: &[Cidr]) -> Result<TcpStream, Error> {
     for address in found.into_iter().filter(|address| allowed(*address, private)) {
         match TcpStream::connect(SocketAddr::new(address, origin.port())).await {
             Ok(stream) => {
-                // Without it requests wait for each other's acknowledgements; a connection works either way.
+                // Without it requests wait for each other's acknowledgements; a connection works
+                // either way.
                 let _ = stream.set_nodelay(true);
                 return Ok(stream);
             }
@@ -118,7 +120,8 @@ async fn reach(origin: &Origin, private: &[Cidr]) -> Result<TcpStream, Error> {
     Err(error)
 }
 
-/// Sends the request. The task that comes with the response is what reads its body from the network.
+/// Sends the request. The task that comes with the response is what reads its body from the
+/// network.
 pub(crate) async fn exchange<B>(
     stream: Box<dyn Connection>,
     mut request: Request<B>,
@@ -131,7 +134,8 @@ where
     let limit = asked.map_or(MAX_FIRST_BYTE, |asked| asked.min(MAX_FIRST_BYTE));
     let (mut sender, connection) =
         http1::Builder::new().max_buf_size(MAX_RESPONSE_HEADERS).handshake(TokioIo::new(stream)).await?;
-    // Scheme and host are for proxies only (RFC 9112, section 3.2.1); the Host header is there already.
+    // Scheme and host are for proxies only (RFC 9112, section 3.2.1); the Host header is there
+    // already.
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
     *request.uri_mut() = path.parse::<Uri>().map_err(|_| Error::HttpRequestUriInvalid)?;
 

@@ -7,8 +7,8 @@ use std::str::FromStr;
 use http::Uri;
 use http::uri::{Authority, Scheme};
 
-/// A host and a port, with TLS unless `http://` stands before them: `api.example.com`, `api.example.com:8443`,
-/// `http://10.1.2.3:8080`.
+/// A scheme, a host and a port, as a flag names them. It has TLS unless `http://` stands before it:
+/// `api.example.com`, `api.example.com:8443`, `http://10.1.2.3:8080`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     tls: bool,
@@ -52,7 +52,8 @@ impl Origin {
 
     fn new(tls: bool, authority: &Authority) -> Option<Self> {
         let host = authority.host();
-        // A port that is written and cannot be read is not the default one. A user's name is refused, too.
+        // A port that is written and cannot be read is not the default one. A user's name is
+        // refused, too.
         let port = match authority.as_str().strip_prefix(host)? {
             "" if tls => 443,
             "" => 80,
@@ -138,10 +139,32 @@ mod tests {
             ("Api.Example.com", "api.example.com"),
             ("https://api.example.com:8443", "api.example.com:8443"),
             ("http://[::1]:80", "http://[::1]"),
+            ("http://host:443", "http://host:443"),
+            ("host:80", "host:80"),
         ] {
             let origin: Origin = text.parse().unwrap();
             assert_eq!(origin.to_string(), shown);
             assert_eq!(shown.parse(), Ok(origin));
+        }
+    }
+
+    #[test]
+    fn an_origin_is_a_scheme_a_host_and_a_port() {
+        for (text, tls, host, port, is_address) in [
+            ("Api.example.com", true, "api.example.com", 443, false),
+            ("http://10.1.2.3", false, "10.1.2.3", 80, true),
+            ("[0:0::1]:8443", true, "::1", 8443, true),
+        ] {
+            let origin: Origin = text.parse().unwrap();
+            assert_eq!((origin.tls(), origin.host(), origin.port()), (tls, host, port));
+            assert_eq!(origin.address(), is_address.then(|| host.parse().unwrap()));
+        }
+    }
+
+    #[test]
+    fn a_request_without_a_scheme_or_with_another_one_goes_nowhere() {
+        for text in ["/path", "ftp://api.example.com/", "api.example.com"] {
+            assert_eq!(Origin::of(&text.parse::<Uri>().unwrap()), None, "{text}");
         }
     }
 
@@ -156,6 +179,9 @@ mod tests {
             "host:x",
             "host:0",
             "user@host",
+            "[::1",
+            "[host]",
+            "a%25b",
             "*.example.com",
             "*",
         ] {

@@ -3,9 +3,9 @@
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, WasmStr};
 
-use crate::bindings::longshore::wasi::logging::logging::Level;
 use crate::names;
 use crate::state::GuestState;
+use crate::wit::longshore::wasi::logging::logging::Level;
 
 /// Linked by hand rather than through the bindings. Those would copy both texts out of the guest
 /// before it is known whether any of it may still be logged.

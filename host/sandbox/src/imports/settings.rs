@@ -3,9 +3,9 @@
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, WasmStr};
 
-use crate::bindings::longshore::wasi::config::store::Error;
 use crate::names;
 use crate::state::GuestState;
+use crate::wit::longshore::wasi::config::store::Error;
 
 pub(super) fn add_to_linker(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
     let mut interface = linker.instance(names::SETTINGS)?;

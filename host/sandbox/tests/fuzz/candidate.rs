@@ -12,8 +12,9 @@ const LARGEST: usize = 64 << 10;
 const CHOICES: usize = 4096;
 /// What a component begins with, as far as its version.
 const HEADER: &[u8] = b"\0asm\x0d\0\x01\0";
-/// The section that holds a module, and the one that makes an instance of the second, without arguments
-/// ([component binary format](https://github.com/WebAssembly/component-model/blob/main/design/mvp/Binary.md)).
+/// The number of the section that holds a module, and the section that makes an instance of the
+/// second module, without arguments ([component binary
+/// format](https://github.com/WebAssembly/component-model/blob/main/design/mvp/Binary.md)).
 const CORE_MODULE: u8 = 1;
 const INSTANCE_OF_THE_SECOND: &[u8] = &[2, 4, 1, 0, 1, 0];
 

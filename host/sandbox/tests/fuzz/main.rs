@@ -1,8 +1,10 @@
-//! Arbitrary bytes as components: a load works or ends with an error, and what was loaded answers; never a panic.
+//! Arbitrary bytes as components. A load works or ends with an error, and a loaded component
+//! answers. There is never a panic.
 //!
-//! Candidates are made by `wasm-smith`, and from those before them, which [`corpus`] holds: each that ended in a way
-//! that was not seen before is changed further. Seeded, so that a failure can be repeated: its seed is in the message.
-//! Ten seconds by default; `make fuzz TIME=3600` goes on for longer, from a start of its own, and adds to the corpus.
+//! `wasm-smith` makes candidates, and others are made from earlier ones, which [`corpus`] holds. A
+//! candidate that ended in a new way is changed further. A run is seeded, so that a failure can be
+//! repeated: its seed is in the message. A run takes ten seconds; `make fuzz TIME=3600` goes on for
+//! longer, from a start of its own, and adds to the corpus.
 
 #![allow(clippy::unwrap_used, reason = "tests fail by it")]
 
@@ -15,9 +17,9 @@ use std::time::{Duration, Instant};
 
 use candidate::Maker;
 use corpus::Corpus;
-use jiff::Timestamp;
 use longshore_handler::{Invocation, Verdict};
 use longshore_sandbox::{Grants, Limits, Sandbox, Settings, describe};
+use longshore_testkit::sample;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::runtime::Runtime;
@@ -52,18 +54,12 @@ impl Host {
             Err(error) => return Ended { loaded: false, how: format!("{error:?}") },
         };
         assert!(described.is_ok(), "loaded and not described");
-        let invocation = Invocation {
-            id: "fuzz".into(),
-            queue: "orders".into(),
-            body: r#"{"order_id": "o-1", "msg": "ok"}"#.into(),
-            dequeue_count: 1,
-            inserted: Timestamp::UNIX_EPOCH,
-            deadline: Duration::from_millis(100),
-            properties: Vec::new(),
-        };
+        let order = r#"{"order_id": "o-1", "msg": "ok"}"#;
+        let deadline = Duration::from_millis(100);
+        let invocation = Invocation { deadline, ..sample::invocation("fuzz", order) };
         let how = match self.runtime.block_on(component.invoke(invocation)).verdict {
             Verdict::Retry { reason, detail, .. } => format!("{reason:?} {detail}"),
-            // The words are the candidate's own.
+            // The words are those of the candidate.
             Verdict::Reject { .. } => "rejected".to_owned(),
             Verdict::Completed => "completed".to_owned(),
         };

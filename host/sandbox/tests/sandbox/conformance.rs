@@ -1,5 +1,6 @@
-//! One table of messages (`guest/conformance.json`) through every example handler: what becomes of a message does not
-//! depend on the language. `make conformance COMPONENT=…` puts any component through it, `TABLE=…` through another.
+//! One table of messages (`guest/conformance.json`) through every example handler: what becomes of
+//! a message does not depend on the language. `make conformance COMPONENT=…` puts any component
+//! through it, `TABLE=…` through another.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use longshore_handler::{Invocation, Verdict};
 use longshore_sandbox::{Component, Sandbox, Settings};
-use longshore_testkit::guest;
+use longshore_testkit::{guest, sample};
 use serde::Deserialize;
 
 /// One message, and what has to become of it.
@@ -71,13 +72,10 @@ impl Case {
 
 async fn handle(component: &Component, case: &Case) -> Verdict {
     let invocation = Invocation {
-        id: "conformance".into(),
-        queue: "orders".into(),
-        body: case.body().into(),
         dequeue_count: case.dequeue_count,
         inserted: Timestamp::now(),
         deadline: Duration::from_millis(case.deadline_ms),
-        properties: Vec::new(),
+        ..sample::invocation("conformance", case.body())
     };
     component.invoke(invocation).await.verdict
 }
@@ -108,7 +106,8 @@ async fn all_keep_to_the_table(components: &[PathBuf]) {
     let table = table.map_or(own, PathBuf::from);
     let table: Vec<Case> = serde_json::from_slice(&std::fs::read(&table).unwrap())
         .unwrap_or_else(|error| panic!("{}: {error}", table.display()));
-    // What a component of a scripting language is compiled to is kept for the next time: it takes half a minute.
+    // Compiling a component of a scripting language takes half a minute: the result is kept for the
+    // next time.
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
     let sandbox =
         Sandbox::new(&Settings { concurrency: 1, cache: Some(cache), ..Settings::default() }).unwrap();

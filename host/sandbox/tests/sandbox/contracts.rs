@@ -1,13 +1,12 @@
-//! Handlers that were not written for this version of the host: for wasmCloud, and against a contract of long ago
-//! (`conformance.rs` has more of that one).
+//! Handlers that were not written for this version of the host: for wasmCloud, and against the
+//! first version of the contract (`conformance.rs` has more of the latter).
 
 use std::path::Path;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use longshore_handler::{Invocation, RetryReason, Verdict};
 use longshore_sandbox::{Component, Grants, Sandbox, Settings, describe};
-use longshore_testkit::{guest, log};
+use longshore_testkit::{guest, log, sample};
 
 fn load(bytes: &[u8]) -> Result<Component, String> {
     log::collect();
@@ -19,13 +18,10 @@ fn load(bytes: &[u8]) -> Result<Component, String> {
 
 fn message(id: &str, body: &str) -> Invocation {
     Invocation {
-        id: id.to_owned(),
-        queue: "orders".to_owned(),
-        body: body.to_owned().into(),
         dequeue_count: 2,
-        inserted: Timestamp::UNIX_EPOCH,
         deadline: Duration::from_secs(60),
         properties: vec![("unseen".into(), "property".into())],
+        ..sample::invocation(id, body)
     }
 }
 

@@ -1,12 +1,11 @@
-//! What a handler sees of what it was granted, what it may send, and instances that are made ahead or used again.
+//! What a handler sees of what it was granted, what it may send, and instances that are made ahead
+//! or used again.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use jiff::Timestamp;
-use longshore_handler::{Answer, Invocation, OutboxMessage, Verdict};
+use longshore_handler::{Answer, OutboxMessage, Verdict};
 use longshore_sandbox::{Component, Cpu, Grants, LoadError, Sandbox, Settings, compile, describe};
-use longshore_testkit::{guest, log};
+use longshore_testkit::{guest, log, sample};
 
 fn settings() -> Settings {
     log::collect();
@@ -26,16 +25,7 @@ fn load(settings: &Settings, path: PathBuf) -> Component {
 }
 
 async fn ask(component: &Component, body: &str) -> Answer {
-    let invocation = Invocation {
-        id: "granted".into(),
-        queue: "orders".into(),
-        body: body.to_owned().into(),
-        dequeue_count: 1,
-        inserted: Timestamp::UNIX_EPOCH,
-        deadline: Duration::from_secs(30),
-        properties: Vec::new(),
-    };
-    component.invoke(invocation).await
+    component.invoke(sample::invocation("granted", body)).await
 }
 
 #[tokio::test]
@@ -77,7 +67,7 @@ fn what_is_needed_and_not_granted_is_refused_at_load_and_shown_before() {
     let LoadError::NotGranted { needs } = refused else { panic!("{refused}") };
     let mut flags: Vec<_> = needs.iter().map(|(_, flag)| *flag).collect();
     flags.sort_unstable();
-    assert_eq!(flags, ["--config KEY=VALUE", "--output NAME=QUEUE-URL"]);
+    assert_eq!(flags, ["--config KEY=VALUE", "--outbox NAME=QUEUE-URL"]);
 
     let shown = describe(&bytes, &settings().grants).unwrap();
     let grants: Vec<_> = shown.imports.iter().filter_map(|import| import.grant.as_ref()).collect();
@@ -112,16 +102,7 @@ async fn an_instance_is_used_as_often_as_allowed_and_never_after_a_failure() {
 async fn a_reused_instance_logs_under_the_id_of_each_message() {
     let rogue = load(&Settings { reuse: 10, ..settings() }, guest::rogue());
     for id in ["reused-1", "reused-2"] {
-        let invocation = Invocation {
-            id: id.into(),
-            queue: "orders".into(),
-            body: "pieces".into(),
-            dequeue_count: 1,
-            inserted: Timestamp::UNIX_EPOCH,
-            deadline: Duration::from_secs(30),
-            properties: Vec::new(),
-        };
-        assert_eq!(rogue.invoke(invocation).await.verdict, Verdict::Completed);
+        assert_eq!(rogue.invoke(sample::invocation(id, "pieces")).await.verdict, Verdict::Completed);
         assert_eq!(log::of(id).len(), 3, "{id}");
     }
 }

@@ -1,5 +1,6 @@
-//! Handlers that mean harm, each beside one that does not, in the same process: none ends the host, delays its neighbour
-//! by more than 200 ms, takes more memory than its cap and 20 MB, or reaches a message that is not its own.
+//! Handlers that mean harm, each beside one that does not, in the same process. None of them ends
+//! the host, delays its neighbour by more than 200 ms, or takes more memory than its cap and 20 MB.
+//! None reaches a message that is not its own.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -7,18 +8,17 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use longshore_handler::{Answer, Invocation, RetryReason, Verdict};
 use longshore_sandbox::{Component, Grants, Sandbox, Settings};
-use longshore_testkit::{guest, wat};
+use longshore_testkit::{guest, sample, wat};
 use tokio::runtime::Runtime;
 use tokio::sync::Mutex;
 
-/// What no neighbour may wait longer for.
+/// How much longer a neighbour may wait than alone.
 const DELAY: Duration = Duration::from_millis(200);
 /// What a guest may have, and what the host may need besides, in bytes.
 const CAP: usize = (128 << 20) + 20_000_000;
-/// How long a handler has that would never end.
+/// The deadline of a handler that would never end.
 const DEADLINE: Duration = Duration::from_millis(1500);
 
 struct Harbour {
@@ -53,21 +53,9 @@ fn settings() -> Settings {
     Settings { cache: Some(cache), ..Settings::default() }
 }
 
-fn invocation(id: &str, body: &str, deadline: Duration) -> Invocation {
-    Invocation {
-        id: id.to_owned(),
-        queue: "orders".to_owned(),
-        body: body.to_owned().into(),
-        dequeue_count: 1,
-        inserted: Timestamp::UNIX_EPOCH,
-        deadline,
-        properties: Vec::new(),
-    }
-}
-
 /// Hands a well-behaved handler a message, and says how long it took.
 async fn neighbour(order: &Component) -> Duration {
-    let message = invocation("neighbour", r#"{"order_id": "o-1", "msg": "ok"}"#, Duration::from_secs(30));
+    let message = sample::invocation("neighbour", r#"{"order_id": "o-1", "msg": "ok"}"#);
     let started = Instant::now();
     assert_eq!(order.invoke(message).await.verdict, Verdict::Completed);
     started.elapsed()
@@ -84,10 +72,11 @@ fn memory(line: &str) -> usize {
 fn endure(component: &Component, body: &str) -> Answer {
     let Harbour { runtime, order, alone, .. } = harbour();
     let component = component.clone();
-    let message = invocation("hostile", body, DEADLINE);
+    let message = Invocation { deadline: DEADLINE, ..sample::invocation("hostile", body) };
     runtime.block_on(async {
         let _alone = alone.lock().await;
-        // What a call takes on this machine at this moment, so that only what the hostile one adds is measured.
+        // What a call takes on this machine at this moment, so that only what the hostile one adds
+        // is measured.
         let mut usual = Duration::ZERO;
         for _ in 0..20 {
             usual = usual.max(neighbour(order).await);
@@ -149,7 +138,7 @@ hostile! {
     a_panic_is_a_trap: "panic" => Trap, "unreachable instruction executed";
     an_abort_is_a_trap: "abort" => Trap, "unreachable instruction executed";
     an_exit_with_0_is_a_trap: "exit:0" => Trap, "exit(0)";
-    // Any other code is 1 by the time the host hears of it: WASI 0.2 tells success and failure apart, no more.
+    // Any other code is 1 when the host hears of it: WASI 0.2 tells only success and failure apart.
     an_exit_with_3_is_a_trap: "exit:3" => Trap, "exit(1)";
     a_result_of_100_megabytes_runs_into_the_call_limit: "reason:100000000" => CallLimit, "1024 KiB";
     a_result_that_is_not_utf_8_is_a_trap: "not-utf-8" => Trap, "utf-8";
@@ -194,7 +183,7 @@ fn a_result_that_claims_to_have_a_gigabyte_is_a_trap() {
 }
 
 #[test]
-fn a_hundred_megabytes_of_output_are_dropped() {
+fn a_hundred_megabytes_of_output_neither_grow_the_host_nor_delay_a_neighbour() {
     let answer = rogue("prints:10000");
     assert!(
         matches!(answer.verdict, Verdict::Completed | Verdict::Retry { reason: RetryReason::Deadline, .. }),

@@ -1,13 +1,13 @@
-//! Outbound HTTP, with a real handler and a real server: what is granted is reached, and nothing else.
+//! Outbound HTTP, with a real handler and a real server: what is granted is reached, and nothing
+//! else.
 
 use std::path::Path;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use longshore_handler::{Invocation, RetryReason, Verdict};
 use longshore_sandbox::{Component, Grants, Limits, Sandbox, Settings};
 use longshore_testkit::echo::Server;
-use longshore_testkit::guest;
+use longshore_testkit::{guest, sample};
 
 fn rogue(http: &[String], private: &[&str], limits: Limits) -> Component {
     let grants = Grants {
@@ -23,15 +23,8 @@ fn rogue(http: &[String], private: &[&str], limits: Limits) -> Component {
 }
 
 async fn ask(component: &Component, body: String) -> (RetryReason, String) {
-    let invocation = Invocation {
-        id: "http".into(),
-        queue: "orders".into(),
-        body: body.into(),
-        dequeue_count: 1,
-        inserted: Timestamp::UNIX_EPOCH,
-        deadline: Duration::from_secs(5),
-        properties: Vec::new(),
-    };
+    let deadline = Duration::from_secs(5);
+    let invocation = Invocation { deadline, ..sample::invocation("http", body) };
     match component.invoke(invocation).await.verdict {
         Verdict::Completed => (RetryReason::Requested, "completed".into()),
         // The guest rejects with what it was answered.

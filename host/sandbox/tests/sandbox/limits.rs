@@ -1,4 +1,5 @@
-//! What the sandbox promises, with real components: `guest/order`, and `guest/rogue`, which does what none should.
+//! What the sandbox promises, with real components: `guest/order`, and `guest/rogue`, which does
+//! what no handler should do.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use longshore_handler::{Invocation, RetryReason, Verdict};
 use longshore_sandbox::{Component, Description, Grants, LoadError, Sandbox, Settings, describe};
-use longshore_testkit::{guest, log};
+use longshore_testkit::{guest, log, sample};
 use tracing::Level;
 
 const HANDLER: &str = "longshore:handler/handler@0.1.0";
@@ -43,13 +44,9 @@ fn component(path: &Path) -> Component {
 
 fn invocation(id: &str, body: &str) -> Invocation {
     Invocation {
-        id: id.to_owned(),
-        queue: "orders".to_owned(),
-        body: body.to_owned().into(),
-        dequeue_count: 1,
         inserted: Timestamp::from_millisecond(1_700_000_000_123).unwrap(),
         deadline: Duration::from_secs(60),
-        properties: Vec::new(),
+        ..sample::invocation(id, body)
     }
 }
 
@@ -283,7 +280,12 @@ fn damaged_bytes_are_refused_without_a_panic() {
     let whole = std::fs::read(guest::order()).unwrap();
     for length in (1..whole.len()).step_by(whole.len() / 50) {
         let error = load_error(&whole[..length]);
-        assert!(!error.to_string().is_empty());
+        // Cut behind a section, it is a whole component that exports nothing.
+        let expected = matches!(
+            error,
+            LoadError::NotWasm { .. } | LoadError::Damaged { .. } | LoadError::OtherWorld { .. }
+        );
+        assert!(expected, "{length} bytes: {error:?}");
     }
     let mut state = 7_u64;
     for _ in 0..300 {
@@ -322,12 +324,14 @@ fn a_component_is_described_by_what_it_imports_and_exports() {
 #[test]
 fn where_address_space_is_short_messages_are_handled_all_the_same() {
     guest::order();
-    let status = Command::new("sh")
+    let ran = Command::new("sh")
         .args(["-c", r#"ulimit -v 4000000 && exec "$0" --exact limits::in_little_address_space --ignored"#])
         .arg(std::env::current_exe().unwrap())
-        .status()
+        .output()
         .unwrap();
-    assert!(status.success());
+    let said = String::from_utf8_lossy(&ran.stdout);
+    // A filter that finds no test is a success as well.
+    assert!(ran.status.success() && said.contains("1 passed"), "{said}");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! What the sandbox promises, with real components: the example, the one that does what none should, and the oldest.
+//! What the sandbox promises, with real components: the example, the hostile one, and the oldest.
 
 #![allow(clippy::unwrap_used, reason = "tests fail by it")]
 
