@@ -1,0 +1,54 @@
+//! No file is longer than a person reads at once.
+
+use std::path::{Path, PathBuf};
+
+use crate::crates::members;
+
+/// The longest that a file may be, in lines.
+const MAX_LINES: usize = 400;
+
+/// Longer files, each with the reason.
+const LONGER: [(&str, &str); 0] = [];
+
+fn sources_below(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(sources_below(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// Files that are too long without a reason, and reasons without such a file.
+fn too_long(lines: &[(String, usize)], allowed: &[(&str, &str)]) -> String {
+    let long: Vec<_> = lines.iter().filter(|(_, lines)| *lines > MAX_LINES).collect();
+    let without = long.iter().filter(|(file, _)| !allowed.iter().any(|(name, _)| name == file));
+    let without = without.map(|(file, lines)| format!("{file} has {lines} lines: split it\n"));
+    let stale = allowed.iter().filter(|(name, _)| !long.iter().any(|(file, _)| file == name));
+    let stale =
+        stale.map(|(name, _)| format!("{name} has no more than {MAX_LINES} lines: take it off the list\n"));
+    without.chain(stale).collect()
+}
+
+#[test]
+fn no_file_is_too_long() {
+    let files =
+        members().into_iter().map(|member| member.folder.join("src")).flat_map(|src| sources_below(&src));
+    let lines = files.map(|path| {
+        let name = path.strip_prefix(longshore_testkit::root()).unwrap().display().to_string();
+        (name, std::fs::read_to_string(&path).unwrap().lines().count())
+    });
+    let said = too_long(&lines.collect::<Vec<_>>(), &LONGER);
+    assert!(said.is_empty(), "{said}");
+}
+
+#[test]
+fn a_file_that_is_too_long_is_found_and_a_reason_that_is_stale() {
+    let lines = [("a.rs".to_owned(), 401), ("b.rs".to_owned(), 400), ("c.rs".to_owned(), 500)];
+    let said = too_long(&lines, &[("c.rs", "one table"), ("b.rs", "one table")]);
+    assert_eq!(said, "a.rs has 401 lines: split it\nb.rs has no more than 400 lines: take it off the list\n");
+}
