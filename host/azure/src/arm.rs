@@ -29,7 +29,7 @@ const LIMIT: Duration = Duration::from_secs(70);
 /// The first pause before a read is tried again, doubled each time, and the longest, which is also how long a
 /// `Retry-After` is believed.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
-/// The shortest pause, whatever is asked: a service that says `Retry-After: 0` is not asked in a tight loop.
+/// The shortest pause, also where the service asks for less: a service that says `Retry-After: 0` is not asked in a tight loop.
 pub(super) const PAUSE_AT_LEAST: Duration = Duration::from_millis(50);
 /// For how long a read that a person waits for is tried again.
 pub const PATIENCE: Duration = Duration::from_secs(30);

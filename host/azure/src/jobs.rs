@@ -26,7 +26,7 @@ const RESULT: Duration = Duration::from_secs(120);
 /// More pages than that are a service that goes round in circles: it keeps a hundred executions of a job.
 const PAGES: usize = 100;
 
-/// What there is, for whoever named something that is not.
+/// What there is, for a caller who named something that does not exist.
 const JOBS: &str = "`az containerapp job list --query \"[].id\"` shows jobs";
 const EXECUTIONS: &str =
     "`longshore job list` shows executions, `az containerapp job list --query \"[].id\"` jobs";
@@ -237,10 +237,10 @@ impl Job {
         Ok(self.arm.get(&self.arm.url(&of, SERVICE_BUS_API_VERSION), &asked, PATIENCE).await?.body)
     }
 
-    /// Starts an execution, with another template than the job's if there is one. Asked once, whatever comes of it.
+    /// Starts an execution, with another template than the job's if there is one. Asked once, also when there is no answer.
     ///
     /// # Errors
-    /// When it was refused; or [`ArmErrorKind::Unclear`](crate::arm::ArmErrorKind) when it may have been started, and nobody says which execution that is.
+    /// When it was refused; or [`ArmErrorKind::Unclear`](crate::arm::ArmErrorKind) when it may have been started, and no answer says which execution that is.
     pub async fn start(&self, template: Option<&Value>) -> Result<Started, ArmError> {
         let asked = Asked { operation: START, of: &self.id.0 };
         let url = self.arm.url(&format!("{}/start", self.id), API_VERSION);
@@ -313,7 +313,7 @@ impl Job {
     /// to where results are, which is beside it.
     async fn result(&self, mut answer: ArmReply, asked: &Asked<'_>) -> Result<ArmReply, ArmError> {
         let accepted = Instant::now();
-        // Where an answer says it all, nobody has to wait for the next.
+        // An answer that names the execution says it all: there is no need to wait for the next.
         let is_pending = |answer: &ArmReply| answer.status == 202 && answer.body.get("name").is_none();
         let unsettled = |error: ArmError| asked.unsettled(&error.cause);
         while is_pending(&answer) {

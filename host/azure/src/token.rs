@@ -18,7 +18,7 @@ const TRY: Duration = Duration::from_secs(6);
 const PAUSES: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(1200)];
 /// For how long a failed fetch answers everyone who asks, instead of another fetch.
 const FAILURE_STANDS: Duration = Duration::from_secs(1);
-/// The same before the first token: whoever asks then is about to give up, and should not wait twice.
+/// The same before the first token: a caller who asks then is about to give up, and should not wait twice.
 const FIRST_FAILURE_STANDS: Duration = Duration::from_secs(30);
 /// The shortest and longest pause between refreshes that failed.
 const REFRESH_AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
@@ -57,7 +57,7 @@ pub struct NoToken {
     pub cause: String,
     /// What to do about it.
     pub mend: String,
-    /// No token was ever had: whatever is wrong will hardly pass by itself.
+    /// No token was ever had: what is wrong will hardly pass by itself.
     pub never_had: bool,
 }
 

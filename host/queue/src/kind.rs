@@ -19,10 +19,10 @@ pub struct Kind {
     pub max_body: usize,
     /// Whether messages keep the properties and the id that their sender gave them.
     pub keeps_properties: bool,
-    /// The setting by which the service itself moves a message to the poison queue after so many
-    /// deliveries, where it has one.
+    /// The setting that says after how many deliveries the service itself moves a message to the
+    /// poison queue, where it has one.
     pub delivery_limit: Option<&'static str>,
-    /// The tokens that it takes; `None` where there is nobody to show one to.
+    /// The tokens that it takes; `None` where no service asks for one.
     pub tokens: Option<TokenUse>,
     /// What KEDA counts it with; `None` where it cannot.
     pub scaler: Option<Scaler>,
@@ -260,6 +260,11 @@ mod tests {
         ] {
             assert_eq!(tokens.owns(host), owned, "{host}");
         }
+    }
+
+    #[test]
+    fn bodies_have_64_kib_and_on_service_bus_250() {
+        assert_eq!(KINDS.map(|kind| kind.max_body), [65_536, 65_536, 256_000]);
     }
 
     #[test]

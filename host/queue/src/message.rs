@@ -45,7 +45,7 @@ pub struct Received {
     pub message: Message,
     /// The newest pop receipt.
     pub receipt: Receipt,
-    /// Why the body could not be read, in words; it then holds what could be. Nobody can handle such a message, and
+    /// Why the body could not be read, in words; it then holds what could be. No handler can read such a message, and
     /// it must not keep others from being received.
     pub damaged: Option<String>,
 }

@@ -21,9 +21,9 @@ pub enum Right {
 
 /// A queue of messages with leases, as Azure Storage Queue defines them.
 ///
-/// Every call ends: an implementation puts a time limit on whatever it waits for. No call is repeated
+/// Every call ends: an implementation puts a time limit on each wait. No call is repeated
 /// inside. Whether and when to try again is the caller's decision, since a repeated receive can lease
-/// a batch that nobody handles.
+/// a batch that no caller gets.
 #[async_trait::async_trait]
 pub trait Queue: fmt::Debug + Send + Sync {
     /// Where the queue is. Its `Display` form holds no secret.

@@ -37,7 +37,7 @@ pub struct ArmError {
 pub enum ArmErrorKind {
     /// There is no such resource.
     NotFound,
-    /// The identity may not, or is nobody.
+    /// The identity may not, or is not known.
     Denied,
     /// No answer for now, and nothing was done: the service has no time, or was asked for something to read.
     Busy,
@@ -48,7 +48,7 @@ pub enum ArmErrorKind {
 }
 
 impl ArmErrorKind {
-    /// Nobody reads "cannot start the job" where it may have been started.
+    /// "cannot start the job" would be wrong where it may have been started.
     fn beginning(self) -> &'static str {
         match self {
             Self::Unclear => "no clear answer when asked to",
@@ -109,7 +109,7 @@ impl Asked<'_> {
         self.error(ArmErrorKind::Fault, format!("{}: {cause}", self.of), mend.into())
     }
 
-    /// It was accepted, and nobody says what became of it: no reason to ask for it again.
+    /// It was accepted, and no answer says what became of it: that is no reason to ask for it again.
     pub(crate) fn unsettled(&self, cause: &str) -> ArmError {
         let cause = format!("it was accepted, and what became of it is not known ({cause})");
         self.error(ArmErrorKind::Unclear, cause, "`longshore job list` tells".into())

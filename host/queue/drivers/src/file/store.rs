@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use crate::file::receipt::FileReceipt;
 use longshore_queue::{Message, Outgoing, Properties, QueueError, QueueUrl, Receipt, Received};
 
-/// How many messages one transaction removes at most, so that nobody waits for long behind it.
+/// How many messages one transaction removes at most, so that no other operation waits for long behind it.
 const REMOVED_AT_ONCE: u32 = 4096;
 
 /// Live ones and expired ones alike, in the order in which they are given out.
@@ -47,7 +47,7 @@ const FIND: &str = "
     SELECT receipt, properties FROM message
     WHERE seq = ?1 AND queue = ?2 AND id = ?3 AND (expires_at IS NULL OR expires_at > ?4)";
 
-/// Expired messages that nobody has come across yet are subtracted, since the service would not count them either.
+/// Expired messages that no receive has come across yet are subtracted, since the service would not count them either.
 const COUNT: &str = "
     SELECT (SELECT count(*) FROM message WHERE queue = ?1)
          - (SELECT count(*) FROM message WHERE queue = ?1 AND expires_at IS NOT NULL AND expires_at <= ?2)";
@@ -59,7 +59,7 @@ pub(super) type Applied<T> = rusqlite::Result<Result<T, QueueError>>;
 pub(super) struct Store<'a> {
     connection: &'a Connection,
     url: &'a QueueUrl,
-    /// Taken when the transaction had the database for itself, so that waiting for it shortens nobody's lease.
+    /// Taken when the transaction had the database for itself, so that waiting for it shortens no lease.
     now: i64,
 }
 

@@ -42,10 +42,7 @@ impl AmqpRefusal {
             500 => "amqp:internal-error",
             _ => "com.microsoft:server-busy",
         };
-        let description = match description.is_empty() {
-            true => format!("status {status}"),
-            false => description,
-        };
+        let description = if description.is_empty() { format!("status {status}") } else { description };
         Self { condition: implied.to_owned(), description }
     }
 

@@ -122,12 +122,11 @@ async fn keep(held: Weak<Held>, token: LockToken, until: Instant, length: Durati
         let Some(held) = held.upgrade() else { return };
         let (wire, now) = (&held.wire, Instant::now());
         let over = now >= until;
-        let done = match over {
-            true => {
-                let gone = Disposition::Abandoned;
-                wire.call(async |it| management::settle(it, &wire.entity, token, gone).await).await
-            }
-            false => wire.call(async |it| management::renew(it, &wire.entity, token).await).await,
+        let done = if over {
+            let gone = Disposition::Abandoned;
+            wire.call(async |it| management::settle(it, &wire.entity, token, gone).await).await
+        } else {
+            wire.call(async |it| management::renew(it, &wire.entity, token).await).await
         };
         match done {
             Ok(()) if over => break,

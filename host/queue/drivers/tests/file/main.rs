@@ -5,92 +5,22 @@
     reason = "clippy.toml allows it in tests, and does not see that helpers are tests too"
 )]
 
-use std::collections::HashSet;
-use std::io::{BufRead, BufReader};
+mod harness;
+mod processes;
+mod refused;
+
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use longshore_queue::{DETAIL_PROPERTY, REASON_PROPERTY};
-use longshore_queue::{DeadLetter, Outgoing, Queue, QueueError, QueueUrl, Receipt};
-use longshore_queue_drivers::open;
+use longshore_queue::{DETAIL_PROPERTY, Outgoing, QueueError, REASON_PROPERTY, Receipt};
 use longshore_testkit::queue_suite::{MINUTE, Subject, fill, keeps_every_promise, text};
 use rusqlite::Connection;
 
-/// Set in a child process to the directory of the queue: the test then plays the part of the process that dies.
-const CHILD: &str = "LONGSHORE_TEST_CHILD";
+use self::harness::{database, deleted, letter, queue_in, record_deletions, subject, url, with_poison};
 
 keeps_every_promise!(subject);
-
-async fn subject() -> Subject {
-    let directory = tempfile::tempdir().unwrap();
-    let queue = queue_in(directory.path(), "orders").await;
-    queue.create().await.unwrap();
-    let missing = queue_in(directory.path(), "missing").await;
-    Subject { queue, missing, _keep: Box::new(directory) }
-}
-
-fn url(directory: &Path, name: &str) -> QueueUrl {
-    format!("file:{}/{name}", directory.display()).parse().unwrap()
-}
-
-async fn queue_in(directory: &Path, name: &str) -> Arc<dyn Queue> {
-    open(&url(directory, name)).await.unwrap()
-}
-
-/// A directory with the queues `orders` and `orders-poison`.
-async fn with_poison() -> (tempfile::TempDir, Arc<dyn Queue>, Arc<dyn Queue>) {
-    let directory = tempfile::tempdir().unwrap();
-    let queue = queue_in(directory.path(), "orders").await;
-    let poison = queue_in(directory.path(), "orders-poison").await;
-    queue.create().await.unwrap();
-    poison.create().await.unwrap();
-    (directory, queue, poison)
-}
-
-fn database(directory: &Path) -> Connection {
-    Connection::open(directory.join("queues.db")).unwrap()
-}
-
-/// Records each deletion in a table of its own, in the transaction that deletes.
-fn record_deletions(directory: &Path) -> Connection {
-    let connection = database(directory);
-    let trigger = "
-        CREATE TABLE deleted (id TEXT, dequeue_count INTEGER, queue TEXT);
-        CREATE TRIGGER record AFTER DELETE ON message BEGIN
-            INSERT INTO deleted VALUES (old.id, old.dequeue_count, old.queue);
-        END;";
-    connection.execute_batch(trigger).unwrap();
-    connection
-}
-
-fn deleted(connection: &Connection) -> Vec<(String, u32, String)> {
-    let mut rows = connection.prepare("SELECT id, dequeue_count, queue FROM deleted").unwrap();
-    let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
-    rows.map(|row| row.unwrap()).collect()
-}
-
-/// Runs this very test again in a process of its own, which finds [`CHILD`] set.
-fn child(test: &str, directory: &Path) -> std::process::Child {
-    Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture"])
-        .env(CHILD, directory)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap()
-}
-
-fn letter<'a>(to: &'a QueueUrl, body: &'static str) -> DeadLetter<'a> {
-    DeadLetter {
-        to,
-        body: Bytes::from_static(body.as_bytes()),
-        reason: "rejected",
-        detail: "no such customer",
-    }
-}
 
 #[tokio::test]
 async fn any_bytes_an_id_and_properties_are_kept() {
@@ -299,136 +229,4 @@ async fn dropping_the_queue_closes_the_database() {
     assert!(log.exists());
     drop((queue, missing));
     assert!(!log.exists(), "the last connection takes the log with it");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_processes_at_once_never_hold_the_same_message() {
-    async fn drain(queue: &dyn Queue) -> Vec<String> {
-        let mut held = Vec::new();
-        loop {
-            let received = queue.receive(3, MINUTE).await.unwrap();
-            if received.is_empty() {
-                return held;
-            }
-            held.extend(received.into_iter().map(|held| held.message.id));
-        }
-    }
-    if let Some(directory) = std::env::var_os(CHILD) {
-        for id in drain(&*queue_in(Path::new(&directory), "orders").await).await {
-            println!("\nheld {id}");
-        }
-        return;
-    }
-    let (directory, queue, _poison) = with_poison().await;
-    let sent = fill(&*queue, 1500).await;
-    let children =
-        [0, 1].map(|_| child("two_processes_at_once_never_hold_the_same_message", directory.path()));
-    let another = queue_in(directory.path(), "orders").await;
-    let (here, there) = tokio::join!(drain(&*queue), drain(&*another));
-    let mut held = here;
-    held.extend(there);
-    for child in children {
-        let output = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
-        held.extend(output.lines().filter_map(|line| line.strip_prefix("held ")).map(str::to_owned));
-    }
-    assert_eq!(held.len(), sent.len(), "each message once");
-    assert_eq!(held.into_iter().collect::<HashSet<_>>(), sent);
-}
-
-#[tokio::test]
-async fn a_killed_process_loses_nothing() {
-    let lease = Duration::from_secs(1);
-    if let Some(directory) = std::env::var_os(CHILD) {
-        let queue = queue_in(Path::new(&directory), "orders").await;
-        loop {
-            let held = queue.receive(8, lease).await.unwrap();
-            for held in &held {
-                queue.delete(&held.message.id, &held.receipt).await.unwrap();
-                println!("\ndeleted {}", held.message.id);
-            }
-        }
-    }
-    let (directory, queue, _poison) = with_poison().await;
-    let sent = fill(&*queue, 5000).await;
-    let recorded = record_deletions(directory.path());
-    let mut child = child("a_killed_process_loses_nothing", directory.path());
-    let mut answered = HashSet::new();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    for line in lines {
-        answered.extend(line.unwrap().strip_prefix("deleted ").map(str::to_owned));
-        if answered.len() == 100 {
-            child.kill().unwrap();
-        }
-    }
-    child.wait().unwrap();
-    tokio::time::sleep(lease).await;
-    let mut left = HashSet::new();
-    loop {
-        let held = queue.receive(32, MINUTE).await.unwrap();
-        if held.is_empty() {
-            break;
-        }
-        left.extend(held.into_iter().map(|held| held.message.id));
-    }
-    let deleted: HashSet<String> = deleted(&recorded).into_iter().map(|(id, ..)| id).collect();
-    assert!(answered.len() >= 100 && !left.is_empty(), "killed in the middle of its work");
-    assert!(answered.is_subset(&deleted), "what was answered is done");
-    assert!(left.is_disjoint(&deleted));
-    assert_eq!(&left | &deleted, sent, "what is not deleted comes back");
-}
-
-/// Kills the process in the middle of a transaction, at a failpoint.
-#[cfg(feature = "failpoints")]
-mod killed_inside_a_transaction {
-    use super::*;
-
-    /// The child does `work` with everything that it leased, and dies of it.
-    fn dies(test: &str, directory: &Path) {
-        let test = format!("killed_inside_a_transaction::{test}");
-        let status = child(&test, directory).wait().unwrap();
-        assert_eq!(
-            std::os::unix::process::ExitStatusExt::signal(&status),
-            Some(9),
-            "killed at the failpoint"
-        );
-    }
-
-    #[tokio::test]
-    async fn between_copy_and_delete_leaves_the_message_where_it_was() {
-        if let Some(directory) = std::env::var_os(CHILD) {
-            let queue = queue_in(Path::new(&directory), "orders").await;
-            let held = queue.receive(1, Duration::from_secs(1)).await.unwrap().remove(0);
-            fail::cfg("between-copy-and-delete", "return").unwrap();
-            let to = url(Path::new(&directory), "orders-poison");
-            let _ = queue.dead_letter(&held.message.id, &held.receipt, letter(&to, "a")).await;
-            return;
-        }
-        let (directory, queue, poison) = with_poison().await;
-        let id = queue.send(text("a")).await.unwrap();
-        dies("between_copy_and_delete_leaves_the_message_where_it_was", directory.path());
-        assert_eq!(poison.approximate_count().await, Ok(0), "no copy");
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        let held = queue.receive(32, MINUTE).await.unwrap();
-        assert_eq!((held.len(), &held[0].message.id), (1, &id));
-        assert_eq!(held[0].message.dequeue_count, 2);
-    }
-
-    #[tokio::test]
-    async fn a_batch_that_is_half_applied_is_undone() {
-        if let Some(directory) = std::env::var_os(CHILD) {
-            let queue = queue_in(Path::new(&directory), "orders").await;
-            let held = queue.receive(32, Duration::from_secs(1)).await.unwrap();
-            fail::cfg("settle-batch", "return").unwrap();
-            join_all(held.iter().map(|held| queue.delete(&held.message.id, &held.receipt))).await;
-            return;
-        }
-        let (directory, queue, _poison) = with_poison().await;
-        let sent = fill(&*queue, 20).await;
-        let recorded = record_deletions(directory.path());
-        dies("a_batch_that_is_half_applied_is_undone", directory.path());
-        assert_eq!(deleted(&recorded), []);
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        let held = queue.receive(32, MINUTE).await.unwrap();
-        assert_eq!(held.into_iter().map(|held| held.message.id).collect::<HashSet<_>>(), sent);
-    }
 }
