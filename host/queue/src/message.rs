@@ -89,3 +89,13 @@ pub struct DeadLetter<'a> {
     /// The cause, for people.
     pub detail: &'a str,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receipt_is_never_shown() {
+        assert_eq!(format!("{:?}", Receipt("secret".into())), "Receipt(…)");
+    }
+}

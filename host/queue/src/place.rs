@@ -69,3 +69,15 @@ impl fmt::Debug for Signature {
         f.write_str("Signature(…)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_and_signatures_are_never_shown() {
+        let access = SharedAccess { name: "all".into(), key: "secret".into() };
+        assert_eq!(format!("{access:?}"), "SharedAccess(all, …)");
+        assert_eq!(format!("{:?}", Signature("sig=secret".into())), "Signature(…)");
+    }
+}

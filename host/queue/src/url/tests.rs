@@ -106,6 +106,8 @@ fn every_form_is_recognised_and_shown_as_it_was_written() {
 #[test]
 fn what_names_no_queue_is_refused_with_thing_cause_and_mend() {
     let long = format!("file:./queues/{}", "a".repeat(64));
+    let long_entity = format!("sb://ns.servicebus.windows.net/{}", "a".repeat(261));
+    assert_eq!(parse(&long_entity[..long_entity.len() - 1]).name().len(), 260);
     let cases = [
         ("", "relative URL"),
         ("orders", "relative URL"),
@@ -129,6 +131,11 @@ fn what_names_no_queue_is_refused_with_thing_cause_and_mend() {
         ("sb://ns.servicebus.windows.net/", "not that of a Service Bus queue"),
         ("sb://ns.servicebus.windows.net/orders?x=1", "a query"),
         ("amqp://host/orders", "no kind of queue"),
+        ("https://user@acc.queue.core.windows.net/orders", "no user, password or fragment"),
+        ("https://:word@acc.queue.core.windows.net/orders", "no user, password or fragment"),
+        ("https://acc.queue.core.windows.net/orders#top", "no user, password or fragment"),
+        ("sb://ns.servicebus.windows.net/ord€rs", "the path is not that"),
+        (&long_entity, "the path is not that"),
     ];
     for (text, cause) in cases {
         let error = text.parse::<QueueUrl>().expect_err(text).to_string();
@@ -158,6 +165,36 @@ fn no_secret_is_ever_shown() {
     for text in refused {
         let error = text.parse::<QueueUrl>().expect_err(text);
         assert!(!format!("{error} {error:?}").contains("c2Vj"), "{error}");
+    }
+}
+
+#[test]
+fn an_error_repeats_of_a_url_what_can_be_no_secret() {
+    for (text, shown) in [
+        ("file:./queues/Orders", "`file:./queues/Orders`: "),
+        ("https://acc.queue.core.windows.net/Orders?sig=x", "`https://acc.queue.core.windows.net/Orders`: "),
+        ("https://a:b@acc.queue.core.windows.net/orders", "the queue's URL: "),
+        ("AccountName=acc", "the queue's URL: "),
+        ("accounts;orders", "the queue's URL: "),
+        ("endpoint=sb://ns.servicebus.windows.net/", "the connection string: "),
+    ] {
+        let error = text.parse::<QueueUrl>().unwrap_err().to_string();
+        assert!(error.starts_with(shown), "{text}: {error}");
+    }
+    assert_eq!(format!("{:?}", parse("file:./queues/orders")), "QueueUrl(file:./queues/orders)");
+}
+
+#[test]
+fn a_connection_string_is_that_of_service_bus_and_nothing_else() {
+    for endpoint in [
+        "https://ns.servicebus.windows.net/",
+        "sb://user@ns.servicebus.windows.net/",
+        "sb://:word@ns.servicebus.windows.net/",
+        "sb://ns.servicebus.windows.net/#top",
+    ] {
+        let fields = "SharedAccessKeyName=all;SharedAccessKey=c2Vj;EntityPath=orders";
+        let error = format!("Endpoint={endpoint};{fields}").parse::<QueueUrl>().unwrap_err().to_string();
+        assert!(error.contains("its endpoint is not that of Service Bus"), "{endpoint}: {error}");
     }
 }
 
