@@ -218,4 +218,50 @@ mod tests {
         assert!(matches!(commit(rusqlite::ffi::SQLITE_FULL), QueueError::Fault { .. }));
         assert!(matches!(commit(rusqlite::ffi::SQLITE_IOERR), QueueError::Unclear { .. }));
     }
+
+    #[test]
+    fn each_error_of_the_database_says_what_to_do() {
+        use rusqlite::ffi;
+        let path = Path::new("queues/queues.db");
+        for (code, mend) in [
+            (ffi::SQLITE_NOTADB, "the file is damaged"),
+            (ffi::SQLITE_CORRUPT, "the file is damaged"),
+            (ffi::SQLITE_FULL, "make room on its disk"),
+            (ffi::SQLITE_CANTOPEN, "give this user the right"),
+            (ffi::SQLITE_READONLY, "give this user the right"),
+            (ffi::SQLITE_PERM, "give this user the right"),
+            (ffi::SQLITE_IOERR, "look for errors of its disk"),
+            (ffi::SQLITE_MISUSE, "report this"),
+        ] {
+            let error = Error::SqliteFailure(ffi::Error::new(code), None);
+            let QueueError::Fault { cause, mend: said } = fault(&url(), path, &error) else {
+                panic!("{code} is a fault");
+            };
+            assert!(cause.starts_with("queues/queues.db: ") && said.starts_with(mend), "{code}: {said}");
+        }
+        let locked = Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_LOCKED), None);
+        let busy = fault(&url(), path, &locked).to_string();
+        assert_eq!(
+            busy,
+            "file:./queues/orders cannot take the call now: other processes held queues/queues.db for 10 s"
+        );
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_used_says_why_and_what_to_do() {
+        for (kind, mend) in [
+            (io::ErrorKind::PermissionDenied, "give this user the right to write it"),
+            (io::ErrorKind::ReadOnlyFilesystem, "give this user the right to write it"),
+            (io::ErrorKind::NotADirectory, "name a directory that this user may write"),
+        ] {
+            let error = no_directory(Path::new("queues"), &kind.into()).to_string();
+            assert!(error.starts_with("the queue's directory queues cannot be used: "), "{error}");
+            assert!(error.ends_with(mend), "{error}");
+        }
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let error = connect(&url(), file.path(), false).unwrap_err().to_string();
+        assert!(error.contains("cannot be used"), "a file is no directory: {error}");
+        let missing = file.path().join("missing");
+        assert!(connect(&url(), &missing, false).is_err(), "and has nothing in it");
+    }
 }
