@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use crate::needs;
+
 /// Where the example handler lies, built.
 pub fn order() -> PathBuf {
     built().join("order.wasm")
@@ -30,9 +32,7 @@ pub fn javascript() -> PathBuf {
 }
 
 fn made(path: &str) -> PathBuf {
-    let path = crate::root().join("guest").join(path);
-    assert!(path.exists(), "{} is missing: make guest-python guest-js builds it", path.display());
-    path
+    needs::file(crate::root().join("guest").join(path), needs::GUESTS)
 }
 
 fn built() -> &'static Path {
@@ -53,7 +53,7 @@ fn built() -> &'static Path {
             .expect("cargo can be run, since it runs these tests");
         assert!(
             status.success(),
-            "the guests do not build: is the target there? rustup target add wasm32-wasip2"
+            "the guests do not build: `make guest` adds the target that they need, and builds them"
         );
         target.join("wasm32-wasip2/release")
     })

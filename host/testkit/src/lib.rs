@@ -1,5 +1,5 @@
-//! What tests and benches share: built guests, a recording handler, an identity endpoint, certificates, the promises of
-//! every queue, and an eye on the log.
+//! What tests and benches share: the program as they run it, how they wait, what they need, built guests, a recording
+//! handler, an identity endpoint, certificates, the promises of every queue, and an eye on the log.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::missing_panics_doc, reason = "tests fail by panicking")]
 
@@ -8,9 +8,12 @@ pub mod echo;
 pub mod guest;
 pub mod identity;
 pub mod log;
+pub mod needs;
+pub mod program;
 pub mod queue_suite;
 pub mod recorder;
 pub mod sample;
+pub mod wait;
 pub mod wat;
 
 /// The root of the repository.
