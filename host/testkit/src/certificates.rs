@@ -7,8 +7,8 @@ use rcgen::{
     KeyUsagePurpose, SanType,
 };
 
-/// Makes an authority (`ca.pem`) and a certificate (`server.pem`, `server.key`) for one name, such as `IP:127.0.0.1` or
-/// `DNS:localhost`, and returns the authority's file.
+/// Makes an authority (`ca.pem`) and a certificate (`server.pem`, `server.key`) for one name, such
+/// as `IP:127.0.0.1` or `DNS:localhost`, and returns the authority's file.
 pub fn make(directory: &Path, name: &str) -> PathBuf {
     let mut authority = CertificateParams::default();
     authority.distinguished_name.push(DnType::CommonName, "longshore tests");

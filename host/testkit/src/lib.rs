@@ -1,5 +1,6 @@
-//! What tests and benches share: the program as they run it, how they wait, what they need, built guests, a recording
-//! handler, an identity endpoint, certificates, the promises of every queue, and an eye on the log.
+//! What tests and benches share: the program as they run it, how they wait, what they need, built
+//! guests, a recording handler, an identity endpoint, certificates, the promises of every queue,
+//! and an eye on the log.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::missing_panics_doc, reason = "tests fail by panicking")]
 

@@ -1,5 +1,5 @@
-//! What tests need and cargo does not build. Where it is missing, a test fails with one line that names the command that
-//! brings it.
+//! What tests need and cargo does not build. Where it is missing, a test fails with one line that
+//! names the command that brings it.
 
 use std::path::PathBuf;
 use std::process::Command;

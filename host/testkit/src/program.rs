@@ -1,5 +1,5 @@
-//! The program `longshore` as tests run it: with an environment that holds nothing of ours, its output kept, and ended
-//! at the latest with the test that started it.
+//! The program `longshore` as tests run it: with an environment that holds nothing of ours, its
+//! output kept, and ended at the latest with the test that started it.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -15,7 +15,8 @@ use tempfile::TempDir;
 
 use crate::wait;
 
-/// What is kept of our environment: where programs and temporary files lie, and where coverage is written.
+/// What is kept of our environment: where programs and temporary files lie, and where coverage is
+/// written.
 const KEPT: [&str; 3] = ["PATH", "TMPDIR", "LLVM_PROFILE_FILE"];
 /// What a developer's shell may have set that changes what the program does.
 const OURS: [&str; 2] = ["FAILPOINTS", "RUST_BACKTRACE"];
@@ -40,7 +41,8 @@ impl Program {
         program
     }
 
-    /// The program with our own environment, in which somebody is logged in; without what would change what it does.
+    /// The program with our own environment, in which somebody is logged in; without what would
+    /// change what it does.
     pub fn as_us(binary: impl AsRef<OsStr>) -> Self {
         let mut program = Self { command: Command::new(binary), input: Vec::new() };
         let ours = |name: &str| name.starts_with("LONGSHORE_") || OURS.contains(&name);
@@ -234,8 +236,8 @@ impl Ended {
         self.ends_with(0).never_panicked()
     }
 
-    /// Asserts that nothing in the host panicked. A handler that does is quoted in a JSON line of the log, where a line of
-    /// its own begins with a brace.
+    /// Asserts that nothing in the host panicked. A handler that does is quoted in a JSON line of
+    /// the log, where a line of its own begins with a brace.
     #[track_caller]
     pub fn never_panicked(self) -> Self {
         let panic = self.stderr.lines().find(|line| !line.starts_with('{') && line.contains("panicked at"));

@@ -18,8 +18,8 @@ pub fn invocation(id: impl Into<String>, body: impl AsRef<[u8]>) -> Invocation {
     }
 }
 
-/// The body of an order event, as the example handler takes it: `msg` says what it does, such as `ok`, `reject`,
-/// `retry-until:2` or `sleep:50`.
+/// The body of an order event, as the example handler takes it: `msg` says what it does, such as
+/// `ok`, `reject`, `retry-until:2` or `sleep:50`.
 pub fn order(id: &str, msg: &str) -> String {
     serde_json::json!({ "order_id": id, "msg": msg }).to_string()
 }

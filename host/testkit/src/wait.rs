@@ -1,13 +1,15 @@
 //! Waiting in tests, for what another process or thread does.
 //!
-//! A test that waits knows no good limit: a machine that is busy outlasts each one. So what is awaited has one limit for
-//! all tests, which only ends a test that would hang. How fast something has to be is an assertion of the test that
-//! promises it, with [`slack`] for what else the machine does.
+//! A test that waits knows no good limit: a machine that is busy outlasts each one. So what is
+//! awaited has one limit for all tests, which only ends a test that would hang. How fast something
+//! has to be is an assertion of the test that promises it, with [`slack`] for what else the machine
+//! does.
 
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
-/// How long a test waits without a sign of progress before it fails. Nothing that works takes so long on any machine.
+/// How long a test waits without a sign of progress before it fails. Nothing that works takes so
+/// long on any machine.
 pub const LAST_RESORT: Duration = Duration::from_secs(600);
 /// The first pause between two looks, which doubles up to the second one.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(20));
@@ -72,16 +74,16 @@ impl<D: Display> Patience<D> {
     }
 }
 
-/// What an assertion on time allows for the machine: this much at rest, and more by as many times as the machine has
-/// more to do than it has processors.
+/// What an assertion on time allows for the machine: this much at rest, and more by as many times
+/// as the machine has more to do than it has processors.
 pub fn slack(at_rest: Duration) -> Duration {
     at_rest.mul_f64(load(&std::fs::read_to_string("/proc/loadavg").unwrap_or_default()))
 }
 
 /// By how many times the machine has more to do than it has processors; at least 1.
 ///
-/// `/proc/loadavg` begins with the average of a minute, and its fourth word with the number of threads that would run now
-/// (proc_loadavg(5)).
+/// `/proc/loadavg` begins with the average of a minute, and its fourth word with the number of
+/// threads that would run now (proc_loadavg(5)).
 fn load(loadavg: &str) -> f64 {
     let words: Vec<&str> = loadavg.split_whitespace().collect();
     let number = |at: usize| {
@@ -110,7 +112,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     #[should_panic(expected = "no progress in 600s: a bus")]
     async fn what_never_comes_is_named() {
-        // Virtual time passes by itself; the limit is on the machine's clock, which is set back here.
+        // Virtual time passes by itself; the limit is on the machine's clock, which is set back
+        // here.
         let mut patience = Patience::new("a bus");
         patience.since = Instant::now().checked_sub(LAST_RESORT).unwrap();
         patience.pause();
