@@ -1,7 +1,6 @@
 //! A directory with the queue `orders`, seen from outside: through SQLite, and through the library's sending side.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -13,7 +12,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::process::{cache, longshore};
+use crate::process::{Program, cache, longshore};
 use longshore_testkit::guest;
 
 /// The queue that all tests work on.
@@ -78,22 +77,22 @@ impl Directory {
     }
 
     /// `longshore run` on the queue with the order component and short settings, and what else is asked.
-    pub(crate) fn worker(&self, flags: &[&str]) -> Command {
+    pub(crate) fn worker(&self, flags: &[&str]) -> Program {
         self.worker_with(&guest::order(), flags)
     }
 
     /// The same with another component.
-    pub(crate) fn worker_with(&self, component: &Path, flags: &[&str]) -> Command {
-        let mut command = longshore(["run", "--output=json", "--queue", &self.url(ORDERS), "--component"]);
-        command.arg(component).arg("--cache-dir").arg(cache());
+    pub(crate) fn worker_with(&self, component: &Path, flags: &[&str]) -> Program {
+        let mut program = longshore(["run", "--output=json", "--queue", &self.url(ORDERS), "--component"]);
+        program.arg(component).arg("--cache-dir").arg(cache());
         let given = |name: &str| flags.iter().any(|flag| flag.split('=').next() == Some(name));
         let forever = flags.contains(&"--forever");
         let short = SHORT.iter().filter(|flag| {
             let name = flag.split('=').next().unwrap();
             !(given(name) || forever && name == "--linger")
         });
-        command.args(short).args(flags);
-        command
+        program.args(short).args(flags);
+        program
     }
 
     /// A connection of our own to the database.

@@ -1,8 +1,7 @@
-//! Says whether anything was lost, without asking the host: a trigger in the database records each deletion, and the
-//! handler's own lines in the log record what was handled.
+//! Says whether anything was lost, without asking the host: a trigger in the database records each
+//! deletion, and the handler's own lines in the log record what was handled.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use rusqlite::Connection;
 use serde_json::Value;
@@ -79,7 +78,8 @@ impl Oracle {
         self.sent.len()
     }
 
-    /// Compares what was sent with the database, the poison queue's copies, and the log lines of all workers.
+    /// Compares what was sent with the database, the poison queue's copies, and the log lines of
+    /// all workers.
     pub(crate) fn account(
         &self,
         database: &Connection,
@@ -149,10 +149,9 @@ pub(crate) fn deletions(database: &Connection) -> Vec<(String, String)> {
 ///
 /// # Panics
 /// If there is anything in it but log lines, as from a host that panics. The last line may be cut off by a kill.
-pub(crate) fn handled(log: &Path, handled: &mut BTreeMap<String, usize>) {
-    let text = String::from_utf8_lossy(&std::fs::read(log).unwrap()).into_owned();
-    for line in text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')) {
-        let event: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("{}: {line}", log.display()));
+pub(crate) fn handled(log: &str, handled: &mut BTreeMap<String, usize>) {
+    for line in log.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')) {
+        let event: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("no line of a log: {line}"));
         let says = event["message"].as_str().unwrap_or_default();
         if event["target"] == "guest" && says.starts_with("handled order ") {
             *handled.entry(event["message_id"].as_str().unwrap().to_owned()).or_default() += 1;

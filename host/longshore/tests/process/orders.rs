@@ -2,10 +2,7 @@
 
 use crate::oracle::{Expected, Sent};
 
-/// An order event.
-pub(crate) fn order(id: &str, msg: &str) -> String {
-    serde_json::json!({ "order_id": id, "msg": msg }).to_string()
-}
+pub(crate) use longshore_testkit::sample::order;
 
 /// The n-th message of a mix: most are handled, and some fail in each way.
 pub(crate) fn mixed(number: usize) -> Sent {

@@ -1,10 +1,11 @@
 //! Which servers a handler's requests trust.
 
 use std::path::Path;
-use std::process::Stdio;
 
 use longshore_testkit::echo::Server;
 use longshore_testkit::{certificates, guest};
+
+use crate::process::{cache, longshore};
 
 #[tokio::test]
 async fn a_server_is_trusted_by_the_authorities_of_ssl_cert_file_and_by_its_name_only() {
@@ -15,21 +16,15 @@ async fn a_server_is_trusted_by_the_authorities_of_ssl_cert_file_and_by_its_name
     let (named, unnamed) = (format!("localhost:{}", server.port), format!("127.0.0.1:{}", server.port));
     // By the binary: which authorities it trusts is a variable of its process.
     let invoke = async |host: &str, authority: &Path| {
-        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_longshore"));
-        command.args([
-            "invoke",
-            "--outbox=invoices=file:./invoices",
-            "--config=greeting=hello",
-            "--cache-dir",
-        ]);
-        command.arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled"));
-        command
-            .args(["--allow-private=127.0.0.0/8", "--allow-http", host, "--component"])
-            .arg(guest::rogue());
-        command.arg(format!("get:https://{host}/orders")).stdin(Stdio::null());
-        command.env("SSL_CERT_FILE", authority.join("ca.pem")).env_remove("SSL_CERT_DIR");
-        let ended = command.output().await.unwrap();
-        String::from_utf8_lossy(&[ended.stdout, ended.stderr].concat()).into_owned()
+        let grants = ["--outbox=invoices=file:./invoices", "--config=greeting=hello"];
+        let mut invoke = longshore(["invoke"]);
+        invoke.args(grants).arg("--cache-dir").arg(cache());
+        invoke.args(["--allow-private=127.0.0.0/8", "--allow-http", host]);
+        invoke.arg("--component").arg(guest::rogue()).arg(format!("get:https://{host}/orders"));
+        invoke.env("SSL_CERT_FILE", authority.join("ca.pem"));
+        // The server answers on this test's own thread.
+        let ended = tokio::task::spawn_blocking(move || invoke.run()).await.unwrap();
+        ended.stdout + &ended.stderr
     };
     let said = invoke(&named, ours.path()).await;
     assert!(said.contains("200 ") && said.contains("GET /orders HTTP/1.1|"), "{said}");

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::directory::{Directory, ORDERS};
 use crate::orders::order;
-use crate::process::{Process, longshore, run};
+use crate::process::{longshore, run};
 
 /// What `poison list` says of each message, by its original id.
 fn poison(directory: &Directory) -> BTreeMap<String, Value> {
@@ -43,8 +43,7 @@ fn messages_of_a_component_that_cannot_be_used_end_in_the_poison_queue_with_the_
                 std::fs::write(&component, bytes).unwrap();
             }
             let ids = directory.send([order("o-1", "ok"), order("o-2", "ok")]);
-            let mut command = directory.worker_with(&component, &["--max-dequeue=2"]);
-            let process = Process::start(&mut command, &directory.path("worker"));
+            let process = directory.worker_with(&component, &["--max-dequeue=2"]).start();
             (directory, process, ids, cause)
         })
         .collect();
@@ -102,7 +101,7 @@ fn bodies_that_no_handler_takes_end_in_the_poison_queue_with_the_reason_and_come
     directory.send([large, deep]);
     let ids = directory.send(rubbish().iter().map(|(body, ..)| body));
 
-    let ended = Process::start(&mut directory.worker(&[]), &directory.path("worker")).wait().succeeded();
+    let ended = directory.worker(&[]).run().succeeded();
     assert_eq!(ended.json()["completed"], 2, "the largest and the deepest are as good as any: {ended:?}");
     assert!(directory.rows(ORDERS).is_empty());
     let found = poison(&directory);

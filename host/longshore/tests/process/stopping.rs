@@ -1,4 +1,5 @@
-//! SIGTERM: what can be finished within the grace is, what cannot is visible at once, and the exit code is zero.
+//! SIGTERM: what can be finished within the grace is, what cannot is visible at once, and the exit
+//! code is zero.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -9,9 +10,10 @@ use serde_json::Value;
 use crate::directory::{Directory, ORDERS, POISON, now_ms};
 use crate::oracle::{Oracle, handled};
 use crate::orders::{mixed, order};
-use crate::process::{Ended, Process, wait_for};
+use crate::process::{Ended, Process};
+use longshore_testkit::wait::{slack, until};
 
-/// How much longer than its grace a process may take, on a machine that is busy.
+/// How much longer than its grace a process may take, on a machine at rest.
 const SLACK: Duration = Duration::from_secs(2);
 
 fn number(summary: &Value, name: &str) -> u64 {
@@ -26,12 +28,13 @@ fn assert_adds_up(ended: &Ended) {
     assert_eq!(number(&summary, "received"), sum, "{ended:?}");
 }
 
-/// Sends one order that shows that the handler works, and these; waits until a worker has leased all of the latter.
+/// Sends one order that shows that the handler works, and these; waits until a worker has leased
+/// all of the latter.
 fn start_with(directory: &Directory, flags: &[&str], orders: &[String]) -> Process {
     directory.send([&order("o-first", "ok")]);
     directory.send(orders);
-    let worker = Process::start(&mut directory.worker(flags), &directory.path("worker"));
-    wait_for("the leases", Duration::from_secs(30), || {
+    let worker = directory.worker(flags).start();
+    until("the leases", || {
         let rows = directory.rows(ORDERS);
         (rows.len() == orders.len() && rows.iter().all(|row| row.visible_at > now_ms())).then_some(())
     });
@@ -41,17 +44,17 @@ fn start_with(directory: &Directory, flags: &[&str], orders: &[String]) -> Proce
 #[test]
 fn what_ends_within_the_grace_is_completed_and_the_rest_is_visible_at_once() {
     let directory = Directory::new();
-    let quick = (0..4).map(|n| order(&format!("o-quick-{n}"), "sleep:2000"));
-    let slow = (0..4).map(|n| order(&format!("o-slow-{n}"), "sleep:60000"));
+    let quick = (0..4).map(|n| order(&format!("o-quick-{n}"), "sleep:1000"));
+    let slow = (0..4).map(|n| order(&format!("o-slow-{n}"), "sleep:600000"));
     let orders: Vec<_> = quick.chain(slow).collect();
-    let grace = Duration::from_secs(5);
-    let flags = ["--forever", "--deadline=90s", "--visibility=30s", "--grace=5s"];
+    let grace = Duration::from_secs(3);
+    let flags = ["--forever", "--deadline=10m", "--visibility=30s", "--grace=3s"];
     let worker = start_with(&directory, &flags, &orders);
 
     let asked = Instant::now();
     worker.terminate();
     let ended = worker.wait().succeeded();
-    assert!(asked.elapsed() < grace + SLACK, "it took {:?}", asked.elapsed());
+    assert!(asked.elapsed() < grace + slack(SLACK), "it took {:?}", asked.elapsed());
     let left = directory.rows(ORDERS);
     assert!(left.iter().all(|row| row.visible_at <= now_ms() && row.dequeue_count == 1), "{left:?}");
     assert!(left.iter().all(|row| String::from_utf8_lossy(&row.body).contains("o-slow")), "{left:?}");
@@ -69,15 +72,15 @@ fn what_ends_within_the_grace_is_completed_and_the_rest_is_visible_at_once() {
 #[test]
 fn a_second_signal_ends_the_grace() {
     let directory = Directory::new();
-    let flags = ["--forever", "--deadline=90s", "--visibility=30s", "--grace=60s"];
-    let mut worker = start_with(&directory, &flags, &[order("o-1", "sleep:60000")]);
+    let flags = ["--forever", "--deadline=10m", "--visibility=30s", "--grace=60s"];
+    let mut worker = start_with(&directory, &flags, &[order("o-1", "sleep:600000")]);
     worker.terminate();
     worker.wait_for_line("stopping");
     assert!(directory.rows(ORDERS)[0].visible_at > now_ms(), "the first signal leaves the handler alone");
     let asked = Instant::now();
     worker.terminate();
     assert_eq!(worker.wait().succeeded().json()["abandoned"], 1);
-    assert!(asked.elapsed() < SLACK, "it took {:?}", asked.elapsed());
+    assert!(asked.elapsed() < slack(SLACK), "it took {:?}", asked.elapsed());
     assert!(directory.rows(ORDERS)[0].visible_at <= now_ms());
 }
 
@@ -93,11 +96,10 @@ fn stopping_at_random_moments_loses_nothing_and_leaves_nothing_leased() {
     let mut rng = rand::rng();
     let mut lines = BTreeMap::new();
     let max_dequeue = format!("--max-dequeue={max_dequeue}");
-    for time in 0..TIMES {
-        let output = directory.path(&format!("worker-{time}"));
+    for _ in 0..TIMES {
         // The grace is shorter than some of the handlers are.
-        let mut command = directory.worker(&["--forever", "--visibility=20s", "--grace=20ms", &max_dequeue]);
-        let mut worker = Process::start(&mut command, &output);
+        let flags = ["--forever", "--visibility=20s", "--grace=20ms", &max_dequeue];
+        let mut worker = directory.worker(&flags).start();
         worker.wait_for_line("\"started\"");
         std::thread::sleep(Duration::from_millis(rng.random_range(0..300)));
         worker.terminate();
@@ -107,11 +109,10 @@ fn stopping_at_random_moments_loses_nothing_and_leaves_nothing_leased() {
         let now = now_ms() + 200;
         let leased: Vec<_> = directory.rows(ORDERS).into_iter().filter(|row| row.visible_at > now).collect();
         assert!(leased.is_empty(), "still leased after {ended:?}: {leased:?}");
-        handled(&output.with_extension("err"), &mut lines);
+        handled(&ended.stderr, &mut lines);
     }
-    let output = directory.path("last");
-    let last = Process::start(&mut directory.worker(&[&max_dequeue]), &output).wait().succeeded();
+    let last = directory.worker(&[&max_dequeue]).run().succeeded();
     assert_adds_up(&last);
-    handled(&output.with_extension("err"), &mut lines);
+    handled(&last.stderr, &mut lines);
     oracle.account(&directory.database(), &directory.rows(POISON), &lines).assert_nothing_lost();
 }

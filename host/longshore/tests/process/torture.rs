@@ -14,17 +14,18 @@ use crate::directory::{Directory, ORDERS, POISON, Row, database, now_ms, rows};
 use crate::oracle::{Account, Expected, Oracle, Sent, handled};
 use crate::orders::{mixed, order};
 use crate::outbox;
-use crate::process::{Process, wait_for, warm};
+use crate::process::{Process, warm};
 use longshore_testkit::guest;
+use longshore_testkit::wait::{Patience, until};
 
 /// How many kills at each failpoint, and at random moments.
 #[cfg(feature = "failpoints")]
 const KILLS: usize = 20;
 const RANDOM_KILLS: usize = 200;
-/// How long one kill may take to happen, on average.
-const LONGEST: Duration = Duration::from_secs(5);
 /// How long a worker lives at most that starts in some ten milliseconds.
 const LIFE: Duration = Duration::from_millis(400);
+/// How often it is looked whether a worker has died, or the queue runs dry.
+const LOOK: Duration = Duration::from_millis(3);
 /// Attempts that each message has: crashes count as such, and each undoes up to one per slot.
 const MAX_DEQUEUE: u32 = 12;
 /// Below so many visible messages, more are sent: workers that find nothing are not killed anywhere of interest.
@@ -58,9 +59,10 @@ impl Torture {
     fn run(&self) -> Outcome {
         let started = Instant::now();
         let directory = Directory::new();
-        let poison = match self.poison_elsewhere {
-            true => format!("file:{}/poison", directory.path("elsewhere").display()),
-            false => directory.url(POISON),
+        let poison = if self.poison_elsewhere {
+            format!("file:{}/poison", directory.path("elsewhere").display())
+        } else {
+            directory.url(POISON)
         };
         let mut oracle = Oracle::watch(&directory, MAX_DEQUEUE);
         let mut flags = vec![format!("--poison-queue={poison}"), format!("--max-dequeue={MAX_DEQUEUE}")];
@@ -90,7 +92,7 @@ impl Torture {
     }
 
     /// How often each message was handled: by what handlers sent, or by what they logged.
-    fn handled(&self, directory: &Directory, logs: &[PathBuf]) -> BTreeMap<String, usize> {
+    fn handled(&self, directory: &Directory, logs: &[String]) -> BTreeMap<String, usize> {
         if self.outputs {
             return outbox::handled(&rows(&database(&directory.path("elsewhere")), "invoices"));
         }
@@ -100,9 +102,10 @@ impl Torture {
     }
 
     fn poison(&self, directory: &Directory) -> Vec<Row> {
-        match self.poison_elsewhere {
-            true => rows(&database(&directory.path("elsewhere")), "poison"),
-            false => directory.rows(POISON),
+        if self.poison_elsewhere {
+            rows(&database(&directory.path("elsewhere")), "poison")
+        } else {
+            directory.rows(POISON)
         }
     }
 
@@ -125,19 +128,18 @@ struct Workers<'a> {
     directory: &'a Directory,
     /// Of every worker.
     flags: Vec<String>,
-    logs: Vec<PathBuf>,
+    /// What those wrote that have ended.
+    logs: Vec<String>,
 }
 
 impl Workers<'_> {
-    fn start(&mut self, flags: &[&str], failpoints: Option<&str>) -> Process {
-        let output = self.directory.path(&format!("worker-{}", self.logs.len()));
-        self.logs.push(output.with_extension("err"));
+    fn start(&self, flags: &[&str], failpoints: Option<&str>) -> Process {
         let all: Vec<_> = self.flags.iter().map(String::as_str).chain(flags.iter().copied()).collect();
-        let mut command = self.directory.worker_with(&(self.torture.component)(), &all);
+        let mut program = self.directory.worker_with(&(self.torture.component)(), &all);
         if let Some(failpoints) = failpoints {
-            command.env("FAILPOINTS", failpoints);
+            program.env("FAILPOINTS", failpoints);
         }
-        Process::start(&mut command, &output)
+        program.start()
     }
 
     /// Keeps two workers running and the queue filled until so many were killed; then kills both, uncounted.
@@ -145,24 +147,27 @@ impl Workers<'_> {
         let mut rng = rand::rng();
         let database = self.directory.database();
         let mut workers: [Option<(Process, Instant)>; 2] = [None, None];
-        let limit = LONGEST * u32::try_from(self.torture.kills).unwrap() + LONGEST;
         let visibility = if self.torture.renewed { "--visibility=1s" } else { "--visibility=2s" };
-        let (mut kills, started) = (0, Instant::now());
+        let mut patience = Patience::new(format!("the next kill {}", self.torture.name));
+        let mut kills = 0;
         while kills < self.torture.kills {
             for slot in &mut workers {
                 let (mut worker, dies_at) = slot.take().unwrap_or_else(|| {
                     let dies_at = Instant::now() + rng.random_range(Duration::ZERO..self.torture.life);
                     (self.start(&["--forever", visibility], self.torture.failpoints), dies_at)
                 });
-                match worker.ended() {
-                    Some(ended) if ended.was_killed() => kills += 1,
+                let killed = match worker.ended() {
+                    Some(ended) if ended.was_killed() => ended,
                     Some(ended) => panic!("{}: it ended by itself: {ended:?}", self.torture.name),
-                    None if self.torture.failpoints.is_none() && Instant::now() >= dies_at => {
-                        worker.kill();
-                        kills += 1;
+                    None if self.torture.failpoints.is_none() && Instant::now() >= dies_at => worker.kill(),
+                    None => {
+                        *slot = Some((worker, dies_at));
+                        continue;
                     }
-                    None => *slot = Some((worker, dies_at)),
-                }
+                };
+                self.logs.push(killed.stderr);
+                kills += 1;
+                patience.progress();
             }
             if visible(&database) < ENOUGH {
                 let numbers = oracle.count()..oracle.count() + 64;
@@ -170,20 +175,21 @@ impl Workers<'_> {
                 let ids = self.directory.send(messages.iter().map(|message| &message.body));
                 oracle.sent(ids.into_iter().zip(messages));
             }
-            assert!(started.elapsed() < limit, "{}: {kills} kills in {limit:?}", self.torture.name);
-            std::thread::sleep(Duration::from_millis(3));
+            std::thread::sleep(patience.pause().min(LOOK));
         }
+        self.logs.extend(workers.into_iter().flatten().map(|(worker, _)| worker.kill().stderr));
         kills
     }
 
     /// One worker that nobody kills, once the leases of the dead have run out.
     fn drain(&mut self) {
-        wait_for("leases to run out", Duration::from_secs(10), || {
+        until("the end of all leases", || {
             let leased = self.directory.rows(ORDERS).iter().any(|row| row.visible_at > now_ms());
             (!leased).then_some(())
         });
         let ended = self.start(&["--visibility=30s"], None).wait().succeeded();
         assert_eq!(ended.json()["lease_lost"], 0, "nobody else is there to take a lease: {ended:?}");
+        self.logs.push(ended.stderr);
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::orders::order;
-use crate::process::{Ended, cache, longshore, longshore_with_input, run};
+use crate::process::{Ended, cache, longshore, run};
 use longshore_testkit::guest;
 
 fn invoke(arguments: &[&str]) -> Ended {
@@ -53,7 +53,7 @@ fn an_invocation_reads_its_body_from_a_file_or_standard_input() {
     let component = guest::order();
     let arguments =
         ["invoke", "--component", component.to_str().unwrap(), "--cache-dir", cache().to_str().unwrap(), "-"];
-    let ended = longshore_with_input(&arguments, order("o-stdin", "ok").as_bytes()).succeeded();
+    let ended = longshore(arguments).input(order("o-stdin", "ok").as_bytes()).run().succeeded();
     assert!(
         ended.stderr.contains("handled order o-stdin") && ended.stdout.contains("completed"),
         "{ended:?}"

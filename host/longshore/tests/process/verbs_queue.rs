@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::directory::{Directory, ORDERS, POISON};
 use crate::oracle::handled;
 use crate::orders::order;
-use crate::process::{Ended, Process, longshore, longshore_with_input, run};
+use crate::process::{Ended, longshore, run};
 
 /// Runs a verb on the queue, as a program would.
 fn verb(directory: &Directory, arguments: &[&str]) -> Ended {
@@ -36,8 +36,8 @@ fn what_is_sent_from_arguments_a_file_and_standard_input_lies_in_the_queue_as_it
     let file = directory.path("orders.jsonl");
     std::fs::write(&file, b"{\"a\":1}\n\n{\"b\":\xff}\r\nlast").unwrap();
     verb(&directory, &["send", "--file", file.to_str().unwrap()]);
-    longshore_with_input(&["send", "--queue", &url, "-"], b"from\nstdin\n").succeeded();
-    longshore_with_input(&["send", "--queue", &url, "--file", "-"], b"again").succeeded();
+    longshore(["send", "--queue", &url, "-"]).input(b"from\nstdin\n").run().succeeded();
+    longshore(["send", "--queue", &url, "--file", "-"]).input(b"again").run().succeeded();
     verb(&directory, &["send", "--base64", "{}"]);
     let rows = directory.rows(ORDERS);
     let bodies: Vec<_> = rows.iter().map(|row| &row.body[..]).collect();
@@ -157,10 +157,10 @@ fn redriven_messages_lose_their_envelope_and_are_handled_under_their_original_id
     let left = directory.rows(POISON);
     assert_eq!((left.len(), &left[0].id), (1, &sent[1]));
 
-    let worker = Process::start(&mut directory.worker(&["--max-dequeue=3"]), &directory.path("worker"));
-    assert_eq!(worker.wait().succeeded().json()["completed"], 1);
+    let ended = directory.worker(&["--max-dequeue=3"]).run().succeeded();
+    assert_eq!(ended.json()["completed"], 1);
     let mut lines = BTreeMap::new();
-    handled(&directory.path("worker.err"), &mut lines);
+    handled(&ended.stderr, &mut lines);
     assert_eq!(lines, BTreeMap::from([(sent[0].clone(), 1)]));
 }
 

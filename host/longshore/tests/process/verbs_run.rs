@@ -7,7 +7,7 @@ use clap::CommandFactory;
 
 use crate::directory::{Directory, ORDERS};
 use crate::orders::order;
-use crate::process::{Process, cache, longshore, run};
+use crate::process::{cache, longshore, run};
 use longshore_testkit::guest;
 
 #[test]
@@ -228,7 +228,7 @@ fn each_verb_explains_itself() {
 #[test]
 fn a_run_without_end_takes_what_comes_later() {
     let directory = Directory::new();
-    let mut worker = Process::start(&mut directory.worker(&["--forever"]), &directory.path("worker"));
+    let mut worker = directory.worker(&["--forever"]).start();
     worker.wait_for_line("\"started\"");
     std::thread::sleep(Duration::from_millis(500));
     directory.send([order("o-late", "ok")]);

@@ -1,13 +1,14 @@
-//! `run --watch`: whoever writes a handler sees the next message handled by what was just built.
+//! `run --watch`: the author of a handler sees the next message handled by what was just built.
 
 use std::path::Path;
-use std::time::Duration;
 
 use crate::directory::{Directory, ORDERS, POISON};
-use crate::process::{Process, cache, longshore, wait_for};
+use crate::process::{cache, longshore, run};
+use longshore_testkit::wait::until;
 use longshore_testkit::wat;
 
-/// Builds a handler that completes everything, or traps, as a compiler does: under another name, then in its place.
+/// Builds a handler that completes everything, or traps, as a compiler does: under another name,
+/// then in its place.
 fn build(path: &Path, traps: bool) -> String {
     let bytes = wat::handler("", if traps { "unreachable" } else { "" });
     let made = path.with_extension("new");
@@ -25,10 +26,12 @@ fn a_handler_that_was_built_again_gets_the_next_message() {
     let mut command =
         longshore(["run", "--forever", "--watch", "--max-dequeue=1", "--breaker=0", "--log-format=json"]);
     command.args(["--queue", &queue, "--cache-dir"]).arg(cache()).arg("--component").arg(&component);
-    let mut worker = Process::start(&mut command, &directory.path("worker"));
+    let mut worker = command.start();
     worker.wait_for_line(&first);
     let settled = |queue: &str, left: usize| {
-        wait_for(queue, Duration::from_secs(30), || (directory.rows(queue).len() == left).then_some(()));
+        until(format_args!("{left} messages in {queue}"), || {
+            (directory.rows(queue).len() == left).then_some(())
+        });
     };
     directory.send([r#"{"n":1}"#]);
     settled(ORDERS, 0);
@@ -47,7 +50,7 @@ fn a_handler_that_was_built_again_gets_the_next_message() {
     std::fs::write(&component, "no component").unwrap();
     worker.wait_for_line("the handler stays as it was");
     build(&component, false);
-    wait_for("the first handler", Duration::from_secs(30), || {
+    until("the first handler", || {
         (worker.stderr().matches("the handler was reloaded").count() == 2).then_some(())
     });
     directory.send([r#"{"n":3}"#]);
@@ -61,7 +64,7 @@ fn a_handler_that_was_built_again_gets_the_next_message() {
 fn only_a_file_is_watched() {
     let mut command =
         longshore(["run", "--watch", "--queue=file:./q/orders", "--component=oci://r.example/order:1"]);
-    let ended = crate::process::run(&mut command);
+    let ended = run(&mut command);
     assert_eq!(ended.code(), 2);
     assert!(ended.stderr.contains("--watch looks at a file"), "{ended:?}");
 }
