@@ -1,5 +1,5 @@
-//! The host beside a worker of the usual kind in Python: on one service over TLS, with one managed identity and equal
-//! validation of each order.
+//! The host beside a worker of the usual kind in Python: on one service over TLS, with one managed
+//! identity and equal validation of each order.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -8,8 +8,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::start::Usage;
-use super::{Place, drain, percentile, start};
+use super::child::{self, Usage};
+use super::drain;
+use super::place::{Place, percentile};
 use longshore_testkit::identity::{CLIENT_ID, HEADER, Identity};
 
 /// How often each worker is started for one message.
@@ -50,7 +51,8 @@ pub(super) struct Scene<'a> {
 pub(super) fn compare(scene: &Scene<'_>) {
     let workers = [Worker::Longshore, Worker::Python];
     let mut took = [Took::default(), Took::default()];
-    // In turns, so that whatever else the machine does hits both of them. The first start fills caches.
+    // In turns, so that whatever else the machine does hits both of them. The first start fills
+    // caches.
     for turn in 0..=STARTS {
         for (worker, took) in workers.iter().zip(&mut took) {
             let first = scene.first_message(*worker);
@@ -140,7 +142,8 @@ impl Scene<'_> {
             .envs([("IDENTITY_ENDPOINT", self.identity.url.as_str()), ("IDENTITY_HEADER", HEADER)])
             .envs([("AZURE_CLIENT_ID", CLIENT_ID), ("NO_PROXY", "127.0.0.1")])
             .envs([("SSL_CERT_FILE", authority), ("REQUESTS_CA_BUNDLE", authority)])
-            // Else the host reads the hundred authorities of this machine as well, and Python does not.
+            // Else the host reads the hundred authorities of this machine as well, and Python does
+            // not.
             .env_remove("SSL_CERT_DIR");
         command
     }
@@ -166,7 +169,7 @@ impl Scene<'_> {
         let started = Instant::now();
         let mut command = self.worker(worker, &url, messages);
         command.stdout(Stdio::piped()).stderr(File::create(&log).expect("a log file"));
-        let (_, usage) = start::wait(command.spawn().expect("it starts"));
+        let (_, usage) = child::wait(command.spawn().expect("it starts"));
         took.time += started.elapsed();
         took.usage.cpu += usage.cpu;
         took.usage.peak_mb = took.usage.peak_mb.max(usage.peak_mb);

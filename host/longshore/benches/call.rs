@@ -3,14 +3,16 @@
 
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
-use longshore_handler::{Invocation, Verdict};
+use longshore_handler::Verdict;
 use longshore_sandbox::{Component, InvocationStep, Sandbox, Settings};
+use longshore_testkit::sample;
 
 use super::bare::Bare;
-use super::{Place, percentile};
+use super::place::{Place, percentile};
 
 pub(super) const BODY: &str = r#"{"order_id":"0f6d3e2a-3d1c-4a8c-9c54-7b1f0c2f7b11","msg":"two books and a pen, to be delivered to the back door, please, where the dog is kind and the light is always on when it is dark outside"}"#;
+/// As a queue makes them.
+pub(super) const ID: &str = "01a204d0-21f3-7157-b43c-e5df891e89fe";
 const ROUNDS: usize = 60;
 const CALLS: usize = 250;
 
@@ -116,24 +118,11 @@ async fn compare(place: &Place) {
 }
 
 async fn invoke(handler: &Component, times: &mut Times) {
-    let invocation = invocation(BODY);
+    let invocation = sample::invocation(ID, BODY);
     let mut watch = times.watch();
     let answer = handler.invoke_observed(invocation, |step| watch.over(step)).await;
     watch.end();
     assert_eq!(answer.verdict, Verdict::Completed);
-}
-
-/// One message with this body.
-pub(super) fn invocation(body: &'static str) -> Invocation {
-    Invocation {
-        id: "01a204d0-21f3-7157-b43c-e5df891e89fe".into(),
-        queue: "orders".into(),
-        body: body.into(),
-        dequeue_count: 1,
-        inserted: Timestamp::UNIX_EPOCH,
-        deadline: Duration::from_secs(30),
-        properties: Vec::new(),
-    }
 }
 
 fn parse_natively() {

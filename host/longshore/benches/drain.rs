@@ -6,8 +6,9 @@ use std::process::{Command, Stdio};
 
 use rusqlite::{Connection, params};
 
-use super::start::Usage;
-use super::{Place, floor};
+use super::child::{self, Usage};
+use super::floor;
+use super::place::Place;
 
 const MESSAGES: usize = 20_000;
 pub(super) const BODY: &str = r#"{"order_id":"o-000001","msg":"two books and a pen, please deliver soon"}"#;
@@ -134,7 +135,7 @@ pub(super) fn run(
         .stderr(log)
         .spawn()
         .expect("longshore runs");
-    let (output, usage) = super::start::wait(run);
+    let (output, usage) = child::wait(run);
     let summary: serde_json::Value = serde_json::from_slice(&output).expect("a summary");
     assert_eq!(summary["completed"], messages, "{summary}");
     (summary, usage)

@@ -4,12 +4,15 @@
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use longshore_handler::Verdict;
 use longshore_sandbox::{Sandbox, Settings};
+use longshore_testkit::sample;
+use longshore_testkit::wait::until;
 
-use super::{Place, call, percentile, start};
+use super::place::{Place, percentile};
+use super::{call, start};
 
 const STARTS: usize = 15;
 const MESSAGES: usize = 300;
@@ -104,7 +107,7 @@ async fn message(component: &Path, reuse: u32) -> f64 {
     let handler = sandbox.load(&bytes).expect("the handler loads");
     let mut times = Vec::with_capacity(MESSAGES);
     for _ in 0..MESSAGES {
-        let invocation = call::invocation(BODY);
+        let invocation = sample::invocation(call::ID, BODY);
         let started = Instant::now();
         assert_eq!(handler.invoke(invocation).await.verdict, Verdict::Completed);
         times.push(started.elapsed());
@@ -132,9 +135,7 @@ impl Registry {
         let child =
             command.arg("serve").arg(file).stdout(Stdio::null()).stderr(Stdio::null()).spawn().ok()?;
         let registry = Self { child, name };
-        while TcpStream::connect(&registry.name).is_err() {
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        until("the registry, to listen", || TcpStream::connect(&registry.name).ok());
         Some(registry)
     }
 }

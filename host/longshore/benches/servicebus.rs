@@ -9,9 +9,8 @@
 #[path = "../tests/services/servicebus/broker.rs"]
 mod broker;
 
-use super::Place;
 use super::beside::{Scene, compare};
-use longshore_testkit;
+use super::place::Place;
 use longshore_testkit::identity::{Identity, Mood};
 
 /// How long a lock lasts, in seconds, and how often a message may be delivered: as the service has it where nobody says.

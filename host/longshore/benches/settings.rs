@@ -9,7 +9,7 @@ use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAlloc
 
 use super::bare::Bare;
 use super::call::{BODY, Times};
-use super::{Place, percentile};
+use super::place::{Place, percentile};
 
 const ROUNDS: usize = 20;
 const CALLS: usize = 250;

@@ -13,9 +13,8 @@ mod slow;
 
 use std::process::Stdio;
 
-use super::Place;
 use super::beside::{Scene, compare};
-use longshore_testkit;
+use super::place::Place;
 use longshore_testkit::identity::{Identity, Mood};
 
 /// How many messages the slow server has.

@@ -1,0 +1,43 @@
+//! A process that is measured: what it writes, and what it uses.
+
+use std::io::Read;
+use std::process::Child;
+use std::thread;
+use std::time::Duration;
+
+/// What a process used.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Usage {
+    pub(super) cpu: Duration,
+    pub(super) peak_mb: f64,
+}
+
+/// Waits for a process, watching what it uses, and returns what it wrote to standard output.
+pub(super) fn wait(mut child: Child) -> (Vec<u8>, Usage) {
+    let mut out = child.stdout.take().expect("piped");
+    let reader = thread::spawn(move || {
+        let mut output = Vec::new();
+        out.read_to_end(&mut output).map(|_| output)
+    });
+    let mut usage = Usage::default();
+    // The kernel keeps the peak, and drops it with the process: the last look before the end
+    // counts.
+    while child.try_wait().expect("a child").is_none() {
+        usage = observe(child.id()).unwrap_or(usage);
+        thread::sleep(Duration::from_millis(2));
+    }
+    (reader.join().expect("no panic").expect("its output"), usage)
+}
+
+fn observe(pid: u32) -> Option<Usage> {
+    /// Clock ticks a second of `/proc/PID/stat`: fixed in the kernel's interface (`USER_HZ`).
+    const TICKS: f64 = 100.0;
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: f64 = peak.trim().trim_end_matches(" kB").parse().ok()?;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let fields: Vec<f64> =
+        stat.rsplit(')').next()?.split_whitespace().map(|it| it.parse().unwrap_or(0.0)).collect();
+    // utime and stime are fields 14 and 15; two stand before the closing parenthesis.
+    Some(Usage { cpu: Duration::from_secs_f64((fields[11] + fields[12]) / TICKS), peak_mb: kib / 1024.0 })
+}
