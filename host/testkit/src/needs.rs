@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// Brings Azurite, the broker, the registry and the official clients of other languages.
-pub const SERVICES: &str = "make test-services";
+pub const SERVICES: &str = "make services-installed";
 /// Brings the components in Python and JavaScript, and what is compiled by cargo.
 pub const GUESTS: &str = "make guest guest-python guest-js";
 
@@ -36,13 +36,13 @@ mod tests {
     use super::*;
 
     #[test]
-    #[should_panic(expected = "/nowhere/clean.py is missing: `make test-services` brings it")]
+    #[should_panic(expected = "/nowhere/clean.py is missing: `make services-installed` brings it")]
     fn a_missing_file_is_named_with_the_command_that_brings_it() {
         file("/nowhere/clean.py".into(), SERVICES);
     }
 
     #[test]
-    #[should_panic(expected = "the program no-such-registry is missing: `make test-services` brings it")]
+    #[should_panic(expected = "the program no-such-registry is missing: `make services-installed` brings it")]
     fn a_missing_program_is_named_with_the_command_that_brings_it() {
         program("no-such-registry", SERVICES);
     }

@@ -1,6 +1,7 @@
-//! The job from the outside: the real binary against a loopback server that answers as Azure Resource Manager does in the
-//! published examples of api-version 2026-07-01
-//! ([azure-rest-api-specs](https://github.com/Azure/azure-rest-api-specs), `Microsoft.App/ContainerApps`, `Job_*.json`).
+//! The job from the outside: the real binary against a loopback server that answers as Azure
+//! Resource Manager does in the published examples of api-version 2026-07-01
+//! ([azure-rest-api-specs](https://github.com/Azure/azure-rest-api-specs),
+//! `Microsoft.App/ContainerApps`, `Job_*.json`).
 
 mod check;
 mod errors;

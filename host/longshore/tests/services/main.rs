@@ -1,5 +1,5 @@
-//! The real binary and its queues, against services: Azurite, a Service Bus broker, a registry, Azure Resource Manager, and
-//! the official clients of other languages.
+//! The real binary and its queues, against services: Azurite, a Service Bus broker, a registry,
+//! Azure Resource Manager, and the official clients of other languages.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,5 +1,5 @@
-//! Service Bus queues, against a broker of the tests' own (`broker/`), which the official clients of two other languages
-//! judge in the same run: where it is wrong, they say so.
+//! Service Bus queues, against a broker of the tests' own (`broker/`), which the official clients
+//! of two other languages judge in the same run: where it is wrong, they say so.
 //!
 //! `make services-installed` installs what these tests need.
 
@@ -9,3 +9,4 @@ mod faults;
 mod host;
 mod judges;
 mod queue;
+mod whole_loop;

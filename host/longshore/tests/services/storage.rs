@@ -1,8 +1,9 @@
-//! Storage queues, against a real server (Azurite) and a loopback identity endpoint: the promises of every queue, the
-//! whole loop through the real binary, other people's clients, and faults between the worker and the service.
+//! Storage queues, against a real server (Azurite) and a loopback identity endpoint: the promises
+//! of every queue, the whole loop through the real binary, other people's clients, and faults
+//! between the worker and the service.
 //!
-//! Azurite knows no roles: what is said here of a 403 is how we react to it, not when Azure gives it.
-//! `make services-installed` installs what these tests need.
+//! Azurite knows no roles: what is said here of a 403 is how we react to it, not when Azure gives
+//! it. `make services-installed` installs what these tests need.
 
 mod account;
 mod azurite;

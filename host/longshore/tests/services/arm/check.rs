@@ -1,8 +1,9 @@
 //! `check --job`: good and bad set-ups, as a table of cases.
 
+use longshore_testkit::program::Ended;
 use serde_json::{Value, json};
 
-use crate::arm::server::{Answer, JOB, Ran, Server};
+use crate::arm::server::{Answer, JOB, Server};
 
 const IDENTITY: &str = "/subscriptions/34adfa4f-cedf-4dc0-ba29-b6d1a69ab345/resourcegroups/rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities/orders-id";
 const CLIENT_ID: &str = "14adfa4f-eedf-1dc0-ba29-a6d1a69ab3df";
@@ -60,7 +61,7 @@ fn variable(job: &mut Value, name: &str, value: Value) {
 }
 
 /// Checks a job, on a queue that is out of reach: what is asked of it is unknown, and changes no exit code.
-fn check(job: Value) -> Ran {
+fn check(job: Value) -> Ended {
     let server = Server::start(move |call| {
         assert_eq!(call.what, format!("GET {JOB}"), "a check only reads");
         Answer::ok(job.clone())
@@ -74,8 +75,8 @@ fn check(job: Value) -> Ran {
 /// With a signature, so that no token for storage is asked for.
 const SIGNED: &str = "http://127.0.0.1:9/account/orders?sig=none";
 
-fn found(ran: &Ran, check: &str) -> (String, String) {
-    let line = ran.lines().into_iter().find(|line| line["check"] == check);
+fn found(ran: &Ended, check: &str) -> (String, String) {
+    let line = ran.json_lines().into_iter().find(|line| line["check"] == check);
     let line = line.unwrap_or_else(|| panic!("{check}: {ran:?}"));
     let text = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
     (text("result"), text("detail"))
@@ -294,8 +295,8 @@ fn each_wrong_set_up_is_found_with_its_mend() {
         assert_eq!(result, expected, "{place} = {value}: {detail}");
         assert!(detail.contains(words), "{place} = {value}: {detail}");
         let needed = |line: &Value| line["needed"] == true && line["result"] == "wrong";
-        let failed = ran.lines().iter().any(needed);
-        assert_eq!(ran.code, if failed { 3 } else { 0 }, "{ran:?}");
+        let failed = ran.json_lines().iter().any(needed);
+        assert_eq!(ran.code(), if failed { 3 } else { 0 }, "{ran:?}");
     }
 }
 
@@ -361,7 +362,7 @@ fn a_queue_that_dead_letters_before_the_host_does_is_found() {
 }
 
 /// Checks a Storage queue that answers with this status and code to whoever deletes, and counts for whoever asks.
-fn check_queue(deleting: (u16, &'static str)) -> (Ran, Server) {
+fn check_queue(deleting: (u16, &'static str)) -> (Ended, Server) {
     let server = Server::start(move |call| {
         let refused = |(status, code): (u16, &str)| {
             Answer::Say(status, vec![("x-ms-error-code", code.into())], Value::Null)

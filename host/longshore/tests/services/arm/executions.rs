@@ -25,7 +25,7 @@ fn paged() -> Server {
 #[test]
 fn all_pages_are_listed_the_newest_first() {
     let server = paged();
-    let rows = server.run(&["job", "list"]).ends_with(0).lines();
+    let rows = server.run(&["job", "list"]).ends_with(0).json_lines();
     let names: Vec<_> = rows.iter().map(|row| row["execution"].as_str().unwrap()).collect();
     assert_eq!(names, ["orders-3", "orders-2", "orders-1"]);
     assert_eq!((&rows[0]["status"], &rows[0]["ended"]), (&json!("Running"), &Value::Null));
@@ -39,9 +39,9 @@ fn all_pages_are_listed_the_newest_first() {
     );
     assert_eq!((&rows[2]["duration_ms"], &rows[2]["exit_code"]), (&json!(65_000), &json!(0)));
 
-    let failed = server.run(&["job", "list", "--status", "failed"]).ends_with(0).lines();
+    let failed = server.run(&["job", "list", "--status", "failed"]).ends_with(0).json_lines();
     assert_eq!((failed.len(), &failed[0]["execution"]), (1, &json!("orders-2")));
-    let newest = server.run(&["job", "list", "--limit", "1"]).ends_with(0).lines();
+    let newest = server.run(&["job", "list", "--limit", "1"]).ends_with(0).json_lines();
     assert_eq!((newest.len(), &newest[0]["execution"]), (1, &json!("orders-3")));
 }
 
@@ -101,10 +101,10 @@ fn the_status_is_that_of_the_newest_unless_one_is_named() {
             }
         }
     });
-    assert_eq!(server.run(&["job", "status"]).ends_with(0).lines()[0]["execution"], "orders-9");
-    let one = server.run(&["job", "status", "orders-1"]).ends_with(0).lines();
+    assert_eq!(server.run(&["job", "status"]).ends_with(0).json_lines()[0]["execution"], "orders-9");
+    let one = server.run(&["job", "status", "orders-1"]).ends_with(0).json_lines();
     assert_eq!((&one[0]["execution"], &one[0]["status"]), (&json!("orders-1"), &json!("Running")));
-    let over = server.run(&["job", "status", "orders-1", "--wait"]).ends_with(0).lines();
+    let over = server.run(&["job", "status", "orders-1", "--wait"]).ends_with(0).json_lines();
     assert_eq!(over[0]["status"], "Succeeded");
 }
 
@@ -122,10 +122,10 @@ fn one_execution_is_stopped_or_all_of_them() {
         "GET /subscriptions/s/operationResults/1" => Answer::Say(200, Vec::new(), Value::Null),
         _ => Answer::error(404, "NotFound", "no such thing"),
     });
-    let one = server.run(&["job", "stop", "orders-1"]).ends_with(0).lines();
+    let one = server.run(&["job", "stop", "orders-1"]).ends_with(0).json_lines();
     assert_eq!(one, [json!({ "job": JOB, "stopped": "orders-1" })]);
     assert_eq!(server.asked("GET", "/operationResults/1"), 1);
-    assert_eq!(server.run(&["job", "stop", "--all"]).ends_with(0).lines()[0]["stopped"], "all");
+    assert_eq!(server.run(&["job", "stop", "--all"]).ends_with(0).json_lines()[0]["stopped"], "all");
     server.run(&["job", "stop"]).ends_with(2);
     server.run(&["job", "stop", "../start"]).ends_with(2);
     server.run(&["job", "stop", "orders-7"]).ends_with(3).says(&["no such thing", "job list"]);

@@ -2,14 +2,14 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::Command;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use longshore_testkit::identity::HEADER;
+use longshore_testkit::program::{Ended, Program};
 use serde_json::{Value, json};
 
-/// What the platform puts into IDENTITY_HEADER.
-const HEADER: &str = "a-secret-of-the-platform";
 /// The job of these tests.
 pub const JOB: &str = "/subscriptions/34adfa4f-cedf-4dc0-ba29-b6d1a69ab345/resourceGroups/rg/providers/Microsoft.App/jobs/orders";
 
@@ -67,37 +67,6 @@ pub struct Server {
     tokens: Arc<Mutex<Vec<String>>>,
 }
 
-/// What one run of the binary came to.
-#[derive(Debug)]
-pub struct Ran {
-    pub code: i32,
-    pub stdout: String,
-    pub stderr: String,
-    pub took: Duration,
-}
-
-impl Ran {
-    /// Standard output, a JSON object a line.
-    pub fn lines(&self) -> Vec<Value> {
-        let parse = |line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {self:?}"));
-        self.stdout.lines().map(parse).collect()
-    }
-
-    #[track_caller]
-    pub fn ends_with(self, code: i32) -> Self {
-        assert_eq!(self.code, code, "{self:?}");
-        self
-    }
-
-    #[track_caller]
-    pub fn says(self, words: &[&str]) -> Self {
-        for word in words {
-            assert!(self.stderr.contains(word), "`{word}` is not in {}", self.stderr);
-        }
-        self
-    }
-}
-
 impl Server {
     /// A server that answers each call as the script says.
     pub fn start(script: impl Fn(&Call) -> Answer + Send + Sync + 'static) -> Self {
@@ -130,40 +99,31 @@ impl Server {
         self.tokens.lock().unwrap().len()
     }
 
-    /// Runs the binary against this server, as a managed identity; and looks through its log for what must not be in it.
-    pub fn run(&self, args: &[&str]) -> Ran {
+    /// Runs the binary against this server, as a managed identity; and looks through its log for
+    /// what must not be in it.
+    pub fn run(&self, args: &[&str]) -> Ended {
         self.run_with(args, &[])
     }
 
-    pub fn run_with(&self, args: &[&str], env: &[(&str, &str)]) -> Ran {
-        let started = Instant::now();
-        let output = Command::new(env!("CARGO_BIN_EXE_longshore"))
+    /// The same with more variables.
+    pub fn run_with(&self, args: &[&str], env: &[(&str, &str)]) -> Ended {
+        let mut program =
+            Program::new(env!("CARGO_BIN_EXE_longshore"), Path::new(env!("CARGO_TARGET_TMPDIR")));
+        program
+            .behind_a_dead_proxy()
             .args(args)
-            .env_clear()
-            .env("HOME", std::env::temp_dir())
             // `check` asks about a job only where a test names one.
             .envs((args.first() != Some(&"check")).then_some(("LONGSHORE_JOB", JOB)))
             .env("LONGSHORE_ARM_ENDPOINT", &self.url)
             .env("LONGSHORE_OUTPUT", "json")
             .env("IDENTITY_ENDPOINT", format!("{}/msi/token", self.url))
             .env("IDENTITY_HEADER", HEADER)
-            // Nothing here leaves this host.
-            .env("HTTP_PROXY", "http://127.0.0.1:9")
-            .env("HTTPS_PROXY", "http://127.0.0.1:9")
-            .envs(env.iter().copied())
-            .output()
-            .unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        let ran = Ran {
-            code: output.status.code().unwrap_or(-1),
-            stdout: text(output.stdout),
-            stderr: text(output.stderr),
-            took: started.elapsed(),
-        };
+            .envs(env.iter().copied());
+        let ended = program.run();
         for secret in self.tokens.lock().unwrap().iter().map(String::as_str).chain(["Bearer", HEADER]) {
-            assert!(!ran.stderr.contains(secret), "`{secret}` is in the log: {}", ran.stderr);
+            assert!(!ended.stderr.contains(secret), "`{secret}` is in the log: {}", ended.stderr);
         }
-        ran
+        ended
     }
 
     fn serve(&self, mut stream: TcpStream) -> Option<()> {

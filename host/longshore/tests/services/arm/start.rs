@@ -1,9 +1,10 @@
 //! `job start`: what is sent, once, and what is waited for.
 
+use longshore_testkit::program::Ended;
 use serde_json::{Value, json};
 
 use crate::arm::execution;
-use crate::arm::server::{Answer, Call, JOB, Ran, Server};
+use crate::arm::server::{Answer, Call, JOB, Server};
 
 const BEGAN: &str = "2026-02-13T20:37:30+00:00";
 const ENDED: &str = "2026-02-13T20:47:30+00:00";
@@ -23,7 +24,7 @@ fn a_start_without_changes_sends_no_template() {
         Answer::ok(begun())
     });
     let ran = server.run(&["job", "start"]).ends_with(0);
-    assert_eq!(ran.lines(), [json!({ "execution": "orders-pjxhsye", "job": JOB })]);
+    assert_eq!(ran.json_lines(), [json!({ "execution": "orders-pjxhsye", "job": JOB })]);
     let [call] = &server.calls()[..] else { panic!("one call: {:?}", server.calls()) };
     assert_eq!((call.query.as_str(), &call.body), ("api-version=2026-07-01", &Value::Null));
     assert_eq!(call.token, "token-number-0");
@@ -46,13 +47,13 @@ fn a_start_that_was_only_accepted_is_followed_to_its_result() {
             _ => Answer::ok(begun()),
         });
         let ran = server.run(&["job", "start"]).ends_with(0);
-        assert_eq!(ran.lines()[0]["execution"], "orders-pjxhsye");
+        assert_eq!(ran.json_lines()[0]["execution"], "orders-pjxhsye");
         assert_eq!((server.asked("POST", "/start"), server.asked("GET", "/1")), (1, accepted + 1));
     }
 }
 
 /// Starts a job that accepts it, and answers every question after that with `then`.
-fn accepted_and_then(then: fn() -> Answer, env: &[(&str, &str)]) -> Ran {
+fn accepted_and_then(then: fn() -> Answer, env: &[(&str, &str)]) -> Ended {
     let server = Server::start(move |call| match is_start(call) {
         true => {
             let location = ("location", "/subscriptions/s/jobResults/1".to_owned());
@@ -68,14 +69,10 @@ fn accepted_and_then(then: fn() -> Answer, env: &[(&str, &str)]) -> Ran {
 
 /// It may run: nothing says that it does not, and nobody is told to start another one.
 #[track_caller]
-fn is_not_settled(ran: Ran, cause: &str) {
+fn is_not_settled(ran: Ended, cause: &str) {
     let accepted = "it was accepted, and what became of it is not known (";
-    let ran = ran.ends_with(3).says(&[
-        "no clear answer when asked to start",
-        accepted,
-        cause,
-        "`longshore job list` tells",
-    ]);
+    let ran = ran.ends_with(3);
+    ran.says(&["no clear answer when asked to start", accepted, cause, "`longshore job list` tells"]);
     for wrong in ["cannot start", "again", "nothing was done", " right?", "Operator", "proxy"] {
         assert!(!ran.stderr.contains(wrong), "`{wrong}` is in {}", ran.stderr);
     }
@@ -278,7 +275,7 @@ fn waiting_ends_as_the_execution_does() {
             })
         });
         let ran = server.run(&["job", "start", "--wait"]).ends_with(expected);
-        let [shown] = &ran.lines()[..] else { panic!("one object: {ran:?}") };
+        let [shown] = &ran.json_lines()[..] else { panic!("one object: {ran:?}") };
         assert_eq!((&shown["status"], &shown["exit_code"]), (&json!(status), &json!(code)));
         assert_eq!(shown["duration_ms"], 600_000);
         assert_eq!(server.asked("GET", "/executions/orders-pjxhsye"), 3);

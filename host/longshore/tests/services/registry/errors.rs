@@ -8,7 +8,7 @@ use crate::registry::server::Registry;
 
 /// Runs one message against a registry with a fault: the host starts, receives, and poisons it for want of a component.
 fn unavailable(host: &Host, address: &str, words: &[&str]) {
-    let ran = host.run(address, &[]).ok();
+    let ran = host.run(address, &[]).succeeded();
     assert_eq!((&ran.json()["received"], &ran.json()["poisoned"]), (&1.into(), &1.into()), "{ran:?}");
     ran.says(words);
     let detail = host.poisoned()["detail"].as_str().unwrap().to_owned();
@@ -50,7 +50,7 @@ fn whatever_a_registry_answers_the_host_receives_and_says_what_is_wrong() {
     }
     // None of these left anything in the cache that would be taken for the component.
     front.fate(|_, _| Fate::Pass);
-    assert_eq!(host.run(&address, &[]).ok().json()["completed"], 1);
+    assert_eq!(host.run(&address, &[]).succeeded().json()["completed"], 1);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::registry::exchange::exchange;
 use crate::registry::server::Registry;
 use longshore_testkit::identity::Identity;
 
@@ -137,9 +138,10 @@ impl Front {
                 let known = identity.tokens().contains(&form(&body, "access_token"));
                 let right =
                     form(&body, "grant_type") == "access_token" && form(&body, "service") == self.name();
-                match known && right {
-                    true => json(&serde_json::json!({ "refresh_token": self.issue("refresh") })),
-                    false => refusal(401, "UNAUTHORIZED", ""),
+                if known && right {
+                    json(&serde_json::json!({ "refresh_token": self.issue("refresh") }))
+                } else {
+                    refusal(401, "UNAUTHORIZED", "")
                 }
             }
             ("GET", "/oauth2/token") => {
@@ -150,9 +152,10 @@ impl Front {
                 let (user, password) = login.as_deref().and_then(|it| it.split_once(':')).unwrap_or_default();
                 let exchanged = user == "00000000-0000-0000-0000-000000000000"
                     && self.0.issued.lock().unwrap().contains(&(password.to_owned(), "refresh".to_owned()));
-                match exchanged || (user, password) == LOGIN {
-                    true => json(&serde_json::json!({ "access_token": self.issue(&form(query, "scope")) })),
-                    false => refusal(401, "UNAUTHORIZED", ""),
+                if exchanged || (user, password) == LOGIN {
+                    json(&serde_json::json!({ "access_token": self.issue(&form(query, "scope")) }))
+                } else {
+                    refusal(401, "UNAUTHORIZED", "")
                 }
             }
             _ => {
@@ -172,10 +175,7 @@ impl Front {
                 let writes = !matches!(request.method.as_str(), "GET" | "HEAD");
                 let allowed = path.starts_with(&format!("/v2/{repository}/"))
                     && actions.split(',').any(|action| action == if writes { "push" } else { "pull" });
-                match allowed {
-                    true => request.forward(self.0.registry),
-                    false => refusal(403, "DENIED", ""),
-                }
+                if allowed { request.forward(self.0.registry) } else { refusal(403, "DENIED", "") }
             }
         }
     }
@@ -233,19 +233,6 @@ impl Request {
         request.extend_from_slice(&self.body);
         exchange(port, &request)
     }
-}
-
-/// Sends a request that asks for the connection's end, and reads the answer up to it.
-pub fn exchange(port: u16, request: &[u8]) -> (String, Vec<u8>) {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    stream.write_all(request).unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    let end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
-    let head = String::from_utf8(answer[..end].to_vec()).unwrap();
-    let body = answer[end + 4..].to_vec();
-    assert!(!head.to_ascii_lowercase().contains("transfer-encoding: chunked"), "not understood: {head}");
-    (head, body)
 }
 
 fn refusal(status: u16, code: &str, headers: &str) -> (String, Vec<u8>) {

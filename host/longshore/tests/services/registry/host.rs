@@ -1,11 +1,10 @@
 //! The real binary, with a queue and a cache of its own.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
+use longshore_testkit::program::{Ended, Program};
+use longshore_testkit::{sample, wat};
 use serde_json::Value;
-
-use longshore_testkit::wat;
 
 /// One machine: what it has cached, and one queue.
 pub struct Host {
@@ -13,38 +12,10 @@ pub struct Host {
     variables: Vec<(String, String)>,
 }
 
-/// What one run of the binary came to.
-#[derive(Debug)]
-pub struct Ran {
-    pub code: i32,
-    pub stdout: String,
-    pub stderr: String,
-}
-
-impl Ran {
-    pub fn ok(self) -> Self {
-        assert_eq!(self.code, 0, "{self:?}");
-        self
-    }
-
-    /// The last line of standard output, which is JSON.
-    pub fn json(&self) -> Value {
-        let last = self.stdout.lines().last().unwrap_or_else(|| panic!("no output: {self:?}"));
-        serde_json::from_str(last).unwrap()
-    }
-
-    /// Asserts that all of these words are in the log.
-    pub fn says(&self, words: &[&str]) {
-        for word in words {
-            assert!(self.stderr.contains(word), "`{word}` is not in: {}", self.stderr);
-        }
-    }
-}
-
 impl Host {
     pub fn new() -> Self {
         let host = Self { directory: tempfile::tempdir().unwrap(), variables: Vec::new() };
-        host.start(&["queue", "create", "--queue", &host.queue()]).ok();
+        host.start(&["queue", "create", "--queue", &host.queue()]).succeeded();
         host
     }
 
@@ -66,40 +37,34 @@ impl Host {
         format!("file:{}/orders", self.directory.path().display())
     }
 
-    pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_longshore"));
-        command
+    pub fn program(&self, args: &[&str]) -> Program {
+        let mut program = Program::new(env!("CARGO_BIN_EXE_longshore"), self.directory.path());
+        // A registry on this machine is no business of a proxy's.
+        program
+            .behind_a_dead_proxy()
             .args(args)
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("HOME", self.directory.path())
             .env("LONGSHORE_CACHE_DIR", self.path("cache"))
             .env("LONGSHORE_OUTPUT", "json")
-            .env("RUST_BACKTRACE", "0")
             .env("LONGSHORE_LOG", "info,longshore=debug")
-            // A registry on this machine is no business of a proxy's.
-            .env("HTTP_PROXY", "http://127.0.0.1:9")
-            .env("HTTPS_PROXY", "http://127.0.0.1:9")
-            .envs(self.variables.iter().cloned());
-        command
+            .envs(self.variables.iter().map(|(name, value)| (name, value)));
+        program
     }
 
-    pub fn start(&self, args: &[&str]) -> Ran {
-        let Output { status, stdout, stderr } = self.command(args).output().unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        Ran { code: status.code().unwrap_or(-1), stdout: text(stdout), stderr: text(stderr) }
+    /// Runs the binary to its end.
+    pub fn start(&self, args: &[&str]) -> Ended {
+        self.program(args).run()
     }
 
     /// Pushes a component, and returns its address by digest.
     pub fn push(&self, component: &Path, address: &str) -> String {
-        let pushed = self.start(&["push", component.to_str().unwrap(), address]).ok().json();
+        let pushed = self.start(&["push", component.to_str().unwrap(), address]).succeeded().json();
         pushed["address"].as_str().unwrap().to_owned()
     }
 
     /// Sends an order, and has it handled; if it fails, it is poisoned at once.
-    pub fn run(&self, component: &str, more: &[&str]) -> Ran {
+    pub fn run(&self, component: &str, more: &[&str]) -> Ended {
         let queue = self.queue();
-        self.start(&["send", "--queue", &queue, r#"{"order_id":"o-1","msg":"ok"}"#]).ok();
+        self.start(&["send", "--queue", &queue, &sample::order("o-1", "ok")]).succeeded();
         let run = ["run", "--max-messages", "1", "--queue", &queue, "--component", component];
         let once = if more.contains(&"--max-dequeue") { &[][..] } else { &["--max-dequeue", "1"] };
         self.start(&[&run[..], once, more].concat())
@@ -108,9 +73,9 @@ impl Host {
     /// Takes the poison queue's only message out of it.
     pub fn poisoned(&self) -> Value {
         let queue = self.queue();
-        let listed = self.start(&["poison", "list", "--queue", &queue]).ok();
+        let listed = self.start(&["poison", "list", "--queue", &queue]).succeeded();
         assert_eq!(listed.stdout.lines().count(), 1, "{listed:?}");
-        self.start(&["poison", "purge", "--queue", &queue]).ok();
+        self.start(&["poison", "purge", "--queue", &queue]).succeeded();
         listed.json()
     }
 

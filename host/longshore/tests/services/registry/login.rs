@@ -3,10 +3,11 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::registry::front::{Front, LOGIN};
-use crate::registry::host::{Host, Ran};
+use crate::registry::front::{Fate, Front, LOGIN};
+use crate::registry::host::Host;
 use crate::registry::server::Registry;
 use longshore_testkit::identity::{CLIENT_ID, HEADER, Identity, Mood};
+use longshore_testkit::program::Ended;
 
 struct Guarded {
     front: Front,
@@ -33,13 +34,13 @@ impl Guarded {
     }
 
     /// No credential may be in a log, even at debug level.
-    fn tells_nothing(&self, ran: Ran) -> Ran {
+    fn tells_nothing(&self, ended: Ended) -> Ended {
         let password = STANDARD.encode(format!("{}:{}", LOGIN.0, LOGIN.1));
         let secrets = [LOGIN.1.to_owned(), password, HEADER.to_owned()];
         for secret in self.front.tokens().into_iter().chain(self.identity.tokens()).chain(secrets) {
-            assert!(!ran.stderr.contains(&secret), "`{secret}` is in the log: {}", ran.stderr);
+            assert!(!ended.stderr.contains(&secret), "`{secret}` is in the log: {}", ended.stderr);
         }
-        ran
+        ended
     }
 }
 
@@ -49,7 +50,7 @@ fn the_identity_s_token_is_exchanged_for_one_of_the_registry() {
     let host = guarded.with_identity();
     let digest = host.push(&host.component("order.wasm", false), &guarded.tag);
     for address in [&guarded.tag, &digest] {
-        let ran = guarded.tells_nothing(host.run(address, &[]).ok());
+        let ran = guarded.tells_nothing(host.run(address, &[]).succeeded());
         assert_eq!(ran.json()["completed"], 1);
     }
     let asked = guarded.identity.requests();
@@ -58,12 +59,11 @@ fn the_identity_s_token_is_exchanged_for_one_of_the_registry() {
     assert_eq!((exchanges, asked.len()), (2, 2), "one to push, and one to pull: {asked:?}");
 
     // It knows the identity, and nobody allowed it anything.
-    guarded.front.fate(|_, path| match path.starts_with("/oauth2/token") {
-        true => crate::registry::front::Fate::Refuse(403, "DENIED"),
-        false => crate::registry::front::Fate::Pass,
+    guarded.front.fate(|_, path| {
+        if path.starts_with("/oauth2/token") { Fate::Refuse(403, "DENIED") } else { Fate::Pass }
     });
     host.forget();
-    let denied = guarded.tells_nothing(host.run(&digest, &[]).ok());
+    let denied = guarded.tells_nothing(host.run(&digest, &[]).succeeded());
     denied.says(&["the identity", "component-unavailable"]);
 }
 
@@ -71,7 +71,7 @@ fn the_identity_s_token_is_exchanged_for_one_of_the_registry() {
 fn an_identity_that_gives_no_token_or_the_wrong_one_is_named() {
     let guarded = guarded();
     let host = guarded.with_identity().with("AZURE_CLIENT_ID", "another");
-    let ran = guarded.tells_nothing(host.run(&guarded.tag, &[]).ok());
+    let ran = guarded.tells_nothing(host.run(&guarded.tag, &[]).succeeded());
     ran.says(&[
         "the managed identity gave no token",
         "client id is another (AZURE_CLIENT_ID)",
@@ -87,29 +87,29 @@ fn a_login_comes_from_the_environment_or_from_docker_s_configuration() {
         Host::new().with("LONGSHORE_REGISTRY_USER", user).with("LONGSHORE_REGISTRY_PASSWORD", password);
     let component = host.component("order.wasm", false);
     host.push(&component, &guarded.tag);
-    assert_eq!(guarded.tells_nothing(host.run(&guarded.tag, &[]).ok()).json()["completed"], 1);
+    assert_eq!(guarded.tells_nothing(host.run(&guarded.tag, &[]).succeeded()).json()["completed"], 1);
 
     let host = Host::new();
     std::fs::create_dir(host.path(".docker")).unwrap();
     let auth = STANDARD.encode(format!("{user}:{password}"));
     let config = serde_json::json!({ "auths": { guarded.front.name(): { "auth": auth } } });
     std::fs::write(host.path(".docker/config.json"), config.to_string()).unwrap();
-    assert_eq!(guarded.tells_nothing(host.run(&guarded.tag, &[]).ok()).json()["completed"], 1);
+    assert_eq!(guarded.tells_nothing(host.run(&guarded.tag, &[]).succeeded()).json()["completed"], 1);
 
     let wrong = host.with("LONGSHORE_REGISTRY_USER", user).with("LONGSHORE_REGISTRY_PASSWORD", "guessed");
     wrong.forget();
-    let ran = guarded.tells_nothing(wrong.run(&guarded.tag, &[]).ok());
+    let ran = guarded.tells_nothing(wrong.run(&guarded.tag, &[]).succeeded());
     ran.says(&["does not accept this login", "component-unavailable"]);
     let pushed = wrong.start(&["push", component.to_str().unwrap(), &guarded.tag]);
-    assert_eq!(pushed.code, 3, "no right is a fault of the configuration: {pushed:?}");
+    assert_eq!(pushed.code(), 3, "no right is a fault of the configuration: {pushed:?}");
     pushed.says(&["cannot push to", "does not accept this login"]);
     let inspected = wrong.start(&["inspect", &guarded.tag]);
-    assert_eq!(inspected.code, 3, "{inspected:?}");
+    assert_eq!(inspected.code(), 3, "{inspected:?}");
     inspected.says(&["cannot fetch the component", "does not accept this login"]);
 
     let half = Host::new().with("LONGSHORE_REGISTRY_USER", user);
-    half.run(&guarded.tag, &[]).ok().says(&["only one of LONGSHORE_REGISTRY_USER"]);
+    half.run(&guarded.tag, &[]).succeeded().says(&["only one of LONGSHORE_REGISTRY_USER"]);
     let nobody = Host::new();
-    nobody.run(&guarded.tag, &[]).ok().says(&["does not accept anonymous callers"]);
-    nobody.run(&guarded.tag, &["--registry-auth", "login"]).ok().says(&["there is no login for"]);
+    nobody.run(&guarded.tag, &[]).succeeded().says(&["does not accept anonymous callers"]);
+    nobody.run(&guarded.tag, &["--registry-auth", "login"]).succeeded().says(&["there is no login for"]);
 }

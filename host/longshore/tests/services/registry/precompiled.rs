@@ -14,7 +14,8 @@ const UNUSED: &str = "the precompiled component is not used";
 
 fn push(host: &Host, name: &str, traps: bool, address: &str) -> String {
     let component = host.component(name, traps);
-    let pushed = host.start(&["push", "--precompiled", component.to_str().unwrap(), address]).ok().json();
+    let pushed =
+        host.start(&["push", "--precompiled", component.to_str().unwrap(), address]).succeeded().json();
     pushed["address"].as_str().unwrap().to_owned()
 }
 
@@ -27,7 +28,7 @@ fn machine_code_is_executed_if_a_digest_names_it_or_a_tag_that_is_trusted() {
     assert_eq!(manifest["layers"][1]["mediaType"], "application/vnd.longshore.precompiled.v1");
     let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     assert_eq!(manifest["layers"][1]["annotations"]["longshore.target"], target);
-    let inspected = host.start(&["inspect", &digest]).ok().json();
+    let inspected = host.start(&["inspect", &digest]).succeeded().json();
     assert_eq!(inspected["precompiled"], json!([target]));
 
     for (address, flags, word) in [
@@ -35,13 +36,13 @@ fn machine_code_is_executed_if_a_digest_names_it_or_a_tag_that_is_trusted() {
         (&tag, &[], "a tag names it; name the digest, or set --trust-tag"),
         (&tag, &["--trust-tag"], USED),
     ] {
-        let ran = host.run(address, flags).ok();
+        let ran = host.run(address, flags).succeeded();
         assert_eq!(ran.json()["completed"], 1);
         ran.says(&[word]);
         assert_eq!(ran.stderr.contains(USED), word == USED, "{}", ran.stderr);
     }
     let both = host.run(&digest, &["--trust-tag", "--require-digest"]);
-    assert_eq!(both.code, 2);
+    assert_eq!(both.code(), 2);
 }
 
 #[test]
@@ -50,11 +51,11 @@ fn machine_code_that_was_vouched_for_needs_nothing_else_and_no_registry_again() 
     let digest = push(&host, "order.wasm", false, &format!("oci://{}/order:1", registry.name()));
     let front = Front::start(&registry, None);
     let digest = digest.replace(&registry.name(), &front.name());
-    assert_eq!(host.run(&digest, &[]).ok().json()["completed"], 1);
+    assert_eq!(host.run(&digest, &[]).succeeded().json()["completed"], 1);
     let blobs = front.calls().iter().filter(|call| call.contains("/blobs/")).count();
     assert_eq!(blobs, 1, "the component itself was not fetched: {:?}", front.calls());
     registry.stop();
-    let ran = host.run(&digest, &[]).ok();
+    let ran = host.run(&digest, &[]).succeeded();
     assert_eq!(ran.json()["completed"], 1);
     ran.says(&[USED]);
 
@@ -65,7 +66,11 @@ fn machine_code_that_was_vouched_for_needs_nothing_else_and_no_registry_again() 
             std::fs::write(path, b"\x7fELF").unwrap();
         }
     }
-    host.run(&digest, &[]).ok().says(&[UNUSED, "this host cannot run it", "no answer from the registry"]);
+    host.run(&digest, &[]).succeeded().says(&[
+        UNUSED,
+        "this host cannot run it",
+        "no answer from the registry",
+    ]);
 }
 
 #[test]
@@ -78,7 +83,7 @@ fn machine_code_that_is_damaged_missing_or_another_component_s_is_not_executed()
     for fate in [Fate::Spoil, Fate::Shorten, Fate::Refuse(404, "BLOB_UNKNOWN")] {
         let layer = layer.clone();
         front.fate(move |_, path| if path.ends_with(&layer) { fate } else { Fate::Pass });
-        let ran = host.run(&digest, &[]).ok();
+        let ran = host.run(&digest, &[]).succeeded();
         assert_eq!(ran.json()["completed"], 1, "the component itself is there");
         ran.says(&[UNUSED]);
         host.forget();
@@ -90,7 +95,7 @@ fn machine_code_that_is_damaged_missing_or_another_component_s_is_not_executed()
     let mut mixed = registry.manifest("order", "broken");
     mixed["layers"][1] = manifest["layers"][1].clone();
     registry.put_manifest("order", "mixed", &mixed);
-    let ran = host.run(&format!("oci://{}/order:mixed", front.name()), &["--trust-tag"]).ok();
+    let ran = host.run(&format!("oci://{}/order:mixed", front.name()), &["--trust-tag"]).succeeded();
     assert_eq!(ran.json()["poisoned"], 1);
     ran.says(&[UNUSED, "it was made from the component sha256:"]);
 }
@@ -125,7 +130,7 @@ fn machine_code_of_another_engine_is_not_executed_and_the_component_is_compiled(
             [],
         );
         let digest = tokio::runtime::Runtime::new().unwrap().block_on(push).unwrap().address;
-        let ran = host.run(&digest, &[]).ok();
+        let ran = host.run(&digest, &[]).succeeded();
         assert_eq!(ran.json()["completed"], 1, "the component itself is there");
         ran.says(&[UNUSED, "this host cannot run it", word]);
         assert!(!ran.stderr.contains(USED), "{}", ran.stderr);

@@ -2,9 +2,12 @@
 
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::time::{Duration, Instant};
 
+use longshore_testkit::needs;
+use longshore_testkit::wait::until;
 use serde_json::Value;
+
+use crate::registry::exchange::exchange;
 
 /// A running registry, empty at first.
 pub struct Registry {
@@ -25,7 +28,9 @@ impl Registry {
         );
         let file = directory.path().join("config.yml");
         std::fs::write(&file, config).unwrap();
-        // It would outlive a test that is killed: the shell waits for the end of its input, and ends the registry.
+        needs::program("docker-registry", needs::SERVICES);
+        // It would outlive a test that is killed: the shell waits for the end of its input, and
+        // ends the registry.
         let mut child = Command::new("sh")
             .args(["-c", r#"docker-registry serve "$0" & read -r line; kill $!"#])
             .arg(&file)
@@ -36,12 +41,7 @@ impl Registry {
             .unwrap();
         let stdin = child.stdin.take();
         let registry = Self { child, stdin, port, directory };
-        let started = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            let late = started.elapsed() > Duration::from_secs(30);
-            assert!(!late, "no registry: make services-installed");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        until("the registry, to listen", || TcpStream::connect(("127.0.0.1", port)).ok());
         registry
     }
 
@@ -57,7 +57,7 @@ impl Registry {
             "GET {path} HTTP/1.1\r\nhost: {}\r\naccept: application/vnd.oci.image.manifest.v1+json\r\nconnection: close\r\n\r\n",
             self.name()
         );
-        let (head, body) = crate::registry::front::exchange(self.port, head.as_bytes());
+        let (head, body) = exchange(self.port, head.as_bytes());
         assert!(head.starts_with("HTTP/1.1 200"), "{head}");
         serde_json::from_slice(&body).unwrap()
     }
@@ -66,7 +66,7 @@ impl Registry {
     pub fn blob(&self, repository: &str, digest: &str) -> Vec<u8> {
         let path = format!("/v2/{repository}/blobs/{digest}");
         let request = format!("GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", self.name());
-        crate::registry::front::exchange(self.port, request.as_bytes()).1
+        exchange(self.port, request.as_bytes()).1
     }
 
     /// Pushes a manifest that `longshore push` would not write.
@@ -78,7 +78,7 @@ impl Registry {
             self.name(),
             body.len()
         );
-        let (head, body) = crate::registry::front::exchange(self.port, request.as_bytes());
+        let (head, body) = exchange(self.port, request.as_bytes());
         assert!(head.starts_with("HTTP/1.1 201"), "{head} {}", String::from_utf8_lossy(&body));
     }
 
@@ -86,9 +86,7 @@ impl Registry {
     pub fn stop(&mut self) {
         self.stdin.take();
         self.child.wait().unwrap();
-        while TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        until("the registry's end", || TcpStream::connect(("127.0.0.1", self.port)).err());
         assert!(self.directory.path().exists());
     }
 }

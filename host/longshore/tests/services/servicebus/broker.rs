@@ -3,23 +3,23 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use longshore_testkit::certificates;
+use longshore_testkit::{certificates, needs};
 
 /// What the broker takes: the name of its only key, and the key.
 pub const KEY: (&str, &str) = ("everything", "c2VjcmV0LW9mLXRoZS10ZXN0cw==");
 
 /// Where the broker lies, and the clients of other people are installed.
 pub fn installed(path: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/services/servicebus").join(path);
-    assert!(path.exists(), "{} is missing: make services-installed", path.display());
-    path
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/services/servicebus");
+    needs::file(folder.join(path), needs::SERVICES)
 }
 
 /// A running broker. It ends when its standard input does: with this value, or with the tests.
@@ -74,7 +74,7 @@ impl Broker {
 
     fn listen(args: &[&str], certified: Option<(TempDir, PathBuf)>) -> Option<Self> {
         installed("node/node_modules");
-        let mut command = Command::new("node");
+        let mut command = needs::program("node", needs::SERVICES);
         command.arg(installed("broker/main.js")).args(args);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let stdin = child.stdin.take().unwrap();
@@ -97,9 +97,8 @@ impl Broker {
     }
 
     /// Stops it, or lets it go on, as a machine that freezes.
-    pub fn signal(&self, signal: &str) {
-        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
-        assert!(sent.unwrap().success());
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// What the official clients and ours connect with.
@@ -117,6 +116,11 @@ impl Broker {
         let body = serde_json::json!({ "lockMs": lock_s * 1000, "maxDeliveries": max_deliveries });
         self.put(&format!("/-/queues/{name}"), &body);
         name
+    }
+
+    /// How many messages of a queue are locked.
+    pub fn locked(&self, queue: &str) -> u64 {
+        self.put(&format!("/-/locks/{queue}"), &Value::Null)["locked"].as_u64().unwrap()
     }
 
     /// Orders faults: see `broker/faults.js`. Returns those that there were, by kind.

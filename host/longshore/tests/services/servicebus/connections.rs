@@ -3,13 +3,15 @@
 use std::time::{Duration, Instant};
 
 use longshore_queue::QueueError;
+use rustix::process::Signal;
 use serde_json::json;
 
 use crate::servicebus::broker::{Broker, secure};
-use crate::servicebus::host::{Host, summary};
+use crate::servicebus::host::Host;
 use crate::servicebus::queue::open;
 use longshore_testkit::identity::{Identity, Mood};
 use longshore_testkit::queue_suite::{MINUTE, text};
+use longshore_testkit::wait::{slack, until_async};
 
 const HOUR: Mood = Mood::Tokens(3600);
 
@@ -21,9 +23,8 @@ fn at(broker: &Broker) -> String {
 #[track_caller]
 fn works(host: &Host, identity: &Identity) {
     host.send(&["ok", "reject"]);
-    let ran = host.run(&[]).output().unwrap();
-    let log = String::from_utf8_lossy(&ran.stderr).into_owned();
-    let ran = summary(ran);
+    let ended = host.run(&[]).run().succeeded();
+    let (log, ran) = (&ended.stderr, ended.json());
     assert_eq!((&ran["completed"], &ran["poisoned"]), (&1.into(), &1.into()), "{ran}");
     // Tokens, and what only bodies hold.
     for secret in identity.tokens().iter().map(String::as_str).chain(["order_id"]) {
@@ -44,15 +45,15 @@ fn messages_are_counted_by_the_service_or_else_one_by_one() {
     let broker = Broker::start_with_tls("127.0.0.1:0").unwrap();
     let host = Host::with_identity(&broker, &Identity::start(HOUR), &at(&broker), "");
     host.send(&["ok", "ok", "reject"]);
-    let count = || host.json(&["queue", "stats"])["approximate_count"].clone();
+    let count = || host.count();
     let fault = |at: &str, what: &str| json!([{ "at": at, "do": what, "times": 1 }]);
     broker.order(&fault("peek-message", "silent"));
     assert_eq!(count(), 3);
     assert_eq!(broker.order(&fault("count", "denied")), json!({}), "nothing was peeked at");
     assert_eq!(count(), 3);
     assert_eq!(broker.order(&json!([])), json!({ "count denied": 1 }));
-    host.run(&[]).output().unwrap();
-    let dead = format!("{}/$deadletterqueue", host.url());
+    host.run(&[]).run().succeeded();
+    let dead = format!("{}/$deadletterqueue", host.url);
     assert_eq!(host.json(&["queue", "stats", "--queue", &dead])["approximate_count"], 1);
     assert_eq!(count(), 0);
 }
@@ -75,10 +76,7 @@ fn where_the_port_of_amqp_does_not_answer_a_web_socket_is_opened() {
 fn a_certificate_that_nobody_vouches_for_ends_a_run_with_the_mend() {
     let identity = Identity::start(HOUR);
     let host = Host::with_identity(secure(), &identity, &at(secure()), "").without("SSL_CERT_FILE");
-    let ran = host.run(&[]).output().unwrap();
-    let said = String::from_utf8_lossy(&ran.stderr);
-    assert_eq!(ran.status.code(), Some(3), "{said}");
-    assert!(said.contains("certificate") && said.contains("SSL_CERT_FILE"), "{said}");
+    host.run(&[]).run().ends_with(3).says(&["certificate", "SSL_CERT_FILE"]);
 }
 
 #[test]
@@ -88,7 +86,7 @@ fn a_connection_outlives_its_tokens() {
     let host = Host::with_identity(&broker, &identity, &at(&broker), "");
     host.send(&["sleep:10000"]);
     let before = broker.state();
-    let ran = summary(host.run(&[]).output().unwrap());
+    let ran = host.run(&[]).run().succeeded().json();
     assert_eq!((&ran["received"], &ran["completed"]), (&1.into(), &1.into()), "{ran}");
     let after = broker.state();
     assert_eq!(after.0 - before.0, 1, "the broker ends whoever lets a token run out");
@@ -101,12 +99,9 @@ fn a_token_that_is_refused_is_replaced_once_and_then_told_with_the_role() {
     let host = Host::with_identity(secure(), &identity, &at(secure()), "");
     host.send(&["ok"]);
     identity.turn(&[Mood::WrongAudience, HOUR]);
-    assert_eq!(summary(host.run(&[]).output().unwrap())["completed"], 1);
+    assert_eq!(host.run(&[]).run().succeeded().json()["completed"], 1);
     identity.turn(&[Mood::WrongAudience]);
-    let ran = host.run(&[]).output().unwrap();
-    let said = String::from_utf8_lossy(&ran.stderr);
-    assert_eq!(ran.status.code(), Some(3), "{said}");
-    assert!(said.contains("Azure Service Bus Data Receiver"), "{said}");
+    host.run(&[]).run().ends_with(3).says(&["Azure Service Bus Data Receiver"]);
 }
 
 #[tokio::test]
@@ -114,7 +109,7 @@ async fn a_service_that_freezes_is_noticed_in_time_and_used_again() {
     let broker = Broker::start(&[]);
     let queue = open(&broker, &broker.queue(30, 10), Duration::from_secs(2));
     queue.send(text("a")).await.unwrap();
-    broker.signal("-STOP");
+    broker.signal(Signal::STOP);
     let asked = Instant::now();
     for _ in 0..2 {
         let said = queue.receive(1, MINUTE).await.unwrap_err();
@@ -122,13 +117,13 @@ async fn a_service_that_freezes_is_noticed_in_time_and_used_again() {
     }
     let said = queue.send(text("b")).await.unwrap_err();
     assert!(matches!(said, QueueError::Unclear { .. } | QueueError::Busy { .. }), "{said:?}");
-    assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
-    broker.signal("-CONT");
-    let started = Instant::now();
-    let mut received = Vec::new();
-    // What was asked of the frozen one is done late: a receive that nobody waited for may hold the message until its lock ends.
-    while received.is_empty() && started.elapsed() < Duration::from_secs(60) {
-        received = queue.receive(1, MINUTE).await.unwrap_or_default();
-    }
-    assert_eq!(received[0].message.body, "a");
+    assert!(asked.elapsed() < slack(Duration::from_secs(10)), "{:?}", asked.elapsed());
+    broker.signal(Signal::CONT);
+    // What was asked of the frozen one is done late: a receive that was given up may hold the
+    // message until its lock ends.
+    let received = until_async("the message", async || {
+        let received = queue.receive(1, MINUTE).await.unwrap_or_default();
+        (!received.is_empty()).then_some(received)
+    });
+    assert_eq!(received.await[0].message.body, "a");
 }

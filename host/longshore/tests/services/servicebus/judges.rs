@@ -3,12 +3,13 @@
 use std::process::{Command, Output};
 
 use crate::servicebus::broker::{Broker, calm, installed};
+use longshore_testkit::needs;
 
 /// Each with what it is called.
 fn judges() -> [(&'static str, Command); 2] {
     let mut python = Command::new(installed(".venv/bin/python"));
     python.arg(installed("python/judge.py"));
-    let mut javascript = Command::new("node");
+    let mut javascript = needs::program("node", needs::SERVICES);
     javascript.arg(installed("node/judge.js"));
     [("Python", python), ("JavaScript", javascript)]
 }

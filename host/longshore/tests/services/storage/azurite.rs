@@ -2,10 +2,10 @@
 
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,7 +14,8 @@ use longshore_queue::{Queue, QueueUrl};
 use longshore_queue_drivers::storage::StorageQueue;
 use sha2::{Digest, Sha256};
 
-use longshore_testkit::certificates;
+use longshore_testkit::wait::until;
+use longshore_testkit::{certificates, needs};
 
 pub const ACCOUNT: &str = "devstoreaccount1";
 /// The key of every Azurite, which Microsoft publishes.
@@ -22,9 +23,8 @@ const KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6t
 
 /// Where the clients and servers of other people are installed.
 pub fn installed(path: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/services/storage").join(path);
-    assert!(path.exists(), "{} is missing: make services-installed", path.display());
-    path
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/services/storage");
+    needs::file(folder.join(path), needs::SERVICES)
 }
 
 /// A running server. It ends when its standard input does: with this value, or with the tests.
@@ -62,7 +62,7 @@ impl Azurite {
     fn start(secure: bool) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut command = Command::new("node");
+        let mut command = needs::program("node", needs::SERVICES);
         command
             .arg(installed("node/azurite.js"))
             .args(["--silent", "--disableTelemetry", "--inMemoryPersistence", "--queueHost", "127.0.0.1"])
@@ -76,12 +76,10 @@ impl Azurite {
         });
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         let stdin = child.stdin.take().unwrap();
-        let started = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        until(format_args!("Azurite, to listen on port {port}"), || {
             assert!(child.try_wait().unwrap().is_none(), "Azurite has ended");
-            assert!(started.elapsed() < Duration::from_secs(60), "Azurite does not listen");
-            std::thread::sleep(Duration::from_millis(50));
-        }
+            TcpStream::connect(("127.0.0.1", port)).ok()
+        });
         let scheme = if secure { "https" } else { "http" };
         let origin = format!("{scheme}://127.0.0.1:{port}");
         Self { child, _stdin: stdin, origin, port, authority, _directory: directory }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use crate::storage::azurite::plain;
-use crate::storage::host::{Host, Ran};
+use crate::storage::host::Host;
 use crate::storage::proxy::{Decide, Fate, Proxy};
+use longshore_testkit::program::Ended;
 
 /// What was found, by check.
-pub fn found(ran: &Ran, check: &str) -> String {
-    let lines = ran.stdout.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-    let mut lines = lines.filter(|line| line["check"] == check);
-    lines.next().unwrap_or_else(|| panic!("{check}: {ran:?}"))["result"].as_str().unwrap().to_owned()
+pub fn found(ran: &Ended, check: &str) -> String {
+    let line = ran.json_lines().into_iter().find(|line| line["check"] == check);
+    line.unwrap_or_else(|| panic!("{check}: {ran:?}"))["result"].as_str().unwrap().to_owned()
 }
 
 pub const ALL: [&str; 6] =

@@ -4,6 +4,7 @@ use std::process::Command;
 
 use crate::storage::azurite::{fresh, installed, plain};
 use crate::storage::host::Host;
+use longshore_testkit::needs;
 use longshore_testkit::queue_suite::text;
 
 /// The official SDKs of two other languages.
@@ -11,7 +12,7 @@ fn clients() -> [Command; 2] {
     let mut python = Command::new(installed(".venv/bin/python"));
     python.arg(installed("python/client.py"));
     installed("node/node_modules");
-    let mut javascript = Command::new("node");
+    let mut javascript = needs::program("node", needs::SERVICES);
     javascript.arg(installed("node/client.js"));
     [python, javascript]
 }
@@ -39,7 +40,7 @@ fn what_other_clients_send_as_text_and_as_base64_is_handled() {
             again.args(&program);
             client = again;
         }
-        let ran = host.run(&["--linger", "0"]).ok();
+        let ran = host.run(&["--linger", "0"]).succeeded();
         assert_eq!(ran.json()["completed"], 4, "{client:?}: {ran:?}");
     }
 }
@@ -49,14 +50,14 @@ fn what_we_send_and_poison_is_read_by_other_clients() {
     for client in [0, 1] {
         let host = Host::signed();
         let body = r#"{"order_id":"<&>é😀","msg":"reject"}"#;
-        host.start(&["send", body]).ok();
-        host.run(&[]).ok();
+        host.start(&["send", body]).succeeded();
+        host.run(&[]).succeeded();
         let [queue, poison] =
             ["", "-poison"].map(|suffix| plain().signed(&format!("{}{suffix}", host.name())));
         let envelopes = receive(clients().into_iter().nth(client).unwrap(), &poison);
         let envelope: serde_json::Value = serde_json::from_str(&envelopes[0]).unwrap();
         assert_eq!((&envelope["reason"], &envelope["body"]), (&"rejected".into(), &body.into()));
-        host.start(&["send", body]).ok();
+        host.start(&["send", body]).succeeded();
         assert_eq!(receive(clients().into_iter().nth(client).unwrap(), &queue), [body]);
     }
 }

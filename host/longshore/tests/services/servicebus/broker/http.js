@@ -34,6 +34,7 @@ function answer(namespace, faults, amqp, request, body) {
     namespace.create(name.slice('-/queues/'.length), JSON.parse(body));
     return json({});
   }
+  if (name.startsWith('-/locks/')) return json({ locked: namespace.find(name.slice('-/locks/'.length)).locks.size });
   if (name === '-/state') return json(amqp.state());
   const atom = (status, text) => ({ status, type: 'application/atom+xml;type=entry;charset=utf-8', text });
   const refused = amqp.tokens.refuse(request.headers.authorization || '');

@@ -9,6 +9,7 @@ use longshore_worker::lease::LeaseMode;
 
 use crate::storage::{Recorder, work};
 use longshore_testkit::queue_suite::{counts, text};
+use longshore_testkit::wait::until_async;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -56,8 +57,7 @@ async fn a_stolen_receipt_loses_the_lease_and_nothing_is_deleted() {
     let handler = Arc::new(Recorder { work: 4 * SECOND, ..Recorder::default() });
     let config = Config { max_messages: Some(1), ..config(LeaseMode::Renew) };
     let theft = async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        let receipt = tap.receipt.lock().unwrap().clone().unwrap();
+        let receipt = until_async("the receive", async || tap.receipt.lock().unwrap().clone()).await;
         queue.update(&id, &receipt, Duration::ZERO).await.unwrap();
         queue.receive(1, 60 * SECOND).await.unwrap().remove(0)
     };

@@ -12,10 +12,11 @@ fn from_the_first_message_to_the_poison_queue_and_back() {
 /// One message of each kind, sent and worked off.
 pub fn send_and_drain(host: &Host) {
     host.send(&["ok", "two books", "reject", "retry-until:2", "retry", "trap"]);
-    host.start(&["send", "--base64", &format!(r#"{{"order_id":"o","msg":"ok","note":"{BODY}"}}"#)]).ok();
+    host.start(&["send", "--base64", &format!(r#"{{"order_id":"o","msg":"ok","note":"{BODY}"}}"#)])
+        .succeeded();
     host.counts(7);
-    assert_eq!(host.start(&["peek"]).ok().stdout.lines().count(), 7);
-    let summary = host.run(&["--max-dequeue", "2"]).ok().json();
+    assert_eq!(host.start(&["peek"]).succeeded().stdout.lines().count(), 7);
+    let summary = host.run(&["--max-dequeue", "2"]).succeeded().json();
     let counts =
         ["received", "completed", "retried", "poisoned", "abandoned", "lease_lost"].map(|it| &summary[it]);
     assert_eq!(counts, [10, 4, 3, 3, 0, 0], "{summary}");
@@ -25,35 +26,35 @@ pub fn send_and_drain(host: &Host) {
 
 /// What was poisoned by [`send_and_drain`]: listed, shown, sent again, deleted.
 pub fn redrive_and_purge(host: &Host) {
-    let listed = host.start(&["poison", "list", "--reason", "rejected"]).ok().json();
+    let listed = host.start(&["poison", "list", "--reason", "rejected"]).succeeded().json();
     assert_eq!((&listed["longshore"], &listed["dequeue_count"]), (&"poison/1".into(), &1.into()));
     assert!(listed["body"].as_str().unwrap().contains("reject"));
-    let shown = host.start(&["poison", "show", listed["id"].as_str().unwrap()]).ok().json();
+    let shown = host.start(&["poison", "show", listed["id"].as_str().unwrap()]).succeeded().json();
     assert_eq!(shown["body"], listed["body"]);
-    let redriven = host.start(&["poison", "redrive", "--reason", "rejected"]).ok().json();
+    let redriven = host.start(&["poison", "redrive", "--reason", "rejected"]).succeeded().json();
     assert_eq!(redriven["messages"], 1);
     host.counts(1);
-    assert_eq!(host.start(&["poison", "purge"]).ok().json()["messages"], 2);
+    assert_eq!(host.start(&["poison", "purge"]).succeeded().json()["messages"], 2);
 }
 
 #[test]
 fn what_a_queue_does_not_take_stays_poison_and_the_rest_is_redriven() {
     let host = Host::here();
     host.send(&["reject", "reject"]);
-    host.run(&[]).ok();
+    host.run(&[]).succeeded();
     // As somebody else may have put it there: what it was is no XML text.
-    let envelope = host.start(&["poison", "list", "--limit", "1"]).ok().json();
+    let envelope = host.start(&["poison", "list", "--limit", "1"]).succeeded().json();
     let mut damaged = envelope.as_object().unwrap().clone();
     damaged.extend([("body".into(), "WyJhAGIiXQ==".into()), ("encoding".into(), "base64".into())]);
-    host.poison().start(&["send", &serde_json::to_string(&damaged).unwrap()]).ok();
+    host.poison().start(&["send", &serde_json::to_string(&damaged).unwrap()]).succeeded();
 
     for (flags, left) in [(&["--dry-run"][..], 0), (&[], 2)] {
-        let redriven = host.start(&[&["poison", "redrive"][..], flags].concat()).ok().json();
+        let redriven = host.start(&[&["poison", "redrive"][..], flags].concat()).succeeded().json();
         let skipped = serde_json::json!({ "not-text": 1 });
         assert_eq!((&redriven["messages"], &redriven["skipped"]), (&2.into(), &skipped), "{redriven}");
         host.counts(left);
     }
     host.poison().counts(1);
-    let shown = host.start(&["poison", "list"]).ok().json();
+    let shown = host.start(&["poison", "list"]).succeeded().json();
     assert_eq!(shown["body"], "WyJhAGIiXQ==", "it can be looked at, and was released");
 }
