@@ -22,7 +22,8 @@ fn what_may_be_done_is_told_and_no_message_is_touched() {
     assert_eq!(found(&ran, "component loads"), "yes");
     let peeked = host.start(&["peek"]).succeeded().json();
     assert_eq!(peeked["dequeue_count"], 0);
-    // It is hidden for two seconds, and expires after three. No event tells: an expired message may still be counted.
+    // It is hidden for one second, and expires after two. No event tells: an expired message may
+    // still be counted.
     std::thread::sleep(Duration::from_millis(3500));
     assert_eq!(poison.start(&["peek"]).succeeded().stdout, "", "what was sent to try is gone");
 }
