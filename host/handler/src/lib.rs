@@ -1,5 +1,7 @@
-//! The seam between the loop and whatever handles messages: what goes in ([`Invocation`]), what comes out ([`Answer`]),
-//! and who turns the one into the other ([`Handler`]). Plain data: no WebAssembly, and no queue.
+//! The seam between the loop and the business logic that handles messages.
+//!
+//! An [`Invocation`] goes in, an [`Answer`] comes out, and a [`Handler`] turns the one into the
+//! other. All of it is plain data: no WebAssembly, and no queue.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,7 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::Timestamp;
 
-/// Business logic, as the worker sees it: it is handed messages, and may fail in any way but one: it always answers or can be dropped.
+/// Business logic, as the worker sees it. It may fail in many ways, but it must answer in the end,
+/// and it must be possible to interrupt it at any time.
 #[async_trait::async_trait]
 pub trait Handler: Send + Sync {
     /// Handles one message, within its deadline. Dropping the future interrupts the handler.
@@ -73,7 +76,7 @@ pub struct OutboxMessage {
 pub enum Verdict {
     /// The handler did its work.
     Completed,
-    /// It did not, and another attempt may succeed.
+    /// The handler failed, and another attempt may succeed.
     Retry {
         /// What stood in the way.
         reason: RetryReason,
@@ -82,7 +85,7 @@ pub enum Verdict {
         /// The delay that the handler asked for.
         after: Option<Duration>,
     },
-    /// It says that no attempt will ever succeed: the message is at fault.
+    /// The handler says that no attempt will ever succeed: the message is at fault.
     Reject {
         /// The cause, for people.
         detail: String,
@@ -115,7 +118,7 @@ pub enum RetryReason {
     CallLimit,
     /// It held more host resources at a time than it may.
     HandleLimit,
-    /// It failed after it had sent more HTTP requests, or more bytes in them, than it may.
+    /// It sent more HTTP requests than it may, or more bytes in them, and then failed.
     HttpLimit,
     /// It put more into the outbox than it may.
     OutboxLimit,
@@ -163,4 +166,44 @@ pub struct Usage {
     pub cpu: Duration,
     /// The most memory that it had, in bytes.
     pub peak_memory: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Answer, OutboxMessage, RetryReason, Usage, Verdict};
+
+    #[test]
+    fn logs_and_envelopes_show_each_reason_as_one_word() {
+        use RetryReason::{
+            CallLimit, ComponentUnavailable, Deadline, HandleLimit, HttpLimit, MemoryLimit, OutboxLimit,
+            OutputTooLarge, Requested, StackLimit, TableLimit, Trap, UnknownOutput,
+        };
+        for (reason, word) in [
+            (Requested, "retry"),
+            (Trap, "trap"),
+            (Deadline, "deadline"),
+            (MemoryLimit, "memory-limit"),
+            (TableLimit, "table-limit"),
+            (StackLimit, "stack-limit"),
+            (CallLimit, "call-limit"),
+            (HandleLimit, "handle-limit"),
+            (HttpLimit, "http-limit"),
+            (OutboxLimit, "outbox-limit"),
+            (UnknownOutput, "unknown-output"),
+            (OutputTooLarge, "output-too-large"),
+            (ComponentUnavailable, "component-unavailable"),
+        ] {
+            assert_eq!((reason.as_str(), reason.to_string().as_str()), (word, word));
+        }
+    }
+
+    #[test]
+    fn an_answer_from_a_verdict_alone_sends_nothing_and_used_nothing() {
+        let verdict = Verdict::retry(RetryReason::Trap, "unreachable");
+        let Verdict::Retry { reason, ref detail, after } = verdict else { panic!("{verdict:?}") };
+        assert_eq!((reason, detail.as_str(), after), (RetryReason::Trap, "unreachable", None));
+        let answer = Answer::from(verdict.clone());
+        let outbox: Vec<OutboxMessage> = Vec::new();
+        assert_eq!(answer, Answer { verdict, outbox, usage: Usage::default() });
+    }
 }
