@@ -9,12 +9,12 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::admit::admit;
 use crate::context::RunContext;
-use crate::ended::Ended;
 use crate::fate::{Fate, Judgement};
 use crate::hide::hide_earlier;
 use crate::judge::judge;
 use crate::lease::Lease;
 use crate::settle::Settlement;
+use crate::settled::Settled;
 use longshore_handler::{Answer, Invocation};
 use longshore_queue::{Message, Received};
 
@@ -25,7 +25,7 @@ enum Interrupted {
 }
 
 /// Handles and settles a message that was received with a call sent at `sent`.
-pub(crate) async fn attempt(context: Arc<RunContext>, received: Received, sent: Instant) -> Ended {
+pub(crate) async fn attempt(context: Arc<RunContext>, received: Received, sent: Instant) -> Settled {
     let started = Instant::now();
     let terms = context.terms.within(context.parts.queue.longest_lease());
     let mut lease = Lease::new(&received, sent, terms);

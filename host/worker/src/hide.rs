@@ -4,9 +4,9 @@ use tokio::time::Instant;
 
 use crate::breaker::{Hidden, Hiding};
 use crate::context::RunContext;
-use crate::ended::Due;
 use crate::fate::Earlier;
 use crate::lease::{Lease, LeaseError, clamp};
+use crate::settled::Due;
 
 /// Hides a leased message, and returns when it is visible again.
 pub(crate) async fn hide(

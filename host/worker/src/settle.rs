@@ -3,13 +3,13 @@
 
 use crate::breaker::{AfterFailure, Hiding};
 use crate::context::RunContext;
-use crate::ended::{Due, Ended};
 use crate::fate::{Fate, explain, last_attempt};
 use crate::hide::hide;
 use crate::lease::{Lease, LeaseError};
 use crate::outputs::PreparedOutput;
 use crate::poison::{Envelope, PoisonReason};
 use crate::report::Outcome;
+use crate::settled::{Due, Settled};
 use longshore_handler::RetryReason;
 use longshore_queue::{DeadLetter, Message, Outgoing, QueueError};
 
@@ -27,7 +27,7 @@ impl<'a> Settlement<'a> {
     }
 
     /// Carries out the fate of the message, as far as the lease lasts.
-    pub(crate) async fn carry_out(mut self, fate: Fate) -> Ended {
+    pub(crate) async fn carry_out(mut self, fate: Fate) -> Settled {
         let settled = match fate {
             Fate::Complete(outputs) => self.complete(&outputs).await,
             Fate::Poison(reason, detail) => self.poison(reason, detail).await,
@@ -44,7 +44,7 @@ impl<'a> Settlement<'a> {
 
     /// Sends what the handler wants sent, then deletes the message. If the host is killed in
     /// between, both happen again.
-    async fn complete(&mut self, outputs: &[PreparedOutput]) -> Result<Ended, LeaseError> {
+    async fn complete(&mut self, outputs: &[PreparedOutput]) -> Result<Settled, LeaseError> {
         for PreparedOutput { name, queue, message: output } in outputs {
             match self.lease.send(&*self.context.parts.queue, &**queue, output).await {
                 Err(LeaseError::Refused(error @ QueueError::TooLarge { .. })) => {
@@ -62,7 +62,7 @@ impl<'a> Settlement<'a> {
     }
 
     /// A queue refused an output that should have fitted. That is a failed attempt like any other.
-    async fn output_refused(&mut self, detail: String) -> Result<Ended, LeaseError> {
+    async fn output_refused(&mut self, detail: String) -> Result<Settled, LeaseError> {
         let reason = RetryReason::OutputTooLarge.as_str();
         let config = &self.context.parts.config;
         if let Some(last) = last_attempt(self.message, &self.lease, config.max_dequeue) {
@@ -77,19 +77,19 @@ impl<'a> Settlement<'a> {
         reason: &'static str,
         detail: String,
         hiding: Hiding,
-    ) -> Result<Ended, LeaseError> {
+    ) -> Result<Settled, LeaseError> {
         let at = hide(self.context, &mut self.lease, hiding).await?;
         let due = vec![Due { id: self.message.id.clone(), at }];
-        Ok(Ended { outcome: Outcome::Retried(reason, detail), due, fault: None })
+        Ok(Settled { outcome: Outcome::Retried(reason, detail), due, fault: None })
     }
 
     /// Makes the message visible again, since the run was stopped.
-    async fn release(&mut self) -> Result<Ended, LeaseError> {
+    async fn release(&mut self) -> Result<Settled, LeaseError> {
         hide(self.context, &mut self.lease, Hiding::NOT).await?;
         Ok(Outcome::Abandoned("stopped").into())
     }
 
-    async fn poison(&mut self, reason: PoisonReason, detail: String) -> Result<Ended, LeaseError> {
+    async fn poison(&mut self, reason: PoisonReason, detail: String) -> Result<Settled, LeaseError> {
         self.offer_to_poison(reason, &detail).await?;
         Ok(Outcome::Poisoned(reason, detail).into())
     }
@@ -150,7 +150,7 @@ impl<'a> Settlement<'a> {
     }
 
     /// The queue will not let us settle the message. It stays, hidden for a while.
-    async fn keep(mut self, error: QueueError) -> Ended {
+    async fn keep(mut self, error: QueueError) -> Settled {
         tracing::error!(
             message_id = self.lease.id(),
             %error,
@@ -162,7 +162,7 @@ impl<'a> Settlement<'a> {
         // message as well.
         match error {
             QueueError::TooLarge { .. } => Outcome::Abandoned("too-large-for-poison").into(),
-            error => Ended { fault: Some(error), ..Outcome::Abandoned("refused").into() },
+            error => Settled { fault: Some(error), ..Outcome::Abandoned("refused").into() },
         }
     }
 }

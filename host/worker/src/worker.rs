@@ -9,7 +9,6 @@ use crate::attempt::attempt;
 use crate::config::Config;
 use crate::context::{Parts, RunContext};
 use crate::drain::{Drain, End, Until};
-use crate::ended::Ended;
 use crate::give_back::give_back;
 use crate::intake::{Intake, Next};
 use crate::lease::Terms;
@@ -17,6 +16,7 @@ use crate::outputs::Outputs;
 use crate::platform::SETTLEMENT;
 use crate::receive::{Answered, Batch, Receiver};
 use crate::report::{Outcome, Summary};
+use crate::settled::Settled;
 use crate::stop::{StopSignal, Urgency};
 use crate::totals::Totals;
 use longshore_handler::Handler;
@@ -75,7 +75,7 @@ struct Run {
     intake: Intake,
     receiver: Receiver,
     /// The messages that are being handled or settled, each in a task of its own.
-    tasks: JoinSet<Ended>,
+    tasks: JoinSet<Settled>,
     stop: StopSignal,
 }
 
@@ -152,7 +152,7 @@ impl Run {
     }
 
     /// Counts a message that ended.
-    fn note(&mut self, ended: Result<Ended, JoinError>) -> Result<(), QueueError> {
+    fn note(&mut self, ended: Result<Settled, JoinError>) -> Result<(), QueueError> {
         let ended = ended.unwrap_or_else(|error| {
             tracing::error!(%error, "a message's task ended early: its lease will run out, and it comes back");
             Outcome::Abandoned("host-error").into()
@@ -198,7 +198,7 @@ async fn wait_until(at: Option<Instant>) {
 
 /// Waits for the messages in hand: for their handlers as long as the grace lasts, then for their
 /// settlement.
-async fn end_attempts(context: &RunContext, tasks: &mut JoinSet<Ended>, stop: &mut StopSignal) {
+async fn end_attempts(context: &RunContext, tasks: &mut JoinSet<Settled>, stop: &mut StopSignal) {
     let grace_ends = Instant::now() + context.parts.config.grace;
     tokio::select! {
         _ = timeout_at(grace_ends, count_all(context, tasks)) => {}
@@ -216,7 +216,7 @@ async fn end_attempts(context: &RunContext, tasks: &mut JoinSet<Ended>, stop: &m
 }
 
 /// Waits for all tasks, and counts how their messages ended.
-async fn count_all(context: &RunContext, tasks: &mut JoinSet<Ended>) {
+async fn count_all(context: &RunContext, tasks: &mut JoinSet<Settled>) {
     while let Some(ended) = tasks.join_next().await {
         let outcome = ended.map_or(Outcome::Abandoned("host-error"), |ended| ended.outcome);
         context.parts.totals.ended(&outcome);

@@ -71,8 +71,8 @@ fn shown(value: &Value, number: &dyn Fn(u64) -> String) -> String {
 
 #[cfg(test)]
 mod tests {
-    use longshore_worker::report::Summary;
     use longshore_worker::percentiles::Percentiles;
+    use longshore_worker::report::Summary;
 
     use super::fields_of;
 

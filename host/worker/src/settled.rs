@@ -7,7 +7,7 @@ use longshore_queue::QueueError;
 
 /// How one message ended, and what that means for the run.
 #[derive(Debug)]
-pub(crate) struct Ended {
+pub(crate) struct Settled {
     pub(crate) outcome: Outcome,
     /// Which messages were hidden, and until when.
     pub(crate) due: Vec<Due>,
@@ -22,7 +22,7 @@ pub(crate) struct Due {
     pub(crate) at: Instant,
 }
 
-impl From<Outcome> for Ended {
+impl From<Outcome> for Settled {
     fn from(outcome: Outcome) -> Self {
         Self { outcome, due: Vec::new(), fault: None }
     }
