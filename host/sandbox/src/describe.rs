@@ -186,9 +186,9 @@ mod tests {
     fn an_import_is_shown_with_whether_it_is_offered_and_what_it_needs() {
         let bytes = wat(r#"(component
                 (import "acme:db/store@1.0.0" (instance (export "get" (func))))
-                (import "acme:db/types@1.0.0" (instance (export "row" (type (eq u32)))))
+                (import "acme:db/types@1.0.0" (instance (type $t u32) (export "row" (type (eq $t)))))
                 (import "acme:db/rows@1.0.0" (instance (export "row" (type (sub resource)))))
-                (import "acme:db/mixed@1.0.0" (instance (export "row" (type (eq u32))) (export "get" (func))))
+                (import "acme:db/mixed@1.0.0" (instance (type $t u32) (export "row" (type (eq $t))) (export "get" (func))))
                 (import "plain" (func))
                 (import "wasi:cli/exit@0.2.0" (instance (export "exit" (func))))
                 (import "longshore:handler/outbox@0.1.0" (instance)))"#);
