@@ -156,10 +156,10 @@ fn errors_name_the_thing_the_cause_and_the_mend() {
 
     let nobody =
         Host::at("http://127.0.0.1:9/devstoreaccount1/orders?sig=x".into()).start(&["queue", "stats"]);
-    assert!(
-        nobody.code() == 3 && nobody.stderr.contains("no connection to http://127.0.0.1:9"),
-        "{nobody:?}"
-    );
+    assert_eq!(nobody.code(), 3, "{nobody:?}");
+    for words in ["http://127.0.0.1:9/devstoreaccount1/orders", "no connection to it"] {
+        assert!(nobody.stderr.contains(words), "{nobody:?}");
+    }
 
     let uncertified = Host::without_queue(&identity, None);
     let ended = uncertified.program(&["queue", "stats"]).env("SSL_CERT_FILE", "/dev/null").run();
