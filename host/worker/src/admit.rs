@@ -94,6 +94,10 @@ mod tests {
             // Decodes, but to no JSON: a word, not base64.
             (Auto, b"abcd", Ok(b"abcd")),
             (Auto, b"1234", Ok(b"1234")),
+            // Decodes to the text "hello", which is no JSON.
+            (Auto, b"aGVsbG8=", Ok(b"aGVsbG8=")),
+            // Decodes to a JSON string with a byte that is no UTF-8.
+            (Auto, b"Iv8i", Ok(b"Iv8i")),
             // Not strict: padding missing.
             (Auto, b"eyJhIjoxfQ", Ok(b"eyJhIjoxfQ")),
             (Auto, b"", Ok(b"")),

@@ -191,3 +191,87 @@ impl Breaker {
         self.failed.values_mut().filter_map(Option::take).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: Duration = Duration::from_secs(1);
+
+    fn hidden(id: &str, receipt: &str) -> Hidden {
+        Hidden { id: id.into(), receipt: Receipt(receipt.into()), expires: None }
+    }
+
+    /// A breaker that has opened at `now`, after five failures.
+    fn open(now: Instant) -> Breaker {
+        let mut breaker = Breaker::new(20);
+        for id in ["a", "b", "c", "d"] {
+            assert!(breaker.failure(id, now).opened.is_none());
+            assert_eq!(breaker.hidden(hidden(id, "1"), AfterFailure::Careful), None);
+        }
+        let opened = breaker.failure("e", now).opened.expect("the fifth failure opens it");
+        assert_eq!(opened.len(), 4);
+        breaker
+    }
+
+    fn probe_at(breaker: &Breaker) -> Instant {
+        let Allowance::Probe { probe_at, .. } = breaker.allowance() else { panic!("it is closed") };
+        probe_at
+    }
+
+    #[test]
+    fn a_probe_that_finds_nothing_is_followed_by_one_after_the_same_pause() {
+        let now = Instant::now();
+        let mut breaker = open(now);
+        assert_eq!(probe_at(&breaker), now + 30 * S);
+        breaker.found_nothing(now + 30 * S);
+        assert_eq!(probe_at(&breaker), now + 60 * S);
+    }
+
+    #[test]
+    fn a_failed_probe_doubles_the_pause_up_to_five_minutes_and_a_straggler_does_not() {
+        let now = Instant::now();
+        let mut breaker = open(now);
+        breaker.failure("straggler", now + 29 * S);
+        assert_eq!(probe_at(&breaker), now + 30 * S);
+        let mut at = now + 30 * S;
+        for pause in [60, 120, 240, 300, 300] {
+            let failed = breaker.failure("probe", at);
+            assert_eq!((failed.rule, failed.opened.is_some()), (AfterFailure::Hide, false));
+            assert_eq!(probe_at(&breaker), at + pause * S);
+            at += pause * S;
+        }
+    }
+
+    #[test]
+    fn a_message_that_is_hidden_while_the_breaker_opens_is_hidden_for_longer() {
+        let mut breaker = open(Instant::now());
+        for rule in [AfterFailure::Careful, AfterFailure::Usual] {
+            assert_eq!(breaker.hidden(hidden("e", "1"), rule), Some(Hiding::WHILE_OPEN));
+        }
+        assert_eq!(breaker.hidden(hidden("e", "2"), AfterFailure::Hide), None);
+    }
+
+    #[test]
+    fn a_message_that_is_hidden_while_the_breaker_closes_is_shown_at_once() {
+        let mut breaker = open(Instant::now());
+        breaker.success();
+        assert_eq!(breaker.allowance(), Allowance::AllSlots);
+        assert_eq!(breaker.hidden(hidden("e", "1"), AfterFailure::Hide), Some(Hiding::NOT));
+        assert_eq!(breaker.hidden(hidden("e", "2"), AfterFailure::Usual), None);
+    }
+
+    #[test]
+    fn a_success_shows_what_is_hidden_with_its_newest_receipt_but_for_what_was_received_again() {
+        let now = Instant::now();
+        let mut breaker = open(now);
+        for id in ["a", "b"] {
+            assert_eq!(breaker.hidden(hidden(id, "1"), AfterFailure::Hide), None);
+        }
+        assert_eq!(breaker.hidden(hidden("b", "2"), AfterFailure::Hide), None);
+        breaker.received("a");
+        let shown: Vec<_> = breaker.success().into_iter().map(|it| (it.id, it.receipt.0)).collect();
+        assert_eq!(shown, [("b".to_owned(), "2".to_owned())]);
+        assert!(breaker.success().is_empty());
+    }
+}

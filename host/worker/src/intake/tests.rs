@@ -73,6 +73,19 @@ fn a_run_does_not_wait_for_a_retry_beyond_linger() {
 }
 
 #[test]
+fn a_retry_that_no_receive_found_a_second_later_is_another_workers() {
+    let now = Instant::now();
+    let mut intake = intake(16, LINGER, None, now);
+    intake.retry_due("a".into(), now);
+    intake.found_nothing(now + S / 2, now + S / 2, &mut rng());
+    intake.found_nothing(now + S * 3 / 2, now + S * 3 / 2, &mut rng());
+    assert_eq!(next(&intake, now + S * 3 / 2, 0), Next::End(End::Drained));
+    intake.retry_due("b".into(), now + S);
+    intake.found_nothing(now + 2 * S, now + 2 * S, &mut rng());
+    assert_eq!(next(&intake, now + 2 * S, 0), Next::End(End::Drained), "exactly a second later");
+}
+
+#[test]
 fn a_receive_is_sent_the_moment_a_retry_falls_due() {
     let now = Instant::now();
     let mut intake = intake(1, LINGER, None, now);

@@ -10,7 +10,7 @@ use longshore_worker::drain::End;
 use tokio::time::{Instant, sleep};
 
 use super::Set;
-use super::model::{MemoryQueue, S, TestHandler, failed};
+use super::model::{Fault, MemoryQueue, S, TestHandler, failed};
 
 const MINUTE: std::time::Duration = std::time::Duration::from_secs(60);
 
@@ -116,7 +116,24 @@ async fn a_success_closes_it_and_shows_at_once_what_was_hidden() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_hold_of_zero_ends_the_run_at_once_and_zero_for_the_breaker_turns_it_off() {
+async fn what_cannot_be_shown_when_it_closes_is_waited_for_as_long_as_it_was_hidden() {
+    let started = Instant::now();
+    let handler = TestHandler::new(move |_| async move {
+        if started.elapsed() < 29 * S { failed() } else { Verdict::Completed }
+    });
+    let config = Config { linger: 16 * MINUTE, ..Config::default() };
+    let set = Set::new(config, MemoryQueue::filled("orders", 8), handler);
+    set.queue.set_faults(move |what, _| Fault {
+        lost_before: what == "update" && started.elapsed() >= 29 * S,
+        ..Fault::default()
+    });
+    let finished = set.run().await;
+    assert_eq!((finished.end, finished.summary.completed), (Ok(End::Drained), 8));
+    assert!(started.elapsed() >= 15 * MINUTE, "{:?}", started.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hold_of_zero_ends_the_run_at_once_and_zero_for_the_breaker_turns_it_off() {
     let hold = Config { hold: Some(std::time::Duration::ZERO), ..Config::default() };
     let set = Set::new(hold, MemoryQueue::filled("orders", 50), TestHandler::fails());
     let finished = set.run().await;

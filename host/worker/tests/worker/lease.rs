@@ -181,6 +181,38 @@ async fn a_short_lease_still_has_a_margin_and_a_life() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_short_lease_needs_a_quarter_of_its_length_to_settle() {
+    for (after, settled) in [(11, Ok(())), (12, Err(LeaseError::Lost))] {
+        let queue = MemoryQueue::filled("orders", 1);
+        // It ends after 20 s less a sixth, and 5 s of that have to be left.
+        let (mut lease, _) = lease(&queue, Terms { visibility: 20 * S, ..FIXED }).await;
+        sleep(after * S).await;
+        assert_eq!(lease.delete(&*queue).await, settled, "after {after} s");
+    }
+}
+
+#[test]
+fn a_lease_lasts_no_longer_than_the_queue_gives() {
+    assert_eq!(TERMS.within(20 * S), Terms { visibility: 20 * S, ..TERMS });
+    assert_eq!(TERMS.within(100 * S), TERMS);
+    assert_eq!(FIXED.within(20 * S), Terms { visibility: 20 * S, ..FIXED });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_whose_lease_has_ended_when_it_arrives_is_not_handled() {
+    for (travels, handled) in [(54, 1), (55, 0)] {
+        let config = Config { max_messages: Some(1), lease: LeaseMode::Renew, ..Config::default() };
+        let set = Set::new(config, MemoryQueue::filled("orders", 1), TestHandler::completes(Duration::ZERO));
+        set.queue.set_faults(move |what, _| Fault {
+            delay_after: if what == "receive" { travels * S } else { Duration::ZERO },
+            ..Fault::default()
+        });
+        let finished = set.run().await;
+        assert_eq!((set.handler.seen().len(), finished.summary.lease_lost), (handled, 1 - handled as u64));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_handler_that_runs_four_times_its_visibility_is_completed_once_and_nobody_else_gets_its_message() {
     let queue = MemoryQueue::filled("orders", 1);
     let config = Config { deadline: 300 * S, time_budget: 900 * S, ..Config::default() };

@@ -8,6 +8,7 @@ mod breaker;
 mod drain;
 mod faults;
 mod lease;
+mod log;
 mod model;
 mod outage;
 mod outputs;

@@ -162,6 +162,15 @@ async fn a_message_that_fails_with_less_than_ten_minutes_to_live_is_poisoned() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_message_that_fails_with_ten_minutes_to_live_is_tried_again() {
+    let queue = MemoryQueue::new("orders");
+    queue.put_expiring("{}", Some(600 * S));
+    let set = Set::new(Config { max_messages: Some(1), ..Config::default() }, queue, TestHandler::fails());
+    let finished = set.run().await;
+    assert_eq!((finished.summary.retried, set.poison.len()), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_delay_that_the_handler_names_is_kept() {
     let waits = TestHandler::new(|invocation| async move {
         match invocation.dequeue_count {

@@ -1,0 +1,117 @@
+//! What the worker says: one line for each message, and a warning where a setting costs money.
+
+use std::fmt::{Debug, Write};
+use std::sync::{Arc, Mutex};
+
+use longshore_handler::{RetryReason, Verdict};
+use longshore_worker::Config;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Metadata, Subscriber};
+
+use super::Set;
+use super::model::{Fault, MemoryQueue, S, TestHandler};
+
+/// Keeps the lines that this thread logs: the level, then each field as ` name=value`.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<String>>>);
+
+struct Line(String);
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        write!(self.0, " {}={value:?}", field.name()).unwrap();
+    }
+}
+
+impl Subscriber for Lines {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with("longshore_worker") && *metadata.level() <= Level::INFO
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let mut line = Line(event.metadata().level().to_string());
+        event.record(&mut line);
+        self.0.lock().unwrap().push(line.0);
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+/// Runs, and returns the lines that hold `word`.
+async fn lines_of(set: Set, word: &str) -> Vec<String> {
+    let lines = Lines::default();
+    let _guard = tracing::subscriber::set_default(lines.clone());
+    set.run().await;
+    lines.0.lock().unwrap().iter().filter(|line| line.contains(word)).cloned().collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_message_has_one_line_with_its_outcome_and_its_cause() {
+    let mixed = TestHandler::new(|invocation| async move {
+        match (invocation.id.as_str(), invocation.dequeue_count) {
+            ("1", _) => Verdict::Reject { detail: "no order".into() },
+            ("2", 1) => Verdict::retry(RetryReason::Trap, "unreachable"),
+            _ => Verdict::Completed,
+        }
+    });
+    let set = Set::new(Config::default(), MemoryQueue::filled("orders", 4), mixed);
+    set.queue.set_faults(|what, id| Fault { lost_before: what == "delete" && id == "3", ..Fault::default() });
+    let lines = lines_of(set, "outcome=").await;
+    let starts = |start: &str| lines.iter().filter(|line| line.starts_with(start)).count();
+    for start in [
+        r#"INFO message_id="0" dequeue_count=1 outcome="completed" ms="#,
+        r#"INFO message_id="1" dequeue_count=1 outcome="poisoned" reason="rejected" detail="no order" ms="#,
+        r#"INFO message_id="2" dequeue_count=1 outcome="retried" reason="trap" detail="unreachable" ms="#,
+        r#"INFO message_id="2" dequeue_count=2 outcome="completed" ms="#,
+        r#"WARN message_id="3" dequeue_count=1 outcome="lease-lost" reason="" ms="#,
+    ] {
+        assert_eq!(starts(start), 1, "{start}: {lines:#?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_is_interrupted_has_a_line_that_says_so() {
+    let config = Config { grace: S, ..Config::default() };
+    let set = Set::new(config, MemoryQueue::filled("orders", 1), TestHandler::completes(20 * S));
+    let stopper = set.stopper.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(S).await;
+        stopper.stop();
+    });
+    let lines = lines_of(set, "outcome=").await;
+    assert_eq!(lines.len(), 1);
+    assert!(
+        lines[0].starts_with(
+            r#"WARN message_id="0" dequeue_count=1 outcome="abandoned" reason="stopped" ms=2000"#
+        )
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_warns_once_of_delays_that_are_longer_than_kedas_polling_interval() {
+    for (asked, warnings) in [(Some(30 * S), 0), (Some(31 * S), 1), (None, 0)] {
+        let waits = TestHandler::new(move |invocation| async move {
+            if invocation.id == "0" || invocation.dequeue_count > 1 {
+                return Verdict::Completed;
+            }
+            Verdict::Retry { reason: RetryReason::Requested, detail: String::new(), after: asked }
+        });
+        let config = Config { linger: 60 * S, ..Config::default() };
+        let set = Set::new(config, MemoryQueue::filled("orders", 5), waits);
+        let lines = lines_of(set, "long retry delays").await;
+        assert_eq!(lines.len(), warnings, "{asked:?}: {lines:#?}");
+    }
+    // Before the first success a retry waits for the cap. That is no delay of the handler's.
+    let retry = longshore_worker::retry::RetryPolicy { cap: 60 * S, ..Config::default().retry };
+    let config = Config { retry, max_messages: Some(1), ..Config::default() };
+    let set = Set::new(config, MemoryQueue::filled("orders", 1), TestHandler::fails());
+    assert_eq!(lines_of(set, "long retry delays").await, [""; 0]);
+}
