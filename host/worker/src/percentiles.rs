@@ -83,6 +83,11 @@ mod tests {
     use super::{Histogram, Percentiles, bucket, largest_in};
 
     #[test]
+    fn a_log_line_shows_the_three_with_slashes() {
+        assert_eq!(Percentiles { p50: 1, p95: 20, p99: 300 }.to_string(), "1/20/300");
+    }
+
+    #[test]
     fn a_percentile_is_at_most_an_eighth_too_high() {
         let mut histogram = Histogram::default();
         assert_eq!(histogram.percentiles(), Percentiles::default());

@@ -263,6 +263,22 @@ mod tests {
     }
 
     #[test]
+    fn what_has_no_envelope_is_described_by_its_properties() {
+        let plain = message(b"body");
+        let unwrapped = Envelope::unwrapped(&plain);
+        assert_eq!((unwrapped.longshore.as_ref(), unwrapped.reason.as_ref()), ("none", "unknown"));
+        assert_eq!((unwrapped.id.as_ref(), unwrapped.detail.as_ref()), ("42", ""));
+        assert_eq!((unwrapped.dequeue_count, unwrapped.body.body.as_ref()), (5, "body"));
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let properties =
+            vec![pair("tenant", "7"), pair(REASON_PROPERTY, "expired"), pair(DETAIL_PROPERTY, "too late")];
+        let described = Message { properties, ..plain };
+        let unwrapped = Envelope::unwrapped(&described);
+        assert_eq!((unwrapped.reason.as_ref(), unwrapped.detail.as_ref()), ("expired", "too late"));
+        assert_eq!(unwrapped.properties.as_ref(), [pair("tenant", "7")]);
+    }
+
+    #[test]
     fn a_short_detail_is_not_tried_twice() {
         assert_eq!(fallbacks(&message(b"x"), "", PoisonFormat::Envelope).len(), 3);
         assert_eq!(fallbacks(&message(b"x"), "short", PoisonFormat::Envelope).len(), 4);

@@ -9,7 +9,7 @@ use longshore_worker::drain::End;
 use tokio::time::{Instant, sleep};
 
 use super::Set;
-use super::model::{Fault, MemoryQueue, S, TestHandler, failed};
+use super::model::{Fault, MemoryQueue, S, TestHandler, busy, failed};
 
 #[tokio::test(start_paused = true)]
 async fn an_empty_queue_ends_the_run_after_a_second() {
@@ -144,12 +144,36 @@ async fn a_queue_that_is_busy_for_a_while_is_waited_for() {
     let set = Set::new(Config::default(), MemoryQueue::filled("orders", 10), TestHandler::completes(S));
     let started = Instant::now();
     set.queue.set_faults(move |what, _| match what {
-        "receive" if started.elapsed() < 60 * S => {
-            Fault { error: Some(QueueError::busy("orders", "503")), ..Fault::default() }
-        }
+        "receive" if started.elapsed() < 60 * S => Fault { error: Some(busy(None)), ..Fault::default() },
         _ => Fault::default(),
     });
     assert_eq!(set.run().await.summary.completed, 10);
+}
+
+/// The pauses between the first receives of a queue that is busy for so many of them.
+async fn pauses(busy_for: usize, retry_after: Option<Duration>) -> Vec<Duration> {
+    let set = Set::new(Config::default(), MemoryQueue::new("orders"), TestHandler::completes(S));
+    let mut receives = 0;
+    set.queue.set_faults(move |what, _| {
+        receives += usize::from(what == "receive");
+        let is_busy = what == "receive" && receives <= busy_for;
+        Fault { error: is_busy.then(|| busy(retry_after)), ..Fault::default() }
+    });
+    set.run().await;
+    let sent = set.queue.sent_of("receive");
+    sent.windows(2).map(|pair| pair[1].at - pair[0].at).take(busy_for).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn receives_that_fail_in_passing_are_repeated_after_doubled_pauses_up_to_thirty_seconds() {
+    let expected = [1, 2, 4, 8, 16, 30, 30].map(|seconds| seconds * S);
+    assert_eq!(pauses(7, None).await, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_busy_queue_is_left_alone_for_as_long_as_it_asks_and_no_longer_than_thirty_seconds() {
+    assert_eq!(pauses(2, Some(7 * S)).await, [7 * S; 2]);
+    assert_eq!(pauses(1, Some(600 * S)).await, [30 * S]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -158,7 +182,7 @@ async fn a_queue_that_stays_away_ends_the_run_with_the_cause() {
     set.queue.set_faults(|what, _| Fault { lost_before: what == "receive", ..Fault::default() });
     let started = Instant::now();
     assert!(matches!(set.run().await.end, Err(QueueError::Unclear { .. })));
-    assert!(started.elapsed() < 200 * S, "{:?}", started.elapsed());
+    assert!(started.elapsed() >= 120 * S && started.elapsed() < 200 * S, "{:?}", started.elapsed());
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,7 +10,7 @@ use longshore_worker::lease::{Lease, LeaseError, LeaseMode, Terms};
 use tokio::time::{Instant, sleep};
 
 use super::Set;
-use super::model::{Fault, MemoryQueue, S, TestHandler};
+use super::model::{Fault, MemoryQueue, S, TestHandler, busy};
 
 const TERMS: Terms = Terms { visibility: Duration::from_secs(60), renewable: true };
 const FIXED: Terms = Terms { renewable: false, ..TERMS };
@@ -33,6 +33,7 @@ async fn a_lease_ends_five_seconds_early_counted_from_when_the_receive_was_sent(
     assert_eq!(Instant::now() - sent, 20 * S);
     assert_eq!(lease.ends() - sent, 55 * S);
     assert_eq!(lease.renewal_due() - sent, 30 * S);
+    assert_eq!(lease.lapses() - sent, 60 * S);
 }
 
 #[tokio::test(start_paused = true)]
@@ -149,6 +150,22 @@ async fn a_delete_is_not_sent_after_the_end_however_often_it_failed_before() {
     queue.set_faults(|_, _| Fault { error: Some(unclear()), ..Fault::default() });
     assert_eq!(lease.delete(&*queue).await, Err(LeaseError::Lost));
     assert!(Instant::now() - sent <= 55 * S);
+    let calls = queue.sent_of("delete");
+    assert!(calls.iter().all(|call| call.at < lease.ends()), "{calls:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_fails_in_passing_is_repeated_after_doubled_pauses_or_as_the_queue_asks() {
+    let doubled = [250, 500, 1000, 2000, 4000, 5000, 5000].map(Duration::from_millis);
+    for (retry_after, expected) in [(None, &doubled[..]), (Some(7 * S), &[7 * S; 7])] {
+        let queue = MemoryQueue::filled("orders", 1);
+        let (mut lease, _) = lease(&queue, TERMS).await;
+        queue.set_faults(move |_, _| Fault { error: Some(busy(retry_after)), ..Fault::default() });
+        assert_eq!(lease.delete(&*queue).await, Err(LeaseError::Lost));
+        let sent = queue.sent_of("delete");
+        let pauses: Vec<_> = sent.windows(2).map(|pair| pair[1].at - pair[0].at).take(7).collect();
+        assert_eq!(pauses, expected);
+    }
 }
 
 #[tokio::test(start_paused = true)]

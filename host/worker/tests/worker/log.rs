@@ -1,20 +1,27 @@
 //! What the worker says: one line for each message, and a warning where a setting costs money.
 
+use std::cell::RefCell;
 use std::fmt::{Debug, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::Once;
 
 use longshore_handler::{RetryReason, Verdict};
 use longshore_worker::Config;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::Interest;
 use tracing::{Event, Level, Metadata, Subscriber};
 
 use super::Set;
 use super::model::{Fault, MemoryQueue, S, TestHandler};
 
-/// Keeps the lines that this thread logs: the level, then each field as ` name=value`.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<String>>>);
+thread_local! {
+    /// What this thread has logged, while a test of its own wants to know.
+    static LINES: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
+}
+
+/// Keeps the lines that a thread logs: the level, then each field as ` name=value`. It is the
+/// process's own: a subscriber for one thread misses lines while tests beside it start and end.
+struct Lines;
 
 struct Line(String);
 
@@ -26,13 +33,20 @@ impl Visit for Line {
 
 impl Subscriber for Lines {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target().starts_with("longshore_worker") && *metadata.level() <= Level::INFO
+        metadata.target().starts_with("longshore_worker")
+            && *metadata.level() <= Level::INFO
+            && LINES.with_borrow(Option::is_some)
+    }
+
+    /// Asked each time: the answer differs between threads.
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        Interest::sometimes()
     }
 
     fn event(&self, event: &Event<'_>) {
         let mut line = Line(event.metadata().level().to_string());
         event.record(&mut line);
-        self.0.lock().unwrap().push(line.0);
+        LINES.with_borrow_mut(|lines| lines.as_mut().map(|lines| lines.push(line.0)));
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {
@@ -47,10 +61,13 @@ impl Subscriber for Lines {
 
 /// Runs, and returns the lines that hold `word`.
 async fn lines_of(set: Set, word: &str) -> Vec<String> {
-    let lines = Lines::default();
-    let _guard = tracing::subscriber::set_default(lines.clone());
+    static LISTENING: Once = Once::new();
+    LISTENING.call_once(|| tracing::subscriber::set_global_default(Lines).unwrap());
+    LINES.set(Some(Vec::new()));
     set.run().await;
-    lines.0.lock().unwrap().iter().filter(|line| line.contains(word)).cloned().collect()
+    let mut lines = LINES.take().unwrap();
+    lines.retain(|line| line.contains(word));
+    lines
 }
 
 #[tokio::test(start_paused = true)]

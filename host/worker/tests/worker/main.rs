@@ -14,6 +14,7 @@ mod outage;
 mod outputs;
 mod settle;
 mod stop;
+mod summary;
 
 use std::sync::Arc;
 

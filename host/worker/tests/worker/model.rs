@@ -12,8 +12,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::Timestamp;
 use longshore_handler::Handler;
-use longshore_handler::{Answer, Invocation, RetryReason, Verdict};
-use longshore_queue::{Message, Outgoing, Queue, QueueError, QueueUrl, Receipt, Received, Right};
+use longshore_handler::{Answer, Invocation, RetryReason, Usage, Verdict};
+use longshore_queue::{
+    DeadLetter, Message, Outgoing, Properties, Queue, QueueError, QueueUrl, Receipt, Received, Right,
+};
 use longshore_worker::poison::Envelope;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -45,6 +47,13 @@ struct Slot {
     expires: Option<Instant>,
     receipt: u64,
     dequeue_count: u32,
+    properties: Properties,
+}
+
+impl Slot {
+    fn new(body: Bytes, visible: Instant, expires: Option<Instant>, properties: Properties) -> Self {
+        Self { body, visible, expires, receipt: 0, dequeue_count: 0, properties }
+    }
 }
 
 /// One call: when, what, and on which message.
@@ -67,12 +76,16 @@ struct State {
     /// The calls that were carried out.
     calls: Vec<Call>,
     limit: usize,
+    /// Whether the queue has to be created before anything can be sent to it.
+    missing: bool,
 }
 
 pub struct MemoryQueue {
     url: QueueUrl,
     state: Mutex<State>,
     faults: Mutex<Option<Faults>>,
+    /// The poison queue that messages can be moved to in one step.
+    moves_to: Mutex<Option<Arc<MemoryQueue>>>,
 }
 
 impl std::fmt::Debug for MemoryQueue {
@@ -85,7 +98,7 @@ impl MemoryQueue {
     pub fn new(name: &str) -> Arc<Self> {
         let state = State { limit: 64 * 1024, ..State::default() };
         let url = format!("file:./memory/{name}").parse().unwrap();
-        Arc::new(Self { url, state: Mutex::new(state), faults: Mutex::new(None) })
+        Arc::new(Self { url, state: Mutex::new(state), faults: Mutex::new(None), moves_to: Mutex::new(None) })
     }
 
     /// A queue with `count` messages, whose bodies are their numbers as JSON.
@@ -109,7 +122,7 @@ impl MemoryQueue {
         let expires = time_to_live.map(|life| now + life);
         state.expiring |= expires.is_some();
         let body = Bytes::copy_from_slice(body.as_bytes());
-        state.slots.insert(id, Slot { body, visible: now, expires, receipt: 0, dequeue_count: 0 });
+        state.slots.insert(id, Slot::new(body, now, expires, Vec::new()));
         id.to_string()
     }
 
@@ -123,6 +136,16 @@ impl MemoryQueue {
         state.receipts += 1;
         let receipt = state.receipts;
         state.slots.get_mut(&id.parse().unwrap()).unwrap().receipt = receipt;
+    }
+
+    /// From now on the queue is missing until it is created.
+    pub fn remove(&self) {
+        self.state.lock().unwrap().missing = true;
+    }
+
+    /// From now on messages can be moved to `poison` in one step.
+    pub fn moves_to_in_one_step(&self, poison: &Arc<Self>) {
+        *self.moves_to.lock().unwrap() = Some(Arc::clone(poison));
     }
 
     pub fn set_limit(&self, limit: usize) {
@@ -229,7 +252,7 @@ fn show(id: u64, slot: &Slot, now: Instant) -> Message {
         dequeue_count: slot.dequeue_count,
         inserted: Timestamp::UNIX_EPOCH,
         time_to_live: slot.expires.map(|at| at - now),
-        properties: Vec::new(),
+        properties: slot.properties.clone(),
     }
 }
 
@@ -240,7 +263,27 @@ impl Queue for MemoryQueue {
     }
 
     async fn create(&self) -> Result<bool, QueueError> {
-        Ok(false)
+        self.call("create", "", |state, _| Ok(std::mem::take(&mut state.missing))).await
+    }
+
+    fn moves_to(&self, poison: &QueueUrl) -> bool {
+        self.moves_to.lock().unwrap().as_ref().is_some_and(|queue| queue.url == *poison)
+    }
+
+    async fn dead_letter(
+        &self,
+        id: &str,
+        receipt: &Receipt,
+        letter: DeadLetter<'_>,
+    ) -> Result<(), QueueError> {
+        let poison = self.moves_to.lock().unwrap().clone().expect("it was asked whether it moves messages");
+        self.call("dead_letter", id, |state, _| {
+            owned(state, id, receipt)?;
+            state.slots.remove(&id.parse().unwrap());
+            poison.put(str::from_utf8(&letter.body).unwrap());
+            Ok(())
+        })
+        .await
     }
 
     /// Asked and answered as a call on a message that does not exist, so that tests refuse a right with its call.
@@ -280,6 +323,9 @@ impl Queue for MemoryQueue {
     async fn send(&self, message: Outgoing) -> Result<String, QueueError> {
         let original = message.id.clone().unwrap_or_default();
         self.call("send", &original, |state, now| {
+            if state.missing {
+                return Err(QueueError::QueueNotFound { queue: self.url.to_string() });
+            }
             if message.body.len() > state.limit {
                 let (queue, size) = (self.url.to_string(), message.body.len());
                 return Err(QueueError::TooLarge { queue, size, limit: state.limit });
@@ -289,9 +335,7 @@ impl Queue for MemoryQueue {
             let expires = message.time_to_live.map(|life| now + life);
             state.expiring |= expires.is_some();
             let visible = now + message.delay;
-            state
-                .slots
-                .insert(id, Slot { body: message.body, visible, expires, receipt: 0, dequeue_count: 0 });
+            state.slots.insert(id, Slot::new(message.body, visible, expires, message.properties));
             Ok(id.to_string())
         })
         .await
@@ -331,6 +375,11 @@ impl Queue for MemoryQueue {
     }
 }
 
+/// What a queue answers that has too much to do.
+pub fn busy(retry_after: Option<Duration>) -> QueueError {
+    QueueError::Busy { queue: "orders".into(), cause: "503".into(), retry_after }
+}
+
 /// Faults by chance: each call is delayed, and now and then lost on its way there or back, or refused.
 pub fn weather(seed: u64, rate: f64) -> impl FnMut(&'static str, &str) -> Fault + Send {
     let mut rng = StdRng::seed_from_u64(seed);
@@ -344,7 +393,7 @@ pub fn weather(seed: u64, rate: f64) -> impl FnMut(&'static str, &str) -> Fault 
             match rng.random_range(0..5) {
                 0 => fault.lost_before = true,
                 1 => fault.lost_after = true,
-                2 => fault.error = Some(QueueError::busy("orders", "busy")),
+                2 => fault.error = Some(busy(None)),
                 3 => fault.delay_before = Duration::from_secs(rng.random_range(1..70)),
                 _ => fault.delay_after = Duration::from_secs(rng.random_range(1..70)),
             }
@@ -364,6 +413,8 @@ pub struct TestHandler {
     /// How many invocations were dropped before they ended.
     pub interrupted: Arc<Mutex<usize>>,
     reloads: Mutex<Vec<Instant>>,
+    /// What each invocation says that it used.
+    usage: Usage,
 }
 
 impl TestHandler {
@@ -371,7 +422,16 @@ impl TestHandler {
     where
         F: Future<Output = Verdict> + Send + 'static,
     {
+        Self::using(Usage::default(), handle)
+    }
+
+    /// A handler each of whose invocations uses so much.
+    pub fn using<F>(usage: Usage, handle: impl Fn(Invocation) -> F + Send + Sync + 'static) -> Arc<Self>
+    where
+        F: Future<Output = Verdict> + Send + 'static,
+    {
         Arc::new(Self {
+            usage,
             handle: Box::new(move |invocation| Box::pin(handle(invocation))),
             seen: Mutex::default(),
             completed: Mutex::default(),
@@ -453,7 +513,7 @@ impl Handler for TestHandler {
         if verdict == Verdict::Completed {
             self.completed.lock().unwrap().insert(id);
         }
-        verdict.into()
+        Answer { usage: self.usage, ..verdict.into() }
     }
 
     async fn reload(&self) {

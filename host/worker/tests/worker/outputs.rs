@@ -6,7 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use longshore_handler::{Answer, Handler, Invocation, OutboxMessage, Verdict};
+use longshore_queue::Queue;
 use longshore_worker::outputs::{OutputFormat, Outputs};
 use longshore_worker::stop::Stopper;
 use longshore_worker::{Config, Finished, Worker};
@@ -17,18 +19,22 @@ use super::model::{Fault, MemoryQueue, failed};
 struct Sender {
     verdict: Verdict,
     work: Duration,
+    second: Bytes,
 }
 
 #[async_trait::async_trait]
 impl Handler for Sender {
     async fn handle(&self, _: Invocation) -> Answer {
         tokio::time::sleep(self.work).await;
-        let message = |body: &'static [u8]| OutboxMessage {
+        let message = |body: Bytes| OutboxMessage {
             output: "invoices".into(),
-            body: body.into(),
-            properties: Vec::new(),
+            body,
+            properties: vec![("tenant".into(), "7".into())],
         };
-        Answer { outbox: vec![message(b"[1]"), message(b"[2]")], ..self.verdict.clone().into() }
+        Answer {
+            outbox: vec![message("[1]".into()), message(self.second.clone())],
+            ..self.verdict.clone().into()
+        }
     }
 
     async fn reload(&self) {}
@@ -49,7 +55,12 @@ impl Set {
     fn new(verdict: Verdict) -> Self {
         let config = Config { seed: Some(1), max_messages: Some(1), ..Config::default() };
         let (orders, invoices) = (MemoryQueue::filled("orders", 1), MemoryQueue::new("invoices"));
-        Self { orders, invoices, config, sender: Sender { verdict, work: Duration::ZERO } }
+        Self {
+            orders,
+            invoices,
+            config,
+            sender: Sender { verdict, work: Duration::ZERO, second: "[2]".into() },
+        }
     }
 
     async fn run(self, format: OutputFormat) -> (Arc<MemoryQueue>, Arc<MemoryQueue>, Finished) {
@@ -85,6 +96,28 @@ async fn each_output_carries_the_id_of_its_origin_and_its_place() {
         .map(|body| serde_json::from_slice::<serde_json::Value>(body).unwrap()["id"].clone())
         .collect();
     assert_eq!(ids, ["0/0", "0/1"]);
+    let sent: Vec<_> = invoices.sent_of("send").into_iter().map(|call| call.id).collect();
+    assert_eq!(sent, ["0/0", "0/1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_output_keeps_the_properties_that_the_handler_gave_it() {
+    let (_, invoices, _) = Set::new(Verdict::Completed).run(OutputFormat::Raw).await;
+    for message in invoices.peek(2).await.unwrap() {
+        assert_eq!(message.properties, [("tenant".to_owned(), "7".to_owned())]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_output_that_no_queue_takes_fails_its_message_before_anything_is_sent() {
+    let mut set = Set::new(Verdict::Completed);
+    set.config.max_messages = None;
+    set.config.max_dequeue = 1;
+    let large = "x".repeat(64 * 1024 + 1);
+    set.sender.second = large.into();
+    let (orders, invoices, finished) = set.run(OutputFormat::Raw).await;
+    assert_eq!((orders.len(), finished.summary.poisoned), (0, 1));
+    assert!(invoices.sent_of("send").is_empty());
 }
 
 #[tokio::test(start_paused = true)]

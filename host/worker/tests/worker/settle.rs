@@ -73,6 +73,7 @@ async fn the_poison_copy_is_sent_before_the_original_is_deleted() {
     set.run().await;
     let copied = set.poison.calls_of("send")[0].at;
     assert_eq!(set.queue.sent_of("delete")[0].at, copied + 2 * S);
+    assert_eq!(set.poison.calls_of("send")[0].id, "0", "the copy carries the message's id");
     assert_eq!((set.queue.len(), set.poison.len()), (0, 1));
 }
 
@@ -88,6 +89,27 @@ async fn a_poison_copy_whose_answer_is_lost_may_repeat_and_carries_the_original_
     set.run().await;
     let ids: Vec<_> = set.poison.envelopes().into_iter().map(|(id, ..)| id).collect();
     assert_eq!((ids, set.queue.len()), (vec!["0".into(), "0".into()], 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_copy_and_delete_can_be_one_step_they_are() {
+    let rejects = TestHandler::new(|_| async { Verdict::Reject { detail: "no order".into() } });
+    let set = Set::new(Config::default(), MemoryQueue::filled("orders", 1), rejects);
+    set.queue.moves_to_in_one_step(&set.poison);
+    let finished = set.run().await;
+    assert_eq!((finished.summary.poisoned, set.queue.len(), set.poison.len()), (1, 0, 1));
+    assert_eq!(set.poison.envelopes()[0].2, "no order");
+    assert_eq!(set.queue.sent_of("delete").len() + set.poison.sent_of("send").len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poison_queue_is_made_when_it_is_first_needed() {
+    let rejects = TestHandler::new(|_| async { Verdict::Reject { detail: String::new() } });
+    let set = Set::new(Config::default(), MemoryQueue::filled("orders", 2), rejects);
+    set.poison.remove();
+    let finished = set.run().await;
+    assert_eq!((finished.summary.poisoned, set.queue.len(), set.poison.len()), (2, 0, 2));
+    assert_eq!((set.poison.calls_of("create").len(), set.poison.sent_of("send").len()), (1, 3));
 }
 
 #[tokio::test(start_paused = true)]
