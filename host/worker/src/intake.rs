@@ -27,7 +27,7 @@ const MAX_WAIT_FOR_BATCH: Duration = Duration::from_millis(1);
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// Ask for so many messages.
+    /// Ask for this many messages.
     Receive(u32),
     /// Too few slots are free for a receive: wait for more of them, at most until then.
     Gather(Instant),
@@ -140,7 +140,7 @@ impl Intake {
         }
     }
 
-    /// A receive was sent that asks for so many messages.
+    /// A receive was sent that asks for `asked` messages.
     pub fn receive_sent(&mut self, asked: u32, now: Instant) {
         self.receives += 1;
         self.asked += u64::from(asked);
@@ -148,7 +148,7 @@ impl Intake {
         self.gathering_until = None;
     }
 
-    /// A receive that asked for so many messages was answered, and brought so many.
+    /// A receive that asked for `asked` messages was answered, and brought `brought` of them.
     pub fn receive_answered(&mut self, asked: u32, brought: usize) {
         self.receives = self.receives.saturating_sub(1);
         self.asked = self.asked.saturating_sub(u64::from(asked));

@@ -101,7 +101,7 @@ impl<'a> Body<'a> {
         }
     }
 
-    /// The bytes; `None` if they cannot be restored, since somebody has changed the text.
+    /// The bytes; `None` if they cannot be restored, since the text was changed.
     pub fn bytes(&self) -> Option<Bytes> {
         match self.encoding {
             BodyEncoding::Text => Some(Bytes::copy_from_slice(self.body.as_bytes())),
@@ -144,8 +144,8 @@ impl<'a> Envelope<'a> {
         }
     }
 
-    /// What can be said of a poison message that has no envelope: it was written by somebody else, or its envelope was
-    /// too large. The reason is that of its properties, where the queue keeps one there.
+    /// Describes a poison message that has no envelope: another program wrote it, or its envelope
+    /// was too large. Its properties give the reason, on queues that keep one there.
     pub fn unwrapped(message: &'a Message) -> Self {
         let property =
             |name| message.properties.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
@@ -175,8 +175,8 @@ impl<'a> Envelope<'a> {
         (envelope.longshore == MARK).then_some(envelope)
     }
 
-    /// The envelope as it goes into the queue: always XML text, since a Storage queue takes no other. JSON escapes
-    /// every character that XML has not, but for two.
+    /// The envelope as it goes into the queue. It is always XML text, since a Storage queue takes no
+    /// other. JSON escapes every character that XML does not have, but for two.
     pub fn to_bytes(&self) -> Bytes {
         let json = serde_json::to_string(self)
             .expect("an envelope has string keys only, and writing to memory does not fail");
@@ -186,8 +186,9 @@ impl<'a> Envelope<'a> {
         json.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff").into()
     }
 
-    /// What to try to send, in this order, until the service takes one: the envelope, the envelope with its detail
-    /// cut short or left out, the body as it was received, the body as base64.
+    /// What to try to send, in this order, until the service takes one. First comes the envelope,
+    /// then the envelope with its detail cut short, and with none. Then comes the body as it was
+    /// received, and last the body as base64.
     pub fn fallbacks(&self, format: PoisonFormat, received: &Bytes) -> impl Iterator<Item = Bytes> {
         let cuts = match format {
             PoisonFormat::Envelope => &[MAX_DETAIL, SHORT_DETAIL, 0][..],

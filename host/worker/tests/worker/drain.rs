@@ -54,7 +54,8 @@ async fn a_free_slot_does_not_wait_for_the_answer_to_a_receive_for_others() {
     set.queue.set_faults(|_, _| Fault { delay_before: 5 * MS, delay_after: 5 * MS, ..Fault::default() });
     let started = Instant::now();
     assert_eq!(set.run().await.summary.completed, 3200);
-    // A receive, 7.5 ms of work and a delete, a hundred times; with one receive at a time it takes a third longer.
+    // A receive, 7.5 ms of work and a delete, a hundred times. With one receive at a time it takes
+    // a third longer.
     let took = started.elapsed();
     assert!(took < 3200 * MS, "{took:?}");
     assert!(set.handler.most_at_once() <= 32, "{}", set.handler.most_at_once());
@@ -150,7 +151,7 @@ async fn a_queue_that_is_busy_for_a_while_is_waited_for() {
     assert_eq!(set.run().await.summary.completed, 10);
 }
 
-/// The pauses between the first receives of a queue that is busy for so many of them.
+/// The pauses between the first receives of a queue that is busy for `busy_for` of them.
 async fn pauses(busy_for: usize, retry_after: Option<Duration>) -> Vec<Duration> {
     let set = Set::new(Config::default(), MemoryQueue::new("orders"), TestHandler::completes(S));
     let mut receives = 0;

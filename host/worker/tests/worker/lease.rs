@@ -1,4 +1,5 @@
-//! Rules 3 and 4: a lease ends on our clock, renewal and settlement never race, and what is lost is fenced.
+//! Rules 3 and 4: a lease ends on our clock, renewal and settlement never race, and a lost lease is
+//! fenced.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -230,7 +231,7 @@ async fn a_message_whose_lease_has_ended_when_it_arrives_is_not_handled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_handler_that_runs_four_times_its_visibility_is_completed_once_and_nobody_else_gets_its_message() {
+async fn a_handler_that_runs_four_times_its_visibility_is_completed_once_and_no_other_gets_its_message() {
     let queue = MemoryQueue::filled("orders", 1);
     let config = Config { deadline: 300 * S, time_budget: 900 * S, ..Config::default() };
     let ours = Set::new(config.clone(), queue.clone(), TestHandler::completes(240 * S));

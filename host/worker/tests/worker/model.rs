@@ -1,4 +1,5 @@
-//! A queue in memory, under tokio's clock, whose every answer can be delayed, lost or wrong; and handlers to go with it.
+//! A queue in memory, under tokio's clock, and handlers to go with it. Each of the queue's answers
+//! can be delayed, lost or wrong.
 //!
 //! Its semantics are those of Azure Storage Queue. The model itself records what happened to each
 //! message, so that a test never has to believe the worker's own counting.
@@ -71,7 +72,7 @@ struct State {
     receipts: u64,
     /// Whether any message can expire.
     expiring: bool,
-    /// The calls that were sent, whatever became of them.
+    /// The calls that were sent, carried out or not.
     sent: Vec<Call>,
     /// The calls that were carried out.
     calls: Vec<Call>,
@@ -178,7 +179,7 @@ impl MemoryQueue {
         self.bodies().into_iter().map(read).collect()
     }
 
-    /// The calls of this name that were sent, whatever became of them.
+    /// The calls of this name that were sent, carried out or not.
     pub fn sent_of(&self, what: &str) -> Vec<Call> {
         self.state.lock().unwrap().sent.iter().filter(|call| call.what == what).cloned().collect()
     }
@@ -380,7 +381,8 @@ pub fn busy(retry_after: Option<Duration>) -> QueueError {
     QueueError::Busy { queue: "orders".into(), cause: "503".into(), retry_after }
 }
 
-/// Faults by chance: each call is delayed, and now and then lost on its way there or back, or refused.
+/// Faults by chance: each call is delayed. Now and then one is lost on its way there or back, or
+/// refused.
 pub fn weather(seed: u64, rate: f64) -> impl FnMut(&'static str, &str) -> Fault + Send {
     let mut rng = StdRng::seed_from_u64(seed);
     move |_, _| {

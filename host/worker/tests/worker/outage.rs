@@ -1,5 +1,6 @@
-//! Rule 10: what an outage, a broken release and a poison message cost, under KEDA's formula for scaled jobs:
-//! new executions at each poll = min(ceil(count / queueLength), maxExecutions) − running, hidden messages counted.
+//! Rule 10: what an outage, a broken release and a poison message cost, under KEDA's formula for
+//! scaled jobs. At each poll, min(ceil(count / queueLength), maxExecutions) − running executions
+//! are new. The count includes hidden messages.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,7 +26,8 @@ struct Bill {
     over_at: Option<Duration>,
 }
 
-/// Lets KEDA start executions of the real loop until the queue has been empty for a while, or `horizon` is over.
+/// Lets KEDA start executions of the real loop until the queue has been empty for a while, or
+/// `horizon` is over.
 async fn scale(queue: &Arc<MemoryQueue>, handler: &Arc<TestHandler>, horizon: Duration) -> Bill {
     let poison = MemoryQueue::new("orders-poison");
     let running = Arc::new(AtomicUsize::new(0));
@@ -77,7 +79,8 @@ async fn an_outage_of_an_hour_poisons_none_of_500_messages_and_loses_none() {
     print("outage of an hour, 500 messages", &bill);
     assert_eq!((bill.poisoned, handler.completed().len(), queue.len()), (0, 500, 0));
     assert!(bill.over_at.is_some_and(|at| at < 5400 * S), "{:?}", bill.over_at);
-    // Fifteen that hold, and then short ones: KEDA counts what an ended execution left hidden for its 15 minutes.
+    // Fifteen hold, and short ones follow: KEDA counts what an ended execution left hidden for its
+    // 15 minutes.
     assert!(bill.executions <= 60 && bill.replica_hours < 6.0, "{}", bill.executions);
 }
 

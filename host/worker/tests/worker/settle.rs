@@ -223,7 +223,8 @@ async fn a_retry_that_comes_sooner_since_its_message_would_expire_is_waited_for(
             _ => Verdict::Completed,
         }
     });
-    // 15 minutes were asked for, 11 are left but for the last: those are within the linger, and a quarter of an hour is not.
+    // The handler asks for 15 minutes, but the message may be hidden for 11 only. That is within
+    // the linger, and 15 minutes are not.
     let set = Set::new(Config { linger: 11 * 60 * S, ..Config::default() }, queue, later);
     let finished = set.run().await;
     assert_eq!((finished.summary.retried, finished.summary.completed), (1, 1), "{finished:?}");
