@@ -264,4 +264,37 @@ mod tests {
         let missing = file.path().join("missing");
         assert!(connect(&url(), &missing, false).is_err(), "and has nothing in it");
     }
+
+    #[test]
+    fn the_switch_to_a_write_ahead_log_waits_for_other_processes() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(FILE);
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch("CREATE TABLE held (id); BEGIN EXCLUSIVE").unwrap();
+        let connection = Connection::open(&path).unwrap();
+        connection.busy_timeout(Duration::ZERO).unwrap();
+        let held_for = Duration::from_millis(100);
+        let release = std::thread::spawn(move || {
+            std::thread::sleep(held_for);
+            other.execute_batch("COMMIT").unwrap();
+        });
+        let since = Instant::now();
+        write_ahead(&connection).unwrap();
+        assert!(since.elapsed() >= held_for / 2, "it was held");
+        release.join().unwrap();
+        let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
+        assert_eq!(mode, "wal");
+    }
+
+    #[test]
+    fn an_empty_file_is_no_queue_and_gets_tables_from_creating_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join(FILE), "").unwrap();
+        assert!(connect(&url(), directory.path(), false).unwrap().is_none());
+        let contents = |connection: &Connection| schema::contents(connection).unwrap();
+        let found = Connection::open(directory.path().join(FILE)).unwrap();
+        assert_eq!(contents(&found), Contents::Nothing);
+        let made = connect(&url(), directory.path(), true).unwrap().unwrap();
+        assert_eq!(contents(&made), Contents::Queues);
+    }
 }

@@ -156,6 +156,7 @@ a line of another kind
     fn a_mount_point_with_a_space_is_decoded() {
         assert_eq!(at("/mnt/my queues/a"), ("/mnt/my queues".into(), "cifs".into()));
         assert_eq!(unescape(b"a\\134b\\0c\\"), b"a\\b\\0c\\");
+        assert_eq!(unescape(b"/x040"), b"/x040", "digits alone stand for themselves");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use longshore_queue::{Outgoing, QueueError, Receipt};
 use longshore_testkit::queue_suite::{MINUTE, Subject, text};
 
-use crate::harness::{database, letter, subject, with_poison};
+use crate::harness::{database, letter, subject, url, with_poison};
 
 #[tokio::test]
 async fn a_receive_whose_caller_is_gone_leases_nothing() {
@@ -54,4 +54,12 @@ async fn what_cannot_be_done_with_a_message_is_refused_before_it_is_tried() {
     assert_eq!(queue.delete("none", &never_ours).await, Err(QueueError::MessageNotFound));
     assert_eq!(queue.update("none", &never_ours, MINUTE).await, Err(QueueError::MessageNotFound));
     assert_eq!(queue.approximate_count().await, Ok(0));
+}
+
+#[tokio::test]
+async fn a_directory_is_known_however_it_is_written() {
+    let (directory, queue, _poison) = with_poison().await;
+    std::fs::create_dir(directory.path().join("beside")).unwrap();
+    assert!(queue.moves_to(&url(&directory.path().join("beside/.."), "orders-poison")));
+    assert!(!queue.moves_to(&url(&directory.path().join("beside"), "orders-poison")));
 }
