@@ -1,5 +1,5 @@
-//! Azure Resource Manager: calls that are authorised, read again where that is safe, and explained where they fail
-//! ([Azure REST API reference](https://learn.microsoft.com/rest/api/azure/)).
+//! Azure Resource Manager: calls that are authorised, read again where that is safe, and explained
+//! where they fail ([Azure REST API reference](https://learn.microsoft.com/rest/api/azure/)).
 
 mod asked;
 mod endpoint;
@@ -26,10 +26,11 @@ use crate::retry_after::retry_after;
 
 /// How long any call may take: ARM itself gives up on the provider behind it after 60 s.
 const LIMIT: Duration = Duration::from_secs(70);
-/// The first pause before a read is tried again, doubled each time, and the longest, which is also how long a
-/// `Retry-After` is believed.
+/// The first pause before a read is tried again, doubled each time, and the longest, which is also
+/// how long a `Retry-After` is believed.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
-/// The shortest pause, also where the service asks for less: a service that says `Retry-After: 0` is not asked in a tight loop.
+/// The shortest pause, also where the service asks for less: a service that says `Retry-After: 0`
+/// is not asked in a tight loop.
 pub(super) const PAUSE_AT_LEAST: Duration = Duration::from_millis(50);
 /// For how long a read that a person waits for is tried again.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -78,7 +79,8 @@ impl Arm {
         }
     }
 
-    /// Reads; again after a pause when the service is busy or does not answer, until `patience` is used up.
+    /// Reads; again after a pause when the service is busy or does not answer, until `patience` is
+    /// used up.
     ///
     /// # Errors
     /// What ARM refused, or that it did not answer.
@@ -103,7 +105,8 @@ impl Arm {
     /// Asks for something to be done. Never repeated: what was asked twice may be done twice.
     ///
     /// # Errors
-    /// What ARM refused; or [`ArmErrorKind::Unclear`] when it did not answer, and may or may not have done it.
+    /// What ARM refused; or [`ArmErrorKind::Unclear`] when it did not answer, and may or may not
+    /// have done it.
     pub async fn post(
         &self,
         url: Url,

@@ -12,11 +12,12 @@ use crate::token::{Token, Tokens};
 
 const ERROR_CODE: HeaderName = HeaderName::from_static("x-ms-error-code");
 
-/// Sends requests with a token of the cache. What is refused because of the token is sent once more with a fresh token: a
-/// service that does not know the caller has done nothing yet, so that this is safe for a receive as well.
+/// Sends requests with a token of the cache. What is refused because of the token is sent once more
+/// with a fresh token: a service that does not know the caller has done nothing yet, so that this
+/// is safe for a receive as well.
 ///
-/// The SDK's own policy is not used: it fetches under a lock that every request waits for, and its copy of the token
-/// outlives ours.
+/// The SDK's own policy is not used: it fetches under a lock that every request waits for, and its
+/// copy of the token outlives ours.
 #[derive(Debug)]
 pub struct Authorize(pub Arc<Tokens>);
 
@@ -42,8 +43,9 @@ impl Policy for Authorize {
     }
 }
 
-/// A 401; or a 403 that is about who we are and not about what we may, as some services answer an expired token
-/// ([Common REST API error codes](https://learn.microsoft.com/rest/api/storageservices/common-rest-api-error-codes)).
+/// A 401; or a 403 that is about who we are and not about what we may, as some services answer an
+/// expired token ([Common REST API error
+/// codes](https://learn.microsoft.com/rest/api/storageservices/common-rest-api-error-codes)).
 fn refuses_the_token(response: &AsyncRawResponse) -> bool {
     match response.status() {
         StatusCode::Unauthorized => true,

@@ -30,7 +30,8 @@ impl Azure {
         SHARED.get_or_init(|| Self::new(credential));
     }
 
-    /// The one that all queues of a process share, so that there is one token, and one pool of connections.
+    /// The one that all queues of a process share, so that there is one token, and one pool of
+    /// connections.
     pub fn shared() -> &'static Self {
         SHARED.get_or_init(|| Self::new(Credential::Auto))
     }

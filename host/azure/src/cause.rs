@@ -1,4 +1,5 @@
-//! What is at the bottom of an error: the layers above it repeat the URL, and with it receipts and signatures.
+//! What is at the bottom of an error: the layers above it repeat the URL, and with it receipts and
+//! signatures.
 
 use std::error::Error as _;
 

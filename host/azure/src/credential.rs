@@ -18,13 +18,15 @@ use crate::token::CredentialSource;
 /// How the host authenticates itself to Azure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Credential {
-    /// Managed identity where the platform offers one (IDENTITY_ENDPOINT), workload identity where it hands out
-    /// tokens in a file (AZURE_FEDERATED_TOKEN_FILE), else the developer's login.
+    /// Managed identity where the platform offers one (IDENTITY_ENDPOINT), workload identity where
+    /// it hands out tokens in a file (AZURE_FEDERATED_TOKEN_FILE), else the developer's login.
     #[default]
     Auto,
-    /// The identity of the Container App, App Service or virtual machine; AZURE_CLIENT_ID says which one, if there are several.
+    /// The identity of the Container App, App Service or virtual machine; AZURE_CLIENT_ID says
+    /// which one, if there are several.
     ManagedIdentity,
-    /// Federated tokens, as Kubernetes hands them out: AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_FEDERATED_TOKEN_FILE.
+    /// Federated tokens, as Kubernetes hands them out: AZURE_TENANT_ID, AZURE_CLIENT_ID,
+    /// AZURE_FEDERATED_TOKEN_FILE.
     WorkloadIdentity,
     /// The login of the Azure CLI or the Azure Developer CLI.
     Developer,

@@ -11,19 +11,21 @@ use crate::cause::innermost;
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(5);
-/// How long a connection may be silent in the middle of a call. Each caller has a limit for the whole of it.
+/// How long a connection may be silent in the middle of a call. Each caller has a limit for the
+/// whole of it.
 const SILENCE: Duration = Duration::from_secs(60);
-/// How long a connection is kept for the next call. Some servers close theirs after 5 s, and a call that meets the
-/// closing has no clear answer.
+/// How long a connection is kept for the next call. Some servers close theirs after 5 s, and a call
+/// that meets the closing has no clear answer.
 const IDLE: Duration = Duration::from_secs(4);
 /// As many as there may be calls at once: a worker handles up to a thousand messages.
 const IDLE_CONNECTIONS: usize = 1024;
 
 /// HTTP over connections that are kept and shared.
 ///
-/// What goes over plain HTTP goes directly: that is the platform's identity endpoint, or an emulator, and no business
-/// of a proxy's. So does what goes to this very host. All else honours `HTTPS_PROXY` and `NO_PROXY`. Certificates are
-/// checked against the system's authorities, or those in `SSL_CERT_FILE`.
+/// What goes over plain HTTP goes directly: that is the platform's identity endpoint, or an
+/// emulator, and no business of a proxy's. So does what goes to this very host. All else honours
+/// `HTTPS_PROXY` and `NO_PROXY`. Certificates are checked against the system's authorities, or
+/// those in `SSL_CERT_FILE`.
 #[derive(Debug, Default)]
 pub struct SharedHttp {
     plain: OnceLock<reqwest::Client>,
@@ -32,7 +34,8 @@ pub struct SharedHttp {
 }
 
 impl SharedHttp {
-    /// The client for a URL, made when it is first needed: an image without certificates can still use plain HTTP.
+    /// The client for a URL, made when it is first needed: an image without certificates can still
+    /// use plain HTTP.
     fn client(&self, url: &Url) -> Result<&reqwest::Client, Error> {
         let (cell, builder) = match url.scheme() {
             "http" => (&self.plain, reqwest::Client::builder().no_proxy().tls_certs_only([])),

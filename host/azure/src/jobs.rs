@@ -1,5 +1,6 @@
 //! Container Apps jobs and their executions, over ARM
-//! ([Jobs](https://learn.microsoft.com/rest/api/resource-manager/containerapps/jobs), api-version 2026-07-01).
+//! ([Jobs](https://learn.microsoft.com/rest/api/resource-manager/containerapps/jobs), api-version
+//! 2026-07-01).
 
 mod template;
 
@@ -23,7 +24,8 @@ const API_VERSION: &str = "2026-07-01";
 const POLL: Duration = Duration::from_secs(5);
 /// How long the service may take to say what became of a call.
 const RESULT: Duration = Duration::from_secs(120);
-/// More pages than that are a service that goes round in circles: it keeps a hundred executions of a job.
+/// More pages than that are a service that goes round in circles: it keeps a hundred executions of
+/// a job.
 const PAGES: usize = 100;
 
 /// What there is, for a caller who named something that does not exist.
@@ -113,7 +115,8 @@ pub struct Started {
     pub name: String,
 }
 
-/// One execution of a job. What the service says more, or in words that did not exist when this was written, is left open.
+/// One execution of a job. What the service says more, or in words that did not exist when this was
+/// written, is left open.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Execution {
     /// Its name, unique within the job.
@@ -172,7 +175,8 @@ impl Execution {
         self.is("Succeeded")
     }
 
-    /// Whether nothing more will come of it. A status that is not known to be final counts once there is an end.
+    /// Whether nothing more will come of it. A status that is not known to be final counts once
+    /// there is an end.
     pub fn is_over(&self) -> bool {
         let running = self.is("Running") || self.is("Processing");
         let ended = ["Succeeded", "Failed", "Stopped"].into_iter().any(|status| self.is(status));
@@ -237,10 +241,12 @@ impl Job {
         Ok(self.arm.get(&self.arm.url(&of, SERVICE_BUS_API_VERSION), &asked, PATIENCE).await?.body)
     }
 
-    /// Starts an execution, with another template than the job's if there is one. Asked once, also when there is no answer.
+    /// Starts an execution, with another template than the job's if there is one. Asked once, also
+    /// when there is no answer.
     ///
     /// # Errors
-    /// When it was refused; or [`ArmErrorKind::Unclear`](crate::arm::ArmErrorKind) when it may have been started, and no answer says which execution that is.
+    /// When it was refused; or [`ArmErrorKind::Unclear`](crate::arm::ArmErrorKind) when it may have
+    /// been started, and no answer says which execution that is.
     pub async fn start(&self, template: Option<&Value>) -> Result<Started, ArmError> {
         let asked = Asked { operation: START, of: &self.id.0 };
         let url = self.arm.url(&format!("{}/start", self.id), API_VERSION);
@@ -308,9 +314,10 @@ impl Job {
     }
 
     /// What came of a call that was only accepted: asks where the result will be until it is there
-    /// ([Track asynchronous operations](https://learn.microsoft.com/azure/azure-resource-manager/management/async-operations)).
-    /// From here on nothing that goes wrong says that it was not done. Least of all a 403: a role on the job does not reach
-    /// to where results are, which is beside it.
+    /// ([Track asynchronous
+    /// operations](https://learn.microsoft.com/azure/azure-resource-manager/management/async-operations)).
+    /// From here on nothing that goes wrong says that it was not done. Least of all a 403: a role
+    /// on the job does not reach to where results are, which is beside it.
     async fn result(&self, mut answer: ArmReply, asked: &Asked<'_>) -> Result<ArmReply, ArmError> {
         let accepted = Instant::now();
         // An answer that names the execution says it all: there is no need to wait for the next.

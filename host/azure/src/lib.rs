@@ -1,7 +1,8 @@
-//! Azure, as every part of the host reaches it: which identity, its tokens, and one transport for all.
+//! Azure, as every part of the host reaches it: which identity, its tokens, and one transport for
+//! all.
 //!
-//! The crates are the official ones, `azure_core`, `azure_identity` and `azure_storage_queue`. The community's
-//! `azure_storage_queues`, with an s, is retired.
+//! The crates are the official ones, `azure_core`, `azure_identity` and `azure_storage_queue`. The
+//! community's `azure_storage_queues`, with an s, is retired.
 
 pub mod arm;
 mod authorize;

@@ -1,4 +1,5 @@
-//! The token cache: tokens are fetched ahead of their expiry, in the background, and a valid one is never waited for.
+//! The token cache: tokens are fetched ahead of their expiry, in the background, and a valid one is
+//! never waited for.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,17 +15,19 @@ use crate::cause::cause;
 
 /// How long one try to fetch a token may take: an identity endpoint answers in well under a second.
 const TRY: Duration = Duration::from_secs(6);
-/// The pauses between tries. Three tries and two pauses stay below the 20 s that a cold start may take.
+/// The pauses between tries. Three tries and two pauses stay below the 20 s that a cold start may
+/// take.
 const PAUSES: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(1200)];
 /// For how long a failed fetch answers everyone who asks, instead of another fetch.
 const FAILURE_STANDS: Duration = Duration::from_secs(1);
-/// The same before the first token: a caller who asks then is about to give up, and should not wait twice.
+/// The same before the first token: a caller who asks then is about to give up, and should not wait
+/// twice.
 const FIRST_FAILURE_STANDS: Duration = Duration::from_secs(30);
 /// The shortest and longest pause between refreshes that failed.
 const REFRESH_AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
-/// Makes a credential. Each fetch has a new one, since those of the SDK have caches of their own, which answer with
-/// the old token until five minutes before its end, also when it was refused.
+/// Makes a credential. Each fetch has a new one, since those of the SDK have caches of their own,
+/// which answer with the old token until five minutes before its end, also when it was refused.
 pub(crate) type CredentialSource = Box<dyn Fn() -> Result<Arc<dyn TokenCredential>, Error> + Send + Sync>;
 
 /// A token for one service. Never shown.
@@ -230,12 +233,14 @@ impl FailedTry {
             if let Some(ErrorKind::HttpResponse { status, .. }) =
                 inner.downcast_ref::<Error>().map(Error::kind)
             {
-                // An identity that has just been assigned may be unknown (404, 410, 429) for some seconds; 400 is for good.
+                // An identity that has just been assigned may be unknown (404, 410, 429) for some
+                // seconds; 400 is for good.
                 lasting = matches!(u16::from(*status), 400 | 401 | 403);
             }
             source = inner.source();
         }
-        // The chain of the SDK's errors repeats itself and links to pages: its first line and its end say it all.
+        // The chain of the SDK's errors repeats itself and links to pages: its first line and its
+        // end say it all.
         let text = error.to_string();
         let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim();
         let first = first.split(" To troubleshoot").next().unwrap_or_default();

@@ -1,7 +1,7 @@
 //! Named points at which a test kills the process, as a crash or a power cut would.
 //!
-//! Points are switched on by the variable `FAILPOINTS` (crate `fail`), and exist only with the feature `failpoints`:
-//! without it every function here does nothing.
+//! Points are switched on by the variable `FAILPOINTS` (crate `fail`), and exist only with the
+//! feature `failpoints`: without it every function here does nothing.
 
 /// Reads `FAILPOINTS`. What it set is forgotten when the returned value is dropped.
 #[cfg(feature = "failpoints")]
@@ -10,7 +10,8 @@ pub fn setup() -> fail::FailScenario<'static> {
     fail::FailScenario::setup()
 }
 
-/// Kills the current process with `SIGKILL` if the point of this name is on: nothing is flushed or dropped.
+/// Kills the current process with `SIGKILL` if the point of this name is on: nothing is flushed or
+/// dropped.
 #[inline]
 pub fn kill_at(point: &'static str) {
     let _ = point;
@@ -29,6 +30,7 @@ pub fn is_on(point: &'static str) -> bool {
 fn kill_here() {
     use rustix::process::{Signal, getpid, kill_process};
     let _ = kill_process(getpid(), Signal::KILL);
-    // The signal may be delivered a moment after the call returns, and nothing may be done in that moment.
+    // The signal may be delivered a moment after the call returns, and nothing may be done in that
+    // moment.
     std::process::abort()
 }

@@ -1,4 +1,5 @@
-//! A bare Wasmtime loop: an instance for each message, with nothing of ours around it but the contract.
+//! A bare Wasmtime loop: an instance for each message, with nothing of ours around it but the
+//! contract.
 
 use longshore_sandbox::InvocationStep;
 use wasmtime::component::{Component, HasSelf, Linker, ResourceTable};

@@ -1,5 +1,5 @@
-//! One invocation of the shipped order handler, step by step, beside two floors: a bare Wasmtime loop with the same
-//! engine and component, and an instance that is reused.
+//! One invocation of the shipped order handler, step by step, beside two floors: a bare Wasmtime
+//! loop with the same engine and component, and an instance that is reused.
 
 use std::time::{Duration, Instant};
 

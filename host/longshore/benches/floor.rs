@@ -27,7 +27,8 @@ pub(super) fn flushes(directory: &Path) -> f64 {
     f64::from(FLUSHES) / started.elapsed().as_secs_f64()
 }
 
-/// Messages a second that raw SQLite leases and deletes in transactions of [`BATCH`], as durable as the queue.
+/// Messages a second that raw SQLite leases and deletes in transactions of [`BATCH`], as durable as
+/// the queue.
 pub(super) fn raw_sqlite(directory: &Path, messages: usize, body: &str) -> f64 {
     let mut db = Connection::open(directory.join("raw.db")).expect("a database");
     db.execute_batch(

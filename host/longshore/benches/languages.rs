@@ -1,5 +1,6 @@
-//! The same handler in each language: from process start to the first message completed, by where its machine code comes
-//! from, and what a message costs in a fresh instance and in one that is kept.
+//! The same handler in each language: from process start to the first message completed, by where
+//! its machine code comes from, and what a message costs in a fresh instance and in one that is
+//! kept.
 
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;

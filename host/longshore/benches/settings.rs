@@ -1,4 +1,5 @@
-//! What was tried to lower the bare loop itself: the engine's settings, one changed at a time, and a second thread.
+//! What was tried to lower the bare loop itself: the engine's settings, one changed at a time, and
+//! a second thread.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

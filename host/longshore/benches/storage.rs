@@ -1,4 +1,5 @@
-//! A Storage queue: beside a Python worker, on one Azurite; and against a server that answers each call after 10 ms.
+//! A Storage queue: beside a Python worker, on one Azurite; and against a server that answers each
+//! call after 10 ms.
 
 #[allow(
     clippy::unwrap_used,

@@ -5,7 +5,8 @@ use std::time::Duration;
 /// Why a queue did not do what it was asked. The variants are what a caller decides by.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QueueError {
-    /// No message of that id, or its receipt is no longer valid (Storage: 404 `MessageNotFound`; Service Bus: 410, lock lost).
+    /// No message of that id, or its receipt is no longer valid (Storage: 404 `MessageNotFound`;
+    /// Service Bus: 410, lock lost).
     #[error("no such message, or no longer ours")]
     MessageNotFound,
     /// The receipt is stale: the message was received or updated since (400 `PopReceiptMismatch`).

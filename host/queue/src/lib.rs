@@ -1,9 +1,10 @@
-//! What the host asks of a queue, in the words of Azure Storage Queue, and what each kind of queue is.
+//! What the host asks of a queue, in the words of Azure Storage Queue, and what each kind of queue
+//! is.
 //!
-//! One trait, [`Queue`], the few types that cross it, and one table of kinds, [`kind::KINDS`]. A queue
-//! knows nothing of the worker that empties it: it leases, counts, updates and deletes. All times to
-//! live and visibility timeouts are durations, measured by the service's own clock, so that a host
-//! whose clock is wrong still keeps its leases.
+//! One trait, [`Queue`], the few types that cross it, and one table of kinds, [`kind::KINDS`]. A
+//! queue knows nothing of the worker that empties it: it leases, counts, updates and deletes. All
+//! times to live and visibility timeouts are durations, measured by the service's own clock, so
+//! that a host whose clock is wrong still keeps its leases.
 
 mod error;
 pub mod kind;

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use crate::error::QueueError;
 
-/// The most messages that one receive may ask for
-/// ([Get Messages](https://learn.microsoft.com/rest/api/storageservices/get-messages), `numofmessages`).
+/// The most messages that one receive may ask for ([Get
+/// Messages](https://learn.microsoft.com/rest/api/storageservices/get-messages), `numofmessages`).
 pub const MAX_RECEIVE: u32 = 32;
 
-/// The longest visibility timeout and the longest delay: seven days, as on Azure Storage
-/// ([Update Message](https://learn.microsoft.com/rest/api/storageservices/update-message), `visibilitytimeout`).
+/// The longest visibility timeout and the longest delay: seven days, as on Azure Storage ([Update
+/// Message](https://learn.microsoft.com/rest/api/storageservices/update-message),
+/// `visibilitytimeout`).
 pub const MAX_VISIBILITY: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// Checks how many messages a receive asks for.

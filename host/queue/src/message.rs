@@ -8,8 +8,8 @@ use jiff::Timestamp;
 
 use crate::url::QueueUrl;
 
-/// The property of a dead-lettered message that says why, as Service Bus calls it
-/// ([Dead-letter queues](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-dead-letter-queues)).
+/// The property of a dead-lettered message that says why, as Service Bus calls it ([Dead-letter
+/// queues](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-dead-letter-queues)).
 pub const REASON_PROPERTY: &str = "DeadLetterReason";
 
 /// The property of a dead-lettered message that holds the cause, for people.
@@ -28,25 +28,28 @@ pub struct Message {
     pub id: String,
     /// The body as it lies in the queue, before any decoding.
     pub body: Bytes,
-    /// How often it was received, this time included: 1 at the first receipt, on every kind of queue. 0 when peeked at and never received.
+    /// How often it was received, this time included: 1 at the first receipt, on every kind of
+    /// queue. 0 when peeked at and never received.
     pub dequeue_count: u32,
     /// When it was put into the queue, by the service's clock.
     pub inserted: Timestamp,
-    /// How long it has until the service drops it, by the service's clock; `None` if it never expires.
+    /// How long it has until the service drops it, by the service's clock; `None` if it never
+    /// expires.
     pub time_to_live: Option<Duration>,
     /// What it carries beside its body; empty on queues that have no properties.
     pub properties: Properties,
 }
 
-/// A message that was received, with the right to update and delete it until its visibility timeout ends.
+/// A message that was received, with the right to update and delete it until its visibility timeout
+/// ends.
 #[derive(Clone, Debug)]
 pub struct Received {
     /// The message.
     pub message: Message,
     /// The newest pop receipt.
     pub receipt: Receipt,
-    /// Why the body could not be read, in words; it then holds what could be. No handler can read such a message, and
-    /// it must not keep others from being received.
+    /// Why the body could not be read, in words; it then holds what could be. No handler can read
+    /// such a message, and it must not keep others from being received.
     pub damaged: Option<String>,
 }
 

@@ -8,21 +8,22 @@ use std::path::PathBuf;
 pub enum Place {
     /// A SQLite database on this host.
     File {
-        /// The directory that holds the database, as it was written: relative to the working directory,
-        /// or absolute.
+        /// The directory that holds the database, as it was written: relative to the working
+        /// directory, or absolute.
         directory: PathBuf,
     },
     /// Azure Storage Queue, or Azurite.
     Storage {
-        /// The account's endpoint, without a trailing slash: `https://ACCOUNT.queue.core.windows.net` or
-        /// `http://127.0.0.1:10001/devstoreaccount1`.
+        /// The account's endpoint, without a trailing slash:
+        /// `https://ACCOUNT.queue.core.windows.net` or `http://127.0.0.1:10001/devstoreaccount1`.
         endpoint: String,
         /// The shared access signature that came with the URL.
         signature: Option<Signature>,
     },
     /// Azure Service Bus.
     ServiceBus {
-        /// The host of the namespace, `NAMESPACE.servicebus.windows.net`, with a port if one was given.
+        /// The host of the namespace, `NAMESPACE.servicebus.windows.net`, with a port if one was
+        /// given.
         namespace: String,
         /// The shared key that came with a connection string. Without one the identity connects.
         access: Option<SharedAccess>,
@@ -43,7 +44,8 @@ pub enum Transport {
     Plain,
 }
 
-/// A [shared access policy](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-sas#shared-access-authorization-policies):
+/// A [shared access
+/// policy](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-sas#shared-access-authorization-policies):
 /// its name, and a key of it. The key is a secret, hence never shown by `Debug`.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct SharedAccess {
@@ -59,7 +61,8 @@ impl fmt::Debug for SharedAccess {
     }
 }
 
-/// The query of a [shared access signature](https://learn.microsoft.com/rest/api/storageservices/delegate-access-with-shared-access-signature),
+/// The query of a [shared access
+/// signature](https://learn.microsoft.com/rest/api/storageservices/delegate-access-with-shared-access-signature),
 /// without its question mark. A secret, hence never shown by `Debug`.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Signature(pub String);

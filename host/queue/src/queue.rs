@@ -21,34 +21,35 @@ pub enum Right {
 
 /// A queue of messages with leases, as Azure Storage Queue defines them.
 ///
-/// Every call ends: an implementation puts a time limit on each wait. No call is repeated
-/// inside. Whether and when to try again is the caller's decision, since a repeated receive can lease
-/// a batch that no caller gets.
+/// Every call ends: an implementation puts a time limit on each wait. No call is repeated inside.
+/// Whether and when to try again is the caller's decision, since a repeated receive can lease a
+/// batch that no caller gets.
 #[async_trait::async_trait]
 pub trait Queue: fmt::Debug + Send + Sync {
     /// Where the queue is. Its `Display` form holds no secret.
     fn url(&self) -> &QueueUrl;
 
-    /// Does ahead of time what the first call would otherwise wait for: opens what has to be opened.
-    /// Reports no error, since the first call says what is wrong.
+    /// Does ahead of time what the first call would otherwise wait for: opens what has to be
+    /// opened. Reports no error, since the first call says what is wrong.
     async fn prepare(&self) {}
 
     /// Creates the queue; `false` when it was there.
     async fn create(&self) -> Result<bool, QueueError>;
 
-    /// Asks whether the identity has a right on this queue. No message is leased, counted or changed.
+    /// Asks whether the identity has a right on this queue. No message is leased, counted or
+    /// changed.
     ///
-    /// Each kind asks in its own way. A service that has no such question is asked to change a message
-    /// that does not exist: it looks at the caller's rights first, and then finds no message.
-    /// `Ok` means that the identity has the right.
+    /// Each kind asks in its own way. A service that has no such question is asked to change a
+    /// message that does not exist: it looks at the caller's rights first, and then finds no
+    /// message. `Ok` means that the identity has the right.
     ///
     /// # Errors
-    /// [`QueueError::Denied`]: the identity does not have it. Any other error leaves the question open;
-    /// [`QueueError::QueueNotFound`] says that there is no queue to have it on.
+    /// [`QueueError::Denied`]: the identity does not have it. Any other error leaves the question
+    /// open; [`QueueError::QueueNotFound`] says that there is no queue to have it on.
     async fn may(&self, right: Right) -> Result<(), QueueError>;
 
-    /// Leases up to `max` messages (at most [`MAX_RECEIVE`](crate::MAX_RECEIVE)) for `visibility`, and
-    /// raises the dequeue count of each by one.
+    /// Leases up to `max` messages (at most [`MAX_RECEIVE`](crate::MAX_RECEIVE)) for `visibility`,
+    /// and raises the dequeue count of each by one.
     ///
     /// An empty answer says that nothing was visible, and not that the queue is empty.
     async fn receive(&self, max: u32, visibility: Duration) -> Result<Vec<Received>, QueueError>;
@@ -63,9 +64,9 @@ pub trait Queue: fmt::Debug + Send + Sync {
     /// Deletes a leased message.
     async fn delete(&self, id: &str, receipt: &Receipt) -> Result<(), QueueError>;
 
-    /// Shows up to `max` visible messages without leasing or counting. A Storage queue shows no more than
-    /// [`MAX_RECEIVE`](crate::MAX_RECEIVE)
-    /// ([Peek Messages](https://learn.microsoft.com/rest/api/storageservices/peek-messages)).
+    /// Shows up to `max` visible messages without leasing or counting. A Storage queue shows no
+    /// more than [`MAX_RECEIVE`](crate::MAX_RECEIVE) ([Peek
+    /// Messages](https://learn.microsoft.com/rest/api/storageservices/peek-messages)).
     async fn peek(&self, max: u32) -> Result<Vec<Message>, QueueError>;
 
     /// How many messages the queue holds, invisible ones included, as KEDA counts them.
@@ -76,18 +77,20 @@ pub trait Queue: fmt::Debug + Send + Sync {
         self.url().kind().max_body
     }
 
-    /// Whether the queue takes this body: whether it is small enough, and of bytes that the queue can hold.
+    /// Whether the queue takes this body: whether it is small enough, and of bytes that the queue
+    /// can hold.
     fn fits(&self, body: &[u8]) -> bool {
         body.len() <= self.max_body()
     }
 
-    /// The longest lease that the queue gives, as far as is known after a receive. A longer visibility
-    /// timeout is then not what a lease lasts. It may change with each receive.
+    /// The longest lease that the queue gives, as far as is known after a receive. A longer
+    /// visibility timeout is then not what a lease lasts. It may change with each receive.
     fn longest_lease(&self) -> Duration {
         MAX_VISIBILITY
     }
 
-    /// Whether a message that was hidden with [`Queue::update`] becomes visible early when this process ends.
+    /// Whether a message that was hidden with [`Queue::update`] becomes visible early when this
+    /// process ends.
     fn hides_only_while_running(&self) -> bool {
         false
     }
@@ -98,7 +101,8 @@ pub trait Queue: fmt::Debug + Send + Sync {
         false
     }
 
-    /// Moves a leased message to a poison queue: both or neither. Called only when [`Queue::moves_to`] says so.
+    /// Moves a leased message to a poison queue: both or neither. Called only when
+    /// [`Queue::moves_to`] says so.
     async fn dead_letter(
         &self,
         id: &str,

@@ -14,7 +14,8 @@ use crate::parse::malformed::{Malformed, Parsed};
 use crate::parse::name::check_name;
 use crate::place::Place;
 
-/// The address of a queue: its kind, where it is, its name, and a shared access signature if one was given.
+/// The address of a queue: its kind, where it is, its name, and a shared access signature if one
+/// was given.
 ///
 /// | kind | form |
 /// |---|---|
@@ -65,9 +66,11 @@ impl QueueUrl {
         }
     }
 
-    /// The account or the namespace that it belongs to, by its name; `None` for a queue on this host.
+    /// The account or the namespace that it belongs to, by its name; `None` for a queue on this
+    /// host.
     ///
-    /// It is the first label of the host, or the first segment of the path where the account stands there.
+    /// It is the first label of the host, or the first segment of the path where the account stands
+    /// there.
     pub fn owner(&self) -> Option<&str> {
         match &self.place {
             Place::File { .. } => None,
@@ -82,8 +85,8 @@ impl QueueUrl {
         }
     }
 
-    /// The poison queue: `<queue>-poison` beside the queue, with the same signature; on Service Bus the
-    /// queue's own dead-letter sub-queue.
+    /// The poison queue: `<queue>-poison` beside the queue, with the same signature; on Service Bus
+    /// the queue's own dead-letter sub-queue.
     ///
     /// # Errors
     /// The name with its suffix would be longer than the service allows.
@@ -103,7 +106,8 @@ impl QueueUrl {
         Ok(Self { place: self.place.clone(), name })
     }
 
-    /// The name of the queue that a dead-letter sub-queue belongs to; `None` if it is no such sub-queue.
+    /// The name of the queue that a dead-letter sub-queue belongs to; `None` if it is no such
+    /// sub-queue.
     pub fn dead_letters_of(&self) -> Option<&str> {
         match self.kind().poison {
             PoisonPlace::Within(path) => self.name.strip_suffix(path),
@@ -182,7 +186,8 @@ fn invalid(text: &str, cause: String, mend: String) -> InvalidQueueUrl {
     InvalidQueueUrl { url: without_secrets(text), cause, mend }
 }
 
-/// What may be repeated of a text that is perhaps a connection string, or a URL with a password or a signature.
+/// What may be repeated of a text that is perhaps a connection string, or a URL with a password or
+/// a signature.
 fn without_secrets(text: &str) -> String {
     let shown = text.split(['?', '#']).next().unwrap_or_default();
     if behind(text, connection_string::BEGINNING).is_some() {

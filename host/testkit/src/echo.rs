@@ -61,12 +61,13 @@ impl Server {
     }
 }
 
-/// `/to/HOST:PORT` redirects there, `/bytes/N` is N bytes long, `/slow` never answers, `/pause` stops in its body, all
-/// else repeats the request.
+/// `/to/HOST:PORT` redirects there, `/bytes/N` is N bytes long, `/slow` never answers, `/pause`
+/// stops in its body, all else repeats the request.
 async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
     let mut request = Vec::new();
     while !request.windows(4).any(|it| it == b"\r\n\r\n") {
-        // A TLS handshake begins with 0x16 (RFC 8446, section 5.1), and is nothing that this server understands.
+        // A TLS handshake begins with 0x16 (RFC 8446, section 5.1), and is nothing that this server
+        // understands.
         if stream.read_buf(&mut request).await.unwrap_or_default() == 0 || request[0] == 0x16 {
             return;
         }

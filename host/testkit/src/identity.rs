@@ -1,5 +1,5 @@
-//! A managed identity endpoint on loopback, as a Container App has it
-//! ([REST endpoint reference](https://learn.microsoft.com/azure/container-apps/managed-identity#rest-endpoint-reference)).
+//! A managed identity endpoint on loopback, as a Container App has it ([REST endpoint
+//! reference](https://learn.microsoft.com/azure/container-apps/managed-identity#rest-endpoint-reference)).
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};

@@ -1,4 +1,5 @@
-//! The promises that every kind of queue keeps, as functions over [`Queue`]: the same for a file and for a service.
+//! The promises that every kind of queue keeps, as functions over [`Queue`]: the same for a file
+//! and for a service.
 //!
 //! Durations are whole seconds, and bodies are text, since a service takes no others.
 
@@ -76,7 +77,8 @@ async fn one(queue: &dyn Queue, visibility: Duration) -> Received {
     received.remove(0)
 }
 
-/// One service says that the receipt is stale, another that there is no such message: both mean that it is not ours.
+/// One service says that the receipt is stale, another that there is no such message: both mean
+/// that it is not ours.
 fn is_refused(answer: Result<(), QueueError>) {
     assert!(answer.as_ref().is_err_and(QueueError::is_stale), "{answer:?}");
 }

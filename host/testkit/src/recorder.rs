@@ -7,7 +7,8 @@ use std::time::Duration;
 use longshore_handler::Handler;
 use longshore_handler::{Answer, Invocation, RetryReason, Verdict};
 
-/// A handler that does what bodies say, and remembers which it was given: `reject`, `once` (fails at first) or anything.
+/// A handler that does what bodies say, and remembers which it was given: `reject`, `once` (fails
+/// at first) or anything.
 #[derive(Default)]
 pub struct Recorder {
     /// Id, body and dequeue count of each.

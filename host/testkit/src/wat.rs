@@ -1,7 +1,7 @@
 //! Handlers as WebAssembly text, for what no compiler would write.
 
-/// A handler whose `handle` runs `code` and returns the address of its result; `globals` stand beside it in the module.
-/// At address 2048 the memory is zero, which is the result `ok`.
+/// A handler whose `handle` runs `code` and returns the address of its result; `globals` stand
+/// beside it in the module. At address 2048 the memory is zero, which is the result `ok`.
 pub fn handler(globals: &str, code: &str) -> Vec<u8> {
     let text = format!(
         r#"(component

@@ -1,7 +1,8 @@
 //! What was asked of ARM, for errors.
 
-/// What is asked of ARM: how an error names it, the action that a role has to allow, and the least built-in role that does
-/// ([Azure built-in roles for containers](https://learn.microsoft.com/azure/role-based-access-control/built-in-roles/containers)).
+/// What is asked of ARM: how an error names it, the action that a role has to allow, and the least
+/// built-in role that does ([Azure built-in roles for
+/// containers](https://learn.microsoft.com/azure/role-based-access-control/built-in-roles/containers)).
 #[derive(Clone, Copy, Debug)]
 pub struct ArmOperation {
     /// As in "cannot …".

@@ -10,8 +10,8 @@ use crate::http::is_this_host;
 /// The endpoint of the public cloud.
 const PUBLIC: &str = "https://management.azure.com/";
 
-/// Where ARM is: the public cloud, another one (`https://management.usgovcloudapi.net`, `https://management.chinacloudapi.cn`),
-/// or a server on this very host, which may be plain HTTP.
+/// Where ARM is: the public cloud, another one (`https://management.usgovcloudapi.net`,
+/// `https://management.chinacloudapi.cn`), or a server on this very host, which may be plain HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint(pub(super) Url);
 
@@ -44,13 +44,15 @@ impl fmt::Display for Endpoint {
 }
 
 impl Endpoint {
-    /// The scope of tokens: each cloud has its own. A server on this host takes those of the public cloud.
+    /// The scope of tokens: each cloud has its own. A server on this host takes those of the public
+    /// cloud.
     pub(super) fn scope(&self) -> String {
         let audience = if self.0.scheme() == "https" { self.0.as_str() } else { PUBLIC };
         format!("{audience}.default")
     }
 
-    /// Whether a link in an answer may be followed with our token: to the endpoint itself, or to one of its regions.
+    /// Whether a link in an answer may be followed with our token: to the endpoint itself, or to
+    /// one of its regions.
     pub(super) fn owns(&self, link: &Url) -> bool {
         let host = |url: &Url| url.host_str().unwrap_or_default().to_ascii_lowercase();
         let same_port = link.scheme() == self.0.scheme()

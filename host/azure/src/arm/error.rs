@@ -1,5 +1,5 @@
-//! Why ARM did not do it, in words.
-//! ([Troubleshoot common Azure deployment errors](https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/common-deployment-errors))
+//! Why ARM did not do it, in words. ([Troubleshoot common Azure deployment
+//! errors](https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/common-deployment-errors))
 
 use std::error::Error as _;
 use std::time::Duration;
@@ -39,7 +39,8 @@ pub enum ArmErrorKind {
     NotFound,
     /// The identity may not, or is not known.
     Denied,
-    /// No answer for now, and nothing was done: the service has no time, or was asked for something to read.
+    /// No answer for now, and nothing was done: the service has no time, or was asked for something
+    /// to read.
     Busy,
     /// No clear answer: what was asked may have been done.
     Unclear,
@@ -57,8 +58,8 @@ impl ArmErrorKind {
     }
 }
 
-/// What ARM says in the body of a refusal
-/// ([Common error response](https://github.com/microsoft/api-guidelines/blob/vNext/azure/Guidelines.md#handling-errors)).
+/// What ARM says in the body of a refusal ([Common error
+/// response](https://github.com/microsoft/api-guidelines/blob/vNext/azure/Guidelines.md#handling-errors)).
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct ArmRefusal {
@@ -109,7 +110,8 @@ impl Asked<'_> {
         self.error(ArmErrorKind::Fault, format!("{}: {cause}", self.of), mend.into())
     }
 
-    /// It was accepted, and no answer says what became of it: that is no reason to ask for it again.
+    /// It was accepted, and no answer says what became of it: that is no reason to ask for it
+    /// again.
     pub(crate) fn unsettled(&self, cause: &str) -> ArmError {
         let cause = format!("it was accepted, and what became of it is not known ({cause})");
         self.error(ArmErrorKind::Unclear, cause, "`longshore job list` tells".into())

@@ -1,7 +1,8 @@
 //! A template for one execution: the job's own, with some of it changed.
 //!
-//! A template that is sent along with a start takes the place of the job's, whole: what is not in it, such as the other
-//! variables, is gone ([Start a job execution on demand](https://learn.microsoft.com/azure/container-apps/jobs#start-a-job-execution-on-demand)).
+//! A template that is sent along with a start takes the place of the job's, whole: what is not in
+//! it, such as the other variables, is gone ([Start a job execution on
+//! demand](https://learn.microsoft.com/azure/container-apps/jobs#start-a-job-execution-on-demand)).
 
 use serde_json::{Map, Value, json};
 

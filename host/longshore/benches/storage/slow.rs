@@ -1,5 +1,5 @@
-//! A queue service on loopback that has so many messages, and answers each call after a while, as one at some distance
-//! would. It takes no load to speak of itself.
+//! A queue service on loopback that has so many messages, and answers each call after a while, as
+//! one at some distance would. It takes no load to speak of itself.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

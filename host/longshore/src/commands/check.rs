@@ -97,7 +97,8 @@ async fn queues(url: QueueUrl, poison: Option<QueueUrl>, probe_send: bool) -> Re
     let mut findings = permissions(&*queue).await?;
     let receive = poison.may(Right::Receive).await;
     findings.push(exists(&*poison, "poison queue exists", receive).await?);
-    // What is moved to a dead-letter sub-queue is not sent: the right to receive is enough for that.
+    // What is moved to a dead-letter sub-queue is not sent: the right to receive is enough for
+    // that.
     if !poison.url().is_dead_letter_queue() {
         findings.push(may_send(&*poison, probe_send).await?);
     }
@@ -120,8 +121,9 @@ async fn permissions(queue: &dyn Queue) -> Result<Vec<Finding>, QueueError> {
     Ok(findings)
 }
 
-/// Whether the queue is there, from what came of asking for the right to receive. Where that is denied, counting
-/// tells. It comes second, since on Service Bus it may be peeking at every message.
+/// Whether the queue is there, from what came of asking for the right to receive. Where that is
+/// denied, counting tells. It comes second, since on Service Bus it may be peeking at every
+/// message.
 async fn exists(
     queue: &dyn Queue,
     check: &'static str,

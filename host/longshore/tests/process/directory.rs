@@ -1,4 +1,5 @@
-//! A directory with the queue `orders`, seen from outside: through SQLite, and through the library's sending side.
+//! A directory with the queue `orders`, seen from outside: through SQLite, and through the
+//! library's sending side.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -76,7 +77,8 @@ impl Directory {
         self.runtime.block_on(try_join_all(sending)).unwrap()
     }
 
-    /// `longshore run` on the queue with the order component and short settings, and what else is asked.
+    /// `longshore run` on the queue with the order component and short settings, and what else is
+    /// asked.
     pub(crate) fn worker(&self, flags: &[&str]) -> Program {
         self.worker_with(&guest::order(), flags)
     }

@@ -1,5 +1,6 @@
-//! The promises that only a process can keep or break: the real binary, with the real order component, on real
-//! file queues, where it is killed, stopped, fed with rubbish, and called with every flag.
+//! The promises that only a process can keep or break: the real binary, with the real order
+//! component, on real file queues, where it is killed, stopped, fed with rubbish, and called with
+//! every flag.
 
 #![allow(
     clippy::unwrap_used,

@@ -148,7 +148,8 @@ pub(crate) fn deletions(database: &Connection) -> Vec<(String, String)> {
 /// How often the handler said that it handled which message, by the log of one worker.
 ///
 /// # Panics
-/// If there is anything in it but log lines, as from a host that panics. The last line may be cut off by a kill.
+/// If there is anything in it but log lines, as from a host that panics. The last line may be cut
+/// off by a kill.
 pub(crate) fn handled(log: &str, handled: &mut BTreeMap<String, usize>) {
     for line in log.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')) {
         let event: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("no line of a log: {line}"));

@@ -23,7 +23,8 @@ pub(crate) fn message(number: usize) -> Sent {
     Sent { body: body.into_bytes(), expected }
 }
 
-/// What the component needs to be loaded, with its outputs in a queue of another directory, which is created.
+/// What the component needs to be loaded, with its outputs in a queue of another directory, which
+/// is created.
 pub(crate) fn flags(directory: &Path) -> Vec<String> {
     let queue = format!("file:{}/invoices", directory.display());
     run(&mut longshore(["queue", "create", "--queue", &queue])).succeeded();
@@ -34,8 +35,8 @@ pub(crate) fn flags(directory: &Path) -> Vec<String> {
     flags
 }
 
-/// How often each message was handled, by what was sent on its behalf: what a failed one sent counts as well, and what
-/// was sent in part does not.
+/// How often each message was handled, by what was sent on its behalf: what a failed one sent
+/// counts as well, and what was sent in part does not.
 pub(crate) fn handled(invoices: &[Row]) -> BTreeMap<String, usize> {
     let mut sent: BTreeMap<String, [usize; OUTPUTS]> = BTreeMap::new();
     for Row { id, body, .. } in invoices {

@@ -1,4 +1,5 @@
-//! Receiving always works: whatever is wrong with a component or a body, messages are received, counted and poisoned.
+//! Receiving always works: whatever is wrong with a component or a body, messages are received,
+//! counted and poisoned.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

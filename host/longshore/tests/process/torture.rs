@@ -1,5 +1,6 @@
-//! Nothing is lost, whatever dies, wherever: two workers on one directory are killed again and again, at named places
-//! and at random moments, and each is started anew. Then one that nobody kills drains the queue, and the oracle speaks.
+//! Nothing is lost, whatever dies, wherever: two workers on one directory are killed again and
+//! again, at named places and at random moments, and each is started anew. Then one that nobody
+//! kills drains the queue, and the oracle speaks.
 //!
 //! `LONGSHORE_TORTURE=N` sets the number of kills at random moments.
 
@@ -28,7 +29,8 @@ const LIFE: Duration = Duration::from_millis(400);
 const LOOK: Duration = Duration::from_millis(3);
 /// Attempts that each message has: crashes count as such, and each undoes up to one per slot.
 const MAX_DEQUEUE: u32 = 12;
-/// Below so many visible messages, more are sent: workers that find nothing are not killed anywhere of interest.
+/// Below so many visible messages, more are sent: workers that find nothing are not killed anywhere
+/// of interest.
 const ENOUGH: i64 = 30;
 
 /// One way to torture.
@@ -142,7 +144,8 @@ impl Workers<'_> {
         program.start()
     }
 
-    /// Keeps two workers running and the queue filled until so many were killed; then kills both, uncounted.
+    /// Keeps two workers running and the queue filled until so many were killed; then kills both,
+    /// uncounted.
     fn kill_often(&mut self, oracle: &mut Oracle) -> usize {
         let mut rng = rand::rng();
         let database = self.directory.database();

@@ -1,4 +1,5 @@
-//! `send`, `peek`, `queue` and `poison`, and that what is redriven is handled again as if it had just been sent.
+//! `send`, `peek`, `queue` and `poison`, and that what is redriven is handled again as if it had
+//! just been sent.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

@@ -1,4 +1,5 @@
-//! `longshore run` as programs and operators rely on it: exit codes, the summary, flags and their variables.
+//! `longshore run` as programs and operators rely on it: exit codes, the summary, flags and their
+//! variables.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

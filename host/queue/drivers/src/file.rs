@@ -1,10 +1,11 @@
 //! The file-backed queue: an Azure Storage Queue in a directory.
 //!
-//! One SQLite database per directory, with any number of queues in it. Any number of processes of one host may work
-//! on it at once, and what was answered survives the death of any of them, and a power cut. The protocol is that of
-//! [Storage queues](https://learn.microsoft.com/rest/api/storageservices/operations-on-messages), with three liberties:
-//! a sender may choose a message's id (two messages of one id are two messages), durations count in milliseconds
-//! instead of seconds, and a message may never expire.
+//! One SQLite database per directory, with any number of queues in it. Any number of processes of
+//! one host may work on it at once, and what was answered survives the death of any of them, and a
+//! power cut. The protocol is that of [Storage
+//! queues](https://learn.microsoft.com/rest/api/storageservices/operations-on-messages), with three
+//! liberties: a sender may choose a message's id (two messages of one id are two messages),
+//! durations count in milliseconds instead of seconds, and a message may never expire.
 
 mod connection;
 mod database;
@@ -39,10 +40,11 @@ pub struct FileQueue {
 impl FileQueue {
     /// A handle to the queue of this URL in this directory.
     ///
-    /// The database is opened with the first operation, so that [`Queue::create`] can make it; what is wrong with
-    /// it is that operation's error: [`QueueError::QueueNotFound`] where there is no such queue, and
-    /// [`QueueError::Fault`] where the directory is missing, cannot be written or lies on a network file system,
-    /// or the file is not our database. No operation but `create` makes anything.
+    /// The database is opened with the first operation, so that [`Queue::create`] can make it; what
+    /// is wrong with it is that operation's error: [`QueueError::QueueNotFound`] where there is no
+    /// such queue, and [`QueueError::Fault`] where the directory is missing, cannot be written or
+    /// lies on a network file system, or the file is not our database. No operation but `create`
+    /// makes anything.
     ///
     /// # Errors
     /// [`QueueError::Fault`] if no thread can be started.
@@ -125,8 +127,8 @@ impl Queue for FileQueue {
         same_directory(directory, &self.directory)
     }
 
-    /// The copy keeps the message's id and properties, gets [`REASON_PROPERTY`] and [`DETAIL_PROPERTY`] beside them,
-    /// and never expires.
+    /// The copy keeps the message's id and properties, gets [`REASON_PROPERTY`] and
+    /// [`DETAIL_PROPERTY`] beside them, and never expires.
     async fn dead_letter(
         &self,
         id: &str,

@@ -1,10 +1,13 @@
-//! Azure Storage Queue, over HTTPS with a token or over either with a shared access signature; Azurite the same.
+//! Azure Storage Queue, over HTTPS with a token or over either with a shared access signature;
+//! Azurite the same.
 //!
-//! Calls are made by the official SDK's client, without its retries: a retried receive can lease a batch that no
-//! caller gets, and the caller alone knows what may be repeated. Answers that hold messages are read by `xml`, leniently.
+//! Calls are made by the official SDK's client, without its retries: a retried receive can lease a
+//! batch that no caller gets, and the caller alone knows what may be repeated. Answers that hold
+//! messages are read by `xml`, leniently.
 //!
-//! The service's durations are whole seconds. They are rounded up: a lease is then never longer on our clock than on
-//! the service's, and a message never visible before its delay is over. A delay of 300 ms is one of a second.
+//! The service's durations are whole seconds. They are rounded up: a lease is then never longer on
+//! our clock than on the service's, and a message never visible before its delay is over. A delay
+//! of 300 ms is one of a second.
 
 mod error;
 mod xml;
@@ -37,13 +40,15 @@ use longshore_queue::{
 };
 
 /// How long any call may take. The service itself gives up on an operation after 30 s at most
-/// ([Setting timeouts](https://learn.microsoft.com/rest/api/storageservices/setting-timeouts-for-queue-service-operations)).
+/// ([Setting
+/// timeouts](https://learn.microsoft.com/rest/api/storageservices/setting-timeouts-for-queue-service-operations)).
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// The version of the protocol: the newest that the emulator knows as well.
 const VERSION: &str = "2025-11-05";
 
-/// What makes a message never expire ([Put Message](https://learn.microsoft.com/rest/api/storageservices/put-message), `messagettl`).
+/// What makes a message never expire ([Put
+/// Message](https://learn.microsoft.com/rest/api/storageservices/put-message), `messagettl`).
 const NEVER: i32 = -1;
 
 /// The id of a message that does not exist, and a receipt that has the form of one.
@@ -76,8 +81,8 @@ impl StorageQueue {
     /// A handle to the queue of this URL. Nothing is asked of the service yet.
     ///
     /// # Errors
-    /// [`QueueError::Fault`] if the URL is not that of a Storage queue, if it is plain HTTP without a signature, or if
-    /// there are no certificates to check the service's with.
+    /// [`QueueError::Fault`] if the URL is not that of a Storage queue, if it is plain HTTP without
+    /// a signature, or if there are no certificates to check the service's with.
     pub fn open(url: QueueUrl, azure: &Azure) -> Result<Self, QueueError> {
         let Place::Storage { endpoint, signature } = url.place() else {
             let mend = format!("write `{}`", STORAGE.forms[0].example);
@@ -118,8 +123,8 @@ impl StorageQueue {
         Self { limit, ..self }
     }
 
-    /// Carries out a call within the limit, and puts what went wrong into our words. Waiting for a first token has a
-    /// limit of its own.
+    /// Carries out a call within the limit, and puts what went wrong into our words. Waiting for a
+    /// first token has a limit of its own.
     async fn call<T>(
         &self,
         call: StorageCall,
@@ -187,8 +192,9 @@ impl Queue for StorageQueue {
         }
     }
 
-    /// The service looks at the caller's rights before it looks for the message, so that it is asked about a message
-    /// that does not exist. Receiving itself cannot be asked for, since it would lease; deleting needs the same right.
+    /// The service looks at the caller's rights before it looks for the message, so that it is
+    /// asked about a message that does not exist. Receiving itself cannot be asked for, since it
+    /// would lease; deleting needs the same right.
     async fn may(&self, right: Right) -> Result<(), QueueError> {
         let receipt = Receipt(NO_RECEIPT.into());
         let answer = match right {
@@ -219,8 +225,9 @@ impl Queue for StorageQueue {
         Ok(self.read(&headers, &body)?.into_iter().filter_map(received).collect())
     }
 
-    /// The message's id is the service's choice. The body has to be XML text, which is all that the service takes:
-    /// valid UTF-8 without most control characters; anything else has to be encoded first, as base64.
+    /// The message's id is the service's choice. The body has to be XML text, which is all that the
+    /// service takes: valid UTF-8 without most control characters; anything else has to be encoded
+    /// first, as base64.
     async fn send(&self, message: Outgoing) -> Result<String, QueueError> {
         check_visibility(message.delay)?;
         if let Some(cause) = xml::problem(&message.body) {

@@ -1,4 +1,5 @@
-//! The [connection string](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-dotnet-get-started-with-queues#get-the-connection-string)
+//! The [connection
+//! string](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-dotnet-get-started-with-queues#get-the-connection-string)
 //! of a Service Bus queue, which holds a key.
 
 use url::Url;

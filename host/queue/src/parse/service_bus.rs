@@ -5,12 +5,12 @@ use url::Url;
 use crate::parse::malformed::{Malformed, Parsed};
 use crate::place::{Place, Transport};
 
-/// How Service Bus names the dead-letter sub-queue of an entity
-/// ([Dead-letter queues](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-dead-letter-queues)).
+/// How Service Bus names the dead-letter sub-queue of an entity ([Dead-letter
+/// queues](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-dead-letter-queues)).
 pub(crate) const DEAD_LETTER_PATH: &str = "/$deadletterqueue";
 
-/// The longest path of an entity, in characters
-/// ([Naming rules, Microsoft.ServiceBus](https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftservicebus)).
+/// The longest path of an entity, in characters ([Naming rules,
+/// Microsoft.ServiceBus](https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftservicebus)).
 const MAX_ENTITY_PATH: usize = 260;
 
 /// Reads the URL of a Service Bus queue.

@@ -1,8 +1,9 @@
-//! No circles of files inside a crate: who uses an item of another file is not used by it, directly or through others.
+//! No circles of files inside a crate: who uses an item of another file is not used by it, directly
+//! or through others.
 //!
-//! A path counts, in an import or not, and counts towards the file that defines what it names, wherever it is handed on
-//! (`pub use`). Methods that are called with a dot do not count, since no path names them; nor do modules by themselves, and
-//! what exists only in tests.
+//! A path counts, in an import or not, and counts towards the file that defines what it names,
+//! wherever it is handed on (`pub use`). Methods that are called with a dot do not count, since no
+//! path names them; nor do modules by themselves, and what exists only in tests.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -12,7 +13,8 @@ use crate::crates::members;
 use crate::resolve::Resolver;
 use crate::sources::{FileId, Sources, on_disk};
 
-/// For each file the files that it uses, and of each item there the first mention: its line and its path.
+/// For each file the files that it uses, and of each item there the first mention: its line and its
+/// path.
 type Arrows = BTreeMap<FileId, BTreeMap<FileId, BTreeMap<String, (usize, String)>>>;
 
 fn arrows(sources: &Sources) -> Arrows {

@@ -6,8 +6,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// A crate, and what may not be in its tree of ordinary dependencies. A name stands for its family as well: `wasmtime` for
-/// `wasmtime-wasi`.
+/// A crate, and what may not be in its tree of ordinary dependencies. A name stands for its family
+/// as well: `wasmtime` for `wasmtime-wasi`.
 const FORBIDDEN: [(&str, &[&str]); 6] = [
     ("longshore-handler", &["longshore"]),
     ("longshore-queue", &["longshore-worker", "longshore-sandbox", "azure", "wasmtime", "oci-client"]),
@@ -72,7 +72,8 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap().to_owned()
 }
 
-/// Each package's ordinary dependencies by name: neither those of its tests nor those of its build script.
+/// Each package's ordinary dependencies by name: neither those of its tests nor those of its build
+/// script.
 fn ordinary_dependencies(metadata: &Value) -> BTreeMap<String, BTreeSet<String>> {
     let packages = metadata["packages"].as_array().unwrap();
     let names: BTreeMap<&str, String> =

@@ -1,4 +1,5 @@
-//! What a kind of queue is, one table says: nothing outside of `host/queue` asks which kind a URL names.
+//! What a kind of queue is, one table says: nothing outside of `host/queue` asks which kind a URL
+//! names.
 
 use std::path::Path;
 

@@ -16,7 +16,8 @@ enum Found {
 /// Answers for one target.
 pub struct Resolver<'a> {
     sources: &'a Sources,
-    /// The modules whose `impl` blocks define an associated item. There may be several, for other parameters.
+    /// The modules whose `impl` blocks define an associated item. There may be several, for other
+    /// parameters.
     associated: HashMap<(ItemName, &'a str), Vec<ModuleId>>,
 }
 
@@ -31,8 +32,9 @@ impl<'a> Resolver<'a> {
         resolver
     }
 
-    /// What a path names in a module, each with the file that defines it: an item, and for `Type::function` the function as
-    /// well. Nothing for a module by itself, nor for what another crate defines.
+    /// What a path names in a module, each with the file that defines it: an item, and for
+    /// `Type::function` the function as well. Nothing for a module by itself, nor for what another
+    /// crate defines.
     pub fn definitions(&self, module: ModuleId, path: &[String]) -> Vec<(FileId, String)> {
         let Some((item, after)) = self.item(module, path) else { return Vec::new() };
         let file = |module: ModuleId| self.sources.modules[module].file;
@@ -72,7 +74,8 @@ impl<'a> Resolver<'a> {
             }
             used += 1;
         }
-        // What a macro defines has no name here: where a path says which module it is in, that is enough.
+        // What a macro defines has no name here: where a path says which module it is in, that is
+        // enough.
         let explicit = used > 0;
         while let Some(word) = path.get(used) {
             used += 1;
@@ -88,7 +91,8 @@ impl<'a> Resolver<'a> {
         Some((Found::Module(at), used))
     }
 
-    /// What a name stands for in a module. At the end of a path an item goes before a module of the same name, else after it.
+    /// What a name stands for in a module. At the end of a path an item goes before a module of the
+    /// same name, else after it.
     fn look_up(
         &self,
         module: ModuleId,
@@ -104,7 +108,8 @@ impl<'a> Resolver<'a> {
         let named = here.names.get(name).into_iter().flatten().filter_map(|named| match named {
             Named::Module(inner) => Some(Found::Module(*inner)),
             Named::Item => Some(Found::Item((module, name.to_owned()))),
-            // `use url::Url` beside `mod url` is no path of this name's own: the first word stands for another name.
+            // `use url::Url` beside `mod url` is no path of this name's own: the first word stands
+            // for another name.
             Named::Import(path) => self.walk(module, path, seen).map(|(found, _)| found),
         });
         let mut named: Vec<Found> = named.collect();

@@ -73,7 +73,8 @@ pub fn imported(tree: &UseTree, before: &[String], found: &mut Vec<Imported>) {
     }
 }
 
-/// The paths in what a macro is given, which is no syntax yet: `a::b::C`, and a single word if it begins with a capital.
+/// The paths in what a macro is given, which is no syntax yet: `a::b::C`, and a single word if it
+/// begins with a capital.
 pub fn paths_in(tokens: TokenStream) -> Vec<(Vec<String>, usize)> {
     let mut found = Vec::new();
     let mut path: Vec<String> = Vec::new();
@@ -92,7 +93,8 @@ pub fn paths_in(tokens: TokenStream) -> Vec<(Vec<String>, usize)> {
                     finish(&mut path, line, &mut found);
                     line = ident.span().start().line;
                 }
-                // A field or a method; the name after `::` of a path that is not here, as in `<T>::name`.
+                // A field or a method; the name after `::` of a path that is not here, as in
+                // `<T>::name`.
                 if !dot && (colons != 2 || !path.is_empty()) {
                     path.push(ident.to_string());
                 }

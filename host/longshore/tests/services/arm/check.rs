@@ -60,7 +60,8 @@ fn variable(job: &mut Value, name: &str, value: Value) {
     }
 }
 
-/// Checks a job, on a queue that is out of reach: what is asked of it is unknown, and changes no exit code.
+/// Checks a job, on a queue that is out of reach: what is asked of it is unknown, and changes no
+/// exit code.
 fn check(job: Value) -> Ended {
     let server = Server::start(move |call| {
         assert_eq!(call.what, format!("GET {JOB}"), "a check only reads");
@@ -361,7 +362,8 @@ fn a_queue_that_dead_letters_before_the_host_does_is_found() {
     }
 }
 
-/// Checks a Storage queue that answers with this status and code to whoever deletes, and counts for whoever asks.
+/// Checks a Storage queue that answers with this status and code to whoever deletes, and counts for
+/// whoever asks.
 fn check_queue(deleting: (u16, &'static str)) -> (Ended, Server) {
     let server = Server::start(move |call| {
         let refused = |(status, code): (u16, &str)| {

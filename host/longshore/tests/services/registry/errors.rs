@@ -1,4 +1,5 @@
-//! What can be wrong with a registry, what the host says of it, and that it receives and settles all the same.
+//! What can be wrong with a registry, what the host says of it, and that it receives and settles
+//! all the same.
 
 use serde_json::json;
 
@@ -6,7 +7,8 @@ use crate::registry::front::{Fate, Front};
 use crate::registry::host::Host;
 use crate::registry::server::Registry;
 
-/// Runs one message against a registry with a fault: the host starts, receives, and poisons it for want of a component.
+/// Runs one message against a registry with a fault: the host starts, receives, and poisons it for
+/// want of a component.
 fn unavailable(host: &Host, address: &str, words: &[&str]) {
     let ran = host.run(address, &[]).succeeded();
     assert_eq!((&ran.json()["received"], &ran.json()["poisoned"]), (&1.into(), &1.into()), "{ran:?}");

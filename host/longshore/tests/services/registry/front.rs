@@ -1,5 +1,5 @@
-//! What stands before the registry: it asks for tokens as Azure Container Registry does
-//! ([token authentication](https://distribution.github.io/distribution/spec/auth/token/),
+//! What stands before the registry: it asks for tokens as Azure Container Registry does ([token
+//! authentication](https://distribution.github.io/distribution/spec/auth/token/),
 //! [oauth2/exchange](https://learn.microsoft.com/rest/api/containerregistry/authentication/exchange-aad-access-token-for-acr-refresh-token)),
 //! and spoils answers where a test wants it.
 

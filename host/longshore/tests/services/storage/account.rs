@@ -1,5 +1,6 @@
-//! Tests that need nothing of Azurite's own: they run on Azurite, or on the account that `make verify-azure` names, with
-//! the caller's login and with whatever of their own environment it takes.
+//! Tests that need nothing of Azurite's own: they run on Azurite, or on the account that `make
+//! verify-azure` names, with the caller's login and with whatever of their own environment it
+//! takes.
 
 mod bodies;
 mod lease;

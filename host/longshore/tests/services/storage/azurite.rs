@@ -117,8 +117,8 @@ pub fn open(url: &str, limit: Duration) -> Arc<dyn Queue> {
     Arc::new(StorageQueue::open(url, &Azure::new(Credential::Auto)).unwrap().with_limit(limit))
 }
 
-/// A signature for everything
-/// ([Create an account SAS](https://learn.microsoft.com/rest/api/storageservices/create-account-sas)).
+/// A signature for everything ([Create an account
+/// SAS](https://learn.microsoft.com/rest/api/storageservices/create-account-sas)).
 pub fn signature() -> String {
     let (permissions, expiry, version) = ("rwdlacup", "2999-01-01T00:00:00Z", "2019-12-12");
     let text = format!("{ACCOUNT}\n{permissions}\nq\nsco\n\n{expiry}\n\n\n{version}\n");

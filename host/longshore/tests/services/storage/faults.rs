@@ -106,12 +106,13 @@ async fn after_hundreds_of_fault_schedules_nothing_is_lost_and_nothing_deleted_u
         schedules.len()
     );
     assert!(again > 0, "faults that cause no duplicate at all are none");
-    // A message is completed again for a reason: an answer that was lost, a call that was refused or came too late.
+    // A message is completed again for a reason: an answer that was lost, a call that was refused
+    // or came too late.
     assert!(again <= faults / 2, "{faults} faults, and messages completed once more {again} times");
 }
 
-/// Calls until the server answers. On a busy machine Azurite closes a connection as idle that a call is about to use.
-/// A message that was sent twice for that is one that is handled once more.
+/// Calls until the server answers. On a busy machine Azurite closes a connection as idle that a
+/// call is about to use. A message that was sent twice for that is one that is handled once more.
 async fn certainly<T, F: Future<Output = Result<T, QueueError>>>(call: impl Fn() -> F) -> T {
     let mut patience = Patience::new("a server that answers".to_owned());
     loop {

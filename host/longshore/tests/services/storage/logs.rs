@@ -1,5 +1,5 @@
-//! What may be in no log: tokens, signatures, pop receipts, bodies. Every run of the binary is looked through, and so is
-//! what the library itself logs in this process, at the default level.
+//! What may be in no log: tokens, signatures, pop receipts, bodies. Every run of the binary is
+//! looked through, and so is what the library itself logs in this process, at the default level.
 
 use std::io::{self, Write};
 use std::sync::{Mutex, Once, PoisonError};
@@ -12,8 +12,8 @@ use longshore_testkit::identity::HEADER;
 /// Stands in bodies of these tests, and must not stand in any log.
 pub const BODY: &str = "body-of-a-customer";
 
-/// How secrets begin or what they are called: a signature, a receipt in a URL, a token in a header, the beginning of a
-/// token, and that of the real service's receipts.
+/// How secrets begin or what they are called: a signature, a receipt in a URL, a token in a header,
+/// the beginning of a token, and that of the real service's receipts.
 const SECRETS: [&str; 7] = ["sig=", "popreceipt", "Bearer", "eyJ", "AgAAAAMAAAAA", BODY, HEADER];
 
 /// Looks through a log, for these as well.
@@ -25,7 +25,8 @@ pub fn check(log: &str, tokens: &[String]) {
     assert_eq!(log.lines().find(|line| shows_a_receipt(line)), None, "a receipt is in a log");
 }
 
-/// Whether one of Azurite's pop receipts is in it: base64 of the date and time, `22Nov202620:00:00`, and some digits.
+/// Whether one of Azurite's pop receipts is in it: base64 of the date and time,
+/// `22Nov202620:00:00`, and some digits.
 fn shows_a_receipt(line: &str) -> bool {
     let mut words = line.split(|c: char| !(c.is_ascii_alphanumeric() || "+/=".contains(c)));
     words.any(|word| {
@@ -36,7 +37,8 @@ fn shows_a_receipt(line: &str) -> bool {
 
 static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
-/// Starts to take down what this process logs. It is looked through when the value is dropped, at the end of a test.
+/// Starts to take down what this process logs. It is looked through when the value is dropped, at
+/// the end of a test.
 pub fn listen() -> Listening {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

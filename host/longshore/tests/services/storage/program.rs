@@ -111,7 +111,8 @@ fn a_lease_that_runs_out_while_the_identity_is_down_is_lost_and_the_message_hand
     let count = |summary: &serde_json::Value, what: &str| summary[what].as_u64().unwrap();
     assert!(count(&summary, "lease_lost") >= 1, "{summary}");
     let mut completed = count(&summary, "completed");
-    // On a slow machine so short a lease may be lost once more, with the identity back: other executions then.
+    // On a slow machine so short a lease may be lost once more, with the identity back: other
+    // executions then.
     until("the message's end", || {
         let over = host.count() == 0;
         if !over {

@@ -1,4 +1,5 @@
-//! What `make verify-azure` does, done here: the tests of `account` with a login, on a server that they did not start.
+//! What `make verify-azure` does, done here: the tests of `account` with a login, on a server that
+//! they did not start.
 
 use std::process::{Command, Stdio};
 

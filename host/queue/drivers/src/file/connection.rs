@@ -1,4 +1,5 @@
-//! Opening the database: its settings, each read back, and what an error of SQLite means to a caller.
+//! Opening the database: its settings, each read back, and what an error of SQLite means to a
+//! caller.
 
 use std::io;
 use std::path::Path;
@@ -16,15 +17,17 @@ pub(super) const FILE: &str = "queues.db";
 /// How long a transaction waits for those of other processes, before it is given up as busy.
 const BUSY_LIMIT: Duration = Duration::from_secs(10);
 
-/// The longest sleep between two looks at a lock. Sleeps are random, since SQLite keeps no line of those who
-/// wait: a process that looks in step with the holder would starve.
+/// The longest sleep between two looks at a lock. Sleeps are random, since SQLite keeps no line of
+/// those who wait: a process that looks in step with the holder would starve.
 const LONGEST_NAP: Duration = Duration::from_millis(4);
 
 /// Settings of every connection. `FULL` is what makes a commit in WAL mode survive a power cut
-/// ([PRAGMA synchronous](https://sqlite.org/pragma.html#pragma_synchronous)); `fullfsync` makes it true on macOS.
+/// ([PRAGMA synchronous](https://sqlite.org/pragma.html#pragma_synchronous)); `fullfsync` makes it
+/// true on macOS.
 ///
-/// The cache is 6 MiB, of the 40 MB that the whole host may take. The log is written back each 1,000 pages (4 MiB) and
-/// kept at its length: overwriting a file costs one flush and extending it two.
+/// The cache is 6 MiB, of the 40 MB that the whole host may take. The log is written back each
+/// 1,000 pages (4 MiB) and kept at its length: overwriting a file costs one flush and extending it
+/// two.
 const SETTINGS: &str = "
     PRAGMA synchronous = FULL;
     PRAGMA fullfsync = ON;
@@ -35,11 +38,12 @@ const SETTINGS: &str = "
     PRAGMA temp_store = MEMORY;
 ";
 
-/// Opens the database of a directory; `None` if there is none, or one without our tables, and none is to be made.
+/// Opens the database of a directory; `None` if there is none, or one without our tables, and none
+/// is to be made.
 ///
 /// # Errors
-/// [`QueueError::Fault`] names the path, what is wrong with it and the mend; [`QueueError::Busy`] if another process
-/// holds the database for longer than ten seconds.
+/// [`QueueError::Fault`] names the path, what is wrong with it and the mend; [`QueueError::Busy`]
+/// if another process holds the database for longer than ten seconds.
 pub(super) fn connect(
     url: &QueueUrl,
     directory: &Path,
@@ -63,7 +67,8 @@ pub(super) fn connect(
     let explain = |error| fault(url, &path, &error);
     let mut connection = Connection::open_with_flags(&path, flags).map_err(explain)?;
     wait_fairly(&mut connection).map_err(explain)?;
-    // Else a statement is planned anew each time that a value it compares with the index changes: at each receive.
+    // Else a statement is planned anew each time that a value it compares with the index changes:
+    // at each receive.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(explain)?;
     connection.execute_batch(SETTINGS).map_err(explain)?;
     let snapshot = connection.unchecked_transaction().map_err(explain)?;
@@ -119,7 +124,8 @@ fn wait_fairly(connection: &mut Connection) -> rusqlite::Result<()> {
     }))
 }
 
-/// Switches to a write-ahead log. SQLite does not call the busy handler here, hence a loop of our own.
+/// Switches to a write-ahead log. SQLite does not call the busy handler here, hence a loop of our
+/// own.
 fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
     let since = Instant::now();
     loop {
@@ -132,7 +138,8 @@ fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
     }
 }
 
-/// Reads back what no message may be entrusted to a connection without: SQLite ignores a setting that it cannot follow.
+/// Reads back what no message may be entrusted to a connection without: SQLite ignores a setting
+/// that it cannot follow.
 fn check_durability(url: &QueueUrl, connection: &Connection, path: &Path) -> Result<(), QueueError> {
     let explain = |error| fault(url, path, &error);
     let journal: String =
@@ -175,7 +182,8 @@ pub(super) fn fault(url: &QueueUrl, path: &Path, error: &Error) -> QueueError {
     QueueError::Fault { cause: format!("{}: {error}", path.display()), mend: mend.into() }
 }
 
-/// What an error of `COMMIT` means: only of a busy database and of a full disk is it known that nothing was written.
+/// What an error of `COMMIT` means: only of a busy database and of a full disk is it known that
+/// nothing was written.
 pub(super) fn commit_fault(url: &QueueUrl, path: &Path, error: &Error) -> QueueError {
     if is_busy(error) || error.sqlite_error_code() == Some(ErrorCode::DiskFull) {
         fault(url, path, error)

@@ -1,7 +1,7 @@
 //! The thread that owns the connection, and does what waits for it in one transaction.
 //!
-//! A commit costs one flush of the disk, whatever it holds. While one is flushed, others queue up behind it and
-//! share the next: sixteen deletes and a receive cost one flush.
+//! A commit costs one flush of the disk, whatever it holds. While one is flushed, others queue up
+//! behind it and share the next: sixteen deletes and a receive cost one flush.
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -15,10 +15,12 @@ use crate::file::connection::{FILE, commit_fault, connect, fault};
 use crate::file::store::{Applied, Store, not_found};
 use longshore_queue::{QueueError, QueueUrl};
 
-/// How many operations share a transaction at most: what one caller waits for, and what one crash undoes.
+/// How many operations share a transaction at most: what one caller waits for, and what one crash
+/// undoes.
 const BATCH: usize = 256;
 
-/// How long a caller waits at most. Longer than any lock is waited for, hence only a stuck disk gets there.
+/// How long a caller waits at most. Longer than any lock is waited for, hence only a stuck disk
+/// gets there.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 
 /// How an operation uses the database.
@@ -28,13 +30,15 @@ pub(super) enum DatabaseUse {
     Read,
     /// It shares a transaction.
     Write,
-    /// The same, and it is done and answered after all others: a receiver should know first what has ended.
+    /// The same, and it is done and answered after all others: a receiver should know first what
+    /// has ended.
     Receive,
     /// The same, and the database is made if there is none.
     Create,
 }
 
-/// The handle to the thread. Dropping it lets the thread do what waits, close the database, and end.
+/// The handle to the thread. Dropping it lets the thread do what waits, close the database, and
+/// end.
 #[derive(Debug)]
 pub(super) struct Database {
     /// For errors.
@@ -81,7 +85,8 @@ impl Database {
 impl Drop for Database {
     fn drop(&mut self) {
         drop(self.jobs.take());
-        // Without waiting, a process that ends here could leave the log behind for the next to recover.
+        // Without waiting, a process that ends here could leave the log behind for the next to
+        // recover.
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -95,7 +100,8 @@ trait Operation: Send {
     fn is_forsaken(&self) -> bool;
     /// Does the work, and keeps the answer until it is known what became of the transaction.
     fn apply(&mut self, store: &Store<'_>) -> rusqlite::Result<()>;
-    /// Answers the caller with what became of the transaction: where it was committed, with the result of the work.
+    /// Answers the caller with what became of the transaction: where it was committed, with the
+    /// result of the work.
     fn answer(self: Box<Self>, outcome: Result<(), QueueError>);
 }
 

@@ -1,4 +1,5 @@
-//! Which file system a directory lies on, so that one that processes cannot share memory over is refused.
+//! Which file system a directory lies on, so that one that processes cannot share memory over is
+//! refused.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -45,9 +46,10 @@ const REMOTE: &[&str] = &[
 
 /// Refuses a directory that lies on a file system without shared memory between its processes.
 ///
-/// SQLite's write-ahead log keeps its index in shared memory, and two hosts that map the same file do not see
-/// each other's pages ([Write-Ahead Logging](https://sqlite.org/wal.html), section 1): the database would be corrupted.
-/// The directory need not be there yet. Without `/proc` nothing can be found out, and nothing is refused.
+/// SQLite's write-ahead log keeps its index in shared memory, and two hosts that map the same file
+/// do not see each other's pages ([Write-Ahead Logging](https://sqlite.org/wal.html), section 1):
+/// the database would be corrupted. The directory need not be there yet. Without `/proc` nothing
+/// can be found out, and nothing is refused.
 pub(super) fn refuse_remote(directory: &Path) -> Result<(), QueueError> {
     let Ok(mounts) = std::fs::read("/proc/self/mountinfo") else { return Ok(()) };
     let Ok(absolute) = std::path::absolute(directory) else { return Ok(()) };
@@ -89,7 +91,8 @@ fn file_system(mounts: &[u8], path: &Path) -> Option<Mount> {
         .split(|byte| *byte == b'\n')
         .filter_map(parse)
         .filter(|mount| path.starts_with(&mount.point))
-        // Of two mounts on one point the later one hides the earlier, and `max_by_key` keeps the last.
+        // Of two mounts on one point the later one hides the earlier, and `max_by_key` keeps the
+        // last.
         .max_by_key(|mount| mount.point.components().count())
 }
 
@@ -102,7 +105,8 @@ fn parse(line: &[u8]) -> Option<Mount> {
     Some(Mount { point, kind })
 }
 
-/// Decodes `\040` and its like: the kernel writes space, tab, newline and backslash as three octal digits.
+/// Decodes `\040` and its like: the kernel writes space, tab, newline and backslash as three octal
+/// digits.
 fn unescape(field: &[u8]) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(field.len());
     let mut rest = field;

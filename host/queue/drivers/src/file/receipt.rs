@@ -2,8 +2,8 @@
 
 use longshore_queue::Receipt;
 
-/// What a pop receipt of this queue says. The row number finds the message without an index on its random id,
-/// and the nonce changes at each receive and update.
+/// What a pop receipt of this queue says. The row number finds the message without an index on its
+/// random id, and the nonce changes at each receive and update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FileReceipt {
     /// `message.seq`.

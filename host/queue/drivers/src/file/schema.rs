@@ -13,8 +13,8 @@ const APPLICATION: i32 = 0x4c51_5545;
 /// Written to `user_version`: the version of [`TABLES`].
 const VERSION: i32 = 1;
 
-/// The tables. Times are milliseconds since 1970-01-01 UTC, by the wall clock: leases have to mean the same in
-/// several processes and after a reboot, which no monotonic clock does.
+/// The tables. Times are milliseconds since 1970-01-01 UTC, by the wall clock: leases have to mean
+/// the same in several processes and after a reboot, which no monotonic clock does.
 ///
 /// - No index on `id`: it is random, so that keeping it sorted would touch a page of its own for each message.
 ///   A receipt carries `seq` instead, and `id` and `receipt` are compared once the row is found.

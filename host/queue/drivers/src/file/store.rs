@@ -1,8 +1,8 @@
 //! What is done to the tables: one method per operation, in the words of the protocol.
 //!
-//! Each method works inside a transaction that somebody else begins and commits, and has two kinds of errors: the
-//! outer is SQLite's and undoes the whole transaction, the inner is an answer to one caller that has left nothing
-//! behind. Times are milliseconds since 1970-01-01 UTC.
+//! Each method works inside a transaction that somebody else begins and commits, and has two kinds
+//! of errors: the outer is SQLite's and undoes the whole transaction, the inner is an answer to one
+//! caller that has left nothing behind. Times are milliseconds since 1970-01-01 UTC.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -13,7 +13,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use crate::file::receipt::FileReceipt;
 use longshore_queue::{Message, Outgoing, Properties, QueueError, QueueUrl, Receipt, Received};
 
-/// How many messages one transaction removes at most, so that no other operation waits for long behind it.
+/// How many messages one transaction removes at most, so that no other operation waits for long
+/// behind it.
 const REMOVED_AT_ONCE: u32 = 4096;
 
 /// Live ones and expired ones alike, in the order in which they are given out.
@@ -47,7 +48,8 @@ const FIND: &str = "
     SELECT receipt, properties FROM message
     WHERE seq = ?1 AND queue = ?2 AND id = ?3 AND (expires_at IS NULL OR expires_at > ?4)";
 
-/// Expired messages that no receive has come across yet are subtracted, since the service would not count them either.
+/// Expired messages that no receive has come across yet are subtracted, since the service would not
+/// count them either.
 const COUNT: &str = "
     SELECT (SELECT count(*) FROM message WHERE queue = ?1)
          - (SELECT count(*) FROM message WHERE queue = ?1 AND expires_at IS NOT NULL AND expires_at <= ?2)";
@@ -59,7 +61,8 @@ pub(super) type Applied<T> = rusqlite::Result<Result<T, QueueError>>;
 pub(super) struct Store<'a> {
     connection: &'a Connection,
     url: &'a QueueUrl,
-    /// Taken when the transaction had the database for itself, so that waiting for it shortens no lease.
+    /// Taken when the transaction had the database for itself, so that waiting for it shortens no
+    /// lease.
     now: i64,
 }
 
@@ -151,8 +154,8 @@ impl<'a> Store<'a> {
         }
     }
 
-    /// Puts `copy` into a queue of the same database, with the properties of the leased message before its own,
-    /// and deletes the message.
+    /// Puts `copy` into a queue of the same database, with the properties of the leased message
+    /// before its own, and deletes the message.
     pub(super) fn dead_letter(
         &self,
         id: &str,
@@ -218,7 +221,8 @@ impl<'a> Store<'a> {
             self.after(message.delay),
             self.now,
             message.time_to_live.map(|left| self.after(left)),
-            // As long as the receipts to come, so that the first lease does not make the row longer.
+            // As long as the receipts to come, so that the first lease does not make the row
+            // longer.
             rand::random::<i64>(),
             json(&message.properties),
             &message.body[..],
@@ -277,7 +281,8 @@ fn json(properties: &Properties) -> Option<String> {
     (!properties.is_empty()).then(|| serde_json::json!(properties).to_string())
 }
 
-/// A message whose properties somebody damaged by hand must still be received, counted and poisoned: it has none.
+/// A message whose properties somebody damaged by hand must still be received, counted and
+/// poisoned: it has none.
 fn properties(json: Option<String>) -> Properties {
     json.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default()
 }

@@ -1,5 +1,5 @@
-//! What the service's refusals mean, and what to do about them.
-//! ([Queue Storage error codes](https://learn.microsoft.com/rest/api/storageservices/queue-service-error-codes))
+//! What the service's refusals mean, and what to do about them. ([Queue Storage error
+//! codes](https://learn.microsoft.com/rest/api/storageservices/queue-service-error-codes))
 
 use std::error::Error as _;
 use std::time::Duration;
@@ -34,8 +34,8 @@ impl StorageCall {
         }
     }
 
-    /// The least built-in role that may
-    /// ([Azure built-in roles for Storage](https://learn.microsoft.com/azure/role-based-access-control/built-in-roles/storage)).
+    /// The least built-in role that may ([Azure built-in roles for
+    /// Storage](https://learn.microsoft.com/azure/role-based-access-control/built-in-roles/storage)).
     fn role(self) -> &'static str {
         match self {
             Self::Receive | Self::Delete => "Storage Queue Data Message Processor",
@@ -45,8 +45,8 @@ impl StorageCall {
         }
     }
 
-    /// The permission of a shared access signature that may
-    /// ([Create a service SAS](https://learn.microsoft.com/rest/api/storageservices/create-service-sas#permissions-for-a-queue)).
+    /// The permission of a shared access signature that may ([Create a service
+    /// SAS](https://learn.microsoft.com/rest/api/storageservices/create-service-sas#permissions-for-a-queue)).
     fn permission(self) -> &'static str {
         match self {
             Self::Receive | Self::Delete => "p (process)",
@@ -71,7 +71,8 @@ pub(super) struct Explainer<'a> {
 }
 
 impl Explainer<'_> {
-    /// Puts an error of the SDK into our words. Its own may repeat URLs, and with them receipts and signatures.
+    /// Puts an error of the SDK into our words. Its own may repeat URLs, and with them receipts and
+    /// signatures.
     pub(super) fn explain(&self, call: StorageCall, error: &Error) -> QueueError {
         if let Some(error) = error.source().and_then(|source| source.downcast_ref::<NoToken>()) {
             return crate::token::no_token(error.clone(), self.url);
@@ -100,7 +101,8 @@ impl Explainer<'_> {
             (404, "QueueNotFound" | "ResourceNotFound") => {
                 QueueError::QueueNotFound { queue: self.url.to_string() }
             }
-            // The bodies that we send are measured first: this says that the service measures otherwise.
+            // The bodies that we send are measured first: this says that the service measures
+            // otherwise.
             (413, _) | (400, "MessageTooLarge" | "RequestBodyTooLarge") => {
                 let limit = self.url.kind().max_body;
                 QueueError::TooLarge { queue: self.url.to_string(), size: limit + 1, limit }

@@ -1,9 +1,10 @@
 //! The XML of the protocol, read leniently and written strictly.
 //!
-//! An answer is taken apart message by message: one whose text is not XML (`&#0;`, a control character, broken UTF-8)
-//! is damaged, and its neighbours are not. A parser of whole documents would refuse the batch, and each one after it,
-//! so that a single such message stopped the queue for good.
-//! ([Get Messages](https://learn.microsoft.com/rest/api/storageservices/get-messages), *Response body*)
+//! An answer is taken apart message by message: one whose text is not XML (`&#0;`, a control
+//! character, broken UTF-8) is damaged, and its neighbours are not. A parser of whole documents
+//! would refuse the batch, and each one after it, so that a single such message stopped the queue
+//! for good. ([Get Messages](https://learn.microsoft.com/rest/api/storageservices/get-messages),
+//! *Response body*)
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -38,7 +39,8 @@ pub(super) struct Text {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Entries {
     pub(super) entries: Vec<QueueEntry>,
-    /// Whether the answer ends as a list of messages ends. If not, more may have been leased than is here.
+    /// Whether the answer ends as a list of messages ends. If not, more may have been leased than
+    /// is here.
     pub(super) complete: bool,
 }
 
@@ -76,7 +78,8 @@ struct Element<'a> {
     after: &'a [u8],
 }
 
-/// The first element of this name that is whole. Names are enough: inside of texts each `<` is escaped.
+/// The first element of this name that is whole. Names are enough: inside of texts each `<` is
+/// escaped.
 fn element<'a>(xml: &'a [u8], name: &str) -> Option<Element<'a>> {
     let mut rest = xml;
     loop {
@@ -115,7 +118,8 @@ fn text(answer: &Bytes, raw: &[u8]) -> Text {
     Text { bytes, damage }
 }
 
-/// Replaces character references, and leaves those that stand for no character as they are: the first of these is returned.
+/// Replaces character references, and leaves those that stand for no character as they are: the
+/// first of these is returned.
 fn unescape(raw: &[u8]) -> (Cow<'_, [u8]>, Option<String>) {
     if !raw.contains(&b'&') {
         return (Cow::Borrowed(raw), None);
@@ -198,7 +202,8 @@ pub(super) fn queue_message(text: &str) -> Bytes {
     xml.into()
 }
 
-/// `>` since `]]>` must not stand in a text, and the carriage return since a parser reads a plain one as a line feed.
+/// `>` since `]]>` must not stand in a text, and the carriage return since a parser reads a plain
+/// one as a line feed.
 fn escape(byte: u8) -> Option<&'static str> {
     match byte {
         b'<' => Some("&lt;"),

@@ -10,7 +10,8 @@ use longshore_queue_drivers::open;
 use longshore_testkit::queue_suite::Subject;
 use rusqlite::Connection;
 
-/// Set in a child process to the directory of the queue: the test then plays the part of the process that dies.
+/// Set in a child process to the directory of the queue: the test then plays the part of the
+/// process that dies.
 pub(crate) const CHILD: &str = "LONGSHORE_TEST_CHILD";
 
 pub(crate) async fn subject() -> Subject {

@@ -1,4 +1,5 @@
-//! The file-backed queue: the promises of every queue, and what processes that die at the wrong moment leave behind.
+//! The file-backed queue: the promises of every queue, and what processes that die at the wrong
+//! moment leave behind.
 
 #![allow(
     clippy::unwrap_used,
