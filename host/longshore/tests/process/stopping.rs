@@ -44,11 +44,11 @@ fn start_with(directory: &Directory, flags: &[&str], orders: &[String]) -> Proce
 #[test]
 fn what_ends_within_the_grace_is_completed_and_the_rest_is_visible_at_once() {
     let directory = Directory::new();
-    let quick = (0..4).map(|n| order(&format!("o-quick-{n}"), "sleep:1000"));
+    let quick = (0..4).map(|n| order(&format!("o-quick-{n}"), "sleep:500"));
     let slow = (0..4).map(|n| order(&format!("o-slow-{n}"), "sleep:600000"));
     let orders: Vec<_> = quick.chain(slow).collect();
-    let grace = Duration::from_secs(3);
-    let flags = ["--forever", "--deadline=10m", "--visibility=30s", "--grace=3s"];
+    let grace = Duration::from_secs(2);
+    let flags = ["--forever", "--deadline=10m", "--visibility=30s", "--grace=2s"];
     let worker = start_with(&directory, &flags, &orders);
 
     let asked = Instant::now();

@@ -37,6 +37,8 @@ const FORBIDDEN: Fate = Fate::Answer("403 Forbidden", "x-ms-error-code: Authoriz
 struct Counted {
     /// How many calls met a fault.
     faults: usize,
+    /// How many leases ended before their messages were settled.
+    lost: usize,
     /// How often messages were completed that had been before.
     again: usize,
 }
@@ -96,19 +98,23 @@ async fn after_hundreds_of_fault_schedules_nothing_is_lost_and_nothing_deleted_u
         .collect()
         .await;
     let messages = MESSAGES * schedules.len();
-    let Counted { faults, again } = schedules.iter().fold(Counted::default(), |sum, it| Counted {
+    let Counted { faults, lost, again } = schedules.iter().fold(Counted::default(), |sum, it| Counted {
         faults: sum.faults + it.faults,
+        lost: sum.lost + it.lost,
         again: sum.again + it.again,
     });
     let most = schedules.iter().map(|it| it.again).max().unwrap_or_default();
     println!(
-        "{} schedules, {messages} messages, {faults} faults: completed once more {again} times, in one schedule {most} times at most",
+        "{} schedules, {messages} messages, {faults} faults, {lost} leases lost: completed once more {again} times, in one schedule {most} times at most",
         schedules.len()
     );
     assert!(again > 0, "faults that cause no duplicate at all are none");
-    // A message is completed again for a reason: an answer that was lost, a call that was refused
-    // or came too late.
-    assert!(again <= faults / 2, "{faults} faults, and messages completed once more {again} times");
+    // A message is completed again for a reason: an answer that was lost, a call that was refused,
+    // or a lease that ended first, as it does where the machine is too busy to renew it.
+    assert!(
+        again <= faults / 2 + lost,
+        "{faults} faults, {lost} leases lost, and messages completed once more {again} times"
+    );
 }
 
 /// Calls until the server answers. On a busy machine Azurite closes a connection as idle that a
@@ -138,13 +144,16 @@ async fn one_schedule(seed: u64) -> Counted {
     let faults = Arc::new(AtomicUsize::new(0));
     let proxy = Proxy::start(server, schedule(seed, faults.clone())).await;
     let faulty = |name: &str| open(&proxy.url(&server.signed(name)), LIMIT);
-    work(config(seed), &faulty(&name), &faulty(&poison_name), &handler).await;
+    let finished = work(config(seed), &faulty(&name), &faulty(&poison_name), &handler).await;
+    let mut lost = finished.summary.lease_lost;
 
     let calm = Config { lease: LeaseMode::Renew, time_budget: Duration::from_secs(60), ..config(seed) };
     // What a lost answer leased comes back when its lease ends; a fixed lease lasts longest.
     let mut patience = Patience::new(format!("an empty queue, seed {seed}"));
     while queue.approximate_count().await != Ok(0) {
-        work(calm.clone(), &queue, &poison, &handler).await.end.unwrap();
+        let finished = work(calm.clone(), &queue, &poison, &handler).await;
+        finished.end.unwrap();
+        lost += finished.summary.lease_lost;
         tokio::time::sleep(patience.pause()).await;
     }
 
@@ -160,7 +169,8 @@ async fn one_schedule(seed: u64) -> Counted {
     assert_eq!(receipts.len(), seen.len(), "seed {seed}: no receipt was handled twice");
     let needed = |body: &str| if body.contains("once") { 2 } else { 1 };
     let again = bodies.iter().map(|body| handled[body].saturating_sub(needed(body)) as usize).sum();
-    Counted { faults: faults.load(Ordering::Relaxed), again }
+    let lost = usize::try_from(lost).unwrap();
+    Counted { faults: faults.load(Ordering::Relaxed), lost, again }
 }
 
 async fn envelopes(poison: &dyn Queue) -> HashSet<String> {
