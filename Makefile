@@ -68,7 +68,7 @@ order: wasm-target
 check: lint ## the inner loop: formatting, lints, unit tests and the worker's tests
 	$(TEST) --lib --test worker --test architecture
 
-test-worker: ## the worker's tests alone, under paused time
+test-worker: ## the tests of the loop alone, under paused time
 	$(TEST) --test worker
 
 test: test-guest test-host ## every test that needs no service: the file queue, the sandbox, real processes, fuzzing

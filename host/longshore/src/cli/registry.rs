@@ -9,6 +9,7 @@ use longshore_component::registry::{Access, Login};
 
 /// How a component is fetched.
 #[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Components from a registry")]
 pub struct RegistryArgs {
     /// Refuse a component that is named by a tag. A tag can be moved by everyone with the right to
     /// push.

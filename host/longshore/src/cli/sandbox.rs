@@ -64,9 +64,6 @@ impl GrantArgs {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Limits of one handler")]
 pub struct SandboxArgs {
-    #[command(flatten)]
-    pub(crate) grants: GrantArgs,
-
     /// Memory, in MiB.
     #[arg(long, env = "LONGSHORE_MEMORY", value_name = "MIB", default_value_t = 128, value_parser = value_parser!(u32).range(1..=4096))]
     pub memory: u32,
@@ -121,6 +118,10 @@ pub struct SandboxArgs {
 
     #[command(flatten)]
     pub(crate) registry: RegistryArgs,
+
+    // The heading of what is flattened would be that of the flags after it.
+    #[command(flatten)]
+    pub(crate) grants: GrantArgs,
 }
 
 impl SandboxArgs {

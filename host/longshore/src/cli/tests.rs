@@ -45,6 +45,24 @@ fn the_defaults_of_the_flags_are_those_of_the_sandbox() {
 }
 
 #[test]
+fn each_flag_stands_under_the_heading_of_its_kind() {
+    let command = Cli::command();
+    for verb in ["run", "invoke", "check"] {
+        let verb = command.find_subcommand(verb).unwrap();
+        for (flag, heading) in [
+            ("env", "Grants"),
+            ("outbox", "Grants"),
+            ("memory", "Limits of one handler"),
+            ("reuse", "Limits of one handler"),
+            ("cache_dir", "Components from a registry"),
+        ] {
+            let found = verb.get_arguments().find(|it| it.get_id() == flag).unwrap();
+            assert_eq!(found.get_help_heading(), Some(heading), "{} --{flag}", verb.get_name());
+        }
+    }
+}
+
+#[test]
 fn grants_are_repeated_flags_or_lines() {
     let flags = ["--config", "a=1", "--config", "b=x=y\nc=", "--env", "KEY=1", "--allow-http", "example.com"];
     let verb =
