@@ -1,5 +1,6 @@
 //! The flags of `longshore run`, and what they make of the worker.
 
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use clap::Args;
@@ -129,6 +130,8 @@ impl RunArgs {
             let (base, cap) = (show(self.retry_base), show(self.retry_cap));
             return Err(format!("--retry-cap {cap} is shorter than --retry-base {base}"));
         }
+        // A person who sees the cause mends it and starts again.
+        let is_attended = std::io::stderr().is_terminal();
         Ok(Config {
             concurrency: usize::from(self.concurrency),
             visibility: self.visibility,
@@ -142,6 +145,7 @@ impl RunArgs {
             },
             breaker: self.breaker,
             hold: self.hold,
+            hold_without_handler: self.hold.or(is_attended.then_some(Duration::ZERO)),
             linger: self.linger,
             time_budget: self.time_budget,
             forever: self.forever,

@@ -20,7 +20,7 @@ use longshore_worker::Worker;
 use longshore_worker::drain::End;
 use longshore_worker::outputs::Outputs;
 use longshore_worker::report::Summary;
-use longshore_worker::stop::Stopper;
+use longshore_worker::stop::{Stopper, Urgency};
 
 /// How often the progress bar is drawn.
 const REDRAW: Duration = Duration::from_millis(100);
@@ -40,10 +40,19 @@ pub(super) async fn execute(args: RunArgs, format: Format) -> Result<Exit, Failu
         sends_to.add(&name, open(&url).await?);
     }
     let sandbox = Sandbox::new(&args.sandbox.settings(config.concurrency))?;
-    let handler = Arc::new(LoadedComponent::load(sandbox, component).await);
+    let handler = Arc::new(LoadedComponent::new(sandbox, component));
+    let mut stop = stopper.signal();
+    tokio::select! {
+        biased;
+        () = stop.wait(Urgency::Drain) => {}
+        // Why it could not be loaded is in the log, and the worker looks for it again.
+        _ = handler.reload() => {}
+    }
     tracing::info!(queue = %queue.url(), component = handler.digest(), concurrency = config.concurrency, "started");
+    let ends_at_once = config.hold_without_handler == Some(Duration::ZERO);
     let worker = Arc::new(Worker::new(config, queue.clone(), poison, handler.clone()).sending_to(sends_to));
     if args.watch {
+        let handler = handler.clone();
         tokio::spawn(async move { handler.watch().await });
     }
     let bar = tokio::spawn(draw_progress(worker.clone(), queue));
@@ -60,12 +69,17 @@ pub(super) async fn execute(args: RunArgs, format: Format) -> Result<Exit, Failu
         Ok(End::TimeBudget) => "time-budget",
         Ok(End::Stopped) => "stopped",
         Ok(End::BreakerOpen) => "breaker-open",
+        Ok(End::NoHandler) => "component-unavailable",
         Err(_) => "fault",
     };
     log(&finished.summary, ended);
     print_summary(&finished.summary, ended, format)?;
     match finished.end {
         Ok(End::BreakerOpen) => Err(Failure::breaker_open()),
+        Ok(End::NoHandler) => {
+            let cause = handler.unavailable().map(|it| it.cause).unwrap_or_default();
+            Err(if ends_at_once { Failure::fault(cause) } else { Failure::no_component(&cause) })
+        }
         Ok(_) => Ok(Exit::Done),
         Err(error) => Err(error).during(|| format!("the run on {} was ended", args.of.queue.queue)),
     }

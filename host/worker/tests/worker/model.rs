@@ -13,13 +13,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::Timestamp;
 use longshore_handler::Handler;
-use longshore_handler::{Answer, Invocation, RetryReason, Usage, Verdict};
+use longshore_handler::{Answer, Invocation, RetryReason, Unavailable, Usage, Verdict};
 use longshore_queue::{
     DeadLetter, Message, Outgoing, Properties, Queue, QueueError, QueueUrl, Receipt, Received, Right,
 };
 use longshore_worker::poison::Envelope;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 pub const S: Duration = Duration::from_secs(1);
@@ -77,6 +78,8 @@ struct State {
     /// The calls that were carried out.
     calls: Vec<Call>,
     limit: usize,
+    /// How many messages each receive brings beyond those that it asks for.
+    surplus: usize,
     /// Whether the queue has to be created before anything can be sent to it.
     missing: bool,
 }
@@ -97,8 +100,13 @@ impl std::fmt::Debug for MemoryQueue {
 
 impl MemoryQueue {
     pub fn new(name: &str) -> Arc<Self> {
+        Self::at(&format!("file:./memory/{name}"))
+    }
+
+    /// A queue that is of another kind, by its URL.
+    pub fn at(url: &str) -> Arc<Self> {
         let state = State { limit: 64 * 1024, ..State::default() };
-        let url = format!("file:./memory/{name}").parse().unwrap();
+        let url = url.parse().unwrap();
         Arc::new(Self { url, state: Mutex::new(state), faults: Mutex::new(None), moves_to: Mutex::new(None) })
     }
 
@@ -147,6 +155,11 @@ impl MemoryQueue {
     /// From now on messages can be moved to `poison` in one step.
     pub fn moves_to_in_one_step(&self, poison: &Arc<Self>) {
         *self.moves_to.lock().unwrap() = Some(Arc::clone(poison));
+    }
+
+    /// From now on each receive brings up to `surplus` messages more than it asks for.
+    pub fn gives_more_than_asked(&self, surplus: usize) {
+        self.state.lock().unwrap().surplus = surplus;
     }
 
     pub fn set_limit(&self, limit: usize) {
@@ -303,12 +316,13 @@ impl Queue for MemoryQueue {
             let mut ids: Vec<_> = state.slots.iter().filter_map(visible).collect();
             ids.sort_unstable();
             let mut batch = Vec::new();
-            for (_, id) in ids.into_iter().take(max as usize) {
+            for (_, id) in ids.into_iter().take(max as usize + state.surplus) {
                 state.receipts += 1;
                 let receipt = state.receipts;
                 let slot = state.slots.get_mut(&id).unwrap();
                 slot.receipt = receipt;
-                slot.dequeue_count += 1;
+                // A service that counts wrongly begins anew.
+                slot.dequeue_count = slot.dequeue_count.wrapping_add(1);
                 slot.visible = now + visibility;
                 batch.push(Received {
                     message: show(id, slot, now),
@@ -415,6 +429,10 @@ pub struct TestHandler {
     /// How many invocations were dropped before they ended.
     pub interrupted: Arc<Mutex<usize>>,
     reloads: Mutex<Vec<Instant>>,
+    /// Whether it is there, at this time. It is asked for again each time that it is looked for.
+    is_there: Box<dyn Fn(Instant) -> bool + Send + Sync>,
+    missing: Mutex<Option<Unavailable>>,
+    replaced: Notify,
     /// What each invocation says that it used.
     usage: Usage,
 }
@@ -432,8 +450,30 @@ impl TestHandler {
     where
         F: Future<Output = Verdict> + Send + 'static,
     {
+        Self::there(usage, |_| true, handle)
+    }
+
+    /// A handler that completes everything, and can be loaded as `is_there` says. It was looked for
+    /// before the run.
+    pub fn missing(is_there: impl Fn(Instant) -> bool + Send + Sync + 'static) -> Arc<Self> {
+        let handler = Self::there(Usage::default(), is_there, |_| async { Verdict::Completed });
+        handler.look();
+        handler
+    }
+
+    fn there<F>(
+        usage: Usage,
+        is_there: impl Fn(Instant) -> bool + Send + Sync + 'static,
+        handle: impl Fn(Invocation) -> F + Send + Sync + 'static,
+    ) -> Arc<Self>
+    where
+        F: Future<Output = Verdict> + Send + 'static,
+    {
         Arc::new(Self {
             usage,
+            is_there: Box::new(is_there),
+            missing: Mutex::default(),
+            replaced: Notify::new(),
             handle: Box::new(move |invocation| Box::pin(handle(invocation))),
             seen: Mutex::default(),
             completed: Mutex::default(),
@@ -459,6 +499,19 @@ impl TestHandler {
     pub fn seen(&self) -> Vec<(Instant, String, u32)> {
         let seen = self.seen.lock().unwrap();
         seen.iter().map(|(at, invocation)| (*at, invocation.id.clone(), invocation.dequeue_count)).collect()
+    }
+
+    /// Looks whether it is there now.
+    pub fn look(&self) {
+        let is_there = (self.is_there)(Instant::now());
+        *self.missing.lock().unwrap() =
+            (!is_there).then(|| Unavailable { cause: "no component: is the path right?".into() });
+    }
+
+    /// It was replaced by another, as a watched file is.
+    pub fn replace(&self) {
+        self.look();
+        self.replaced.notify_one();
     }
 
     /// When it was asked to become available.
@@ -502,6 +555,9 @@ impl Drop for Running<'_> {
 #[async_trait::async_trait]
 impl Handler for TestHandler {
     async fn handle(&self, invocation: Invocation) -> Answer {
+        if let Some(Unavailable { cause }) = self.unavailable() {
+            return Verdict::retry(RetryReason::ComponentUnavailable, cause).into();
+        }
         let id = invocation.id.clone();
         self.seen.lock().unwrap().push((Instant::now(), invocation.clone()));
         {
@@ -518,8 +574,18 @@ impl Handler for TestHandler {
         Answer { usage: self.usage, ..verdict.into() }
     }
 
-    async fn reload(&self) {
+    fn unavailable(&self) -> Option<Unavailable> {
+        self.missing.lock().unwrap().clone()
+    }
+
+    async fn reload(&self) -> Result<(), Unavailable> {
         self.reloads.lock().unwrap().push(Instant::now());
+        self.look();
+        self.unavailable().map_or(Ok(()), Err)
+    }
+
+    async fn replaced(&self) {
+        self.replaced.notified().await;
     }
 
     fn digest(&self) -> Option<String> {
