@@ -87,7 +87,9 @@ impl Failure {
     pub fn no_component(cause: &str) -> Self {
         Self::new(
             Exit::BreakerOpen,
-            format!("no message was received, since there was no component to call until the hold ended: {cause}"),
+            format!(
+                "no message was received, since there was no component to call until the hold ended: {cause}"
+            ),
         )
     }
 

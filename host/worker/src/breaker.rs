@@ -209,6 +209,11 @@ impl Breaker {
     pub fn success(&mut self) -> Vec<Hidden> {
         self.proven = true;
         self.evidence.clear();
+        self.give_up()
+    }
+
+    /// The run is stopped, and shall leave nothing hidden. Returns what was hidden while it was open.
+    pub fn give_up(&mut self) -> Vec<Hidden> {
         if self.open.take().is_some() { self.take_hidden() } else { Vec::new() }
     }
 

@@ -28,6 +28,8 @@ pub struct Config {
     pub hold: Option<Duration>,
     /// The same while there is no handler.
     pub hold_without_handler: Option<Duration>,
+    /// Whether a stop makes visible at once what an open breaker has hidden.
+    pub stop_shows_hidden: bool,
     /// How long to wait for a retry that the run made itself.
     pub linger: Duration,
     /// How long the run lasts, the last deadline included.
@@ -58,6 +60,7 @@ impl Default for Config {
             breaker: 20,
             hold: None,
             hold_without_handler: None,
+            stop_shows_hidden: false,
             linger: Duration::from_secs(30),
             time_budget: Duration::from_secs(20 * 60),
             forever: false,

@@ -55,9 +55,15 @@ impl HoldLog {
         }
         let before = std::mem::replace(&mut self.said, on_hold);
         match (before, on_hold) {
-            (Some(OnHold { cause: before, .. }), Some(OnHold { cause, try_at, ends, .. })) if before == cause => {
+            (Some(OnHold { cause: before, .. }), Some(OnHold { cause, try_at, ends, .. }))
+                if before == cause =>
+            {
                 if let Some(at) = try_at {
-                    tracing::warn!(next_try_s = seconds(now, at), hold_ends_s = left(now, ends), "still on hold");
+                    tracing::warn!(
+                        next_try_s = seconds(now, at),
+                        hold_ends_s = left(now, ends),
+                        "still on hold"
+                    );
                 }
             }
             (_, Some(OnHold { cause: HoldCause::Breaker, try_at, ends, .. })) => tracing::error!(
@@ -75,7 +81,10 @@ impl HoldLog {
                 let held_s = seconds(since, now);
                 match cause {
                     HoldCause::Breaker => {
-                        tracing::warn!(held_s, "a message was handled, and the circuit breaker is closed: receiving goes on");
+                        tracing::warn!(
+                            held_s,
+                            "a message was handled, and the circuit breaker is closed: receiving goes on"
+                        );
                     }
                     HoldCause::NoHandler => {
                         tracing::warn!(held_s, "the component was loaded: receiving goes on");

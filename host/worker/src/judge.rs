@@ -90,11 +90,7 @@ enum NotSent {
 }
 
 /// Sends what the handler wants sent, while the lease on its message lasts.
-async fn send(
-    context: &RunContext,
-    lease: &mut Lease,
-    outputs: &[PreparedOutput],
-) -> Result<(), NotSent> {
+async fn send(context: &RunContext, lease: &mut Lease, outputs: &[PreparedOutput]) -> Result<(), NotSent> {
     for PreparedOutput { name, queue, message: output } in outputs {
         let sent = lease.send(&*context.parts.queue, &**queue, output).await;
         sent.map_err(|error| match error {

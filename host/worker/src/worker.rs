@@ -12,7 +12,9 @@ use crate::breaker::Allowance;
 use crate::config::Config;
 use crate::context::{Parts, RunContext};
 use crate::drain::{Drain, End, Until};
+use crate::fate::Earlier;
 use crate::give_back::{give_back, release};
+use crate::hide::hide_earlier;
 use crate::hold_log::{HoldLog, OnHold};
 use crate::intake::{InHand, Intake, Next};
 use crate::lease::Terms;
@@ -114,8 +116,8 @@ impl Run {
             look_at_queue(&**queue).await?;
         }
         let drain = Drain::new(until(config, &**queue), config.max_messages, started);
-        let intake = Intake::new(drain, config.concurrency, now)
-            .holding(config.hold, config.hold_without_handler);
+        let intake =
+            Intake::new(drain, config.concurrency, now).holding(config.hold, config.hold_without_handler);
         let terms = Terms::agree(config.lease, &**queue, config.visibility, config.deadline).await;
         let receiver = Receiver::new(Arc::clone(queue), terms.visibility);
         let context = Arc::new(RunContext::new(parts, terms));
@@ -218,7 +220,11 @@ impl Run {
         let surplus = messages.split_off(messages.len().min(asked as usize));
         if !surplus.is_empty() {
             let messages = surplus.len();
-            tracing::warn!(asked, messages, "the queue gave more messages than it was asked for: these are released");
+            tracing::warn!(
+                asked,
+                messages,
+                "the queue gave more messages than it was asked for: these are released"
+            );
         }
         self.intake.received(messages.iter().map(|it| it.message.id.as_str()), Instant::now());
         for message in messages {
@@ -251,8 +257,19 @@ impl Run {
     async fn wind_down(self) {
         let Self { context, receiver, mut tasks, mut stop, .. } = self;
         context.start_none();
+        let shows_hidden = context.parts.config.stop_shows_hidden && stop.is_asked(Urgency::Drain);
         tokio::join!(give_back(receiver, &context), end_attempts(&context, &mut tasks, &mut stop));
+        if shows_hidden {
+            show_hidden(&context).await;
+        }
     }
+}
+
+/// Makes visible what an open breaker has hidden.
+async fn show_hidden(context: &RunContext) {
+    let hidden = context.breaker().give_up();
+    // What is not shown in time comes back when it would have come back anyway.
+    let _ = timeout(SETTLEMENT, hide_earlier(context, Earlier::Show(hidden))).await;
 }
 
 /// Asks the queue whether it is there, and may be received from. A run that is on hold from its

@@ -7,7 +7,10 @@
 )]
 
 mod directory;
+mod drain;
 mod leases;
+#[cfg(target_os = "linux")]
+mod memory;
 mod oracle;
 mod orders;
 mod outbound_tls;
@@ -18,6 +21,7 @@ mod reload;
 mod secrets;
 mod stopping;
 mod torture;
+mod unavailable;
 mod verbs_component;
 mod verbs_flags;
 mod verbs_queue;

@@ -241,10 +241,14 @@ async fn retries_before_the_first_success_wait_for_the_cap() {
 
 #[tokio::test(start_paused = true)]
 async fn a_delay_that_the_handler_names_is_kept_before_the_first_success_too() {
-    for (asked, kept) in [(S, S), (0 * S, 0 * S), (40 * S, 40 * S), (3600 * S, 900 * S)] {
+    for (asked, kept) in [(S, S), (Duration::ZERO, Duration::ZERO), (40 * S, 40 * S), (3600 * S, 900 * S)] {
         let waits = TestHandler::new(move |invocation| async move {
             match invocation.dequeue_count {
-                1 => Verdict::Retry { reason: RetryReason::Requested, detail: String::new(), after: Some(asked) },
+                1 => Verdict::Retry {
+                    reason: RetryReason::Requested,
+                    detail: String::new(),
+                    after: Some(asked),
+                },
                 _ => Verdict::Completed,
             }
         });

@@ -74,7 +74,7 @@ pub(super) fn read(amqp: Amqp<Body<Value>>, delivered: bool, url: &QueueUrl) -> 
     let message = Message {
         id,
         body,
-        dequeue_count: header.delivery_count + u32::from(delivered),
+        dequeue_count: header.delivery_count.saturating_add(u32::from(delivered)),
         inserted,
         time_to_live,
         properties: named(&properties, application_properties),
@@ -181,6 +181,22 @@ pub(super) fn write(id: &str, outgoing: &Outgoing) -> Amqp<fe2o3_amqp::types::me
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_delivery_count_at_its_maximum_stays_there() {
+        let header = Header { delivery_count: u32::MAX, ..Header::default() };
+        let amqp = Amqp {
+            header: Some(header),
+            delivery_annotations: None,
+            message_annotations: None,
+            properties: None,
+            application_properties: None,
+            body: Body::Empty,
+            footer: None,
+        };
+        let url = "sb://ns.servicebus.windows.net/orders".parse().unwrap();
+        assert_eq!(read(amqp, true, &url).message.dequeue_count, u32::MAX);
+    }
 
     #[test]
     fn properties_of_dotnets_own_types_are_read_as_what_they_are_written_as() {
