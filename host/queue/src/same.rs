@@ -142,8 +142,8 @@ mod tests {
                 format!("Endpoint=sb://ns.servicebus.windows.net/;{KEY};EntityPath=ORDERS"),
             ),
             (
-                "sb://ns.servicebus.windows.net/orders/$DeadLetterQueue",
-                "sb://ns.servicebus.windows.net/orders/$DeadLetterQueue".into(),
+                "sb://ns.servicebus.windows.net/orders/$deadletterqueue",
+                "sb://ns.servicebus.windows.net/orders/$deadletterqueue".into(),
             ),
         ] {
             assert!(same(one, &two), "{one} {two}");
@@ -161,7 +161,7 @@ mod tests {
             ("http://127.0.0.1:10001/one/orders", "http://127.0.0.1:10002/one/orders"),
             (
                 "sb://ns.servicebus.windows.net/orders",
-                "sb://ns.servicebus.windows.net/orders/$DeadLetterQueue",
+                "sb://ns.servicebus.windows.net/orders/$deadletterqueue",
             ),
             ("sb://ns.servicebus.windows.net/orders", "sb://other.servicebus.windows.net/orders"),
             ("sb://127.0.0.1:5672/orders", "sb://127.0.0.1:5673/orders"),
