@@ -5,8 +5,9 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use longshore_handler::{Answer, Handler, Invocation, RetryReason, Verdict};
+use longshore_handler::{Answer, Handler, Invocation, RetryReason, Unavailable, Verdict};
 use longshore_sandbox::{Component, Sandbox};
+use tokio::sync::Notify;
 
 use crate::load::NotLoaded;
 use crate::source::Source;
@@ -18,7 +19,7 @@ const WATCH_PAUSE: Duration = Duration::from_millis(250);
 /// The component of a source, loaded into a sandbox, or the reason why it is not.
 ///
 /// A component that is missing, damaged or of another world does not keep the host from starting.
-/// It makes failed attempts until [`reload`](Handler::reload) finds a better one.
+/// No message is received for it until [`reload`](Handler::reload) finds a better one.
 #[derive(Debug)]
 pub struct LoadedComponent {
     sandbox: Sandbox,
@@ -26,6 +27,7 @@ pub struct LoadedComponent {
     current: RwLock<Current>,
     /// Keeps two reloads from compiling at once.
     reloading: tokio::sync::Mutex<()>,
+    replaced: Notify,
 }
 
 #[derive(Clone, Debug)]
@@ -42,11 +44,21 @@ enum Current {
 }
 
 impl LoadedComponent {
+    /// The component of this source, not yet loaded. [`reload`](Handler::reload) loads it.
+    pub fn new(sandbox: Sandbox, source: Source) -> Self {
+        let detail = format!("the component {source} was not loaded yet");
+        let current = RwLock::new(Current::Unavailable { detail, digest: None });
+        let (reloading, replaced) = (tokio::sync::Mutex::default(), Notify::new());
+        Self { sandbox, source, current, reloading, replaced }
+    }
+
     /// Fetches and compiles the component. That it cannot be done is logged as an error and
     /// remembered.
     pub async fn load(sandbox: Sandbox, source: Source) -> Self {
-        let current = Current::of(source.load(&sandbox).await, &source);
-        Self { sandbox, source, current: RwLock::new(current), reloading: tokio::sync::Mutex::default() }
+        let component = Self::new(sandbox, source);
+        // The cause is remembered.
+        let _ = component.reload().await;
+        component
     }
 
     /// Loads the component again whenever its file has changed, for ever. Messages that are being
@@ -79,8 +91,12 @@ impl LoadedComponent {
             tracing::warn!(component = self.digest(), "the handler stays as it was");
             return;
         }
+        let is_there = matches!(new, Current::Loaded { .. });
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = new;
-        tracing::info!(component = self.digest(), "the handler was reloaded");
+        if is_there {
+            self.replaced.notify_one();
+            tracing::info!(component = self.digest(), "the handler was reloaded");
+        }
     }
 
     /// Written in one assignment, so a panic elsewhere cannot have left it half done.
@@ -102,13 +118,26 @@ impl Handler for LoadedComponent {
         }
     }
 
-    /// Tries again to load the component, if none is loaded.
-    async fn reload(&self) {
+    fn unavailable(&self) -> Option<Unavailable> {
+        match &*self.current.read().unwrap_or_else(PoisonError::into_inner) {
+            Current::Loaded { .. } => None,
+            Current::Unavailable { detail, .. } => Some(Unavailable { cause: detail.clone() }),
+        }
+    }
+
+    /// Tries to load the component, if none is loaded.
+    async fn reload(&self) -> Result<(), Unavailable> {
         let _one_at_a_time = self.reloading.lock().await;
-        if matches!(self.current(), Current::Unavailable { .. }) {
+        if self.unavailable().is_some() {
             let current = Current::of(self.source.load(&self.sandbox).await, &self.source);
             *self.current.write().unwrap_or_else(PoisonError::into_inner) = current;
         }
+        self.unavailable().map_or(Ok(()), Err)
+    }
+
+    /// Ends when [`LoadedComponent::watch`] has found another component.
+    async fn replaced(&self) {
+        self.replaced.notified().await;
     }
 
     /// The digest of the component, also if it could be read and not loaded. `None` if it could not

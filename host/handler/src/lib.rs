@@ -16,12 +16,40 @@ pub trait Handler: Send + Sync {
     /// Handles one message, within its deadline. Dropping the future interrupts the handler.
     async fn handle(&self, invocation: Invocation) -> Answer;
 
-    /// Tries again to make the handler available, if it is not.
-    async fn reload(&self);
+    /// Why there is no handler to call, if there is none. Answers at once, from what is known.
+    fn unavailable(&self) -> Option<Unavailable> {
+        None
+    }
+
+    /// Makes the handler available, if it is not and can be.
+    ///
+    /// # Errors
+    /// Why there is still none.
+    async fn reload(&self) -> Result<(), Unavailable>;
+
+    /// Waits until the handler is another than before. Waits for ever where that cannot happen.
+    async fn replaced(&self) {
+        std::future::pending().await
+    }
 
     /// The digest of the component that handles messages now, as `sha256:…`.
     fn digest(&self) -> Option<String>;
 }
+
+/// There is no handler to call. That is no message's fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unavailable {
+    /// What stands in the way, and the mend, for people.
+    pub cause: String,
+}
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.cause)
+    }
+}
+
+impl std::error::Error for Unavailable {}
 
 /// One message, as a handler sees it.
 #[derive(Clone, Debug)]
@@ -126,6 +154,8 @@ pub enum RetryReason {
     UnknownOutput,
     /// The queue of an output cannot take what was sent to it.
     OutputTooLarge,
+    /// The queue of an output refused what was sent to it.
+    OutputRefused,
     /// It was never called: the component is missing, damaged, or of another world.
     ComponentUnavailable,
 }
@@ -146,6 +176,7 @@ impl RetryReason {
             Self::OutboxLimit => "outbox-limit",
             Self::UnknownOutput => "unknown-output",
             Self::OutputTooLarge => "output-too-large",
+            Self::OutputRefused => "output-refused",
             Self::ComponentUnavailable => "component-unavailable",
         }
     }
@@ -176,7 +207,7 @@ mod tests {
     fn logs_and_envelopes_show_each_reason_as_one_word() {
         use RetryReason::{
             CallLimit, ComponentUnavailable, Deadline, HandleLimit, HttpLimit, MemoryLimit, OutboxLimit,
-            OutputTooLarge, Requested, StackLimit, TableLimit, Trap, UnknownOutput,
+            OutputRefused, OutputTooLarge, Requested, StackLimit, TableLimit, Trap, UnknownOutput,
         };
         for (reason, word) in [
             (Requested, "retry"),
@@ -191,6 +222,7 @@ mod tests {
             (OutboxLimit, "outbox-limit"),
             (UnknownOutput, "unknown-output"),
             (OutputTooLarge, "output-too-large"),
+            (OutputRefused, "output-refused"),
             (ComponentUnavailable, "component-unavailable"),
         ] {
             assert_eq!((reason.as_str(), reason.to_string().as_str()), (word, word));

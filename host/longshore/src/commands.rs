@@ -15,7 +15,6 @@ mod queue;
 mod run;
 mod send;
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
@@ -23,6 +22,7 @@ use clap::{CommandFactory, Parser};
 
 use crate::cli::{Cli, Verb, refuse};
 use crate::exit::{Exit, Failure};
+use crate::stderr::Stderr;
 use crate::telemetry;
 use longshore_azure::Azure;
 
@@ -74,7 +74,6 @@ fn end(done: Result<Exit, Failure>) -> ExitCode {
         // As clap says it when flags contradict each other.
         return refuse(&Cli::command().error(ErrorKind::ArgumentConflict, failure.message()));
     }
-    // A reader that is gone is no reason to panic.
-    let _ = writeln!(io::stderr(), "longshore: {}", failure.message());
+    Stderr::TEXT.line(format!("longshore: {}\n", failure.message()).as_bytes());
     failure.exit().into()
 }

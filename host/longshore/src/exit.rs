@@ -16,7 +16,7 @@ Exit codes:
   1  anything that has no code of its own
   2  the command line is wrong
   3  a host or configuration fault: of the queue, the identity, its permissions, the registry or the component
-  4  the circuit breaker was open when the run ended";
+  4  the circuit breaker was open when the run ended, or there was no component to call all the while";
 
 /// What an exit code means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub enum Exit {
     /// The host, or what it was configured with, has to be mended: queue, identity, permission,
     /// registry, component.
     Fault = 3,
-    /// The circuit breaker was open when the run ended.
+    /// The run was on hold when it ended: the circuit breaker was open, or there was no component.
     BreakerOpen = 4,
 }
 
@@ -80,6 +80,16 @@ impl Failure {
         Self::new(
             Exit::BreakerOpen,
             "the circuit breaker was open at the end: too many different messages failed in a row; look at the log for their reasons, and at what the handler depends on",
+        )
+    }
+
+    /// There was no component to call until the run ended.
+    pub fn no_component(cause: &str) -> Self {
+        Self::new(
+            Exit::BreakerOpen,
+            format!(
+                "no message was received, since there was no component to call until the hold ended: {cause}"
+            ),
         )
     }
 

@@ -4,4 +4,6 @@
 pub mod cli;
 pub mod commands;
 pub mod exit;
+mod memory;
+mod stderr;
 pub mod telemetry;

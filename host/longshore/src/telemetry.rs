@@ -9,6 +9,8 @@ use indicatif::MultiProgress;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
+use crate::stderr::Stderr;
+
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
@@ -54,7 +56,9 @@ pub fn start(filter: &str, format: LogFormat) -> Result<(), String> {
     };
     match (text, terminal) {
         (true, true) => builder.compact().with_target(false).with_writer(AboveProgress).init(),
-        (true, false) => builder.compact().with_target(false).with_ansi(false).with_writer(io::stderr).init(),
+        (true, false) => {
+            builder.compact().with_target(false).with_ansi(false).with_writer(Stderr::TEXT).init()
+        }
         // One `write` a line, unbuffered: what was logged before a crash is there after it.
         (false, _) => {
             builder
@@ -62,7 +66,7 @@ pub fn start(filter: &str, format: LogFormat) -> Result<(), String> {
                 .flatten_event(true)
                 .with_span_list(false)
                 .with_current_span(false)
-                .with_writer(io::stderr)
+                .with_writer(Stderr::JSON)
                 .init();
         }
     }

@@ -82,6 +82,13 @@ impl QueueError {
         matches!(self, Self::MessageNotFound | Self::ReceiptMismatch)
     }
 
+    /// The message may be to blame, and the queue may take another one. All other errors that do
+    /// not pass stop every message.
+    pub fn may_be_about_the_message(&self) -> bool {
+        // A service that does not like a message answers with a 400, which is a fault like others.
+        matches!(self, Self::TooLarge { .. } | Self::Fault { .. })
+    }
+
     /// Trying again may help: the service was busy, or its answer was lost.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Busy { .. } | Self::Unclear { .. })

@@ -1,5 +1,7 @@
 //! What each kind of queue is, as data: one table that everybody asks.
 
+use std::time::Duration;
+
 use url::Url;
 
 use crate::parse::malformed::Parsed;
@@ -26,6 +28,8 @@ pub struct Kind {
     pub tokens: Option<TokenUse>,
     /// What KEDA counts it with; `None` where it cannot.
     pub scaler: Option<Scaler>,
+    /// The longest pause between two polls of an empty queue, for a host that polls without end.
+    pub max_poll_pause: Duration,
 }
 
 /// One way to write the URLs of a kind.
@@ -82,6 +86,9 @@ pub struct Scaler {
     pub needs: &'static str,
 }
 
+/// [`Kind::max_poll_pause`] where a poll is a call over the network, which may cost money.
+const REMOTE_POLL_PAUSE: Duration = Duration::from_secs(30);
+
 /// A queue in a directory of this host.
 pub static FILE: Kind = Kind {
     name: "a file queue",
@@ -93,6 +100,8 @@ pub static FILE: Kind = Kind {
     delivery_limit: None,
     tokens: None,
     scaler: None,
+    // A poll costs a look at a file.
+    max_poll_pause: Duration::from_secs(1),
 };
 
 /// A queue of Azure Storage, or of Azurite.
@@ -134,6 +143,7 @@ pub static STORAGE: Kind = Kind {
         activation: "activationQueueLength",
         needs: "it needs Storage Queue Data Reader on the queue",
     }),
+    max_poll_pause: REMOTE_POLL_PAUSE,
 };
 
 /// A queue of Azure Service Bus, or of its emulator.
@@ -171,6 +181,7 @@ pub static SERVICE_BUS: Kind = Kind {
         activation: "activationMessageCount",
         needs: "which least role lets KEDA count there is not settled (kedacore/keda issue 7822)",
     }),
+    max_poll_pause: REMOTE_POLL_PAUSE,
 };
 
 /// All kinds.
@@ -200,7 +211,8 @@ impl Form {
 }
 
 impl TokenUse {
-    /// Whether a host is one of the service's own, so that a token may go there without being asked for.
+    /// Whether a host is one of the service's own, so that a token may go there without being asked
+    /// for.
     pub fn owns(&self, host: &str) -> bool {
         let host = host.to_ascii_lowercase();
         self.hosts.iter().any(|end| host.len() > end.len() && host.ends_with(end))

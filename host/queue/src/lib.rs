@@ -13,6 +13,7 @@ mod message;
 mod parse;
 pub mod place;
 mod queue;
+mod same;
 pub mod url;
 
 pub use self::error::QueueError;

@@ -4,6 +4,7 @@
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs::File;
+use std::io::PipeReader;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
@@ -30,12 +31,13 @@ const SHOWN: usize = 2000;
 pub struct Program {
     command: Command,
     input: Vec<u8>,
+    has_unread_log: bool,
 }
 
 impl Program {
     /// The program, with this directory as its home and next to nothing else in its environment.
     pub fn new(binary: impl AsRef<OsStr>, home: &Path) -> Self {
-        let mut program = Self { command: Command::new(binary), input: Vec::new() };
+        let mut program = Self { command: Command::new(binary), input: Vec::new(), has_unread_log: false };
         let kept = KEPT.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
         program.command.env_clear().envs(kept).env("HOME", home);
         program
@@ -44,7 +46,7 @@ impl Program {
     /// The program with our own environment, in which somebody is logged in; without what would
     /// change what it does.
     pub fn as_us(binary: impl AsRef<OsStr>) -> Self {
-        let mut program = Self { command: Command::new(binary), input: Vec::new() };
+        let mut program = Self { command: Command::new(binary), input: Vec::new(), has_unread_log: false };
         let ours = |name: &str| name.starts_with("LONGSHORE_") || OURS.contains(&name);
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(ours)) {
             program.command.env_remove(name);
@@ -90,6 +92,12 @@ impl Program {
         self
     }
 
+    /// Gives it a pipe as its standard error that nobody reads.
+    pub fn unread_log(&mut self) -> &mut Self {
+        self.has_unread_log = true;
+        self
+    }
+
     /// Runs it to its end.
     #[track_caller]
     pub fn run(&mut self) -> Ended {
@@ -108,10 +116,15 @@ impl Program {
             .stdin(File::open(stdin).unwrap())
             .stdout(File::create(&stdout).unwrap())
             .stderr(File::create(&stderr).unwrap());
+        let unread = self.has_unread_log.then(|| {
+            let (reader, writer) = std::io::pipe().unwrap();
+            self.command.stderr(writer);
+            reader
+        });
         let started = Instant::now();
         let child = self.command.spawn().unwrap_or_else(|error| panic!("{error}: {:?}", self.command));
         let arguments = format!("{:?}", self.command.get_args().collect::<Vec<_>>());
-        Process { child, started, arguments, stdout, stderr, _directory: directory }
+        Process { child, started, arguments, stdout, stderr, _unread: unread, _directory: directory }
     }
 }
 
@@ -123,6 +136,7 @@ pub struct Process {
     arguments: String,
     stdout: PathBuf,
     stderr: PathBuf,
+    _unread: Option<PipeReader>,
     _directory: TempDir,
 }
 

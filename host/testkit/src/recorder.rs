@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use longshore_handler::Handler;
-use longshore_handler::{Answer, Invocation, RetryReason, Verdict};
+use longshore_handler::{Answer, Invocation, RetryReason, Unavailable, Verdict};
 
 /// A handler that does what bodies say, and remembers which it was given: `reject`, `once` (fails
 /// at first) or anything.
@@ -44,7 +44,9 @@ impl Handler for Recorder {
         Verdict::Completed.into()
     }
 
-    async fn reload(&self) {}
+    async fn reload(&self) -> Result<(), Unavailable> {
+        Ok(())
+    }
 
     fn digest(&self) -> Option<String> {
         None

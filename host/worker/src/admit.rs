@@ -64,6 +64,12 @@ pub fn admit(
     max_dequeue: u32,
     encoding: Encoding,
 ) -> Result<Bytes, (PoisonReason, String)> {
+    // A message that was received was received once at least. Where no count could be read, it is
+    // 0: it would never be found to be too high.
+    if message.dequeue_count == 0 {
+        let cause = damaged.unwrap_or_else(|| "its dequeue count is 0, although it was received".into());
+        return Err((PoisonReason::Undecodable, cause));
+    }
     if message.dequeue_count > max_dequeue {
         let detail = format!("received {} times, of {max_dequeue} allowed", message.dequeue_count);
         return Err((PoisonReason::AttemptsExhausted, detail));
@@ -135,6 +141,8 @@ mod tests {
         );
         assert_eq!(admit(&message, None, 6, Encoding::Auto).unwrap_err().0, PoisonReason::Undecodable);
         let intact = Message { body: Bytes::from_static(b"{}"), ..message };
+        let uncounted = Message { dequeue_count: 0, ..intact.clone() };
+        assert_eq!(admit(&uncounted, None, 6, Encoding::Auto).unwrap_err().0, PoisonReason::Undecodable);
         let damaged = admit(&intact, Some("broken".into()), 6, Encoding::Auto);
         assert_eq!(damaged.unwrap_err(), (PoisonReason::Undecodable, "broken".into()));
     }

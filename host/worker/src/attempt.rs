@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::{Either, select};
+use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, sleep_until};
 
 use crate::admit::admit;
@@ -18,7 +19,7 @@ use crate::settled::Settled;
 use longshore_handler::{Answer, Invocation};
 use longshore_queue::{Message, Received};
 
-/// Why a handler did not get to its end.
+/// Why a handler was not started, or did not get to its end.
 enum Interrupted {
     LeaseLost,
     Stopped,
@@ -27,18 +28,53 @@ enum Interrupted {
 /// Handles and settles a message that was received with a call sent at `sent`.
 pub(crate) async fn attempt(context: Arc<RunContext>, received: Received, sent: Instant) -> Settled {
     let started = Instant::now();
+    let _in_hand = context.in_hand(received.message.dequeue_count);
     let terms = context.terms.within(context.parts.queue.longest_lease());
     let mut lease = Lease::new(&received, sent, terms);
     let Received { message, damaged, .. } = received;
-    let Judgement { fate, earlier } = if started < lease.ends() {
-        decide(&context, &mut lease, &message, damaged).await
-    } else {
-        Fate::Lost.into()
+    // The slot is taken until the message is settled.
+    let slot = slot(&context, &mut lease).await;
+    let Judgement { fate, earlier } = match slot {
+        Err(Interrupted::Stopped) => Fate::Release("stopped").into(),
+        Err(Interrupted::LeaseLost) => Fate::Lost.into(),
+        Ok(_) if Instant::now() >= lease.ends() => Fate::Lost.into(),
+        Ok(_) => match overtaken(&context, sent) {
+            Some(reason) => Fate::Release(reason).into(),
+            None => decide(&context, &mut lease, &message, damaged).await,
+        },
     };
     let mut ended = Settlement::new(&context, &message, lease).carry_out(fate).await;
     ended.outcome.log(&message.id, message.dequeue_count, started.elapsed());
     ended.due.extend(hide_earlier(&context, earlier).await);
     ended
+}
+
+/// Waits for a slot, in the order of receiving, and keeps the lease meanwhile.
+async fn slot<'a>(context: &'a RunContext, lease: &mut Lease) -> Result<SemaphorePermit<'a>, Interrupted> {
+    if let Ok(slot) = context.slots.try_acquire() {
+        return Ok(slot);
+    }
+    let mut stopped = pin!(context.starts_none());
+    let mut free = pin!(context.slots.acquire());
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut stopped => return Err(Interrupted::Stopped),
+            // The slots are never closed.
+            slot = &mut free => return slot.map_err(|_| Interrupted::Stopped),
+            () = sleep_until(lease.renewal_due()) => {}
+        }
+        lease.renew(&*context.parts.queue).await.map_err(|_| Interrupted::LeaseLost)?;
+    }
+}
+
+/// Why a message whose receive was sent at `sent` is not to be handled any more, if so.
+fn overtaken(context: &RunContext, sent: Instant) -> Option<&'static str> {
+    let opened = context.breaker().open_since();
+    if opened.is_some_and(|opened| opened > sent) {
+        return Some("breaker-open");
+    }
+    context.parts.handler.unavailable().map(|_| "component-unavailable")
 }
 
 /// Decides what is to become of a message: its handler is asked, if the message may be handled.
@@ -52,9 +88,9 @@ async fn decide(
     match admit(message, damaged, config.max_dequeue, config.encoding) {
         Err((reason, detail)) => Fate::Poison(reason, detail).into(),
         Ok(body) => match invoke(context, lease, invocation(context, message, body)).await {
-            Ok(answer) => judge(context, message, lease, answer),
+            Ok(answer) => judge(context, message, lease, answer).await,
             Err(Interrupted::LeaseLost) => Fate::Lost.into(),
-            Err(Interrupted::Stopped) => Fate::Release.into(),
+            Err(Interrupted::Stopped) => Fate::Release("stopped").into(),
         },
     }
 }

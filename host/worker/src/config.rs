@@ -26,6 +26,10 @@ pub struct Config {
     pub breaker: usize,
     /// How long an open breaker keeps the run alive; `None`: as long as the time budget lasts.
     pub hold: Option<Duration>,
+    /// The same while there is no handler.
+    pub hold_without_handler: Option<Duration>,
+    /// Whether a stop makes visible at once what an open breaker has hidden.
+    pub stop_shows_hidden: bool,
     /// How long to wait for a retry that the run made itself.
     pub linger: Duration,
     /// How long the run lasts, the last deadline included.
@@ -55,6 +59,8 @@ impl Default for Config {
             retry: RetryPolicy::default(),
             breaker: 20,
             hold: None,
+            hold_without_handler: None,
+            stop_shows_hidden: false,
             linger: Duration::from_secs(30),
             time_budget: Duration::from_secs(20 * 60),
             forever: false,

@@ -1,11 +1,11 @@
 //! What the loop of a run shares with the tasks that handle its messages.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::breaker::Breaker;
 use crate::config::Config;
@@ -34,10 +34,34 @@ pub(crate) struct RunContext {
     pub(crate) parts: Parts,
     /// On which terms the run leases messages.
     pub(crate) terms: Terms,
+    /// One permit for each message that may be handled and settled at once.
+    pub(crate) slots: Semaphore,
+    /// How many messages in hand were received before.
+    received_before: AtomicUsize,
     breaker: Mutex<Breaker>,
     rng: Mutex<StdRng>,
-    interrupt: watch::Sender<bool>,
+    ending: watch::Sender<Ending>,
     warned_of_long_delays: AtomicBool,
+}
+
+/// How far the end of a run has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Ending {
+    /// It goes on.
+    No,
+    /// No handler is started any more.
+    StartsNone,
+    /// Those that run are interrupted.
+    Interrupts,
+}
+
+/// Counts a message among those in hand that were received before, as long as it is there.
+pub(crate) struct ReceivedBefore(Arc<RunContext>);
+
+impl Drop for ReceivedBefore {
+    fn drop(&mut self) {
+        self.0.received_before.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl RunContext {
@@ -45,9 +69,11 @@ impl RunContext {
     pub(crate) fn new(parts: Parts, terms: Terms) -> Self {
         let rng = parts.config.seed.map_or_else(|| StdRng::from_rng(&mut rand::rng()), StdRng::seed_from_u64);
         Self {
+            slots: Semaphore::new(parts.config.concurrency),
+            received_before: AtomicUsize::new(0),
             breaker: Mutex::new(Breaker::new(parts.config.breaker)),
             rng: Mutex::new(rng),
-            interrupt: watch::Sender::new(false),
+            ending: watch::Sender::new(Ending::No),
             warned_of_long_delays: AtomicBool::new(false),
             parts,
             terms,
@@ -64,15 +90,42 @@ impl RunContext {
         lock(&self.rng)
     }
 
+    /// How many messages in hand were received before.
+    pub(crate) fn received_before(&self) -> usize {
+        self.received_before.load(Ordering::Relaxed)
+    }
+
+    /// Counts a message in hand, if it was received before, until what is returned is dropped.
+    pub(crate) fn in_hand(self: &Arc<Self>, dequeue_count: u32) -> Option<ReceivedBefore> {
+        (dequeue_count > 1).then(|| {
+            self.received_before.fetch_add(1, Ordering::Relaxed);
+            ReceivedBefore(Arc::clone(self))
+        })
+    }
+
+    /// From now on no handler is started.
+    pub(crate) fn start_none(&self) {
+        self.ending.send_modify(|ending| *ending = (*ending).max(Ending::StartsNone));
+    }
+
     /// Interrupts every handler that runs.
     pub(crate) fn interrupt(&self) {
-        self.interrupt.send_replace(true);
+        self.ending.send_replace(Ending::Interrupts);
+    }
+
+    /// Waits until no handler is to be started any more.
+    pub(crate) async fn starts_none(&self) {
+        self.reaches(Ending::StartsNone).await;
     }
 
     /// Waits until handlers are to be interrupted.
     pub(crate) async fn interrupted(&self) {
-        // The sender lives as long as this context, so the wait ends by an interrupt alone.
-        let _ = self.interrupt.subscribe().wait_for(|interrupted| *interrupted).await;
+        self.reaches(Ending::Interrupts).await;
+    }
+
+    async fn reaches(&self, end: Ending) {
+        // The sender lives as long as this context, so the wait ends by such a step alone.
+        let _ = self.ending.subscribe().wait_for(|ending| *ending >= end).await;
     }
 
     /// Notes that the run warns of long retry delays. Returns whether this is the first time.

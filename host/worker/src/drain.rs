@@ -11,8 +11,9 @@ use tokio::time::Instant;
 const EMPTY_FOR: Duration = Duration::from_secs(1);
 /// The first pause between two polls of an empty queue, for runs that never end.
 const FIRST_POLL_PAUSE: Duration = Duration::from_millis(100);
-/// The longest pause between two polls of an empty queue, for runs that never end.
-const MAX_POLL_PAUSE: Duration = Duration::from_secs(30);
+/// How many times the linger a run waits for what a lost receive has leased. By default a lease is
+/// twice as long as the linger.
+const LINGERS_FOR_LOST: u32 = 2;
 
 /// What ends a run by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +26,10 @@ pub enum Until {
         receive_for: Duration,
     },
     /// Nothing but a signal.
-    Stopped,
+    Stopped {
+        /// The longest pause between two polls of an empty queue.
+        max_poll_pause: Duration,
+    },
 }
 
 /// Why a run ended.
@@ -41,6 +45,8 @@ pub enum End {
     Stopped,
     /// The breaker was open, and the hold or the time was up.
     BreakerOpen,
+    /// There was no handler, and the hold or the time was up.
+    NoHandler,
 }
 
 /// What a run has seen of its queue.
@@ -56,6 +62,19 @@ pub struct Drain {
     not_before: Instant,
     /// When the messages that this run made invisible become visible again, by their ids.
     due: HashMap<String, Instant>,
+    lost: Lost,
+}
+
+/// What receives have leased whose answers were lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lost {
+    /// Nothing.
+    Nothing,
+    /// Perhaps something, and no receive was answered since. Until one is, the service may still be
+    /// about to carry out the lost ones.
+    Perhaps,
+    /// Perhaps something, for no longer than until then.
+    Until(Instant),
 }
 
 /// The receives that were empty since the last one that was not.
@@ -77,6 +96,7 @@ impl Drain {
             next_receive: now,
             not_before: now,
             due: HashMap::new(),
+            lost: Lost::Nothing,
         }
     }
 
@@ -92,7 +112,7 @@ impl Drain {
     pub fn stop_at(&self) -> Option<Instant> {
         match self.until {
             Until::Drained { receive_for, .. } => Some(self.started + receive_for),
-            Until::Stopped => None,
+            Until::Stopped { .. } => None,
         }
     }
 
@@ -104,8 +124,28 @@ impl Drain {
     /// Whether nothing is left to wait for: neither a message nor a retry of this run's own.
     pub fn is_drained(&self, now: Instant) -> bool {
         let Until::Drained { linger, .. } = self.until else { return false };
-        let settled = self.empty.is_some_and(|spell| spell.newest_sent >= spell.first_sent + EMPTY_FOR);
-        settled && self.due.values().all(|due| *due > now + linger)
+        self.is_empty()
+            && self.due.values().all(|due| *due > now + linger)
+            && self.lost_until().is_none_or(|until| until > now + linger * LINGERS_FOR_LOST)
+    }
+
+    /// Whether the queue is empty, and nothing that this run has hidden falls due, however late.
+    pub fn is_exhausted(&self) -> bool {
+        matches!(self.until, Until::Drained { .. })
+            && self.is_empty()
+            && self.due.is_empty()
+            && self.lost == Lost::Nothing
+    }
+
+    fn is_empty(&self) -> bool {
+        self.empty.is_some_and(|spell| spell.newest_sent >= spell.first_sent + EMPTY_FOR)
+    }
+
+    fn lost_until(&self) -> Option<Instant> {
+        match self.lost {
+            Lost::Until(until) => Some(until),
+            Lost::Nothing | Lost::Perhaps => None,
+        }
     }
 
     /// When the next receive may be sent.
@@ -123,6 +163,18 @@ impl Drain {
         self.not_before = at;
     }
 
+    /// The answer to a receive was lost: it may have leased messages that nobody handles.
+    pub fn receive_lost(&mut self) {
+        self.lost = Lost::Perhaps;
+    }
+
+    /// A receive was answered, and leases last for `visibility`.
+    pub fn receive_answered(&mut self, now: Instant, visibility: Duration) {
+        if self.lost == Lost::Perhaps {
+            self.lost = Lost::Until(now + visibility);
+        }
+    }
+
     /// A receive brought these messages.
     pub fn received<'a>(&mut self, ids: impl Iterator<Item = &'a str>, now: Instant) {
         for id in ids {
@@ -138,18 +190,21 @@ impl Drain {
     pub fn found_nothing(&mut self, sent: Instant, now: Instant, rng: &mut impl Rng) {
         // A message that was due well before the receive has gone to another worker.
         self.due.retain(|_, due| *due + EMPTY_FOR > sent);
+        if self.lost_until().is_some_and(|until| until + EMPTY_FOR <= sent) {
+            self.lost = Lost::Nothing;
+        }
         let first_sent = self.empty.map_or(sent, |spell| spell.first_sent);
         self.empty = Some(EmptySpell { first_sent, newest_sent: sent });
         let pause = match self.until {
             Until::Drained { .. } => EMPTY_FOR,
-            Until::Stopped => {
+            Until::Stopped { max_poll_pause } => {
                 let doubled = FIRST_POLL_PAUSE.saturating_mul(1 << self.empty_polls.min(20));
                 self.empty_polls += 1;
                 // Equal jitter: replicas spread, and none polls without a pause.
-                doubled.min(MAX_POLL_PAUSE).mul_f64(rng.random_range(0.5..=1.0))
+                doubled.min(max_poll_pause).mul_f64(rng.random_range(0.5..=1.0))
             }
         };
-        let due = self.due.values().copied().filter(|due| *due > now).min();
+        let due = self.due.values().copied().chain(self.lost_until()).filter(|due| *due > now).min();
         self.next_receive = due.map_or(now + pause, |due| due.min(now + pause));
     }
 

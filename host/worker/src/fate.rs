@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use crate::breaker::{Hidden, Hiding};
 use crate::lease::Lease;
-use crate::outputs::PreparedOutput;
 use crate::poison::PoisonReason;
-use longshore_queue::Message;
+use longshore_queue::{Message, QueueError};
 
 /// A message that fails with less than this to live is poisoned. A retry might find it expired,
 /// and expiry is silent loss.
@@ -22,8 +21,8 @@ pub(crate) struct Judgement {
 /// What is to become of a message.
 #[derive(Debug)]
 pub(crate) enum Fate {
-    /// Delete it, once these were sent.
-    Complete(Vec<PreparedOutput>),
+    /// Delete it: its handler succeeded, and what that wants sent was sent.
+    Complete,
     /// Hide it for a while, so that it is tried again.
     Retry {
         /// Why it failed, as one word.
@@ -35,10 +34,12 @@ pub(crate) enum Fate {
     },
     /// Move it to the poison queue, with the cause for people.
     Poison(PoisonReason, String),
-    /// Make it visible at once: the run was stopped.
-    Release,
+    /// Make it visible at once, for this reason: it was not handled, or not to the end.
+    Release(&'static str),
     /// Leave it alone: it is no longer ours.
     Lost,
+    /// Hide it for a while, and end the run: this will stop every other message as well.
+    Fault(QueueError),
 }
 
 /// What is to become of the messages that failed before this attempt.

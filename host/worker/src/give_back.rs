@@ -1,4 +1,5 @@
-//! What receives in flight lease after a stop: it is too late to handle it.
+//! What is given back unhandled: what receives in flight lease after a stop, when it is too late to
+//! handle it, and what no receive has asked for.
 
 use std::time::Duration;
 
@@ -19,18 +20,26 @@ pub(crate) async fn give_back(mut receiver: Receiver, context: &RunContext) {
         let sent = answered.sent;
         let messages = answered.into_messages();
         context.parts.totals.received(messages.len());
-        join_all(messages.iter().map(|received| release(received, sent, context))).await;
+        let released = join_all(messages.iter().map(|it| release(it, sent, context, "stopped"))).await;
+        for outcome in &released {
+            context.parts.totals.ended(outcome);
+        }
     }
 }
 
-/// Makes a message visible again.
-async fn release(received: &Received, sent: Instant, context: &RunContext) {
+/// Makes a message visible again that was never started, for this reason.
+pub(crate) async fn release(
+    received: &Received,
+    sent: Instant,
+    context: &RunContext,
+    reason: &'static str,
+) -> Outcome {
     let mut lease = Lease::new(received, sent, context.terms);
     if context.terms.renewable {
         // Should this fail, the end of the lease gives the message back.
         let _ = timeout(SETTLEMENT, lease.hide(&*context.parts.queue, Duration::ZERO)).await;
     }
-    let outcome = Outcome::Abandoned("stopped");
+    let outcome = Outcome::Abandoned(reason);
     outcome.log(&received.message.id, received.message.dequeue_count, Duration::ZERO);
-    context.parts.totals.ended(&outcome);
+    outcome
 }

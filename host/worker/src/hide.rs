@@ -19,7 +19,7 @@ pub(crate) async fn hide(
     }
     let (due, receipt) = lease.hide(&*context.parts.queue, hiding.delay).await?;
     let Some(receipt) = receipt else { return Ok(due) };
-    let hidden = Hidden { id: lease.id().to_owned(), receipt, expires: lease.expires() };
+    let hidden = Hidden { id: lease.id().to_owned(), receipt, until: due, expires: lease.expires() };
     let instead = context.breaker().hidden(hidden.clone(), hiding.rule);
     match instead {
         Some(instead) => Ok(hide_again(context, hidden, instead).await.unwrap_or(due)),
@@ -51,6 +51,7 @@ async fn hide_again(context: &RunContext, mut hidden: Hidden, mut hiding: Hiding
         // Once: if the answer is lost, the message comes back when it would have come back anyway.
         hidden.receipt = context.parts.queue.update(&hidden.id, &hidden.receipt, delay).await.ok()?;
         let due = Instant::now() + delay;
+        hidden.until = due;
         let instead = context.breaker().hidden(hidden.clone(), hiding.rule);
         match instead {
             Some(instead) => hiding = instead,

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::breaker::Allowance;
 use crate::drain::{Drain, End};
+use crate::rate::Rate;
 use longshore_queue::MAX_RECEIVE;
 
 /// How many receives may be in flight at once, as long as the queue gives as much as it is asked
@@ -18,23 +19,49 @@ const MAX_RECEIVES_IN_FLIGHT: usize = 4;
 /// How much later than the one before a receive is sent, unless it asks for as much as a receive
 /// can. A queue that answers sooner is asked for more at a time instead.
 const MIN_GAP: Duration = Duration::from_millis(2);
-/// A receive waits until one in this many of the unrequested slots is free, since it costs the
-/// same for one message as for many.
-const BATCH_SHARE: usize = 4;
-/// How long free slots wait at most for others to become free.
-const MAX_WAIT_FOR_BATCH: Duration = Duration::from_millis(1);
+/// What is received ahead of the slots is worked off in this time, at the present rate.
+const AHEAD: Duration = Duration::from_millis(250);
+/// The most messages that are received ahead of the slots.
+const MAX_AHEAD: usize = 64;
+
+/// Why a run is on hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HoldCause {
+    /// The breaker is open.
+    Breaker,
+    /// There is no handler.
+    NoHandler,
+}
+
+/// A time in which nothing is received but to try whether it is over.
+#[derive(Clone, Copy, Debug)]
+struct Hold {
+    cause: HoldCause,
+    since: Instant,
+    /// When something is tried next; `None` while it is being tried.
+    try_at: Option<Instant>,
+}
 
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
     /// Ask for this many messages.
     Receive(u32),
-    /// Too few slots are free for a receive: wait for more of them, at most until then.
-    Gather(Instant),
+    /// Look for the handler again: there is none.
+    LookForHandler,
     /// Wait until something else happens, at most until then.
     Wait(Option<Instant>),
     /// Nothing is in flight, and the run is over.
     End(End),
+}
+
+/// The messages that were received and are not yet settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InHand {
+    /// How many they are.
+    pub messages: usize,
+    /// How many of them were received before (dequeue count over 1).
+    pub received_before: usize,
 }
 
 /// What a run has asked its queue for, and what it may still ask for.
@@ -44,6 +71,8 @@ pub struct Intake {
     slots: usize,
     /// How long an open breaker keeps the run alive; `None`: as long as it may receive.
     hold: Option<Duration>,
+    /// The same while there is no handler.
+    hold_without_handler: Option<Duration>,
     /// How many receives are not yet answered.
     receives: usize,
     /// For how many messages they ask.
@@ -51,47 +80,64 @@ pub struct Intake {
     newest_sent: Option<Instant>,
     /// The newest answer brought as many messages as were asked for.
     newest_was_full: bool,
-    /// Until when free slots wait for others, while they do.
-    gathering_until: Option<Instant>,
+    rate: Rate,
 }
 
 impl Intake {
     /// An intake for `slots` messages at a time.
-    pub fn new(drain: Drain, slots: usize, hold: Option<Duration>) -> Self {
+    pub fn new(drain: Drain, slots: usize, now: Instant) -> Self {
         Self {
             drain,
             slots,
-            hold,
+            hold: None,
+            hold_without_handler: None,
             receives: 0,
             asked: 0,
             newest_sent: None,
             newest_was_full: false,
-            gathering_until: None,
+            rate: Rate::new(now),
         }
     }
 
-    /// What to do now, while `busy` messages are handled or settled. Asking changes nothing.
-    pub fn next(&self, now: Instant, busy: usize, allowance: Allowance) -> Next {
-        let in_flight = busy + usize::try_from(self.asked).unwrap_or(usize::MAX);
-        let next = match allowance {
-            Allowance::OneAtATime => self.work_on(now, in_flight, self.slots.min(1)),
-            Allowance::AllSlots => self.work_on(now, in_flight, self.slots),
-            Allowance::Probe { open_since, probe_at } => self.hold_on(now, in_flight, open_since, probe_at),
-        };
-        match next {
-            Next::Receive(free) => self.pace(now, busy, free),
-            next => next,
+    /// The same, with a limit to how long a hold keeps the run alive: while the breaker is open,
+    /// and while there is no handler.
+    #[must_use]
+    pub fn holding(self, breaker: Option<Duration>, without_handler: Option<Duration>) -> Self {
+        Self { hold: breaker, hold_without_handler: without_handler, ..self }
+    }
+
+    /// What to do now, with these messages in hand. Asking changes nothing.
+    pub fn next(&self, now: Instant, in_hand: InHand, allowance: Allowance) -> Next {
+        let in_flight = in_hand.messages + usize::try_from(self.asked).unwrap_or(usize::MAX);
+        match allowance {
+            Allowance::OneAtATime => self.work_on(now, in_flight, self.slots.min(1), 0),
+            Allowance::AllSlots => self.work_on(now, in_flight, self.slots, self.ahead(now, in_hand)),
+            Allowance::Probe { open_since, probe_at } => {
+                let (cause, try_at) = (HoldCause::Breaker, Some(probe_at));
+                self.hold_on(now, in_flight, Hold { cause, since: open_since, try_at })
+            }
+            Allowance::NoHandler { since, look_at } => {
+                self.hold_on(now, in_flight, Hold { cause: HoldCause::NoHandler, since, try_at: look_at })
+            }
         }
     }
 
-    /// What to do while the breaker is closed and `allowed` messages may be in flight.
-    fn work_on(&self, now: Instant, in_flight: usize, allowed: usize) -> Next {
+    /// How many messages may wait beside those that are handled. A crash counts an attempt for what
+    /// was never started. So nothing waits beside a message that may be the reason of crashes.
+    fn ahead(&self, now: Instant, in_hand: InHand) -> usize {
+        if in_hand.received_before > 0 { 0 } else { self.rate.works_off(now, AHEAD).min(MAX_AHEAD) }
+    }
+
+    /// What to do while the breaker is closed, with so many `slots` and so many messages `ahead` of
+    /// them.
+    fn work_on(&self, now: Instant, in_flight: usize, slots: usize, ahead: usize) -> Next {
         if let Some(end) = self.drain.over(now) {
             return if in_flight == 0 { Next::End(end) } else { Next::Wait(None) };
         }
-        let free = allowed.saturating_sub(in_flight) as u64;
-        let ask = free.min(self.drain.remaining().saturating_sub(self.asked)).min(u64::from(MAX_RECEIVE));
-        if ask == 0 {
+        let free = (slots + ahead).saturating_sub(in_flight);
+        let left = self.drain.remaining().saturating_sub(self.asked);
+        // A receive costs the same for one message as for many.
+        if left == 0 || free < ahead.div_ceil(2).max(1) {
             return Next::Wait(self.drain.stop_at());
         }
         if in_flight == 0 && self.drain.is_drained(now) {
@@ -100,44 +146,51 @@ impl Intake {
         if now < self.drain.next_receive() {
             return Next::Wait(Some(self.drain.next_receive()));
         }
-        Next::Receive(u32::try_from(ask).unwrap_or(MAX_RECEIVE))
+        let ask = (free as u64).min(left).min(u64::from(MAX_RECEIVE));
+        self.pace(now, u32::try_from(ask).unwrap_or(MAX_RECEIVE))
     }
 
-    /// What to do while the breaker is open: one message is tried now and then, drained or not.
-    fn hold_on(&self, now: Instant, in_flight: usize, open_since: Instant, probe_at: Instant) -> Next {
-        let hold_ends = self.hold.map(|hold| open_since + hold);
-        if self.drain.over(now).is_some() || hold_ends.is_some_and(|at| now >= at) {
-            return if in_flight == 0 { Next::End(End::BreakerOpen) } else { Next::Wait(None) };
+    /// What to do on hold: something is tried now and then, drained or not.
+    fn hold_on(&self, now: Instant, in_flight: usize, hold: Hold) -> Next {
+        let Hold { cause, since, try_at } = hold;
+        let ends = self.hold_ends(cause, since);
+        let is_over = ends.is_some_and(|at| now >= at) || self.drain.over(now).is_some();
+        let (end, is_pointless) = match cause {
+            HoldCause::Breaker => (End::BreakerOpen, self.drain.is_exhausted()),
+            HoldCause::NoHandler => (End::NoHandler, false),
+        };
+        if is_over || is_pointless {
+            return if in_flight == 0 { Next::End(end) } else { Next::Wait(None) };
         }
-        let ends = [hold_ends, self.drain.stop_at()].into_iter().flatten().min();
-        if in_flight > 0 {
-            return Next::Wait(ends);
-        }
-        if now < probe_at {
-            return Next::Wait(Some(ends.map_or(probe_at, |ends| ends.min(probe_at))));
+        let Some(try_at) = try_at.filter(|_| in_flight == 0) else { return Next::Wait(ends) };
+        if now < try_at {
+            return Next::Wait(Some(ends.map_or(try_at, |ends| ends.min(try_at))));
         }
         if now < self.drain.paused_until() {
             return Next::Wait(Some(self.drain.paused_until()));
         }
-        Next::Receive(1)
+        match cause {
+            HoldCause::Breaker => Next::Receive(1),
+            HoldCause::NoHandler => Next::LookForHandler,
+        }
     }
 
-    /// Whether a receive for `free` slots is sent now, or whether it waits for more of them.
-    fn pace(&self, now: Instant, busy: usize, free: u32) -> Next {
-        let is_largest = free >= MAX_RECEIVE;
+    /// When a hold ends that began at `since`; `None`: only a stop ends it.
+    pub fn hold_ends(&self, cause: HoldCause, since: Instant) -> Option<Instant> {
+        let hold = match cause {
+            HoldCause::Breaker => self.hold,
+            HoldCause::NoHandler => self.hold_without_handler,
+        };
+        [hold.map(|hold| since + hold), self.drain.stop_at()].into_iter().flatten().min()
+    }
+
+    /// Whether a receive for `ask` messages is sent now, or whether it waits for those in flight.
+    fn pace(&self, now: Instant, ask: u32) -> Next {
+        let is_largest = ask >= MAX_RECEIVE;
         let is_apart = self.newest_sent.is_none_or(|sent| now - sent >= MIN_GAP);
         let has_room = self.receives < MAX_RECEIVES_IN_FLIGHT;
         let one_more = self.newest_was_full && has_room && (is_largest || is_apart);
-        if self.receives > 0 && !one_more {
-            return Next::Wait(None);
-        }
-        let slots = free as usize;
-        let until = self.gathering_until.unwrap_or(now + MAX_WAIT_FOR_BATCH);
-        if is_largest || slots * BATCH_SHARE >= slots + busy || now >= until {
-            Next::Receive(free)
-        } else {
-            Next::Gather(until)
-        }
+        if self.receives > 0 && !one_more { Next::Wait(None) } else { Next::Receive(ask) }
     }
 
     /// A receive was sent that asks for `asked` messages.
@@ -145,7 +198,6 @@ impl Intake {
         self.receives += 1;
         self.asked += u64::from(asked);
         self.newest_sent = Some(now);
-        self.gathering_until = None;
     }
 
     /// A receive that asked for `asked` messages was answered, and brought `brought` of them.
@@ -155,9 +207,19 @@ impl Intake {
         self.newest_was_full = brought >= asked as usize;
     }
 
-    /// Free slots wait for others until then.
-    pub fn gather_until(&mut self, at: Instant) {
-        self.gathering_until = Some(at);
+    /// A message was settled.
+    pub fn settled(&mut self, now: Instant) {
+        self.rate.ended(now);
+    }
+
+    /// A receive got a clear answer, and leases last for `visibility`.
+    pub fn receive_clear(&mut self, now: Instant, visibility: Duration) {
+        self.drain.receive_answered(now, visibility);
+    }
+
+    /// The answer to a receive was lost.
+    pub fn receive_lost(&mut self) {
+        self.drain.receive_lost();
     }
 
     /// No receive is sent before `at`: the queue asked for a pause.

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::breaker::{AfterFailure, Hiding};
+use crate::breaker::{AfterFailure, FailedAttempt, Hiding};
 use crate::context::RunContext;
 use crate::fate::{Earlier, Fate, Judgement, explain, last_attempt};
-use crate::lease::Lease;
+use crate::lease::{Lease, LeaseError};
 use crate::outputs::PreparedOutput;
 use crate::platform::POLLING_INTERVAL;
 use crate::poison::PoisonReason;
-use longshore_handler::{Answer, Verdict};
-use longshore_queue::Message;
+use longshore_handler::{Answer, RetryReason, Verdict};
+use longshore_queue::{Message, QueueError};
 
 /// What an attempt came to.
 enum Attempted {
@@ -20,26 +20,39 @@ enum Attempted {
     Succeeded(Vec<PreparedOutput>),
     /// The handler says that the message is at fault.
     Rejected { detail: String },
+    /// There was no handler.
+    Unavailable,
     /// Another attempt may succeed.
     Failed(Failed),
 }
 
 /// A failed attempt: why, the cause for people, and the delay that the handler asked for.
 struct Failed {
-    reason: &'static str,
+    reason: RetryReason,
     detail: String,
     asked: Option<Duration>,
 }
 
-/// Judges an answer.
-pub(crate) fn judge(context: &RunContext, message: &Message, lease: &Lease, answer: Answer) -> Judgement {
+/// Judges an answer. What the handler wants sent is sent first, since only then it has succeeded.
+pub(crate) async fn judge(
+    context: &RunContext,
+    message: &Message,
+    lease: &mut Lease,
+    answer: Answer,
+) -> Judgement {
     context.parts.totals.used(&message.id, answer.usage, answer.outbox.len());
     match attempted(context, message, answer) {
-        Attempted::Succeeded(outputs) => {
-            let earlier = Earlier::Show(context.breaker().success());
-            Judgement { fate: Fate::Complete(outputs), earlier }
-        }
+        Attempted::Succeeded(outputs) => match send(context, lease, &outputs).await {
+            Ok(()) => {
+                let earlier = Earlier::Show(context.breaker().success());
+                Judgement { fate: Fate::Complete, earlier }
+            }
+            Err(NotSent::Refused(failed)) => judge_failure(context, message, lease, failed),
+            Err(NotSent::Fault(error)) => Fate::Fault(error).into(),
+            Err(NotSent::LeaseLost) => Fate::Lost.into(),
+        },
         Attempted::Rejected { detail } => Fate::Poison(PoisonReason::Rejected, detail).into(),
+        Attempted::Unavailable => Fate::Release("component-unavailable").into(),
         Attempted::Failed(failed) => judge_failure(context, message, lease, failed),
     }
 }
@@ -51,29 +64,59 @@ fn attempted(context: &RunContext, message: &Message, answer: Answer) -> Attempt
             let source = context.parts.queue.url();
             match context.parts.outputs.prepare(source, &message.id, answer.outbox) {
                 Ok(outputs) => Attempted::Succeeded(outputs),
-                Err((reason, detail)) => {
-                    Attempted::Failed(Failed { reason: reason.as_str(), detail, asked: None })
-                }
+                Err((reason, detail)) => Attempted::Failed(Failed { reason, detail, asked: None }),
             }
         }
         Verdict::Reject { detail } => Attempted::Rejected { detail },
+        Verdict::Retry { reason: RetryReason::ComponentUnavailable, .. }
+            if context.parts.handler.unavailable().is_some() =>
+        {
+            Attempted::Unavailable
+        }
         Verdict::Retry { reason, detail, after } => {
-            Attempted::Failed(Failed { reason: reason.as_str(), detail, asked: after })
+            Attempted::Failed(Failed { reason, detail, asked: after })
         }
     }
+}
+
+/// Why the messages of a handler were not sent.
+enum NotSent {
+    /// A queue refused one of them. That is a failed attempt like any other.
+    Refused(Failed),
+    /// Its queue refuses every message.
+    Fault(QueueError),
+    /// The lease ended before.
+    LeaseLost,
+}
+
+/// Sends what the handler wants sent, while the lease on its message lasts.
+async fn send(context: &RunContext, lease: &mut Lease, outputs: &[PreparedOutput]) -> Result<(), NotSent> {
+    for PreparedOutput { name, queue, message: output } in outputs {
+        let sent = lease.send(&*context.parts.queue, &**queue, output).await;
+        sent.map_err(|error| match error {
+            LeaseError::Lost => NotSent::LeaseLost,
+            LeaseError::Refused(error) if error.may_be_about_the_message() => {
+                let reason = match error {
+                    QueueError::TooLarge { .. } => RetryReason::OutputTooLarge,
+                    _ => RetryReason::OutputRefused,
+                };
+                NotSent::Refused(Failed { reason, detail: format!("{name}: {error}"), asked: None })
+            }
+            LeaseError::Refused(error) => NotSent::Fault(error),
+        })?;
+        // Some queues keep no id that the sender chose. There only this line leads from an
+        // output to the message that it came from.
+        tracing::info!(message_id = lease.id(), output = name, output_id = output.id, "sent");
+    }
+    Ok(())
 }
 
 /// Tells the breaker of a failure, and decides whether the message gets another attempt.
 fn judge_failure(context: &RunContext, message: &Message, lease: &Lease, failed: Failed) -> Judgement {
     let Failed { reason, detail, asked } = failed;
-    let consequence = context.breaker().failure(&message.id, Instant::now());
-    if consequence.opened.is_some() {
-        tracing::error!(
-            reason,
-            detail,
-            "too many different messages failed in a row: receiving is on hold, and one message is tried now and then"
-        );
-    }
+    let reason = reason.as_str();
+    let failed = FailedAttempt { id: &message.id, dequeue_count: message.dequeue_count, reason };
+    let consequence = context.breaker().failure(failed, Instant::now());
     let fate = match last_attempt(message, lease, context.parts.config.max_dequeue) {
         Some(last) => Fate::Poison(last, explain(reason, &detail)),
         None => Fate::Retry { reason, detail, hiding: hiding(context, message, consequence.rule, asked) },
@@ -87,7 +130,7 @@ fn hiding(context: &RunContext, message: &Message, rule: AfterFailure, asked: Op
     let hiding = match rule {
         AfterFailure::Hide => Hiding::WHILE_OPEN,
         AfterFailure::Careful => {
-            Hiding { delay: retry.cap.max(asked.unwrap_or_default().min(retry.max_delay)), rule }
+            Hiding { delay: asked.map_or(retry.cap, |asked| asked.min(retry.max_delay)), rule }
         }
         AfterFailure::Usual => {
             Hiding { delay: retry.delay(message.dequeue_count, asked, &mut *context.rng()), rule }

@@ -6,6 +6,7 @@
 
 pub mod admit;
 mod attempt;
+mod attendance;
 pub mod breaker;
 mod config;
 mod context;
@@ -13,6 +14,7 @@ pub mod drain;
 mod fate;
 mod give_back;
 mod hide;
+pub mod hold_log;
 pub mod intake;
 mod judge;
 pub mod lease;
@@ -21,6 +23,8 @@ pub mod outputs;
 pub mod percentiles;
 pub mod platform;
 pub mod poison;
+pub mod probes;
+pub mod rate;
 mod receive;
 pub mod report;
 pub mod retry;

@@ -8,7 +8,6 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
 
-use longshore_handler::Handler;
 use longshore_queue::{Queue, QueueError, Received};
 
 /// The pause after the first receive that failed in passing. It doubles with each further one.
@@ -45,13 +44,14 @@ pub(crate) enum Batch {
     Messages(Vec<Received>),
     /// No message.
     Empty,
-    /// No clear answer. The next receive may be sent at this time.
-    Unanswered(Instant),
+    /// Nothing: the queue refused for now. The next receive may be sent at this time.
+    Busy(Instant),
+    /// No clear answer: it may have leased messages. The next receive may be sent at this time.
+    Lost(Instant),
 }
 
 /// The receives in flight, and the failures in a row.
 pub(crate) struct Receiver {
-    handler: Arc<dyn Handler>,
     queue: Arc<dyn Queue>,
     visibility: Duration,
     in_flight: FuturesUnordered<BoxFuture<'static, Answered>>,
@@ -60,18 +60,21 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
-    /// Receives from `queue`, for `handler`, and leases messages for `visibility`.
-    pub(crate) fn new(handler: Arc<dyn Handler>, queue: Arc<dyn Queue>, visibility: Duration) -> Self {
+    /// Receives from `queue`, and leases messages for `visibility`.
+    pub(crate) fn new(queue: Arc<dyn Queue>, visibility: Duration) -> Self {
         let in_flight = FuturesUnordered::new();
-        Self { handler, queue, visibility, in_flight, failing_since: None, failures: 0 }
+        Self { queue, visibility, in_flight, failing_since: None, failures: 0 }
     }
 
-    /// Asks for up to `max` messages, once the handler was looked for again.
+    /// For how long messages are leased.
+    pub(crate) fn visibility(&self) -> Duration {
+        self.visibility
+    }
+
+    /// Asks for up to `max` messages.
     pub(crate) fn send(&self, max: u32) {
-        let (handler, queue, visibility) =
-            (Arc::clone(&self.handler), Arc::clone(&self.queue), self.visibility);
+        let (queue, visibility) = (Arc::clone(&self.queue), self.visibility);
         self.in_flight.push(Box::pin(async move {
-            handler.reload().await;
             let sent = Instant::now();
             Answered { asked: max, sent, answer: queue.receive(max, visibility).await }
         }));
@@ -106,6 +109,9 @@ impl Receiver {
         };
         self.failures += 1;
         tracing::warn!(%error, pause_ms = pause.as_millis() as u64, "receiving failed, trying again");
-        Ok(Batch::Unanswered(now + pause))
+        Ok(match error {
+            QueueError::Unclear { .. } => Batch::Lost(now + pause),
+            _ => Batch::Busy(now + pause),
+        })
     }
 }

@@ -1,16 +1,16 @@
 //! The last word on a message: complete, retry, poison or release, in an order that loses nothing
 //! (rule 6).
 
+use std::time::Duration;
+
 use crate::breaker::{AfterFailure, Hiding};
 use crate::context::RunContext;
-use crate::fate::{Fate, explain, last_attempt};
+use crate::fate::Fate;
 use crate::hide::hide;
 use crate::lease::{Lease, LeaseError};
-use crate::outputs::PreparedOutput;
 use crate::poison::{Envelope, PoisonReason};
 use crate::report::Outcome;
 use crate::settled::{Due, Settled};
-use longshore_handler::RetryReason;
 use longshore_queue::{DeadLetter, Message, Outgoing, QueueError};
 
 /// A message that is to be settled, and the lease on it.
@@ -18,6 +18,38 @@ pub(crate) struct Settlement<'a> {
     context: &'a RunContext,
     message: &'a Message,
     lease: Lease,
+}
+
+/// What came of offering a message to the poison queue.
+enum Offered {
+    /// It was moved there.
+    Taken,
+    /// The poison queue takes it in none of its forms, for this reason at last.
+    Refused(QueueError),
+}
+
+/// Why a message was not moved to the poison queue.
+enum NotMoved {
+    /// The poison queue refused it.
+    Refused(QueueError),
+    /// It could not be settled in its own queue.
+    Unsettled(LeaseError),
+}
+
+impl NotMoved {
+    /// What an error means where the poison queue was asked.
+    fn by_poison(error: LeaseError) -> Self {
+        match error {
+            LeaseError::Refused(error) => Self::Refused(error),
+            lost @ LeaseError::Lost => Self::Unsettled(lost),
+        }
+    }
+}
+
+impl From<LeaseError> for NotMoved {
+    fn from(error: LeaseError) -> Self {
+        Self::Unsettled(error)
+    }
 }
 
 impl<'a> Settlement<'a> {
@@ -29,11 +61,12 @@ impl<'a> Settlement<'a> {
     /// Carries out the fate of the message, as far as the lease lasts.
     pub(crate) async fn carry_out(mut self, fate: Fate) -> Settled {
         let settled = match fate {
-            Fate::Complete(outputs) => self.complete(&outputs).await,
+            Fate::Complete => self.complete().await,
             Fate::Poison(reason, detail) => self.poison(reason, detail).await,
             Fate::Retry { reason, detail, hiding } => self.retry(reason, detail, hiding).await,
-            Fate::Release => self.release().await,
+            Fate::Release(reason) => self.release(reason).await,
             Fate::Lost => Err(LeaseError::Lost),
+            Fate::Fault(error) => Err(LeaseError::Refused(error)),
         };
         match settled {
             Ok(ended) => ended,
@@ -42,33 +75,12 @@ impl<'a> Settlement<'a> {
         }
     }
 
-    /// Sends what the handler wants sent, then deletes the message. If the host is killed in
-    /// between, both happen again.
-    async fn complete(&mut self, outputs: &[PreparedOutput]) -> Result<Settled, LeaseError> {
-        for PreparedOutput { name, queue, message: output } in outputs {
-            match self.lease.send(&*self.context.parts.queue, &**queue, output).await {
-                Err(LeaseError::Refused(error @ QueueError::TooLarge { .. })) => {
-                    return self.output_refused(format!("{name}: {error}")).await;
-                }
-                sent => sent?,
-            }
-            // Some queues keep no id that the sender chose. There only this line leads from an
-            // output to the message that it came from.
-            tracing::info!(message_id = self.lease.id(), output = name, output_id = output.id, "sent");
-        }
+    /// Deletes the message. If the host is killed before, its handler is called again, and what
+    /// that wants sent is sent again.
+    async fn complete(&mut self) -> Result<Settled, LeaseError> {
         longshore_failpoint::kill_at("between-output-and-delete");
         self.lease.delete(&*self.context.parts.queue).await?;
         Ok(Outcome::Completed.into())
-    }
-
-    /// A queue refused an output that should have fitted. That is a failed attempt like any other.
-    async fn output_refused(&mut self, detail: String) -> Result<Settled, LeaseError> {
-        let reason = RetryReason::OutputTooLarge.as_str();
-        let config = &self.context.parts.config;
-        if let Some(last) = last_attempt(self.message, &self.lease, config.max_dequeue) {
-            return self.poison(last, explain(reason, &detail)).await;
-        }
-        self.retry(reason, detail, Hiding { delay: config.retry.cap, rule: AfterFailure::Usual }).await
     }
 
     /// Hides the message until its next attempt.
@@ -83,19 +95,23 @@ impl<'a> Settlement<'a> {
         Ok(Settled { outcome: Outcome::Retried(reason, detail), due, fault: None })
     }
 
-    /// Makes the message visible again, since the run was stopped.
-    async fn release(&mut self) -> Result<Settled, LeaseError> {
-        hide(self.context, &mut self.lease, Hiding::NOT).await?;
-        Ok(Outcome::Abandoned("stopped").into())
+    /// Makes the message visible again. It has not failed, so that no breaker hides it.
+    async fn release(&mut self, reason: &'static str) -> Result<Settled, LeaseError> {
+        if self.lease.is_renewable() {
+            self.lease.hide(&*self.context.parts.queue, Duration::ZERO).await?;
+        }
+        Ok(Outcome::Abandoned(reason).into())
     }
 
     async fn poison(&mut self, reason: PoisonReason, detail: String) -> Result<Settled, LeaseError> {
-        self.offer_to_poison(reason, &detail).await?;
-        Ok(Outcome::Poisoned(reason, detail).into())
+        match self.offer_to_poison(reason, &detail).await? {
+            Offered::Taken => Ok(Outcome::Poisoned(reason, detail).into()),
+            Offered::Refused(error) => Ok(self.stay(&error, "refused-by-poison").await),
+        }
     }
 
     /// Moves the message to the poison queue, in the first of its forms that the queue takes.
-    async fn offer_to_poison(&mut self, reason: PoisonReason, detail: &str) -> Result<(), LeaseError> {
+    async fn offer_to_poison(&mut self, reason: PoisonReason, detail: &str) -> Result<Offered, LeaseError> {
         let (message, parts) = (self.message, &self.context.parts);
         let queue = parts.queue.url().to_string();
         let component = parts.handler.digest();
@@ -111,18 +127,20 @@ impl<'a> Settlement<'a> {
             }
             let letter = DeadLetter { to: parts.poison.url(), body, reason: reason.as_str(), detail };
             match self.move_to_poison(&letter).await {
-                Err(LeaseError::Refused(error @ QueueError::TooLarge { .. })) => refused = error,
-                moved => return moved,
+                Ok(()) => return Ok(Offered::Taken),
+                Err(NotMoved::Refused(error)) if error.may_be_about_the_message() => refused = error,
+                Err(NotMoved::Refused(error)) => return Err(LeaseError::Refused(error)),
+                Err(NotMoved::Unsettled(error)) => return Err(error),
             }
         }
-        Err(LeaseError::Refused(refused))
+        Ok(Offered::Refused(refused))
     }
 
     /// Copies the message to the poison queue, then deletes it; in one step where the queue can.
-    async fn move_to_poison(&mut self, letter: &DeadLetter<'_>) -> Result<(), LeaseError> {
+    async fn move_to_poison(&mut self, letter: &DeadLetter<'_>) -> Result<(), NotMoved> {
         longshore_failpoint::kill_at("before-poison-copy");
         let moved = self.copy_and_delete(letter).await;
-        if !matches!(moved, Err(LeaseError::Refused(QueueError::QueueNotFound { .. }))) {
+        if !matches!(moved, Err(NotMoved::Refused(QueueError::QueueNotFound { .. }))) {
             return moved;
         }
         // The poison queue is made when it is first needed. An identity without the right to
@@ -131,7 +149,7 @@ impl<'a> Settlement<'a> {
         self.copy_and_delete(letter).await
     }
 
-    async fn copy_and_delete(&mut self, letter: &DeadLetter<'_>) -> Result<(), LeaseError> {
+    async fn copy_and_delete(&mut self, letter: &DeadLetter<'_>) -> Result<(), NotMoved> {
         let parts = &self.context.parts;
         let id = Some(self.lease.id().to_owned());
         let copy = Outgoing { body: letter.body.clone(), id, ..Outgoing::default() };
@@ -139,18 +157,24 @@ impl<'a> Settlement<'a> {
         if longshore_failpoint::is_on("delete-first") {
             self.lease.delete(&*parts.queue).await?;
             longshore_failpoint::kill_at("between-copy-and-delete");
-            return parts.poison.send(copy).await.map(drop).map_err(LeaseError::Refused);
+            return parts.poison.send(copy).await.map(drop).map_err(NotMoved::Refused);
         }
         if parts.queue.moves_to(letter.to) {
-            return self.lease.dead_letter(&*parts.queue, letter).await;
+            return self.lease.dead_letter(&*parts.queue, letter).await.map_err(NotMoved::by_poison);
         }
-        self.lease.send(&*parts.queue, &*parts.poison, &copy).await?;
+        self.lease.send(&*parts.queue, &*parts.poison, &copy).await.map_err(NotMoved::by_poison)?;
         longshore_failpoint::kill_at("between-copy-and-delete");
-        self.lease.delete(&*parts.queue).await
+        Ok(self.lease.delete(&*parts.queue).await?)
     }
 
-    /// The queue will not let us settle the message. It stays, hidden for a while.
+    /// A queue will not let us settle the message, nor any other.
     async fn keep(mut self, error: QueueError) -> Settled {
+        let stays = self.stay(&error, "refused").await;
+        Settled { fault: Some(error), ..stays }
+    }
+
+    /// The message stays in its queue, hidden for a while.
+    async fn stay(&mut self, error: &QueueError, reason: &'static str) -> Settled {
         tracing::error!(
             message_id = self.lease.id(),
             %error,
@@ -158,11 +182,6 @@ impl<'a> Settlement<'a> {
         );
         let hiding = Hiding { delay: self.context.parts.config.retry.cap, rule: AfterFailure::Usual };
         let _ = hide(self.context, &mut self.lease, hiding).await;
-        // A message that fits nowhere is its own fault. Any other error will stop the next
-        // message as well.
-        match error {
-            QueueError::TooLarge { .. } => Outcome::Abandoned("too-large-for-poison").into(),
-            error => Settled { fault: Some(error), ..Outcome::Abandoned("refused").into() },
-        }
+        Outcome::Abandoned(reason).into()
     }
 }

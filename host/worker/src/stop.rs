@@ -37,6 +37,11 @@ impl Stopper {
 pub struct StopSignal(watch::Receiver<Urgency>);
 
 impl StopSignal {
+    /// Whether a stop of at least this urgency was asked for.
+    pub fn is_asked(&self, urgency: Urgency) -> bool {
+        *self.0.borrow() >= urgency
+    }
+
     /// Waits until a stop of at least this urgency is asked for. If the last [`Stopper`] was
     /// dropped, it waits for ever.
     pub async fn wait(&mut self, urgency: Urgency) {

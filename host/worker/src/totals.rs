@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
+use crate::hold_log::OnHold;
 use crate::lock::lock;
 use crate::percentiles::Histogram;
 use crate::report::{Outcome, Summary};
@@ -13,6 +14,7 @@ use longshore_handler::Usage;
 pub(crate) struct Totals {
     summary: Mutex<Summary>,
     used: Mutex<Used>,
+    hold: Mutex<Option<OnHold>>,
 }
 
 /// What handlers used.
@@ -44,6 +46,16 @@ impl Totals {
         used.time_us.record(handler_us);
         used.cpu_us.record(cpu_us);
         used.memory_bytes.record(peak_memory_bytes);
+    }
+
+    /// Notes whether the run is on hold.
+    pub(crate) fn on_hold(&self, on_hold: Option<OnHold>) {
+        *lock(&self.hold) = on_hold;
+    }
+
+    /// What the run waits for, while it is on hold.
+    pub(crate) fn hold(&self) -> Option<OnHold> {
+        *lock(&self.hold)
     }
 
     /// How messages ended so far. Durations and percentiles come with [`Totals::report`] only.

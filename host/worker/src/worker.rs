@@ -1,16 +1,22 @@
 //! The loop: it receives, starts a task for each message, and counts how they end.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use crate::attempt::attempt;
+use crate::attendance::{Attendance, Change};
+use crate::breaker::Allowance;
 use crate::config::Config;
 use crate::context::{Parts, RunContext};
 use crate::drain::{Drain, End, Until};
-use crate::give_back::give_back;
-use crate::intake::{Intake, Next};
+use crate::fate::Earlier;
+use crate::give_back::{give_back, release};
+use crate::hide::hide_earlier;
+use crate::hold_log::{HoldLog, OnHold};
+use crate::intake::{InHand, Intake, Next};
 use crate::lease::Terms;
 use crate::outputs::Outputs;
 use crate::platform::SETTLEMENT;
@@ -20,7 +26,7 @@ use crate::settled::Settled;
 use crate::stop::{StopSignal, Urgency};
 use crate::totals::Totals;
 use longshore_handler::Handler;
-use longshore_queue::{Queue, QueueError, Received};
+use longshore_queue::{Queue, QueueError, Received, Right};
 
 /// What a run came to.
 #[derive(Debug)]
@@ -54,6 +60,11 @@ impl Worker {
         Self { parts: Parts { outputs: Arc::new(outputs), ..self.parts } }
     }
 
+    /// What the run waits for, while it is on hold.
+    pub fn on_hold(&self) -> Option<OnHold> {
+        self.parts.totals.hold()
+    }
+
     /// What was done so far.
     pub fn summary(&self) -> Summary {
         self.parts.totals.so_far()
@@ -62,10 +73,24 @@ impl Worker {
     /// Works until the queue is drained, or until told to stop.
     pub async fn run(&self, stop: StopSignal) -> Finished {
         let started = Instant::now();
-        let mut run = Run::start(self.parts.clone(), stop, started).await;
+        let end = self.work(stop, started).await;
+        Finished { summary: self.parts.totals.report(started.elapsed()), end }
+    }
+
+    async fn work(&self, stop: StopSignal, started: Instant) -> Result<End, QueueError> {
+        let Parts { config, handler, .. } = &self.parts;
+        if config.hold_without_handler == Some(Duration::ZERO) && handler.unavailable().is_some() {
+            return Ok(End::NoHandler);
+        }
+        let mut stopped = stop.clone();
+        let mut run = tokio::select! {
+            biased;
+            () = stopped.wait(Urgency::Drain) => return Ok(End::Stopped),
+            run = Run::start(self.parts.clone(), stop, started) => run?,
+        };
         let end = run.work_off().await;
         run.wind_down().await;
-        Finished { summary: self.parts.totals.report(started.elapsed()), end }
+        end
     }
 }
 
@@ -74,6 +99,8 @@ struct Run {
     context: Arc<RunContext>,
     intake: Intake,
     receiver: Receiver,
+    attendance: Attendance,
+    hold_log: HoldLog,
     /// The messages that are being handled or settled, each in a task of its own.
     tasks: JoinSet<Settled>,
     stop: StopSignal,
@@ -81,35 +108,47 @@ struct Run {
 
 impl Run {
     /// Agrees with the queue on the terms of leases. Its time budget counts from `started`.
-    async fn start(parts: Parts, stop: StopSignal, started: Instant) -> Self {
+    async fn start(parts: Parts, stop: StopSignal, started: Instant) -> Result<Self, QueueError> {
         let Parts { config, queue, handler, .. } = &parts;
+        let now = Instant::now();
+        let attendance = Attendance::new(Arc::clone(handler), now);
+        if attendance.is_missing() {
+            look_at_queue(&**queue).await?;
+        }
         let drain = Drain::new(until(config, &**queue), config.max_messages, started);
-        let intake = Intake::new(drain, config.concurrency, config.hold);
+        let intake =
+            Intake::new(drain, config.concurrency, now).holding(config.hold, config.hold_without_handler);
         let terms = Terms::agree(config.lease, &**queue, config.visibility, config.deadline).await;
-        let receiver = Receiver::new(Arc::clone(handler), Arc::clone(queue), terms.visibility);
+        let receiver = Receiver::new(Arc::clone(queue), terms.visibility);
         let context = Arc::new(RunContext::new(parts, terms));
-        Self { context, intake, receiver, tasks: JoinSet::new(), stop }
+        let (hold_log, tasks) = (HoldLog::default(), JoinSet::new());
+        Ok(Self { context, intake, receiver, attendance, hold_log, tasks, stop })
     }
 
     /// The loop itself. It ends when the run is over, when told to stop, and on a fault that will
     /// not go away.
     async fn work_off(&mut self) -> Result<End, QueueError> {
         loop {
+            if self.stop.is_asked(Urgency::Drain) {
+                return Ok(End::Stopped);
+            }
             while let Some(ended) = self.tasks.try_join_next() {
                 self.note(ended)?;
             }
             let now = Instant::now();
-            let allowance = self.context.breaker().allowance();
-            let wake_at = match self.intake.next(now, self.tasks.len(), allowance) {
+            self.attendance.look(now);
+            let allowance = self.allowance();
+            self.say_whether_on_hold(allowance, now);
+            let wake_at = match self.intake.next(now, self.in_hand(), allowance) {
                 Next::End(end) => return Ok(end),
                 Next::Receive(max) => {
                     self.intake.receive_sent(max, now);
                     self.receiver.send(max);
                     continue;
                 }
-                Next::Gather(until) => {
-                    self.intake.gather_until(until);
-                    Some(until)
+                Next::LookForHandler => {
+                    self.attendance.reload();
+                    continue;
                 }
                 Next::Wait(until) => until,
             };
@@ -118,36 +157,84 @@ impl Run {
                 () = self.stop.wait(Urgency::Drain) => return Ok(End::Stopped),
                 Some(answered) = self.receiver.next() => self.take_in(answered)?,
                 Some(ended) = self.tasks.join_next() => self.note(ended)?,
+                change = self.attendance.change() => self.handler_changed(change),
                 () = wait_until(wake_at) => {}
             }
         }
     }
 
+    /// How many messages may be handled at once.
+    fn allowance(&self) -> Allowance {
+        self.attendance.allowance().unwrap_or_else(|| self.context.breaker().allowance())
+    }
+
+    fn in_hand(&self) -> InHand {
+        InHand { messages: self.tasks.len(), received_before: self.context.received_before() }
+    }
+
+    /// Logs that the run is on hold, or no longer, if that has changed.
+    fn say_whether_on_hold(&mut self, allowance: Allowance, now: Instant) {
+        let Self { hold_log, intake, context, .. } = self;
+        let on_hold = OnHold::of(allowance, |cause, since| intake.hold_ends(cause, since));
+        if hold_log.note(on_hold, now, || context.breaker().reasons()) {
+            context.parts.totals.on_hold(on_hold);
+        }
+    }
+
+    /// The handler was looked for, or is another one than before.
+    fn handler_changed(&mut self, change: Change) {
+        let now = Instant::now();
+        match change {
+            Change::Replaced => self.context.breaker().handler_replaced(now),
+            Change::Looked => self.attendance.looked(now),
+        }
+    }
+
     /// Takes in what a receive brought.
     fn take_in(&mut self, answered: Answered) -> Result<(), QueueError> {
-        self.intake.receive_answered(answered.asked, answered.brought());
-        let sent = answered.sent;
-        match self.receiver.accept(answered)? {
-            Batch::Messages(messages) => self.start_attempts(messages, sent),
-            Batch::Unanswered(retry_at) => self.intake.pause_until(retry_at),
+        let (asked, sent, now) = (answered.asked, answered.sent, Instant::now());
+        self.intake.receive_answered(asked, answered.brought());
+        let batch = self.receiver.accept(answered)?;
+        match batch {
+            Batch::Messages(messages) => self.start_attempts(messages, asked, sent),
+            Batch::Busy(retry_at) => self.intake.pause_until(retry_at),
+            Batch::Lost(retry_at) => {
+                self.intake.receive_lost();
+                self.intake.pause_until(retry_at);
+                return Ok(());
+            }
             Batch::Empty => {
-                let now = Instant::now();
-                self.context.breaker().found_nothing(now);
+                self.context.breaker().found_nothing(sent, now);
                 self.intake.found_nothing(sent, now, &mut *self.context.rng());
             }
         }
+        self.intake.receive_clear(now, self.receiver.visibility());
         Ok(())
     }
 
-    /// Handles the messages of a receive that was sent at `sent`, each in a task of its own.
-    fn start_attempts(&mut self, messages: Vec<Received>, sent: Instant) {
+    /// Handles the messages of a receive that was sent at `sent` and `asked` for so many, each in a
+    /// task of its own. A service may give more than it was asked for: these are given back.
+    fn start_attempts(&mut self, mut messages: Vec<Received>, asked: u32, sent: Instant) {
         longshore_failpoint::kill_at("after-receive");
         self.context.parts.totals.received(messages.len());
+        let surplus = messages.split_off(messages.len().min(asked as usize));
+        if !surplus.is_empty() {
+            let messages = surplus.len();
+            tracing::warn!(
+                asked,
+                messages,
+                "the queue gave more messages than it was asked for: these are released"
+            );
+        }
         self.intake.received(messages.iter().map(|it| it.message.id.as_str()), Instant::now());
         for message in messages {
             self.context.breaker().received(&message.message.id);
             // In a box: a task is copied several times before it runs, and this one is large.
             self.tasks.spawn(Box::pin(attempt(Arc::clone(&self.context), message, sent)));
+        }
+        for message in surplus {
+            let context = Arc::clone(&self.context);
+            self.tasks.spawn(async move { release(&message, sent, &context, "not-asked-for").await.into() });
         }
     }
 
@@ -158,24 +245,46 @@ impl Run {
             Outcome::Abandoned("host-error").into()
         });
         self.context.parts.totals.ended(&ended.outcome);
+        self.intake.settled(Instant::now());
         for due in ended.due {
             self.intake.retry_due(due.id, due.at);
         }
         ended.fault.map_or(Ok(()), Err)
     }
 
-    /// Lets what is in flight end: handlers within the grace, then settlement. Meanwhile, what
-    /// receives in flight lease is given back.
+    /// Lets what is in flight end: handlers within the grace, then settlement. What has no slot yet
+    /// is given back, and meanwhile what receives in flight lease.
     async fn wind_down(self) {
         let Self { context, receiver, mut tasks, mut stop, .. } = self;
+        context.start_none();
+        let shows_hidden = context.parts.config.stop_shows_hidden && stop.is_asked(Urgency::Drain);
         tokio::join!(give_back(receiver, &context), end_attempts(&context, &mut tasks, &mut stop));
+        if shows_hidden {
+            show_hidden(&context).await;
+        }
+    }
+}
+
+/// Makes visible what an open breaker has hidden.
+async fn show_hidden(context: &RunContext) {
+    let hidden = context.breaker().give_up();
+    // What is not shown in time comes back when it would have come back anyway.
+    let _ = timeout(SETTLEMENT, hide_earlier(context, Earlier::Show(hidden))).await;
+}
+
+/// Asks the queue whether it is there, and may be received from. A run that is on hold from its
+/// start would find out only when the hold is over.
+async fn look_at_queue(queue: &dyn Queue) -> Result<(), QueueError> {
+    match queue.may(Right::Receive).await {
+        Err(error) if !error.is_transient() => Err(error),
+        _ => Ok(()),
     }
 }
 
 /// What ends a run by itself.
 fn until(config: &Config, queue: &dyn Queue) -> Until {
     if config.forever {
-        return Until::Stopped;
+        return Until::Stopped { max_poll_pause: queue.url().kind().max_poll_pause };
     }
     let receive_for = config.time_budget.saturating_sub(config.deadline);
     // A delay that ends with this process is waited for. Meanwhile KEDA counts the message, and

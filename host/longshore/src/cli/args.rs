@@ -40,9 +40,12 @@ pub struct PoisonOf {
 
 impl PoisonOf {
     /// The poison queue that was named, or else the default one. The error says why the queue has
-    /// none.
+    /// none, or cannot have that one.
     pub fn url(&self) -> Result<QueueUrl, String> {
         match &self.poison.poison_queue {
+            Some(named) if named.is_same_queue(&self.queue.queue) => Err(format!(
+                "--poison-queue {named} is the queue itself, so that what is poisoned would come back for ever; name another queue, or none"
+            )),
             Some(named) => Ok(named.clone()),
             None => self.queue.queue.poison().map_err(|error| error.to_string()),
         }

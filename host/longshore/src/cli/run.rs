@@ -1,5 +1,6 @@
 //! The flags of `longshore run`, and what they make of the worker.
 
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use clap::Args;
@@ -61,13 +62,14 @@ pub struct RunArgs {
     #[arg(long, env = "LONGSHORE_MAX_RETRY_DELAY", value_name = "D", default_value = "15m", value_parser = duration)]
     pub max_retry_delay: Duration,
 
-    /// How many different messages have to fail in a row to open the circuit breaker. Before the
-    /// first success five are enough. 0 turns it off.
+    /// How many different messages have to fail in a row, at their first attempt, to open the
+    /// circuit breaker. Before the first success five are enough, at any attempt. 0 turns it off.
     #[arg(long, env = "LONGSHORE_BREAKER", value_name = "N", default_value_t = 20)]
     pub breaker: usize,
 
-    /// How long an open breaker keeps the run alive [default: as long as the time budget lasts]. 0
-    /// ends it at once.
+    /// How long an open breaker, or a component that cannot be loaded, keeps the run alive
+    /// [default: as long as the time budget lasts; without a component on a terminal: 0]. 0 ends it
+    /// at once.
     #[arg(long, env = "LONGSHORE_HOLD", value_name = "D", value_parser = duration)]
     pub hold: Option<Duration>,
 
@@ -129,6 +131,9 @@ impl RunArgs {
             let (base, cap) = (show(self.retry_base), show(self.retry_cap));
             return Err(format!("--retry-cap {cap} is shorter than --retry-base {base}"));
         }
+        // A person who sees the cause mends it and starts again, and does not wait for what is
+        // hidden.
+        let is_attended = std::io::stderr().is_terminal();
         Ok(Config {
             concurrency: usize::from(self.concurrency),
             visibility: self.visibility,
@@ -142,6 +147,8 @@ impl RunArgs {
             },
             breaker: self.breaker,
             hold: self.hold,
+            hold_without_handler: self.hold.or(is_attended.then_some(Duration::ZERO)),
+            stop_shows_hidden: is_attended,
             linger: self.linger,
             time_budget: self.time_budget,
             forever: self.forever,

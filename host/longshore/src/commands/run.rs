@@ -5,28 +5,32 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
 
 use super::fields::fields_of;
 use super::print;
 use crate::cli::{Format, OutboxQueue, RunArgs};
 use crate::exit::{Clause, Exit, Failure};
+use crate::memory;
 use crate::telemetry::PROGRESS;
 use longshore_component::LoadedComponent;
 use longshore_handler::Handler;
 use longshore_queue::Queue;
 use longshore_queue_drivers::open;
-use longshore_sandbox::Sandbox;
+use longshore_sandbox::{Sandbox, Settings};
 use longshore_worker::Worker;
 use longshore_worker::drain::End;
+use longshore_worker::hold_log::OnHold;
+use longshore_worker::intake::HoldCause;
 use longshore_worker::outputs::Outputs;
 use longshore_worker::report::Summary;
-use longshore_worker::stop::Stopper;
+use longshore_worker::stop::{Stopper, Urgency};
 
 /// How often the progress bar is drawn.
 const REDRAW: Duration = Duration::from_millis(100);
 
 pub(super) async fn execute(args: RunArgs, format: Format) -> Result<Exit, Failure> {
-    let config = args.config().map_err(Failure::usage)?;
+    let mut config = args.config().map_err(Failure::usage)?;
     let component = args.sandbox.registry.source(args.component.component).map_err(Failure::usage)?;
     let poison = args.of.url().map_err(Failure::usage)?;
     let stopper = Stopper::default();
@@ -39,11 +43,22 @@ pub(super) async fn execute(args: RunArgs, format: Format) -> Result<Exit, Failu
     for OutboxQueue { name, url } in args.sandbox.grants.outbox() {
         sends_to.add(&name, open(&url).await?);
     }
-    let sandbox = Sandbox::new(&args.sandbox.settings(config.concurrency))?;
-    let handler = Arc::new(LoadedComponent::load(sandbox, component).await);
+    let settings = args.sandbox.settings(config.concurrency);
+    config.concurrency = admitted(&settings);
+    let sandbox = Sandbox::new(&Settings { concurrency: config.concurrency, ..settings })?;
+    let handler = Arc::new(LoadedComponent::new(sandbox, component));
+    let mut stop = stopper.signal();
+    tokio::select! {
+        biased;
+        () = stop.wait(Urgency::Drain) => {}
+        // Why it could not be loaded is in the log, and the worker looks for it again.
+        _ = handler.reload() => {}
+    }
     tracing::info!(queue = %queue.url(), component = handler.digest(), concurrency = config.concurrency, "started");
+    let ends_at_once = config.hold_without_handler == Some(Duration::ZERO);
     let worker = Arc::new(Worker::new(config, queue.clone(), poison, handler.clone()).sending_to(sends_to));
     if args.watch {
+        let handler = handler.clone();
         tokio::spawn(async move { handler.watch().await });
     }
     let bar = tokio::spawn(draw_progress(worker.clone(), queue));
@@ -60,15 +75,37 @@ pub(super) async fn execute(args: RunArgs, format: Format) -> Result<Exit, Failu
         Ok(End::TimeBudget) => "time-budget",
         Ok(End::Stopped) => "stopped",
         Ok(End::BreakerOpen) => "breaker-open",
+        Ok(End::NoHandler) => "component-unavailable",
         Err(_) => "fault",
     };
     log(&finished.summary, ended);
     print_summary(&finished.summary, ended, format)?;
     match finished.end {
         Ok(End::BreakerOpen) => Err(Failure::breaker_open()),
+        Ok(End::NoHandler) => {
+            let cause = handler.unavailable().map(|it| it.cause).unwrap_or_default();
+            Err(if ends_at_once { Failure::fault(cause) } else { Failure::no_component(&cause) })
+        }
         Ok(_) => Ok(Exit::Done),
         Err(error) => Err(error).during(|| format!("the run on {} was ended", args.of.queue.queue)),
     }
+}
+
+/// How many handlers may run at once: as many as was asked for, or as fit into the container's
+/// memory beside each other. At least one, since a container that is too small for its limits may
+/// be large enough for what a handler takes.
+fn admitted(settings: &Settings) -> usize {
+    let asked = settings.concurrency;
+    let Some(room) = memory::room(settings).filter(|room| room.handlers < asked) else { return asked };
+    let admitted = room.handlers.max(1);
+    tracing::warn!(
+        concurrency = asked,
+        admitted,
+        container_mib = room.memory >> 20,
+        handler_mib = settings.limits.memory >> 20,
+        "the container's memory has no room for so many handlers beside each other, and fewer are admitted; give it more memory, or lower --memory or --concurrency"
+    );
+    admitted
 }
 
 /// SIGTERM and Ctrl-C ask for an end; each further one asks more urgently.
@@ -103,9 +140,22 @@ async fn draw_progress(worker: Arc<Worker>, queue: Arc<dyn Queue>) {
         let settled = done.completed + done.poisoned;
         bar.set_length(waiting.max(settled));
         bar.set_position(settled);
-        bar.set_message(format!("{} retried, {} poisoned", done.retried, done.poisoned));
+        let held = worker.on_hold().map(|hold| format!(", {}", on_hold(hold))).unwrap_or_default();
+        bar.set_message(format!("{} retried, {} poisoned{held}", done.retried, done.poisoned));
         tokio::time::sleep(REDRAW).await;
     }
+}
+
+/// What a hold waits for, in a few words.
+fn on_hold(hold: OnHold) -> String {
+    let cause = match hold.cause {
+        HoldCause::Breaker => "on hold: the breaker is open",
+        HoldCause::NoHandler => "on hold: there is no component",
+    };
+    let seconds = |at: Instant| at.saturating_duration_since(Instant::now()).as_secs();
+    let next = hold.try_at.map(|at| format!(", next try in {} s", seconds(at))).unwrap_or_default();
+    let ends = hold.ends.map(|at| format!(", ends in {} s", seconds(at))).unwrap_or_default();
+    format!("{cause}{next}{ends}")
 }
 
 /// The last line of the log. It names every field, so that a new one cannot be forgotten here.

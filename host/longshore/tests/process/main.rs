@@ -8,7 +8,10 @@
 )]
 
 mod directory;
+mod drain;
 mod leases;
+#[cfg(target_os = "linux")]
+mod memory;
 mod oracle;
 mod orders;
 mod outbound_tls;
@@ -19,6 +22,7 @@ mod reload;
 mod secrets;
 mod stopping;
 mod torture;
+mod unavailable;
 mod verbs_component;
 mod verbs_flags;
 mod verbs_queue;

@@ -1,8 +1,7 @@
-//! Receiving always works: whatever is wrong with a component or a body, messages are received,
-//! counted and poisoned.
+//! Receiving always works: whatever is wrong with a body, messages are received, counted and
+//! poisoned.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -22,47 +21,6 @@ fn poison(directory: &Directory) -> BTreeMap<String, Value> {
 fn assert_poisoned(envelope: &Value, reason: &str, cause: &str) {
     assert_eq!(envelope["reason"], reason, "{envelope}");
     assert!(envelope["detail"].as_str().unwrap().contains(cause), "{cause} is not in {}", envelope["detail"]);
-}
-
-#[test]
-fn messages_of_a_component_that_cannot_be_used_end_in_the_poison_queue_with_the_cause() {
-    let noise: Vec<u8> = (0..4096).map(|_| rand::random()).collect();
-    let cases: Vec<(&str, Option<Vec<u8>>, &str)> = vec![
-        ("missing", None, "cannot read the component"),
-        ("empty", Some(Vec::new()), "the file is empty"),
-        ("noise", Some([b"x", &noise[..]].concat()), "not a WebAssembly component"),
-        ("damaged", Some([b"\0asm\x0d\0\x01\0", &noise[..]].concat()), "damaged"),
-        ("core-module", Some(wat::parse_str("(module)").unwrap()), "a core module"),
-        ("other-world", Some(wat::parse_str("(component)").unwrap()), "exports no longshore:handler/handler"),
-    ];
-    let started: Vec<_> = cases
-        .into_iter()
-        .map(|(name, bytes, cause)| {
-            let directory = Directory::new();
-            let component: PathBuf = directory.path(&format!("{name}.wasm"));
-            if let Some(bytes) = bytes {
-                std::fs::write(&component, bytes).unwrap();
-            }
-            let ids = directory.send([order("o-1", "ok"), order("o-2", "ok")]);
-            let process = directory.worker_with(&component, &["--max-dequeue=2"]).start();
-            (directory, process, ids, cause)
-        })
-        .collect();
-    for (directory, process, ids, cause) in started {
-        let ended = process.wait().succeeded();
-        assert_eq!(
-            ended.json()["poison_reasons"],
-            serde_json::json!({ "attempts-exhausted": 2 }),
-            "{ended:?}"
-        );
-        assert!(directory.rows(ORDERS).is_empty());
-        let poison = poison(&directory);
-        for id in ids {
-            assert_poisoned(&poison[&id], "attempts-exhausted", "component-unavailable: ");
-            assert_poisoned(&poison[&id], "attempts-exhausted", cause);
-            assert_eq!(poison[&id]["dequeue_count"], 2);
-        }
-    }
 }
 
 const LARGEST: usize = 64 * 1024;

@@ -6,7 +6,7 @@ use longshore_sandbox::{Sandbox, Settings};
 use longshore_testkit::{guest, sample};
 
 #[tokio::test]
-async fn a_component_that_is_not_there_makes_failed_attempts_until_it_is() {
+async fn a_component_that_is_not_there_is_unavailable_until_it_is() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("order.wasm");
     let source: Source = path.to_str().unwrap().parse().unwrap();
@@ -23,13 +23,15 @@ async fn a_component_that_is_not_there_makes_failed_attempts_until_it_is() {
     };
     unavailable(handle("early").await, path.to_str().unwrap());
     assert_eq!(handler.digest(), None);
+    assert!(handler.unavailable().unwrap().cause.contains("is the path right"));
 
     std::fs::write(&path, "not a component").unwrap();
-    handler.reload().await;
+    handler.reload().await.unwrap_err();
     unavailable(handle("damaged").await, "does not start with");
     assert!(handler.digest().is_some());
 
     std::fs::copy(guest::order(), &path).unwrap();
-    handler.reload().await;
+    handler.reload().await.unwrap();
+    assert_eq!(handler.unavailable(), None);
     assert_eq!(handle("late").await, Verdict::Completed);
 }

@@ -70,6 +70,16 @@ fn the_exit_code_is_2_and_a_sentence_says_why_when_flags_contradict_each_other()
         all.extend(flags);
         run(&mut longshore(all))
     };
+    let itself = format!("{}/../{}/orders/", url.trim_end_matches("/orders"), {
+        let directory = directory.path("");
+        directory.file_name().unwrap().to_str().unwrap().to_owned()
+    });
+    for queue in [&url, &itself] {
+        let ended =
+            run(longshore(["run", "--component=o.wasm", "--queue", &url, "--poison-queue"]).arg(queue));
+        assert_eq!(ended.code(), 2, "{queue}: {ended:?}");
+        ended.says(&["is the queue itself", "name another queue"]);
+    }
     for (flags, words) in [
         (&["--forever", "--linger=5s"][..], "cannot be used with"),
         (&["--forever", "--time-budget=5m"], "cannot be used with"),

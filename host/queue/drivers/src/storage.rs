@@ -166,7 +166,8 @@ impl StorageQueue {
             let message = Message {
                 id,
                 body: entry.text.bytes.clone(),
-                dequeue_count: entry.dequeue_count.unwrap_or_default(),
+                // What is no count is never 0 without a word: see `receive`.
+                dequeue_count: entry.dequeue_count.clone().unwrap_or_default(),
                 inserted: entry.inserted.unwrap_or(now),
                 time_to_live: entry.expires.map(left),
                 properties: Vec::new(),
@@ -220,7 +221,8 @@ impl Queue for StorageQueue {
         let received = |(entry, message): (QueueEntry, Message)| {
             // Without a receipt nothing can be done with it before its lease ends.
             let receipt = Receipt(entry.receipt?);
-            Some(Received { message, receipt, damaged: entry.text.damage })
+            let uncounted = entry.dequeue_count.err().map(|damage| damage.to_string());
+            Some(Received { message, receipt, damaged: uncounted.or(entry.text.damage) })
         };
         Ok(self.read(&headers, &body)?.into_iter().filter_map(received).collect())
     }

@@ -16,12 +16,17 @@ fn rng() -> StdRng {
 }
 
 fn intake(slots: usize, until: Until, max_messages: Option<u64>, now: Instant) -> Intake {
-    Intake::new(Drain::new(until, max_messages, now), slots, None)
+    Intake::new(Drain::new(until, max_messages, now), slots, now)
+}
+
+/// So many messages in hand, none of which was received before.
+fn fresh(messages: usize) -> InHand {
+    InHand { messages, received_before: 0 }
 }
 
 /// What comes next after a success, while `busy` messages are handled.
 fn next(intake: &Intake, now: Instant, busy: usize) -> Next {
-    intake.next(now, busy, Allowance::AllSlots)
+    intake.next(now, fresh(busy), Allowance::AllSlots)
 }
 
 /// A receive that was answered with as many messages as it asked for, if the queue is `full`.
@@ -37,7 +42,7 @@ fn ends_after(intake: &mut Intake, start: Instant) -> (Duration, End) {
         match next(intake, now, 0) {
             Next::Receive(_) => intake.found_nothing(now, now, &mut rng()),
             Next::Wait(Some(until)) => now = until,
-            Next::Wait(None) | Next::Gather(_) => panic!("nothing is in flight"),
+            Next::Wait(None) | Next::LookForHandler => panic!("nothing is in flight"),
             Next::End(end) => return (now - start, end),
         }
     }
@@ -153,7 +158,7 @@ fn a_run_without_end_polls_ever_more_slowly_up_to_the_cap_with_jitter() {
     const FIRST: Duration = Duration::from_millis(100);
     const CAP: Duration = Duration::from_secs(30);
     let mut now = Instant::now();
-    let mut intake = intake(16, Until::Stopped, None, now);
+    let mut intake = intake(16, Until::Stopped { max_poll_pause: CAP }, None, now);
     let mut rng = rng();
     let mut pauses = Vec::new();
     for _ in 0..20 {
@@ -176,24 +181,51 @@ fn a_run_without_end_polls_ever_more_slowly_up_to_the_cap_with_jitter() {
 fn before_the_first_success_one_message_is_handled_at_a_time() {
     let now = Instant::now();
     let intake = intake(16, LINGER, None, now);
-    assert_eq!(intake.next(now, 0, Allowance::OneAtATime), Next::Receive(1));
-    assert_eq!(intake.next(now, 1, Allowance::OneAtATime), Next::Wait(Some(now + 1170 * S)));
+    assert_eq!(intake.next(now, fresh(0), Allowance::OneAtATime), Next::Receive(1));
+    assert_eq!(intake.next(now, fresh(1), Allowance::OneAtATime), Next::Wait(Some(now + 1170 * S)));
+}
+
+/// An intake of a run that has settled a thousand messages a second, up to `now`.
+fn fast(slots: usize, now: Instant) -> Intake {
+    let mut intake = intake(slots, LINGER, None, now - 64 * MS);
+    for number in 1..=64 {
+        intake.settled(now - 64 * MS + number * MS);
+    }
+    intake
 }
 
 #[test]
-fn free_slots_wait_a_moment_for_a_quarter_of_them() {
+fn as_much_is_received_ahead_as_the_present_rate_works_off_in_a_quarter_of_a_second() {
     let now = Instant::now();
-    let mut intake = intake(16, LINGER, None, now);
-    assert_eq!(next(&intake, now, 12), Next::Receive(4));
-    assert_eq!(next(&intake, now, 13), Next::Gather(now + MS));
-    assert_eq!(next(&intake, now, 13), Next::Gather(now + MS), "asking changes nothing");
-    intake.gather_until(now + MS);
-    assert_eq!(next(&intake, now + MS / 2, 13), Next::Gather(now + MS));
-    assert_eq!(next(&intake, now + MS, 13), Next::Receive(3));
-    intake.receive_sent(3, now + MS);
-    intake.receive_answered(3, 0);
-    let later = now + 5 * MS;
-    assert_eq!(next(&intake, later, 13), Next::Gather(later + MS), "each wait starts anew");
+    let intake = fast(16, now);
+    // 16 slots, and 64 ahead of them.
+    assert_eq!(next(&intake, now, 0), Next::Receive(32));
+    assert_eq!(next(&intake, now, 48), Next::Receive(32), "half of what may wait is free");
+    assert_eq!(next(&intake, now, 49), Next::Wait(Some(now + 1170 * S - 64 * MS)));
+    let later = now + 15 * S;
+    assert_eq!(next(&intake, later, 15), Next::Receive(2), "four a second: one waits");
+    assert_eq!(next(&intake, later, 16), Next::Receive(1));
+    assert!(matches!(next(&intake, later, 17), Next::Wait(_)));
+}
+
+#[test]
+fn nothing_is_received_ahead_while_a_message_in_hand_was_received_before() {
+    let now = Instant::now();
+    let intake = fast(16, now);
+    let again = |messages| InHand { messages, received_before: 1 };
+    assert_eq!(intake.next(now, again(15), Allowance::AllSlots), Next::Receive(1));
+    assert!(matches!(intake.next(now, again(16), Allowance::AllSlots), Next::Wait(_)));
+    assert!(matches!(intake.next(now, again(40), Allowance::AllSlots), Next::Wait(_)));
+}
+
+#[test]
+fn nothing_is_received_ahead_before_the_first_success_and_while_the_breaker_is_open() {
+    let now = Instant::now();
+    let intake = fast(16, now);
+    assert_eq!(intake.next(now, fresh(0), Allowance::OneAtATime), Next::Receive(1));
+    assert!(matches!(intake.next(now, fresh(1), Allowance::OneAtATime), Next::Wait(_)));
+    let open = Allowance::Probe { open_since: now, probe_at: now };
+    assert_eq!(intake.next(now, fresh(0), open), Next::Receive(1));
 }
 
 #[test]
@@ -221,25 +253,75 @@ fn an_open_breaker_lets_one_message_through_at_the_time_of_its_probe() {
     let now = Instant::now();
     let mut intake = intake(16, LINGER, None, now);
     let open = Allowance::Probe { open_since: now, probe_at: now + 30 * S };
-    assert_eq!(intake.next(now, 0, open), Next::Wait(Some(now + 30 * S)));
-    assert_eq!(intake.next(now + 30 * S, 0, open), Next::Receive(1));
-    assert_eq!(intake.next(now + 30 * S, 1, open), Next::Wait(Some(now + 1170 * S)));
+    assert_eq!(intake.next(now, fresh(0), open), Next::Wait(Some(now + 30 * S)));
+    assert_eq!(intake.next(now + 30 * S, fresh(0), open), Next::Receive(1));
+    assert_eq!(intake.next(now + 30 * S, fresh(1), open), Next::Wait(Some(now + 1170 * S)));
     intake.pause_until(now + 40 * S);
-    assert_eq!(intake.next(now + 30 * S, 0, open), Next::Wait(Some(now + 40 * S)));
-    assert_eq!(intake.next(now + 40 * S, 0, open), Next::Receive(1));
+    assert_eq!(intake.next(now + 30 * S, fresh(0), open), Next::Wait(Some(now + 40 * S)));
+    assert_eq!(intake.next(now + 40 * S, fresh(0), open), Next::Receive(1));
     intake.receive_sent(1, now + 40 * S);
-    assert_eq!(intake.next(now + 40 * S, 0, open), Next::Wait(Some(now + 1170 * S)));
+    assert_eq!(intake.next(now + 40 * S, fresh(0), open), Next::Wait(Some(now + 1170 * S)));
 }
 
 #[test]
 fn the_end_of_the_hold_or_of_the_time_ends_a_run_whose_breaker_is_open() {
     let now = Instant::now();
-    let held = Intake::new(Drain::new(LINGER, None, now), 16, Some(10 * S));
+    let held = intake(16, LINGER, None, now).holding(Some(10 * S), None);
     let open = Allowance::Probe { open_since: now, probe_at: now + 30 * S };
-    assert_eq!(held.next(now, 0, open), Next::Wait(Some(now + 10 * S)));
-    assert_eq!(held.next(now, 1, open), Next::Wait(Some(now + 10 * S)));
-    assert_eq!(held.next(now + 10 * S, 1, open), Next::Wait(None));
-    assert_eq!(held.next(now + 10 * S, 0, open), Next::End(End::BreakerOpen));
+    assert_eq!(held.next(now, fresh(0), open), Next::Wait(Some(now + 10 * S)));
+    assert_eq!(held.next(now, fresh(1), open), Next::Wait(Some(now + 10 * S)));
+    assert_eq!(held.next(now + 10 * S, fresh(1), open), Next::Wait(None));
+    assert_eq!(held.next(now + 10 * S, fresh(0), open), Next::End(End::BreakerOpen));
     let endless = intake(16, LINGER, None, now);
-    assert_eq!(endless.next(now + 1170 * S, 0, open), Next::End(End::BreakerOpen));
+    assert_eq!(endless.next(now + 1170 * S, fresh(0), open), Next::End(End::BreakerOpen));
+}
+
+#[test]
+fn while_there_is_no_handler_nothing_is_received_and_it_is_looked_for_at_its_time() {
+    let now = Instant::now();
+    let intake = intake(16, LINGER, None, now).holding(Some(S), Some(50 * S));
+    let missing = |look_at| Allowance::NoHandler { since: now, look_at };
+    let first = Some(now + 30 * S);
+    assert_eq!(intake.next(now, fresh(0), missing(first)), Next::Wait(first));
+    assert_eq!(intake.next(now + 30 * S, fresh(0), missing(first)), Next::LookForHandler);
+    let looking = intake.next(now + 31 * S, fresh(0), missing(None));
+    assert_eq!(looking, Next::Wait(Some(now + 50 * S)), "the hold ends meanwhile as well");
+    assert_eq!(intake.next(now + 50 * S, fresh(0), missing(None)), Next::End(End::NoHandler));
+}
+
+#[test]
+fn an_open_breaker_ends_the_run_when_the_whole_queue_is_settled() {
+    let now = Instant::now();
+    let mut intake = intake(16, LINGER, None, now);
+    let open = Allowance::Probe { open_since: now, probe_at: now + 90 * S };
+    intake.retry_due("a".into(), now + 900 * S);
+    intake.found_nothing(now + 30 * S, now + 30 * S, &mut rng());
+    intake.found_nothing(now + 60 * S, now + 60 * S, &mut rng());
+    assert_eq!(intake.next(now + 60 * S, fresh(0), open), Next::Wait(Some(now + 90 * S)), "one is hidden");
+    intake.received(["a"].into_iter(), now + 60 * S);
+    intake.found_nothing(now + 61 * S, now + 61 * S, &mut rng());
+    intake.found_nothing(now + 62 * S, now + 62 * S, &mut rng());
+    assert_eq!(intake.next(now + 62 * S, fresh(1), open), Next::Wait(None));
+    assert_eq!(intake.next(now + 62 * S, fresh(0), open), Next::End(End::BreakerOpen));
+}
+
+#[test]
+fn what_a_lost_receive_has_leased_is_waited_for_once_the_queue_answers_again() {
+    const MINUTE: Duration = Duration::from_secs(60);
+    let start = Instant::now();
+    let mut lossy = intake(16, LINGER, None, start);
+    lossy.receive_lost();
+    // The service carried it out when it came back to life, 95 s after it was sent.
+    let now = start + 95 * S;
+    lossy.receive_clear(now, MINUTE);
+    lossy.receive_clear(now + S, MINUTE);
+    let (after, end) = ends_after(&mut lossy, now);
+    assert_eq!(end, End::Drained);
+    assert!(after >= 61 * S && after <= 63 * S, "{after:?}");
+    assert_eq!(ends_after(&mut lossy, now + 64 * S).0, Duration::ZERO, "and only once");
+    // A lease that is far longer than the linger is not.
+    let mut lossy = intake(16, LINGER, None, start);
+    lossy.receive_lost();
+    lossy.receive_clear(now, 10 * MINUTE);
+    assert_eq!(ends_after(&mut lossy, now), (S, End::Drained));
 }

@@ -168,14 +168,75 @@ async fn a_long_delay_that_the_handler_named_is_not_mistaken_for_a_hold() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_component_is_looked_for_again_before_each_probe() {
-    let set = Set::new(Config::default(), MemoryQueue::filled("orders", 100), TestHandler::fails());
-    set.run().await;
-    let (seen, reloads) = (set.handler.seen(), set.handler.reloads());
-    assert!(seen.len() > 8, "too few probes to show anything: {seen:?}");
-    // The fifth failure opens it; each attempt after that is a probe.
-    for pair in seen[4..].windows(2) {
-        let between = reloads.iter().filter(|at| pair[0].0 < **at && **at <= pair[1].0).count();
-        assert_eq!(between, 1, "before the probe with message {}", pair[1].1);
-    }
+async fn what_always_fails_is_settled_at_the_end_of_a_drain_and_opens_nothing() {
+    // 25 of 500, as they come in.
+    let some_fail = TestHandler::new(|invocation| async move {
+        sleep(S / 20).await;
+        if invocation.id.parse::<u32>().unwrap() % 20 == 7 { failed() } else { Verdict::Completed }
+    });
+    let set = Set::new(Config::default(), MemoryQueue::filled("orders", 500), some_fail);
+    let started = Instant::now();
+    let finished = set.run().await;
+    assert_eq!((finished.end, finished.summary.completed), (Ok(End::Drained), 475));
+    assert_eq!((set.poison.len(), set.queue.len()), (25, 0));
+    assert!(started.elapsed() < 2 * MINUTE, "{:?}", started.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_after_successes_opens_it_by_first_attempts() {
+    let started = Instant::now();
+    let handler = TestHandler::new(move |_| async move {
+        sleep(S).await;
+        let is_down = started.elapsed() > 10 * S && started.elapsed() < 60 * MINUTE;
+        if is_down { failed() } else { Verdict::Completed }
+    });
+    let set = Set::new(Config::default(), MemoryQueue::filled("orders", 2000), handler);
+    let finished = set.run().await;
+    assert_eq!((finished.end, set.poison.len()), (Ok(End::BreakerOpen), 0));
+    assert!(finished.summary.retried < 50, "{:?}", finished.summary);
+    assert!(set.handler.attempts().values().all(|attempts| *attempts < 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_received_ahead_is_released_when_it_opens() {
+    let handler = TestHandler::new(|invocation| async move {
+        sleep(S / 200).await;
+        if invocation.id.parse::<u32>().unwrap() < 1000 { Verdict::Completed } else { failed() }
+    });
+    let config = Config { hold: Some(std::time::Duration::ZERO), ..Config::default() };
+    let set = Set::new(config, MemoryQueue::filled("orders", 1200), handler);
+    let finished = set.run().await;
+    assert_eq!(finished.end, Ok(End::BreakerOpen));
+    assert!(finished.summary.abandoned > 0, "nothing was received ahead: {finished:?}");
+    assert!(finished.summary.retried <= 20 + 16, "{finished:?}");
+    let hidden = set.queue.hidden_for().into_iter().filter(|(left, _)| !left.is_zero());
+    assert_eq!(hidden.count() as u64, finished.summary.retried, "the others are visible");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replaced_handler_is_probed_at_once() {
+    let started = Instant::now();
+    let handler = TestHandler::new(move |_| async move {
+        if started.elapsed() < 40 * S { failed() } else { Verdict::Completed }
+    });
+    let set = Set::new(Config::default(), MemoryQueue::filled("orders", 30), handler);
+    let replaced = set.handler.clone();
+    tokio::spawn(async move {
+        sleep(45 * S).await;
+        replaced.replace();
+    });
+    let finished = set.run().await;
+    assert_eq!((finished.end, finished.summary.completed), (Ok(End::Drained), 30));
+    // The probe at 30 s failed, and the next one would follow at 90 s.
+    assert!(started.elapsed() < MINUTE, "{:?}", started.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_whose_every_message_is_settled_is_not_held_for() {
+    let config = Config { max_dequeue: 1, ..Config::default() };
+    let set = Set::new(config, MemoryQueue::filled("orders", 6), TestHandler::fails());
+    let started = Instant::now();
+    let finished = set.run().await;
+    assert_eq!((finished.end, finished.summary.poisoned), (Ok(End::BreakerOpen), 6));
+    assert!(started.elapsed() < 3 * MINUTE, "{:?}", started.elapsed());
 }

@@ -15,6 +15,7 @@ mod outputs;
 mod settle;
 mod stop;
 mod summary;
+mod unavailable;
 
 use std::sync::Arc;
 

@@ -13,13 +13,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::Timestamp;
 use longshore_handler::Handler;
-use longshore_handler::{Answer, Invocation, RetryReason, Usage, Verdict};
+use longshore_handler::{Answer, Invocation, RetryReason, Unavailable, Usage, Verdict};
 use longshore_queue::{
     DeadLetter, Message, Outgoing, Properties, Queue, QueueError, QueueUrl, Receipt, Received, Right,
 };
 use longshore_worker::poison::Envelope;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 pub const S: Duration = Duration::from_secs(1);
@@ -77,6 +78,8 @@ struct State {
     /// The calls that were carried out.
     calls: Vec<Call>,
     limit: usize,
+    /// How many messages each receive brings beyond those that it asks for.
+    surplus: usize,
     /// Whether the queue has to be created before anything can be sent to it.
     missing: bool,
 }
@@ -97,8 +100,13 @@ impl std::fmt::Debug for MemoryQueue {
 
 impl MemoryQueue {
     pub fn new(name: &str) -> Arc<Self> {
+        Self::at(&format!("file:./memory/{name}"))
+    }
+
+    /// A queue that is of another kind, by its URL.
+    pub fn at(url: &str) -> Arc<Self> {
         let state = State { limit: 64 * 1024, ..State::default() };
-        let url = format!("file:./memory/{name}").parse().unwrap();
+        let url = url.parse().unwrap();
         Arc::new(Self { url, state: Mutex::new(state), faults: Mutex::new(None), moves_to: Mutex::new(None) })
     }
 
@@ -149,6 +157,11 @@ impl MemoryQueue {
         *self.moves_to.lock().unwrap() = Some(Arc::clone(poison));
     }
 
+    /// From now on each receive brings up to `surplus` messages more than it asks for.
+    pub fn gives_more_than_asked(&self, surplus: usize) {
+        self.state.lock().unwrap().surplus = surplus;
+    }
+
     pub fn set_limit(&self, limit: usize) {
         self.state.lock().unwrap().limit = limit;
     }
@@ -193,7 +206,8 @@ impl MemoryQueue {
         self.calls().into_iter().filter(|call| call.what == what).collect()
     }
 
-    /// For each message: how long from now until it is visible (zero: it is), and its dequeue count.
+    /// For each message: how long from now until it is visible (zero: it is), and its dequeue
+    /// count.
     pub fn hidden_for(&self) -> Vec<(Duration, u32)> {
         let now = Instant::now();
         let state = self.state.lock().unwrap();
@@ -287,7 +301,8 @@ impl Queue for MemoryQueue {
         .await
     }
 
-    /// Asked and answered as a call on a message that does not exist, so that tests refuse a right with its call.
+    /// Asked and answered as a call on a message that does not exist, so that tests refuse a right
+    /// with its call.
     async fn may(&self, right: Right) -> Result<(), QueueError> {
         let call = match right {
             Right::Receive => "delete",
@@ -303,12 +318,13 @@ impl Queue for MemoryQueue {
             let mut ids: Vec<_> = state.slots.iter().filter_map(visible).collect();
             ids.sort_unstable();
             let mut batch = Vec::new();
-            for (_, id) in ids.into_iter().take(max as usize) {
+            for (_, id) in ids.into_iter().take(max as usize + state.surplus) {
                 state.receipts += 1;
                 let receipt = state.receipts;
                 let slot = state.slots.get_mut(&id).unwrap();
                 slot.receipt = receipt;
-                slot.dequeue_count += 1;
+                // A service that counts wrongly begins anew.
+                slot.dequeue_count = slot.dequeue_count.wrapping_add(1);
                 slot.visible = now + visibility;
                 batch.push(Received {
                     message: show(id, slot, now),
@@ -415,6 +431,10 @@ pub struct TestHandler {
     /// How many invocations were dropped before they ended.
     pub interrupted: Arc<Mutex<usize>>,
     reloads: Mutex<Vec<Instant>>,
+    /// Whether it is there, at this time. It is asked for again each time that it is looked for.
+    is_there: Box<dyn Fn(Instant) -> bool + Send + Sync>,
+    missing: Mutex<Option<Unavailable>>,
+    replaced: Notify,
     /// What each invocation says that it used.
     usage: Usage,
 }
@@ -432,8 +452,30 @@ impl TestHandler {
     where
         F: Future<Output = Verdict> + Send + 'static,
     {
+        Self::there(usage, |_| true, handle)
+    }
+
+    /// A handler that completes everything, and can be loaded as `is_there` says. It was looked for
+    /// before the run.
+    pub fn missing(is_there: impl Fn(Instant) -> bool + Send + Sync + 'static) -> Arc<Self> {
+        let handler = Self::there(Usage::default(), is_there, |_| async { Verdict::Completed });
+        handler.look();
+        handler
+    }
+
+    fn there<F>(
+        usage: Usage,
+        is_there: impl Fn(Instant) -> bool + Send + Sync + 'static,
+        handle: impl Fn(Invocation) -> F + Send + Sync + 'static,
+    ) -> Arc<Self>
+    where
+        F: Future<Output = Verdict> + Send + 'static,
+    {
         Arc::new(Self {
             usage,
+            is_there: Box::new(is_there),
+            missing: Mutex::default(),
+            replaced: Notify::new(),
             handle: Box::new(move |invocation| Box::pin(handle(invocation))),
             seen: Mutex::default(),
             completed: Mutex::default(),
@@ -459,6 +501,19 @@ impl TestHandler {
     pub fn seen(&self) -> Vec<(Instant, String, u32)> {
         let seen = self.seen.lock().unwrap();
         seen.iter().map(|(at, invocation)| (*at, invocation.id.clone(), invocation.dequeue_count)).collect()
+    }
+
+    /// Looks whether it is there now.
+    pub fn look(&self) {
+        let is_there = (self.is_there)(Instant::now());
+        *self.missing.lock().unwrap() =
+            (!is_there).then(|| Unavailable { cause: "no component: is the path right?".into() });
+    }
+
+    /// It was replaced by another, as a watched file is.
+    pub fn replace(&self) {
+        self.look();
+        self.replaced.notify_one();
     }
 
     /// When it was asked to become available.
@@ -502,6 +557,9 @@ impl Drop for Running<'_> {
 #[async_trait::async_trait]
 impl Handler for TestHandler {
     async fn handle(&self, invocation: Invocation) -> Answer {
+        if let Some(Unavailable { cause }) = self.unavailable() {
+            return Verdict::retry(RetryReason::ComponentUnavailable, cause).into();
+        }
         let id = invocation.id.clone();
         self.seen.lock().unwrap().push((Instant::now(), invocation.clone()));
         {
@@ -518,8 +576,18 @@ impl Handler for TestHandler {
         Answer { usage: self.usage, ..verdict.into() }
     }
 
-    async fn reload(&self) {
+    fn unavailable(&self) -> Option<Unavailable> {
+        self.missing.lock().unwrap().clone()
+    }
+
+    async fn reload(&self) -> Result<(), Unavailable> {
         self.reloads.lock().unwrap().push(Instant::now());
+        self.look();
+        self.unavailable().map_or(Ok(()), Err)
+    }
+
+    async fn replaced(&self) {
+        self.replaced.notified().await;
     }
 
     fn digest(&self) -> Option<String> {

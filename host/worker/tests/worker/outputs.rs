@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use longshore_handler::{Answer, Handler, Invocation, OutboxMessage, Verdict};
-use longshore_queue::Queue;
+use longshore_handler::{Answer, Handler, Invocation, OutboxMessage, Unavailable, Verdict};
+use longshore_queue::{Queue, QueueError};
+use longshore_worker::drain::End;
 use longshore_worker::outputs::{OutputFormat, Outputs};
 use longshore_worker::stop::Stopper;
 use longshore_worker::{Config, Finished, Worker};
@@ -37,7 +38,9 @@ impl Handler for Sender {
         }
     }
 
-    async fn reload(&self) {}
+    async fn reload(&self) -> Result<(), Unavailable> {
+        Ok(())
+    }
 
     fn digest(&self) -> Option<String> {
         None
@@ -158,4 +161,48 @@ async fn an_output_that_is_refused_at_the_last_attempt_poisons_its_message() {
     let (orders, invoices, finished) = set.run(OutputFormat::Raw).await;
     assert_eq!((orders.len(), invoices.len(), finished.summary.poisoned), (0, 0, 1));
     assert_eq!(finished.summary.poison_reasons.get("attempts-exhausted"), Some(&1));
+}
+
+/// What a queue answers with a 400.
+fn bad_request() -> QueueError {
+    QueueError::Fault { cause: "HTTP 400".into(), mend: "look at the message".into() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_output_that_its_queue_refuses_is_a_failed_attempt_and_the_run_goes_on() {
+    let mut set = Set::new(Verdict::Completed);
+    set.orders.put("[1]");
+    set.config.max_messages = Some(3);
+    let mut refused = 0;
+    set.invoices.set_faults(move |_, _| {
+        refused += 1;
+        Fault { error: (refused == 1).then(bad_request), ..Fault::default() }
+    });
+    let (orders, invoices, finished) = set.run(OutputFormat::Raw).await;
+    assert_eq!(finished.end, Ok(End::MaxMessages));
+    assert_eq!((finished.summary.retried, finished.summary.completed), (1, 2));
+    assert_eq!((orders.len(), invoices.len()), (0, 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn outputs_that_are_always_refused_open_the_breaker() {
+    let mut set = Set::new(Verdict::Completed);
+    for _ in 0..100 {
+        set.orders.put("[1]");
+    }
+    set.config.max_messages = None;
+    set.invoices.set_faults(|_, _| Fault { error: Some(bad_request()), ..Fault::default() });
+    let (orders, _, finished) = set.run(OutputFormat::Raw).await;
+    assert_eq!((finished.end, finished.summary.poisoned), (Ok(End::BreakerOpen), 0));
+    assert_eq!(orders.len(), 101);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_output_queue_that_takes_no_message_at_all_ends_the_run() {
+    let set = Set::new(Verdict::Completed);
+    let denied = QueueError::Denied { operation: "send", cause: "403".into(), mend: "grant it".into() };
+    set.invoices.set_faults(move |_, _| Fault { error: Some(denied.clone()), ..Fault::default() });
+    let (orders, _, finished) = set.run(OutputFormat::Raw).await;
+    assert!(matches!(finished.end, Err(QueueError::Denied { .. })), "{finished:?}");
+    assert_eq!(orders.len(), 1);
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use longshore_handler::{RetryReason, Verdict};
+use longshore_queue::QueueError;
 use longshore_worker::Config;
 use longshore_worker::drain::End;
 use longshore_worker::poison::{Envelope, PoisonFormat};
@@ -236,6 +237,54 @@ async fn retries_before_the_first_success_wait_for_the_cap() {
     set.run().await;
     let times: Vec<_> = set.handler.seen().into_iter().map(|(at, ..)| at).collect();
     assert!(times.windows(2).all(|pair| pair[1] - pair[0] >= 30 * S), "{times:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delay_that_the_handler_names_is_kept_before_the_first_success_too() {
+    for (asked, kept) in [(S, S), (Duration::ZERO, Duration::ZERO), (40 * S, 40 * S), (3600 * S, 900 * S)] {
+        let waits = TestHandler::new(move |invocation| async move {
+            match invocation.dequeue_count {
+                1 => Verdict::Retry {
+                    reason: RetryReason::Requested,
+                    detail: String::new(),
+                    after: Some(asked),
+                },
+                _ => Verdict::Completed,
+            }
+        });
+        let config = Config { linger: 1000 * S, ..Config::default() };
+        let set = Set::new(config, MemoryQueue::filled("orders", 1), waits);
+        set.run().await;
+        let times: Vec<_> = set.handler.seen().into_iter().map(|(at, ..)| at).collect();
+        let waited = times[1] - times[0];
+        assert!(waited >= kept && waited <= kept + S, "{asked:?}: {waited:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poison_queue_that_refuses_one_message_does_not_end_the_run() {
+    let rejects = TestHandler::new(|invocation| async move {
+        if invocation.id == "3" { Verdict::Reject { detail: String::new() } } else { Verdict::Completed }
+    });
+    let set = Set::new(Config::default(), MemoryQueue::filled("orders", 20), rejects);
+    set.poison.set_faults(|_, _| Fault {
+        error: Some(QueueError::Fault { cause: "HTTP 400".into(), mend: "look at it".into() }),
+        ..Fault::default()
+    });
+    let finished = set.run().await;
+    assert_eq!((finished.end, finished.summary.completed), (Ok(End::Drained), 19));
+    assert_eq!((finished.summary.abandoned, set.queue.len()), (1, 1), "it stays, and is not lost");
+    assert_eq!(set.queue.calls_of("delete").iter().filter(|call| call.id == "3").count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_count_of_zero_at_receipt_cannot_be_believed_and_is_poisoned_as_undecodable() {
+    let queue = MemoryQueue::filled("orders", 1);
+    queue.set_dequeue_count("0", u32::MAX);
+    let set = Set::new(Config::default(), queue, TestHandler::completes(S));
+    let finished = set.run().await;
+    assert_eq!((finished.summary.poisoned, set.handler.seen().len(), set.queue.len()), (1, 0, 0));
+    assert_eq!(set.poison.envelopes()[0].1, "undecodable");
 }
 
 #[tokio::test(start_paused = true)]

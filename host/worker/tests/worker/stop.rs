@@ -121,3 +121,14 @@ async fn a_stop_while_idle_or_on_hold_ends_at_once() {
         assert!(started.elapsed() < 101 * S, "{:?}", started.elapsed());
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_on_a_terminal_shows_what_an_open_breaker_has_hidden() {
+    for (stop_shows_hidden, hidden) in [(true, 0), (false, 5)] {
+        let config = Config { stop_shows_hidden, ..Config::default() };
+        let set = Set::new(config, MemoryQueue::filled("orders", 20), TestHandler::fails());
+        stop_after(&set, 10 * S);
+        assert_eq!(set.run().await.end, Ok(End::Stopped));
+        assert_eq!(set.queue.hidden_for().iter().filter(|(left, _)| !left.is_zero()).count(), hidden);
+    }
+}

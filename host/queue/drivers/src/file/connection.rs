@@ -21,6 +21,13 @@ const BUSY_LIMIT: Duration = Duration::from_secs(10);
 /// those who wait: a process that looks in step with the holder would starve.
 const LONGEST_NAP: Duration = Duration::from_millis(4);
 
+/// This process has as many files open as it may (errno(3); the number is that of Linux and of
+/// macOS).
+const EMFILE: i32 = 24;
+
+/// The system has as many files open as it may.
+const ENFILE: i32 = 23;
+
 /// Settings of every connection. `FULL` is what makes a commit in WAL mode survive a power cut
 /// ([PRAGMA synchronous](https://sqlite.org/pragma.html#pragma_synchronous)); `fullfsync` makes it
 /// true on macOS.
@@ -53,13 +60,13 @@ pub(super) fn connect(
     crate::file::mount::refuse_remote(directory)?;
     let path = directory.join(FILE);
     if create {
-        std::fs::create_dir_all(directory).map_err(|error| no_directory(directory, &error))?;
+        std::fs::create_dir_all(directory).map_err(|error| no_directory(url, directory, &error))?;
     } else {
         match directory.read_dir() {
             Ok(_) if path.exists() => {}
             Ok(_) => return Ok(None),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(no_directory(directory, &error)),
+            Err(error) => return Err(no_directory(url, directory, &error)),
         }
     }
     let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -100,7 +107,27 @@ pub(super) fn connect(
     Ok(Some(connection))
 }
 
-fn no_directory(directory: &Path, error: &io::Error) -> QueueError {
+/// Whether this process, or the whole system, has as many files open as it may. That passes.
+fn too_many_files(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(EMFILE | ENFILE))
+}
+
+/// The queue has to wait until this process has closed other files.
+fn no_file_left(url: &QueueUrl) -> QueueError {
+    QueueError::busy(url, "this process may open no more files (ulimit -n)")
+}
+
+/// Whether the file can be opened, and its log can be made beside it. If so, SQLite could not do it
+/// for a moment only: for want of a free file, mostly.
+fn opens(path: &Path) -> io::Result<()> {
+    let _file = std::fs::File::options().read(true).write(true).open(path)?;
+    tempfile::tempfile_in(path.parent().unwrap_or(Path::new("."))).map(drop)
+}
+
+fn no_directory(url: &QueueUrl, directory: &Path, error: &io::Error) -> QueueError {
+    if too_many_files(error) {
+        return no_file_left(url);
+    }
     let mend = match error.kind() {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             "give this user the right to write it"
@@ -167,6 +194,15 @@ pub(super) fn fault(url: &QueueUrl, path: &Path, error: &Error) -> QueueError {
     if is_busy(error) {
         let held = format!("other processes held {} for {} s", path.display(), BUSY_LIMIT.as_secs());
         return QueueError::busy(url, held);
+    }
+    if error.sqlite_error_code() == Some(ErrorCode::CannotOpen) && path.exists() {
+        match opens(path) {
+            Ok(()) => {
+                return QueueError::busy(url, format!("{} could not be opened for a moment", path.display()));
+            }
+            Err(error) if too_many_files(&error) => return no_file_left(url),
+            Err(_) => {}
+        }
     }
     let mend = match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
@@ -256,13 +292,29 @@ mod tests {
     }
 
     #[test]
+    fn a_process_that_has_no_file_left_waits_for_one() {
+        for code in [EMFILE, ENFILE] {
+            let busy = no_directory(&url(), Path::new("queues"), &io::Error::from_raw_os_error(code));
+            assert!(busy.is_transient() && busy.to_string().contains("ulimit -n"), "{busy}");
+        }
+        // SQLite does not say why it could not open a file. That we can open it says that it
+        // passes.
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(FILE);
+        let unopened = Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN), None);
+        assert!(!fault(&url(), &path, &unopened).is_transient(), "it is not there");
+        std::fs::write(&path, "").unwrap();
+        assert!(fault(&url(), &path, &unopened).is_transient());
+    }
+
+    #[test]
     fn a_directory_that_cannot_be_used_says_why_and_what_to_do() {
         for (kind, mend) in [
             (io::ErrorKind::PermissionDenied, "give this user the right to write it"),
             (io::ErrorKind::ReadOnlyFilesystem, "give this user the right to write it"),
             (io::ErrorKind::NotADirectory, "name a directory that this user may write"),
         ] {
-            let error = no_directory(Path::new("queues"), &kind.into()).to_string();
+            let error = no_directory(&url(), Path::new("queues"), &kind.into()).to_string();
             assert!(error.starts_with("the queue's directory queues cannot be used: "), "{error}");
             assert!(error.ends_with(mend), "{error}");
         }

@@ -28,7 +28,7 @@ const VISIBLE_AND_ALIVE: &str = "
     ORDER BY visible_at, seq LIMIT ?3";
 
 const LEASE: &str = "
-    UPDATE message SET dequeue_count = dequeue_count + 1, visible_at = ?2, receipt = ?3 WHERE seq = ?1";
+    UPDATE message SET dequeue_count = min(dequeue_count, 4294967294) + 1, visible_at = ?2, receipt = ?3 WHERE seq = ?1";
 
 const REMOVE: &str = "DELETE FROM message WHERE seq = ?1";
 
@@ -111,8 +111,13 @@ impl<'a> Store<'a> {
         let lease = FileReceipt::new(found.seq);
         let visible_at = self.after(visibility);
         self.connection.prepare_cached(LEASE)?.execute(params![lease.seq, visible_at, lease.nonce])?;
-        found.message.dequeue_count = found.message.dequeue_count.saturating_add(1);
-        Ok(Received { message: found.message, receipt: lease.receipt(), damaged: None })
+        let damaged = (found.counted < 0)
+            .then(|| format!("its dequeue count cannot be read: the database says {}", found.counted));
+        // What is no count stays 0, which is none.
+        if damaged.is_none() {
+            found.message.dequeue_count = found.message.dequeue_count.saturating_add(1);
+        }
+        Ok(Received { message: found.message, receipt: lease.receipt(), damaged })
     }
 
     /// Shows up to `max` visible messages.
@@ -201,16 +206,17 @@ impl<'a> Store<'a> {
     /// Reads a row of [`VISIBLE`]: by position, since looking names up takes as long as the rest.
     fn read(&self, row: &Row<'_>) -> rusqlite::Result<Found> {
         let expires_at: Option<i64> = row.get(4)?;
+        let counted: i64 = row.get(2)?;
         let left = |at: i64| Duration::from_millis(at.saturating_sub(self.now).max(0).unsigned_abs());
         let message = Message {
             id: row.get(1)?,
             body: Bytes::from(row.get::<_, Vec<u8>>(6)?),
-            dequeue_count: u32::try_from(row.get::<_, i64>(2)?).unwrap_or(u32::MAX),
+            dequeue_count: u32::try_from(counted.max(0)).unwrap_or(u32::MAX),
             inserted: Timestamp::from_millisecond(row.get(3)?).unwrap_or_default(),
             time_to_live: expires_at.map(left),
             properties: properties(row.get(5)?),
         };
-        Ok(Found { seq: row.get(0)?, expires_at, message })
+        Ok(Found { seq: row.get(0)?, expires_at, counted, message })
     }
 
     fn insert(&self, to: &QueueUrl, id: &str, message: &Outgoing) -> rusqlite::Result<()> {
@@ -263,6 +269,8 @@ impl<'a> Store<'a> {
 struct Found {
     seq: i64,
     expires_at: Option<i64>,
+    /// The dequeue count as it stands in the row. Somebody may have written it by hand.
+    counted: i64,
     message: Message,
 }
 

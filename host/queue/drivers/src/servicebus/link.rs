@@ -21,11 +21,14 @@ use crate::servicebus::message::read;
 
 /// How long a link may take to end.
 const CLOSE: Duration = Duration::from_secs(1);
-/// How long locks last: what the service allows is 5 s to 5 minutes, of which some is over when a message has come. The rest is
-/// told as a time, so that anything else is said by a clock that is wrong.
+/// How long locks last: what the service allows is 5 s to 5 minutes, of which some is over when a
+/// message has come. The rest is told as a time, so that anything else is said by a clock that is
+/// wrong.
 const LOCKS: RangeInclusive<Duration> = Duration::from_millis(500)..=Duration::from_secs(5 * 60 + 5);
 /// What is assumed then.
 const LOCK: Duration = Duration::from_secs(30);
+/// How far the clocks of two hosts are apart that are both right.
+const MAX_SKEW: Duration = Duration::from_secs(2);
 
 /// The link that receives, in a session of its own.
 #[derive(Debug)]
@@ -35,9 +38,36 @@ pub(super) struct Link {
     session: SessionHandle<()>,
     /// How many messages it has brought.
     pub(super) delivered: u32,
-    /// A message came after the service was told to send no more. The library then counts it twice, since the service's answer
-    /// had it counted already, and would grant more than is asked for: what comes beyond is lost until its lock ends.
+    /// A message came after the service was told to send no more. The library then counts it twice,
+    /// since the service's answer had it counted already, and would grant more than is asked for:
+    /// what comes beyond is lost until its lock ends.
     pub(super) miscounted: bool,
+    clock: ServiceClock,
+}
+
+/// How far the service's clock is ahead of ours, as far as its messages show: none is received
+/// before it was inserted.
+#[derive(Debug, Default)]
+struct ServiceClock {
+    ahead: Duration,
+}
+
+impl ServiceClock {
+    /// The service's time, now that a message has come which was inserted then.
+    fn now(&mut self, inserted: Timestamp) -> Timestamp {
+        let now = Timestamp::now();
+        let ahead = Duration::try_from(inserted.duration_since(now)).unwrap_or_default();
+        if ahead > self.ahead {
+            if ahead > MAX_SKEW && self.ahead <= MAX_SKEW {
+                tracing::warn!(
+                    behind_s = ahead.as_secs(),
+                    "the clock of this host is behind that of the service: locks are taken to end sooner; set it"
+                );
+            }
+            self.ahead = ahead;
+        }
+        now.checked_add(self.ahead).unwrap_or(now)
+    }
 }
 
 /// A message that was delivered, and is locked.
@@ -45,17 +75,18 @@ pub(super) struct Arrived {
     pub(super) message: Message,
     pub(super) damaged: Option<String>,
     pub(super) token: LockToken,
-    /// How long its lock lasts from now on, by our clock, which is as right as the host's; `None` if it lasts longer than locks
-    /// do, or has ended.
+    /// How long its lock lasts from now on, by our clock, which is as right as the host's; `None`
+    /// if it lasts longer than locks do, or has ended.
     pub(super) locked_for: Option<Duration>,
 }
 
 impl Link {
     pub(super) fn new(receiver: Receiver, session: SessionHandle<()>) -> Self {
-        Self { receiver, session, delivered: 0, miscounted: false }
+        Self { receiver, session, delivered: 0, miscounted: false, clock: ServiceClock::default() }
     }
 
-    /// Ends the link and its session, and with them what both sides remember of its deliveries. Locks are not touched.
+    /// Ends the link and its session, and with them what both sides remember of its deliveries.
+    /// Locks are not touched.
     pub(super) async fn close(self) {
         let Self { receiver, mut session, .. } = self;
         let closing = async {
@@ -66,7 +97,8 @@ impl Link {
         let _ = timeout(CLOSE, closing).await;
     }
 
-    /// Takes what comes, until there is enough. Waits `first` for the first message, and `next` for each one after it.
+    /// Takes what comes, until there is enough. Waits `first` for the first message, and `next` for
+    /// each one after it.
     pub(super) async fn take(
         &mut self,
         url: &QueueUrl,
@@ -81,7 +113,7 @@ impl Link {
             let arrival = match taken {
                 Ok(delivery) => {
                     let token = LockToken::from_tag(delivery.delivery_tag());
-                    token.map(|token| arrival(token, delivery.into_message(), url))
+                    token.map(|token| arrival(token, delivery.into_message(), url, &mut self.clock))
                 }
                 // It is counted and poisoned as any other that no handler can read.
                 Err(RecvError::MessageDecode(error)) => LockToken::from_tag(error.info.delivery_tag())
@@ -117,12 +149,18 @@ impl Arrived {
     }
 }
 
-fn arrival(token: LockToken, message: Amqp<Body<Value>>, url: &QueueUrl) -> Arrived {
+fn arrival(
+    token: LockToken,
+    message: Amqp<Body<Value>>,
+    url: &QueueUrl,
+    clock: &mut ServiceClock,
+) -> Arrived {
     let read = read(message, true, url);
+    let now = clock.now(read.message.inserted);
     let locked_for = match read.locked_until {
         None => Some(LOCK),
         Some(until) => {
-            let left = Duration::try_from(until.duration_since(Timestamp::now())).ok();
+            let left = Duration::try_from(until.duration_since(now)).ok();
             left.filter(|left| LOCKS.contains(left))
         }
     };
@@ -140,4 +178,23 @@ fn damaged(token: LockToken, why: String) -> Arrived {
         properties: Vec::new(),
     };
     Arrived { message, damaged: Some(why), token, locked_for: Some(LOCK) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_clock_that_is_behind_is_noticed_by_a_message_that_was_inserted_later() {
+        let mut clock = ServiceClock::default();
+        let near = |one: Timestamp, two: Timestamp| {
+            one.duration_since(two).abs() < 2 * jiff::SignedDuration::from_secs(1)
+        };
+        let now = Timestamp::now();
+        assert!(near(clock.now(now - 3600 * SECOND), now), "an old message says nothing");
+        assert!(near(clock.now(now + 40 * SECOND), now + 40 * SECOND));
+        assert!(near(clock.now(now - 3600 * SECOND), now + 40 * SECOND), "what is known is kept");
+    }
 }

@@ -74,7 +74,7 @@ pub(super) fn read(amqp: Amqp<Body<Value>>, delivered: bool, url: &QueueUrl) -> 
     let message = Message {
         id,
         body,
-        dequeue_count: header.delivery_count + u32::from(delivered),
+        dequeue_count: header.delivery_count.saturating_add(u32::from(delivered)),
         inserted,
         time_to_live,
         properties: named(&properties, application_properties),
@@ -82,8 +82,9 @@ pub(super) fn read(amqp: Amqp<Body<Value>>, delivered: bool, url: &QueueUrl) -> 
     ReadMessage { message, damaged, locked_until: time("x-opt-locked-until"), sequence, active }
 }
 
-/// How long a message lives, from its insertion on. More than 49 days do not fit into the header: it then says as much as it can,
-/// and clients write down when the message was made and when it expires.
+/// How long a message lives, from its insertion on. More than 49 days do not fit into the header:
+/// it then says as much as it can, and clients write down when the message was made and when it
+/// expires.
 fn life(header: &Header, properties: &AmqpProperties) -> Option<Duration> {
     match header.ttl {
         Some(ttl) if ttl < u32::MAX => Some(Duration::from_millis(ttl.into())),
@@ -137,7 +138,8 @@ fn text(value: SimpleValue) -> String {
         SimpleValue::String(text) => text,
         SimpleValue::Symbol(symbol) => symbol.into_inner(),
         SimpleValue::Binary(bytes) => STANDARD.encode(&bytes[..]),
-        // A type of .NET's: a Uri, which is text, or a TimeSpan or DateTimeOffset, which are ticks of 100 ns.
+        // A type of .NET's: a Uri, which is text, or a TimeSpan or DateTimeOffset, which are ticks
+        // of 100 ns.
         SimpleValue::Described(described) => match SimpleValue::try_from(described.value) {
             Ok(value) => text(value),
             Err(value) => format!("{value:?}"),
@@ -181,6 +183,22 @@ pub(super) fn write(id: &str, outgoing: &Outgoing) -> Amqp<fe2o3_amqp::types::me
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_delivery_count_at_its_maximum_stays_there() {
+        let header = Header { delivery_count: u32::MAX, ..Header::default() };
+        let amqp = Amqp {
+            header: Some(header),
+            delivery_annotations: None,
+            message_annotations: None,
+            properties: None,
+            application_properties: None,
+            body: Body::Empty,
+            footer: None,
+        };
+        let url = "sb://ns.servicebus.windows.net/orders".parse().unwrap();
+        assert_eq!(read(amqp, true, &url).message.dequeue_count, u32::MAX);
+    }
 
     #[test]
     fn properties_of_dotnets_own_types_are_read_as_what_they_are_written_as() {

@@ -19,11 +19,24 @@ use memchr::memmem;
 pub(super) struct QueueEntry {
     pub(super) id: Option<String>,
     pub(super) receipt: Option<String>,
-    pub(super) dequeue_count: Option<u32>,
+    pub(super) dequeue_count: Result<u32, CountDamage>,
     pub(super) inserted: Option<Timestamp>,
     /// `None` also for the year 9999, which is how the service says *never*.
     pub(super) expires: Option<Timestamp>,
     pub(super) text: Text,
+}
+
+/// What stands where a dequeue count should be, cut and escaped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct CountDamage(String);
+
+/// How many characters are shown of what is no count.
+const SHOWN_OF_COUNT: usize = 20;
+
+impl std::fmt::Display for CountDamage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "its dequeue count cannot be read: the service says \"{}\"", self.0)
+    }
 }
 
 /// A message's text, as far as it could be read.
@@ -65,11 +78,22 @@ fn entry(answer: &Bytes, content: &[u8]) -> QueueEntry {
         id: field("MessageId").map(str::to_owned),
         receipt: field("PopReceipt")
             .map(|it| String::from_utf8_lossy(&unescape(it.as_bytes()).0).into_owned()),
-        dequeue_count: field("DequeueCount").and_then(|it| it.parse().ok()),
+        dequeue_count: count(field("DequeueCount").unwrap_or_default()),
         inserted: time("InsertionTime"),
         expires: time("ExpirationTime"),
         text: element(content, "MessageText").map(|it| text(answer, it.content)).unwrap_or_default(),
     }
+}
+
+/// How often a message was received. A number that is too large for us is the largest that we know:
+/// the message was received too often in any case.
+fn count(text: &str) -> Result<u32, CountDamage> {
+    let digits = text.trim();
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        let shown = digits.escape_default().take(SHOWN_OF_COUNT).collect();
+        return Err(CountDamage(shown));
+    }
+    Ok(digits.parse().unwrap_or(u32::MAX))
 }
 
 /// The inside of an element, and what comes behind it.
@@ -268,7 +292,34 @@ mod tests {
         let entry = entries(&list(&[b""])).entries.remove(0);
         assert_eq!((entry.id.as_deref(), entry.receipt.as_deref()), (Some("id-0"), Some("r&0")));
         assert_eq!(entry.inserted.unwrap().to_string(), "2026-11-22T20:00:00Z");
-        assert_eq!((entry.dequeue_count, entry.expires), (Some(3), None));
+        assert_eq!((entry.dequeue_count, entry.expires), (Ok(3), None));
+    }
+
+    #[test]
+    fn a_count_is_a_number_and_one_that_is_too_large_is_the_largest() {
+        for (text, expected) in [
+            ("1", Ok(1)),
+            (" 7 ", Ok(7)),
+            ("007", Ok(7)),
+            ("0", Ok(0)),
+            ("4294967295", Ok(u32::MAX)),
+            ("4294967296", Ok(u32::MAX)),
+            ("99999999999999999999999999", Ok(u32::MAX)),
+            ("", Err("\"\"")),
+            ("-1", Err("\"-1\"")),
+            ("+1", Err("\"+1\"")),
+            ("1.5", Err("\"1.5\"")),
+            ("1e3", Err("\"1e3\"")),
+            ("0x1", Err("\"0x1\"")),
+            ("one\u{1b}[31m", Err("u{1b}")),
+            ("a long story that goes on and on", Err("\"a long story that go\"")),
+        ] {
+            match (count(text), expected) {
+                (Ok(count), Ok(expected)) => assert_eq!(count, expected, "{text}"),
+                (Err(damage), Err(shown)) => assert!(damage.to_string().contains(shown), "{damage}"),
+                (count, _) => panic!("{text}: {count:?}"),
+            }
+        }
     }
 
     #[test]

@@ -12,7 +12,8 @@ async fn a_receive_whose_caller_is_gone_leases_nothing() {
     let Subject { queue, _keep, .. } = subject().await;
     let directory = _keep.downcast_ref::<tempfile::TempDir>().unwrap();
     queue.send(text("a")).await.unwrap();
-    // The thread waits for this transaction, so that the receive is still in line when its caller goes.
+    // The thread waits for this transaction, so that the receive is still in line when its caller
+    // goes.
     let connection = database(directory.path());
     connection.execute_batch("BEGIN IMMEDIATE").unwrap();
     let held_up = queue.send(text("b"));
@@ -62,4 +63,25 @@ async fn a_directory_is_known_however_it_is_written() {
     std::fs::create_dir(directory.path().join("beside")).unwrap();
     assert!(queue.moves_to(&url(&directory.path().join("beside/.."), "orders-poison")));
     assert!(!queue.moves_to(&url(&directory.path().join("beside"), "orders-poison")));
+}
+
+#[tokio::test]
+async fn a_count_that_is_none_is_said_and_one_that_is_too_large_stays_the_largest() {
+    let Subject { queue, _keep, .. } = subject().await;
+    let directory = _keep.downcast_ref::<tempfile::TempDir>().unwrap();
+    let connection = database(directory.path());
+    for (written, counted, is_damaged) in [
+        (-1, 0, true),
+        (i64::MIN, 0, true),
+        (0, 1, false),
+        (u32::MAX.into(), u32::MAX, false),
+        (i64::from(u32::MAX) + 1, u32::MAX, false),
+        (i64::MAX, u32::MAX, false),
+    ] {
+        let id = queue.send(text("a")).await.unwrap();
+        connection.execute("UPDATE message SET dequeue_count = ?", [written]).unwrap();
+        let held = queue.receive(1, MINUTE).await.unwrap().remove(0);
+        assert_eq!((held.message.dequeue_count, held.damaged.is_some()), (counted, is_damaged), "{written}");
+        queue.delete(&id, &held.receipt).await.unwrap();
+    }
 }
