@@ -57,6 +57,14 @@ pub use bindings::exports::longshore::handler::handler::{Failure, Message, Retry
 #[doc(hidden)]
 pub use json::handle_json;
 
+/// Hands the host what `print!` still holds, as a program does when it ends: a line without a newline.
+#[doc(hidden)]
+pub fn print_what_is_left() {
+    use std::io::Write;
+    // The host's stream never fails.
+    let _ = std::io::stdout().flush();
+}
+
 /// Makes a function the component's handler. Once per crate.
 ///
 /// `export!(handle)` takes `fn handle(body: T, message: &Message) -> Result<(), Failure>` for any `T` that
@@ -76,7 +84,9 @@ macro_rules! export {
 
             impl $crate::bindings::exports::longshore::handler::handler::Guest for Component {
                 fn handle($message: $crate::Message) -> ::core::result::Result<(), $crate::Failure> {
-                    $call
+                    let handled = $call;
+                    $crate::print_what_is_left();
+                    handled
                 }
             }
 

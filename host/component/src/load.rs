@@ -87,6 +87,7 @@ impl Source {
         let sandbox = sandbox.clone();
         // An earlier try may still be at it. What it makes is kept, and found by the next.
         let turn = sandbox.compiling().lock_owned().await;
+        tracing::debug!(component = %self, digest, "loading");
         let compiling = move || {
             let loaded = sandbox.load(&bytes);
             drop(turn);

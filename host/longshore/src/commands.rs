@@ -23,6 +23,7 @@ use clap::{CommandFactory, Parser};
 
 use crate::cli::{Cli, Verb, refuse};
 use crate::exit::{Exit, Failure};
+use crate::shown::shown;
 use crate::telemetry;
 use longshore_azure::Azure;
 
@@ -72,9 +73,9 @@ fn end(done: Result<Exit, Failure>) -> ExitCode {
     };
     if failure.exit() == Exit::Usage {
         // As clap says it when flags contradict each other.
-        return refuse(&Cli::command().error(ErrorKind::ArgumentConflict, failure.message()));
+        return refuse(&Cli::command().error(ErrorKind::ArgumentConflict, shown(&failure.message())));
     }
     // A reader that is gone is no reason to panic.
-    let _ = writeln!(io::stderr(), "longshore: {}", failure.message());
+    let _ = writeln!(io::stderr(), "longshore: {}", shown(&failure.message()));
     failure.exit().into()
 }

@@ -1,13 +1,16 @@
 //! Logs: lines for people on a terminal, with a progress bar; one JSON object a line elsewhere. All
 //! to standard error.
 
+mod line;
+
 use std::io::{self, IsTerminal, Write};
 use std::sync::LazyLock;
 
 use clap::ValueEnum;
 use indicatif::MultiProgress;
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::MakeWriter;
+
+use self::line::{JsonLines, ShownFields, TextLines};
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -53,8 +56,14 @@ pub fn start(filter: &str, format: LogFormat) -> Result<(), String> {
         LogFormat::Json => false,
     };
     match (text, terminal) {
-        (true, true) => builder.compact().with_target(false).with_writer(AboveProgress).init(),
-        (true, false) => builder.compact().with_target(false).with_ansi(false).with_writer(io::stderr).init(),
+        (true, true) => {
+            let builder = builder.compact().with_target(false).fmt_fields(ShownFields);
+            builder.with_writer(|| TextLines(AboveProgress)).init();
+        }
+        (true, false) => {
+            let builder = builder.compact().with_target(false).fmt_fields(ShownFields).with_ansi(false);
+            builder.with_writer(|| TextLines(io::stderr())).init();
+        }
         // One `write` a line, unbuffered: what was logged before a crash is there after it.
         (false, _) => {
             builder
@@ -62,23 +71,14 @@ pub fn start(filter: &str, format: LogFormat) -> Result<(), String> {
                 .flatten_event(true)
                 .with_span_list(false)
                 .with_current_span(false)
-                .with_writer(io::stderr)
+                .with_writer(|| JsonLines(io::stderr()))
                 .init();
         }
     }
     Ok(())
 }
 
-#[derive(Clone, Copy)]
 struct AboveProgress;
-
-impl<'a> MakeWriter<'a> for AboveProgress {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        *self
-    }
-}
 
 impl Write for AboveProgress {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {

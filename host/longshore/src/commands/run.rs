@@ -1,7 +1,7 @@
 //! `longshore run`.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use tokio::signal::unix::{SignalKind, signal};
@@ -15,12 +15,12 @@ use longshore_component::LoadedComponent;
 use longshore_handler::Handler;
 use longshore_queue::Queue;
 use longshore_queue_drivers::open;
-use longshore_sandbox::Sandbox;
-use longshore_worker::Worker;
+use longshore_sandbox::{Sandbox, Settings};
+use longshore_worker::{Config, Worker};
 use longshore_worker::drain::End;
 use longshore_worker::outputs::Outputs;
 use longshore_worker::report::Summary;
-use longshore_worker::stop::Stopper;
+use longshore_worker::stop::{Stopper, Urgency};
 
 /// How often the progress bar is drawn.
 const REDRAW: Duration = Duration::from_millis(100);
@@ -39,8 +39,25 @@ pub(super) async fn execute(args: RunArgs, format: Format) -> Result<Exit, Failu
     for OutboxQueue { name, url } in args.sandbox.grants.outbox() {
         sends_to.add(&name, open(&url).await?);
     }
-    let sandbox = Sandbox::new(&args.sandbox.settings(config.concurrency))?;
-    let handler = Arc::new(LoadedComponent::load(sandbox, component).await);
+    let settings = Settings {
+        // What is left of the budget, since loading is a part of the run.
+        load_timeout: args.sandbox.load_timeout.min(budget(&config)),
+        ..args.sandbox.settings(config.concurrency)
+    };
+    let started = Instant::now();
+    let mut stop = stopper.signal();
+    let loaded = tokio::select! {
+        loaded = LoadedComponent::load(Sandbox::new(&settings)?, component) => loaded,
+        // A compiler that is at work ends with the process (rule 9).
+        () = stop.wait(Urgency::Drain) => {
+            log(&Summary::default(), "stopped");
+            print_summary(&Summary::default(), "stopped", format)?;
+            return Ok(Exit::Done);
+        }
+    };
+    let handler = Arc::new(loaded);
+    let time_budget = config.time_budget.saturating_sub(started.elapsed());
+    let config = Config { time_budget, ..config };
     tracing::info!(queue = %queue.url(), component = handler.digest(), concurrency = config.concurrency, "started");
     let worker = Arc::new(Worker::new(config, queue.clone(), poison, handler.clone()).sending_to(sends_to));
     if args.watch {
@@ -69,6 +86,11 @@ pub(super) async fn execute(args: RunArgs, format: Format) -> Result<Exit, Failu
         Ok(_) => Ok(Exit::Done),
         Err(error) => Err(error).during(|| format!("the run on {} was ended", args.of.queue.queue)),
     }
+}
+
+/// How long the run may last; without a limit where it polls for ever.
+fn budget(config: &Config) -> Duration {
+    if config.forever { Duration::MAX } else { config.time_budget }
 }
 
 /// SIGTERM and Ctrl-C ask for an end; each further one asks more urgently.

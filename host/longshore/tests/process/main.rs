@@ -8,6 +8,7 @@
 
 mod directory;
 mod leases;
+mod loading;
 mod oracle;
 mod orders;
 mod outbound_tls;

@@ -1,5 +1,7 @@
 //! Components that no compiler makes, and those that compilers do make.
 
+use longshore_testkit::bombs;
+
 use super::{MAX_COMPONENT, check};
 use crate::error::LoadError;
 use crate::limits::Limits;
@@ -70,10 +72,9 @@ fn what_multiplies_by_way_of_an_alias_or_an_export_is_counted_as_well() {
 
 #[test]
 fn depth_is_limited_in_components_and_in_types() {
-    let deep = |levels: usize| "(component ".repeat(levels) + &")".repeat(levels);
-    fits(&deep(32));
-    for levels in [33, 1000] {
-        assert_eq!(refused(&deep(levels)), "it has 33 components in one another, and 32 fit");
+    assert_eq!(refusal(&bombs::deep(31)), None);
+    for levels in [32, 20_000] {
+        assert_eq!(refusal(&bombs::deep(levels)).unwrap(), "it has 33 components in one another, and 32 fit");
     }
     // Three bytes a level, which no reader of text would get to. Nor does this test's own stack.
     for (level, levels) in [([0x41, 1, 1], 21), ([0x42, 1, 1], 21), ([0x41, 1, 1], 300_000)] {
@@ -82,23 +83,9 @@ fn depth_is_limited_in_components_and_in_types() {
             section.extend(level);
         }
         section.extend([0x42, 0]);
-        let cause = refusal(&component(7, &section)).unwrap();
+        let cause = refusal(&bombs::component(7, &section)).unwrap();
         assert_eq!(cause, "its types are more than 20 deep in one another");
     }
-}
-
-/// A component with one section.
-fn component(id: u8, section: &[u8]) -> Vec<u8> {
-    let mut bytes = b"\0asm\x0d\0\x01\0".to_vec();
-    bytes.push(id);
-    let mut length = section.len();
-    while length > 0x7f {
-        bytes.push((length & 0x7f) as u8 | 0x80);
-        length >>= 7;
-    }
-    bytes.push(length as u8);
-    bytes.extend_from_slice(section);
-    bytes
 }
 
 #[test]

@@ -42,33 +42,35 @@ pub(super) fn cap(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
         "[static]fields.from-list",
         |mut store: Store<'_>, (entries,): (WasmList<(WasmStr, WasmList<u8>)>,)| {
             let entries = entries.iter(&mut store)?.collect::<wasmtime::Result<Vec<_>>>()?;
+            let mut charged = 0;
             let mut lifted = Vec::with_capacity(entries.len());
             for (name, value) in entries {
-                charge(&store, cost::field(name.to_str(&store)?.len(), value.len()))?;
-                lifted.push((name.to_str(&store)?.into_owned(), value.as_le_slice(&store).to_vec()));
+                let (name, value) = (name.to_str(&store)?, value.as_le_slice(&store));
+                let cost = cost::field(name.len(), value.len());
+                charge(&store, cost)?;
+                charged += cost;
+                lifted.push((name.into_owned(), value.to_vec()));
             }
-            let mut view = store.data_mut().http();
-            let made = view.from_list(lifted);
-            Ok((made.or_header_error(&mut view)?,))
+            let made = store.data_mut().http().from_list(lifted);
+            Ok((answer(&mut store, made, charged)?,))
         },
     )?;
     types.func_wrap(
         "[method]fields.set",
         |mut store: Store<'_>, (fields, name, values): (Resource<Fields>, String, Vec<Vec<u8>>)| {
-            let values_cost = values.iter().map(|value| cost::field(name.len(), value.len())).sum();
-            charge(&store, values_cost)?;
-            let mut view = store.data_mut().http();
-            let done = view.set(fields, name, values);
-            Ok((done.or_header_error(&mut view)?,))
+            let cost = values.iter().map(|value| cost::field(name.len(), value.len())).sum();
+            charge(&store, cost)?;
+            let done = store.data_mut().http().set(fields, name, values);
+            Ok((answer(&mut store, done, cost)?,))
         },
     )?;
     types.func_wrap(
         "[method]fields.append",
         |mut store: Store<'_>, (fields, name, value): (Resource<Fields>, String, Vec<u8>)| {
-            charge(&store, cost::field(name.len(), value.len()))?;
-            let mut view = store.data_mut().http();
-            let done = view.append(fields, name, value);
-            Ok((done.or_header_error(&mut view)?,))
+            let cost = cost::field(name.len(), value.len());
+            charge(&store, cost)?;
+            let done = store.data_mut().http().append(fields, name, value);
+            Ok((answer(&mut store, done, cost)?,))
         },
     )?;
     types.func_wrap("[method]fields.clone", |mut store: Store<'_>, (fields,): (Resource<Fields>,)| {
@@ -152,16 +154,18 @@ fn lift(
     Ok(Ok(Some(text.into_owned())))
 }
 
-/// What the bindings do with the error of a function on fields: a value for the guest, or a trap.
-trait OrHeaderError<T> {
-    fn or_header_error(self, host: &mut impl Host) -> wasmtime::Result<Result<T, HeaderError>>;
-}
-
-impl<T> OrHeaderError<T> for Result<T, wasmtime_wasi_http::p2::HeaderError> {
-    fn or_header_error(self, host: &mut impl Host) -> wasmtime::Result<Result<T, HeaderError>> {
-        match self {
-            Ok(done) => Ok(Ok(done)),
-            Err(error) => host.convert_header_error(error).map(Err),
+/// What the guest is answered by a function on fields, for which it was charged. What was refused is
+/// not kept.
+fn answer<T>(
+    store: &mut Store<'_>,
+    done: Result<T, wasmtime_wasi_http::p2::HeaderError>,
+    charged: usize,
+) -> wasmtime::Result<Result<T, HeaderError>> {
+    match done {
+        Ok(done) => Ok(Ok(done)),
+        Err(error) => {
+            store.data().account.give_back(charged);
+            store.data_mut().http().convert_header_error(error).map(Err)
         }
     }
 }
