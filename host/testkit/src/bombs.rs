@@ -25,8 +25,8 @@ pub fn refused() -> Vec<Bomb> {
         beside("memory", "(core module $z (memory 65536)) (core instance (instantiate $z))"),
         beside("memory of 64 bits", "(core module $z (memory i64 0xffffffff)) (core instance (instantiate $z))"),
         beside("tables", "(core module $z (table 10000000 funcref)) (core instance (instantiate $z))"),
-        beside("exports", &exports(120_000)),
-        Bomb { name: "functions", bytes: handler(&"(func)".repeat(300_000), "") },
+        Bomb { name: "exports", bytes: exports(120_000) },
+        Bomb { name: "functions", bytes: core_module(3, &counted(300_000, &[0])) },
         Bomb { name: "locals", bytes: slow(1, 21_000) },
         Bomb { name: "locals beside their uses", bytes: slow(1, 16_000) },
         Bomb { name: "deep types", bytes: deep_types(400_000) },
@@ -58,9 +58,27 @@ fn doubling(first: &str, levels: usize, times: usize) -> String {
 }
 
 /// An instance that is exported again and again, each time under a long name.
-fn exports(count: usize) -> String {
-    let export = |n: usize| format!(r#"(export "x{n}-{}" (instance $e))"#, "a".repeat(40));
-    "(instance $e)".to_owned() + &(0..count).map(export).collect::<String>()
+fn exports(count: usize) -> Vec<u8> {
+    let name = "a".repeat(40);
+    let mut section = leb128(count);
+    for n in 0..count {
+        let name = format!("x{n}-{name}");
+        section.extend([0, name.len() as u8]);
+        section.extend(name.as_bytes());
+        // An instance, the first, and no type.
+        section.extend([5, 0, 0]);
+    }
+    component(11, &section)
+}
+
+/// So many times the same item, in a section.
+pub fn counted(count: usize, item: &[u8]) -> Vec<u8> {
+    [leb128(count), item.repeat(count)].concat()
+}
+
+/// A component with a core module with one section.
+pub fn core_module(id: u8, section: &[u8]) -> Vec<u8> {
+    component(1, &[b"\0asm\x01\0\0\0", &[id][..], &leb128(section.len()), section].concat())
 }
 
 /// A component with types in one another, three bytes each. No text can say it: its own parser would

@@ -41,7 +41,7 @@ fn written(bytes: &[u8]) -> (TempDir, PathBuf) {
 
 /// Three seconds of a compiler's work for each, with optimisation. The tests' own has little.
 fn slow() -> (TempDir, PathBuf) {
-    written(&bombs::slow(12, 8_000))
+    written(&bombs::slow(6, 8_000))
 }
 
 #[test]

@@ -117,24 +117,22 @@ fn memories_tables_and_numbers_are_limited_over_the_whole_component() {
             format!("(component {})", "(core module)".repeat(1001)),
             "it has 1001 modules and components, and 1000 fit",
         ),
+    ] {
+        let found = refused(&text);
+        assert!(found.contains(cause), "{found}");
+    }
+    for (bytes, cause) in [
+        (bombs::core_module(3, &bombs::counted(250_001, &[0])), "it has 250001 functions, and 250000 fit"),
         (
-            format!("(component (core module {}))", "(func)".repeat(250_001)),
-            "it has 250001 functions, and 250000 fit",
-        ),
-        (
-            format!("(component (core module {}))", "(global i32 (i32.const 0))".repeat(1_000_001)),
+            bombs::core_module(6, &bombs::counted(1_000_001, &[0x7f, 0, 0x41, 0, 0x0b])),
             "it has 1000001 types, imports, exports, globals and segments of core modules",
         ),
         (
-            format!("(component {})", "(type (tuple u8 u8 u8 u8 u8 u8))".repeat(600_000)),
-            "it has 4800004 bytes of types, and 4194304 fit",
-        ),
-        (
-            format!("(component (instance $i) {})", (0..100_001).map(|n| format!(r#"(export "x{n}" (instance $i))"#)).collect::<String>()),
-            "instances, functions, aliases, imports and exports, and 100000 fit",
+            bombs::component(7, &bombs::counted(600_000, &[0x6f, 6, 0x7d, 0x7d, 0x7d, 0x7d, 0x7d, 0x7d])),
+            "it has 4800003 bytes of types, and 4194304 fit",
         ),
     ] {
-        let found = refused(&text);
+        let found = refusal(&bytes).unwrap();
         assert!(found.contains(cause), "{found}");
     }
     fits(&instances("(memory 512) (table 20000 funcref)", 4));
