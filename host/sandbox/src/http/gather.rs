@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_LENGTH;
-use http::{HeaderMap, Request};
+use http::{HeaderMap, HeaderValue, Method, Request};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use tokio::time::timeout;
@@ -35,14 +35,12 @@ pub(super) async fn while_opening<C, B>(
 where
     B: Body<Data = Bytes, Error = Error> + Unpin,
 {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let mut body = Gathered { start: BytesMut::new(), trailers: None, rest: Some(body) };
-    if body.is_end_stream() || parts.headers.contains_key(CONTENT_LENGTH) {
-        return Ok((connection.await?, Request::from_parts(parts, body)));
-    }
+    let says_itself = parts.headers.contains_key(CONTENT_LENGTH);
     let mut connection = pin!(connection);
     let mut open = None;
-    while body.rest.is_some() && body.start.len() < LONGEST {
+    while !says_itself && !body.is_end_stream() && body.rest.is_some() && body.start.len() < LONGEST {
         if open.is_none() {
             tokio::select! {
                 biased;
@@ -60,6 +58,11 @@ where
         Some(open) => open,
         None => connection.await?,
     };
+    // What is empty has no length that the connection would name by itself (RFC 9110, section 8.6).
+    let expects_one = [Method::POST, Method::PUT, Method::PATCH].contains(&parts.method);
+    if body.is_end_stream() && expects_one && !says_itself {
+        parts.headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
     Ok((open, Request::from_parts(parts, body)))
 }
 

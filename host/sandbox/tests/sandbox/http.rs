@@ -69,10 +69,10 @@ async fn a_body_that_is_finished_goes_with_its_length_and_a_long_one_in_chunks()
     for size in [0, 1, 5_000, 500_000] {
         let (_, said) = ask(&component, format!("post:{size}@http://{host}/")).await;
         let names_length = said.contains(&format!("content-length: {size}"));
-        assert!(names_length && !said.contains("transfer-encoding"), "{size}: {}", &said[..300.min(said.len())]);
+        assert!(names_length && !said.contains("transfer-encoding"), "{size}: {said}");
     }
     let (_, said) = ask(&component, format!("post:3000000@http://{host}/")).await;
-    assert!(said.contains("transfer-encoding: chunked"), "{}", &said[..300]);
+    assert!(said.contains("transfer-encoding: chunked"), "{said}");
 }
 
 #[tokio::test]
