@@ -1,6 +1,7 @@
 //! A handler that does what none should. The body says what, as `verb` or `verb:number`.
 //!
-//! For the host's tests only: a rejection that starts with `escaped` means that something could be reached that must not.
+//! For the host's tests only: a rejection that starts with `escaped` means that something could be
+//! reached that must not.
 
 mod web;
 
@@ -53,6 +54,22 @@ fn handle(body: &[u8], message: &Message) -> Result<(), Failure> {
             let count = CALLS.fetch_add(1, Ordering::Relaxed) + 1;
             outbox::send("invoices", count.to_string().as_bytes());
         }
+        "hoard" => return web::hoard(number),
+        "copy-fields" => return web::copy_fields(number),
+        "random" => {
+            let bytes = wasip2::random::random::get_random_bytes(number as u64);
+            return Err(Failure::reject(format!("{} random bytes", bytes.len())));
+        }
+        "contexts" => {
+            let context = "c".repeat(1_000_000);
+            (0..number).for_each(|_| longshore_guest::log::log(Level::Info, &context, format_args!("x")));
+        }
+        "empty-properties" => {
+            let properties = vec![("", ""); number];
+            (0..100).for_each(|_| outbox::send_with("invoices", b"", &properties));
+        }
+        "print-unended" => print!("{number} without an end"),
+        "leak" => std::mem::forget(black_box(vec![1_u8; number])),
         "reach-out" => return reach_out(""),
         "reason" => return Err(Failure::retry("x".repeat(number))),
         "exit" => std::process::exit(i32::try_from(number).unwrap_or(-1)),

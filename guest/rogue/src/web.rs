@@ -41,12 +41,44 @@ pub(crate) fn follow(url: &str) -> Result<(), Failure> {
     get(&header(&response, "location"))
 }
 
-/// As `get`, with a body: `SIZE@URL`.
+/// Rejects with the status and the start of what came back, after a body: `SIZE@URL`.
 pub(crate) fn post(argument: &str) -> Result<(), Failure> {
     let (size, url) = argument.split_once('@').unwrap_or(("0", argument));
     let body = vec![b'x'; size.parse().unwrap_or_default()];
     let response = send(&Wish { method: Method::Post, url, body, pause: None })?;
-    Err(Failure::reject(format!("{}", response.status())))
+    let (status, body) = (response.status(), read(&response)?);
+    let start = String::from_utf8_lossy(&body[..body.len().min(300)]).into_owned();
+    Err(Failure::reject(format!("{status} {start}")))
+}
+
+/// Keeps as much in the host as it lets itself be given: requests that are never sent, with names
+/// of this many bytes. Rejects with how many of them were taken.
+pub(crate) fn hoard(name: usize) -> Result<(), Failure> {
+    let name = "x".repeat(name);
+    let (mut kept, mut taken) = (Vec::new(), 0);
+    for _ in 0..300 {
+        // Nearly as many as the host takes; with one too many it ends the guest.
+        let fields = Fields::new();
+        let filled = (0..150).filter(|n| fields.append(&format!("f{n}"), b"").is_ok()).count();
+        assert_eq!(filled, 150);
+        let request = OutgoingRequest::new(fields);
+        let method = request.set_method(&Method::Other(name.clone()));
+        let authority = request.set_authority(Some(&name));
+        let path = request.set_path_with_query(Some(&format!("/{name}")));
+        taken += [method, authority, path].iter().filter(|set| set.is_ok()).count();
+        let body = request.body();
+        kept.push((request, body));
+    }
+    Err(Failure::reject(format!("{taken} taken")))
+}
+
+/// Copies fields that it owns, and makes each copy one of its own.
+pub(crate) fn copy_fields(count: usize) -> Result<(), Failure> {
+    let fields = Fields::new();
+    assert!((0..14).all(|_| fields.append("name", &[b'x'; 1000]).is_ok()));
+    let copies: Vec<_> = (0..count).map(|_| fields.clone()).collect();
+    let changed = copies.iter().filter(|copy| copy.delete("other").is_ok()).count();
+    Err(Failure::reject(format!("{changed} copies")))
 }
 
 /// As many requests as asked for: `COUNT@URL`. Completes if all were answered.
@@ -71,13 +103,13 @@ fn send(wish: &Wish<'_>) -> Result<IncomingResponse, Failure> {
         Some((_, rest)) => (Some(Scheme::Https), rest),
         None => (None, wish.url),
     };
-    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     let request = OutgoingRequest::new(Fields::new());
     let set = request
         .set_method(&wish.method)
         .and_then(|()| request.set_scheme(scheme.as_ref()))
         .and_then(|()| request.set_authority(Some(authority)))
-        .and_then(|()| request.set_path_with_query(Some(&format!("/{path}"))));
+        .and_then(|()| request.set_path_with_query(Some(if path.is_empty() { "/" } else { path })));
     set.map_err(|()| Failure::retry("no such request"))?;
     let body = request.body().map_err(|()| Failure::retry("no body"))?;
     let options = wish.pause.map(|pause| {

@@ -21,18 +21,21 @@
 //! # fn main() {}
 //! ```
 //!
-//! The crate is a `cdylib`, and `cargo build --release --target wasm32-wasip2` makes the component. A body that is not
-//! JSON, or does not fit the type, is rejected before `handle` is called, with a reason that names the field and the
-//! cause and holds nothing of the body: `items[2].qty: expected u32, got string`. A handler that wants the bytes takes
-//! them: `longshore_guest::export!(bytes: handle)` with `fn handle(body: &[u8], message: &Message)`.
+//! The crate is a `cdylib`, and `cargo build --release --target wasm32-wasip2` makes the component.
+//! A body that is not JSON, or does not fit the type, is rejected before `handle` is called, with a
+//! reason that names the field and the cause and holds nothing of the body: `items[2].qty: expected
+//! u32, got string`. A handler that wants the bytes takes them: `longshore_guest::export!(bytes:
+//! handle)` with `fn handle(body: &[u8], message: &Message)`.
 //!
-//! Handlers are called at least once per message, each time in a fresh instance: what they do has to be idempotent, and
-//! nothing stays in memory. What an outcome means is said in `wit/handler.wit`, the contract itself.
+//! Handlers are called at least once per message, each time in a fresh instance: what they do has
+//! to be idempotent, and nothing stays in memory. What an outcome means is said in
+//! `wit/handler.wit`, the contract itself.
 //!
-//! What the operator grants is at hand in [`config`] and [`outbox`]; environment variables are where they always are. A
-//! component that uses neither imports neither.
+//! What the operator grants is at hand in [`config`] and [`outbox`]; environment variables are
+//! where they always are. A component that uses neither imports neither.
 //!
-//! A handler is an ordinary function: test it natively with `cargo test`. Log lines go to standard error there.
+//! A handler is an ordinary function: test it natively with `cargo test`. Log lines go to standard
+//! error there.
 
 pub mod config;
 mod failure;
@@ -57,11 +60,21 @@ pub use bindings::exports::longshore::handler::handler::{Failure, Message, Retry
 #[doc(hidden)]
 pub use json::handle_json;
 
+/// Hands the host what `print!` still holds, as a program does when it ends: a line without a
+/// newline.
+#[doc(hidden)]
+pub fn print_what_is_left() {
+    use std::io::Write;
+    // The host's stream never fails.
+    let _ = std::io::stdout().flush();
+}
+
 /// Makes a function the component's handler. Once per crate.
 ///
-/// `export!(handle)` takes `fn handle(body: T, message: &Message) -> Result<(), Failure>` for any `T` that
-/// `serde::Deserialize` reads from JSON; a `T` with a lifetime may borrow from the message. `export!(bytes: handle)`
-/// takes `fn handle(body: &[u8], message: &Message) -> Result<(), Failure>`.
+/// `export!(handle)` takes `fn handle(body: T, message: &Message) -> Result<(), Failure>` for any
+/// `T` that `serde::Deserialize` reads from JSON; a `T` with a lifetime may borrow from the
+/// message. `export!(bytes: handle)` takes `fn handle(body: &[u8], message: &Message) -> Result<(),
+/// Failure>`.
 #[macro_export]
 macro_rules! export {
     (bytes: $handle:path) => {
@@ -76,7 +89,9 @@ macro_rules! export {
 
             impl $crate::bindings::exports::longshore::handler::handler::Guest for Component {
                 fn handle($message: $crate::Message) -> ::core::result::Result<(), $crate::Failure> {
-                    $call
+                    let handled = $call;
+                    $crate::print_what_is_left();
+                    handled
                 }
             }
 

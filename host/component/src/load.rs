@@ -4,6 +4,7 @@ use std::fmt;
 
 use longshore_sandbox::{Component, LoadError, MachineCode, Sandbox};
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use crate::fetched::{Fetched, Obtained};
 use crate::source::{FetchError, Source};
@@ -25,6 +26,46 @@ impl Source {
     /// # Errors
     /// When it cannot be had, or cannot be a handler.
     pub async fn load(&self, sandbox: &Sandbox) -> Result<(Component, String), NotLoaded> {
+        self.in_time(sandbox, self.obtain_and_compile(sandbox)).await
+    }
+
+    /// As [`load`](Source::load); `None` if the component is the one with this digest.
+    ///
+    /// # Errors
+    /// As for [`load`](Source::load).
+    pub(crate) async fn load_other_than(
+        &self,
+        sandbox: &Sandbox,
+        known: Option<&str>,
+    ) -> Result<Option<(Component, String)>, NotLoaded> {
+        let loading = async {
+            let fetched = self.fetch().await.map_err(|error| self.not_fetched(&error))?;
+            if Some(&*fetched.digest) == known {
+                return Ok(None);
+            }
+            self.compile(sandbox, fetched).await.map(Some)
+        };
+        self.in_time(sandbox, loading).await
+    }
+
+    /// Gives up when loading takes longer than the sandbox allows. A compiler that is at work goes
+    /// on, since nothing can interrupt it.
+    async fn in_time<T>(
+        &self,
+        sandbox: &Sandbox,
+        loading: impl Future<Output = Result<T, NotLoaded>>,
+    ) -> Result<T, NotLoaded> {
+        let limit = sandbox.load_timeout();
+        timeout(limit, loading).await.unwrap_or_else(|_| {
+            let limit = humantime::format_duration(limit);
+            let error = format!(
+                "cannot load the component {self}: it is not there after {limit}; compile it ahead of time (`longshore compile`, --precompiled), or allow more with --load-timeout"
+            );
+            Err(NotLoaded { error, digest: self.named_digest().map(str::to_owned) })
+        })
+    }
+
+    async fn obtain_and_compile(&self, sandbox: &Sandbox) -> Result<(Component, String), NotLoaded> {
         let (obtained, digest) = self.obtain().await.map_err(|error| self.not_fetched(&error))?;
         let bytes = match obtained {
             Obtained::Component(bytes) => bytes,
@@ -37,14 +78,18 @@ impl Source {
     }
 
     /// Compiles a component that was fetched from here. Returns its digest beside it.
-    pub(crate) async fn compile(
-        &self,
-        sandbox: &Sandbox,
-        fetched: Fetched,
-    ) -> Result<(Component, String), NotLoaded> {
+    async fn compile(&self, sandbox: &Sandbox, fetched: Fetched) -> Result<(Component, String), NotLoaded> {
         let Fetched { bytes, digest } = fetched;
         let sandbox = sandbox.clone();
-        match spawn_blocking(move || sandbox.load(&bytes)).await {
+        // An earlier try may still be at it. What it makes is kept, and found by the next.
+        let turn = sandbox.compiling().lock_owned().await;
+        tracing::debug!(component = %self, digest, "loading");
+        let compiling = move || {
+            let loaded = sandbox.load(&bytes);
+            drop(turn);
+            loaded
+        };
+        match spawn_blocking(compiling).await {
             Ok(Ok(component)) => Ok((component, digest)),
             Ok(Err(error)) => Err(self.not_loaded(&error, digest)),
             Err(panicked) => Err(self.not_loaded(&panicked, digest)),
@@ -74,7 +119,7 @@ impl Source {
     }
 
     /// The component could not be had.
-    pub(crate) fn not_fetched(&self, error: &FetchError) -> NotLoaded {
+    fn not_fetched(&self, error: &FetchError) -> NotLoaded {
         NotLoaded { error: error.to_string(), digest: self.named_digest().map(str::to_owned) }
     }
 

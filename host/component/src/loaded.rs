@@ -81,10 +81,10 @@ impl LoadedComponent {
     /// Loads the component again, unless its bytes are the same as before.
     async fn replace(&self) {
         let _one_at_a_time = self.reloading.lock().await;
-        let loaded = match self.source.fetch().await {
-            Ok(fetched) if Some(&fetched.digest) == self.digest().as_ref() => return,
-            Ok(fetched) => self.source.compile(&self.sandbox, fetched).await,
-            Err(error) => Err(self.source.not_fetched(&error)),
+        let loaded = match self.source.load_other_than(&self.sandbox, self.digest().as_deref()).await {
+            Ok(None) => return,
+            Ok(Some(loaded)) => Ok(loaded),
+            Err(error) => Err(error),
         };
         let new = Current::of(loaded, &self.source);
         if let (Current::Loaded { .. }, Current::Unavailable { .. }) = (self.current(), &new) {

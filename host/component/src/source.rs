@@ -4,6 +4,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use longshore_sandbox::{MAX_COMPONENT, read_file};
+use tokio::task::spawn_blocking;
+
 use crate::fetched::{Fetched, Obtained};
 use crate::registry::access::Access;
 use crate::registry::address::{Address, AddressError};
@@ -86,6 +89,8 @@ fn mend(cause: &std::io::Error) -> &'static str {
         }
         std::io::ErrorKind::PermissionDenied => "may the host's user read it?",
         std::io::ErrorKind::IsADirectory => "name the file in it",
+        std::io::ErrorKind::InvalidInput => "name a regular file",
+        std::io::ErrorKind::FileTooLarge => "is it a component?",
         _ => "is the volume there?",
     }
 }
@@ -98,7 +103,11 @@ impl Source {
     pub async fn fetch(&self) -> Result<Fetched, FetchError> {
         match self {
             Self::File(path) => {
-                let read = tokio::fs::read(path).await;
+                let read = {
+                    let path = path.clone();
+                    spawn_blocking(move || read_file(&path, MAX_COMPONENT)).await
+                };
+                let read = read.unwrap_or_else(|panicked| Err(panicked.into()));
                 let bytes = read.map_err(|cause| FetchError::File { path: path.clone(), cause })?;
                 Ok(Fetched { digest: longshore_sandbox::digest(&bytes), bytes: bytes.into() })
             }

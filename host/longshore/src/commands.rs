@@ -22,6 +22,7 @@ use clap::{CommandFactory, Parser};
 
 use crate::cli::{Cli, Verb, refuse};
 use crate::exit::{Exit, Failure};
+use crate::shown::shown;
 use crate::stderr::Stderr;
 use crate::telemetry;
 use longshore_azure::Azure;
@@ -72,8 +73,8 @@ fn end(done: Result<Exit, Failure>) -> ExitCode {
     };
     if failure.exit() == Exit::Usage {
         // As clap says it when flags contradict each other.
-        return refuse(&Cli::command().error(ErrorKind::ArgumentConflict, failure.message()));
+        return refuse(&Cli::command().error(ErrorKind::ArgumentConflict, shown(&failure.message())));
     }
-    Stderr::TEXT.line(format!("longshore: {}\n", failure.message()).as_bytes());
+    Stderr::TEXT.line(format!("longshore: {}\n", shown(&failure.message())).as_bytes());
     failure.exit().into()
 }

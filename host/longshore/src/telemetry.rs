@@ -1,13 +1,16 @@
 //! Logs: lines for people on a terminal, with a progress bar; one JSON object a line elsewhere. All
 //! to standard error.
 
+mod line;
+
 use std::io::{self, IsTerminal, Write};
 use std::sync::LazyLock;
 
 use clap::ValueEnum;
 use indicatif::MultiProgress;
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::MakeWriter;
+
+use self::line::{JsonLines, ShownFields, TextLines};
 
 use crate::stderr::Stderr;
 
@@ -55,9 +58,13 @@ pub fn start(filter: &str, format: LogFormat) -> Result<(), String> {
         LogFormat::Json => false,
     };
     match (text, terminal) {
-        (true, true) => builder.compact().with_target(false).with_writer(AboveProgress).init(),
+        (true, true) => {
+            let builder = builder.compact().with_target(false).fmt_fields(ShownFields);
+            builder.with_writer(|| TextLines(AboveProgress)).init();
+        }
         (true, false) => {
-            builder.compact().with_target(false).with_ansi(false).with_writer(Stderr::TEXT).init()
+            let builder = builder.compact().with_target(false).fmt_fields(ShownFields).with_ansi(false);
+            builder.with_writer(|| TextLines(Stderr::TEXT)).init();
         }
         // One `write` a line, unbuffered: what was logged before a crash is there after it.
         (false, _) => {
@@ -66,23 +73,14 @@ pub fn start(filter: &str, format: LogFormat) -> Result<(), String> {
                 .flatten_event(true)
                 .with_span_list(false)
                 .with_current_span(false)
-                .with_writer(Stderr::JSON)
+                .with_writer(|| JsonLines(Stderr::JSON))
                 .init();
         }
     }
     Ok(())
 }
 
-#[derive(Clone, Copy)]
 struct AboveProgress;
-
-impl<'a> MakeWriter<'a> for AboveProgress {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        *self
-    }
-}
 
 impl Write for AboveProgress {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {

@@ -3,8 +3,11 @@
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use crate::describe::Outline;
+use crate::census;
+use crate::describe::{Outline, recognise};
 use crate::error::LoadError;
+#[cfg(feature = "compiler")]
+use crate::error::cut;
 
 /// Compiles a component for this engine, or takes it from the compile cache.
 #[cfg(feature = "compiler")]
@@ -20,7 +23,7 @@ pub(crate) fn compiled(_: &Engine, _: &[u8]) -> Result<Component, LoadError> {
 /// The engine has one type for all its errors. If the bytes are valid, it was their size.
 #[cfg(feature = "compiler")]
 fn explain(error: &wasmtime::Error, bytes: &[u8]) -> LoadError {
-    let cause = format!("{error:#}");
+    let cause = cut(format!("{error:#}"));
     match wasmparser::Validator::new().validate_all(bytes) {
         Ok(_) => LoadError::TooBig { cause },
         Err(_) => LoadError::Damaged { cause },
@@ -49,11 +52,13 @@ pub fn own_target() -> String {
 /// # Errors When the bytes are no component, the target is none that this host can compile for, or
 /// this host has no compiler.
 pub fn compile(bytes: &[u8], target: Option<&str>, cpu: Cpu) -> Result<Vec<u8>, LoadError> {
+    recognise(bytes)?;
+    census::check(bytes, None)?;
     Outline::read(bytes)?;
     #[cfg(feature = "compiler")]
     {
         let mut config = crate::engine::config(&crate::limits::Limits::default());
-        let refused = |error: wasmtime::Error| LoadError::Target { cause: format!("{error:#}") };
+        let refused = |error: wasmtime::Error| LoadError::Target { cause: cut(format!("{error:#}")) };
         if target.is_some() || cpu == Cpu::Baseline {
             // A target that is named has no more than its baseline, even if it is this machine's.
             config.target(target.unwrap_or(&own_target())).map_err(refused)?;

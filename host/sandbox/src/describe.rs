@@ -5,8 +5,9 @@ use wasmparser::component_types::{ComponentAnyTypeId, ComponentEntityType};
 use wasmparser::types::Types;
 use wasmparser::{BinaryReaderError, ComponentTypeRef, Encoding, Parser, Payload, Validator, WasmFeatures};
 
+use crate::census;
 use crate::digest::digest;
-use crate::error::LoadError;
+use crate::error::{LoadError, cut};
 use crate::grants::{Grant, Grants};
 use crate::names::{self, HANDLER, WASMCLOUD};
 
@@ -46,8 +47,12 @@ impl Description {
 pub struct Import {
     /// Its full name: `wasi:clocks/monotonic-clock@0.2.6`.
     pub name: String,
-    /// Whether the host offers it.
+    /// Whether the host offers it. Sockets are not, and yet a component that imports them can be
+    /// loaded: see [`refused`](Import::refused).
     pub offered: bool,
+    /// Whether each use of it is refused: runtimes of other languages import sockets unused.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub refused: bool,
     /// What has to be granted for it, if anything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grant: Option<Grant>,
@@ -59,12 +64,15 @@ pub struct Import {
 /// When the bytes are not a component at all: [`LoadError::NotWasm`], [`LoadError::CoreModule`] or
 /// [`LoadError::Damaged`]. One that cannot be a handler is described like any other.
 pub fn describe(bytes: &[u8], grants: &Grants) -> Result<Description, LoadError> {
+    recognise(bytes)?;
+    census::check(bytes, None)?;
     let Outline { imports, exports } = Outline::read(bytes)?;
     let types = Validator::new_with_features(WasmFeatures::all()).validate_all(bytes).map_err(damaged)?;
     let import = |name: String| {
-        let offered = names::offered(&name) || !needs_anything(&types, &name);
+        let refused = names::is_refused(&name);
+        let offered = !refused && (names::is_linked(&name) || !needs_anything(&types, &name));
         let grant = grants.of(&name);
-        Import { name, offered, grant }
+        Import { name, offered, refused, grant }
     };
     Ok(Description {
         digest: digest(bytes),
@@ -131,12 +139,12 @@ impl Outline {
     }
 }
 
-fn damaged(error: BinaryReaderError) -> LoadError {
-    LoadError::Damaged { cause: error.to_string() }
+pub(crate) fn damaged(error: BinaryReaderError) -> LoadError {
+    LoadError::Damaged { cause: cut(error.to_string()) }
 }
 
 /// Whether this is WebAssembly. If not, the error says what it is, where the first bytes tell.
-fn recognise(bytes: &[u8]) -> Result<(), LoadError> {
+pub(crate) fn recognise(bytes: &[u8]) -> Result<(), LoadError> {
     let found = match bytes {
         [b'\0', b'a', b's', b'm', ..] => return Ok(()),
         [] => "the file is empty",
@@ -191,7 +199,8 @@ mod tests {
                 (import "acme:db/mixed@1.0.0" (instance (type $t u32) (export "row" (type (eq $t))) (export "get" (func))))
                 (import "plain" (func))
                 (import "wasi:cli/exit@0.2.0" (instance (export "exit" (func))))
-                (import "longshore:handler/outbox@0.1.0" (instance)))"#);
+                (import "longshore:handler/outbox@0.1.0" (instance))
+                (import "wasi:sockets/network@0.2.3" (instance)))"#);
         let shown = describe(&bytes, &Grants::default()).unwrap().imports;
         let offered: Vec<_> = shown.iter().map(|import| (import.name.as_str(), import.offered)).collect();
         let expected = [
@@ -202,8 +211,11 @@ mod tests {
             ("plain", false),
             ("wasi:cli/exit@0.2.0", true),
             ("longshore:handler/outbox@0.1.0", true),
+            ("wasi:sockets/network@0.2.3", false),
         ];
         assert_eq!(offered, expected);
+        let refused: Vec<_> = shown.iter().filter(|import| import.refused).collect();
+        assert!(matches!(refused[..], [import] if import.name.starts_with("wasi:sockets")), "{refused:?}");
         let granted: Vec<_> = shown.iter().filter_map(|import| import.grant.as_ref()).collect();
         assert!(matches!(granted[..], [grant] if grant.flag.starts_with("--outbox") && !grant.granted));
     }

@@ -12,7 +12,9 @@ use etcetera::BaseStrategy;
 use wasmtime::component::Linker;
 #[cfg(feature = "compiler")]
 use wasmtime::{Cache, CacheConfig};
-use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{
+    Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails,
+};
 
 use crate::http::connect::TlsRoots;
 use crate::imports;
@@ -59,6 +61,10 @@ pub(crate) struct Shared {
     /// Machine code that stands for the component, where it was named.
     pub(crate) precompiled: Option<PathBuf>,
     pub(crate) policy: Arc<Policy>,
+    load_timeout: Duration,
+    /// Held by whoever compiles. A compiler cannot be interrupted: one that takes too long goes on,
+    /// and no other begins beside it.
+    compiling: Arc<tokio::sync::Mutex<()>>,
     _ticker: Ticker,
 }
 
@@ -110,14 +116,25 @@ impl Sandbox {
         };
         let linker = imports::linker(&engine).map_err(broken)?;
         let ticker = Ticker::start(engine.clone()).map_err(SandboxError::Thread)?;
-        let Settings { limits, grants, reuse, precompiled, .. } = settings.clone();
+        let Settings { limits, grants, reuse, precompiled, load_timeout, .. } = settings.clone();
         let policy = Arc::new(Policy { limits, grants, tls: TlsRoots::default(), reuse });
-        let shared = Shared { engine, linker: Imports(linker), precompiled, policy, _ticker: ticker };
+        let (linker, compiling) = (Imports(linker), Arc::default());
+        let shared = Shared { engine, linker, precompiled, policy, load_timeout, compiling, _ticker: ticker };
         Ok(Self { shared: Arc::new(shared) })
     }
 }
 
 impl Sandbox {
+    /// How long it may take to fetch and compile a component.
+    pub fn load_timeout(&self) -> Duration {
+        self.shared.load_timeout
+    }
+
+    /// What is held while a component is compiled.
+    pub fn compiling(&self) -> Arc<tokio::sync::Mutex<()>> {
+        Arc::clone(&self.shared.compiling)
+    }
+
     /// The engine. It is public for one bench only, which compares the sandbox with a bare loop:
     /// the comparison holds only if both run in an engine with the very same settings.
     #[doc(hidden)]
@@ -146,6 +163,8 @@ pub(crate) fn config(limits: &Limits) -> Config {
         .memory_reservation(RESERVATION)
         .max_wasm_stack(stack)
         .async_stack_size(stack.saturating_add(HOST_STACK))
+        // Whatever the environment says: debug information is the component's, and endless to read.
+        .wasm_backtrace_details(WasmBacktraceDetails::Disable)
         .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(BACKTRACE));
     config
 }

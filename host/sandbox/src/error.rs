@@ -2,6 +2,14 @@
 
 use crate::names::HANDLER;
 
+/// How much of an engine's or a reader's cause is kept, in bytes: it repeats names of the
+/// component.
+const LONGEST_CAUSE: usize = 1024;
+
+/// How many names of imports or exports an error lists, and how much of each, in bytes.
+const MAX_NAMES: usize = 10;
+const LONGEST_NAME: usize = 200;
+
 /// Why bytes cannot be a handler.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LoadError {
@@ -31,7 +39,7 @@ pub enum LoadError {
         exports: Vec<String>,
     },
     /// It needs what no host of this version offers.
-    #[error("needs {}, which this host does not offer; `longshore inspect` lists what it imports", .imports.join(" and "))]
+    #[error("needs {}, which this host does not offer; `longshore inspect` lists what it imports", listed(.imports, " and "))]
     MissingImport {
         /// The imports that this host does not offer.
         imports: Vec<String>,
@@ -77,8 +85,30 @@ pub enum LoadError {
 
 fn ungranted(needs: &[(String, &str)]) -> String {
     let needs: Vec<_> =
-        needs.iter().map(|(import, flag)| format!("{import}, which only {flag} grants")).collect();
+        needs.iter().map(|(import, flag)| format!("{}, which only {flag} grants", short(import))).collect();
     needs.join(", and ")
+}
+
+/// Cuts a cause to what is fit for a line of a log.
+pub(crate) fn cut(mut cause: String) -> String {
+    if cause.len() > LONGEST_CAUSE {
+        cause.truncate(cause.floor_char_boundary(LONGEST_CAUSE));
+        cause.push('…');
+    }
+    cause
+}
+
+/// Some of the names, and how many more there are.
+fn listed(names: &[String], separator: &str) -> String {
+    let shown: Vec<_> = names.iter().take(MAX_NAMES).map(|name| short(name)).collect();
+    let more = names.len().saturating_sub(MAX_NAMES);
+    let more = if more > 0 { format!("{separator}{more} more") } else { String::new() };
+    shown.join(separator) + &more
+}
+
+fn short(name: &str) -> String {
+    let cut = &name[..name.floor_char_boundary(LONGEST_NAME)];
+    format!("{cut}{}", if cut.len() < name.len() { "…" } else { "" })
 }
 
 fn missing(exports: &[String]) -> String {
@@ -87,8 +117,36 @@ fn missing(exports: &[String]) -> String {
         name.strip_prefix(interface).is_some_and(|rest| rest.is_empty() || rest.starts_with('@'))
     });
     match (other, exports) {
-        (Some(other), _) => format!("exports {other}, and this host calls {HANDLER}"),
+        (Some(other), _) => format!("exports {}, and this host calls {HANDLER}", short(other)),
         (None, []) => format!("exports no {HANDLER}, nor anything else"),
-        (None, exports) => format!("exports no {HANDLER}, but {}", exports.join(", ")),
+        (None, exports) => format!("exports no {HANDLER}, but {}", listed(exports, ", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LoadError, cut};
+
+    #[test]
+    fn no_error_is_longer_than_a_line_of_a_log_whatever_a_component_is_full_of() {
+        let names = vec!["n".repeat(90_000); 5_000];
+        for (error, words) in [
+            (LoadError::OtherWorld { exports: names.clone() }, "n…, 4990 more"),
+            (
+                LoadError::OtherWorld {
+                    exports: vec![format!("longshore:handler/handler@{}", "9".repeat(90_000))],
+                },
+                "999…",
+            ),
+            (LoadError::MissingImport { imports: names }, "n… and 4990 more"),
+            (
+                LoadError::NotGranted { needs: vec![("n".repeat(90_000), "--outbox")] },
+                "n…, which only --outbox grants",
+            ),
+            (LoadError::Damaged { cause: cut("n".repeat(90_000)) }, "n…; build"),
+        ] {
+            let said = error.to_string();
+            assert!(said.len() < 4096 && said.contains(words), "{} bytes", said.len());
+        }
     }
 }

@@ -1,15 +1,21 @@
 //! What is said of a guest that gave no answer.
 
+use std::fmt::{self, Write};
+
 use longshore_handler::{RetryReason, Verdict};
 use wasmtime::component::ResourceTableError;
 use wasmtime::{Error, FrameInfo, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use crate::host_trap::HostTrap;
+use crate::limits::Limits;
 use crate::state::GuestState;
 
 /// How much of a guest's own words is kept, in bytes: they go into logs and poison envelopes.
 const LONGEST_DETAIL: usize = 4 << 10;
+
+/// How much of a function's name is shown, in bytes, before and after it is demangled.
+const LONGEST_NAME: usize = 256;
 
 /// How far the guest had come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,9 +27,11 @@ pub(crate) enum Phase {
 }
 
 pub(crate) fn verdict(error: &Error, phase: Phase, state: &GuestState) -> Verdict {
-    if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
-        let functions = functions(backtrace);
-        state.log.debug(&functions);
+    // Names are the component's own words: they are read only where they are shown.
+    if tracing::enabled!(target: "guest", tracing::Level::DEBUG)
+        && let Some(backtrace) = error.downcast_ref::<WasmBacktrace>()
+    {
+        state.log.debug(&functions(backtrace));
     }
     if let Some(HostTrap { reason, detail }) = error.downcast_ref() {
         return Verdict::retry(*reason, detail.clone());
@@ -55,10 +63,7 @@ fn limit(error: &Error, state: &GuestState) -> Option<(RetryReason, String)> {
                 format!("asked for more than the {elements} table elements it may have"),
             ));
         }
-        Some(reason) => {
-            let mebibytes = limits.memory >> 20;
-            return Some((reason, format!("asked for more than the {mebibytes} MiB it may have")));
-        }
+        Some(reason) => return Some((reason, too_much_memory(limits))),
         None => {}
     }
     if matches!(error.downcast_ref(), Some(Trap::StackOverflow)) {
@@ -76,6 +81,13 @@ fn limit(error: &Error, state: &GuestState) -> Option<(RetryReason, String)> {
             format!("held more than {handles} host resources at a time"),
         ));
     }
+    if says("requested len") && says("exceeds limit") {
+        let kibibytes = limits.per_call >> 10;
+        return Some((
+            RetryReason::CallLimit,
+            format!("asked for more than {kibibytes} KiB of random bytes in one call"),
+        ));
+    }
     if says("fuel allocated for hostcalls") {
         let kibibytes = limits.per_call >> 10;
         return Some((
@@ -84,6 +96,12 @@ fn limit(error: &Error, state: &GuestState) -> Option<(RetryReason, String)> {
         ));
     }
     state.http.exceeded().map(|detail| (RetryReason::HttpLimit, detail))
+}
+
+/// What is said of a guest that was refused memory.
+pub(crate) fn too_much_memory(limits: &Limits) -> String {
+    let mebibytes = limits.memory >> 20;
+    format!("asked for more than the {mebibytes} MiB it may have")
 }
 
 /// The engine's words, without what says that they are about WebAssembly.
@@ -106,10 +124,29 @@ pub(crate) fn detail(mut words: String) -> String {
 /// say nothing to the operator.
 fn functions(backtrace: &WasmBacktrace) -> String {
     let name = |frame: &FrameInfo| match frame.func_name() {
-        Some(name) => format!("{:#}", rustc_demangle::demangle(name)),
+        Some(name) => demangled(name),
         None => format!("#{}", frame.func_index()),
     };
     backtrace.frames().iter().map(name).collect::<Vec<_>>().join(" < ")
+}
+
+/// A function's name as its author wrote it, cut. A short symbol can stand for a name of a
+/// megabyte, so the writing ends where the cut is.
+fn demangled(name: &str) -> String {
+    struct Cut(String);
+    impl Write for Cut {
+        fn write_str(&mut self, part: &str) -> fmt::Result {
+            let room = LONGEST_NAME - self.0.len();
+            self.0.push_str(&part[..part.floor_char_boundary(room)]);
+            if part.len() > room { Err(fmt::Error) } else { Ok(()) }
+        }
+    }
+    let name = &name[..name.floor_char_boundary(LONGEST_NAME)];
+    let mut shown = Cut(String::new());
+    match write!(shown, "{:#}", rustc_demangle::demangle(name)) {
+        Ok(()) => shown.0,
+        Err(fmt::Error) => shown.0 + "…",
+    }
 }
 
 #[cfg(test)]
@@ -120,7 +157,7 @@ mod tests {
     use wasmtime::{Error, ResourceLimiter, Trap};
     use wasmtime_wasi::I32Exit;
 
-    use super::{Phase, detail, verdict};
+    use super::{Phase, demangled, detail, verdict};
     use crate::grants::Grants;
     use crate::host_trap::HostTrap;
     use crate::http::connect::TlsRoots;
@@ -156,6 +193,11 @@ mod tests {
                 RetryReason::HandleLimit,
                 "held more than 1000 host resources at a time",
             ),
+            (
+                Error::msg("requested len 67108864 exceeds limit 1048576"),
+                RetryReason::CallLimit,
+                "asked for more than 1024 KiB of random bytes in one call",
+            ),
             (Error::msg("no free keys").context("outer"), RetryReason::Trap, "no free keys"),
         ] {
             let expected = Verdict::retry(reason, cause);
@@ -181,6 +223,39 @@ mod tests {
         state.meter.table_growing(0, 1 << 20, None).unwrap();
         let words = "asked for more than the 20000 table elements it may have";
         assert_eq!(verdict(&error, Phase::Call, &state), Verdict::retry(RetryReason::TableLimit, words));
+    }
+
+    #[test]
+    fn a_function_s_name_is_demangled_and_cut_and_takes_no_time() {
+        assert_eq!(
+            demangled("_ZN4core9panicking9panic_fmt17h0123456789abcdefE"),
+            "core::panicking::panic_fmt"
+        );
+        assert_eq!(demangled(&"x".repeat(10_000)).len(), 256);
+        // Each tuple names the one before it four times: 4 to the power of 11 names in all
+        // (https://doc.rust-lang.org/rustc/symbol-mangling/v0.html, "Backref").
+        let digit = |value: usize| {
+            char::from(b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"[value])
+        };
+        let mut bomb = "_RIC1a".to_owned();
+        let mut last = bomb.len();
+        bomb.push_str("TuuE");
+        for _ in 0..11 {
+            let back = last - "_R".len() - 1;
+            let back = if back < 62 {
+                digit(back).to_string()
+            } else {
+                format!("{}{}", digit(back / 62), digit(back % 62))
+            };
+            last = bomb.len();
+            bomb.push_str(&format!("T{}E", format!("B{back}_").repeat(4)));
+        }
+        bomb.push('E');
+        assert!(format!("{:#}", rustc_demangle::demangle(&bomb)).len() > 500_000);
+        let started = std::time::Instant::now();
+        let shown = demangled(&bomb);
+        assert!(shown.len() <= 256 + "…".len(), "{shown}");
+        assert!(started.elapsed() < std::time::Duration::from_millis(20), "{:?}", started.elapsed());
     }
 
     #[test]

@@ -11,10 +11,14 @@ use wasmtime_wasi::async_trait;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
+use crate::log_line::{LINE, LONGEST_LINE, cost, cut, whole_characters};
 use crate::wit::longshore::wasi::logging::logging::Level;
 
 /// What a guest may write at once; it is asked to come back for more.
 const PERMIT: usize = 64 << 10;
+
+/// How much of a context of `wasi:logging` is logged, in bytes.
+const LONGEST_CONTEXT: usize = 256;
 
 /// The log of one invocation. The rest of it is written when it is dropped: after the answer, a
 /// trap, or an interruption.
@@ -80,34 +84,57 @@ impl GuestLog {
 
     /// Says that a request was refused, and what would have allowed it.
     pub(crate) fn refused(&self, host: &str, refusal: &str) {
-        let message_id = &self.written().message_id;
-        warn!(target: "guest", message_id, host, "HTTP request refused: {refusal}");
+        let mut written = self.written();
+        if written.take(LINE + host.len() + refusal.len()) {
+            let message_id = &written.message_id;
+            warn!(target: "guest", message_id, host, "HTTP request refused: {refusal}");
+        }
+    }
+
+    /// Says that the guest tried what no handler may, and what is there instead.
+    pub(crate) fn socket_refused(&self, what: &str) {
+        let mut written = self.written();
+        if written.take(2 * LINE) {
+            let message_id = &written.message_id;
+            warn!(
+                target: "guest",
+                message_id,
+                "{what} was refused: handlers have no sockets; send HTTP requests through wasi:http, which --allow-http HOST[:PORT] grants"
+            );
+        }
     }
 
     /// Logs a line that the guest sent through `wasi:logging`.
     pub(crate) fn log(&self, level: Level, context: &str, line: &str) {
-        let mut written = self.written();
-        let taken = written.take(line.len());
-        let line = &line[..line.floor_char_boundary(taken)];
         if line.is_empty() {
             return;
         }
-        let message_id = &written.message_id;
-        match level {
-            Level::Trace => trace!(target: "guest", message_id, context, "{line}"),
-            Level::Debug => debug!(target: "guest", message_id, context, "{line}"),
-            Level::Info => info!(target: "guest", message_id, context, "{line}"),
-            Level::Warn => warn!(target: "guest", message_id, context, "{line}"),
-            Level::Error | Level::Critical => error!(target: "guest", message_id, context, "{line}"),
+        let context = &context[..context.floor_char_boundary(LONGEST_CONTEXT)];
+        let mut written = self.written();
+        let beside = LINE + cost(context);
+        let mut rest = line;
+        while let Some(piece) = written.next_piece(&mut rest, beside) {
+            let message_id = &written.message_id;
+            match level {
+                Level::Trace => trace!(target: "guest", message_id, context, "{piece}"),
+                Level::Debug => debug!(target: "guest", message_id, context, "{piece}"),
+                Level::Info => info!(target: "guest", message_id, context, "{piece}"),
+                Level::Warn => warn!(target: "guest", message_id, context, "{piece}"),
+                Level::Error | Level::Critical => error!(target: "guest", message_id, context, "{piece}"),
+            }
         }
         longshore_failpoint::kill_at("in-handler");
     }
 
     fn print(&self, stream: StdStream, bytes: &[u8]) {
         let mut written = self.written();
-        let taken = written.take(bytes.len());
         let mut unfinished = std::mem::take(&mut written.unfinished[stream as usize]);
-        for part in bytes[..taken].split_inclusive(|byte| *byte == b'\n') {
+        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
+            if written.left <= LINE {
+                // Nothing of it could be logged.
+                written.dropped += part.len() as u64;
+                continue;
+            }
             match part.strip_suffix(b"\n") {
                 Some(line) if unfinished.is_empty() => written.line(stream, line),
                 Some(line) => {
@@ -116,6 +143,11 @@ impl GuestLog {
                     unfinished.clear();
                 }
                 None => unfinished.extend_from_slice(part),
+            }
+            if unfinished.len() > LONGEST_LINE {
+                let rest = unfinished.split_off(whole_characters(&unfinished));
+                written.line(stream, &unfinished);
+                unfinished = rest;
             }
         }
         written.unfinished[stream as usize] = unfinished;
@@ -128,22 +160,45 @@ impl GuestLog {
 }
 
 impl Written {
-    /// How many of `bytes` bytes may still be logged.
-    fn take(&mut self, bytes: usize) -> usize {
-        let taken = bytes.min(self.left);
-        self.left -= taken;
-        self.dropped += (bytes - taken) as u64;
-        taken
+    /// Takes what a line costs, and says whether it may be logged.
+    fn take(&mut self, cost: usize) -> bool {
+        let fits = cost <= self.left;
+        if fits {
+            self.left -= cost;
+        } else {
+            self.left = 0;
+        }
+        fits
+    }
+
+    /// Takes the next piece of a text that may be logged as one line, which costs `beside` besides.
+    /// Once nothing more may be logged, counts the rest as dropped.
+    fn next_piece<'a>(&mut self, rest: &mut &'a str, beside: usize) -> Option<&'a str> {
+        if rest.is_empty() {
+            return None;
+        }
+        let room = self.left.saturating_sub(beside).min(LONGEST_LINE);
+        let end = cut(rest, room);
+        let (piece, behind) = rest.split_at(end);
+        if piece.is_empty() {
+            self.dropped += rest.len() as u64;
+            self.left = 0;
+            *rest = "";
+            return None;
+        }
+        self.left -= beside + cost(piece);
+        *rest = behind;
+        Some(piece)
     }
 
     /// Logs a line of a stream, unless there is nothing in it.
-    fn line(&self, stream: StdStream, line: &[u8]) {
+    fn line(&mut self, stream: StdStream, line: &[u8]) {
         let line: Cow<'_, str> = String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line));
-        if line.is_empty() {
-            return;
+        let mut rest = &*line;
+        while let Some(piece) = self.next_piece(&mut rest, LINE) {
+            let message_id = &self.message_id;
+            info!(target: "guest", message_id, stream = stream.as_str(), "{piece}");
         }
-        let message_id = &self.message_id;
-        info!(target: "guest", message_id, stream = stream.as_str(), "{line}");
     }
 }
 
@@ -214,131 +269,4 @@ impl Pollable for Printer {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use bytes::Bytes;
-    use longshore_testkit::log;
-    use tracing::Level as LogLevel;
-    use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
-    use wasmtime_wasi::p2::OutputStream;
-
-    use super::{GuestLog, Level, Printer, StdStream};
-
-    fn guest_log(message_id: &str, allowance: usize) -> Arc<GuestLog> {
-        log::collect();
-        Arc::new(GuestLog::new(message_id.to_owned(), allowance))
-    }
-
-    fn print(log: &Arc<GuestLog>, stream: StdStream, text: &'static str) {
-        Printer::new(log, stream).write(Bytes::from_static(text.as_bytes())).unwrap();
-    }
-
-    fn lines(message_id: &str) -> Vec<(String, String)> {
-        let shown = |line: &log::Line| line.field("stream").unwrap_or("-").to_owned();
-        log::of(message_id).iter().map(|line| (shown(line), line.text.clone())).collect()
-    }
-
-    fn line(stream: &str, text: &str) -> (String, String) {
-        (stream.to_owned(), text.to_owned())
-    }
-
-    #[test]
-    fn a_line_is_logged_when_it_ends_and_the_rest_at_the_end() {
-        let log = guest_log("unit-lines", 100);
-        print(&log, StdStream::Stdout, "one in ");
-        print(&log, StdStream::Stderr, "other\r\n\n");
-        assert_eq!(lines("unit-lines"), [line("stderr", "other")]);
-        print(&log, StdStream::Stdout, "pieces\ntwo\nthr");
-        let printed = [line("stderr", "other"), line("stdout", "one in pieces"), line("stdout", "two")];
-        assert_eq!(lines("unit-lines"), printed);
-        drop(log);
-        assert_eq!(lines("unit-lines")[3..], [line("stdout", "thr")]);
-    }
-
-    #[test]
-    fn what_is_over_the_allowance_is_dropped_and_counted_once() {
-        let log = guest_log("unit-cap", 10);
-        print(&log, StdStream::Stdout, "12345678\n");
-        print(&log, StdStream::Stdout, "abc");
-        log.log(Level::Info, "", "never");
-        log.finish();
-        assert_eq!(lines("unit-cap")[..2], [line("stdout", "12345678"), line("stdout", "a")]);
-        let last = log::of("unit-cap").pop().unwrap();
-        assert_eq!((last.level, last.field("dropped")), (LogLevel::WARN, Some("7")));
-        log.finish();
-        drop(log);
-        assert_eq!(lines("unit-cap").len(), 3);
-    }
-
-    #[test]
-    fn a_log_that_fits_ends_without_a_warning() {
-        let log = guest_log("unit-fits", 3);
-        print(&log, StdStream::Stdout, "ab\n");
-        drop(log);
-        assert_eq!(lines("unit-fits"), [line("stdout", "ab")]);
-    }
-
-    #[test]
-    fn each_message_of_an_instance_has_its_own_log_and_allowance() {
-        let log = guest_log("unit-first", 4);
-        print(&log, StdStream::Stdout, "12345");
-        log.begin("unit-second".to_owned());
-        print(&log, StdStream::Stdout, "abcd");
-        drop(log);
-        assert_eq!(lines("unit-first")[0], line("stdout", "1234"));
-        assert_eq!(lines("unit-second"), [line("stdout", "abcd")]);
-    }
-
-    #[test]
-    fn a_level_of_the_guest_is_a_level_of_the_host() {
-        let log = guest_log("unit-levels", 1000);
-        let levels = [Level::Trace, Level::Debug, Level::Info, Level::Warn, Level::Error, Level::Critical];
-        for level in levels {
-            log.log(level, "context", "said");
-        }
-        let seen = log::of("unit-levels");
-        let expected = [
-            LogLevel::TRACE,
-            LogLevel::DEBUG,
-            LogLevel::INFO,
-            LogLevel::WARN,
-            LogLevel::ERROR,
-            LogLevel::ERROR,
-        ];
-        assert_eq!(seen.iter().map(|line| line.level).collect::<Vec<_>>(), expected);
-        assert!(seen.iter().all(|line| line.text == "said" && line.field("context") == Some("context")));
-    }
-
-    #[test]
-    fn a_line_is_cut_between_characters() {
-        let log = guest_log("unit-cut", 4);
-        log.log(Level::Info, "", "aaa\u{e9}");
-        assert_eq!(lines("unit-cut"), [line("-", "aaa")]);
-    }
-
-    #[test]
-    fn a_refused_request_and_a_stop_are_logged_under_the_message() {
-        let log = guest_log("unit-refused", 10);
-        log.refused("host.example", "not granted");
-        log.debug("inner < outer");
-        let seen = log::of("unit-refused");
-        let shown: Vec<_> =
-            seen.iter().map(|line| (line.level, line.field("host"), line.field("functions"))).collect();
-        let expected =
-            [(LogLevel::WARN, Some("host.example"), None), (LogLevel::DEBUG, None, Some("inner < outer"))];
-        assert_eq!(shown, expected);
-    }
-
-    #[test]
-    fn a_stream_never_blocks_and_is_no_terminal() {
-        let log = guest_log("unit-stream", 10);
-        let printer = Printer::new(&log, StdStream::Stdout);
-        assert!(!printer.is_terminal());
-        let mut stream = printer.p2_stream();
-        assert_eq!(stream.check_write().unwrap(), 65_536);
-        stream.flush().unwrap();
-        stream.write(Bytes::from_static(b"through\n")).unwrap();
-        assert_eq!(lines("unit-stream"), [line("stdout", "through")]);
-    }
-}
+mod tests;

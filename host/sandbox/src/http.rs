@@ -7,16 +7,19 @@
 pub(crate) mod address;
 pub(crate) mod body;
 pub(crate) mod connect;
+pub(crate) mod cost;
+pub(crate) mod gather;
 pub(crate) mod origin;
 
 use std::sync::Arc;
 
-use http::{Method, Request, Response};
+use http::{HeaderValue, Method, Request, Response};
 use http_body_util::BodyExt;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks};
 
+use crate::account::Account;
 use crate::guest_log::GuestLog;
 use crate::http::body::{Budget, Counted, Timed};
 use crate::http::connect::Task;
@@ -40,10 +43,11 @@ pub(crate) struct GuestHttp {
 }
 
 impl GuestHttp {
-    pub(crate) fn new(log: &Arc<GuestLog>, policy: &Arc<Policy>) -> Self {
+    pub(crate) fn new(log: &Arc<GuestLog>, policy: &Arc<Policy>, account: &Arc<Account>) -> Self {
         let mut context = WasiHttpCtx::new();
         context.set_field_size_limit(MAX_HEADERS);
-        Self { context, hooks: Hooks { log: Arc::clone(log), policy: Arc::clone(policy), budget: None } }
+        let (log, policy, account) = (Arc::clone(log), Arc::clone(policy), Arc::clone(account));
+        Self { context, hooks: Hooks { log, policy, account, budget: None } }
     }
 
     pub(crate) fn view<'a>(&'a mut self, table: &'a mut ResourceTable) -> WasiHttpCtxView<'a> {
@@ -59,6 +63,7 @@ impl GuestHttp {
 struct Hooks {
     log: Arc<GuestLog>,
     policy: Arc<Policy>,
+    account: Arc<Account>,
     /// Made for the first request: most handlers send none.
     budget: Option<Arc<Budget>>,
 }
@@ -85,6 +90,18 @@ impl Hooks {
     }
 }
 
+/// The response with fields of its own. As they arrive, each of them keeps the whole buffer that it
+/// was read into.
+fn owned<B>(mut response: Response<B>) -> Response<B> {
+    for value in response.headers_mut().values_mut() {
+        // What was a value is one.
+        if let Ok(copy) = HeaderValue::from_bytes(value.as_bytes()) {
+            *value = copy;
+        }
+    }
+    response
+}
+
 impl WasiHttpHooks for Hooks {
     fn send_request(
         &mut self,
@@ -93,23 +110,38 @@ impl WasiHttpHooks for Hooks {
         _processed: Task<()>,
     ) -> Task<(Response<WasiBody>, Task<()>)> {
         let admitted = self.admit(&request);
+        // From here on the request is a call, which costs the same whatever is in it.
+        let asked = cost::request(&request);
+        let held = self.account.hold(cost::CALL.saturating_add(asked));
+        self.account.give_back(asked);
         let (policy, log) = (Arc::clone(&self.policy), Arc::clone(&self.log));
+        let account = Arc::clone(&self.account);
         Box::new(async move {
             let (origin, budget) = admitted?;
+            let mut held = held.ok_or(Error::ConnectionLimitReached)?;
             let request = request.map(|body| Counted { body, budget: Arc::clone(&budget), sent: true });
-            let connection =
-                connect::open(&origin, &policy.grants.private, &policy.tls, options.unwrap_or_default());
-            let connection = connection.await.inspect_err(|error| {
-                if matches!(error, Error::DestinationIpProhibited) {
-                    log.refused(
-                        origin.host(),
-                        "its addresses are not public; --allow-private CIDR would grant them",
-                    );
-                }
-            })?;
-            let (response, driver) = connect::exchange(connection, request, options).await?;
+            let connection = async {
+                let options = options.unwrap_or_default();
+                connect::open(&origin, &policy.grants.private, &policy.tls, options).await.inspect_err(
+                    |error| {
+                        if matches!(error, Error::DestinationIpProhibited) {
+                            log.refused(
+                                origin.host(),
+                                "its addresses are not public; --allow-private CIDR would grant them",
+                            );
+                        }
+                    },
+                )
+            };
+            let (connection, request) = gather::while_opening(connection, request, &mut held).await?;
+            let (response, driver) = connect::exchange(connection, &origin, request, options).await?;
+            let response = owned(response);
+            // The guest may keep them for as long as it lives.
+            if !account.take(cost::fields(response.headers())) {
+                return Err(Error::HttpResponseHeaderSectionSize(None));
+            }
             let counted = |body| {
-                let body = Timed::new(body, options);
+                let body = Timed::new(body, options, held);
                 Counted { body, budget, sent: false }.boxed_unsync()
             };
             Ok((response.map(counted), driver))

@@ -9,6 +9,7 @@ use longshore_handler::{Answer, Invocation, RetryReason, Usage, Verdict};
 use crate::contract::Linked;
 use crate::engine::Shared;
 use crate::instance::{Idle, Instance, InvocationStep};
+use crate::policy::Policy;
 use crate::usage::metered;
 
 /// A handler, compiled and linked: [`invoke`](Component::invoke) hands it a message.
@@ -48,29 +49,41 @@ impl Component {
         invocation: Invocation,
         mut over: impl FnMut(InvocationStep) + Send,
     ) -> Answer {
-        let (started, mut cpu) = (Instant::now(), Duration::ZERO);
+        let (started, mut cpu, mut peak_memory) = (Instant::now(), Duration::ZERO, 0);
         let deadline = invocation.deadline;
         let mut instance = self.instance(invocation.id.clone());
         over(InvocationStep::Store);
-        // The guest gives way at each tick, also in an endless loop. This timer gets its turn then.
-        let in_time = {
-            // In its place from the start: it is large, and would be copied with each wrapper.
-            let call = pin!(instance.call(&self.linked, &invocation, &mut over));
-            tokio::time::timeout(deadline, metered(call, &mut cpu)).await
+        let verdict = loop {
+            // The guest gives way at each tick, also in an endless loop. This timer gets its turn
+            // then.
+            let in_time = {
+                // In its place from the start: it is large, and would be copied with each wrapper.
+                let call = pin!(instance.call(&self.linked, &invocation, &mut over));
+                let left = deadline.saturating_sub(started.elapsed());
+                tokio::time::timeout(left, metered(call, &mut cpu)).await
+            };
+            let verdict = in_time.unwrap_or_else(|_| {
+                let deadline = humantime::format_duration(deadline);
+                Verdict::retry(RetryReason::Deadline, format!("no answer within {deadline}"))
+            });
+            peak_memory = instance.store.data().meter.peak().max(peak_memory);
+            if instance.messages == 1 || !is_for_want_of_room(&verdict) {
+                break verdict;
+            }
+            // What earlier messages left behind is no fault of this one: it gets an instance of its
+            // own.
+            let Shared { engine, policy, .. } = &*self.shared;
+            instance = Instance::new(engine, policy, invocation.id.clone());
         };
-        let verdict = in_time.unwrap_or_else(|_| {
-            let deadline = humantime::format_duration(deadline);
-            Verdict::retry(RetryReason::Deadline, format!("no answer within {deadline}"))
-        });
         over(InvocationStep::Call);
         let state = instance.store.data_mut();
-        let usage = Usage { time: started.elapsed(), cpu, peak_memory: state.meter.peak() };
+        let usage = Usage { time: started.elapsed(), cpu, peak_memory };
         let mut outbox = Vec::new();
         let completed = verdict == Verdict::Completed;
         if completed {
             outbox = state.outbox.take();
         }
-        if completed && instance.messages < self.shared.policy.reuse {
+        if completed && self.may_be_used_again(&instance) {
             instance.store.data().log.finish();
             self.idle.keep(instance);
         } else {
@@ -78,6 +91,12 @@ impl Component {
         }
         over(InvocationStep::Drop);
         Answer { verdict, outbox, usage }
+    }
+
+    /// Whether another message may be handed to the instance.
+    fn may_be_used_again(&self, instance: &Instance) -> bool {
+        let Policy { limits, reuse, .. } = &*self.shared.policy;
+        instance.messages < *reuse && !instance.store.data().meter.is_nearly_full(limits)
     }
 
     fn instance(&self, message_id: String) -> Instance {
@@ -90,4 +109,10 @@ impl Component {
         }
         Instance::new(engine, policy, message_id)
     }
+}
+
+/// Whether an attempt ran into a limit of the instance, which earlier messages use up as well.
+fn is_for_want_of_room(verdict: &Verdict) -> bool {
+    let limits = [RetryReason::MemoryLimit, RetryReason::TableLimit, RetryReason::HandleLimit];
+    matches!(verdict, Verdict::Retry { reason, .. } if limits.contains(reason))
 }

@@ -7,6 +7,8 @@
 //! nor a neighbour: time, memory, tables, stack, handles, log volume and the size of an answer are
 //! capped. [`Grants`] says what a component may reach. The contract is `wit/handler.wit`.
 
+mod account;
+mod census;
 mod compile;
 mod contract;
 mod describe;
@@ -14,6 +16,7 @@ mod digest;
 mod engine;
 mod error;
 mod failure;
+mod file;
 mod grants;
 mod guest_log;
 mod host_trap;
@@ -23,6 +26,7 @@ mod instance;
 mod invoke;
 mod limits;
 mod load;
+mod log_line;
 mod names;
 mod outbox;
 mod policy;
@@ -32,11 +36,13 @@ mod state;
 mod usage;
 mod wit;
 
+pub use self::census::MAX_COMPONENT;
 pub use self::compile::{Cpu, compile, own_target};
 pub use self::describe::{Description, Import, describe};
 pub use self::digest::{digest, digits};
 pub use self::engine::{Sandbox, SandboxError};
 pub use self::error::LoadError;
+pub use self::file::read_file;
 pub use self::grants::{Grant, Grants};
 pub use self::http::address::{Cidr, CidrError};
 pub use self::http::origin::{Origin, OriginError};

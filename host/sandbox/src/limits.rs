@@ -1,7 +1,11 @@
 //! What one guest may use for one message.
 
+use std::sync::Arc;
+
 use longshore_handler::RetryReason;
 use wasmtime::ResourceLimiter;
+
+use crate::account::Account;
 
 /// Core modules in one component: those of scripting languages link dozens.
 pub(crate) const CORE_INSTANCES: u32 = 100;
@@ -18,7 +22,8 @@ pub(crate) const TABLES: u32 = 8;
 /// [`RetryReason`]). Only [`log`](Limits::log) ends nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes in all its memories together.
+    /// Bytes in all its memories together, and in what the host keeps for it: the headers of its
+    /// requests, its connections, bodies that are on their way.
     pub memory: usize,
     /// Elements in each of its tables: interpreters need thousands, for their functions.
     pub table_elements: usize,
@@ -58,37 +63,39 @@ impl Default for Limits {
     }
 }
 
-/// Counts one guest's memory. A guest that is refused more usually aborts, which looks like any
-/// other trap. Only the refusal, remembered here, tells the two apart.
+/// Counts one guest's memory and tables. A guest that is refused more usually aborts, which looks
+/// like any other trap. Only the refusal, remembered here, tells the two apart.
 #[derive(Debug)]
 pub(crate) struct Meter {
-    /// Bytes it may have, over all memories.
-    memory: usize,
-    /// Bytes it has.
-    used: usize,
+    account: Arc<Account>,
     table_elements: usize,
     refused: Option<RetryReason>,
 }
 
 impl Meter {
-    pub(crate) fn new(limits: &Limits) -> Self {
-        let Limits { memory, table_elements, .. } = *limits;
-        Self { memory, used: 0, table_elements, refused: None }
+    pub(crate) fn new(account: &Arc<Account>, limits: &Limits) -> Self {
+        Self { account: Arc::clone(account), table_elements: limits.table_elements, refused: None }
     }
 
     /// The limit that the guest ran into, if it did.
     pub(crate) fn refused(&self) -> Option<RetryReason> {
-        self.refused
+        self.refused.or_else(|| self.account.refused().then_some(RetryReason::MemoryLimit))
     }
 
     /// Forgets a refusal: another message begins in the same instance.
     pub(crate) fn begin(&mut self) {
         self.refused = None;
+        self.account.begin();
     }
 
-    /// The most that it had at a time, in bytes: memories only grow.
+    /// The most that it had at a time, in bytes.
     pub(crate) fn peak(&self) -> usize {
-        self.used
+        self.account.peak()
+    }
+
+    /// Whether so little is left to it that another message might not fit: a quarter.
+    pub(crate) fn is_nearly_full(&self, limits: &Limits) -> bool {
+        self.account.used() > limits.memory - limits.memory / 4
     }
 }
 
@@ -102,13 +109,11 @@ impl ResourceLimiter for Meter {
         if maximum.is_some_and(|maximum| desired > maximum) {
             return Ok(false);
         }
-        let used = self.used.saturating_add(desired.saturating_sub(current));
-        if used > self.memory {
+        let allowed = self.account.take(desired.saturating_sub(current));
+        if !allowed {
             self.refused = Some(RetryReason::MemoryLimit);
-            return Ok(false);
         }
-        self.used = used;
-        Ok(true)
+        Ok(allowed)
     }
 
     fn table_growing(
@@ -141,13 +146,38 @@ impl ResourceLimiter for Meter {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use wasmtime::ResourceLimiter;
 
     use super::{Limits, Meter};
+    use crate::account::Account;
     use longshore_handler::RetryReason;
 
     fn meter() -> Meter {
-        Meter::new(&Limits { memory: 100, table_elements: 10, ..Limits::default() })
+        Meter::new(&Arc::new(Account::new(100)), &limits())
+    }
+
+    fn limits() -> Limits {
+        Limits { memory: 100, table_elements: 10, ..Limits::default() }
+    }
+
+    #[test]
+    fn what_the_host_keeps_counts_as_the_guest_s_memory() {
+        let account = Arc::new(Account::new(100));
+        let mut meter = Meter::new(&account, &limits());
+        assert!(account.take(50));
+        assert!(!meter.memory_growing(0, 60, None).unwrap());
+        assert_eq!(meter.refused(), Some(RetryReason::MemoryLimit));
+        meter.begin();
+        assert!(!account.take(51) && meter.refused() == Some(RetryReason::MemoryLimit));
+    }
+
+    #[test]
+    fn an_instance_is_nearly_full_when_a_quarter_is_left() {
+        let mut meter = meter();
+        assert!(meter.memory_growing(0, 75, None).unwrap() && !meter.is_nearly_full(&limits()));
+        assert!(meter.memory_growing(75, 76, None).unwrap() && meter.is_nearly_full(&limits()));
     }
 
     #[test]

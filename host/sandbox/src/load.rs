@@ -1,11 +1,12 @@
 //! Linking a component, compiled or compiled here: everything that can be known before the first
 //! message.
 
+use crate::census;
 use crate::compile;
 use crate::contract::Linked;
-use crate::describe::{Outline, describe};
+use crate::describe::{Outline, describe, recognise};
 use crate::engine::{Sandbox, Shared};
-use crate::error::LoadError;
+use crate::error::{LoadError, cut};
 use crate::grants::Grants;
 use crate::invoke::Component;
 use crate::limits::{self, Limits};
@@ -19,6 +20,8 @@ impl Sandbox {
     /// # Errors
     /// When the bytes cannot be a handler here, and why: see [`LoadError`].
     pub fn load(&self, bytes: &[u8]) -> Result<Component, LoadError> {
+        recognise(bytes)?;
+        census::check(bytes, Some(&self.shared.policy.limits))?;
         let Outline { imports, exports } = Outline::read(bytes)?;
         self.admits(&imports, &exports)?;
         let Shared { engine, precompiled, .. } = &*self.shared;
@@ -49,7 +52,7 @@ impl Sandbox {
         let imports: Vec<_> = types.imports(engine).map(|(name, _)| name.to_owned()).collect();
         let exports: Vec<_> = types.exports(engine).map(|(name, _)| name.to_owned()).collect();
         self.admits(&imports, &exports)?;
-        let missing = |import: &&String| !names::offered(import);
+        let missing = |import: &&String| !names::is_linked(import);
         self.link(&component, &exports, || imports.iter().filter(missing).cloned().collect())
     }
 
@@ -77,7 +80,7 @@ impl Sandbox {
     ) -> Result<Component, LoadError> {
         let Shared { linker, policy, .. } = &*self.shared;
         fits(component, &policy.limits)?;
-        let mismatch = |error: wasmtime::Error| LoadError::Mismatch { cause: format!("{error:#}") };
+        let mismatch = |error: wasmtime::Error| LoadError::Mismatch { cause: cut(format!("{error:#}")) };
         let prepared = linker.0.instantiate_pre(component).map_err(|error| match missing() {
             imports if imports.is_empty() => mismatch(error),
             imports => LoadError::MissingImport { imports },
@@ -93,7 +96,11 @@ impl Sandbox {
 fn missing_imports(bytes: &[u8]) -> Vec<String> {
     let imports =
         describe(bytes, &Grants::default()).map_or_else(|_| Vec::new(), |description| description.imports);
-    imports.into_iter().filter(|import| !import.offered).map(|import| import.name).collect()
+    imports
+        .into_iter()
+        .filter(|import| !import.offered && !import.refused)
+        .map(|import| import.name)
+        .collect()
 }
 
 /// Limits that only show when an instance is made, which would be too late.

@@ -54,9 +54,14 @@ pub(crate) fn is_handler(exports: &[String]) -> bool {
     exports.iter().any(|name| name == HANDLER || name == WASMCLOUD)
 }
 
-/// Whether the host offers an interface, named as in a component: `wasi:io/poll@0.2.3`.
-pub(crate) fn offered(name: &str) -> bool {
+/// Whether the host links an interface, named as in a component: `wasi:io/poll@0.2.3`.
+pub(crate) fn is_linked(name: &str) -> bool {
     [LOGGING, OUTBOX, SETTINGS].contains(&name) || wasi(name).is_some()
+}
+
+/// Whether the host links an interface, and refuses each use of it.
+pub(crate) fn is_refused(name: &str) -> bool {
+    wasi(name).is_some_and(|interface| interface.starts_with("wasi:sockets/"))
 }
 
 /// The name without its version, if it is an interface of WASI 0.2 that the host offers.
@@ -69,10 +74,10 @@ pub(crate) fn wasi(name: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{HANDLER, OUTBOX, WASMCLOUD, is_handler, offered, wasi};
+    use super::{HANDLER, OUTBOX, WASMCLOUD, is_handler, is_linked, is_refused, wasi};
 
     #[test]
-    fn interfaces_are_offered_by_name_and_compatible_version() {
+    fn interfaces_are_linked_by_name_and_compatible_version() {
         for (name, expected) in [
             ("wasi:cli/exit@0.2.0", true),
             ("wasi:cli/exit@0.2.17", true),
@@ -92,7 +97,20 @@ mod tests {
             ("wasi:config/store@0.2.0", false),
             ("acme:db/store@1.0.0", false),
         ] {
-            assert_eq!(offered(name), expected, "{name}");
+            assert_eq!(is_linked(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn sockets_are_linked_and_refused() {
+        for (name, expected) in [
+            ("wasi:sockets/tcp@0.2.0", true),
+            ("wasi:sockets/ip-name-lookup@0.2.12", true),
+            ("wasi:sockets/tcp@0.3.0", false),
+            ("wasi:io/poll@0.2.3", false),
+        ] {
+            assert_eq!(is_refused(name), expected, "{name}");
+            assert!(!expected || is_linked(name), "{name}");
         }
     }
 

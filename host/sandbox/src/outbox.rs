@@ -5,6 +5,10 @@ use longshore_handler::{OutboxMessage, RetryReason};
 use crate::host_trap::HostTrap;
 use crate::limits::Limits;
 
+/// What a message costs the host beside its bytes, as does each of its properties, in bytes. All of
+/// them may be empty.
+pub(crate) const OVERHEAD: usize = 128;
+
 /// What one handler has sent so far.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {

@@ -18,9 +18,14 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::digest::digest;
+use crate::error::cut;
+use crate::file::read_file;
 
 /// How an artifact's first line begins.
 const FORMAT: &str = "precompiled/1";
+
+/// The largest artifact that is read, in bytes: machine code takes several times its component.
+const MAX_ARTIFACT: usize = 1 << 30;
 
 /// Bytes within which the first line ends.
 const LONGEST_HEADER: usize = 1024;
@@ -90,7 +95,7 @@ pub(crate) fn machine_code(engine: &Engine, code: &MachineCode) -> Result<Compon
             MachineCode::Bytes(bytes) => Component::deserialize(engine, bytes),
         }
     };
-    loaded.map_err(|error| Unusable::OtherEngine(format!("{error:#}")))
+    loaded.map_err(|error| Unusable::OtherEngine(cut(format!("{error:#}"))))
 }
 
 /// An artifact for what an engine made of a component.
@@ -108,13 +113,13 @@ pub(crate) fn write(component: &[u8], made: &[u8]) -> Vec<u8> {
 /// Loads the artifact of a component from a file that the operator trusts.
 #[allow(unsafe_code, reason = "there is no other way to load machine code; see the top of this file")]
 pub(crate) fn load(engine: &Engine, file: &Path, component: &[u8]) -> Result<Component, Unusable> {
-    let artifact = std::fs::read(file)?;
+    let artifact = read_file(file, MAX_ARTIFACT)?;
     let made = open(&artifact, &digest(component))?;
     // SAFETY: the operator named this file to be trusted with what the host executes, as an
     // executable is trusted. The bytes are in memory that nothing else changes. They have the
     // digest that `longshore compile` wrote beside them.
     let loaded = unsafe { Component::deserialize(engine, made) };
-    loaded.map_err(|error| Unusable::OtherEngine(format!("{error:#}")))
+    loaded.map_err(|error| Unusable::OtherEngine(cut(format!("{error:#}"))))
 }
 
 /// The engine's part of an artifact, if it is whole and made from the component with this digest.

@@ -1,6 +1,7 @@
 //! What a sandbox is set up with.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::grants::Grants;
 use crate::limits::Limits;
@@ -21,6 +22,8 @@ pub struct Settings {
     /// It is used if it was made from the very component and fits the engine. Otherwise the
     /// component is compiled, with a warning.
     pub precompiled: Option<PathBuf>,
+    /// How long it may take to fetch and compile the component.
+    pub load_timeout: Duration,
     /// Where compiled components are kept between runs; `None`: `longshore` under the platform's
     /// cache directory. A user who can write there decides what the host executes.
     pub cache: Option<PathBuf>,
@@ -29,6 +32,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         let (limits, grants) = (Limits::default(), Grants::default());
-        Self { concurrency: 16, limits, grants, reuse: 1, precompiled: None, cache: None }
+        let load_timeout = Duration::from_secs(120);
+        Self { concurrency: 16, limits, grants, reuse: 1, precompiled: None, load_timeout, cache: None }
     }
 }

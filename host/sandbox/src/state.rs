@@ -6,6 +6,7 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
+use crate::account::Account;
 use crate::guest_log::{GuestLog, Printer, StdStream};
 use crate::http::GuestHttp;
 use crate::limits::Meter;
@@ -18,6 +19,8 @@ pub(crate) struct GuestState {
     resources: ResourceTable,
     pub(crate) http: GuestHttp,
     pub(crate) meter: Meter,
+    /// Of the guest's memory, and of what the host keeps for it.
+    pub(crate) account: Arc<Account>,
     pub(crate) log: Arc<GuestLog>,
     pub(crate) outbox: Outbox,
     pub(crate) policy: Arc<Policy>,
@@ -28,11 +31,14 @@ impl GuestState {
     /// sockets or name lookup.
     pub(crate) fn new(policy: &Arc<Policy>, message_id: String) -> Self {
         let log = Arc::new(GuestLog::new(message_id, policy.limits.log));
+        let account = Arc::new(Account::new(policy.limits.memory));
         let mut wasi = WasiCtx::builder();
         wasi.allow_tcp(false)
             .allow_udp(false)
             .allow_ip_name_lookup(false)
             .envs(&policy.grants.env)
+            // Random bytes are made in one go, which nothing interrupts.
+            .max_random_size(policy.limits.per_call as u64)
             .stdout(Printer::new(&log, StdStream::Stdout))
             .stderr(Printer::new(&log, StdStream::Stderr));
         let mut resources = ResourceTable::new();
@@ -40,8 +46,9 @@ impl GuestState {
         Self {
             wasi: wasi.build(),
             resources,
-            http: GuestHttp::new(&log, policy),
-            meter: Meter::new(&policy.limits),
+            http: GuestHttp::new(&log, policy, &account),
+            meter: Meter::new(&account, &policy.limits),
+            account,
             log,
             outbox: Outbox::default(),
             policy: Arc::clone(policy),
@@ -53,7 +60,7 @@ impl GuestState {
         self.log.begin(message_id);
         self.meter.begin();
         self.outbox.take();
-        self.http = GuestHttp::new(&self.log, &self.policy);
+        self.http = GuestHttp::new(&self.log, &self.policy, &self.account);
     }
 }
 

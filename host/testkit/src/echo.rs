@@ -61,6 +61,16 @@ impl Server {
     }
 }
 
+/// Whether all of a request's body is there.
+fn is_whole(request: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(request);
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+    match head.lines().find_map(|line| line.strip_prefix("content-length: ")) {
+        Some(length) => body.len() >= length.parse().unwrap(),
+        None => body.ends_with("0\r\n\r\n"),
+    }
+}
+
 /// `/to/HOST:PORT` redirects there, `/bytes/N` is N bytes long, `/slow` never answers, `/pause`
 /// stops in its body, all else repeats the request.
 async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
@@ -72,8 +82,8 @@ async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
             return;
         }
     }
-    // The handler's bodies have no announced length, and end with an empty chunk.
-    while request.starts_with(b"POST") && !request.ends_with(b"0\r\n\r\n") {
+    // A body ends where its announced length says, or with an empty chunk.
+    while request.starts_with(b"POST") && !is_whole(&request) {
         if stream.read_buf(&mut request).await.unwrap_or_default() == 0 {
             return;
         }

@@ -4,6 +4,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::missing_panics_doc, reason = "tests fail by panicking")]
 
+pub mod bombs;
 pub mod certificates;
 pub mod echo;
 pub mod guest;

@@ -3,8 +3,13 @@
 /// A handler whose `handle` runs `code` and returns the address of its result; `globals` stand
 /// beside it in the module. At address 2048 the memory is zero, which is the result `ok`.
 pub fn handler(globals: &str, code: &str) -> Vec<u8> {
+    handler_beside("", globals, code)
+}
+
+/// The same, with what stands before it in the component.
+pub fn handler_beside(before: &str, globals: &str, code: &str) -> Vec<u8> {
     let text = format!(
-        r#"(component
+        r#"(component {before}
             (core module $m
                 (memory (export "memory") 32)
                 (global $next (mut i32) (i32.const 65536))

@@ -12,6 +12,10 @@ use serde_json::value::RawValue;
 use longshore_handler::{OutboxMessage, RetryReason};
 use longshore_queue::{Outgoing, Queue, QueueUrl};
 
+/// What a property takes beside its name and value, in bytes: two constructors and two lengths of
+/// four bytes (AMQP 1.0, section 1.6.20).
+const PROPERTY_OVERHEAD: usize = 10;
+
 /// How messages for other queues are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum OutputFormat {
@@ -39,8 +43,8 @@ pub(crate) struct PreparedOutput {
     pub(crate) message: Outgoing,
 }
 
-/// A message as `CloudEvents` writes it
-/// ([JSON event format](https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md)).
+/// A message as `CloudEvents` writes it ([JSON event
+/// format](https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md)).
 #[derive(Serialize)]
 struct CloudEvent<'a> {
     specversion: &'static str,
@@ -108,8 +112,10 @@ impl Outputs {
             };
             let id = format!("{id}/{index}");
             let body = self.format.write(&id, source, body);
-            if !queue.fits(&body) {
-                let detail = format!("{name}: {} does not take a body of {} bytes", queue.url(), body.len());
+            let beside = kept_properties(&*queue, &properties);
+            if !queue.fits(&body) || body.len().saturating_add(beside) > queue.max_body() && beside > 0 {
+                let bytes = body.len() + beside;
+                let detail = format!("{name}: {} does not take a message of {bytes} bytes", queue.url());
                 return Err((RetryReason::OutputTooLarge, detail));
             }
             let message = Outgoing { body, id: Some(id), properties, ..Outgoing::default() };
@@ -117,6 +123,14 @@ impl Outputs {
         };
         outbox.into_iter().enumerate().map(prepare).collect()
     }
+}
+
+/// What the properties take of a message's size, in bytes, on queues that keep them.
+fn kept_properties(queue: &dyn Queue, properties: &[(String, String)]) -> usize {
+    if !queue.url().kind().keeps_properties {
+        return 0;
+    }
+    properties.iter().map(|(name, value)| PROPERTY_OVERHEAD + name.len() + value.len()).sum()
 }
 
 #[cfg(test)]

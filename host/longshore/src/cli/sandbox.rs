@@ -1,12 +1,13 @@
 //! The flags of the sandbox: what a handler is granted, and what it may use.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, value_parser};
 
 use super::outbox::OutboxQueue;
 use super::registry::RegistryArgs;
-use super::values::{Lines, flat, lines, parse, property};
+use super::values::{Lines, duration, flat, lines, parse, property};
 use longshore_sandbox::{Cidr, Grants, Limits, Origin, Settings};
 
 /// A name and its value.
@@ -116,6 +117,10 @@ pub struct SandboxArgs {
     #[arg(long, env = "LONGSHORE_PRECOMPILED", value_name = "FILE", help_heading = "Options")]
     pub precompiled: Option<PathBuf>,
 
+    /// How long it may take to fetch and compile the component.
+    #[arg(long, env = "LONGSHORE_LOAD_TIMEOUT", value_name = "D", default_value = "2m", value_parser = duration, help_heading = "Options")]
+    pub load_timeout: Duration,
+
     #[command(flatten)]
     pub(crate) registry: RegistryArgs,
 
@@ -147,6 +152,7 @@ impl SandboxArgs {
             grants,
             reuse: self.reuse,
             precompiled: self.precompiled.clone(),
+            load_timeout: self.load_timeout,
             cache: self.registry.cache_dir.clone(),
         }
     }

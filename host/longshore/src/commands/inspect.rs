@@ -57,6 +57,7 @@ pub(super) async fn execute(args: InspectArgs, format: Format) -> Result<Exit, F
 
 fn offered(import: &Import) -> String {
     match &import.grant {
+        _ if import.refused => "no: each use is refused; wasi:http is there instead".into(),
         _ if !import.offered => "no: such a component cannot be loaded".into(),
         None => "yes".into(),
         Some(grant) if grant.granted => "yes: granted".into(),

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::cli::Format;
 use crate::exit::Failure;
+use crate::shown::{shown, shown_json};
 use crate::telemetry::PROGRESS;
 
 /// Writes to standard output. A reader that has seen enough, such as `head`, makes nothing fail.
@@ -21,14 +22,13 @@ fn write(text: &[u8]) -> Result<(), Failure> {
 
 /// One line of text.
 pub(super) fn line(text: &str) -> Result<(), Failure> {
-    write(format!("{text}\n").as_bytes())
+    write(format!("{}\n", shown(text)).as_bytes())
 }
 
 /// One JSON object, on a line of its own.
 pub(super) fn json(value: &impl Serialize) -> Result<(), Failure> {
-    let mut line = serde_json::to_vec(value)?;
-    line.push(b'\n');
-    write(&line)
+    let json = serde_json::to_string(value)?;
+    write(format!("{}\n", shown_json(&json)).as_bytes())
 }
 
 /// A table for people, as wide as the terminal.
@@ -41,8 +41,10 @@ pub(super) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>
     if let Ok(size) = rustix::termios::tcgetwinsize(io::stdout()) {
         table.set_width(size.ws_col);
     }
-    table.add_rows(rows);
-    line(&table.to_string())
+    table.add_rows(
+        rows.into_iter().map(|row| row.iter().map(|cell| shown(cell).into_owned()).collect::<Vec<_>>()),
+    );
+    write(format!("{table}\n").as_bytes())
 }
 
 /// The name and value of each field, for results that are one object.

@@ -18,13 +18,13 @@ use longshore_handler::Handler;
 use longshore_queue::Queue;
 use longshore_queue_drivers::open;
 use longshore_sandbox::{Sandbox, Settings};
-use longshore_worker::Worker;
 use longshore_worker::drain::End;
 use longshore_worker::hold_log::OnHold;
 use longshore_worker::intake::HoldCause;
 use longshore_worker::outputs::Outputs;
 use longshore_worker::report::Summary;
 use longshore_worker::stop::{Stopper, Urgency};
+use longshore_worker::{Config, Worker};
 
 /// How often the progress bar is drawn.
 const REDRAW: Duration = Duration::from_millis(100);
@@ -43,17 +43,24 @@ pub(super) async fn execute(args: RunArgs, format: Format) -> Result<Exit, Failu
     for OutboxQueue { name, url } in args.sandbox.grants.outbox() {
         sends_to.add(&name, open(&url).await?);
     }
-    let settings = args.sandbox.settings(config.concurrency);
+    let started = Instant::now();
+    let settings = Settings {
+        // Loading is a part of the run.
+        load_timeout: args.sandbox.load_timeout.min(budget(&config)),
+        ..args.sandbox.settings(config.concurrency)
+    };
     config.concurrency = admitted(&settings);
     let sandbox = Sandbox::new(&Settings { concurrency: config.concurrency, ..settings })?;
     let handler = Arc::new(LoadedComponent::new(sandbox, component));
     let mut stop = stopper.signal();
     tokio::select! {
         biased;
+        // A compiler that is at work ends with the process (rule 9).
         () = stop.wait(Urgency::Drain) => {}
         // Why it could not be loaded is in the log, and the worker looks for it again.
         _ = handler.reload() => {}
     }
+    config.time_budget = config.time_budget.saturating_sub(started.elapsed());
     tracing::info!(queue = %queue.url(), component = handler.digest(), concurrency = config.concurrency, "started");
     let ends_at_once = config.hold_without_handler == Some(Duration::ZERO);
     let worker = Arc::new(Worker::new(config, queue.clone(), poison, handler.clone()).sending_to(sends_to));
@@ -106,6 +113,11 @@ fn admitted(settings: &Settings) -> usize {
         "the container's memory has no room for so many handlers beside each other, and fewer are admitted; give it more memory, or lower --memory or --concurrency"
     );
     admitted
+}
+
+/// How long the run may last; without a limit where it polls for ever.
+fn budget(config: &Config) -> Duration {
+    if config.forever { Duration::MAX } else { config.time_budget }
 }
 
 /// SIGTERM and Ctrl-C ask for an end; each further one asks more urgently.

@@ -10,6 +10,7 @@
 mod directory;
 mod drain;
 mod leases;
+mod loading;
 #[cfg(target_os = "linux")]
 mod memory;
 mod oracle;

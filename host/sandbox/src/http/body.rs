@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use tokio::time::{Sleep, sleep};
 use wasmtime_wasi_http::{Error, RequestOptions};
 
+use crate::account::Held;
 use crate::limits::Limits;
 
 /// How long a response may pause in its body, unless the guest says less. The message's deadline
@@ -96,15 +97,18 @@ impl<B: Body<Data = Bytes, Error = Error> + Unpin> Body for Counted<B> {
 /// A response's body that ends with an error when it pauses for too long.
 pub(super) struct Timed {
     body: Incoming,
+    /// What the call costs, for as long as the guest has the response.
+    _held: Held,
     limit: Duration,
     /// When the pause gets too long; `None` while there is none.
     due: Option<Pin<Box<Sleep>>>,
 }
 
 impl Timed {
-    pub(super) fn new(body: Incoming, options: Option<RequestOptions>) -> Self {
+    pub(super) fn new(body: Incoming, options: Option<RequestOptions>, held: Held) -> Self {
         let asked = options.and_then(|options| options.between_bytes_timeout);
-        Self { body, limit: asked.map_or(BETWEEN_BYTES, |asked| asked.min(BETWEEN_BYTES)), due: None }
+        let limit = asked.map_or(BETWEEN_BYTES, |asked| asked.min(BETWEEN_BYTES));
+        Self { body, _held: held, limit, due: None }
     }
 }
 

@@ -1,12 +1,14 @@
 //! One connection for one request: looked up once, opened to the very address that was checked.
 
+use std::borrow::Cow;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use http::{Request, Response, Uri};
+use http::header::HOST;
+use http::{HeaderValue, Request, Response, Uri};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
@@ -124,6 +126,7 @@ async fn reach(origin: &Origin, private: &[Cidr]) -> Result<TcpStream, Error> {
 /// network.
 pub(crate) async fn exchange<B>(
     stream: Box<dyn Connection>,
+    origin: &Origin,
     mut request: Request<B>,
     options: Option<RequestOptions>,
 ) -> Result<(Response<Incoming>, Task<()>), Error>
@@ -134,9 +137,13 @@ where
     let limit = asked.map_or(MAX_FIRST_BYTE, |asked| asked.min(MAX_FIRST_BYTE));
     let (mut sender, connection) =
         http1::Builder::new().max_buf_size(MAX_RESPONSE_HEADERS).handshake(TokioIo::new(stream)).await?;
-    // Scheme and host are for proxies only (RFC 9112, section 3.2.1); the Host header is there
-    // already.
+    // Scheme and host are for proxies only (RFC 9112, section 3.2.1). The Host header names what
+    // was checked, and not how the guest spelled it.
+    let host = HeaderValue::try_from(origin.authority()).map_err(|_| Error::HttpRequestUriInvalid)?;
+    request.headers_mut().insert(HOST, host);
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    // A path is never empty on the wire (RFC 9112, section 3.2.1).
+    let path = if path.starts_with('?') { Cow::from(format!("/{path}")) } else { Cow::from(path) };
     *request.uri_mut() = path.parse::<Uri>().map_err(|_| Error::HttpRequestUriInvalid)?;
 
     let mut connection = Box::pin(connection);

@@ -84,20 +84,23 @@ impl Origin {
     }
 }
 
+impl Origin {
+    /// Host and port as a `Host` header has them (RFC 9110, section 7.2).
+    pub(crate) fn authority(&self) -> String {
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        match (self.tls, self.port) {
+            (true, 443) | (false, 80) => host,
+            (_, port) => format!("{host}:{port}"),
+        }
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.tls {
             f.write_str("http://")?;
         }
-        if self.host.contains(':') {
-            write!(f, "[{}]", self.host)?;
-        } else {
-            f.write_str(&self.host)?;
-        }
-        match (self.tls, self.port) {
-            (true, 443) | (false, 80) => Ok(()),
-            (_, port) => write!(f, ":{port}"),
-        }
+        f.write_str(&self.authority())
     }
 }
 

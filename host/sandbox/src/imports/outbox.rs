@@ -1,24 +1,27 @@
 //! `longshore:handler/outbox`: how a guest sends messages to other queues.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use longshore_handler::{OutboxMessage, RetryReason};
+use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, WasmList, WasmStr};
-use wasmtime::{AsContext, StoreContext, StoreContextMut};
 
 use crate::failure;
 use crate::host_trap::HostTrap;
 use crate::names;
+use crate::outbox::OVERHEAD;
 use crate::state::GuestState;
 
 /// Output, body and properties.
-type Parameters = (WasmStr, WasmList<u8>, Vec<(WasmStr, WasmStr)>);
+type Parameters = (WasmStr, WasmList<u8>, WasmList<(WasmStr, WasmStr)>);
 
 /// Linked by hand, so that nothing is copied out of the guest before it is known to fit.
 pub(super) fn add_to_linker(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
     linker.instance(names::OUTBOX)?.func_wrap(
         "send",
         |mut store: StoreContextMut<'_, GuestState>, parameters: Parameters| {
-            let (message, size) = lift(store.as_context(), &parameters)?;
+            let (message, size) = lift(&mut store, parameters)?;
             store.data_mut().outbox.push(message, size);
             Ok(())
         },
@@ -27,29 +30,28 @@ pub(super) fn add_to_linker(linker: &mut Linker<GuestState>) -> wasmtime::Result
 
 /// Copies a message out of the guest, and says how many bytes it counts for.
 fn lift(
-    store: StoreContext<'_, GuestState>,
-    (output, body, properties): &Parameters,
+    store: &mut StoreContextMut<'_, GuestState>,
+    (output, body, properties): Parameters,
 ) -> wasmtime::Result<(OutboxMessage, usize)> {
-    let GuestState { outbox, policy, .. } = store.data();
-    let output = output.to_str(&store)?;
-    if !policy.grants.outputs.iter().any(|granted| *granted == output) {
+    let policy = Arc::clone(&store.data().policy);
+    let output = output.to_str(&*store)?.into_owned();
+    if !policy.grants.outputs.contains(&output) {
         let known = policy.grants.outputs.join(", ");
         let detail = failure::detail(format!("{output:?} is none of the outputs that are granted: {known}"));
         return Err(HostTrap { reason: RetryReason::UnknownOutput, detail }.into());
     }
-    outbox.admits_one_more(&policy.limits)?;
-    let mut size = body.len();
-    let mut pairs = Vec::with_capacity(properties.len());
-    for (name, value) in properties {
-        let (name, value) = (name.to_str(&store)?, value.to_str(&store)?);
-        size += name.len() + value.len();
-        pairs.push((name, value));
+    store.data().outbox.admits_one_more(&policy.limits)?;
+    // Before anything is read: an empty property takes eight bytes of the guest's memory.
+    let mut size = OVERHEAD.saturating_mul(1 + properties.len()).saturating_add(body.len());
+    store.data().outbox.admits_bytes(size, &policy.limits)?;
+    let pairs = properties.iter(&mut *store)?.collect::<wasmtime::Result<Vec<_>>>()?;
+    let mut properties = Vec::with_capacity(pairs.len());
+    for (name, value) in pairs {
+        let (name, value) = (name.to_str(&*store)?, value.to_str(&*store)?);
+        size = size.saturating_add(name.len() + value.len());
+        store.data().outbox.admits_bytes(size, &policy.limits)?;
+        properties.push((name.into_owned(), value.into_owned()));
     }
-    outbox.admits_bytes(size, &policy.limits)?;
-    let message = OutboxMessage {
-        output: output.into_owned(),
-        body: Bytes::copy_from_slice(body.as_le_slice(&store)),
-        properties: pairs.into_iter().map(|(n, v)| (n.into_owned(), v.into_owned())).collect(),
-    };
-    Ok((message, size))
+    let body = Bytes::copy_from_slice(body.as_le_slice(&*store));
+    Ok((OutboxMessage { output, body, properties }, size))
 }

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use longshore_handler::{Answer, OutboxMessage, Verdict};
+use longshore_handler::{Answer, OutboxMessage, RetryReason, Verdict};
 use longshore_sandbox::{Component, Cpu, Grants, LoadError, Sandbox, Settings, compile, describe};
 use longshore_testkit::{guest, log, sample};
 
@@ -96,6 +96,25 @@ async fn an_instance_is_used_as_often_as_allowed_and_never_after_a_failure() {
     assert_eq!(count(&three).await, "1");
     let once = reused(1);
     assert_eq!((count(&once).await, count(&once).await), ("1".to_owned(), "1".to_owned()));
+}
+
+#[tokio::test]
+async fn an_instance_that_fills_up_is_replaced_and_costs_no_message_an_attempt() {
+    let rogue = load(&Settings { reuse: 1000, ..settings() }, guest::rogue());
+    // Of 128 MiB: four fit, and no five; then two that do not fit beside each other; then handles.
+    let bodies =
+        std::iter::repeat_n("leak:30000000", 20).chain(["leak:70000000"; 6]).chain(["handles:400"; 6]);
+    for (n, body) in bodies.enumerate() {
+        let answer = rogue.invoke(sample::invocation(format!("leaks-{n}"), body)).await;
+        assert_eq!(answer.verdict, Verdict::Completed, "{n}: {body}");
+    }
+    // What does not fit into an instance of its own is the message's.
+    let answer = rogue.invoke(sample::invocation("leaks-too-much", "leak:140000000")).await;
+    assert!(
+        matches!(answer.verdict, Verdict::Retry { reason: RetryReason::MemoryLimit, .. }),
+        "{:?}",
+        answer.verdict
+    );
 }
 
 #[tokio::test]

@@ -142,6 +142,8 @@ hostile! {
     an_exit_with_3_is_a_trap: "exit:3" => Trap, "exit(1)";
     a_result_of_100_megabytes_runs_into_the_call_limit: "reason:100000000" => CallLimit, "1024 KiB";
     a_result_that_is_not_utf_8_is_a_trap: "not-utf-8" => Trap, "utf-8";
+    random_bytes_run_into_the_call_limit: "random:67108864" => CallLimit, "1024 KiB of random bytes in one call";
+    empty_properties_run_into_the_outbox_limit: "empty-properties:8000" => OutboxLimit, "more than 1048576 bytes";
     a_million_handles_run_into_the_handle_limit: "handles:1000000" => HandleLimit, "1000 host resources";
     http_to_a_host_that_is_not_granted_is_refused: "get:https://elsewhere.invalid/" => Requested, "HttpRequestDenied";
     http_to_the_metadata_service_is_refused: "get:http://169.254.169.254/metadata/identity" => Requested, "HttpRequestDenied";
@@ -175,11 +177,76 @@ fn calls_without_end_run_into_the_stack_limit() {
 }
 
 #[test]
+fn an_endless_start_runs_into_the_deadline_and_one_that_fills_memory_into_that_limit() {
+    for (code, reason) in [
+        ("(loop $l (br $l))", RetryReason::Deadline),
+        (
+            "(loop $l (br_if $l (i32.ne (memory.grow (i32.const 16)) (i32.const -1)))) unreachable",
+            RetryReason::MemoryLimit,
+        ),
+    ] {
+        let start = format!(
+            "(core module $s (memory 1) (func $f {code}) (start $f)) (core instance (instantiate $s))"
+        );
+        let component = {
+            let _alone = harbour().alone.blocking_lock();
+            harbour().sandbox.load(&wat::handler_beside(&start, "", "")).unwrap()
+        };
+        assert_retry(&endure(&component, ""), reason, "");
+    }
+}
+
+#[test]
 fn a_result_that_claims_to_have_a_gigabyte_is_a_trap() {
     let code = "(i32.store8 (i32.const 1024) (i32.const 1)) (i32.store8 (i32.const 1032) (i32.const 1))
         (i32.store (i32.const 1040) (i32.const 0)) (i32.store (i32.const 1044) (i32.const 0x40000000))
         (return (i32.const 1024))";
     assert_retry(&endure(&small("", code), ""), RetryReason::Trap, "");
+}
+
+/// What is said of a request never sent, and of headers never used, is the host's memory.
+#[test]
+fn what_wasi_http_keeps_for_a_guest_is_capped_and_counts_as_its_memory() {
+    let rejected = |body: &str| match rogue(body) {
+        Answer { verdict: Verdict::Reject { detail }, usage, .. } => (detail, usage.peak_memory),
+        other => panic!("{other:?}"),
+    };
+    // Method and authority of a megabyte, and a path.
+    assert_eq!(rejected("hoard:1000000").0, "0 taken");
+    // The longest that pass: 64, 320 and 8192 bytes, of which a slash is one.
+    assert_eq!(rejected("hoard:65").0, "600 taken");
+    assert_eq!(rejected("hoard:321").0, "300 taken");
+    assert_eq!(rejected("hoard:8192").0, "0 taken");
+    let (said, peak) = rejected("hoard:64");
+    assert_eq!(said, "900 taken");
+    // 150 fields, a body's two chunks, and the names.
+    assert!(peak > 300 * (150 * 256 + (32 << 10) + 64), "{peak} bytes");
+    let (said, peak) = rejected("copy-fields:900");
+    assert!(said == "900 copies" && peak > 900 * 14 * 1256, "{said}, {peak} bytes");
+}
+
+#[test]
+fn what_the_host_keeps_for_a_guest_runs_into_its_memory_limit() {
+    let limits = longshore_sandbox::Limits { memory: 8 << 20, ..Default::default() };
+    let grants = Grants {
+        config: vec![("greeting".into(), "hello".into())],
+        outputs: vec!["invoices".into()],
+        ..Grants::default()
+    };
+    let small = Sandbox::new(&Settings { concurrency: 1, limits, grants, ..settings() }).unwrap();
+    let component = small.load(&std::fs::read(guest::rogue()).unwrap()).unwrap();
+    for body in ["hoard:64", "copy-fields:900"] {
+        assert_retry(&endure(&component, body), RetryReason::MemoryLimit, "8 MiB");
+    }
+}
+
+#[test]
+fn contexts_of_a_megabyte_do_not_grow_the_host() {
+    let answer = rogue("contexts:2000");
+    assert!(
+        matches!(answer.verdict, Verdict::Completed | Verdict::Retry { reason: RetryReason::Deadline, .. }),
+        "{answer:?}"
+    );
 }
 
 #[test]

@@ -45,6 +45,37 @@ async fn a_granted_host_is_reached_by_the_address_that_was_checked() {
 }
 
 #[tokio::test]
+async fn a_request_names_the_host_that_was_checked_and_has_a_path() {
+    let server = Server::start().await;
+    let host = format!("127.0.0.1:{}", server.port);
+    let component = rogue(&[format!("http://{host}")], &["127.0.0.0/8"], Limits::default());
+    for (spelled, path) in [
+        (format!("127.0.0.1:+{}", server.port), "/"),
+        (format!("127.0.0.1:0{}", server.port), "/"),
+        (format!("{host}?x=1"), "/?x=1"),
+        (host.clone(), "/"),
+    ] {
+        let (_, said) = ask(&component, format!("get:http://{spelled}")).await;
+        let sent = said.starts_with("200 ") && said.contains(&format!("GET {path} HTTP/1.1|"));
+        assert!(sent && said.contains(&format!("host: {host}")), "{spelled}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_finished_goes_with_its_length_and_a_long_one_in_chunks() {
+    let server = Server::start().await;
+    let host = format!("127.0.0.1:{}", server.port);
+    let component = rogue(&[format!("http://{host}")], &["127.0.0.0/8"], Limits::default());
+    for size in [0, 1, 5_000, 500_000] {
+        let (_, said) = ask(&component, format!("post:{size}@http://{host}/")).await;
+        let names_length = said.contains(&format!("content-length: {size}"));
+        assert!(names_length && !said.contains("transfer-encoding"), "{size}: {said}");
+    }
+    let (_, said) = ask(&component, format!("post:3000000@http://{host}/")).await;
+    assert!(said.contains("transfer-encoding: chunked"), "{said}");
+}
+
+#[tokio::test]
 async fn a_private_address_is_refused_unless_it_is_named() {
     let server = Server::start().await;
     for host in ["localhost", "127.0.0.1"] {

@@ -124,6 +124,23 @@ async fn an_output_that_no_queue_takes_fails_its_message_before_anything_is_sent
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_properties_of_an_output_count_as_a_part_of_its_size() {
+    // `tenant` and `7`, and what AMQP puts around them.
+    for (body, fits) in [(64 * 1024 - 17, true), (64 * 1024 - 16, false)] {
+        let mut set = Set::new(Verdict::Completed);
+        set.config.max_messages = None;
+        set.config.max_dequeue = 1;
+        set.sender.second = "x".repeat(body).into();
+        let (_, invoices, finished) = set.run(OutputFormat::Raw).await;
+        assert_eq!(
+            (invoices.len(), finished.summary.completed),
+            if fits { (2, 1) } else { (0, 0) },
+            "{body}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_handler_that_fails_sends_nothing() {
     for verdict in [failed(), Verdict::Reject { detail: "no".into() }] {
         let (_, invoices, _) = Set::new(verdict).run(OutputFormat::Raw).await;
