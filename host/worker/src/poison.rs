@@ -264,6 +264,14 @@ mod tests {
     }
 
     #[test]
+    fn an_envelope_is_always_xml_text() {
+        let message = message("\u{fffe} and \u{ffff}".as_bytes());
+        let envelope = fallbacks(&message, "why", PoisonFormat::Envelope).remove(0);
+        assert!(!str::from_utf8(&envelope).unwrap().contains(['\u{fffe}', '\u{ffff}']));
+        assert_eq!(Envelope::parse(&envelope).unwrap().body.bytes(), Some(message.body.clone()));
+    }
+
+    #[test]
     fn what_has_no_envelope_is_described_by_its_properties() {
         let plain = message(b"body");
         let unwrapped = Envelope::unwrapped(&plain);

@@ -277,8 +277,11 @@ async fn a_fault_ends_the_run_at_once_and_lets_what_runs_be_settled() {
         let fault = QueueError::QueueNotFound { queue: "orders".into() };
         Fault { error: (what == "receive" && receives > 3).then_some(fault), ..Fault::default() }
     });
+    let started = Instant::now();
     let finished = set.run().await;
     assert!(matches!(finished.end, Err(QueueError::QueueNotFound { .. })));
+    // A receive that is busy is asked again for two minutes.
+    assert!(started.elapsed() < 60 * S, "{:?}", started.elapsed());
     assert_eq!((finished.summary.received, finished.summary.abandoned), (finished.summary.completed, 0));
 }
 
