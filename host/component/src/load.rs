@@ -78,11 +78,7 @@ impl Source {
     }
 
     /// Compiles a component that was fetched from here. Returns its digest beside it.
-    async fn compile(
-        &self,
-        sandbox: &Sandbox,
-        fetched: Fetched,
-    ) -> Result<(Component, String), NotLoaded> {
+    async fn compile(&self, sandbox: &Sandbox, fetched: Fetched) -> Result<(Component, String), NotLoaded> {
         let Fetched { bytes, digest } = fetched;
         let sandbox = sandbox.clone();
         // An earlier try may still be at it. What it makes is kept, and found by the next.

@@ -78,7 +78,12 @@ mod tests {
         ] {
             assert_eq!(shown(text), expected);
         }
-        for plain in ["", "order 1: caf\u{e9} \u{6f22}\u{5b57} \u{1f6a2}", "C:\\new \"quoted\"", "\u{645}\u{200c}\u{646}"] {
+        for plain in [
+            "",
+            "order 1: caf\u{e9} \u{6f22}\u{5b57} \u{1f6a2}",
+            "C:\\new \"quoted\"",
+            "\u{645}\u{200c}\u{646}",
+        ] {
             assert!(matches!(shown(plain), Cow::Borrowed(same) if same == plain));
         }
     }

@@ -16,8 +16,7 @@ use wasmparser::{
 };
 
 use self::space::{Cost, Frame};
-use crate::describe::damaged;
-use crate::error::LoadError;
+use crate::error::{LoadError, damaged, too_big};
 use crate::limits::{self, Limits};
 
 /// The largest component, in bytes. Python's interpreter takes 19 MB.
@@ -150,7 +149,9 @@ impl Census<'_> {
                         ComponentInstance::Instantiate { component_index, args } => {
                             let component = self.frame().component_at(component_index);
                             let component = component.ok_or_else(|| {
-                                too_big("it instantiates a component that it imports, which has no size".into())
+                                too_big(
+                                    "it instantiates a component that it imports, which has no size".into(),
+                                )
                             })?;
                             self.spend(component.and(Cost::items(1 + args.len())))?;
                         }
@@ -290,10 +291,12 @@ impl Census<'_> {
         match *alias {
             // What an instance exports is one of those that were defined somewhere before.
             ComponentAlias::InstanceExport { kind: ComponentExternalKind::Component, .. } => {
-                let largest = self.open.iter().flat_map(|frame| &frame.components).copied().fold(
-                    Some(Cost::default()),
-                    |largest, next| Some(largest?.at_least(next?)),
-                );
+                let largest = self
+                    .open
+                    .iter()
+                    .flat_map(|frame| &frame.components)
+                    .copied()
+                    .try_fold(Cost::default(), |largest, next| Some(largest.at_least(next?)));
                 self.frame().components.push(largest);
             }
             ComponentAlias::InstanceExport { kind: ComponentExternalKind::Module, .. } => {
@@ -362,10 +365,6 @@ fn at_most(what: &str, count: u64, limit: u64) -> Result<(), LoadError> {
     // A product of many counts ends at this number.
     let count = if count == u64::MAX { "endless".to_owned() } else { count.to_string() };
     Err(too_big(format!("it has {count} {what}, and {limit} fit")))
-}
-
-fn too_big(cause: String) -> LoadError {
-    LoadError::TooBig { cause }
 }
 
 #[cfg(test)]

@@ -119,8 +119,7 @@ impl Sandbox {
         let Settings { limits, grants, reuse, precompiled, load_timeout, .. } = settings.clone();
         let policy = Arc::new(Policy { limits, grants, tls: TlsRoots::default(), reuse });
         let (linker, compiling) = (Imports(linker), Arc::default());
-        let shared =
-            Shared { engine, linker, precompiled, policy, load_timeout, compiling, _ticker: ticker };
+        let shared = Shared { engine, linker, precompiled, policy, load_timeout, compiling, _ticker: ticker };
         Ok(Self { shared: Arc::new(shared) })
     }
 }

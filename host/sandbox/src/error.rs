@@ -1,5 +1,7 @@
 //! Why bytes cannot be a handler, in words that name the cause and what to do.
 
+use wasmparser::BinaryReaderError;
+
 use crate::names::HANDLER;
 
 /// How much of an engine's or a reader's cause is kept, in bytes: it repeats names of the component.
@@ -97,6 +99,16 @@ pub(crate) fn cut(mut cause: String) -> String {
     cause
 }
 
+/// What a reader of the bytes says.
+pub(crate) fn damaged(error: BinaryReaderError) -> LoadError {
+    LoadError::Damaged { cause: cut(error.to_string()) }
+}
+
+/// What a limit says.
+pub(crate) fn too_big(cause: String) -> LoadError {
+    LoadError::TooBig { cause }
+}
+
 /// Some of the names, and how many more there are.
 fn listed(names: &[String], separator: &str) -> String {
     let shown: Vec<_> = names.iter().take(MAX_NAMES).map(|name| short(name)).collect();
@@ -131,9 +143,17 @@ mod tests {
         let names = vec!["n".repeat(90_000); 5_000];
         for (error, words) in [
             (LoadError::OtherWorld { exports: names.clone() }, "n…, 4990 more"),
-            (LoadError::OtherWorld { exports: vec![format!("longshore:handler/handler@{}", "9".repeat(90_000))] }, "999…"),
+            (
+                LoadError::OtherWorld {
+                    exports: vec![format!("longshore:handler/handler@{}", "9".repeat(90_000))],
+                },
+                "999…",
+            ),
             (LoadError::MissingImport { imports: names }, "n… and 4990 more"),
-            (LoadError::NotGranted { needs: vec![("n".repeat(90_000), "--outbox")] }, "n…, which only --outbox grants"),
+            (
+                LoadError::NotGranted { needs: vec![("n".repeat(90_000), "--outbox")] },
+                "n…, which only --outbox grants",
+            ),
             (LoadError::Damaged { cause: cut("n".repeat(90_000)) }, "n…; build"),
         ] {
             let said = error.to_string();

@@ -227,17 +227,26 @@ mod tests {
 
     #[test]
     fn a_function_s_name_is_demangled_and_cut_and_takes_no_time() {
-        assert_eq!(demangled("_ZN4core9panicking9panic_fmt17h0123456789abcdefE"), "core::panicking::panic_fmt");
+        assert_eq!(
+            demangled("_ZN4core9panicking9panic_fmt17h0123456789abcdefE"),
+            "core::panicking::panic_fmt"
+        );
         assert_eq!(demangled(&"x".repeat(10_000)).len(), 256);
         // Each tuple names the one before it four times: 4 to the power of 11 names in all
         // (https://doc.rust-lang.org/rustc/symbol-mangling/v0.html, "Backref").
-        let digit = |value: usize| char::from(b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"[value]);
+        let digit = |value: usize| {
+            char::from(b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"[value])
+        };
         let mut bomb = "_RIC1a".to_owned();
         let mut last = bomb.len();
         bomb.push_str("TuuE");
         for _ in 0..11 {
             let back = last - "_R".len() - 1;
-            let back = if back < 62 { digit(back).to_string() } else { format!("{}{}", digit(back / 62), digit(back % 62)) };
+            let back = if back < 62 {
+                digit(back).to_string()
+            } else {
+                format!("{}{}", digit(back / 62), digit(back % 62))
+            };
             last = bomb.len();
             bomb.push_str(&format!("T{}E", format!("B{back}_").repeat(4)));
         }

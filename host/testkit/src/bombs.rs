@@ -23,7 +23,10 @@ pub fn refused() -> Vec<Bomb> {
         beside("core instances", &(module.to_owned() + &"(core instance (instantiate $z))".repeat(999))),
         beside("core modules", &"(core module)".repeat(1_500)),
         beside("memory", "(core module $z (memory 65536)) (core instance (instantiate $z))"),
-        beside("memory of 64 bits", "(core module $z (memory i64 0xffffffff)) (core instance (instantiate $z))"),
+        beside(
+            "memory of 64 bits",
+            "(core module $z (memory i64 0xffffffff)) (core instance (instantiate $z))",
+        ),
         beside("tables", "(core module $z (table 10000000 funcref)) (core instance (instantiate $z))"),
         Bomb { name: "exports", bytes: exports(120_000) },
         Bomb { name: "functions", bytes: core_module(3, &counted(61_000, &[0])) },
@@ -54,7 +57,8 @@ pub fn slow(functions: usize, locals: usize) -> Vec<u8> {
 pub fn branching(block: &str, targets: usize, values: usize) -> Vec<u8> {
     let many = "i64 ".repeat(values);
     // What a branch to a loop carries are its parameters.
-    let carried = if block == "loop" { format!("(param {many}) (result {many})") } else { format!("(result {many})") };
+    let carried =
+        if block == "loop" { format!("(param {many}) (result {many})") } else { format!("(result {many})") };
     let push = "i64.const 1 ".repeat(values);
     let enter = format!("{block} (type $carried) ").repeat(targets);
     let all: String = (0..targets).map(|depth| format!("{depth} ")).collect();

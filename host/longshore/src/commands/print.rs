@@ -41,7 +41,9 @@ pub(super) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>
     if let Ok(size) = rustix::termios::tcgetwinsize(io::stdout()) {
         table.set_width(size.ws_col);
     }
-    table.add_rows(rows.into_iter().map(|row| row.iter().map(|cell| shown(cell).into_owned()).collect::<Vec<_>>()));
+    table.add_rows(
+        rows.into_iter().map(|row| row.iter().map(|cell| shown(cell).into_owned()).collect::<Vec<_>>()),
+    );
     write(format!("{table}\n").as_bytes())
 }
 

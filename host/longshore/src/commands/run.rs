@@ -16,11 +16,11 @@ use longshore_handler::Handler;
 use longshore_queue::Queue;
 use longshore_queue_drivers::open;
 use longshore_sandbox::{Sandbox, Settings};
-use longshore_worker::{Config, Worker};
 use longshore_worker::drain::End;
 use longshore_worker::outputs::Outputs;
 use longshore_worker::report::Summary;
 use longshore_worker::stop::{Stopper, Urgency};
+use longshore_worker::{Config, Worker};
 
 /// How often the progress bar is drawn.
 const REDRAW: Duration = Duration::from_millis(100);

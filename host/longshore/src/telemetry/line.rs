@@ -77,7 +77,9 @@ fn short_json(line: &str) -> Cow<'_, str> {
     if whole.len() < LONGEST_LINE {
         return whole;
     }
-    let Ok(Value::Object(object)) = serde_json::from_str(line) else { return cut(line, LONGEST_LINE - 100).into() };
+    let Ok(Value::Object(object)) = serde_json::from_str(line) else {
+        return cut(line, LONGEST_LINE - 100).into();
+    };
     for longest in LONGEST_TEXTS {
         let mut shortened = object.clone();
         shortened.values_mut().for_each(|value| cut_texts(value, longest));
@@ -89,7 +91,8 @@ fn short_json(line: &str) -> Cow<'_, str> {
     }
     // So many fields that not even their names have room.
     let names = ["timestamp", "level", "target", "message"];
-    let mut rest: Map<String, Value> = object.into_iter().filter(|(name, _)| names.contains(&&**name)).collect();
+    let mut rest: Map<String, Value> =
+        object.into_iter().filter(|(name, _)| names.contains(&&**name)).collect();
     rest.values_mut().for_each(|value| cut_texts(value, 256));
     Value::Object(rest).to_string().into()
 }
@@ -135,7 +138,8 @@ mod tests {
 
     #[test]
     fn a_line_of_json_that_is_too_long_stays_json_and_is_cut() {
-        let (found, length) = written(&json!({ "level": "INFO", "message": "m".repeat(40_000), "id": "m-1" }));
+        let (found, length) =
+            written(&json!({ "level": "INFO", "message": "m".repeat(40_000), "id": "m-1" }));
         assert!(length <= LONGEST_LINE, "{length}");
         assert_eq!((&found["level"], &found["id"]), (&json!("INFO"), &json!("m-1")));
         assert!(found["message"].as_str().unwrap().ends_with("m\u{2026} (40000 bytes)"));

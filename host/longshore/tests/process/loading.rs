@@ -71,9 +71,11 @@ fn a_component_that_is_hard_to_load_is_refused_by_counting() {
 fn a_file_without_an_end_is_refused_before_it_is_read() {
     let (_directory, huge) = written(b"");
     std::fs::File::options().write(true).open(&huge).unwrap().set_len(1 << 40).unwrap();
-    for (file, words) in
-        [(Path::new("/dev/zero"), "a pipe or a device"), (&huge, "more than 128 MiB"), (Path::new("/"), "directory")]
-    {
+    for (file, words) in [
+        (Path::new("/dev/zero"), "a pipe or a device"),
+        (&huge, "more than 128 MiB"),
+        (Path::new("/"), "directory"),
+    ] {
         let ended = invoke(file, &[]);
         assert_eq!(ended.code(), 3, "{ended:?}");
         assert!(ended.json()["detail"].as_str().unwrap().contains(words), "{ended:?}");
@@ -124,7 +126,9 @@ fn loading_is_a_part_of_the_time_budget() {
 #[test]
 fn what_a_component_is_called_forges_no_line_and_sends_nothing_to_a_terminal() {
     let name = r#"url=<https://x/\1b]0;pwned by component\07\0aforged line\e2\80\ae>"#;
-    let text = format!(r#"(component (import "{name}" (func)) (instance $i) (export "longshore:handler/handler@0.1.0" (instance $i)))"#);
+    let text = format!(
+        r#"(component (import "{name}" (func)) (instance $i) (export "longshore:handler/handler@0.1.0" (instance $i)))"#
+    );
     let (_directory, path) = written(&wat::parse_str(text).unwrap());
     let path = path.to_str().unwrap();
     for arguments in [

@@ -6,9 +6,8 @@
 
 use wasmparser::{BlockType, BrTable, FunctionBody, Operator};
 
-use super::damaged;
 use super::space::Arities;
-use crate::error::LoadError;
+use crate::error::{LoadError, damaged};
 
 /// A function whose bytes times the largest arity are below this is not read: its branches cannot
 /// carry much. Nearly all functions are.

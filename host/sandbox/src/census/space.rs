@@ -67,7 +67,8 @@ pub(super) struct Arities {
 impl Arities {
     pub(super) fn add(&mut self, parameters: usize, results: usize) {
         // A type has at most a thousand of each.
-        let [parameters, results] = [parameters, results].map(|count| u32::try_from(count).unwrap_or(u32::MAX));
+        let [parameters, results] =
+            [parameters, results].map(|count| u32::try_from(count).unwrap_or(u32::MAX));
         self.by_type.push((parameters, results));
         self.largest = self.largest.max(parameters).max(results);
         self.most_results = self.most_results.max(results);

@@ -25,7 +25,9 @@ fn fits(text: &str) {
 
 /// Components that instantiate the one before `times` times, `levels` of them.
 fn doubling(first: &str, levels: usize, times: usize) -> String {
-    let level = |n: usize| format!("(component $c{n} {})", format!("(instance (instantiate $c{}))", n - 1).repeat(times));
+    let level = |n: usize| {
+        format!("(component $c{n} {})", format!("(instance (instantiate $c{}))", n - 1).repeat(times))
+    };
     let components: String = (1..=levels).map(level).collect();
     format!("(component (component $c0 {first}) {components} (instance (instantiate $c{levels})))")
 }
@@ -37,7 +39,10 @@ fn components_that_multiply_are_counted_and_not_made() {
     assert!(refused(&doubling(module, 24, 2)).contains("instances of core modules, and 100 fit"));
     for (levels, times) in [(20, 2), (24, 2), (900, 2), (30, 20)] {
         let cause = refused(&doubling("", levels, times));
-        assert!(cause.ends_with("instances, functions, aliases, imports and exports, and 100000 fit"), "{cause}");
+        assert!(
+            cause.ends_with("instances, functions, aliases, imports and exports, and 100000 fit"),
+            "{cause}"
+        );
     }
     fits(&doubling(module, 6, 2));
     fits(&doubling("", 12, 2));
@@ -47,14 +52,19 @@ fn components_that_multiply_are_counted_and_not_made() {
 fn what_multiplies_by_way_of_an_alias_or_an_export_is_counted_as_well() {
     // An outer component that each level finds by its index.
     let mut text = "(component (core module $m) (component $c0 (core instance (instantiate 0)))".to_owned();
-    text = text.replace("(instantiate 0)", "(instantiate $m)").replace("$c0 (core", "$c0 (alias outer 1 $m (core module $m)) (core");
+    text = text
+        .replace("(instantiate 0)", "(instantiate $m)")
+        .replace("$c0 (core", "$c0 (alias outer 1 $m (core module $m)) (core");
     for n in 1..=9 {
         let before = n - 1;
         text.push_str(&format!(
             "(component $c{n} (alias outer 1 $c{before} (component $x)) (instance (instantiate $x)) (instance (instantiate $x)))"
         ));
     }
-    assert_eq!(refused(&(text + "(instance (instantiate $c9)))")), "it has 128 instances of core modules, and 100 fit");
+    assert_eq!(
+        refused(&(text + "(instance (instantiate $c9)))")),
+        "it has 128 instances of core modules, and 100 fit"
+    );
     // An instance that exports a component.
     let mut text = "(component (component $c0 (core module $m) (core instance (instantiate $m)))".to_owned();
     for n in 1..=9 {
@@ -64,7 +74,10 @@ fn what_multiplies_by_way_of_an_alias_or_an_export_is_counted_as_well() {
                (component $c{n} (alias outer 1 $x{n} (component $x)) (instance (instantiate $x)) (instance (instantiate $x)))"#
         ));
     }
-    assert_eq!(refused(&(text + "(instance (instantiate $c9)))")), "it has 128 instances of core modules, and 100 fit");
+    assert_eq!(
+        refused(&(text + "(instance (instantiate $c9)))")),
+        "it has 128 instances of core modules, and 100 fit"
+    );
     // One that it imports: what it costs is known only where it is given.
     let cause = refused(r#"(component (component (import "c" (component $x)) (instance (instantiate $x))))"#);
     assert!(cause.starts_with("it instantiates a component that it imports"), "{cause}");

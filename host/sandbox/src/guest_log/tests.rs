@@ -71,10 +71,8 @@ fn short_lines_and_long_contexts_count_with_what_the_host_adds_to_them() {
     }
     drop(log);
     let seen = log::of("unit-many");
-    let written: usize = seen
-        .iter()
-        .map(|line| 100 + line.text.len() + line.field("context").map_or(0, str::len))
-        .sum();
+    let written: usize =
+        seen.iter().map(|line| 100 + line.text.len() + line.field("context").map_or(0, str::len)).sum();
     assert!(written <= 70 << 10, "{written} bytes in {} lines", seen.len());
     assert_eq!(seen[0].field("context").map(str::len), Some(256));
     let dropped: usize = seen.last().unwrap().field("dropped").unwrap().parse().unwrap();
@@ -145,14 +143,8 @@ fn a_level_of_the_guest_is_a_level_of_the_host() {
         log.log(level, "context", "said");
     }
     let seen = log::of("unit-levels");
-    let expected = [
-        LogLevel::TRACE,
-        LogLevel::DEBUG,
-        LogLevel::INFO,
-        LogLevel::WARN,
-        LogLevel::ERROR,
-        LogLevel::ERROR,
-    ];
+    let expected =
+        [LogLevel::TRACE, LogLevel::DEBUG, LogLevel::INFO, LogLevel::WARN, LogLevel::ERROR, LogLevel::ERROR];
     assert_eq!(seen.iter().map(|line| line.level).collect::<Vec<_>>(), expected);
     assert!(seen.iter().all(|line| line.text == "said" && line.field("context") == Some("context")));
 }

@@ -87,8 +87,7 @@ impl Origin {
 impl Origin {
     /// Host and port as a `Host` header has them (RFC 9110, section 7.2).
     pub(crate) fn authority(&self) -> String {
-        let host =
-            if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
         match (self.tls, self.port) {
             (true, 443) | (false, 80) => host,
             (_, port) => format!("{host}:{port}"),

@@ -7,11 +7,11 @@
 use longshore_handler::RetryReason;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, Resource, WasmList, WasmStr};
+use wasmtime_wasi_http::WasiHttpView;
 use wasmtime_wasi_http::p2::bindings::http::types::{
     Fields, HeaderError, Host, HostFields, HostOutgoingRequest, HostOutgoingResponse, Method, OutgoingBody,
     OutgoingRequest, OutgoingResponse,
 };
-use wasmtime_wasi_http::WasiHttpView;
 
 use crate::failure;
 use crate::host_trap::HostTrap;

@@ -102,7 +102,8 @@ async fn an_instance_is_used_as_often_as_allowed_and_never_after_a_failure() {
 async fn an_instance_that_fills_up_is_replaced_and_costs_no_message_an_attempt() {
     let rogue = load(&Settings { reuse: 1000, ..settings() }, guest::rogue());
     // Of 128 MiB: four fit, and no five; then two that do not fit beside each other; then handles.
-    let bodies = std::iter::repeat_n("leak:30000000", 20).chain(["leak:70000000"; 6]).chain(["handles:400"; 6]);
+    let bodies =
+        std::iter::repeat_n("leak:30000000", 20).chain(["leak:70000000"; 6]).chain(["handles:400"; 6]);
     for (n, body) in bodies.enumerate() {
         let answer = rogue.invoke(sample::invocation(format!("leaks-{n}"), body)).await;
         assert_eq!(answer.verdict, Verdict::Completed, "{n}: {body}");

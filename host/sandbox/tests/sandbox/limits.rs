@@ -246,7 +246,9 @@ async fn what_a_handler_prints_without_a_newline_is_logged_when_the_call_ends() 
 async fn each_use_of_a_socket_is_refused_with_a_warning_that_names_what_to_use() {
     assert_eq!(rogue("sockets", "reach:sockets").await, Verdict::Completed);
     assert_eq!(rogue("names", "reach:names").await, Verdict::Completed);
-    for (id, what) in [("sockets", "a TCP socket"), ("sockets", "a UDP socket"), ("names", "looking up a name")] {
+    for (id, what) in
+        [("sockets", "a TCP socket"), ("sockets", "a UDP socket"), ("names", "looking up a name")]
+    {
         let said = |line: &log::Line| {
             line.level == Level::WARN && line.text.starts_with(what) && line.text.contains("wasi:http")
         };

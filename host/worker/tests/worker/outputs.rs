@@ -129,7 +129,11 @@ async fn the_properties_of_an_output_count_as_a_part_of_its_size() {
         set.config.max_dequeue = 1;
         set.sender.second = "x".repeat(body).into();
         let (_, invoices, finished) = set.run(OutputFormat::Raw).await;
-        assert_eq!((invoices.len(), finished.summary.completed), if fits { (2, 1) } else { (0, 0) }, "{body}");
+        assert_eq!(
+            (invoices.len(), finished.summary.completed),
+            if fits { (2, 1) } else { (0, 0) },
+            "{body}"
+        );
     }
 }
 
