@@ -6,21 +6,21 @@
 //! What is above a limit is refused by the limit's name. The limits are several times what the
 //! largest handlers need: those with an interpreter of Python or JavaScript in them.
 
+mod branches;
 mod nesting;
 mod space;
 
 use wasmparser::{
     ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentOuterAliasKind, ComponentTypeRef,
-    FunctionBody, Instance, Parser, Payload,
+    CompositeInnerType, FunctionBody, Instance, Parser, Payload,
 };
 
 use self::space::{Cost, Frame};
-use crate::describe::damaged;
-use crate::error::LoadError;
+use crate::error::{LoadError, damaged, too_big};
 use crate::limits::{self, Limits};
 
-/// The largest component, in bytes. Python's interpreter takes 18 MB.
-pub const MAX_COMPONENT: usize = 256 << 20;
+/// The largest component, in bytes. Python's interpreter takes 19 MB.
+pub const MAX_COMPONENT: usize = 128 << 20;
 
 /// Components in one another. Toolchains make three or four levels.
 const MAX_DEPTH: usize = 32;
@@ -32,23 +32,34 @@ const MAX_DEFINITIONS: u64 = 1000;
 /// that is instantiated several times as often.
 const MAX_ITEMS: u64 = 100_000;
 
-/// Sections of types, in bytes.
-const MAX_TYPES: u64 = 4 << 20;
+/// Sections of types, in bytes. Python's has 11 kB.
+const MAX_TYPES: u64 = 1 << 20;
 
-/// Functions with code.
-const MAX_FUNCTIONS: u64 = 250_000;
+/// Functions with code. Python's interpreter has 13,400. Each takes the compiler 7 kB, however
+/// small it is.
+const MAX_FUNCTIONS: u64 = 60_000;
 
-/// Code of all functions, in bytes.
-const MAX_CODE: u64 = 64 << 20;
+/// Code of all functions, in bytes. JavaScript's engine has 9.2 MB.
+const MAX_CODE: u64 = 32 << 20;
 
-/// Types, imports, exports, globals, elements and data segments of core modules.
-const MAX_CORE_ITEMS: u64 = 1_000_000;
+/// Code of one function, in bytes. Python's longest has 427 kB. The compiler takes 180 times as much
+/// while it is at it, and is at one for each processor.
+const MAX_FUNCTION: u64 = 1 << 20;
 
-/// Locals of one function. Compilers without optimisation make hundreds.
-const MAX_LOCALS: u64 = 20_000;
+/// Types, imports, exports, globals, elements and data segments of core modules. Python's has 10,200.
+const MAX_CORE_ITEMS: u64 = 200_000;
 
-/// The product of a function's locals and its bytes, which its registers are allocated in.
-const MAX_LOCALS_TIMES_BYTES: u64 = 1_500_000_000;
+/// Locals of one function. Python's has 271 at the most; compilers without optimisation make some
+/// thousands.
+const MAX_LOCALS: u64 = 10_000;
+
+/// Values that the branches of one function carry. The compiler takes two kilobytes for each.
+const MAX_VALUES_IN_BRANCHES: u64 = 50_000;
+
+/// A function's locals times its bytes: to give each a register takes time in proportion.
+/// JavaScript's engine has 9 million at the most, and 130 million in all.
+const MAX_LOCALS_TIMES_BYTES: u64 = 100_000_000;
+const MAX_LOCALS_TIMES_BYTES_IN_ALL: u64 = 2_000_000_000;
 
 /// Refuses a component that would cost the host more than any handler does. Without `limits` it may
 /// start with any memory and tables, since nothing will run it.
@@ -74,6 +85,7 @@ struct Totals {
     types: u64,
     functions: u64,
     code: u64,
+    locals_times_bytes: u64,
     core_items: u64,
 }
 
@@ -107,6 +119,17 @@ impl Census<'_> {
             Payload::TypeSection(section) => {
                 self.types(section.range().len())?;
                 self.core_items(section.count())?;
+                for group in section {
+                    for each in group.map_err(damaged)?.types() {
+                        let (parameters, results) = match &each.composite_type.inner {
+                            CompositeInnerType::Func(function) => {
+                                (function.params().len(), function.results().len())
+                            }
+                            _ => (0, 0),
+                        };
+                        self.frame().arities.add(parameters, results);
+                    }
+                }
             }
 
             Payload::InstanceSection(section) => {
@@ -273,7 +296,7 @@ impl Census<'_> {
                     .iter()
                     .flat_map(|frame| &frame.components)
                     .copied()
-                    .fold(Some(Cost::default()), |largest, next| Some(largest?.at_least(next?)));
+                    .try_fold(Cost::default(), |largest, next| Some(largest.at_least(next?)));
                 self.frame().components.push(largest);
             }
             ComponentAlias::InstanceExport { kind: ComponentExternalKind::Module, .. } => {
@@ -318,12 +341,17 @@ impl Census<'_> {
         let bytes = body.range().len() as u64;
         self.total.code += bytes;
         at_most("bytes of code", self.total.code, MAX_CODE)?;
+        at_most("bytes of code in one function", bytes, MAX_FUNCTION)?;
         let mut locals = 0_u64;
         for group in body.get_locals_reader().map_err(damaged)? {
             locals += u64::from(group.map_err(damaged)?.0);
         }
         at_most("local variables in one function", locals, MAX_LOCALS)?;
-        if locals.saturating_mul(bytes) > MAX_LOCALS_TIMES_BYTES {
+        let carried = branches::values(body, &self.frame().arities)?;
+        at_most("values carried by the branches of one function", carried, MAX_VALUES_IN_BRANCHES)?;
+        let product = locals.saturating_mul(bytes);
+        self.total.locals_times_bytes = self.total.locals_times_bytes.saturating_add(product);
+        if product > MAX_LOCALS_TIMES_BYTES || self.total.locals_times_bytes > MAX_LOCALS_TIMES_BYTES_IN_ALL {
             return Err(too_big(format!("it has a function of {bytes} bytes with {locals} local variables")));
         }
         Ok(())
@@ -337,10 +365,6 @@ fn at_most(what: &str, count: u64, limit: u64) -> Result<(), LoadError> {
     // A product of many counts ends at this number.
     let count = if count == u64::MAX { "endless".to_owned() } else { count.to_string() };
     Err(too_big(format!("it has {count} {what}, and {limit} fit")))
-}
-
-fn too_big(cause: String) -> LoadError {
-    LoadError::TooBig { cause }
 }
 
 #[cfg(test)]

@@ -3,11 +3,11 @@
 use serde::Serialize;
 use wasmparser::component_types::{ComponentAnyTypeId, ComponentEntityType};
 use wasmparser::types::Types;
-use wasmparser::{BinaryReaderError, ComponentTypeRef, Encoding, Parser, Payload, Validator, WasmFeatures};
+use wasmparser::{ComponentTypeRef, Encoding, Parser, Payload, Validator, WasmFeatures};
 
 use crate::census;
 use crate::digest::digest;
-use crate::error::{LoadError, cut};
+use crate::error::{LoadError, damaged};
 use crate::grants::{Grant, Grants};
 use crate::names::{self, HANDLER, WASMCLOUD};
 
@@ -137,10 +137,6 @@ impl Outline {
         }
         Ok(outline)
     }
-}
-
-pub(crate) fn damaged(error: BinaryReaderError) -> LoadError {
-    LoadError::Damaged { cause: cut(error.to_string()) }
 }
 
 /// Whether this is WebAssembly. If not, the error says what it is, where the first bytes tell.

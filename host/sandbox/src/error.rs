@@ -1,5 +1,7 @@
 //! Why bytes cannot be a handler, in words that name the cause and what to do.
 
+use wasmparser::BinaryReaderError;
+
 use crate::names::HANDLER;
 
 /// How much of an engine's or a reader's cause is kept, in bytes: it repeats names of the
@@ -96,6 +98,16 @@ pub(crate) fn cut(mut cause: String) -> String {
         cause.push('…');
     }
     cause
+}
+
+/// What a reader of the bytes says.
+pub(crate) fn damaged(error: BinaryReaderError) -> LoadError {
+    LoadError::Damaged { cause: cut(error.to_string()) }
+}
+
+/// What a limit says.
+pub(crate) fn too_big(cause: String) -> LoadError {
+    LoadError::TooBig { cause }
 }
 
 /// Some of the names, and how many more there are.

@@ -30,9 +30,6 @@ use crate::policy::Policy;
 /// hold hundreds.
 const MAX_HEADERS: usize = 16 << 10;
 
-/// What a guest may write into a request's body before the network takes it, in bytes.
-const CHUNK: usize = 16 << 10;
-
 /// How much of a host's name is logged, in bytes: the longest name that DNS allows (RFC 1035).
 const LONGEST_HOST: usize = 253;
 
@@ -149,7 +146,7 @@ impl WasiHttpHooks for Hooks {
     }
 
     fn p2_outgoing_body_chunk_size(&mut self) -> usize {
-        CHUNK
+        cost::CHUNK
     }
 
     fn p2_error_from_hyper(&mut self, _: &hyper::Error) -> ErrorCode {

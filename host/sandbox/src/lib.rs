@@ -32,6 +32,7 @@ mod outbox;
 mod policy;
 mod precompiled;
 mod settings;
+mod shape;
 mod state;
 mod usage;
 mod wit;

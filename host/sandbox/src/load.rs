@@ -12,6 +12,7 @@ use crate::invoke::Component;
 use crate::limits::{self, Limits};
 use crate::names;
 use crate::precompiled::{self, MachineCode};
+use crate::shape;
 
 impl Sandbox {
     /// Compiles and links a component. This takes up to seconds where the compile cache does not
@@ -85,6 +86,9 @@ impl Sandbox {
             imports if imports.is_empty() => mismatch(error),
             imports => LoadError::MissingImport { imports },
         })?;
+        if let Some(cause) = shape::misfit(&self.shared.engine, &prepared, exports) {
+            return Err(LoadError::Mismatch { cause: cut(cause) });
+        }
         let linked = Linked::new(prepared, exports).map_err(mismatch)?;
         // The first instance would have to do it otherwise, under its message's deadline.
         component.initialize_copy_on_write_image().map_err(mismatch)?;
@@ -213,6 +217,38 @@ mod tests {
             load_error(wat(&text)).to_string(),
             "needs longshore:handler/outbox@0.1.0, which only --outbox NAME=QUEUE-URL grants, and wasi:config/store@0.2.0-rc.1, which only --config KEY=VALUE grants; grant it, or build the component without it"
         );
+    }
+
+    #[test]
+    fn a_handler_of_another_type_is_refused_at_load_with_its_type() {
+        let takes = |parameters: &str, result: &str| {
+            wat(&format!(
+                r#"(component
+                    (core module $m
+                        (memory (export "m") 1)
+                        (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 0))
+                        (func (export "handle") {parameters} (result i32) (i32.const 0)))
+                    (core instance $i (instantiate $m))
+                    (type $t1 (tuple u8 u8 u8 u8 u8 u8 u8 u8)) (type $t2 (tuple $t1 $t1 $t1 $t1 $t1 $t1 $t1 $t1))
+                    (type $t3 (tuple $t2 $t2 $t2 $t2 $t2 $t2 $t2 $t2)) (type $t4 (tuple $t3 $t3 $t3 $t3 $t3 $t3 $t3 $t3))
+                    (func $handle {result} (canon lift (core func $i "handle") (memory $i "m") (realloc (func $i "realloc"))))
+                    (instance $handler (export "handle" (func $handle)))
+                    (export "{HANDLER}" (instance $handler)))"#
+            ))
+        };
+        for (bytes, words) in [
+            (
+                takes("", "(result u32)"),
+                "handle of longshore:handler/handler@0.1.0 is ()->u32, and not (record{id:string,",
+            ),
+            (takes("(param i32 i32)", r#"(param "m" string) (result bool)"#), "is (string)->bool"),
+            (takes("(param i32)", r#"(param "m" $t4) (result u8)"#), "…, and not"),
+        ] {
+            let error = load_error(bytes);
+            assert!(matches!(error, LoadError::Mismatch { .. }), "{error}");
+            let said = error.to_string();
+            assert!(said.contains(words) && said.len() < 2000, "{said}");
+        }
     }
 
     #[test]

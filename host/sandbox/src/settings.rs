@@ -32,7 +32,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         let (limits, grants) = (Limits::default(), Grants::default());
-        let load_timeout = Duration::from_secs(120);
+        let load_timeout = Duration::from_secs(5 * 60);
         Self { concurrency: 16, limits, grants, reuse: 1, precompiled: None, load_timeout, cache: None }
     }
 }

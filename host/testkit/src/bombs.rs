@@ -29,9 +29,10 @@ pub fn refused() -> Vec<Bomb> {
         ),
         beside("tables", "(core module $z (table 10000000 funcref)) (core instance (instantiate $z))"),
         Bomb { name: "exports", bytes: exports(120_000) },
-        Bomb { name: "functions", bytes: core_module(3, &counted(300_000, &[0])) },
-        Bomb { name: "locals", bytes: slow(1, 21_000) },
-        Bomb { name: "locals beside their uses", bytes: slow(1, 16_000) },
+        Bomb { name: "functions", bytes: core_module(3, &counted(61_000, &[0])) },
+        Bomb { name: "locals", bytes: slow(1, 10_100) },
+        Bomb { name: "locals beside their uses", bytes: slow(1, 6_000) },
+        Bomb { name: "branches", bytes: branching("block", 900, 900) },
         Bomb { name: "deep types", bytes: deep_types(400_000) },
         beside("shared memory", "(core module $z (memory 1 65536 shared)) (core instance (instantiate $z))"),
     ]
@@ -49,6 +50,23 @@ pub fn slow(functions: usize, locals: usize) -> Vec<u8> {
     let function =
         format!("(func (local {declared}) (loop $l {statements} (br_if $l (i64.eqz (local.get 0)))))");
     handler(&function.repeat(functions), "")
+}
+
+/// Blocks or loops in one another, and a table of branches to all of them, each of which carries so
+/// many values.
+pub fn branching(block: &str, targets: usize, values: usize) -> Vec<u8> {
+    let many = "i64 ".repeat(values);
+    // What a branch to a loop carries are its parameters.
+    let carried =
+        if block == "loop" { format!("(param {many}) (result {many})") } else { format!("(result {many})") };
+    let push = "i64.const 1 ".repeat(values);
+    let enter = format!("{block} (type $carried) ").repeat(targets);
+    let all: String = (0..targets).map(|depth| format!("{depth} ")).collect();
+    let leave = "end ".repeat(targets) + &"drop ".repeat(values);
+    // The values of a loop are there before it, those of a block at the branch.
+    let (before, at) = if block == "loop" { (push, String::new()) } else { (String::new(), push) };
+    let function = format!("(func {before} {enter} {at} i32.const 0 br_table {all} {leave})");
+    handler(&format!("(type $carried (func {carried})) {function}"), "")
 }
 
 /// Components that instantiate the one before `times` times.

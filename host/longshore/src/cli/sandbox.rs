@@ -118,7 +118,7 @@ pub struct SandboxArgs {
     pub precompiled: Option<PathBuf>,
 
     /// How long it may take to fetch and compile the component.
-    #[arg(long, env = "LONGSHORE_LOAD_TIMEOUT", value_name = "D", default_value = "2m", value_parser = duration, help_heading = "Options")]
+    #[arg(long, env = "LONGSHORE_LOAD_TIMEOUT", value_name = "D", default_value = "5m", value_parser = duration, help_heading = "Options")]
     pub load_timeout: Duration,
 
     #[command(flatten)]

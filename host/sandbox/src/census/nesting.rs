@@ -10,8 +10,7 @@ use wasmparser::{
     CoreType,
 };
 
-use super::{damaged, too_big};
-use crate::error::LoadError;
+use crate::error::{LoadError, damaged, too_big};
 
 /// Types of components and instances in one another. Toolchains make three.
 const MAX_TYPE_DEPTH: usize = 20;

@@ -51,11 +51,44 @@ pub(super) struct Frame {
     /// The components that it can instantiate, by index; `None` if what one costs depends on who
     /// instantiates this component.
     pub(super) components: Vec<Option<Cost>>,
+    /// How many values the functions of a core module take and return, by type.
+    pub(super) arities: Arities,
+}
+
+/// Numbers of parameters and results, by type.
+#[derive(Debug, Default)]
+pub(super) struct Arities {
+    by_type: Vec<(u32, u32)>,
+    /// The largest of all.
+    pub(super) largest: u32,
+    pub(super) most_results: u32,
+}
+
+impl Arities {
+    pub(super) fn add(&mut self, parameters: usize, results: usize) {
+        // A type has at most a thousand of each.
+        let [parameters, results] =
+            [parameters, results].map(|count| u32::try_from(count).unwrap_or(u32::MAX));
+        self.by_type.push((parameters, results));
+        self.largest = self.largest.max(parameters).max(results);
+        self.most_results = self.most_results.max(results);
+    }
+
+    /// Of one type. An index that is not there is found by the validator.
+    pub(super) fn of(&self, index: u32) -> (u32, u32) {
+        self.by_type.get(index as usize).copied().unwrap_or_default()
+    }
 }
 
 impl Frame {
     pub(super) fn component() -> Self {
-        Self { is_module: false, own: Cost::default(), modules: Vec::new(), components: Vec::new() }
+        Self {
+            is_module: false,
+            own: Cost::default(),
+            modules: Vec::new(),
+            components: Vec::new(),
+            arities: Arities::default(),
+        }
     }
 
     pub(super) fn module() -> Self {

@@ -107,10 +107,27 @@ fn what_one_function_costs_the_compiler_is_limited() {
         let statement = "(local.set 0 (i64.add (local.get 1) (local.get 2)))".repeat(statements);
         format!("(component (core module (func (local {}) {statement})))", "i64 ".repeat(locals))
     };
-    fits(&locals(3_000, 3_000));
-    assert_eq!(refused(&locals(20_001, 1)), "it has 20001 local variables in one function, and 20000 fit");
-    let cause = refused(&locals(15_000, 15_000));
-    assert!(cause.contains("bytes with 15000 local variables"), "{cause}");
+    fits(&locals(2_500, 2_500));
+    assert_eq!(refused(&locals(10_001, 1)), "it has 10001 local variables in one function, and 10000 fit");
+    // One byte of code too many, and functions that only together are too much.
+    let cause = refused(&format!("(component (core module (func {})))", "nop ".repeat(1 << 20)));
+    assert_eq!(cause, "it has 1048578 bytes of code in one function, and 1048576 fit");
+    assert_eq!(refusal(&bombs::slow(2, 3_000)), None);
+    let cause = refusal(&bombs::slow(25, 3_000)).unwrap();
+    assert!(cause.contains("bytes with 3000 local variables"), "{cause}");
+    let cause = refused(&locals(9_000, 9_000));
+    assert!(cause.contains("bytes with 9000 local variables"), "{cause}");
+}
+
+#[test]
+fn values_that_many_branches_carry_are_counted() {
+    let cause = |bytes: &[u8]| refusal(bytes).unwrap();
+    let carried = "it has 90000 values carried by the branches of one function, and 50000 fit";
+    assert_eq!(cause(&bombs::branching("block", 300, 300)), carried);
+    assert_eq!(cause(&bombs::branching("loop", 300, 300)), carried);
+    assert_eq!(refusal(&bombs::branching("block", 200, 200)), None);
+    // One value in each branch is what every compiler makes.
+    assert_eq!(refusal(&bombs::branching("block", 20_000, 1)), None);
 }
 
 #[test]
@@ -135,14 +152,14 @@ fn memories_tables_and_numbers_are_limited_over_the_whole_component() {
         assert!(found.contains(cause), "{found}");
     }
     for (bytes, cause) in [
-        (bombs::core_module(3, &bombs::counted(250_001, &[0])), "it has 250001 functions, and 250000 fit"),
+        (bombs::core_module(3, &bombs::counted(60_001, &[0])), "it has 60001 functions, and 60000 fit"),
         (
-            bombs::core_module(6, &bombs::counted(1_000_001, &[0x7f, 0, 0x41, 0, 0x0b])),
-            "it has 1000001 types, imports, exports, globals and segments of core modules",
+            bombs::core_module(6, &bombs::counted(200_001, &[0x7f, 0, 0x41, 0, 0x0b])),
+            "it has 200001 types, imports, exports, globals and segments of core modules",
         ),
         (
-            bombs::component(7, &bombs::counted(600_000, &[0x6f, 6, 0x7d, 0x7d, 0x7d, 0x7d, 0x7d, 0x7d])),
-            "it has 4800003 bytes of types, and 4194304 fit",
+            bombs::component(7, &bombs::counted(200_000, &[0x6f, 6, 0x7d, 0x7d, 0x7d, 0x7d, 0x7d, 0x7d])),
+            "it has 1600003 bytes of types, and 1048576 fit",
         ),
     ] {
         let found = refusal(&bytes).unwrap();
@@ -155,5 +172,5 @@ fn memories_tables_and_numbers_are_limited_over_the_whole_component() {
 #[test]
 fn a_component_that_is_too_large_is_refused_by_its_size_alone() {
     let zeroes = vec![0; MAX_COMPONENT + 1];
-    assert_eq!(refusal(&zeroes).unwrap(), "it has 268435457 bytes, and 268435456 fit");
+    assert_eq!(refusal(&zeroes).unwrap(), "it has 134217729 bytes, and 134217728 fit");
 }

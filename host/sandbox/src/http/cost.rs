@@ -3,7 +3,8 @@
 use http::{HeaderMap, Method, Request};
 use http_body::Body;
 
-use super::CHUNK;
+/// What a guest may write into a request's body before the network takes it, in bytes.
+pub(super) const CHUNK: usize = 16 << 10;
 
 /// A name and a value beside their own bytes: their place in a map that doubles as it grows.
 const FIELD: usize = 256;
