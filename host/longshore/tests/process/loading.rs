@@ -8,17 +8,22 @@ use tempfile::TempDir;
 
 use crate::directory::{Directory, ORDERS};
 use crate::orders::order;
-use crate::process::{Ended, Program, longshore};
+use crate::process::{Ended, Program, longshore, run};
 use longshore_testkit::bombs;
 use longshore_testkit::wait::slack;
 
 /// What the host may have while it looks at a component, in bytes: a small container's memory.
 const MEMORY: usize = 400 << 20;
 
-/// The program, without more memory than that. One that needs more aborts.
+/// The program, without more memory than that.
 fn in_little_memory(arguments: &[&str]) -> Program {
+    in_memory(MEMORY, arguments)
+}
+
+/// The program with so many bytes of memory. One that needs more aborts.
+fn in_memory(bytes: usize, arguments: &[&str]) -> Program {
     let mut program = Program::new("prlimit", Path::new(env!("CARGO_TARGET_TMPDIR")));
-    program.arg(format!("--data={MEMORY}")).arg(env!("CARGO_BIN_EXE_longshore")).args(arguments);
+    program.arg(format!("--data={bytes}")).arg(env!("CARGO_BIN_EXE_longshore")).args(arguments);
     program
 }
 
@@ -121,6 +126,26 @@ fn loading_is_a_part_of_the_time_budget() {
     assert!(started.elapsed() < slack(Duration::from_secs(6)), "it took {:?}", started.elapsed());
     assert_eq!(ended.json()["received"], 0, "{ended:?}");
     assert_eq!(directory.rows(ORDERS)[0].dequeue_count, 0);
+}
+
+#[test]
+fn handlers_that_hoard_in_the_host_take_nothing_from_those_beside_them() {
+    let directory = Directory::new();
+    // What each asked the host to keep was up to two gigabytes.
+    let hostile =
+        ["hoard:64", "hoard:1000000", "copy-fields:900", "empty-properties:8000", "random:67108864"];
+    let bodies: Vec<_> =
+        (0..40).map(|n| if n % 2 == 0 { hostile[n / 2 % 5] } else { "contexts:100" }).collect();
+    directory.send(&bodies);
+    let (queue, invoices) = (directory.url(ORDERS), format!("invoices={}", directory.url("invoices")));
+    let (component, cache) = (longshore_testkit::guest::rogue(), crate::process::cache());
+    let mut arguments = vec!["run", "--output=json", "--queue", &queue, "--outbox", &invoices];
+    arguments.extend(["--component", component.to_str().unwrap(), "--cache-dir", cache.to_str().unwrap()]);
+    arguments.extend(["--config=greeting=hello", "--max-dequeue=1", "--breaker=0", "--concurrency=16"]);
+    run(longshore(["queue", "create", "--queue", &directory.url("invoices")]).arg("--output=json"))
+        .succeeded();
+    let summary = in_memory(1 << 30, &arguments).run().succeeded().json();
+    assert_eq!((&summary["completed"], &summary["poisoned"]), (&20.into(), &20.into()), "{summary}");
 }
 
 #[test]
