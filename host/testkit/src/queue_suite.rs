@@ -226,7 +226,7 @@ pub async fn the_largest_body_fits_and_one_byte_more_does_not(Subject { queue, .
     assert_eq!(one(&**queue, MINUTE).await.message.body, largest);
     let refused = queue.send(text(&larger)).await.unwrap_err();
     let url = queue.url().to_string();
-    assert_eq!(refused, QueueError::TooLarge { queue: url, size: limit + 1, limit });
+    assert_eq!(refused, QueueError::TooLarge { queue: url, size: Some(limit + 1), limit });
 }
 
 pub async fn asking_for_a_right_answers_without_touching_a_message(subject: &Subject) {

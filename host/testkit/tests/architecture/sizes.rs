@@ -23,6 +23,14 @@ fn sources_below(directory: &Path) -> Vec<PathBuf> {
     found
 }
 
+/// The folders of a crate that hold sources.
+const FOLDERS: [&str; 3] = ["src", "tests", "benches"];
+
+fn sources_of(crate_folder: &Path) -> Vec<PathBuf> {
+    let folders = FOLDERS.map(|name| crate_folder.join(name));
+    folders.iter().filter(|folder| folder.is_dir()).flat_map(|folder| sources_below(folder)).collect()
+}
+
 /// Files that are too long without a reason, and reasons without such a file.
 fn too_long(lines: &[(String, usize)], allowed: &[(&str, &str)]) -> String {
     let long: Vec<_> = lines.iter().filter(|(_, lines)| *lines > MAX_LINES).collect();
@@ -36,8 +44,7 @@ fn too_long(lines: &[(String, usize)], allowed: &[(&str, &str)]) -> String {
 
 #[test]
 fn no_file_is_too_long() {
-    let files =
-        members().into_iter().map(|member| member.folder.join("src")).flat_map(|src| sources_below(&src));
+    let files = members().into_iter().flat_map(|member| sources_of(&member.folder));
     let lines = files.map(|path| {
         let name = path.strip_prefix(longshore_testkit::root()).unwrap().display().to_string();
         (name, std::fs::read_to_string(&path).unwrap().lines().count())
@@ -51,4 +58,18 @@ fn a_file_that_is_too_long_is_found_and_a_reason_that_is_stale() {
     let lines = [("a.rs".to_owned(), 401), ("b.rs".to_owned(), 400), ("c.rs".to_owned(), 500)];
     let said = too_long(&lines, &[("c.rs", "one table"), ("b.rs", "one table")]);
     assert_eq!(said, "a.rs has 401 lines: split it\nb.rs has no more than 400 lines: take it off the list\n");
+}
+
+#[test]
+fn sources_are_found_in_src_tests_and_benches() {
+    let folder = tempfile::tempdir().unwrap();
+    for file in ["src/lib.rs", "tests/deep/er/a.rs", "benches/b.rs", "tests/c.js", "other/d.rs"] {
+        let path = folder.path().join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "").unwrap();
+    }
+    let mut found = sources_of(folder.path());
+    found.sort();
+    let expected = ["benches/b.rs", "src/lib.rs", "tests/deep/er/a.rs"].map(|file| folder.path().join(file));
+    assert_eq!(found, expected);
 }

@@ -13,7 +13,8 @@ use longshore_worker::outputs::{OutputFormat, Outputs};
 use longshore_worker::stop::Stopper;
 use longshore_worker::{Config, Finished, Worker};
 
-use super::model::{Fault, MemoryQueue, failed};
+use super::handler::failed;
+use super::model::{Fault, MemoryQueue};
 
 /// Sends two messages, and answers as it was told.
 struct Sender {
