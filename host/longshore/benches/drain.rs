@@ -59,7 +59,8 @@ pub(super) fn measure_depth(workbench: &Workbench) {
     let mut rates = Vec::new();
     for waiting in [1_000, 1_000_000] {
         let queue = fill(&workbench.directory(&format!("depth-{waiting}")), MESSAGES + waiting);
-        // In turns of one queue each, the better of two: a checkpoint or a neighbour may hit one of them.
+        // In turns of one queue each, the better of two: a checkpoint or a neighbour may hit one of
+        // them.
         let best = (0..2).map(|_| drain(workbench, &queue, 64, MESSAGES / 2).per_second).fold(0.0, f64::max);
         println!("{waiting:9} messages waiting: {best:8.0} a second");
         rates.push(best);

@@ -65,7 +65,8 @@ pub struct TokenUse {
     pub hosts: &'static [&'static str],
 }
 
-/// A service's own limit of deliveries: where Resource Manager has it, and what shows and changes it.
+/// A service's own limit of deliveries: where Resource Manager has it, and what shows and changes
+/// it.
 #[derive(Debug)]
 pub struct DeliveryLimit {
     /// The property of the queue that is the limit.
@@ -244,7 +245,8 @@ impl DeliveryLimit {
 }
 
 impl TokenUse {
-    /// Whether a host is one of the service's own, so that a token may go there without being asked for.
+    /// Whether a host is one of the service's own, so that a token may go there without being asked
+    /// for.
     pub fn owns(&self, host: &str) -> bool {
         let host = host.to_ascii_lowercase();
         self.hosts.iter().any(|end| host.len() > end.len() && host.ends_with(end))

@@ -31,6 +31,7 @@ const PROBE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 const INFERRED: &str = "asked by deleting a message that does not exist";
 
 pub(super) async fn execute(args: CheckArgs, format: Format) -> Result<Exit, Failure> {
+    args.sandbox.grants.check_outbox().map_err(Failure::usage)?;
     let mut findings = Vec::new();
     let (mut url, mut poison) = (args.queue.map(|it| it.queue), args.poison.poison_queue);
     // Who named the queue: the command line is wrong, or the set-up of the job.

@@ -238,3 +238,12 @@ fn a_connection_string_is_a_queue_with_a_key_that_is_never_shown() {
         assert!(error.contains(cause) && error.contains("; write") && !error.contains("c2Vj"), "{error}");
     }
 }
+
+#[test]
+fn a_text_without_a_scheme_is_told_which_forms_there_are() {
+    let refused = "orders".parse::<QueueUrl>().unwrap_err().to_string();
+    assert!(
+        refused.starts_with("`orders`: it does not say which kind of queue it is; write `file:"),
+        "{refused}"
+    );
+}

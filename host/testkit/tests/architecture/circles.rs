@@ -3,8 +3,8 @@
 //!
 //! A path counts, in an import or not, and counts towards the file that defines what it names,
 //! wherever it is handed on (`pub use`). Methods that are called with a dot do not count, since no
-//! path names them; nor do modules by themselves. Tests inside a file of `src` do not count, but the
-//! files below `tests` do.
+//! path names them; nor do modules by themselves. Tests inside a file of `src` do not count, but
+//! the files below `tests` do.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

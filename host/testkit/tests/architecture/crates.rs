@@ -1,5 +1,5 @@
-//! The arrows between crates: those of ours as the table of docs/internals/architecture.md has them,
-//! and what of others a crate may not have in its tree of dependencies.
+//! The arrows between crates: those of ours as the table of docs/internals/architecture.md has
+//! them, and what of others a crate may not have in its tree of dependencies.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

@@ -47,8 +47,8 @@ impl<'a> Resolver<'a> {
         found
     }
 
-    /// What a path may be called outside of this crate, where its first word comes from there: itself,
-    /// or what imports make of it. By a glob there may be several.
+    /// What a path may be called outside of this crate, where its first word comes from there:
+    /// itself, or what imports make of it. By a glob there may be several.
     pub fn outside(&self, module: ModuleId, path: &[String]) -> Vec<Vec<String>> {
         self.outside_of(module, path, &mut HashSet::new())
     }

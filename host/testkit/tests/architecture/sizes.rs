@@ -1,4 +1,4 @@
-//! No file is longer than a person reads at once.
+//! No file is longer than a person reads at once, and no comment wider.
 
 use std::path::{Path, PathBuf};
 
@@ -21,6 +21,45 @@ fn sources_below(directory: &Path) -> Vec<PathBuf> {
         }
     }
     found
+}
+
+/// The widest that a line of a comment may be, in characters.
+const MAX_COLUMNS: usize = 100;
+
+/// Where comments are still wider: others change these folders at the moment.
+const WIDER: [&str; 3] = ["host/sandbox/", "host/worker/", "host/queue/drivers/src/servicebus"];
+
+/// The numbers of the lines of comments that are too wide. An address cannot be cut, nor a row of a
+/// table.
+fn too_wide(text: &str) -> Vec<usize> {
+    let lines = text.lines().enumerate().filter(|(_, line)| {
+        let comment = line.trim_start();
+        let whole = comment.contains("://") || comment.trim_start_matches(['/', '!', ' ']).starts_with('|');
+        comment.starts_with("//") && !whole && line.chars().count() > MAX_COLUMNS
+    });
+    lines.map(|(number, _)| number + 1).collect()
+}
+
+#[test]
+fn no_comment_is_too_wide() {
+    let mut said = String::new();
+    for path in members().into_iter().flat_map(|member| sources_of(&member.folder)) {
+        let name = path.strip_prefix(longshore_testkit::root()).unwrap().display().to_string();
+        if !WIDER.iter().any(|folder| name.starts_with(folder)) {
+            let lines = too_wide(&std::fs::read_to_string(&path).unwrap());
+            said.extend(lines.iter().map(|line| format!("{name}:{line}\n")));
+        }
+    }
+    assert!(said.is_empty(), "these comments are wider than {MAX_COLUMNS} columns:\n{said}");
+}
+
+#[test]
+fn a_comment_that_is_too_wide_is_found() {
+    let long = "word ".repeat(20);
+    let text = format!(
+        "//! {long}\n    // {long}\nlet a = \"{long} of code\";\n/// | {long} |\n/// {long}https://a.example\n// short"
+    );
+    assert_eq!(too_wide(&text), [1, 2]);
 }
 
 /// The folders of a crate that hold sources.

@@ -98,7 +98,8 @@ pub fn on_disk(path: &Path) -> Option<String> {
 }
 
 impl Sources {
-    /// Reads a target from its first file on. Modules and items that exist only in tests are left out.
+    /// Reads a target from its first file on. Modules and items that exist only in tests are left
+    /// out.
     pub fn of(root: &Path, read: Read<'_>) -> Self {
         Self::default().read_from(root, read)
     }

@@ -12,7 +12,8 @@ async fn a_receive_whose_caller_is_gone_leases_nothing() {
     let Subject { queue, _keep, .. } = subject().await;
     let directory = _keep.downcast_ref::<tempfile::TempDir>().unwrap();
     queue.send(text("a")).await.unwrap();
-    // The thread waits for this transaction, so that the receive is still in line when its caller goes.
+    // The thread waits for this transaction, so that the receive is still in line when its caller
+    // goes.
     let connection = database(directory.path());
     connection.execute_batch("BEGIN IMMEDIATE").unwrap();
     let held_up = queue.send(text("b"));
