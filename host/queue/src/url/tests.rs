@@ -109,7 +109,7 @@ fn what_names_no_queue_is_refused_with_thing_cause_and_mend() {
     let long_entity = format!("sb://ns.servicebus.windows.net/{}", "a".repeat(261));
     assert_eq!(parse(&long_entity[..long_entity.len() - 1]).name().len(), 260);
     let cases = [
-        ("", "relative URL"),
+        ("", "does not say which kind of queue"),
         ("orders", "relative URL"),
         ("file:", "no queue is named"),
         ("file:..", "no queue is named"),
