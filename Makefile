@@ -1,4 +1,5 @@
-# `make` alone prints this help. It installs what is needed and missing on the way, except for rustup and make.
+# `make` alone prints this help. It installs what is needed and missing on the way, except for rustup, make
+# and what CONTRIBUTING.md names.
 # CONTRIBUTING.md says what each tier of tests needs and how long it takes.
 
 # Variables are set on the command line, as in `make run MESSAGES=10`. The environment sets none of them: names such as N, TIME
@@ -17,7 +18,10 @@ ONLY       =
 QUEUE_URL  =
 
 COMPONENT  := guest/target/wasm32-wasip2/release/order.wasm
-LONGSHORE  := target/release/longshore
+# Where cargo builds.
+TARGET     := $(or $(CARGO_TARGET_DIR),target)
+# The demonstration obeys its own flags: a variable of the shell, such as LONGSHORE_CONCURRENCY, is not its business.
+LONGSHORE  := env $(foreach it,$(filter LONGSHORE_%,$(.VARIABLES)),$(if $(findstring environment,$(origin $(it))),-u $(it))) $(TARGET)/release/longshore
 # Queue workers in Python, with which `make bench` compares.
 PEERS      := host/longshore/benches/peers
 # Azurite, and the official clients that judge the Storage queue.
@@ -105,15 +109,15 @@ format: ## format the sources
 	cargo fmt --all
 	cd guest && cargo fmt --all
 
-clean: ## remove what was built, and the demonstration's queues
+clean: ## remove what was built, and ./queues with every queue in it, also one of your own
 	cargo clean
 	cd guest && cargo clean
 	rm -rf queues
 
 ##@ Look closer
 mutants: $(TOOLS)/cargo-mutants ## change the code in small ways and see which changes no test notices: host/mutants.md
-	mkdir -p target/mutants
-	$(TOOLS)/cargo-mutants mutants --output target/mutants $(ARGS)
+	mkdir -p $(TARGET)/mutants
+	$(TOOLS)/cargo-mutants mutants --output $(TARGET)/mutants $(ARGS)
 
 torture: guest guest-python guest-js ## kill workers at N random moments and count what was lost: make torture N=1000
 	LONGSHORE_TORTURE=$(N) $(TEST) --test process -- --nocapture --include-ignored torture

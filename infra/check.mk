@@ -82,7 +82,7 @@ container-tools:
 # Debian's cross compiler, and its emulator for one process: what an image for arm64 would hold, without such a machine.
 arm64: arm64-tools guest ## build the host for linux/arm64, and run it under emulation
 	CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc cargo build --profile dist --locked --package longshore --target $(ARM64)
-	infra/tests/arm64.sh target/$(ARM64)/dist/longshore $(COMPONENT)
+	infra/tests/arm64.sh $(TARGET)/$(ARM64)/dist/longshore $(COMPONENT)
 
 arm64-tools:
 	@rustup target list --installed | grep -qx $(ARM64) || rustup target add $(ARM64)

@@ -65,14 +65,6 @@ const STOP_EXECUTION: ArmOperation = ArmOperation {
     role: "Container Apps Jobs Operator",
     there_is: EXECUTIONS,
 };
-const READ_QUEUE: ArmOperation = ArmOperation {
-    verb: "read the Service Bus queue",
-    action: "Microsoft.ServiceBus/namespaces/queues/read",
-    role: "Reader",
-    there_is: "it is looked for in the job's resource group; if it is in another, `az servicebus queue show --resource-group … --namespace-name … --name … --query maxDeliveryCount` tells",
-};
-/// Of [Queues](https://learn.microsoft.com/rest/api/servicebus/controlplane-stable/queues/get).
-const SERVICE_BUS_API_VERSION: &str = "2024-01-01";
 
 /// A job's resource id: `/subscriptions/S/resourceGroups/G/providers/Microsoft.App/jobs/J`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -228,17 +220,22 @@ impl Job {
         Ok(self.arm.get(&self.arm.url(&self.id.0, API_VERSION), &asked, PATIENCE).await?.body)
     }
 
-    /// A Service Bus queue in the job's resource group, as ARM has it.
+    /// A resource in the job's resource group, as ARM has it: what is behind `/providers/` in its
+    /// id.
     ///
     /// # Errors
     /// When it cannot be read, or is elsewhere.
-    pub async fn service_bus_queue(&self, namespace: &str, queue: &str) -> Result<Value, ArmError> {
+    pub async fn beside(
+        &self,
+        resource: &str,
+        api_version: &str,
+        operation: ArmOperation,
+    ) -> Result<Value, ArmError> {
         // What is before the provider's name is the group's id.
         let group = self.id.0.splitn(6, '/').take(5).collect::<Vec<_>>().join("/");
-        let queue = queue.replace('/', "~");
-        let of = format!("{group}/providers/Microsoft.ServiceBus/namespaces/{namespace}/queues/{queue}");
-        let asked = Asked { operation: READ_QUEUE, of: &of };
-        Ok(self.arm.get(&self.arm.url(&of, SERVICE_BUS_API_VERSION), &asked, PATIENCE).await?.body)
+        let of = format!("{group}/providers/{resource}");
+        let asked = Asked { operation, of: &of };
+        Ok(self.arm.get(&self.arm.url(&of, api_version), &asked, PATIENCE).await?.body)
     }
 
     /// Starts an execution, with another template than the job's if there is one. Asked once, also

@@ -8,9 +8,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::child::{self, Usage};
+use super::child::{self, Consumed};
 use super::drain;
-use super::place::{Place, percentile};
+use super::workbench::{Workbench, percentile};
 use longshore_testkit::identity::{CLIENT_ID, HEADER, Identity};
 
 /// How often each worker is started for one message.
@@ -31,12 +31,12 @@ enum Worker {
 struct Took {
     starts: Vec<Duration>,
     time: Duration,
-    usage: Usage,
+    usage: Consumed,
 }
 
 /// Everything that both of them need.
 pub(super) struct Scene<'a> {
-    pub(super) place: &'a Place,
+    pub(super) workbench: &'a Workbench,
     pub(super) python: OsString,
     /// The worker in Python, a file of `benches/peers`.
     pub(super) script: &'static str,
@@ -117,7 +117,7 @@ impl Scene<'_> {
             Worker::Longshore => {
                 let flags = ["run", "--log-format", "json", "--queue", url, "--max-messages", &messages];
                 let mut command = self.longshore(&flags);
-                command.arg("--component").arg(&self.place.component);
+                command.arg("--component").arg(&self.workbench.component);
                 command
             }
             Worker::Python => {
@@ -131,7 +131,7 @@ impl Scene<'_> {
 
     /// The host, with the identity.
     pub(super) fn longshore(&self, arguments: &[&str]) -> Command {
-        let mut command = self.with_identity(Command::new(&self.place.host));
+        let mut command = self.with_identity(Command::new(&self.workbench.host));
         command.args(arguments);
         command
     }
@@ -165,7 +165,7 @@ impl Scene<'_> {
     /// Lets it take so many messages, and adds what that took.
     fn take(&self, worker: Worker, messages: usize, took: &mut Took) {
         let url = self.fill(messages);
-        let log = self.place.directory.path().join("log");
+        let log = self.workbench.directory.path().join("log");
         let started = Instant::now();
         let mut command = self.worker(worker, &url, messages);
         command.stdout(Stdio::piped()).stderr(File::create(&log).expect("a log file"));

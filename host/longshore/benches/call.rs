@@ -8,7 +8,7 @@ use longshore_sandbox::{Component, InvocationStep, Sandbox, Settings};
 use longshore_testkit::sample;
 
 use super::bare::Bare;
-use super::place::{Place, percentile};
+use super::workbench::{Workbench, percentile};
 
 pub(super) const BODY: &str = r#"{"order_id":"0f6d3e2a-3d1c-4a8c-9c54-7b1f0c2f7b11","msg":"two books and a pen, to be delivered to the back door, please, where the dog is kind and the light is always on when it is dark outside"}"#;
 /// As a queue makes them.
@@ -61,13 +61,13 @@ impl Watch<'_> {
     }
 }
 
-pub(super) fn measure(place: &Place) {
+pub(super) fn measure(workbench: &Workbench) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-    runtime.block_on(compare(place));
+    runtime.block_on(compare(workbench));
 }
 
-async fn compare(place: &Place) {
-    let bytes = std::fs::read(&place.component).expect("the component");
+async fn compare(workbench: &Workbench) {
+    let bytes = std::fs::read(&workbench.component).expect("the component");
     let load = |settings| {
         let sandbox = Sandbox::new(&settings).expect("a sandbox");
         (sandbox.load(&bytes).expect("the handler loads"), sandbox)

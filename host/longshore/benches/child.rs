@@ -7,19 +7,19 @@ use std::time::Duration;
 
 /// What a process used.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Usage {
+pub(super) struct Consumed {
     pub(super) cpu: Duration,
     pub(super) peak_mb: f64,
 }
 
 /// Waits for a process, watching what it uses, and returns what it wrote to standard output.
-pub(super) fn wait(mut child: Child) -> (Vec<u8>, Usage) {
+pub(super) fn wait(mut child: Child) -> (Vec<u8>, Consumed) {
     let mut out = child.stdout.take().expect("piped");
     let reader = thread::spawn(move || {
         let mut output = Vec::new();
         out.read_to_end(&mut output).map(|_| output)
     });
-    let mut usage = Usage::default();
+    let mut usage = Consumed::default();
     // The kernel keeps the peak, and drops it with the process: the last look before the end
     // counts.
     while child.try_wait().expect("a child").is_none() {
@@ -29,7 +29,7 @@ pub(super) fn wait(mut child: Child) -> (Vec<u8>, Usage) {
     (reader.join().expect("no panic").expect("its output"), usage)
 }
 
-fn observe(pid: u32) -> Option<Usage> {
+fn observe(pid: u32) -> Option<Consumed> {
     /// Clock ticks a second of `/proc/PID/stat`: fixed in the kernel's interface (`USER_HZ`).
     const TICKS: f64 = 100.0;
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
@@ -39,5 +39,5 @@ fn observe(pid: u32) -> Option<Usage> {
     let fields: Vec<f64> =
         stat.rsplit(')').next()?.split_whitespace().map(|it| it.parse().unwrap_or(0.0)).collect();
     // utime and stime are fields 14 and 15; two stand before the closing parenthesis.
-    Some(Usage { cpu: Duration::from_secs_f64((fields[11] + fields[12]) / TICKS), peak_mb: kib / 1024.0 })
+    Some(Consumed { cpu: Duration::from_secs_f64((fields[11] + fields[12]) / TICKS), peak_mb: kib / 1024.0 })
 }

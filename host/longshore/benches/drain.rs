@@ -6,9 +6,9 @@ use std::process::{Command, Stdio};
 
 use rusqlite::{Connection, params};
 
-use super::child::{self, Usage};
+use super::child::{self, Consumed};
 use super::floor;
-use super::place::Place;
+use super::workbench::Workbench;
 
 const MESSAGES: usize = 20_000;
 pub(super) const BODY: &str = r#"{"order_id":"o-000001","msg":"two books and a pen, please deliver soon"}"#;
@@ -19,14 +19,14 @@ struct Drained {
     cpu_us: f64,
 }
 
-pub(super) fn measure(place: &Place) {
+pub(super) fn measure(workbench: &Workbench) {
     println!(
         "{MESSAGES} orders of {} bytes, synchronous=FULL, a log line from the handler and one from the host for each",
         BODY.len()
     );
-    let raw = floor::raw_sqlite(&place.directory("raw"), MESSAGES, BODY);
+    let raw = floor::raw_sqlite(&workbench.directory("raw"), MESSAGES, BODY);
     println!("raw SQLite, lease and delete in transactions of 32     {raw:8.0} a second");
-    let peers = floor::peers(&place.directory("peers"), MESSAGES);
+    let peers = floor::peers(&workbench.directory("peers"), MESSAGES);
     if let Some(peers) = &peers {
         println!(
             "the same from Python                                   {:8} a second",
@@ -40,8 +40,8 @@ pub(super) fn measure(place: &Place) {
         println!("litequeue and Python's SQLite: not installed; `make bench` does that");
     }
     for concurrency in [16, 64, 256] {
-        let queue = fill(&place.directory(&format!("drain-{concurrency}")), MESSAGES + 1000);
-        let drained = drain(place, &queue, concurrency, MESSAGES);
+        let queue = fill(&workbench.directory(&format!("drain-{concurrency}")), MESSAGES + 1000);
+        let drained = drain(workbench, &queue, concurrency, MESSAGES);
         let Drained { per_second, cpu_us } = drained;
         print!(
             "longshore run --concurrency {concurrency:<3}                        {per_second:8.0} a second, {cpu_us:.0} µs CPU each; / raw SQLite: {:.2} (at least 0.5)",
@@ -54,13 +54,14 @@ pub(super) fn measure(place: &Place) {
     }
 }
 
-pub(super) fn measure_depth(place: &Place) {
+pub(super) fn measure_depth(workbench: &Workbench) {
     // The queue never holds fewer than the number in the first column while it is measured.
     let mut rates = Vec::new();
     for waiting in [1_000, 1_000_000] {
-        let queue = fill(&place.directory(&format!("depth-{waiting}")), MESSAGES + waiting);
-        // In turns of one queue each, the better of two: a checkpoint or a neighbour may hit one of them.
-        let best = (0..2).map(|_| drain(place, &queue, 64, MESSAGES / 2).per_second).fold(0.0, f64::max);
+        let queue = fill(&workbench.directory(&format!("depth-{waiting}")), MESSAGES + waiting);
+        // In turns of one queue each, the better of two: a checkpoint or a neighbour may hit one of
+        // them.
+        let best = (0..2).map(|_| drain(workbench, &queue, 64, MESSAGES / 2).per_second).fold(0.0, f64::max);
         println!("{waiting:9} messages waiting: {best:8.0} a second");
         rates.push(best);
     }
@@ -105,31 +106,31 @@ impl Queue {
     }
 }
 
-fn drain(place: &Place, queue: &Queue, concurrency: usize, messages: usize) -> Drained {
+fn drain(workbench: &Workbench, queue: &Queue, concurrency: usize, messages: usize) -> Drained {
     let flags = ["--concurrency", &concurrency.to_string(), "--max-messages", &messages.to_string()];
-    let (summary, usage) = run(place, &queue.url(), &queue.log(), &flags, messages);
+    let (summary, usage) = run(workbench, &queue.url(), &queue.log(), &flags, messages);
     let seconds = summary["duration_ms"].as_f64().expect("a duration") / 1000.0;
     Drained { per_second: messages as f64 / seconds, cpu_us: usage.cpu.as_secs_f64() * 1e6 / messages as f64 }
 }
 
 /// The peak memory of a drain, in MB.
-pub(super) fn peak_memory(place: &Place, messages: usize) -> f64 {
-    let queue = fill(&place.directory("memory"), messages);
-    run(place, &queue.url(), &queue.log(), &[], messages).1.peak_mb
+pub(super) fn peak_memory(workbench: &Workbench, messages: usize) -> f64 {
+    let queue = fill(&workbench.directory("memory"), messages);
+    run(workbench, &queue.url(), &queue.log(), &[], messages).1.peak_mb
 }
 
 /// Runs the host until so many messages are completed; its summary, and what it used.
 pub(super) fn run(
-    place: &Place,
+    workbench: &Workbench,
     queue: &str,
     log: &Path,
     flags: &[&str],
     messages: usize,
-) -> (serde_json::Value, Usage) {
+) -> (serde_json::Value, Consumed) {
     let log = File::create(log).expect("a log file");
-    let run = Command::new(&place.host)
+    let run = Command::new(&workbench.host)
         .args(["run", "--output", "json", "--queue", queue, "--component"])
-        .arg(&place.component)
+        .arg(&workbench.component)
         .args(flags)
         .stdout(Stdio::piped())
         .stderr(log)
@@ -142,6 +143,6 @@ pub(super) fn run(
 }
 
 /// One message in a queue of its own, for the start.
-pub(super) fn one_message(place: &Place, turn: usize) -> String {
-    fill(&place.directory(&format!("start-{turn}")), 1).url()
+pub(super) fn one_message(workbench: &Workbench, turn: usize) -> String {
+    fill(&workbench.directory(&format!("start-{turn}")), 1).url()
 }

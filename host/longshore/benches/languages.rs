@@ -12,25 +12,25 @@ use longshore_sandbox::{Sandbox, Settings};
 use longshore_testkit::sample;
 use longshore_testkit::wait::until;
 
-use super::place::{Place, percentile};
+use super::workbench::{Workbench, percentile};
 use super::{call, start};
 
 const STARTS: usize = 15;
 const MESSAGES: usize = 300;
 const BODY: &str = r#"{"order_id":"o-1","msg":"two books and a pen"}"#;
 
-pub(super) fn measure(place: &Place) {
+pub(super) fn measure(workbench: &Workbench) {
     let root = longshore_testkit::root();
-    let registry = Registry::start(place);
+    let registry = Registry::start(workbench);
     println!("start to first message completed, p50 ms     cold  warm cache  precompiled  registry's cache");
     let mut turn = 1_000_000;
     let languages = [
-        ("Rust", place.component.clone()),
+        ("Rust", workbench.component.clone()),
         ("Python", root.join("guest/python/target/order-python.wasm")),
         ("JavaScript", root.join("guest/js/target/order-js.wasm")),
     ];
     for (language, component) in &languages {
-        let starts = Starts::new(place, language, component, registry.as_ref());
+        let starts = Starts::new(workbench, language, component, registry.as_ref());
         let figures: Vec<_> = starts.ways.iter().map(|way| starts.of(way, &mut turn)).collect();
         println!("  {language:<42} {}", figures.join("  "));
     }
@@ -44,7 +44,7 @@ pub(super) fn measure(place: &Place) {
 
 /// The ways in which one handler is started.
 struct Starts<'a> {
-    place: &'a Place,
+    workbench: &'a Workbench,
     ways: Vec<Way>,
 }
 
@@ -55,12 +55,12 @@ struct Way {
 }
 
 impl<'a> Starts<'a> {
-    fn new(place: &'a Place, language: &str, component: &Path, registry: Option<&Registry>) -> Self {
+    fn new(workbench: &'a Workbench, language: &str, component: &Path, registry: Option<&Registry>) -> Self {
         let (cache, artifact) =
-            (place.directory(language), place.directory(&format!("{language}-aot")).join("aot"));
+            (workbench.directory(language), workbench.directory(&format!("{language}-aot")).join("aot"));
         let text = |path: &Path| path.to_str().expect("UTF-8").to_owned();
         let longshore = |arguments: &[&str]| {
-            let output = Command::new(&place.host).args(arguments).output().expect("longshore runs");
+            let output = Command::new(&workbench.host).args(arguments).output().expect("longshore runs");
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
             String::from_utf8(output.stdout).expect("UTF-8")
         };
@@ -87,14 +87,14 @@ impl<'a> Starts<'a> {
             });
         }
         let _ = std::fs::remove_dir_all(cache.join("compiled"));
-        Self { place, ways }
+        Self { workbench, ways }
     }
 
     fn of(&self, way: &Way, turn: &mut usize) -> String {
         let mut times: Vec<_> = (0..way.times)
             .map(|_| {
                 *turn += 1;
-                start::first_message(self.place, *turn, &way.arguments)
+                start::first_message(self.workbench, *turn, &way.arguments)
             })
             .collect();
         format!("{:>9.1}", percentile(&mut times, 50) / 1000.0)
@@ -123,9 +123,9 @@ struct Registry {
 }
 
 impl Registry {
-    fn start(place: &Place) -> Option<Self> {
+    fn start(workbench: &Workbench) -> Option<Self> {
         let port = TcpListener::bind("127.0.0.1:0").ok()?.local_addr().ok()?.port();
-        let (name, directory) = (format!("127.0.0.1:{port}"), place.directory("registry"));
+        let (name, directory) = (format!("127.0.0.1:{port}"), workbench.directory("registry"));
         let config = format!(
             "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: '{name}'}}\n",
             directory.display()

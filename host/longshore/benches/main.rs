@@ -8,16 +8,16 @@ mod child;
 mod drain;
 mod floor;
 mod languages;
-mod place;
 mod servicebus;
 mod settings;
 mod start;
 mod storage;
+mod workbench;
 
-use place::Place;
+use workbench::Workbench;
 
 /// Measures something, and prints it.
-type Part = fn(&Place);
+type Part = fn(&Workbench);
 
 fn main() {
     // `cargo bench` passes flags of its own; a word picks the parts whose names contain it.
@@ -32,12 +32,12 @@ fn main() {
         ("storage", storage::measure),
         ("servicebus", servicebus::measure),
     ];
-    let place = Place::new();
-    println!("{}", place.machine());
+    let workbench = Workbench::new();
+    println!("{}", workbench.machine());
     for (name, measure) in parts {
         if name.contains(&wanted) {
             println!("\n== {name}");
-            measure(&place);
+            measure(&workbench);
         }
     }
 }

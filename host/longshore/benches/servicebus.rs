@@ -10,14 +10,14 @@
 mod broker;
 
 use super::beside::{Scene, compare};
-use super::place::Place;
+use super::workbench::Workbench;
 use longshore_testkit::identity::{Identity, Mood};
 
 /// How long a lock lasts, in seconds, and how often a message may be delivered: as the service has it where nobody says.
 const LOCK_S: u32 = 60;
 const DELIVERIES: u32 = 10;
 
-pub(super) fn measure(place: &Place) {
+pub(super) fn measure(workbench: &Workbench) {
     let Some(python) = std::env::var_os("LONGSHORE_BENCH_SERVICEBUS_PYTHON") else {
         return println!(
             "the broker and the Python SDK: not installed; `make bench ONLY=servicebus` does that"
@@ -25,7 +25,7 @@ pub(super) fn measure(place: &Place) {
     };
     let (_, authority) = broker::secure().tls.as_ref().expect("it has a certificate");
     let identity = Identity::start(Mood::Tokens(3600));
-    compare(&Scene { place, python, script: "servicebus.py", identity, authority, queue });
+    compare(&Scene { workbench, python, script: "servicebus.py", identity, authority, queue });
 }
 
 fn queue(_: &Scene<'_>) -> String {

@@ -10,7 +10,7 @@ use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAlloc
 
 use super::bare::Bare;
 use super::call::{BODY, Times};
-use super::place::{Place, percentile};
+use super::workbench::{Workbench, percentile};
 
 const ROUNDS: usize = 20;
 const CALLS: usize = 250;
@@ -85,8 +85,8 @@ fn engine(change: Change) -> Engine {
     Engine::new(&config).expect("an engine")
 }
 
-pub(super) fn measure(place: &Place) {
-    let bytes = std::fs::read(&place.component).expect("the component");
+pub(super) fn measure(workbench: &Workbench) {
+    let bytes = std::fs::read(&workbench.component).expect("the component");
     let mut tried = vec![("the sandbox's own engine", own(&bytes))];
     tried.extend(CHANGES.map(|(name, change)| (name, Bare::new(&engine(change), &bytes))));
     let mut on_demand = Config::new();

@@ -15,22 +15,22 @@ mod slow;
 use std::process::Stdio;
 
 use super::beside::{Scene, compare};
-use super::place::Place;
+use super::workbench::Workbench;
 use longshore_testkit::identity::{Identity, Mood};
 
 /// How many messages the slow server has.
 const SLOW_MESSAGES: usize = 10_000;
 
-pub(super) fn measure(place: &Place) {
+pub(super) fn measure(workbench: &Workbench) {
     match std::env::var_os("LONGSHORE_BENCH_STORAGE_PYTHON") {
         Some(python) => {
             let authority = azurite::secure().authority.as_ref().expect("it has a certificate");
             let identity = Identity::start(Mood::Tokens(3600));
-            compare(&Scene { place, python, script: "storage.py", identity, authority, queue });
+            compare(&Scene { workbench, python, script: "storage.py", identity, authority, queue });
         }
         None => println!("Azurite and the Python SDK: not installed; `make bench ONLY=storage` does that"),
     }
-    slow(place);
+    slow(workbench);
 }
 
 fn queue(scene: &Scene<'_>) -> String {
@@ -41,12 +41,12 @@ fn queue(scene: &Scene<'_>) -> String {
 }
 
 /// The loop over a network, on which each call takes its time.
-fn slow(place: &Place) {
-    let server = slow::Server::start(SLOW_MESSAGES, super::drain::BODY);
+fn slow(workbench: &Workbench) {
+    let server = slow::SlowServer::start(SLOW_MESSAGES, super::drain::BODY);
     let messages = SLOW_MESSAGES.to_string();
     let flags = ["--concurrency", "32", "--max-messages", &messages];
-    let log = place.directory.path().join("slow.log");
-    let (summary, usage) = super::drain::run(place, &server.url(), &log, &flags, SLOW_MESSAGES);
+    let log = workbench.directory.path().join("slow.log");
+    let (summary, usage) = super::drain::run(workbench, &server.url(), &log, &flags, SLOW_MESSAGES);
     assert_eq!(server.deleted(), SLOW_MESSAGES, "{summary}");
     let seconds = summary["duration_ms"].as_f64().expect("a duration") / 1000.0;
     println!(

@@ -61,7 +61,7 @@ pub struct Cli {
     pub output: Format,
 
     /// Which log lines are written, to standard error: a level, or filters such as
-    /// `info,longshore::worker=debug`.
+    /// `info,longshore_worker=debug`.
     #[arg(
         long,
         global = true,

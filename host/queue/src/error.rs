@@ -13,12 +13,12 @@ pub enum QueueError {
     #[error("the pop receipt is stale")]
     ReceiptMismatch,
     /// The body is larger than the service takes (413 `RequestBodyTooLarge`); sizes in bytes.
-    #[error("the body has {size} bytes and {queue} takes {limit}")]
+    #[error("{}", too_large(queue, *size, *limit))]
     TooLarge {
         /// The URL of the queue, without secrets.
         queue: String,
-        /// What was to be sent.
-        size: usize,
+        /// What was to be sent, where the queue did not measure it otherwise than we do.
+        size: Option<usize>,
         /// What the queue takes.
         limit: usize,
     },
@@ -29,8 +29,10 @@ pub enum QueueError {
         queue: String,
     },
     /// We are not allowed to (401, 403).
-    #[error("not allowed to {operation}: {cause}; {mend}")]
+    #[error("{queue}: not allowed to {operation}: {cause}; {mend}")]
     Denied {
+        /// The URL of the queue, without secrets.
+        queue: String,
         /// What was asked, as a verb (`receive`, `update`, …).
         operation: &'static str,
         /// What the service said.
@@ -64,6 +66,13 @@ pub enum QueueError {
         /// What happened instead.
         cause: String,
     },
+}
+
+fn too_large(queue: &str, size: Option<usize>, limit: usize) -> String {
+    match size {
+        Some(size) => format!("the body has {size} bytes and {queue} takes {limit}"),
+        None => format!("the body is too large for {queue}, which takes {limit} bytes"),
+    }
 }
 
 impl QueueError {
@@ -102,16 +111,21 @@ mod tests {
     #[test]
     fn an_error_that_may_pass_is_told_from_a_lost_lease_and_names_its_queue() {
         let queue = || "file:./queues/orders".to_owned();
-        let denied =
-            QueueError::Denied { operation: "receive", cause: "HTTP 403".into(), mend: "ask".into() };
+        let denied = QueueError::Denied {
+            queue: queue(),
+            operation: "receive",
+            cause: "HTTP 403".into(),
+            mend: "ask".into(),
+        };
         for (error, stale, transient, names) in [
             (QueueError::MessageNotFound, true, false, false),
             (QueueError::ReceiptMismatch, true, false, false),
             (QueueError::busy(queue(), "HTTP 503"), false, true, true),
             (QueueError::unclear(queue(), "cut"), false, true, true),
-            (QueueError::TooLarge { queue: queue(), size: 2, limit: 1 }, false, false, true),
+            (QueueError::TooLarge { queue: queue(), size: Some(2), limit: 1 }, false, false, true),
+            (QueueError::TooLarge { queue: queue(), size: None, limit: 1 }, false, false, true),
             (QueueError::QueueNotFound { queue: queue() }, false, false, true),
-            (denied, false, false, false),
+            (denied, false, false, true),
         ] {
             assert_eq!((error.is_stale(), error.is_transient()), (stale, transient), "{error:?}");
             assert_eq!(error.to_string().contains(&queue()), names, "{error}");

@@ -21,9 +21,9 @@ pub struct Kind {
     pub max_body: usize,
     /// Whether messages keep the properties and the id that their sender gave them.
     pub keeps_properties: bool,
-    /// The setting that says after how many deliveries the service itself moves a message to the
-    /// poison queue, where it has one.
-    pub delivery_limit: Option<&'static str>,
+    /// After how many deliveries the service itself moves a message to the poison queue, where it
+    /// does.
+    pub delivery_limit: Option<DeliveryLimit>,
     /// The tokens that it takes; `None` where no service asks for one.
     pub tokens: Option<TokenUse>,
     /// What KEDA counts it with; `None` where it cannot.
@@ -67,6 +67,28 @@ pub struct TokenUse {
     pub scope: &'static str,
     /// How the names of the service's own hosts end, in every cloud. A token may go there.
     pub hosts: &'static [&'static str],
+}
+
+/// A service's own limit of deliveries: where Resource Manager has it, and what shows and changes
+/// it.
+#[derive(Debug)]
+pub struct DeliveryLimit {
+    /// The property of the queue that is the limit.
+    pub setting: &'static str,
+    /// The command that shows a queue, with `{owner}` and `{queue}` where their names go.
+    pub show: &'static str,
+    /// The command that sets the limit, but for the number.
+    pub set: &'static str,
+    /// Where a queue is in a resource group, with `{owner}` and `{queue}` where their names go.
+    pub resource: &'static str,
+    /// The version of the service's API in Resource Manager.
+    pub api_version: &'static str,
+    /// What reading the queue is called, as in "cannot …".
+    pub reading: &'static str,
+    /// The action that a role has to allow for it.
+    pub action: &'static str,
+    /// What to do where there is no such queue in the resource group.
+    pub elsewhere: &'static str,
 }
 
 /// How KEDA counts the messages of a queue, and what it calls things.
@@ -166,7 +188,17 @@ pub static SERVICE_BUS: Kind = Kind {
     // https://learn.microsoft.com/azure/service-bus-messaging/service-bus-quotas
     max_body: 250 * 1024,
     keeps_properties: true,
-    delivery_limit: Some("maxDeliveryCount"),
+    delivery_limit: Some(DeliveryLimit {
+        setting: "maxDeliveryCount",
+        show: "az servicebus queue show --resource-group … --namespace-name {owner} --name {queue}",
+        set: "az servicebus queue update --max-delivery-count",
+        // https://learn.microsoft.com/rest/api/servicebus/controlplane-stable/queues/get
+        resource: "Microsoft.ServiceBus/namespaces/{owner}/queues/{queue}",
+        api_version: "2024-01-01",
+        reading: "read the Service Bus queue",
+        action: "Microsoft.ServiceBus/namespaces/queues/read",
+        elsewhere: "it is looked for in the job's resource group; if it is in another, `az servicebus queue show --resource-group … --namespace-name … --name … --query maxDeliveryCount` tells",
+    }),
     tokens: Some(TokenUse {
         // https://learn.microsoft.com/azure/service-bus-messaging/service-bus-managed-service-identity
         scope: "https://servicebus.azure.net/.default",
@@ -207,6 +239,19 @@ impl Form {
             Reader::Url(_) => format!("{}//", self.start),
             Reader::Text(_) => self.start.to_owned(),
         }
+    }
+}
+
+impl DeliveryLimit {
+    /// The command that shows the limit of a queue.
+    pub fn show_command(&self, owner: &str, queue: &str) -> String {
+        format!("{} --query {}", self.show.replace("{owner}", owner).replace("{queue}", queue), self.setting)
+    }
+
+    /// The rest of a queue's resource id, behind `/providers/` of its group.
+    pub fn resource_id(&self, owner: &str, queue: &str) -> String {
+        // Resource Manager writes the slashes of a queue's name so.
+        self.resource.replace("{owner}", owner).replace("{queue}", &queue.replace('/', "~"))
     }
 }
 
@@ -272,6 +317,31 @@ mod tests {
         ] {
             assert_eq!(tokens.owns(host), owned, "{host}");
         }
+    }
+
+    #[test]
+    fn the_url_of_each_kind_is_of_that_kind() {
+        for kind in KINDS {
+            for form in kind.forms {
+                let example =
+                    form.example.replace("ACCOUNT", "acme").replace('…', "ns.servicebus.windows.net");
+                let url: crate::QueueUrl = example.parse().unwrap_or_else(|error| panic!("{error}"));
+                assert!(std::ptr::eq(url.kind(), kind), "{example} is {}", url.kind().name);
+            }
+        }
+    }
+
+    #[test]
+    fn the_limit_of_deliveries_is_shown_and_read_of_the_queue_itself() {
+        let limit = SERVICE_BUS.delivery_limit.as_ref().unwrap();
+        assert_eq!(
+            limit.show_command("acme", "in/orders"),
+            "az servicebus queue show --resource-group … --namespace-name acme --name in/orders --query maxDeliveryCount"
+        );
+        assert_eq!(
+            limit.resource_id("acme", "in/orders"),
+            "Microsoft.ServiceBus/namespaces/acme/queues/in~orders"
+        );
     }
 
     #[test]

@@ -57,8 +57,8 @@ pub trait Queue: fmt::Debug + Send + Sync {
     /// Puts a message into the queue and returns its id.
     async fn send(&self, message: Outgoing) -> Result<String, QueueError>;
 
-    /// *Update Message*: from now on the message is invisible for `visibility` (zero: visible at once),
-    /// and the returned receipt is the only valid one.
+    /// *Update Message*: from now on the message is invisible for `visibility` (zero: visible at
+    /// once), and the returned receipt is the only valid one.
     async fn update(&self, id: &str, receipt: &Receipt, visibility: Duration) -> Result<Receipt, QueueError>;
 
     /// Deletes a leased message.

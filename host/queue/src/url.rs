@@ -133,7 +133,12 @@ impl FromStr for QueueUrl {
             }
         }
         let no_kind = |cause: String| invalid(text, cause, format!("write {}", kind::forms()));
-        let url = Url::parse(text).map_err(|error| no_kind(error.to_string()))?;
+        let url = Url::parse(text).map_err(|error| match error {
+            url::ParseError::RelativeUrlWithoutBase => {
+                no_kind("it does not say which kind of queue it is".into())
+            }
+            error => no_kind(error.to_string()),
+        })?;
         if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
             return Err(no_kind("a queue URL has no user, password or fragment".into()));
         }

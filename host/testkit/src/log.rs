@@ -1,4 +1,5 @@
-//! The log, as tests see it: every event of the process, by the id of the message that it belongs to.
+//! The log, as tests see it: every event of the process, by the id of the message that it belongs
+//! to.
 
 use std::fmt;
 use std::sync::{Mutex, OnceLock};

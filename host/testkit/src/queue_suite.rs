@@ -191,13 +191,15 @@ pub async fn a_delayed_message_is_counted_and_invisible_until_its_time(Subject {
 }
 
 pub async fn an_expired_message_is_never_delivered_and_not_found(Subject { queue, .. }: &Subject) {
-    let expiring = || Outgoing { time_to_live: Some(2 * SECOND), ..text("short-lived") };
+    // A service takes its time, a queue on this host does not.
+    let (life, over) = if queue.url().owner().is_none() { (SECOND, SECOND) } else { (2 * SECOND, OVER) };
+    let expiring = || Outgoing { time_to_live: Some(life), ..text("short-lived") };
     let id = queue.send(expiring()).await.unwrap();
     let held = one(&**queue, MINUTE).await;
     let left = held.message.time_to_live.expect("it expires");
-    assert!(left <= 2 * SECOND, "{left:?}");
+    assert!(left <= life, "{left:?}");
     queue.send(expiring()).await.unwrap();
-    tokio::time::sleep(2 * SECOND + OVER).await;
+    tokio::time::sleep(life + over).await;
     nothing_is_visible(&**queue).await;
     is_refused(queue.delete(&id, &held.receipt).await);
     queue.send(text("for ever")).await.unwrap();
@@ -226,7 +228,7 @@ pub async fn the_largest_body_fits_and_one_byte_more_does_not(Subject { queue, .
     assert_eq!(one(&**queue, MINUTE).await.message.body, largest);
     let refused = queue.send(text(&larger)).await.unwrap_err();
     let url = queue.url().to_string();
-    assert_eq!(refused, QueueError::TooLarge { queue: url, size: limit + 1, limit });
+    assert_eq!(refused, QueueError::TooLarge { queue: url, size: Some(limit + 1), limit });
 }
 
 pub async fn asking_for_a_right_answers_without_touching_a_message(subject: &Subject) {

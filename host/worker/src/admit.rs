@@ -30,7 +30,7 @@ impl Encoding {
             Self::Base64 => STANDARD
                 .decode(body.trim_ascii())
                 .map(Bytes::from)
-                .map_err(|error| format!("not base64: {error}")),
+                .map_err(|error| format!("not base64: {}", error.to_string().trim_end_matches('.'))),
             Self::Auto if looks_like_json(body) => text(body),
             Self::Auto => match STANDARD.decode(body.trim_ascii()) {
                 Ok(decoded) if is_json(&decoded) => Ok(decoded.into()),

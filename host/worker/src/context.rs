@@ -129,7 +129,7 @@ impl RunContext {
     }
 
     /// Notes that the run warns of long retry delays. Returns whether this is the first time.
-    pub(crate) fn warns_of_long_delays(&self) -> bool {
+    pub(crate) fn first_warning_of_long_delays(&self) -> bool {
         !self.warned_of_long_delays.swap(true, Ordering::Relaxed)
     }
 }

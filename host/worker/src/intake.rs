@@ -1,4 +1,5 @@
-//! Whether to receive, to wait, or to end. Nothing else in the worker decides that.
+//! Whether to receive, to wait, or to end: the policy. The loop asks it before each receive. The loop
+//! itself only waits for what is under way, and works off what was received before the end.
 
 #[cfg(test)]
 mod tests;

@@ -136,7 +136,7 @@ fn hiding(context: &RunContext, message: &Message, rule: AfterFailure, asked: Op
             Hiding { delay: retry.delay(message.dequeue_count, asked, &mut *context.rng()), rule }
         }
     };
-    if asked.is_some() && hiding.delay > POLLING_INTERVAL && context.warns_of_long_delays() {
+    if asked.is_some() && hiding.delay > POLLING_INTERVAL && context.first_warning_of_long_delays() {
         tracing::warn!(
             delay_s = hiding.delay.as_secs(),
             "the handler asks for long retry delays: KEDA counts hidden messages, so each of its polls meanwhile starts an execution that finds nothing"

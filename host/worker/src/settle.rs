@@ -118,7 +118,7 @@ impl<'a> Settlement<'a> {
         let envelope = Envelope::new(message, &queue, reason, detail, component.as_deref());
         let mut refused = QueueError::TooLarge {
             queue: parts.poison.url().to_string(),
-            size: message.body.len(),
+            size: Some(message.body.len()),
             limit: parts.poison.max_body(),
         };
         for body in envelope.fallbacks(parts.config.poison_format, &message.body) {

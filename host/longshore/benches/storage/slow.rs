@@ -14,7 +14,7 @@ use tokio::runtime::Runtime;
 pub(super) const DELAY: Duration = Duration::from_millis(10);
 
 /// The server, which ends with this value.
-pub(super) struct Server {
+pub(super) struct SlowServer {
     address: SocketAddr,
     queue: Arc<Queue>,
     _runtime: Runtime,
@@ -27,7 +27,7 @@ struct Queue {
     deleted: AtomicUsize,
 }
 
-impl Server {
+impl SlowServer {
     pub(super) fn start(messages: usize, body: &'static str) -> Self {
         let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = threads.expect("a thread");

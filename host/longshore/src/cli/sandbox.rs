@@ -1,5 +1,6 @@
 //! The flags of the sandbox: what a handler is granted, and what it may use.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -58,6 +59,20 @@ impl GrantArgs {
     /// The queues that handlers may send messages to.
     pub fn outbox(&self) -> Vec<OutboxQueue> {
         flat(&self.outbox)
+    }
+
+    /// Refuses a name that stands for two queues.
+    ///
+    /// # Errors
+    /// When a name is repeated: which one.
+    pub fn check_outbox(&self) -> Result<(), String> {
+        let mut names = BTreeSet::new();
+        match self.outbox().into_iter().find(|queue| !names.insert(queue.name.clone())) {
+            Some(OutboxQueue { name, .. }) => {
+                Err(format!("--outbox names two queues `{name}`; give each a name of its own"))
+            }
+            None => Ok(()),
+        }
     }
 }
 

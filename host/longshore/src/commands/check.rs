@@ -31,14 +31,17 @@ const PROBE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 const INFERRED: &str = "asked by deleting a message that does not exist";
 
 pub(super) async fn execute(args: CheckArgs, format: Format) -> Result<Exit, Failure> {
+    args.sandbox.grants.check_outbox().map_err(Failure::usage)?;
     let mut findings = Vec::new();
     let (mut url, mut poison) = (args.queue.map(|it| it.queue), args.poison.poison_queue);
+    // Who named the queue: the command line is wrong, or the set-up of the job.
+    let blame = if url.is_some() { Failure::usage } else { Failure::fault };
     let mut job = None;
     if let Some(named) = &args.job {
         let id = &named.job;
         let asked = Job::new(id.clone(), args.arm.arm_endpoint.clone(), Azure::shared());
         let setup = job::Setup::read(&asked.get().await?)
-            .map_err(|cause| Failure::other(format!("{id}: {cause}")))?;
+            .map_err(|cause| Failure::fault(format!("{id}: {cause}")))?;
         findings.extend(rule::findings(&setup, &id.to_string()));
         // What is said here comes before what the job says.
         url = url.or_else(|| setup.queue());
@@ -46,12 +49,12 @@ pub(super) async fn execute(args: CheckArgs, format: Format) -> Result<Exit, Fai
         job = Some((asked, setup));
     }
     if let Some(url) = &url
-        && let Some(limit) = url.kind().delivery_limit
+        && let Some(limit) = &url.kind().delivery_limit
     {
         findings.push(deliveries::finding(url, limit, job.as_ref()).await);
     }
     match url {
-        Some(url) => findings.extend(queues(url, poison, args.probe_send).await?),
+        Some(url) => findings.extend(queues(url, poison, args.probe_send, blame).await?),
         // Only a job can hide it: without one the queue is required.
         None => findings.push(Finding {
             check: "queue exists",
@@ -90,9 +93,14 @@ pub(super) async fn execute(args: CheckArgs, format: Format) -> Result<Exit, Fai
 }
 
 /// What can be known of the queue and its poison queue, for the identity that asks.
-async fn queues(url: QueueUrl, poison: Option<QueueUrl>, probe_send: bool) -> Result<Vec<Finding>, Failure> {
+async fn queues(
+    url: QueueUrl,
+    poison: Option<QueueUrl>,
+    probe_send: bool,
+    blame: fn(String) -> Failure,
+) -> Result<Vec<Finding>, Failure> {
     let of = PoisonOf { queue: QueueArg { queue: url }, poison: PoisonArg { poison_queue: poison } };
-    let poison = of.url().map_err(Failure::usage)?;
+    let poison = of.url().map_err(blame)?;
     let (queue, poison) = (open(&of.queue.queue).await?, open(&poison).await?);
     let mut findings = permissions(&*queue).await?;
     let receive = poison.may(Right::Receive).await;

@@ -54,6 +54,7 @@ impl From<OutboxMessage> for WouldSend {
 }
 
 pub(super) async fn execute(args: InvokeArgs, format: Format) -> Result<Exit, Failure> {
+    args.sandbox.grants.check_outbox().map_err(Failure::usage)?;
     let body = args.encoding.decode(&body(&args).await?);
     let body = body.map_err(|cause| {
         Failure::other(format!("the body cannot be decoded: {cause}; is --encoding right?"))

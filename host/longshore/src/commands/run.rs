@@ -33,6 +33,7 @@ pub(super) async fn execute(args: RunArgs, format: Format) -> Result<Exit, Failu
     let mut config = args.config().map_err(Failure::usage)?;
     let component = args.sandbox.registry.source(args.component.component).map_err(Failure::usage)?;
     let poison = args.of.url().map_err(Failure::usage)?;
+    args.sandbox.grants.check_outbox().map_err(Failure::usage)?;
     let stopper = Stopper::default();
     stop_on_signals(stopper.clone())?;
     let (queue, poison) = (open(&args.of.queue.queue).await?, open(&poison).await?);

@@ -27,7 +27,8 @@ struct SentMessage {
 
 pub(super) async fn execute(args: SendArgs, format: Format) -> Result<Exit, Failure> {
     if args.delay > MAX_VISIBILITY {
-        return Err(Failure::usage("--delay is longer than the 7 days that queues allow"));
+        let days = MAX_VISIBILITY.as_secs() / (24 * 60 * 60);
+        return Err(Failure::usage(format!("--delay is longer than the {days} days that queues allow")));
     }
     let template = template(&args)?;
     let queue = open(&args.queue.queue).await?;

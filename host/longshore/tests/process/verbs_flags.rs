@@ -59,6 +59,32 @@ fn an_outbox_replaces_all_queues_of_the_variable_of_its_name() {
 }
 
 #[test]
+fn the_filter_that_the_help_shows_shows_more_lines_of_the_worker() {
+    let help = run(&mut longshore(["run", "--help"])).succeeded().stdout;
+    let filters: Vec<_> = help.split('`').filter(|it| it.ends_with("=debug")).collect();
+    let [filter] = filters[..] else { panic!("one example: {help}") };
+    let directory = tempfile::tempdir().unwrap();
+    let queue = format!("file:{}", directory.path().join("orders").display());
+    run(&mut longshore(["queue", "create", "--queue", &queue])).succeeded();
+    run(&mut longshore(["send", "--queue", &queue, "--sample", "1"])).succeeded();
+    let mut worker =
+        longshore(["run", "--log-format", "json", "--log", filter, "--queue", &queue, "--component"]);
+    let ended = run(worker.arg(guest::order()).arg("--cache-dir").arg(cache())).succeeded();
+    let shown = |line: &str| line.contains("\"DEBUG\"") && line.contains("longshore_worker::");
+    assert!(ended.stderr.lines().any(shown), "{filter}: {ended:?}");
+}
+
+#[test]
+fn a_name_of_two_queues_is_refused_before_anything_is_handled() {
+    let other = ["--outbox", INVOICES, "--outbox", "invoices=file:./queues/others"];
+    let ended = invoke(&[], &other);
+    assert_eq!(ended.code(), 2, "{ended:?}");
+    assert!(ended.stderr.contains("--outbox names two queues `invoices`"), "{ended:?}");
+    let both = format!("{INVOICES}\n{INVOICES}");
+    assert_eq!(invoke(&[("LONGSHORE_OUTBOX", both.as_str())], &[]).code(), 2, "in the variable");
+}
+
+#[test]
 fn an_output_is_no_queue_and_an_outbox_is_no_format() {
     for (flags, words) in [
         (["--output", INVOICES], "[possible values: table, json]"),

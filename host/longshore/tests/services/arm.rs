@@ -4,6 +4,7 @@
 //! `Microsoft.App/ContainerApps`, `Job_*.json`).
 
 mod check;
+mod check_queue;
 mod errors;
 mod executions;
 mod server;

@@ -58,7 +58,7 @@ impl FileQueue {
             return Ok(());
         }
         let queue = self.url.to_string();
-        Err(QueueError::TooLarge { queue, size: body.len(), limit: self.max_body() })
+        Err(QueueError::TooLarge { queue, size: Some(body.len()), limit: self.max_body() })
     }
 }
 

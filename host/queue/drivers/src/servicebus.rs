@@ -164,7 +164,7 @@ impl Queue for ServiceBusQueue {
         }
         let (size, limit) = (message.body.len(), self.max_body());
         if size > limit {
-            return Err(QueueError::TooLarge { queue: self.url.to_string(), size, limit });
+            return Err(QueueError::TooLarge { queue: self.url.to_string(), size: Some(size), limit });
         }
         let id = message.id.clone().unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
         let amqp = message::write(&id, &message);

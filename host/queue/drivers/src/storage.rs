@@ -240,7 +240,11 @@ impl Queue for StorageQueue {
         }
         let size = xml::escaped_len(&message.body);
         if size > self.max_body() {
-            return Err(QueueError::TooLarge { queue: self.url.to_string(), size, limit: self.max_body() });
+            return Err(QueueError::TooLarge {
+                queue: self.url.to_string(),
+                size: Some(size),
+                limit: self.max_body(),
+            });
         }
         // As the service will see them: in whole seconds.
         let rounded = |duration: Duration| Duration::from_secs(whole_seconds(duration));

@@ -9,8 +9,8 @@ use crate::place::{Place, Signature};
 /// Reads the URL of a Storage queue.
 pub(crate) fn parse(url: &Url) -> Parsed {
     let host = url.host_str().unwrap_or_default();
-    // An account is part of the host's name on Azure. It is the first segment of the path where the host
-    // is an address or a name of our own (Azurite, a container beside us).
+    // An account is part of the host's name on Azure. It is the first segment of the path where the
+    // host is an address or a name of our own (Azurite, a container beside us).
     let in_host = host.contains(".queue.");
     if in_host && url.scheme() == "http" && !host.ends_with(".localhost") {
         return Err(Malformed::new("a token does not travel in the clear"));

@@ -109,7 +109,7 @@ fn what_names_no_queue_is_refused_with_thing_cause_and_mend() {
     let long_entity = format!("sb://ns.servicebus.windows.net/{}", "a".repeat(261));
     assert_eq!(parse(&long_entity[..long_entity.len() - 1]).name().len(), 260);
     let cases = [
-        ("", "relative URL"),
+        ("", "does not say which kind of queue"),
         ("orders", "relative URL"),
         ("file:", "no queue is named"),
         ("file:..", "no queue is named"),
@@ -237,4 +237,13 @@ fn a_connection_string_is_a_queue_with_a_key_that_is_never_shown() {
         let error = fields.join(";").parse::<QueueUrl>().unwrap_err().to_string();
         assert!(error.contains(cause) && error.contains("; write") && !error.contains("c2Vj"), "{error}");
     }
+}
+
+#[test]
+fn a_text_without_a_scheme_is_told_which_forms_there_are() {
+    let refused = "orders".parse::<QueueUrl>().unwrap_err().to_string();
+    assert!(
+        refused.starts_with("`orders`: it does not say which kind of queue it is; write `file:"),
+        "{refused}"
+    );
 }

@@ -3,7 +3,8 @@
 //!
 //! A path counts, in an import or not, and counts towards the file that defines what it names,
 //! wherever it is handed on (`pub use`). Methods that are called with a dot do not count, since no
-//! path names them; nor do modules by themselves, and what exists only in tests.
+//! path names them; nor do modules by themselves. Tests inside a file of `src` do not count, but
+//! the files below `tests` do.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -78,8 +79,11 @@ fn describe(sources: &Sources, root: &Path) -> String {
 
 #[test]
 fn no_files_of_a_crate_use_each_other_in_a_circle() {
-    let roots: Vec<_> = members().into_iter().flat_map(|member| member.roots).collect();
-    let said = roots.iter().map(|root| describe(&Sources::of(root, &on_disk), longshore_testkit::root()));
+    let said = members().into_iter().flat_map(|member| {
+        let roots = member.roots.iter().map(|path| Sources::of(path, &on_disk)).collect::<Vec<_>>();
+        let tests = member.tests.iter().map(|path| Sources::of_test(path, &on_disk));
+        roots.into_iter().chain(tests).map(|it| describe(&it, longshore_testkit::root())).collect::<Vec<_>>()
+    });
     let said = said.collect::<String>();
     assert!(said.is_empty(), "move what both need into a file of its own:\n{said}");
 }
@@ -163,4 +167,41 @@ fn what_exists_only_in_tests_makes_no_circle() {
     let test = "pub struct A; #[cfg(test)] mod tests { use crate::b::B; } #[cfg(test)] use crate::b::B;";
     let files = [("lib.rs", "mod a; mod b;"), ("a.rs", test), ("b.rs", "use crate::a::A; pub struct B;")];
     assert_eq!(said_of(&files), "");
+}
+
+#[test]
+fn what_exists_only_in_tests_makes_a_circle_in_a_test() {
+    let read = |path: &Path| {
+        let text = match path.to_str() {
+            Some("tests/main.rs") => "mod a; mod b;",
+            Some("tests/a.rs") => "pub struct A; #[test] fn t() { crate::b::B; }",
+            Some("tests/b.rs") => "use crate::a::A; pub struct B;",
+            _ => return None,
+        };
+        Some(text.to_owned())
+    };
+    let said = describe(&Sources::of_test(Path::new("tests/main.rs"), &read), Path::new("tests"));
+    assert!(said.contains("a.rs uses b.rs:\n    line 1: crate::b::B"), "{said}");
+}
+
+#[test]
+fn a_function_that_another_file_gives_a_type_counts_however_it_is_called() {
+    let with = |a: &str, b: &str| said_of(&[("lib.rs", "mod a; mod b;"), ("a.rs", a), ("b.rs", b)]);
+    let b = "use crate::a::A; impl A { pub fn new() {} }";
+    let calls = "pub struct A; impl A { fn f() { Self::new(); } }";
+    assert!(with(calls, b).contains("line 1: A::new"), "by Self");
+    let calls = "pub struct A; impl A { fn f() { assert!(Self::new()); } }";
+    assert!(with(calls, b).contains("line 1: A::new"), "by Self in a macro");
+    let b = "use crate::a::A; impl std::str::FromStr for A { type Err = u8; fn from_str(_: &str) {} }";
+    let calls = "pub struct A; fn f() { A::from_str(\"\"); }";
+    assert!(with(calls, b).contains("line 1: A::from_str"), "of a trait");
+    assert_eq!(with("pub struct A; impl A { fn f() { Self::other(); } fn other() {} }", b), "");
+}
+
+#[test]
+fn a_name_that_is_handed_on_inside_a_crate_is_used() {
+    let b = ("b.rs", "use crate::a::A; pub trait Ext {}");
+    let with = |a: &str| said_of(&[("lib.rs", "mod a; mod b;"), ("a.rs", a), b]);
+    assert!(with("pub(crate) use crate::b::Ext; pub struct A;").contains("line 1: crate::b::Ext"));
+    assert_eq!(with("pub use crate::b::Ext; pub struct A;"), "", "to other crates");
 }

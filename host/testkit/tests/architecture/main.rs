@@ -14,3 +14,4 @@ mod resolve;
 mod sizes;
 mod sources;
 mod syntax;
+mod table;

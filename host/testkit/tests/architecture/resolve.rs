@@ -47,6 +47,48 @@ impl<'a> Resolver<'a> {
         found
     }
 
+    /// What a path may be called outside of this crate, where its first word comes from there:
+    /// itself, or what imports make of it. By a glob there may be several.
+    pub fn outside(&self, module: ModuleId, path: &[String]) -> Vec<Vec<String>> {
+        self.outside_of(module, path, &mut HashSet::new())
+    }
+
+    fn outside_of(
+        &self,
+        module: ModuleId,
+        path: &[String],
+        seen: &mut HashSet<ItemName>,
+    ) -> Vec<Vec<String>> {
+        let Some((first, rest)) = path.split_first() else { return Vec::new() };
+        let modules = &self.sources.modules;
+        match first.as_str() {
+            "crate" => return self.outside_of(0, rest, seen),
+            "self" => return self.outside_of(module, rest, seen),
+            "super" => {
+                let parent = modules[module].parent;
+                return parent.map(|parent| self.outside_of(parent, rest, seen)).unwrap_or_default();
+            }
+            _ => {}
+        }
+        let mut found = vec![path.to_vec()];
+        // `use url::Url` beside another `url`, and globs of each other, go round in a circle.
+        if !seen.insert((module, first.clone())) {
+            return found;
+        }
+        for named in modules[module].names.get(first).into_iter().flatten() {
+            found.extend(match named {
+                Named::Module(inner) => self.outside_of(*inner, rest, seen),
+                Named::Item => Vec::new(),
+                Named::Import(import) => self.outside_of(module, &[import, rest].concat(), seen),
+            });
+        }
+        for glob in &modules[module].globs {
+            found.extend(self.outside_of(module, &[glob, path].concat(), seen));
+        }
+        seen.remove(&(module, first.clone()));
+        found
+    }
+
     /// The item that a path names, and the word after it.
     fn item<'p>(&self, module: ModuleId, path: &'p [String]) -> Option<(ItemName, Option<&'p String>)> {
         let (found, used) = self.walk(module, path, &mut HashSet::new())?;

@@ -75,8 +75,18 @@ pub struct Sources {
     pub mentions: Vec<Mention>,
     pub associated: Vec<Associated>,
     pub types: Vec<TypeName>,
-    /// A `match` arm or another pattern that names a variant: `Place::File`.
-    pub patterns: Vec<Mention>,
+    pub imports: Vec<Import>,
+    /// Whether what exists only in tests is read, too.
+    with_tests: bool,
+}
+
+/// A name that a `use` brings, handed on or not.
+pub struct Import {
+    pub module: ModuleId,
+    pub path: Vec<String>,
+    /// What it is called from there on; `None` for all that the path holds.
+    pub name: Option<String>,
+    pub line: usize,
 }
 
 /// The text of a file; `None` where there is none.
@@ -88,9 +98,19 @@ pub fn on_disk(path: &Path) -> Option<String> {
 }
 
 impl Sources {
-    /// Reads a target from its first file on. Modules and items that exist only in tests are left out.
+    /// Reads a target from its first file on. Modules and items that exist only in tests are left
+    /// out.
     pub fn of(root: &Path, read: Read<'_>) -> Self {
-        let mut sources = Self::default();
+        Self::default().read_from(root, read)
+    }
+
+    /// Reads a target that is a test.
+    pub fn of_test(root: &Path, read: Read<'_>) -> Self {
+        Self { with_tests: true, ..Self::default() }.read_from(root, read)
+    }
+
+    fn read_from(self, root: &Path, read: Read<'_>) -> Self {
+        let mut sources = self;
         let directory = root.parent().unwrap().to_owned();
         sources.add_file(root, directory, None, read);
         sources
@@ -109,7 +129,8 @@ impl Sources {
         let file = self.files.len();
         self.files.push(path.to_owned());
         let module = self.add_module(file, parent);
-        let mut collector = Collector { sources: self, read, file, module, directory, blocks: 0 };
+        let mut collector =
+            Collector { sources: self, read, file, module, directory, blocks: 0, own: Vec::new() };
         parsed.items.iter().for_each(|item| collector.visit_item(item));
         module
     }
@@ -129,6 +150,8 @@ struct Collector<'a> {
     directory: PathBuf,
     /// In how many bodies of functions this is.
     blocks: usize,
+    /// What `Self` stands for; empty where it is no path.
+    own: Vec<String>,
 }
 
 impl Collector<'_> {
@@ -136,7 +159,10 @@ impl Collector<'_> {
         self.sources.modules[self.module].names.entry(name.to_owned()).or_default().push(named);
     }
 
-    fn mention(&mut self, path: Vec<String>, line: usize) {
+    fn mention(&mut self, mut path: Vec<String>, line: usize) {
+        if path.first().is_some_and(|first| first == "Self") && !self.own.is_empty() {
+            path.splice(..1, self.own.iter().cloned());
+        }
         self.sources.mentions.push(Mention { module: self.module, path, line });
     }
 
@@ -152,6 +178,12 @@ impl Collector<'_> {
         let scope = match visibility {
             Visibility::Public(_) => Scope::Crate,
             Visibility::Restricted(it) if it.path.is_ident("crate") => Scope::Crate,
+            // Directly under the root `super` is the crate.
+            Visibility::Restricted(it)
+                if it.path.is_ident("super") && self.sources.modules[self.module].parent == Some(0) =>
+            {
+                Scope::Crate
+            }
             _ => Scope::Module,
         };
         let (file, line) = (self.file, name.span().start().line);
@@ -198,9 +230,11 @@ impl Collector<'_> {
         }
         let mut names = Vec::new();
         imported(&item.tree, &[], &mut names);
-        // Handing a name on is no use of it.
-        let handed_on = self.blocks == 0 && !matches!(item.vis, Visibility::Inherited);
+        // Handing a name on to other crates is no use of it.
+        let handed_on = self.blocks == 0 && matches!(item.vis, Visibility::Public(_));
         for Imported { path, name, line } in names {
+            let import = Import { module: self.module, path: path.clone(), name: name.clone(), line };
+            self.sources.imports.push(import);
             match name {
                 None => self.sources.modules[self.module].globs.push(path),
                 Some(name) => {
@@ -214,21 +248,31 @@ impl Collector<'_> {
     }
 
     fn associate(&mut self, item: &syn::ItemImpl) {
-        let (None, Type::Path(of)) = (&item.trait_, &*item.self_ty) else { return };
-        let of = words(&of.path);
+        let of = own_type(item);
+        if of.is_empty() {
+            return;
+        }
         for inner in &item.items {
             let name = match inner {
-                ImplItem::Fn(it) if !is_for_tests(&it.attrs) => it.sig.ident.to_string(),
+                ImplItem::Fn(it) if !self.leaves_out(&it.attrs) => it.sig.ident.to_string(),
                 ImplItem::Const(it) => it.ident.to_string(),
+                ImplItem::Type(it) => it.ident.to_string(),
                 _ => continue,
             };
             self.sources.associated.push(Associated { module: self.module, of: of.clone(), name });
         }
     }
 
-    fn pattern(&mut self, path: &syn::Path) {
-        let line = path.span().start().line;
-        self.sources.patterns.push(Mention { module: self.module, path: words(path), line });
+    fn leaves_out(&self, attributes: &[syn::Attribute]) -> bool {
+        !self.sources.with_tests && is_for_tests(attributes)
+    }
+}
+
+/// What `Self` stands for in an `impl`; empty where it is no path, as for `&A`.
+fn own_type(item: &syn::ItemImpl) -> Vec<String> {
+    match &*item.self_ty {
+        Type::Path(of) if of.qself.is_none() && of.path.leading_colon.is_none() => words(&of.path),
+        _ => Vec::new(),
     }
 }
 
@@ -238,12 +282,18 @@ fn words(path: &syn::Path) -> Vec<String> {
 
 impl<'ast> Visit<'ast> for Collector<'_> {
     fn visit_item(&mut self, item: &'ast Item) {
-        if is_for_tests(attributes(item)) {
+        if self.leaves_out(attributes(item)) {
             return;
         }
+        let own = match item {
+            Item::Impl(it) => own_type(it),
+            Item::Trait(it) => vec![it.ident.to_string()],
+            _ => self.own.clone(),
+        };
+        let outer = std::mem::replace(&mut self.own, own);
         match item {
-            Item::Mod(it) => return self.declare(it),
-            Item::Use(it) => return self.import(it),
+            Item::Mod(it) => self.declare(it),
+            Item::Use(it) => self.import(it),
             Item::Impl(it) => self.associate(it),
             Item::Struct(it) => self.define_type(&it.ident, &it.vis),
             Item::Enum(it) => self.define_type(&it.ident, &it.vis),
@@ -259,11 +309,14 @@ impl<'ast> Visit<'ast> for Collector<'_> {
             },
             _ => {}
         }
-        visit::visit_item(self, item);
+        if !matches!(item, Item::Mod(_) | Item::Use(_)) {
+            visit::visit_item(self, item);
+        }
+        self.own = outer;
     }
 
     fn visit_impl_item(&mut self, item: &'ast ImplItem) {
-        if !matches!(item, ImplItem::Fn(it) if is_for_tests(&it.attrs)) {
+        if !matches!(item, ImplItem::Fn(it) if self.leaves_out(&it.attrs)) {
             visit::visit_impl_item(self, item);
         }
     }
@@ -283,11 +336,6 @@ impl<'ast> Visit<'ast> for Collector<'_> {
 
     fn visit_macro(&mut self, it: &'ast syn::Macro) {
         let paths = paths_in(it.tokens.clone());
-        if it.path.is_ident("matches") {
-            for (path, line) in &paths {
-                self.sources.patterns.push(Mention { module: self.module, path: path.clone(), line: *line });
-            }
-        }
         paths.into_iter().for_each(|(path, line)| self.mention(path, line));
         visit::visit_macro(self, it);
     }
@@ -306,16 +354,6 @@ impl<'ast> Visit<'ast> for Collector<'_> {
                 }
             }
         }
-    }
-
-    fn visit_pat(&mut self, pattern: &'ast syn::Pat) {
-        match pattern {
-            syn::Pat::Path(it) => self.pattern(&it.path),
-            syn::Pat::Struct(it) => self.pattern(&it.path),
-            syn::Pat::TupleStruct(it) => self.pattern(&it.path),
-            _ => {}
-        }
-        visit::visit_pat(self, pattern);
     }
 }
 

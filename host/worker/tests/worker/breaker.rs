@@ -10,7 +10,8 @@ use longshore_worker::drain::End;
 use tokio::time::{Instant, sleep};
 
 use super::Set;
-use super::model::{Fault, MemoryQueue, S, TestHandler, failed};
+use super::handler::{TestHandler, failed};
+use super::model::{Fault, MemoryQueue, S};
 
 const MINUTE: std::time::Duration = std::time::Duration::from_secs(60);
 

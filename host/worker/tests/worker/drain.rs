@@ -9,7 +9,8 @@ use longshore_worker::drain::End;
 use tokio::time::{Instant, sleep};
 
 use super::Set;
-use super::model::{Fault, MemoryQueue, S, TestHandler, busy, failed};
+use super::handler::{TestHandler, failed};
+use super::model::{Fault, MemoryQueue, S, busy};
 
 #[tokio::test(start_paused = true)]
 async fn an_empty_queue_ends_the_run_after_a_second() {
@@ -289,8 +290,12 @@ async fn a_fault_ends_the_run_at_once_and_lets_what_runs_be_settled() {
 async fn no_permission_to_delete_ends_the_run_instead_of_handling_everything_again() {
     let set = Set::new(Config::default(), MemoryQueue::filled("orders", 40), TestHandler::completes(S));
     set.queue.set_faults(|what, _| {
-        let denied =
-            QueueError::Denied { operation: "delete", cause: "403".into(), mend: "grant the role".into() };
+        let denied = QueueError::Denied {
+            queue: "orders".into(),
+            operation: "delete",
+            cause: "403".into(),
+            mend: "grant the role".into(),
+        };
         Fault { error: (what == "delete").then_some(denied), ..Fault::default() }
     });
     let finished = set.run().await;

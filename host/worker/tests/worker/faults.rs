@@ -7,7 +7,8 @@ use longshore_worker::Config;
 use tokio::time::sleep;
 
 use super::Set;
-use super::model::{MemoryQueue, S, TestHandler, failed, weather};
+use super::handler::{TestHandler, failed};
+use super::model::{MemoryQueue, S, weather};
 
 const MESSAGES: usize = 40;
 

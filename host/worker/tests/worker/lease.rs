@@ -11,7 +11,8 @@ use longshore_worker::lease::{Lease, LeaseError, LeaseMode, Terms};
 use tokio::time::{Instant, sleep};
 
 use super::Set;
-use super::model::{Fault, MemoryQueue, S, TestHandler, busy};
+use super::handler::TestHandler;
+use super::model::{Fault, MemoryQueue, S, busy};
 
 const TERMS: Terms = Terms { visibility: Duration::from_secs(60), renewable: true };
 const FIXED: Terms = Terms { renewable: false, ..TERMS };
@@ -96,7 +97,12 @@ async fn a_renewal_that_is_forbidden_leaves_the_lease_to_its_end() {
     sleep(30 * S).await;
     queue.set_faults(|what, _| match what {
         "update" => Fault {
-            error: Some(QueueError::Denied { operation: "update", cause: "403".into(), mend: "role".into() }),
+            error: Some(QueueError::Denied {
+                queue: "orders".into(),
+                operation: "update",
+                cause: "403".into(),
+                mend: "role".into(),
+            }),
             ..Fault::default()
         },
         _ => Fault::default(),
@@ -152,6 +158,7 @@ async fn a_delete_is_not_sent_after_the_end_however_often_it_failed_before() {
     assert_eq!(lease.delete(&*queue).await, Err(LeaseError::Lost));
     assert!(Instant::now() - sent <= 55 * S);
     let calls = queue.sent_of("delete");
+    assert!(calls.len() > 1, "it failed, and was sent again: {calls:?}");
     assert!(calls.iter().all(|call| call.at < lease.ends()), "{calls:?}");
 }
 
@@ -292,14 +299,19 @@ async fn an_identity_that_may_not_update_works_with_fixed_leases() {
     let queue = MemoryQueue::filled("orders", 20);
     queue.set_faults(|what, _| match what {
         "update" => Fault {
-            error: Some(QueueError::Denied { operation: "update", cause: "403".into(), mend: "role".into() }),
+            error: Some(QueueError::Denied {
+                queue: "orders".into(),
+                operation: "update",
+                cause: "403".into(),
+                mend: "role".into(),
+            }),
             ..Fault::default()
         },
         _ => Fault::default(),
     });
     let flaky = TestHandler::new(|invocation| async move {
         if invocation.id == "3" && invocation.dequeue_count < 3 {
-            super::model::failed()
+            super::handler::failed()
         } else {
             Verdict::Completed
         }

@@ -12,7 +12,8 @@ use tracing::subscriber::Interest;
 use tracing::{Event, Level, Metadata, Subscriber};
 
 use super::Set;
-use super::model::{Fault, MemoryQueue, S, TestHandler};
+use super::handler::TestHandler;
+use super::model::{Fault, MemoryQueue, S};
 
 thread_local! {
     /// What this thread has logged, while a test of its own wants to know.

@@ -7,6 +7,7 @@
 mod breaker;
 mod drain;
 mod faults;
+mod handler;
 mod lease;
 mod log;
 mod model;
@@ -19,9 +20,10 @@ mod unavailable;
 
 use std::sync::Arc;
 
+use handler::TestHandler;
 use longshore_worker::stop::{StopSignal, Stopper};
 use longshore_worker::{Config, Finished, Worker};
-use model::{MemoryQueue, TestHandler};
+use model::MemoryQueue;
 
 /// A worker on a queue and a poison queue of its own.
 struct Set {

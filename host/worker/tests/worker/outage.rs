@@ -11,7 +11,8 @@ use longshore_worker::Config;
 use tokio::time::{Instant, sleep};
 
 use super::Set;
-use super::model::{MemoryQueue, S, TestHandler, failed};
+use super::handler::{TestHandler, failed};
+use super::model::{MemoryQueue, S};
 
 const POLL: Duration = Duration::from_secs(30);
 const BOOT: Duration = Duration::from_secs(15);

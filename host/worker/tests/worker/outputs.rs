@@ -14,7 +14,8 @@ use longshore_worker::outputs::{OutputFormat, Outputs};
 use longshore_worker::stop::Stopper;
 use longshore_worker::{Config, Finished, Worker};
 
-use super::model::{Fault, MemoryQueue, failed};
+use super::handler::failed;
+use super::model::{Fault, MemoryQueue};
 
 /// Sends two messages, and answers as it was told.
 struct Sender {
@@ -217,7 +218,12 @@ async fn outputs_that_are_always_refused_open_the_breaker() {
 #[tokio::test(start_paused = true)]
 async fn an_output_queue_that_takes_no_message_at_all_ends_the_run() {
     let set = Set::new(Verdict::Completed);
-    let denied = QueueError::Denied { operation: "send", cause: "403".into(), mend: "grant it".into() };
+    let denied = QueueError::Denied {
+        queue: "outputs".into(),
+        operation: "send",
+        cause: "403".into(),
+        mend: "grant it".into(),
+    };
     set.invoices.set_faults(move |_, _| Fault { error: Some(denied.clone()), ..Fault::default() });
     let (orders, _, finished) = set.run(OutputFormat::Raw).await;
     assert!(matches!(finished.end, Err(QueueError::Denied { .. })), "{finished:?}");

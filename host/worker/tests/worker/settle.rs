@@ -9,7 +9,8 @@ use longshore_worker::drain::End;
 use longshore_worker::poison::{Envelope, PoisonFormat};
 
 use super::Set;
-use super::model::{Fault, MemoryQueue, S, TestHandler, failed};
+use super::handler::{TestHandler, failed};
+use super::model::{Fault, MemoryQueue, S};
 
 #[tokio::test(start_paused = true)]
 async fn what_is_completed_is_deleted_and_the_run_ends() {

@@ -6,7 +6,8 @@ use longshore_worker::drain::End;
 use tokio::time::{Instant, sleep};
 
 use super::Set;
-use super::model::{Fault, MemoryQueue, S, TestHandler};
+use super::handler::TestHandler;
+use super::model::{Fault, MemoryQueue, S};
 
 fn stop_after(set: &Set, wait: std::time::Duration) {
     let stopper = set.stopper.clone();

@@ -8,7 +8,8 @@ use longshore_worker::percentiles::Percentiles;
 use tokio::time::sleep;
 
 use super::Set;
-use super::model::{MemoryQueue, S, TestHandler};
+use super::handler::TestHandler;
+use super::model::{MemoryQueue, S};
 
 #[tokio::test(start_paused = true)]
 async fn a_summary_says_how_long_the_run_took_and_what_its_handlers_used() {

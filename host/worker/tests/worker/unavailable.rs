@@ -8,7 +8,8 @@ use longshore_worker::drain::End;
 use tokio::time::{Instant, sleep};
 
 use super::Set;
-use super::model::{Fault, MemoryQueue, S, TestHandler};
+use super::handler::TestHandler;
+use super::model::{Fault, MemoryQueue, S};
 
 /// Asserts that no message was received.
 fn untouched(set: &Set, messages: usize) {

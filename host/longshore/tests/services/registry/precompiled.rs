@@ -110,7 +110,8 @@ fn machine_code_of_another_engine_is_not_executed_and_the_component_is_compiled(
         ("settings", Config::new(), "without epoch interruption"),
         ("version", older, "incompatible version 'older'"),
     ] {
-        // As another host would have written it: whole, signed for by its digests, of this very component.
+        // As another host would have written it: whole, signed for by its digests, of this very
+        // component.
         let made = Engine::new(&engine).unwrap().precompile_component(&component).unwrap();
         let header = json!({
             "longshore": "precompiled/1",

@@ -1,4 +1,5 @@
-//! The queue by itself: leases, delays and counts, as every queue keeps them, and what is Service Bus's own.
+//! The queue by itself: leases, delays and counts, as every queue keeps them, and what is Service
+//! Bus's own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -180,7 +181,8 @@ async fn of_a_steady_trickle_each_message_is_delivered_once() {
     let sending = tokio::spawn(async move {
         for n in 0..MESSAGES as u64 {
             sender.send(text("a")).await.unwrap();
-            // About as long as a receive waits for the next message, so that many come just when it gives up.
+            // About as long as a receive waits for the next message, so that many come just when it
+            // gives up.
             if n % 3 == 0 {
                 tokio::time::sleep(Duration::from_micros(17_000 + n * 997 % 6_000)).await;
             }

@@ -16,10 +16,11 @@ const VERSION: i32 = 1;
 /// The tables. Times are milliseconds since 1970-01-01 UTC, by the wall clock: leases have to mean
 /// the same in several processes and after a reboot, which no monotonic clock does.
 ///
-/// - No index on `id`: it is random, so that keeping it sorted would touch a page of its own for each message.
-///   A receipt carries `seq` instead, and `id` and `receipt` are compared once the row is found.
-/// - `body` comes last: what precedes it keeps its size when a message is leased, so that SQLite overwrites the
-///   row in place and leaves the pages of a long body untouched.
+/// - No index on `id`: it is random, so that keeping it sorted would touch a page of its own for
+///   each message. A receipt carries `seq` instead, and `id` and `receipt` are compared once the
+///   row is found.
+/// - `body` comes last: what precedes it keeps its size when a message is leased, so that SQLite
+///   overwrites the row in place and leaves the pages of a long body untouched.
 const TABLES: &str = "
     CREATE TABLE queue (
         name          TEXT    NOT NULL PRIMARY KEY,

@@ -60,7 +60,7 @@ impl AmqpRefusal {
             "amqp:unauthorized-access" | "com.microsoft:auth-failed" => {
                 let role = if operation == "send" { "Sender" } else { "Receiver" };
                 let mend = format!("give the identity the role Azure Service Bus Data {role} on the queue");
-                QueueError::Denied { operation, cause, mend }
+                QueueError::Denied { queue: url.to_string(), operation, cause, mend }
             }
             "amqp:not-allowed" if cause.contains("session") => QueueError::Fault {
                 cause: format!("{url} requires sessions"),
@@ -88,10 +88,10 @@ impl AmqpRefusal {
     }
 }
 
-/// What is sent is larger than the queue takes, whose limit the service does not tell.
+/// The service refused a body that fits by our measure. It tells neither size nor limit.
 pub(super) fn too_large(url: &QueueUrl) -> QueueError {
     let limit = url.kind().max_body;
-    QueueError::TooLarge { queue: url.to_string(), size: limit + 1, limit }
+    QueueError::TooLarge { queue: url.to_string(), size: None, limit }
 }
 
 pub(super) fn receiving(error: ReceiverAttachError, url: &QueueUrl) -> QueueError {

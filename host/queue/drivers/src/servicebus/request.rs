@@ -118,7 +118,7 @@ impl Requests {
 /// Why the links have ended, in the words of this operation.
 fn asked(operation: &'static str, ended: &QueueError) -> QueueError {
     match ended.clone() {
-        QueueError::Denied { cause, mend, .. } => QueueError::Denied { operation, cause, mend },
+        QueueError::Denied { queue, cause, mend, .. } => QueueError::Denied { queue, operation, cause, mend },
         ended => ended,
     }
 }

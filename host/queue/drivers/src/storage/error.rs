@@ -105,7 +105,7 @@ impl Explainer<'_> {
             // otherwise.
             (413, _) | (400, "MessageTooLarge" | "RequestBodyTooLarge") => {
                 let limit = self.url.kind().max_body;
-                QueueError::TooLarge { queue: self.url.to_string(), size: limit + 1, limit }
+                QueueError::TooLarge { queue: self.url.to_string(), size: None, limit }
             }
             (401 | 403, _) => self.denied(call, code, said),
             (500..=599 | 408, _) if status != 503 && call.changes_something() => {
@@ -140,7 +140,7 @@ impl Explainer<'_> {
                 call.role()
             ),
         };
-        QueueError::Denied { operation: call.verb(), cause, mend }
+        QueueError::Denied { queue: self.url.to_string(), operation: call.verb(), cause, mend }
     }
 
     /// Where a role has to be assigned, as Azure writes it.
@@ -200,7 +200,7 @@ mod tests {
         }
         let too_large = refused(SAS, Send, 413, "RequestBodyTooLarge").to_string();
         let queue = "http://127.0.0.1:10001/devstoreaccount1/orders";
-        assert_eq!(too_large, format!("the body has 65537 bytes and {queue} takes 65536"));
+        assert_eq!(too_large, format!("the body is too large for {queue}, which takes 65536 bytes"));
         assert_eq!(
             refused(SAS, Send, 503, "").to_string(),
             format!("{queue} cannot take the call now: HTTP 503")

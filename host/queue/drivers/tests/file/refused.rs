@@ -40,7 +40,7 @@ async fn a_body_that_is_too_large_is_no_dead_letter() {
     let url = queue.url().to_string();
     assert_eq!(
         refused,
-        Err(QueueError::TooLarge { queue: url, size: larger.len(), limit: queue.max_body() })
+        Err(QueueError::TooLarge { queue: url, size: Some(larger.len()), limit: queue.max_body() })
     );
     queue.delete(&id, &receipt).await.unwrap();
 }

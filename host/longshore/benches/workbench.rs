@@ -8,13 +8,13 @@ use longshore_testkit::needs;
 use super::floor;
 
 /// What every part needs: the component, the host, and a directory on a real disk.
-pub(super) struct Place {
+pub(super) struct Workbench {
     pub(super) component: PathBuf,
     pub(super) host: PathBuf,
     pub(super) directory: tempfile::TempDir,
 }
 
-impl Place {
+impl Workbench {
     pub(super) fn new() -> Self {
         let root = longshore_testkit::root();
         let component = root.join("guest/target/wasm32-wasip2/release/order.wasm");

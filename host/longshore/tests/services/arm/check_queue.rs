@@ -1,0 +1,88 @@
+//! `check`: what is learnt of the queue, and of its own limit of deliveries.
+
+use longshore_testkit::program::Ended;
+use serde_json::{Value, json};
+
+use crate::arm::check::{found, good, variable};
+use crate::arm::server::{Answer, JOB, Server};
+
+#[test]
+fn a_queue_that_dead_letters_before_the_host_does_is_found() {
+    // Where nothing listens: what is asked of the queue itself is unknown.
+    const QUEUE: &str = "/subscriptions/34adfa4f-cedf-4dc0-ba29-b6d1a69ab345/resourceGroups/rg/providers/Microsoft.ServiceBus/namespaces/127/queues/orders";
+    let queue = "sb://127.0.0.1:9/orders";
+    let limit = |limit: Value| Some(json!({ "properties": { "maxDeliveryCount": limit } }));
+    let cases = [
+        (limit(json!(6)), "5", "ok", ""),
+        (limit(json!(5)), "5", "wrong", "set it to 6 or more"),
+        (limit(json!(10)), "20", "wrong", "it is 10, and --max-dequeue 20"),
+        (limit(Value::Null), "5", "unknown", "does not say"),
+        (None, "5", "unknown", "in the job's resource group; if it is in another, `az servicebus queue show"),
+    ];
+    for (said, max_dequeue, expected, words) in cases {
+        let mut job = good();
+        variable(&mut job, "LONGSHORE_QUEUE", json!(queue));
+        variable(&mut job, "LONGSHORE_MAX_DEQUEUE", json!(max_dequeue));
+        let server = Server::start(move |call| match (&call.what, &said) {
+            (what, _) if *what == format!("GET {JOB}") => Answer::ok(job.clone()),
+            (what, Some(said)) if *what == format!("GET {QUEUE}") => {
+                assert_eq!(call.query, "api-version=2024-01-01");
+                Answer::ok(said.clone())
+            }
+            _ => Answer::error(404, "ResourceNotFound", "there is none"),
+        });
+        let ran = server.run(&["check", "--job", JOB]);
+        let (result, detail) = found(&ran, "maxDeliveryCount");
+        assert_eq!(result, expected, "{detail}");
+        assert!(detail.contains(words) && !detail.contains("az containerapp"), "{detail}");
+        assert_eq!(found(&ran, "queue exists").0, "unknown");
+    }
+}
+
+/// Checks a Storage queue that answers with this status and code to whoever deletes, and counts for
+/// whoever asks.
+fn check_queue(deleting: (u16, &'static str)) -> (Ended, Server) {
+    let server = Server::start(move |call| {
+        let refused = |(status, code): (u16, &str)| {
+            Answer::Say(status, vec![("x-ms-error-code", code.into())], Value::Null)
+        };
+        match call.what.split(' ').next() {
+            Some("DELETE") => refused(deleting),
+            Some("GET") => {
+                let count = ("x-ms-approximate-messages-count", "7".into());
+                Answer::Say(200, vec![count], Value::Null)
+            }
+            _ => refused((404, "MessageNotFound")),
+        }
+    });
+    let ran = server.run(&["check", "--queue", &format!("{}/account/orders?sig=none", server.url)]);
+    (ran, server)
+}
+
+#[test]
+fn a_queue_is_counted_to_see_that_it_exists_only_where_nothing_else_tells() {
+    for (deleting, exists, counted) in [
+        ((404, "MessageNotFound"), "yes", 0),
+        ((404, "QueueNotFound"), "no", 0),
+        ((403, "AuthorizationPermissionMismatch"), "yes", 1),
+    ] {
+        let (ran, server) = check_queue(deleting);
+        for check in ["queue exists", "poison queue exists"] {
+            assert_eq!(found(&ran, check).0, exists, "{deleting:?}: {ran:?}");
+        }
+        let asked = (server.asked("GET", "/orders"), server.asked("GET", "/orders-poison"));
+        assert_eq!(asked, (1 + counted, counted), "{deleting:?}: the first is the finding `count`");
+    }
+}
+
+#[test]
+fn what_was_asked_to_learn_whether_messages_may_be_received_is_said() {
+    let receive = |deleting| found(&check_queue(deleting).0, "receive");
+    let (result, detail) = receive((404, "MessageNotFound"));
+    assert_eq!(
+        (result.as_str(), detail.as_str()),
+        ("allowed", "asked by deleting a message that does not exist")
+    );
+    let (result, detail) = receive((403, "AuthorizationPermissionMismatch"));
+    assert!(result == "denied" && detail.contains("not allowed to delete messages"), "{result}: {detail}");
+}
