@@ -72,7 +72,7 @@ infra-requirements: ## pin anew what the checks need, after a change of infra/te
 # Without a Docker engine and without a registry: see infra/tests/image/stand_ins.py. As root, on Debian. A binary and components that
 # are built already: make test-image BINARY=… COMPONENTS=…
 test-image: $(if $(BINARY),,auditable) container-tools $(INFRA_VENV)/installed ## build the image on stand-ins for its bases, and run it as ACA would
-	LONGSHORE_BINARY=$(or $(BINARY),target/dist/longshore) LONGSHORE_COMPONENTS=$(or $(COMPONENTS),$(dir $(COMPONENT))) \
+	LONGSHORE_BINARY=$(or $(BINARY),$(TARGET)/dist/longshore) LONGSHORE_COMPONENTS=$(or $(COMPONENTS),$(dir $(COMPONENT))) \
 		$(INFRA_VENV)/bin/python -m pytest --quiet -rP infra/tests/image
 
 container-tools:

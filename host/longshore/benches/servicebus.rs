@@ -13,7 +13,8 @@ use super::beside::{Scene, compare};
 use super::workbench::Workbench;
 use longshore_testkit::identity::{Identity, Mood};
 
-/// How long a lock lasts, in seconds, and how often a message may be delivered: as the service has it where nobody says.
+/// How long a lock lasts, in seconds, and how often a message may be delivered: as the service has
+/// it where nobody says.
 const LOCK_S: u32 = 60;
 const DELIVERIES: u32 = 10;
 

@@ -110,7 +110,7 @@ fn what_names_no_queue_is_refused_with_thing_cause_and_mend() {
     assert_eq!(parse(&long_entity[..long_entity.len() - 1]).name().len(), 260);
     let cases = [
         ("", "does not say which kind of queue"),
-        ("orders", "relative URL"),
+        ("orders", "does not say which kind of queue"),
         ("file:", "no queue is named"),
         ("file:..", "no queue is named"),
         ("file://server/share/orders", "names a host"),

@@ -27,7 +27,8 @@ pub struct Broker {
     child: Child,
     _stdin: ChildStdin,
     pub port: u16,
-    /// Where TLS is spoken, and the certificate of the authority that signed the broker's, if it has one.
+    /// Where TLS is spoken, and the certificate of the authority that signed the broker's, if it
+    /// has one.
     pub tls: Option<(u16, PathBuf)>,
     _directory: Option<TempDir>,
 }
@@ -63,7 +64,8 @@ impl Broker {
         Self::listen(args, None).expect("the broker says where it listens")
     }
 
-    /// Starts one that speaks TLS at this address and port as well; `None` if it may not listen there.
+    /// Starts one that speaks TLS at this address and port as well; `None` if it may not listen
+    /// there.
     pub fn start_with_tls(at: &str) -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
         let (host, _) = at.split_once(':').unwrap();
