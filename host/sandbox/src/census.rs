@@ -42,11 +42,12 @@ const MAX_FUNCTIONS: u64 = 60_000;
 /// Code of all functions, in bytes. JavaScript's engine has 9.2 MB.
 const MAX_CODE: u64 = 32 << 20;
 
-/// Code of one function, in bytes. Python's longest has 427 kB. The compiler takes 180 times as much
-/// while it is at it, and is at one for each processor.
+/// Code of one function, in bytes. Python's longest has 427 kB. The compiler takes 180 times as
+/// much while it is at it, and is at one for each processor.
 const MAX_FUNCTION: u64 = 1 << 20;
 
-/// Types, imports, exports, globals, elements and data segments of core modules. Python's has 10,200.
+/// Types, imports, exports, globals, elements and data segments of core modules. Python's has
+/// 10,200.
 const MAX_CORE_ITEMS: u64 = 200_000;
 
 /// Locals of one function. Python's has 271 at the most; compilers without optimisation make some

@@ -1,5 +1,5 @@
-//! The Rust side of the contracts in `wit/`, generated. The body and all texts are borrowed: they go
-//! from the host's memory into the guest's in one copy.
+//! The Rust side of the contracts in `wit/`, generated. The body and all texts are borrowed: they
+//! go from the host's memory into the guest's in one copy.
 
 #![allow(missing_docs, unreachable_pub, clippy::all)]
 

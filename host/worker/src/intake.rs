@@ -1,5 +1,5 @@
-//! Whether to receive, to wait, or to end: the policy. The loop asks it before each receive. The loop
-//! itself only waits for what is under way, and works off what was received before the end.
+//! Whether to receive, to wait, or to end: the policy. The loop asks it before each receive. The
+//! loop itself only waits for what is under way, and works off what was received before the end.
 
 #[cfg(test)]
 mod tests;

@@ -90,7 +90,8 @@ async fn may_update(queue: &dyn Queue) -> bool {
 /// Why a lease could not be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LeaseError {
-    /// It is no longer ours: it ran out on our clock, or the service says that the receipt is stale.
+    /// It is no longer ours: it ran out on our clock, or the service says that the receipt is
+    /// stale.
     #[error("the lease is lost")]
     Lost,
     /// The queue refuses what we asked, now and for ever.

@@ -175,8 +175,8 @@ impl<'a> Envelope<'a> {
         (envelope.longshore == MARK).then_some(envelope)
     }
 
-    /// The envelope as it goes into the queue. It is always XML text, since a Storage queue takes no
-    /// other. JSON escapes every character that XML does not have, but for two.
+    /// The envelope as it goes into the queue. It is always XML text, since a Storage queue takes
+    /// no other. JSON escapes every character that XML does not have, but for two.
     pub fn to_bytes(&self) -> Bytes {
         let json = serde_json::to_string(self)
             .expect("an envelope has string keys only, and writing to memory does not fail");

@@ -1,12 +1,14 @@
-//! Azure Service Bus queues, in peek-lock, over AMQP 1.0
-//! ([protocol guide](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-amqp-protocol-guide)).
+//! Azure Service Bus queues, in peek-lock, over AMQP 1.0 ([protocol
+//! guide](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-amqp-protocol-guide)).
 //!
-//! A lease is a lock. Its length is the queue's (`LockDuration`), so that a visibility timeout is kept by renewing the lock
-//! here, and given up early by abandoning the message. A retry delay is held the same way: the message stays locked until
-//! it is due, and is then abandoned. The other way, a scheduled copy in one transaction with the completion, would need the
-//! right to send to the queue that is unloaded, would lose the copy without a trace on a queue that detects duplicates, and
-//! would have to carry the count of attempts itself. Held, the count is the service's own, also in `MaxDeliveryCount`; and if
-//! this process ends, the message comes back early, when its lock ends, and is never lost.
+//! A lease is a lock. Its length is the queue's (`LockDuration`), so that a visibility timeout is
+//! kept by renewing the lock here, and given up early by abandoning the message. A retry delay is
+//! held the same way: the message stays locked until it is due, and is then abandoned. The other
+//! way, a scheduled copy in one transaction with the completion, would need the right to send to
+//! the queue that is unloaded, would lose the copy without a trace on a queue that detects
+//! duplicates, and would have to carry the count of attempts itself. Held, the count is the
+//! service's own, also in `MaxDeliveryCount`; and if this process ends, the message comes back
+//! early, when its lock ends, and is never lost.
 //!
 //! Settlement goes over `$management` and not over the link, since only there the service answers.
 
@@ -130,8 +132,8 @@ impl Queue for ServiceBusQueue {
         }
     }
 
-    /// Both rights are one, that to listen. The service is asked to renew a lock that does not exist: it looks at the
-    /// caller's rights first.
+    /// Both rights are one, that to listen. The service is asked to renew a lock that does not
+    /// exist: it looks at the caller's rights first.
     async fn may(&self, _: Right) -> Result<(), QueueError> {
         let ask = async |it: &_| management::renew(it, &self.wire.entity, LockToken::NONE).await;
         match self.wire.call(ask).await {
@@ -194,8 +196,9 @@ impl Queue for ServiceBusQueue {
         }
     }
 
-    /// Locked messages included, scheduled ones not, as KEDA counts them. The service's own count is for those who may read the
-    /// queue's settings; for others they are counted one by one, by peeking.
+    /// Locked messages included, scheduled ones not, as KEDA counts them. The service's own count
+    /// is for those who may read the queue's settings; for others they are counted one by one, by
+    /// peeking.
     async fn approximate_count(&self) -> Result<u64, QueueError> {
         if let Some(count) = count::ask(&self.wire.entity, &self.http).await {
             return Ok(count);
@@ -207,7 +210,8 @@ impl Queue for ServiceBusQueue {
         Ok(count)
     }
 
-    /// What is already in the queue fits into its dead-letter sub-queue: it is moved there, and not copied.
+    /// What is already in the queue fits into its dead-letter sub-queue: it is moved there, and not
+    /// copied.
     fn fits(&self, body: &[u8]) -> bool {
         self.url.is_dead_letter_queue() || body.len() <= self.max_body()
     }
@@ -224,8 +228,8 @@ impl Queue for ServiceBusQueue {
         self.url.poison().is_ok_and(|own| own == *poison)
     }
 
-    /// The message itself moves, with its id and its properties: the reason and the cause are what the service keeps for
-    /// that, and there is no envelope.
+    /// The message itself moves, with its id and its properties: the reason and the cause are what
+    /// the service keeps for that, and there is no envelope.
     async fn dead_letter(
         &self,
         _: &str,

@@ -1,8 +1,8 @@
 //! How many values the branches of a function carry.
 //!
 //! A branch to a block with results carries them, as one to a loop carries its parameters. A table
-//! of branches does so for each of its targets, and the compiler keeps two kilobytes for each value:
-//! 900 targets of 900 values are a function of nine kilobytes.
+//! of branches does so for each of its targets, and the compiler keeps two kilobytes for each
+//! value: 900 targets of 900 values are a function of nine kilobytes.
 
 use wasmparser::{BlockType, BrTable, FunctionBody, Operator};
 

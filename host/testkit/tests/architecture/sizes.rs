@@ -26,9 +26,6 @@ fn sources_below(directory: &Path) -> Vec<PathBuf> {
 /// The widest that a line of a comment may be, in characters.
 const MAX_COLUMNS: usize = 100;
 
-/// Where comments are still wider: others change these folders at the moment.
-const WIDER: [&str; 3] = ["host/sandbox/", "host/worker/", "host/queue/drivers/src/servicebus"];
-
 /// The numbers of the lines of comments that are too wide. An address cannot be cut, nor a row of a
 /// table.
 fn too_wide(text: &str) -> Vec<usize> {
@@ -45,10 +42,8 @@ fn no_comment_is_too_wide() {
     let mut said = String::new();
     for path in members().into_iter().flat_map(|member| sources_of(&member.folder)) {
         let name = path.strip_prefix(longshore_testkit::root()).unwrap().display().to_string();
-        if !WIDER.iter().any(|folder| name.starts_with(folder)) {
-            let lines = too_wide(&std::fs::read_to_string(&path).unwrap());
-            said.extend(lines.iter().map(|line| format!("{name}:{line}\n")));
-        }
+        let lines = too_wide(&std::fs::read_to_string(&path).unwrap());
+        said.extend(lines.iter().map(|line| format!("{name}:{line}\n")));
     }
     assert!(said.is_empty(), "these comments are wider than {MAX_COLUMNS} columns:\n{said}");
 }

@@ -8,7 +8,8 @@ use tokio::time::sleep;
 
 use super::Set;
 use super::handler::{TestHandler, failed};
-use super::model::{MemoryQueue, S, weather};
+use super::model::{MemoryQueue, S};
+use super::weather::weather;
 
 const MESSAGES: usize = 40;
 

@@ -278,7 +278,8 @@ async fn a_stolen_lease_interrupts_the_handler_and_deletes_nothing() {
 async fn a_lease_that_is_lost_while_the_handler_ends_deletes_nothing() {
     let queue = MemoryQueue::filled("orders", 1);
     let config = Config { deadline: 300 * S, max_messages: Some(1), ..Config::default() };
-    // The handler ends while a renewal is on its way, and that renewal will say that the lease is gone.
+    // The handler ends while a renewal is on its way, and that renewal will say that the lease is
+    // gone.
     let set = Set::new(config, queue.clone(), TestHandler::completes(32 * S));
     let thief = queue.clone();
     queue.set_faults(|what, _| match what {

@@ -17,6 +17,7 @@ mod settle;
 mod stop;
 mod summary;
 mod unavailable;
+mod weather;
 
 use std::sync::Arc;
 

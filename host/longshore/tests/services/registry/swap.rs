@@ -73,8 +73,8 @@ fn a_tag_is_asked_for_once_in_an_execution_and_a_cached_digest_never() {
     let digest = host.push(&host.component("order.wasm", false), &tag);
     let asked = |what: &str| front.calls().iter().filter(|call| call.contains(what)).count();
     let (manifests, blobs) = (asked("GET /v2/order/manifests/"), asked("GET /v2/order/blobs/"));
-    // The registry hands out the manifest, and the layer only at the fourth time. Three tries are one
-    // load, and the next load follows after 30 s.
+    // The registry hands out the manifest, and the layer only at the fourth time. Three tries are
+    // one load, and the next load follows after 30 s.
     let failures = std::sync::atomic::AtomicUsize::new(0);
     front.fate(move |_, path| {
         let fails =

@@ -1,4 +1,5 @@
-//! One connection: its token, which is renewed ahead of its end, and its links, which are attached when they are first needed.
+//! One connection: its token, which is renewed ahead of its end, and its links, which are attached
+//! when they are first needed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,12 +25,13 @@ use crate::servicebus::link::Link;
 use crate::servicebus::request::Requests;
 use crate::servicebus::transport;
 
-/// How long the service may be silent before the connection counts as dead. It says something at half of that.
+/// How long the service may be silent before the connection counts as dead. It says something at
+/// half of that.
 const IDLE: Duration = Duration::from_secs(60);
 /// How long one renewal of the token may take.
 const PUT_TOKEN: Duration = Duration::from_secs(10);
-/// The shortest and the longest pause between two renewals of the token. The service ends links that are idle for 10 minutes, and
-/// connections that are for 4.
+/// The shortest and the longest pause between two renewals of the token. The service ends links
+/// that are idle for 10 minutes, and connections that are for 4.
 const PUT_AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(2 * 60));
 
 /// A connection that was opened and authorised.
@@ -54,7 +56,8 @@ impl Drop for Connected {
 }
 
 impl Connected {
-    /// Connects, and brings the token. What cannot be reached is [`QueueError::Busy`]: nothing was done.
+    /// Connects, and brings the token. What cannot be reached is [`QueueError::Busy`]: nothing was
+    /// done.
     pub(super) async fn open(entity: Arc<Entity>) -> Result<Self, QueueError> {
         let unreached = |cause: String| QueueError::busy(&entity.url, cause);
         let stream = transport::open(&entity.url, &entity.namespace, entity.transport).await?;
@@ -182,7 +185,8 @@ async fn put_newest(cbs: &Requests, entity: &Entity) -> Result<Duration, QueueEr
     }
 }
 
-/// Brings the newest token again and again, at half of its life at the latest, for as long as the connection lasts.
+/// Brings the newest token again and again, at half of its life at the latest, for as long as the
+/// connection lasts.
 async fn renew(cbs: Requests, entity: Arc<Entity>, mut left: Duration, broken: Arc<AtomicBool>) {
     let (shortest, longest) = PUT_AGAIN;
     loop {
@@ -192,7 +196,8 @@ async fn renew(cbs: Requests, entity: Arc<Entity>, mut left: Duration, broken: A
                 left = renewed;
                 continue;
             }
-            // The links have ended, or the service says that it has no such queue: the next connection finds out.
+            // The links have ended, or the service says that it has no such queue: the next
+            // connection finds out.
             Ok(Err(error @ (QueueError::Unclear { .. } | QueueError::QueueNotFound { .. }))) => {
                 tracing::debug!(%error, "the token could not be brought, connecting again");
                 return broken.store(true, Ordering::Relaxed);

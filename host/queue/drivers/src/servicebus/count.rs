@@ -43,7 +43,8 @@ struct Counts {
     dead_letter_message_count: u64,
 }
 
-/// How many active messages there are, or in a dead-letter sub-queue how many at all; `None` if the service does not tell.
+/// How many active messages there are, or in a dead-letter sub-queue how many at all; `None` if the
+/// service does not tell.
 pub(super) async fn ask(entity: &Entity, http: &Arc<SharedHttp>) -> Option<u64> {
     // The emulator has its HTTP elsewhere.
     if entity.transport == Transport::Plain {

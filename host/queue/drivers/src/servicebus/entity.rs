@@ -1,4 +1,5 @@
-//! A queue as Service Bus addresses it: its namespace, and the names that each part of the protocol has for it.
+//! A queue as Service Bus addresses it: its namespace, and the names that each part of the protocol
+//! has for it.
 
 use longshore_queue::place::Transport;
 use longshore_queue::{QueueError, QueueUrl};
@@ -13,7 +14,8 @@ pub(super) struct Entity {
     pub(super) namespace: String,
     pub(super) transport: Transport,
     pub(super) tokens: TokenSource,
-    /// What the receiving link is called, on every connection: locks are taken on the link of this name.
+    /// What the receiving link is called, on every connection: locks are taken on the link of this
+    /// name.
     pub(super) link: String,
 }
 
@@ -48,7 +50,8 @@ impl Entity {
         format!("{}/$management", self.url.name())
     }
 
-    /// Where the settings of the queue are described, over HTTP: those of a dead-letter sub-queue are its queue's.
+    /// Where the settings of the queue are described, over HTTP: those of a dead-letter sub-queue
+    /// are its queue's.
     pub(super) fn description(&self) -> String {
         let queue = self.url.dead_letters_of().unwrap_or(self.url.name());
         format!("https://{}/{queue}", self.namespace)

@@ -1,5 +1,5 @@
-//! What the service says, in our words
-//! ([AMQP error codes](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-amqp-troubleshoot)).
+//! What the service says, in our words ([AMQP error
+//! codes](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-amqp-troubleshoot)).
 
 use fe2o3_amqp::link::{LinkStateError, ReceiverAttachError, RecvError, SendError, SenderAttachError};
 use fe2o3_amqp::types::definitions::{Error, ErrorCondition};
@@ -29,7 +29,8 @@ impl From<&Error> for AmqpRefusal {
 
 impl AmqpRefusal {
     /// An answer's refusal. Some have a status only, which then says what the condition would
-    /// ([status codes](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-amqp-request-response)).
+    /// ([status
+    /// codes](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-amqp-request-response)).
     pub(super) fn answered(status: i32, condition: String, description: String) -> Self {
         let implied = match status {
             _ if !condition.is_empty() => &condition,
@@ -126,8 +127,8 @@ pub(super) fn sent(error: SendError, url: &QueueUrl, operation: &'static str) ->
     }
 }
 
-/// A link has ended. The service is taken at its word only where no other try would mend it: else what was under way may
-/// have been done.
+/// A link has ended. The service is taken at its word only where no other try would mend it: else
+/// what was under way may have been done.
 fn ended(error: &LinkStateError, url: &QueueUrl, operation: &'static str) -> QueueError {
     if let LinkStateError::RemoteClosedWithError(refusal) | LinkStateError::RemoteDetachedWithError(refusal) =
         error

@@ -1,4 +1,5 @@
-//! The locks that are ours, each kept by a task of its own until the visibility timeout that was asked for is over.
+//! The locks that are ours, each kept by a task of its own until the visibility timeout that was
+//! asked for is over.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -108,12 +109,14 @@ impl Held {
     }
 }
 
-/// When something is to be done about a lock: at half of its life, or at `until` if it lasts that long.
+/// When something is to be done about a lock: at half of its life, or at `until` if it lasts that
+/// long.
 fn due(ends: Instant, length: Duration, until: Instant) -> Instant {
     if until <= ends { until } else { ends - length / 2 }
 }
 
-/// Renews a lock at half of its life, until `until`; then abandons the message, so that it is visible.
+/// Renews a lock at half of its life, until `until`; then abandons the message, so that it is
+/// visible.
 async fn keep(held: Weak<Held>, token: LockToken, until: Instant, length: Duration) {
     let mut ends = Instant::now() + length;
     let mut next = due(ends, length, until);
@@ -138,7 +141,8 @@ async fn keep(held: Weak<Held>, token: LockToken, until: Instant, length: Durati
             Err(_) => break,
         }
     }
-    // It is no longer ours. This task ends with its entry, which may abort it: there is nothing after this.
+    // It is no longer ours. This task ends with its entry, which may abort it: there is nothing
+    // after this.
     if let Some(held) = held.upgrade() {
         held.locks().remove(&token);
     }

@@ -8,7 +8,8 @@ impl LockToken {
     /// The token of a lock that does not exist.
     pub(super) const NONE: Self = Self([0; 16]);
 
-    /// The token in a delivery tag, where its first three fields stand with their lowest byte first, as .NET writes a GUID.
+    /// The token in a delivery tag, where its first three fields stand with their lowest byte
+    /// first, as .NET writes a GUID.
     pub(super) fn from_tag(tag: &[u8]) -> Option<Self> {
         let bytes: [u8; 16] = tag.try_into().ok()?;
         Some(Self(*uuid::Uuid::from_bytes_le(bytes).as_bytes()))

@@ -1,7 +1,7 @@
 //! What is asked of a queue's management node: renewing locks, settling messages, peeking.
 
-// The library names `Deserializable` private, and has no other way to read a message from bytes. Look at it when its
-// version changes.
+// The library names `Deserializable` private, and has no other way to read a message from bytes.
+// Look at it when its version changes.
 use fe2o3_amqp::types::messaging::{Body, Message as Amqp, message::__private::Deserializable};
 use fe2o3_amqp::types::primitives::{Array, OrderedMap, SimpleValue, Uuid, Value};
 
@@ -16,8 +16,8 @@ use crate::servicebus::request::AmqpReply;
 
 /// How long the service may work on a request, in milliseconds.
 const SERVER_TIMEOUT: u32 = 15_000;
-/// The longest reason or description that the service keeps, in bytes
-/// ([Dead-letter queues](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-dead-letter-queues)).
+/// The longest reason or description that the service keeps, in bytes ([Dead-letter
+/// queues](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-dead-letter-queues)).
 const MAX_TEXT: usize = 4096;
 
 /// What becomes of a locked message.

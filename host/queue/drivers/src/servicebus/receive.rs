@@ -11,19 +11,21 @@ use crate::servicebus::connection::Connected;
 use crate::servicebus::error::{AmqpRefusal, sent, too_large, unclear};
 use crate::servicebus::link::Arrived;
 
-/// How long the first message is awaited. A queue that has messages delivers within some milliseconds.
+/// How long the first message is awaited. A queue that has messages delivers within some
+/// milliseconds.
 const FIRST: Duration = Duration::from_millis(500);
 /// How long the next message is awaited once one has come.
 const NEXT: Duration = Duration::from_millis(20);
 /// How long messages may still be on their way once the service was told to send no more.
 const DRAIN: Duration = Duration::from_millis(50);
-/// After how many deliveries a link is replaced. Deliveries are settled elsewhere, so that both sides remember them for as long
-/// as it lasts: the service detaches a link that has too many, and here it is memory.
+/// After how many deliveries a link is replaced. Deliveries are settled elsewhere, so that both
+/// sides remember them for as long as it lasts: the service detaches a link that has too many, and
+/// here it is memory.
 const MAX_DELIVERIES: u32 = 1000;
 /// Receives up to `max` messages.
 ///
-/// Credit is given for that many, and taken back when no more come. A message that is on its way just then is kept by the link,
-/// and handed out by the next receive.
+/// Credit is given for that many, and taken back when no more come. A message that is on its way
+/// just then is kept by the link, and handed out by the next receive.
 pub(super) async fn receive(connected: &Connected, max: u32) -> Result<Vec<Arrived>, QueueError> {
     let mut slot = connected.receiving.lock().await;
     // Taken out: a call that is given up leaves no link behind that still has credit.
@@ -51,7 +53,8 @@ pub(super) async fn receive(connected: &Connected, max: u32) -> Result<Vec<Arriv
     link.take(url, &mut arrived, wanted, FIRST, NEXT).await?;
     if arrived.len() < wanted {
         if let Err(error) = link.receiver.drain().await {
-            // What has come is handled all the same, and the next receive has a connection of its own.
+            // What has come is handled all the same, and the next receive has a connection of its
+            // own.
             connected.give_up();
             return if arrived.is_empty() { Err(unclear(url, error)) } else { Ok(arrived) };
         }

@@ -1,5 +1,6 @@
 //! Requests and their answers over a pair of links, to `$cbs` or `<queue>/$management`
-//! ([Request/response operations](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-amqp-request-response)).
+//! ([Request/response
+//! operations](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-amqp-request-response)).
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -57,8 +58,8 @@ impl Requests {
         operation: &'static str,
     ) -> Result<Self, QueueError> {
         let reply_to = format!("reply-{}", uuid::Uuid::now_v7());
-        // Settled as they are sent, which .NET's client asks for as well: the answer is all that is waited for, and what
-        // becomes of an answer is not.
+        // Settled as they are sent, which .NET's client asks for as well: the answer is all that is
+        // waited for, and what becomes of an answer is not.
         let settled = SenderSettleMode::Settled;
         let sender = Sender::builder().name(format!("{reply_to}-requests")).target(node);
         let sender = sender.sender_settle_mode(settled.clone()).attach(session).await;

@@ -1,5 +1,6 @@
-//! What proves to the service who we are: a token of the identity, or a signature made with a shared key
-//! ([Claims-based authorization](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-amqp-protocol-guide#claims-based-authorization)).
+//! What proves to the service who we are: a token of the identity, or a signature made with a
+//! shared key ([Claims-based
+//! authorization](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-amqp-protocol-guide#claims-based-authorization)).
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

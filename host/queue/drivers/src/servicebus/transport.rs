@@ -73,8 +73,8 @@ fn usual_port(transport: Transport) -> u16 {
     }
 }
 
-/// Opens a connection to a namespace. Where no port is named and the one of AMQP does not answer, that of WebSockets is
-/// tried. The queue is for errors.
+/// Opens a connection to a namespace. Where no port is named and the one of AMQP does not answer,
+/// that of WebSockets is tried. The queue is for errors.
 pub(super) async fn open(
     url: &QueueUrl,
     namespace: &str,
@@ -102,7 +102,8 @@ async fn dial(
     let port = port.unwrap_or(usual_port(transport));
     let dialling = async {
         let stream = TcpStream::connect((host, port)).await.map_err(|error| error.to_string())?;
-        // Without it requests wait for each other's acknowledgements; a connection works either way.
+        // Without it requests wait for each other's acknowledgements; a connection works either
+        // way.
         let _ = stream.set_nodelay(true);
         if transport == Transport::Plain {
             return Ok(ByteStream(Box::new(stream)));

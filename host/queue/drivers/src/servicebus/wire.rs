@@ -35,7 +35,8 @@ impl Wire {
         Self { entity, limit, state: Mutex::new(state) }
     }
 
-    /// Carries out a call on the connection, within the limit. What went wrong on the way ends the connection.
+    /// Carries out a call on the connection, within the limit. What went wrong on the way ends the
+    /// connection.
     pub(super) async fn call<T>(
         &self,
         call: impl AsyncFnOnce(&Connected) -> Result<T, QueueError>,
