@@ -81,11 +81,8 @@ impl LoadedComponent {
     /// Loads the component again, unless its bytes are the same as before.
     async fn replace(&self) {
         let _one_at_a_time = self.reloading.lock().await;
-        let loaded = match self.source.load_other_than(&self.sandbox, self.digest().as_deref()).await {
-            Ok(None) => return,
-            Ok(Some(loaded)) => Ok(loaded),
-            Err(error) => Err(error),
-        };
+        let loaded = self.source.load_other_than(&self.sandbox, self.digest().as_deref()).await;
+        let Some(loaded) = loaded.transpose() else { return };
         let new = Current::of(loaded, &self.source);
         if let (Current::Loaded { .. }, Current::Unavailable { .. }) = (self.current(), &new) {
             tracing::warn!(component = self.digest(), "the handler stays as it was");

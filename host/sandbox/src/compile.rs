@@ -3,8 +3,7 @@
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use crate::census;
-use crate::describe::{Outline, recognise};
+use crate::describe::Outline;
 use crate::error::LoadError;
 #[cfg(feature = "compiler")]
 use crate::error::cut;
@@ -49,12 +48,11 @@ pub fn own_target() -> String {
 /// machine's) and its processors. The result is for
 /// [`Settings::precompiled`](crate::Settings::precompiled).
 ///
-/// # Errors When the bytes are no component, the target is none that this host can compile for, or
-/// this host has no compiler.
+/// # Errors
+/// When the bytes are no component, the target is none that this host can compile for, or this host
+/// has no compiler.
 pub fn compile(bytes: &[u8], target: Option<&str>, cpu: Cpu) -> Result<Vec<u8>, LoadError> {
-    recognise(bytes)?;
-    census::check(bytes, None)?;
-    Outline::read(bytes)?;
+    Outline::read(bytes, None)?;
     #[cfg(feature = "compiler")]
     {
         let mut config = crate::engine::config(&crate::limits::Limits::default());

@@ -9,6 +9,7 @@ use crate::census;
 use crate::digest::digest;
 use crate::error::{LoadError, damaged};
 use crate::grants::{Grant, Grants};
+use crate::limits::Limits;
 use crate::names::{self, HANDLER, WASMCLOUD};
 
 /// A component, as far as it can be seen from outside.
@@ -64,9 +65,7 @@ pub struct Import {
 /// When the bytes are not a component at all: [`LoadError::NotWasm`], [`LoadError::CoreModule`] or
 /// [`LoadError::Damaged`]. One that cannot be a handler is described like any other.
 pub fn describe(bytes: &[u8], grants: &Grants) -> Result<Description, LoadError> {
-    recognise(bytes)?;
-    census::check(bytes, None)?;
-    let Outline { imports, exports } = Outline::read(bytes)?;
+    let Outline { imports, exports } = Outline::read(bytes, None)?;
     let types = Validator::new_with_features(WasmFeatures::all()).validate_all(bytes).map_err(damaged)?;
     let import = |name: String| {
         let refused = names::is_refused(&name);
@@ -106,8 +105,11 @@ pub(crate) struct Outline {
 }
 
 impl Outline {
-    pub(crate) fn read(bytes: &[u8]) -> Result<Self, LoadError> {
+    /// Reads them, once it is known that the component is not larger than it may be: see
+    /// [`census::check`].
+    pub(crate) fn read(bytes: &[u8], limits: Option<&Limits>) -> Result<Self, LoadError> {
         recognise(bytes)?;
+        census::check(bytes, limits)?;
         let mut outline = Self::default();
         let mut depth = 0_usize;
         for payload in Parser::new(0).parse_all(bytes) {
@@ -140,7 +142,7 @@ impl Outline {
 }
 
 /// Whether this is WebAssembly. If not, the error says what it is, where the first bytes tell.
-pub(crate) fn recognise(bytes: &[u8]) -> Result<(), LoadError> {
+fn recognise(bytes: &[u8]) -> Result<(), LoadError> {
     let found = match bytes {
         [b'\0', b'a', b's', b'm', ..] => return Ok(()),
         [] => "the file is empty",
@@ -226,7 +228,7 @@ mod tests {
                 (type $named u32)
                 (import "named" (type (eq $named)))
                 (instance $i) (export "acme:db/store@1.0.0" (instance $i)))"#);
-        let Outline { imports, exports } = Outline::read(&bytes).unwrap();
+        let Outline { imports, exports } = Outline::read(&bytes, None).unwrap();
         assert_eq!((imports, exports), (vec!["outer".to_owned()], vec!["acme:db/store@1.0.0".to_owned()]));
     }
 
@@ -240,11 +242,11 @@ mod tests {
             (b"(component)", "it is WebAssembly as text"),
             (b"#!/bin/sh", "it does not start with the bytes `\\0asm`"),
         ] {
-            assert_eq!(Outline::read(bytes).unwrap_err(), LoadError::NotWasm { found: expected });
+            assert_eq!(Outline::read(bytes, None).unwrap_err(), LoadError::NotWasm { found: expected });
         }
-        assert_eq!(Outline::read(&wat("(module)")).unwrap_err(), LoadError::CoreModule);
+        assert_eq!(Outline::read(&wat("(module)"), None).unwrap_err(), LoadError::CoreModule);
         let whole = exporting(HANDLER);
-        let cut = Outline::read(&whole[..whole.len() - 1]).unwrap_err();
+        let cut = Outline::read(&whole[..whole.len() - 1], None).unwrap_err();
         assert!(matches!(cut, LoadError::Damaged { .. }), "{cut:?}");
     }
 }

@@ -3,6 +3,7 @@
 use wasmparser::BinaryReaderError;
 
 use crate::names::HANDLER;
+use crate::shorten::shorten;
 
 /// How much of an engine's or a reader's cause is kept, in bytes: it repeats names of the
 /// component.
@@ -92,12 +93,8 @@ fn ungranted(needs: &[(String, &str)]) -> String {
 }
 
 /// Cuts a cause to what is fit for a line of a log.
-pub(crate) fn cut(mut cause: String) -> String {
-    if cause.len() > LONGEST_CAUSE {
-        cause.truncate(cause.floor_char_boundary(LONGEST_CAUSE));
-        cause.push('…');
-    }
-    cause
+pub(crate) fn cut(cause: String) -> String {
+    shorten(cause, LONGEST_CAUSE)
 }
 
 /// What a reader of the bytes says.
@@ -119,8 +116,7 @@ fn listed(names: &[String], separator: &str) -> String {
 }
 
 fn short(name: &str) -> String {
-    let cut = &name[..name.floor_char_boundary(LONGEST_NAME)];
-    format!("{cut}{}", if cut.len() < name.len() { "…" } else { "" })
+    shorten(name.to_owned(), LONGEST_NAME)
 }
 
 fn missing(exports: &[String]) -> String {

@@ -9,6 +9,7 @@ use wasmtime_wasi::I32Exit;
 
 use crate::host_trap::HostTrap;
 use crate::limits::Limits;
+use crate::shorten::shorten;
 use crate::state::GuestState;
 
 /// How much of a guest's own words is kept, in bytes: they go into logs and poison envelopes.
@@ -112,12 +113,8 @@ fn explain(trap: Trap) -> String {
 }
 
 /// Cuts what a guest said to what is fit for a log.
-pub(crate) fn detail(mut words: String) -> String {
-    if words.len() > LONGEST_DETAIL {
-        words.truncate(words.floor_char_boundary(LONGEST_DETAIL));
-        words.push('…');
-    }
-    words
+pub(crate) fn detail(words: String) -> String {
+    shorten(words, LONGEST_DETAIL)
 }
 
 /// The names of the functions that were running, innermost first. Source positions and addresses

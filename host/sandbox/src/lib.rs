@@ -33,6 +33,7 @@ mod policy;
 mod precompiled;
 mod settings;
 mod shape;
+mod shorten;
 mod state;
 mod usage;
 mod wit;

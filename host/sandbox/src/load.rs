@@ -1,10 +1,9 @@
 //! Linking a component, compiled or compiled here: everything that can be known before the first
 //! message.
 
-use crate::census;
 use crate::compile;
 use crate::contract::Linked;
-use crate::describe::{Outline, describe, recognise};
+use crate::describe::{Outline, describe};
 use crate::engine::{Sandbox, Shared};
 use crate::error::{LoadError, cut};
 use crate::grants::Grants;
@@ -21,9 +20,7 @@ impl Sandbox {
     /// # Errors
     /// When the bytes cannot be a handler here, and why: see [`LoadError`].
     pub fn load(&self, bytes: &[u8]) -> Result<Component, LoadError> {
-        recognise(bytes)?;
-        census::check(bytes, Some(&self.shared.policy.limits))?;
-        let Outline { imports, exports } = Outline::read(bytes)?;
+        let Outline { imports, exports } = Outline::read(bytes, Some(&self.shared.policy.limits))?;
         self.admits(&imports, &exports)?;
         let Shared { engine, precompiled, .. } = &*self.shared;
         let trusted = precompiled.as_deref().and_then(|file| {
@@ -43,8 +40,9 @@ impl Sandbox {
     /// Links a component that was compiled ahead of time, without the component itself: see
     /// [`unpack`](crate::unpack). The caller trusts it, as an executable is trusted.
     ///
-    /// # Errors As for [`load`](Sandbox::load), and [`LoadError::Precompiled`] if this host cannot
-    /// run it. The component has to be compiled then.
+    /// # Errors
+    /// As for [`load`](Sandbox::load), and [`LoadError::Precompiled`] if this host cannot run it.
+    /// The component has to be compiled then.
     pub fn load_machine_code(&self, code: &MachineCode) -> Result<Component, LoadError> {
         let engine = &self.shared.engine;
         let component = precompiled::machine_code(engine, code)

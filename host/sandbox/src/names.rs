@@ -16,6 +16,10 @@ pub(crate) const OUTBOX: &str = "longshore:handler/outbox@0.1.0";
 /// The import that shows settings.
 pub(crate) const SETTINGS: &str = "wasi:config/store@0.2.0-rc.1";
 
+/// The version of WASI that `wasmtime-wasi` and `wasmtime-wasi-http` link. Replacing a function of
+/// theirs takes its full name.
+pub(crate) const LINKED_WASI: &str = "0.2.12";
+
 /// The interfaces of WASI 0.2, in any version `0.2.x`.
 const WASI: &[&str] = &[
     "wasi:cli/environment",

@@ -9,6 +9,7 @@ use wasmtime::component::InstancePre;
 use wasmtime::component::types::{ComponentFunc, ComponentItem, Type};
 
 use crate::names::{HANDLER, WASMCLOUD};
+use crate::shorten::shorten;
 use crate::state::GuestState;
 
 /// What `handle` of `wit/handler.wit` takes and returns.
@@ -56,11 +57,7 @@ fn signature(function: &ComponentFunc) -> String {
     for result in function.results() {
         write_type(&result, &mut text);
     }
-    if text.len() > LONGEST {
-        text.truncate(text.floor_char_boundary(LONGEST));
-        text.push('…');
-    }
-    text
+    shorten(text, LONGEST)
 }
 
 /// Writes a type in the manner of WIT, and stops where it is long enough to be another.

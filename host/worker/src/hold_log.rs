@@ -4,37 +4,7 @@ use std::collections::BTreeMap;
 
 use tokio::time::Instant;
 
-use crate::breaker::Allowance;
-use crate::intake::HoldCause;
-
-/// Why a run is on hold, and how it goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OnHold {
-    /// Why.
-    pub cause: HoldCause,
-    /// Since when.
-    pub since: Instant,
-    /// When something is tried next; `None` while that is being done.
-    pub try_at: Option<Instant>,
-    /// When the run ends if the hold does not; `None`: only a stop ends it.
-    pub ends: Option<Instant>,
-}
-
-impl OnHold {
-    /// What an allowance says; `None` if the run is not on hold. `ends` says when a hold ends that
-    /// began at a time.
-    pub(crate) fn of(
-        allowance: Allowance,
-        ends: impl FnOnce(HoldCause, Instant) -> Option<Instant>,
-    ) -> Option<Self> {
-        let (cause, since, try_at) = match allowance {
-            Allowance::OneAtATime | Allowance::AllSlots => return None,
-            Allowance::Probe { open_since, probe_at } => (HoldCause::Breaker, open_since, Some(probe_at)),
-            Allowance::NoHandler { since, look_at } => (HoldCause::NoHandler, since, look_at),
-        };
-        Some(Self { cause, since, try_at, ends: ends(cause, since) })
-    }
-}
+use crate::hold::{HoldCause, OnHold};
 
 /// What was said last.
 #[derive(Debug, Default)]

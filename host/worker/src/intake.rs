@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::breaker::Allowance;
 use crate::drain::{Drain, End};
+use crate::hold::{HoldCause, OnHold};
 use crate::rate::Rate;
 use longshore_queue::MAX_RECEIVE;
 
@@ -24,24 +25,6 @@ const MIN_GAP: Duration = Duration::from_millis(2);
 const AHEAD: Duration = Duration::from_millis(250);
 /// The most messages that are received ahead of the slots.
 const MAX_AHEAD: usize = 64;
-
-/// Why a run is on hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HoldCause {
-    /// The breaker is open.
-    Breaker,
-    /// There is no handler.
-    NoHandler,
-}
-
-/// A time in which nothing is received but to try whether it is over.
-#[derive(Clone, Copy, Debug)]
-struct Hold {
-    cause: HoldCause,
-    since: Instant,
-    /// When something is tried next; `None` while it is being tried.
-    try_at: Option<Instant>,
-}
 
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,17 +93,28 @@ impl Intake {
     /// What to do now, with these messages in hand. Asking changes nothing.
     pub fn next(&self, now: Instant, in_hand: InHand, allowance: Allowance) -> Next {
         let in_flight = in_hand.messages + usize::try_from(self.asked).unwrap_or(usize::MAX);
-        match allowance {
-            Allowance::OneAtATime => self.work_on(now, in_flight, self.slots.min(1), 0),
-            Allowance::AllSlots => self.work_on(now, in_flight, self.slots, self.ahead(now, in_hand)),
+        match self.on_hold(allowance) {
+            Some(hold) => self.hold_on(now, in_flight, hold),
+            None if allowance == Allowance::AllSlots => {
+                self.work_on(now, in_flight, self.slots, self.ahead(now, in_hand))
+            }
+            None => self.work_on(now, in_flight, self.slots.min(1), 0),
+        }
+    }
+
+    /// The hold that an allowance means; `None` if messages are received as ever.
+    pub fn on_hold(&self, allowance: Allowance) -> Option<OnHold> {
+        let (cause, since, try_at, limit) = match allowance {
+            Allowance::OneAtATime | Allowance::AllSlots => return None,
             Allowance::Probe { open_since, probe_at } => {
-                let (cause, try_at) = (HoldCause::Breaker, Some(probe_at));
-                self.hold_on(now, in_flight, Hold { cause, since: open_since, try_at })
+                (HoldCause::Breaker, open_since, Some(probe_at), self.hold)
             }
             Allowance::NoHandler { since, look_at } => {
-                self.hold_on(now, in_flight, Hold { cause: HoldCause::NoHandler, since, try_at: look_at })
+                (HoldCause::NoHandler, since, look_at, self.hold_without_handler)
             }
-        }
+        };
+        let ends = [limit.map(|limit| since + limit), self.drain.stop_at()].into_iter().flatten().min();
+        Some(OnHold { cause, since, try_at, ends })
     }
 
     /// How many messages may wait beside those that are handled. A crash counts an attempt for what
@@ -152,9 +146,8 @@ impl Intake {
     }
 
     /// What to do on hold: something is tried now and then, drained or not.
-    fn hold_on(&self, now: Instant, in_flight: usize, hold: Hold) -> Next {
-        let Hold { cause, since, try_at } = hold;
-        let ends = self.hold_ends(cause, since);
+    fn hold_on(&self, now: Instant, in_flight: usize, hold: OnHold) -> Next {
+        let OnHold { cause, try_at, ends, .. } = hold;
         let is_over = ends.is_some_and(|at| now >= at) || self.drain.over(now).is_some();
         let (end, is_pointless) = match cause {
             HoldCause::Breaker => (End::BreakerOpen, self.drain.is_exhausted()),
@@ -174,15 +167,6 @@ impl Intake {
             HoldCause::Breaker => Next::Receive(1),
             HoldCause::NoHandler => Next::LookForHandler,
         }
-    }
-
-    /// When a hold ends that began at `since`; `None`: only a stop ends it.
-    pub fn hold_ends(&self, cause: HoldCause, since: Instant) -> Option<Instant> {
-        let hold = match cause {
-            HoldCause::Breaker => self.hold,
-            HoldCause::NoHandler => self.hold_without_handler,
-        };
-        [hold.map(|hold| since + hold), self.drain.stop_at()].into_iter().flatten().min()
     }
 
     /// Whether a receive for `ask` messages is sent now, or whether it waits for those in flight.

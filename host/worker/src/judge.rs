@@ -129,10 +129,8 @@ fn hiding(context: &RunContext, message: &Message, rule: AfterFailure, asked: Op
     let retry = &context.parts.config.retry;
     let hiding = match rule {
         AfterFailure::Hide => Hiding::WHILE_OPEN,
-        AfterFailure::Careful => {
-            Hiding { delay: asked.map_or(retry.cap, |asked| asked.min(retry.max_delay)), rule }
-        }
-        AfterFailure::Usual => {
+        AfterFailure::Careful if asked.is_none() => Hiding { delay: retry.cap, rule },
+        AfterFailure::Careful | AfterFailure::Usual => {
             Hiding { delay: retry.delay(message.dequeue_count, asked, &mut *context.rng()), rule }
         }
     };

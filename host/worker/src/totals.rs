@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use crate::hold_log::OnHold;
+use crate::hold::OnHold;
 use crate::lock::lock;
 use crate::percentiles::Histogram;
 use crate::report::{Outcome, Summary};

@@ -15,7 +15,8 @@ use crate::drain::{Drain, End, Until};
 use crate::fate::Earlier;
 use crate::give_back::{give_back, release};
 use crate::hide::hide_earlier;
-use crate::hold_log::{HoldLog, OnHold};
+use crate::hold::OnHold;
+use crate::hold_log::HoldLog;
 use crate::intake::{InHand, Intake, Next};
 use crate::lease::Terms;
 use crate::outputs::Outputs;
@@ -175,7 +176,7 @@ impl Run {
     /// Logs that the run is on hold, or no longer, if that has changed.
     fn say_whether_on_hold(&mut self, allowance: Allowance, now: Instant) {
         let Self { hold_log, intake, context, .. } = self;
-        let on_hold = OnHold::of(allowance, |cause, since| intake.hold_ends(cause, since));
+        let on_hold = intake.on_hold(allowance);
         if hold_log.note(on_hold, now, || context.breaker().reasons()) {
             context.parts.totals.on_hold(on_hold);
         }

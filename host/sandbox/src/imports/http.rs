@@ -16,11 +16,8 @@ use wasmtime_wasi_http::p2::bindings::http::types::{
 use crate::failure;
 use crate::host_trap::HostTrap;
 use crate::http::cost;
+use crate::names::LINKED_WASI;
 use crate::state::GuestState;
-
-/// The version of `wasi:http` that `wasmtime-wasi-http` links. Replacing a function takes its full
-/// name.
-const VERSION: &str = "0.2.12";
 
 /// The longest method, in bytes. The registry's longest has 17 (IANA, HTTP Method Registry).
 const LONGEST_METHOD: usize = 64;
@@ -36,7 +33,7 @@ type Store<'a> = StoreContextMut<'a, GuestState>;
 /// Puts the caps before the functions that keep something.
 pub(super) fn cap(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
-    let mut types = linker.instance(&format!("wasi:http/types@{VERSION}"))?;
+    let mut types = linker.instance(&format!("wasi:http/types@{LINKED_WASI}"))?;
 
     types.func_wrap(
         "[static]fields.from-list",

@@ -7,11 +7,8 @@ use wasmtime_wasi::p2::bindings::sockets::network::{ErrorCode, IpAddressFamily, 
 use wasmtime_wasi::p2::bindings::sockets::tcp::TcpSocket;
 use wasmtime_wasi::p2::bindings::sockets::udp::UdpSocket;
 
+use crate::names::LINKED_WASI;
 use crate::state::GuestState;
-
-/// The version of `wasi:sockets` that `wasmtime-wasi` links. Replacing a function takes its full
-/// name.
-const VERSION: &str = "0.2.12";
 
 /// What a guest is told.
 type Refusal<T> = Result<(Result<Resource<T>, ErrorCode>,), wasmtime::Error>;
@@ -19,21 +16,21 @@ type Refusal<T> = Result<(Result<Resource<T>, ErrorCode>,), wasmtime::Error>;
 /// Puts a refusal in the place of each function that every use of a socket or a name begins with.
 pub(super) fn refuse(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
-    linker.instance(&format!("wasi:sockets/tcp-create-socket@{VERSION}"))?.func_wrap(
+    linker.instance(&format!("wasi:sockets/tcp-create-socket@{LINKED_WASI}"))?.func_wrap(
         "create-tcp-socket",
         |store: StoreContextMut<'_, GuestState>, _: (IpAddressFamily,)| -> Refusal<TcpSocket> {
             store.data().log.socket_refused("a TCP socket");
             Ok((Err(ErrorCode::AccessDenied),))
         },
     )?;
-    linker.instance(&format!("wasi:sockets/udp-create-socket@{VERSION}"))?.func_wrap(
+    linker.instance(&format!("wasi:sockets/udp-create-socket@{LINKED_WASI}"))?.func_wrap(
         "create-udp-socket",
         |store: StoreContextMut<'_, GuestState>, _: (IpAddressFamily,)| -> Refusal<UdpSocket> {
             store.data().log.socket_refused("a UDP socket");
             Ok((Err(ErrorCode::AccessDenied),))
         },
     )?;
-    linker.instance(&format!("wasi:sockets/ip-name-lookup@{VERSION}"))?.func_wrap(
+    linker.instance(&format!("wasi:sockets/ip-name-lookup@{LINKED_WASI}"))?.func_wrap(
         "resolve-addresses",
         |store: StoreContextMut<'_, GuestState>,
          _: (Resource<Network>, WasmStr)|
