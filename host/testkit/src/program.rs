@@ -37,7 +37,7 @@ pub struct Program {
 impl Program {
     /// The program, with this directory as its home and next to nothing else in its environment.
     pub fn new(binary: impl AsRef<OsStr>, home: &Path) -> Self {
-        let mut program = Self { command: Command::new(binary), input: Vec::new(), has_unread_log: false };
+        let mut program = Self::running(binary);
         let kept = KEPT.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
         program.command.env_clear().envs(kept).env("HOME", home);
         program
@@ -46,12 +46,16 @@ impl Program {
     /// The program with our own environment, in which somebody is logged in; without what would
     /// change what it does.
     pub fn as_us(binary: impl AsRef<OsStr>) -> Self {
-        let mut program = Self { command: Command::new(binary), input: Vec::new(), has_unread_log: false };
+        let mut program = Self::running(binary);
         let ours = |name: &str| name.starts_with("LONGSHORE_") || OURS.contains(&name);
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(ours)) {
             program.command.env_remove(name);
         }
         program
+    }
+
+    fn running(binary: impl AsRef<OsStr>) -> Self {
+        Self { command: Command::new(binary), input: Vec::new(), has_unread_log: false }
     }
 
     /// Makes every call through a proxy fail.

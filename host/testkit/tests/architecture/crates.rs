@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::LazyLock;
 
 use serde_json::Value;
 
@@ -30,6 +31,7 @@ const SMALL: [&str; 3] = ["longshore-handler", "longshore-queue", "longshore-wor
 const TESTKIT: &str = "longshore-testkit";
 
 /// A crate of the workspace, as `cargo metadata` describes it.
+#[derive(Clone)]
 pub struct Member {
     pub name: String,
     pub folder: PathBuf,
@@ -41,7 +43,11 @@ pub struct Member {
 
 /// The crates of the workspace.
 pub fn members() -> Vec<Member> {
-    metadata(&["--no-deps"])["packages"].as_array().unwrap().iter().map(member).collect()
+    // Each test asks for them, and Cargo is asked once.
+    static MEMBERS: LazyLock<Vec<Member>> = LazyLock::new(|| {
+        metadata(&["--no-deps"])["packages"].as_array().unwrap().iter().map(member).collect()
+    });
+    MEMBERS.clone()
 }
 
 fn member(package: &Value) -> Member {
