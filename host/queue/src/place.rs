@@ -1,7 +1,7 @@
 //! Which service holds a queue, and where.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
 /// Which service holds a queue, and where.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -29,6 +29,63 @@ pub enum Place {
         /// What AMQP travels on.
         transport: Transport,
     },
+}
+
+/// The ports that a namespace answers on where none is named.
+const USUAL_PORTS: [&str; 3] = ["443", "5671", "5672"];
+
+impl Place {
+    /// Whether both are one directory, account or namespace, however each is spelt.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::File { directory }, Self::File { directory: other }) => whole(directory) == whole(other),
+            (Self::Storage { endpoint, .. }, Self::Storage { endpoint: other, .. }) => {
+                account(endpoint) == account(other)
+            }
+            (Self::ServiceBus { namespace, .. }, Self::ServiceBus { namespace: other, .. }) => {
+                address(namespace, &USUAL_PORTS) == address(other, &USUAL_PORTS)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// A directory by its one true path; one that is not there by what its path says.
+fn whole(directory: &Path) -> PathBuf {
+    if let Ok(found) = directory.canonicalize() {
+        return found;
+    }
+    let mut path = PathBuf::new();
+    for component in std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned()).components() {
+        match component {
+            Component::ParentDir => drop(path.pop()),
+            Component::CurDir => {}
+            other => path.push(other),
+        }
+    }
+    path
+}
+
+/// Where an account's endpoint is, and the account's name where it stands in the path.
+fn account(endpoint: &str) -> (String, String) {
+    let endpoint = endpoint.split_once("://").map_or(endpoint, |(_, address)| address);
+    let (host, account) = endpoint.split_once('/').unwrap_or((endpoint, ""));
+    (address(host, &[]), account.to_ascii_lowercase())
+}
+
+/// A host in one spelling, with its port unless that is one of the usual ones.
+fn address(host: &str, usual_ports: &[&str]) -> String {
+    let (host, port) = match host.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|it| it.is_ascii_digit()) => (host, port),
+        _ => (host, ""),
+    };
+    let port = if usual_ports.contains(&port) { "" } else { port };
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    let bare = host.trim_matches(['[', ']']);
+    let this_host = bare == "localhost"
+        || bare.ends_with(".localhost")
+        || bare.parse::<std::net::IpAddr>().is_ok_and(|it| it.is_loopback() || it.is_unspecified());
+    format!("{}:{port}", if this_host { "localhost" } else { &host })
 }
 
 /// What AMQP travels on.

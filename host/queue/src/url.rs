@@ -86,9 +86,16 @@ impl QueueUrl {
     /// queue's own dead-letter sub-queue.
     ///
     /// # Errors
-    /// The name with its suffix would be longer than the service allows.
+    /// The name with its suffix would be longer than the service allows, or it is itself a dead-letter sub-queue.
     pub fn poison(&self) -> Result<Self, InvalidQueueUrl> {
         let name = match self.kind().poison {
+            PoisonPlace::Within(_) if self.is_dead_letter_queue() => {
+                return Err(InvalidQueueUrl {
+                    url: self.to_string(),
+                    cause: "a dead-letter sub-queue has no dead letters of its own".into(),
+                    mend: "name a poison queue yourself, with `--poison-queue URL`".into(),
+                });
+            }
             PoisonPlace::Within(path) => format!("{}{path}", self.name),
             PoisonPlace::Beside(suffix) => {
                 let name = format!("{}{suffix}", self.name);
@@ -101,6 +108,12 @@ impl QueueUrl {
             }
         };
         Ok(Self { place: self.place.clone(), name })
+    }
+
+    /// Whether both URLs name one queue, however each is spelt: in upper or lower case, with or without the usual port,
+    /// a signature or a key, over another transport, by another path to one directory, by another name of this host.
+    pub fn is_same_queue(&self, other: &Self) -> bool {
+        self.place.is_same(&other.place) && self.name.eq_ignore_ascii_case(&other.name)
     }
 
     /// The name of the queue that a dead-letter sub-queue belongs to; `None` if it is no such sub-queue.

@@ -238,3 +238,55 @@ fn a_connection_string_is_a_queue_with_a_key_that_is_never_shown() {
         assert!(error.contains(cause) && error.contains("; write") && !error.contains("c2Vj"), "{error}");
     }
 }
+
+#[test]
+fn a_queue_is_known_in_every_spelling_of_its_url() {
+    let directory = std::env::temp_dir();
+    let here = |path: &str| format!("file:{}/{path}", directory.display());
+    let (plain, winding) = (here("no-such/orders"), here("no-such/./x/../orders"));
+    for (one, other, same) in [
+        (&*plain, &*winding, true),
+        ("file:./q/orders", "file:q/../q/orders", true),
+        ("file:./q/orders", "file:./q/orders-poison", false),
+        (
+            "https://acme.queue.core.windows.net/orders",
+            "HTTPS://ACME.queue.core.windows.net:443/orders/?sig=x",
+            true,
+        ),
+        ("https://acme.queue.core.windows.net/orders", "https://acme.queue.core.windows.net./orders", true),
+        ("https://acme.queue.core.windows.net/orders", "https://other.queue.core.windows.net/orders", false),
+        ("http://127.0.0.1:10001/acme/orders?sig=x", "http://localhost:10001/acme/orders?sig=y", true),
+        ("http://127.0.0.1:10001/acme/orders?sig=x", "http://127.0.0.1:10002/acme/orders?sig=x", false),
+        ("http://127.0.0.1:10001/acme/orders?sig=x", "http://127.0.0.1:10001/other/orders?sig=x", false),
+        (
+            "sb://ns.servicebus.windows.net/orders",
+            "sb://NS.servicebus.windows.net:5671/Orders?transport=websockets",
+            true,
+        ),
+        (
+            "sb://ns.servicebus.windows.net/orders",
+            "Endpoint=sb://ns.servicebus.windows.net/;SharedAccessKeyName=a;SharedAccessKey=b;EntityPath=ORDERS",
+            true,
+        ),
+        (
+            "sb://ns.servicebus.windows.net/orders",
+            "sb://ns.servicebus.windows.net/orders/$DeadLetterQueue",
+            false,
+        ),
+        ("sb://ns.servicebus.windows.net/orders", "https://acme.queue.core.windows.net/orders", false),
+    ] {
+        let [one, other]: [QueueUrl; 2] = [one, other].map(|url| url.parse().unwrap());
+        assert_eq!(one.is_same_queue(&other), same, "{one} and {other}");
+        assert_eq!(other.is_same_queue(&one), same, "{other} and {one}");
+    }
+}
+
+#[test]
+fn the_dead_letter_queue_is_the_poison_queue_in_whatever_case_it_is_named() {
+    let queue: QueueUrl = "sb://ns.servicebus.windows.net/Orders".parse().unwrap();
+    for name in ["orders/$DeadLetterQueue", "ORDERS/$DEADLETTERQUEUE/", "Orders/$deadletterqueue"] {
+        let named: QueueUrl = format!("sb://ns.servicebus.windows.net/{name}").parse().unwrap();
+        assert!(named.is_dead_letter_queue() && named.is_same_queue(&queue.poison().unwrap()), "{named}");
+    }
+    assert!(queue.poison().unwrap().poison().is_err(), "it has no dead letters of its own");
+}
