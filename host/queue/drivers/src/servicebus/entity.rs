@@ -3,6 +3,7 @@
 use longshore_queue::place::Transport;
 use longshore_queue::{QueueError, QueueUrl};
 
+use crate::servicebus::clock::ServiceClock;
 use crate::servicebus::token::{PutToken, TokenSource};
 
 /// Where a queue is, and how to get there.
@@ -15,6 +16,7 @@ pub(super) struct Entity {
     pub(super) tokens: TokenSource,
     /// What the receiving link is called, on every connection: locks are taken on the link of this name.
     pub(super) link: String,
+    pub(super) clock: ServiceClock,
 }
 
 impl Entity {
@@ -69,6 +71,7 @@ mod tests {
             transport: Transport::Amqps,
             tokens: TokenSource::Key(SharedAccess { name: "all".into(), key: "secret".into() }),
             link: "link".into(),
+            clock: ServiceClock::default(),
         };
         let queue = entity("orders");
         assert_eq!(queue.host(), "127.0.0.1");

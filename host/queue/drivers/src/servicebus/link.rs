@@ -13,8 +13,9 @@ use fe2o3_amqp::types::primitives::Value;
 use jiff::Timestamp;
 use tokio::time::timeout;
 
-use longshore_queue::{Message, QueueError, QueueUrl};
+use longshore_queue::{Message, QueueError};
 
+use crate::servicebus::entity::Entity;
 use crate::servicebus::error::received;
 use crate::servicebus::lock::LockToken;
 use crate::servicebus::message::read;
@@ -24,8 +25,10 @@ const CLOSE: Duration = Duration::from_secs(1);
 /// How long locks last: what the service allows is 5 s to 5 minutes, of which some is over when a message has come. The rest is
 /// told as a time, so that anything else is said by a clock that is wrong.
 const LOCKS: RangeInclusive<Duration> = Duration::from_millis(500)..=Duration::from_secs(5 * 60 + 5);
-/// What is assumed then.
+/// What is assumed where nothing is told.
 const LOCK: Duration = Duration::from_secs(30);
+/// What is assumed where a clock is wrong: the shortest lock that there is. It is then renewed in time, whatever it is.
+const SHORTEST_LOCK: Duration = Duration::from_secs(5);
 
 /// The link that receives, in a session of its own.
 #[derive(Debug)]
@@ -45,8 +48,10 @@ pub(super) struct Arrived {
     pub(super) message: Message,
     pub(super) damaged: Option<String>,
     pub(super) token: LockToken,
-    /// How long its lock lasts from now on, by our clock, which is as right as the host's; `None` if it lasts longer than locks
-    /// do, or has ended.
+    /// Its place in the queue, where that could be read.
+    pub(super) sequence: Option<i64>,
+    /// How long its lock lasts from now on, by the service's clock as far as that is known; `None` if it lasts longer than
+    /// locks do, or has ended.
     pub(super) locked_for: Option<Duration>,
 }
 
@@ -69,7 +74,7 @@ impl Link {
     /// Takes what comes, until there is enough. Waits `first` for the first message, and `next` for each one after it.
     pub(super) async fn take(
         &mut self,
-        url: &QueueUrl,
+        entity: &Entity,
         arrived: &mut Vec<Arrived>,
         max: usize,
         first: Duration,
@@ -81,14 +86,14 @@ impl Link {
             let arrival = match taken {
                 Ok(delivery) => {
                     let token = LockToken::from_tag(delivery.delivery_tag());
-                    token.map(|token| arrival(token, delivery.into_message(), url))
+                    token.map(|token| arrival(token, delivery.into_message(), entity))
                 }
                 // It is counted and poisoned as any other that no handler can read.
                 Err(RecvError::MessageDecode(error)) => LockToken::from_tag(error.info.delivery_tag())
                     .map(|token| damaged(token, format!("it is no AMQP message: {}", error.source))),
                 // Some are in hand: these are handled, and the next receive finds out.
                 Err(_) if !arrived.is_empty() => return Ok(()),
-                Err(error) => return Err(received(error, url, "receive")),
+                Err(error) => return Err(received(error, &entity.url, "receive")),
             };
             wait = next;
             self.delivered += 1;
@@ -109,24 +114,29 @@ impl Arrived {
         self.locked_for.unwrap_or_else(|| {
             ONCE.call_once(|| {
                 tracing::warn!(
-                    "a lock that has just been taken does not last as long as locks do: the clock of this host is wrong, and leases may be lost; set it"
+                    "a lock that has just been taken does not last as long as locks do: the clock of this host is wrong, and locks are renewed as if they were the shortest; set it"
                 );
             });
-            LOCK
+            SHORTEST_LOCK
         })
     }
 }
 
-fn arrival(token: LockToken, message: Amqp<Body<Value>>, url: &QueueUrl) -> Arrived {
-    let read = read(message, true, url);
+fn arrival(token: LockToken, message: Amqp<Body<Value>>, entity: &Entity) -> Arrived {
+    let read = read(message, true, &entity.url);
+    let now = Timestamp::now();
+    if let Some(enqueued) = read.enqueued {
+        entity.clock.has_passed(enqueued, now);
+    }
     let locked_for = match read.locked_until {
         None => Some(LOCK),
         Some(until) => {
-            let left = Duration::try_from(until.duration_since(Timestamp::now())).ok();
+            let left = Duration::try_from(until.duration_since(entity.clock.at(now))).ok();
             left.filter(|left| LOCKS.contains(left))
         }
     };
-    Arrived { message: read.message, damaged: read.damaged, token, locked_for }
+    let sequence = Some(read.sequence);
+    Arrived { message: read.message, damaged: read.damaged, token, sequence, locked_for }
 }
 
 /// Stands for what cannot be read at all, not even how often it was delivered.
@@ -139,5 +149,5 @@ fn damaged(token: LockToken, why: String) -> Arrived {
         time_to_live: None,
         properties: Vec::new(),
     };
-    Arrived { message, damaged: Some(why), token, locked_for: Some(LOCK) }
+    Arrived { message, damaged: Some(why), token, sequence: None, locked_for: Some(LOCK) }
 }
