@@ -32,7 +32,7 @@ pub use self::invoke::InvokeArgs;
 pub use self::job::{JobListArgs, JobStartArgs, JobStatusArgs, JobStopArgs, JobVerb};
 pub use self::outbox::OutboxQueue;
 pub use self::peek::PeekArgs;
-pub use self::poison::{PoisonVerb, RedriveArgs, Selection};
+pub use self::poison::{PoisonVerb, PurgeArgs, RedriveArgs, Selection};
 pub use self::push::PushArgs;
 pub use self::queue::QueueVerb;
 pub(crate) use self::refusal::{refuse, without_secrets};

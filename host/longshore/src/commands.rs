@@ -1,5 +1,6 @@
 //! The verbs, one file each, and how the process ends.
 
+mod again;
 mod check;
 mod compile;
 mod fields;
@@ -67,7 +68,13 @@ async fn execute(cli: Cli) -> Result<Exit, Failure> {
 
 /// Says what went wrong, and returns the exit code.
 fn end(done: Result<Exit, Failure>) -> ExitCode {
+    let lost = print::lost();
     let failure = match done {
+        // What was printed is part of what was asked for. Any other failure says more.
+        Ok(Exit::Done) if lost.is_some() => Failure::other(format!(
+            "what was asked is done, but its result could not be written to standard output: {}",
+            lost.unwrap_or_default()
+        )),
         Ok(exit) => return exit.into(),
         Err(failure) => failure,
     };

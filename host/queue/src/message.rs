@@ -1,5 +1,6 @@
 //! What crosses the trait: messages as a queue holds them, and as they are sent.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -78,6 +79,63 @@ pub struct Outgoing {
     pub time_to_live: Option<Duration>,
     /// What it carries beside its body; dropped by queues that have no properties.
     pub properties: Properties,
+    /// The message as its first sender sent it, from [`Queue::whole`](crate::Queue::whole). It
+    /// takes the place of the body, the id, the time to live and the properties; queues of another
+    /// kind ignore it.
+    pub whole: Option<Whole>,
+}
+
+/// A message as its sender sent it, in the encoding of its kind of queue: every section, property
+/// and type.
+///
+/// Opaque. A queue of the same kind takes it, and no other does.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Whole(pub Bytes);
+
+impl fmt::Debug for Whole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Whole({} bytes)", self.0.len())
+    }
+}
+
+/// A message that is looked at, with what is known of it beside what a handler gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Specimen {
+    /// The message; its body is empty where it cannot be read.
+    pub message: Message,
+    /// What tells it from all others in its queue. Ids do not: senders use them again.
+    pub key: String,
+    /// Why the body could not be read, in words.
+    pub damaged: Option<String>,
+    /// The message as its sender sent it, on queues that tell.
+    pub whole: Option<Whole>,
+}
+
+impl From<Message> for Specimen {
+    fn from(message: Message) -> Self {
+        Self { key: message.id.clone(), message, damaged: None, whole: None }
+    }
+}
+
+/// What is in a queue at a moment, told from what comes later.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Horizon {
+    /// These messages, by [`Specimen::key`].
+    Keys(HashSet<String>),
+    /// What was put in by then, by the service's clock. What is put in from now on, is put in
+    /// later.
+    Until(Timestamp),
+}
+
+impl Horizon {
+    /// Whether a message was there. One that cannot be read has no key that is known: only what is
+    /// there is asked about.
+    pub fn holds(&self, key: &str, inserted: Timestamp, damaged: bool) -> bool {
+        match self {
+            Self::Keys(keys) => damaged || keys.contains(key),
+            Self::Until(moment) => inserted <= *moment,
+        }
+    }
 }
 
 /// A message to be moved to a poison queue in one step with its deletion.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::error::QueueError;
 use crate::limits::MAX_VISIBILITY;
-use crate::message::{DeadLetter, Message, Outgoing, Receipt, Received};
+use crate::message::{DeadLetter, Horizon, Message, Outgoing, Receipt, Received, Specimen, Whole};
 use crate::url::QueueUrl;
 
 /// What an identity may be allowed to do with the messages of a queue: see [`Queue::may`].
@@ -69,10 +69,39 @@ pub trait Queue: fmt::Debug + Send + Sync {
     /// Messages](https://learn.microsoft.com/rest/api/storageservices/peek-messages)).
     async fn peek(&self, max: u32) -> Result<Vec<Message>, QueueError>;
 
+    /// The same messages as [`Queue::peek`] shows, with what tells those of one id apart, and why a
+    /// body cannot be read.
+    async fn examine(&self, max: u32) -> Result<Vec<Specimen>, QueueError> {
+        Ok(self.peek(max).await?.into_iter().map(Specimen::from).collect())
+    }
+
+    /// What is in the queue now, told from what is put in after this call.
+    async fn horizon(&self) -> Result<Horizon, QueueError> {
+        Ok(Horizon::Until(jiff::Timestamp::now()))
+    }
+
+    /// What tells a message that was received from all others: the [`Specimen::key`] that it is
+    /// shown with.
+    fn key(&self, received: &Received) -> String {
+        received.message.id.clone()
+    }
+
+    /// A message that was received, as its sender sent it; `None` where the queue does not tell,
+    /// and [`Message`] says all.
+    async fn whole(&self, received: &Received) -> Result<Option<Whole>, QueueError> {
+        let _ = received;
+        Ok(None)
+    }
+
+    /// Finds out how large a body [`Queue::send`] takes, where only the service knows: see
+    /// [`Queue::max_body`]. Reports no error, since a send says what is wrong.
+    async fn learn_limits(&self) {}
+
     /// How many messages the queue holds, invisible ones included, as KEDA counts them.
     async fn approximate_count(&self) -> Result<u64, QueueError>;
 
-    /// The largest body that the queue takes, in bytes: what its kind says.
+    /// The largest body that the queue takes, in bytes: what its kind says, or the service where it
+    /// was asked.
     fn max_body(&self) -> usize {
         self.url().kind().max_body
     }

@@ -7,8 +7,9 @@ use url::Url;
 use crate::place::Place;
 use crate::url::QueueUrl;
 
-/// The ports that AMQP over TLS and over a WebSocket have. A namespace is the same on both.
-const SERVICE_BUS_PORTS: [&str; 2] = [":5671", ":443"];
+/// The ports that AMQP has over TLS, over a WebSocket, and on the emulator. A namespace is the same
+/// on each of them.
+const SERVICE_BUS_PORTS: [&str; 3] = [":5671", ":443", ":5672"];
 /// How names of this very host end ([RFC 6761, section
 /// 6.3](https://www.rfc-editor.org/rfc/rfc6761#section-6.3)).
 const LOCALHOST: &str = "localhost";
@@ -75,8 +76,8 @@ fn account(endpoint: &str) -> (String, String) {
 fn host(name: &str) -> &str {
     let is_loopback = name == LOCALHOST
         || name.ends_with(".localhost")
-        || name == "[::1]"
-        || name.parse().is_ok_and(|address: std::net::Ipv4Addr| address.is_loopback());
+        || ["[::1]", "[::]"].contains(&name)
+        || name.parse().is_ok_and(|it: std::net::Ipv4Addr| it.is_loopback() || it.is_unspecified());
     if is_loopback { LOCALHOST } else { name }
 }
 
@@ -137,6 +138,10 @@ mod tests {
             (
                 "sb://ns.servicebus.windows.net/orders",
                 "sb://ns.servicebus.windows.net/orders?transport=websockets".into(),
+            ),
+            (
+                "sb://localhost:5672/orders",
+                format!("Endpoint=sb://127.0.0.1;{KEY};UseDevelopmentEmulator=true;EntityPath=orders"),
             ),
             (
                 "sb://ns.servicebus.windows.net/orders",

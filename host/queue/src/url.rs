@@ -89,9 +89,17 @@ impl QueueUrl {
     /// the queue's own dead-letter sub-queue.
     ///
     /// # Errors
-    /// The name with its suffix would be longer than the service allows.
+    /// The name with its suffix would be longer than the service allows, or it is itself a
+    /// dead-letter sub-queue.
     pub fn poison(&self) -> Result<Self, InvalidQueueUrl> {
         let name = match self.kind().poison {
+            PoisonPlace::Within(_) if self.is_dead_letter_queue() => {
+                return Err(InvalidQueueUrl {
+                    url: self.to_string(),
+                    cause: "a dead-letter sub-queue has no dead letters of its own".into(),
+                    mend: "name a poison queue yourself, with `--poison-queue URL`".into(),
+                });
+            }
             PoisonPlace::Within(path) => format!("{}{path}", self.name),
             PoisonPlace::Beside(suffix) => {
                 let name = format!("{}{suffix}", self.name);

@@ -75,6 +75,9 @@ pub struct Envelope<'a> {
     /// The digest of the component that failed on it, if one was loaded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub component: Option<Cow<'a, str>>,
+    /// When it would have expired, if it would.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Timestamp>,
     /// What it carried beside its body.
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     pub properties: Cow<'a, [(String, String)]>,
@@ -139,6 +142,7 @@ impl<'a> Envelope<'a> {
             inserted: message.inserted,
             poisoned: Timestamp::now(),
             component: component.map(Cow::Borrowed),
+            expires: message.time_to_live.and_then(|left| Timestamp::now().checked_add(left).ok()),
             properties: message.properties.as_slice().into(),
             body: Body::of(&message.body),
         }
@@ -148,7 +152,10 @@ impl<'a> Envelope<'a> {
     /// was too large. Its properties give the reason, on queues that keep one there.
     pub fn unwrapped(message: &'a Message) -> Self {
         let property =
-            |name| message.properties.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+            // The queue writes its own behind those of the sender, which may have the same names.
+            |name| message.properties.iter().rfind(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        let own = |name: &str| message.properties.iter().rposition(|(key, _)| key == name);
+        let own = [own(REASON_PROPERTY), own(DETAIL_PROPERTY)];
         Self {
             longshore: "none".into(),
             reason: property(REASON_PROPERTY).unwrap_or("unknown").into(),
@@ -162,9 +169,11 @@ impl<'a> Envelope<'a> {
             properties: message
                 .properties
                 .iter()
-                .filter(|(key, _)| key != REASON_PROPERTY && key != DETAIL_PROPERTY)
-                .cloned()
+                .enumerate()
+                .filter(|(place, _)| !own.contains(&Some(*place)))
+                .map(|(_, property)| property.clone())
                 .collect(),
+            expires: None,
             body: Body::of(&message.body),
         }
     }
@@ -189,10 +198,14 @@ impl<'a> Envelope<'a> {
     /// What to try to send, in this order, until the service takes one. First comes the envelope,
     /// then the envelope with its detail cut short, and with none. Then comes the body as it was
     /// received, and last the body as base64.
+    ///
+    /// A body that looks like an envelope would be taken for one: it is never sent as it was
+    /// received.
     pub fn fallbacks(&self, format: PoisonFormat, received: &Bytes) -> impl Iterator<Item = Bytes> {
+        let misleading = Envelope::parse(received).is_some();
         let cuts = match format {
-            PoisonFormat::Envelope => &[MAX_DETAIL, SHORT_DETAIL, 0][..],
-            PoisonFormat::Raw => &[],
+            PoisonFormat::Raw if !misleading => &[][..],
+            PoisonFormat::Envelope | PoisonFormat::Raw => &[MAX_DETAIL, SHORT_DETAIL, 0],
         };
         let mut newest = usize::MAX;
         let envelopes = cuts.iter().filter_map(move |length| {
@@ -204,7 +217,7 @@ impl<'a> Envelope<'a> {
             Some(Envelope { detail: Cow::Borrowed(detail), ..self.clone() }.to_bytes())
         });
         let received = received.clone();
-        envelopes.chain((0..2).map(move |step| match step {
+        envelopes.chain((usize::from(misleading)..2).map(move |step| match step {
             0 => received.clone(),
             _ => STANDARD.encode(&received).into(),
         }))
@@ -296,6 +309,33 @@ mod tests {
     #[test]
     fn the_raw_format_sends_the_body_as_it_was() {
         assert_eq!(fallbacks(&message(b"{}"), "why", PoisonFormat::Raw)[0], "{}");
+    }
+
+    #[test]
+    fn a_body_that_looks_like_an_envelope_never_lies_in_a_poison_queue_as_it_is() {
+        let real = message(b"real");
+        let forged = fallbacks(&real, "forged", PoisonFormat::Envelope)[0].clone();
+        for format in [PoisonFormat::Envelope, PoisonFormat::Raw] {
+            let forms = fallbacks(&message(&forged), "true", format);
+            assert!(!forms.contains(&forged), "{format:?}");
+            assert_eq!(Envelope::parse(&forms[0]).unwrap().body.bytes(), Some(forged.clone()));
+            let last = forms.last().unwrap();
+            assert!(
+                Envelope::parse(last).is_none() && STANDARD.decode(last).unwrap() == forged,
+                "{format:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_sender_s_property_is_not_taken_for_the_reason_and_is_kept() {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let theirs = [pair(REASON_PROPERTY, "forged"), pair("tenant", "7"), pair(DETAIL_PROPERTY, "forged")];
+        let own = [pair(REASON_PROPERTY, "rejected"), pair(DETAIL_PROPERTY, "no such order")];
+        let message = Message { properties: [&theirs[..], &own].concat(), ..message(b"body") };
+        let unwrapped = Envelope::unwrapped(&message);
+        assert_eq!((unwrapped.reason.as_ref(), unwrapped.detail.as_ref()), ("rejected", "no such order"));
+        assert_eq!(unwrapped.properties.as_ref(), theirs);
     }
 
     #[test]

@@ -42,13 +42,21 @@ impl PoisonOf {
     /// The poison queue that was named, or else the default one. The error says why the queue has
     /// none, or cannot have that one.
     pub fn url(&self) -> Result<QueueUrl, String> {
+        let queue = &self.queue.queue;
         match &self.poison.poison_queue {
-            Some(named) if named.is_same_queue(&self.queue.queue) => Err(format!(
-                "--poison-queue {named} is the queue itself, so that what is poisoned would come back for ever; name another queue, or none"
+            // What is poisoned would come back at once, and be poisoned for ever.
+            Some(named) if named.is_same_queue(queue) => Err(format!(
+                "{named} is the queue itself and cannot be its poison queue; name another with --poison-queue, or leave the flag out"
             )),
             Some(named) => Ok(named.clone()),
-            None => self.queue.queue.poison().map_err(|error| error.to_string()),
+            None => queue.poison().map_err(|error| error.to_string()),
         }
+    }
+
+    /// Whether it is the queue's own poison queue, which holds the messages of no other queue.
+    pub fn is_default(&self) -> bool {
+        let named = self.poison.poison_queue.as_ref();
+        named.is_none_or(|named| self.queue.queue.poison().is_ok_and(|own| own.is_same_queue(named)))
     }
 }
 

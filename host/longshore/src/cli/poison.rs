@@ -5,10 +5,11 @@ use clap::{Args, Subcommand};
 use super::args::PoisonOf;
 
 /// Which poison messages.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct Selection {
     /// Only messages that were poisoned for this reason: `rejected`, `attempts-exhausted`,
-    /// `undecodable` or `expiring`. The reason of a message without an envelope is `unknown`.
+    /// `undecodable` or `expiring`; on Service Bus also what the service or another client gave.
+    /// The reason of a message without an envelope is `unknown`.
     #[arg(long, value_name = "WORD")]
     pub reason: Option<String>,
 
@@ -39,18 +40,26 @@ pub enum PoisonVerb {
     },
     /// Send them to their queue again, without the envelope, to be handled anew.
     Redrive(RedriveArgs),
-    /// Delete them.
-    Purge {
-        /// Whose poison messages.
-        #[command(flatten)]
-        of: PoisonOf,
-        /// Which of them.
-        #[command(flatten)]
-        which: Selection,
-        /// Only say what would be deleted.
-        #[arg(long)]
-        dry_run: bool,
-    },
+    /// Delete them. On a terminal it asks first.
+    Purge(PurgeArgs),
+}
+
+/// Delete poison messages.
+#[derive(Debug, Args)]
+pub struct PurgeArgs {
+    #[command(flatten)]
+    pub(crate) of: PoisonOf,
+
+    #[command(flatten)]
+    pub(crate) which: Selection,
+
+    /// Only say what would be deleted.
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Delete without asking.
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// Send poison messages to their queue again.
@@ -69,4 +78,8 @@ pub struct RedriveArgs {
     /// Only say what would be sent.
     #[arg(long)]
     pub dry_run: bool,
+
+    /// Send messages of other queues as well, where several share one poison queue.
+    #[arg(long)]
+    pub any_queue: bool,
 }

@@ -3,10 +3,10 @@
 use serde::Serialize;
 
 use super::preview::preview;
-use super::print;
+use super::{again, print};
 use crate::cli::{Format, PeekArgs};
 use crate::exit::{Exit, Failure};
-use longshore_queue::Message;
+use longshore_queue::Specimen;
 use longshore_queue_drivers::open;
 use longshore_worker::poison::Body;
 
@@ -24,12 +24,16 @@ struct Shown<'a> {
     properties: &'a [(String, String)],
     #[serde(flatten)]
     body: Body<'a>,
+    /// Why the body cannot be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unreadable: Option<&'a str>,
 }
 
 pub(super) async fn execute(args: &PeekArgs, format: Format) -> Result<Exit, Failure> {
-    let messages = open(&args.queue.queue).await?.peek(args.limit).await?;
+    let queue = open(&args.queue.queue).await?;
+    let messages = again::ask(async || queue.examine(args.limit).await).await.answer?;
     if format == Format::Json {
-        for message in &messages {
+        for Specimen { message, damaged, .. } in &messages {
             print::json(&Shown {
                 id: &message.id,
                 dequeue_count: message.dequeue_count,
@@ -37,17 +41,31 @@ pub(super) async fn execute(args: &PeekArgs, format: Format) -> Result<Exit, Fai
                 time_to_live_s: message.time_to_live.map(|left| left.as_secs()),
                 properties: &message.properties,
                 body: Body::of(&message.body),
+                unreadable: damaged.as_deref(),
             })?;
         }
     } else {
         print::table(&["id", "received", "inserted", "bytes", "body"], messages.iter().map(row))?;
     }
+    let shown = messages.len() as u64;
+    if shown < u64::from(args.limit) {
+        // Whether it may be counted is no condition for looking at it.
+        let count = queue.approximate_count().await.unwrap_or_default();
+        if count > shown {
+            print::note(&format!(
+                "showed {shown} of about {count} messages; the rest is leased, delayed, or not shown by the queue"
+            ));
+        }
+    }
     Ok(Exit::Done)
 }
 
-fn row(message: &Message) -> Vec<String> {
+fn row(Specimen { message, damaged, .. }: &Specimen) -> Vec<String> {
     let inserted = message.inserted.strftime("%F %T").to_string();
-    let body = preview(&Body::of(&message.body), PREVIEW);
+    let body = match damaged {
+        Some(why) => format!("cannot be read: {why}"),
+        None => preview(&Body::of(&message.body), PREVIEW),
+    };
     vec![
         message.id.clone(),
         message.dequeue_count.to_string(),

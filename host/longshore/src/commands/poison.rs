@@ -1,126 +1,283 @@
 //! `longshore poison list|show|redrive|purge`.
 
-use std::collections::{BTreeMap, HashSet};
+mod choice;
+mod sweep;
+mod tally;
+
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::future::join_all;
-use indicatif::ProgressBar;
+use jiff::Timestamp;
 use serde::Serialize;
-use tokio::time::{Instant, sleep_until};
 
+use self::choice::Choice;
+use self::sweep::{Swept, sweep};
+use self::tally::{Tally, Treatment};
+use super::again::{self, AskedAgain};
 use super::preview::preview;
 use super::print;
-use crate::cli::{Format, PoisonOf, PoisonVerb, RedriveArgs, Selection};
-use crate::exit::{Exit, Failure};
-use longshore_queue::{MAX_RECEIVE, Message, Outgoing, Queue, QueueError, QueueUrl, Received};
+use crate::cli::{Format, PoisonOf, PoisonVerb, PurgeArgs, RedriveArgs, Selection};
+use crate::exit::{Clause, Exit, Failure};
+use longshore_queue::kind::PoisonPlace;
+use longshore_queue::{Outgoing, Queue, QueueError, Received, Specimen, Whole};
 use longshore_queue_drivers::open;
 use longshore_worker::poison::Envelope;
 
 /// How many messages are shown at most; a Storage queue shows fewer.
-const SHOWN: u32 = 4096;
-/// For how long messages are leased while they are looked through.
-const LEASE: Duration = Duration::from_secs(5 * 60);
+const SHOWN: u32 = 32 * 1024;
 
 pub(super) async fn execute(verb: PoisonVerb, format: Format) -> Result<Exit, Failure> {
     match verb {
         PoisonVerb::List { of, which } => list(&of, &which, format).await?,
         PoisonVerb::Show { of, id } => show(&of, &id, format).await?,
         PoisonVerb::Redrive(args) => redrive(&args, format).await?,
-        PoisonVerb::Purge { of, which, dry_run } => purge(&of, &which, dry_run, format).await?,
+        PoisonVerb::Purge(args) => purge(&args, format).await?,
     }
     Ok(Exit::Done)
 }
 
-fn poison_url(of: &PoisonOf) -> Result<QueueUrl, Failure> {
-    of.url().map_err(Failure::usage)
+/// What a poison queue shows of itself.
+struct PoisonLook {
+    queue: Arc<dyn Queue>,
+    messages: Vec<Specimen>,
+    /// The queue's own count, where it holds more than it shows.
+    of_about: Option<u64>,
 }
 
-/// A poison message as an envelope, also where it came without one.
-fn read(message: &Message) -> Envelope<'_> {
-    Envelope::parse(&message.body).unwrap_or_else(|| Envelope::unwrapped(message))
+/// Looks at a poison queue; `None` where it was not needed yet, and does not exist.
+async fn look(choice: &Choice<'_>) -> Result<Option<PoisonLook>, Failure> {
+    let queue = open(&choice.poison).await?;
+    let messages = match again::ask(async || queue.examine(SHOWN).await).await.answer {
+        Err(QueueError::QueueNotFound { .. }) => {
+            // It is made when a message is first poisoned. Without its queue it is a wrong name.
+            return match open(choice.queue).await?.peek(1).await {
+                Err(error @ QueueError::QueueNotFound { .. }) => Err(error.into()),
+                _ => Ok(None),
+            };
+        }
+        messages => messages?,
+    };
+    // Whether it may be counted is no condition for looking at it.
+    let count = queue.approximate_count().await.unwrap_or_default();
+    let of_about = Some(count).filter(|count| *count > messages.len() as u64);
+    Ok(Some(PoisonLook { queue, messages, of_about }))
 }
 
-fn matches(which: &Selection, envelope: &Envelope<'_>) -> bool {
-    which.reason.as_ref().is_none_or(|reason| envelope.reason == reason.as_str())
+/// A poison message as a list and programs get it.
+#[derive(Serialize)]
+struct Listed<'a> {
+    #[serde(flatten)]
+    envelope: Envelope<'a>,
+    /// Why the body cannot be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unreadable: Option<&'a str>,
+}
+
+impl Listed<'_> {
+    fn detail(&self) -> String {
+        match self.unreadable {
+            None => self.envelope.detail.to_string(),
+            Some(why) if self.envelope.detail.is_empty() => format!("cannot be read: {why}"),
+            Some(why) => format!("{}; cannot be read: {why}", self.envelope.detail),
+        }
+    }
+
+    fn row(self) -> Vec<String> {
+        let detail = self.detail();
+        let it = self.envelope;
+        vec![
+            it.id.into_owned(),
+            it.reason.into_owned(),
+            detail,
+            it.dequeue_count.to_string(),
+            to_the_second(it.poisoned),
+        ]
+    }
+}
+
+fn to_the_second(time: Timestamp) -> String {
+    time.strftime("%F %T").to_string()
 }
 
 async fn list(of: &PoisonOf, which: &Selection, format: Format) -> Result<(), Failure> {
-    let messages = open(&poison_url(of)?).await?.peek(SHOWN).await?;
+    let choice = Choice::new(of, which)?;
+    let shown = look(&choice).await?;
+    let messages = shown.as_ref().map_or(&[][..], |shown| &shown.messages);
+    choice.check_reason(messages)?;
     let limit = usize::try_from(which.limit.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
-    let chosen = messages.iter().map(read).filter(|envelope| matches(which, envelope)).take(limit);
+    let listed = |it| listed(&choice, it);
+    let chosen = messages.iter().map(listed).filter(|it| choice.matches(&it.envelope)).take(limit);
     if format == Format::Json {
-        for envelope in chosen {
-            print::json(&envelope)?;
-        }
-        return Ok(());
+        chosen.into_iter().try_for_each(|it| print::json(&it))?;
+    } else {
+        print::table(&["id", "reason", "detail", "received", "poisoned"], chosen.map(Listed::row))?;
     }
-    let row = |it: Envelope<'_>| {
-        let poisoned = it.poisoned.strftime("%F %T").to_string();
-        let received = it.dequeue_count.to_string();
-        vec![it.id.into_owned(), it.reason.into_owned(), it.detail.into_owned(), received, poisoned]
-    };
-    print::table(&["id", "reason", "detail", "received", "poisoned"], chosen.map(row))
+    if let Some(count) = shown.as_ref().and_then(|shown| shown.of_about) {
+        print::note(&format!(
+            "looked at {} of about {count} messages; the rest is leased or not shown by the queue",
+            messages.len()
+        ));
+    }
+    Ok(())
+}
+
+fn listed<'m>(choice: &Choice<'_>, it: &'m Specimen) -> Listed<'m> {
+    Listed { envelope: choice.read(&it.message), unreadable: it.damaged.as_deref() }
 }
 
 async fn show(of: &PoisonOf, id: &str, format: Format) -> Result<(), Failure> {
-    let url = poison_url(of)?;
-    let messages = open(&url).await?.peek(SHOWN).await?;
-    let mut envelopes = messages.iter().map(|message| (message, read(message)));
-    let Some((_, envelope)) = envelopes.find(|(message, it)| message.id == id || it.id == id) else {
+    let which = Selection::default();
+    let choice = Choice::new(of, &which)?;
+    let shown = look(&choice).await?;
+    let messages = shown.as_ref().map_or(&[][..], |shown| &shown.messages);
+    let found = messages.iter().map(|it| (it, listed(&choice, it)));
+    let Some((_, listed)) =
+        found.into_iter().find(|(it, listed)| it.message.id == id || listed.envelope.id == id)
+    else {
         return Err(Failure::other(format!(
-            "no message {id} among the first {} of {url}; `longshore poison list` shows them",
-            messages.len()
+            "no message {id} among the first {} of {}; `longshore poison list` shows them",
+            messages.len(),
+            choice.poison
         )));
     };
+    let envelope = &listed.envelope;
     let fields = [
         ("id", envelope.id.to_string()),
         ("queue", envelope.queue.to_string()),
         ("reason", envelope.reason.to_string()),
-        ("detail", envelope.detail.to_string()),
+        ("detail", listed.detail()),
         ("received", envelope.dequeue_count.to_string()),
-        ("inserted", envelope.inserted.to_string()),
-        ("poisoned", envelope.poisoned.to_string()),
+        ("inserted", to_the_second(envelope.inserted)),
+        ("poisoned", to_the_second(envelope.poisoned)),
         ("component", envelope.component.as_deref().unwrap_or("none was loaded").to_owned()),
         ("body", preview(&envelope.body, usize::MAX)),
     ];
-    print::fields(&fields, &envelope, format)
+    print::fields(&fields, &listed, format)
 }
 
 async fn redrive(args: &RedriveArgs, format: Format) -> Result<(), Failure> {
-    let poison = open(&poison_url(&args.of)?).await?;
-    let queue = open(&args.of.queue.queue).await?;
-    let tally = if args.dry_run {
-        let fate =
-            |message: &Message, it: &Envelope<'_>| unfit(&*queue, &body(message, it)).map(Treatment::Skipped);
-        preview_matches(&*poison, &args.which, fate).await?
-    } else {
-        let pace = args.rate.map(|rate| Duration::from_secs(1) / rate);
-        let act = async |Received { message, receipt, .. }: &Received, envelope: Envelope<'_>| {
-            let body = body(message, &envelope);
-            if let Some(reason) = unfit(&*queue, &body) {
-                let (message_id, id) = (&message.id, &*envelope.id);
-                tracing::warn!(message_id, id, reason, "{} does not take it: it stays", queue.url());
-                return Ok(Treatment::Skipped(reason));
-            }
-            queue.send(restored(body, envelope)).await?;
-            // The copy is safe: a crash here sends it once more, with the same id.
-            poison.delete(&message.id, receipt).await.map(|()| Treatment::Done)
-        };
-        work_through(&*poison, &args.which, pace, "sent", act).await?
+    let choice = Choice::new(&args.of, &args.which)?;
+    let queue = open(choice.queue).await?;
+    // What does not fit is known before anything is sent.
+    queue.learn_limits().await;
+    let sender = Redriver { choice: &choice, queue: &*queue, any_queue: args.any_queue };
+    let verb = "redriven";
+    let Some(shown) = look(&choice).await? else {
+        return Tally::default().report(&choice, verb, args.dry_run, format);
     };
-    report(&*queue, &*poison, "redriven", tally, args.dry_run, format)
+    choice.check_reason(&shown.messages)?;
+    if args.dry_run {
+        let fate = |it: &Specimen, envelope: &Envelope<'_>| {
+            sender.obstacle(it.damaged.is_some(), envelope, it.whole.as_ref())
+        };
+        return foresee(&choice, &shown, fate).report(&choice, verb, true, format);
+    }
+    let poison = shown.queue;
+    drop(shown.messages);
+    let pace = args.rate.map(|rate| Duration::from_secs(1) / rate);
+    let act = async |received: &Received, envelope: Envelope<'_>| {
+        // In an envelope lies what the worker wrote.
+        let whole = match is_wrapped(&envelope) {
+            true => None,
+            false => again::ask(async || poison.whole(received).await).await.answer?,
+        };
+        if let Some(reason) = sender.obstacle(received.damaged.is_some(), &envelope, whole.as_ref()) {
+            return Ok(sender.stays(received, reason, None));
+        }
+        match sender.send(&envelope, whole).await? {
+            Some((reason, error)) => Ok(sender.stays(received, reason, Some(&error))),
+            // The copy is safe: a crash here sends it once more, with the same id.
+            None => remove(&*poison, received).await,
+        }
+    };
+    let swept = sweep(&*poison, &choice, pace, print::counter("sent"), act).await?;
+    conclude(swept, &choice, verb, format)
 }
 
-/// The body as it was in its queue; what has no envelope goes as it is.
-fn body(message: &Message, envelope: &Envelope<'_>) -> Bytes {
-    envelope.body.bytes().unwrap_or_else(|| message.body.clone())
+/// Deletes what was dealt with.
+async fn remove(poison: &dyn Queue, received: &Received) -> Result<Treatment, QueueError> {
+    let (id, receipt) = (&received.message.id, &received.receipt);
+    let AskedAgain { answer, was_unclear } = again::ask(async || poison.delete(id, receipt).await).await;
+    match answer {
+        Ok(()) => Ok(Treatment::Done),
+        Err(error) if error.is_stale() && was_unclear => Ok(Treatment::Done),
+        Err(error) if error.is_stale() => Ok(Treatment::Skipped("lease-lost")),
+        Err(error) => Err(error),
+    }
 }
 
-/// The message as it was in its queue, under its original id.
-fn restored(body: Bytes, envelope: Envelope<'_>) -> Outgoing {
-    let (id, properties) = (envelope.id.into_owned(), envelope.properties.into_owned());
-    Outgoing { body, id: Some(id), properties, ..Outgoing::default() }
+/// Sends poison messages back, and knows which it cannot send.
+struct Redriver<'a> {
+    choice: &'a Choice<'a>,
+    queue: &'a dyn Queue,
+    any_queue: bool,
+}
+
+impl Redriver<'_> {
+    /// Why a message is not sent back, as one word.
+    fn obstacle(
+        &self,
+        damaged: bool,
+        envelope: &Envelope<'_>,
+        whole: Option<&Whole>,
+    ) -> Option<&'static str> {
+        if !self.any_queue
+            && let Some(reason) = self.choice.stranger(envelope)
+        {
+            return Some(reason);
+        }
+        let poison = self.choice.poison.kind();
+        let keeps_types = matches!(poison.poison, PoisonPlace::Within(_));
+        if !is_wrapped(envelope) && keeps_types && poison.name == self.choice.queue.kind().name {
+            // As its sender sent it, or not at all.
+            return whole.is_none().then_some("undecodable");
+        }
+        let Some(body) = envelope.body.bytes().filter(|_| !damaged) else { return Some("undecodable") };
+        unfit(self.queue, &body)
+    }
+
+    /// Sends it. What the queue does not take of this one message is a reason, with the cause.
+    async fn send(
+        &self,
+        envelope: &Envelope<'_>,
+        whole: Option<Whole>,
+    ) -> Result<Option<(&'static str, QueueError)>, QueueError> {
+        let life =
+            envelope.expires.and_then(|at| Duration::try_from(at.duration_since(envelope.inserted)).ok());
+        let message = Outgoing {
+            body: envelope.body.bytes().unwrap_or_default(),
+            id: Some(envelope.id.to_string()),
+            time_to_live: life.filter(|life| !life.is_zero()),
+            properties: envelope.properties.to_vec(),
+            whole,
+            ..Outgoing::default()
+        };
+        match again::ask(async || self.queue.send(message.clone()).await).await.answer {
+            Ok(_) => Ok(None),
+            Err(error @ QueueError::TooLarge { .. }) => Ok(Some(("too-large", error))),
+            Err(error @ QueueError::Fault { .. }) => Ok(Some(("refused", error))),
+            Err(error @ QueueError::Unclear { .. }) => Ok(Some(("unclear", error))),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn stays(&self, received: &Received, reason: &'static str, error: Option<&QueueError>) -> Treatment {
+        let error = error.map(tracing::field::display);
+        tracing::warn!(
+            message_id = received.message.id,
+            reason,
+            error,
+            "not sent to {}: it stays",
+            self.queue.url()
+        );
+        Treatment::Skipped(reason)
+    }
+}
+
+/// Whether a poison message came in an envelope, and does not only look like one.
+fn is_wrapped(envelope: &Envelope<'_>) -> bool {
+    envelope.longshore != "none"
 }
 
 /// Why a queue does not take a body, as one word; `None` if it does. A Storage queue takes text
@@ -137,173 +294,69 @@ fn unfit(queue: &dyn Queue, body: &[u8]) -> Option<&'static str> {
     }
 }
 
-async fn purge(of: &PoisonOf, which: &Selection, dry_run: bool, format: Format) -> Result<(), Failure> {
-    let poison = open(&poison_url(of)?).await?;
-    let queue = open(&of.queue.queue).await?;
-    let tally = if dry_run {
-        preview_matches(&*poison, which, |_, _| None).await?
-    } else {
-        let act = async |received: &Received, _: Envelope<'_>| {
-            poison.delete(&received.message.id, &received.receipt).await.map(|()| Treatment::Done)
-        };
-        work_through(&*poison, which, None, "deleted", act).await?
+async fn purge(args: &PurgeArgs, format: Format) -> Result<(), Failure> {
+    let choice = Choice::new(&args.of, &args.which)?;
+    let verb = "purged";
+    let Some(shown) = look(&choice).await? else {
+        return Tally::default().report(&choice, verb, args.dry_run, format);
     };
-    report(&*queue, &*poison, "purged", tally, dry_run, format)
+    choice.check_reason(&shown.messages)?;
+    let foreseen = foresee(&choice, &shown, |_, _| None);
+    if args.dry_run {
+        return foreseen.report(&choice, verb, true, format);
+    }
+    if !args.yes && io::stdin().is_terminal() && io::stderr().is_terminal() {
+        confirm(&choice, &foreseen)?;
+    }
+    let poison = shown.queue;
+    drop(shown.messages);
+    let act = async |received: &Received, _: Envelope<'_>| remove(&*poison, received).await;
+    let swept = sweep(&*poison, &choice, None, print::counter("deleted"), act).await?;
+    conclude(swept, &choice, verb, format)
 }
 
-/// What was done with a message that was looked at.
-enum Treatment {
-    /// What was to be done with it is done.
-    Done,
-    /// It was not chosen.
-    Left,
-    /// It was chosen, and stays for this reason.
-    Skipped(&'static str),
-}
-
-/// How many messages were looked at, what was done to how many of them, and how many stayed
-/// although they were chosen.
-#[derive(Default)]
-struct Tally {
-    seen: u64,
-    done: u64,
-    skipped: BTreeMap<&'static str, u64>,
-}
-
-impl Tally {
-    fn count(&mut self, fate: &Treatment) {
-        match fate {
-            Treatment::Done => self.done += 1,
-            Treatment::Left => {}
-            Treatment::Skipped(reason) => *self.skipped.entry(reason).or_default() += 1,
-        }
+/// Asks the person at the terminal. What is deleted is gone.
+fn confirm(choice: &Choice<'_>, foreseen: &Tally) -> Result<(), Failure> {
+    let at_least = if foreseen.of_about.is_some() { "at least " } else { "" };
+    let asked = format!("Delete {at_least}{} messages of {} for good? [y/N] ", foreseen.done, choice.poison);
+    let _ = io::stderr().write_all(asked.as_bytes());
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer).during(|| "cannot read the answer")?;
+    match answer.trim().to_ascii_lowercase().as_str() {
+        "y" | "yes" => Ok(()),
+        _ => Err(Failure::other("nothing was deleted; answer `y`, or give --yes")),
     }
 }
 
-/// What would be done, where `fate` says what would not.
-async fn preview_matches(
-    poison: &dyn Queue,
-    which: &Selection,
-    fate: impl Fn(&Message, &Envelope<'_>) -> Option<Treatment>,
-) -> Result<Tally, QueueError> {
-    let messages = poison.peek(SHOWN).await?;
-    let mut tally = Tally { seen: messages.len() as u64, ..Tally::default() };
-    for (message, envelope) in messages.iter().map(|message| (message, read(message))) {
-        if matches(which, &envelope) && which.limit.is_none_or(|limit| tally.done < limit) {
-            tally.count(&fate(message, &envelope).unwrap_or(Treatment::Done));
+/// What would be done, where `obstacle` says what would not.
+fn foresee(
+    choice: &Choice<'_>,
+    shown: &PoisonLook,
+    obstacle: impl Fn(&Specimen, &Envelope<'_>) -> Option<&'static str>,
+) -> Tally {
+    let mut tally = Tally { of_about: shown.of_about, ..Tally::default() };
+    for it in &shown.messages {
+        if choice.which.limit.is_some_and(|limit| tally.done >= limit) {
+            break;
         }
-    }
-    Ok(tally)
-}
-
-/// Leases every message once, does something to the chosen ones, and releases those that stay.
-async fn work_through(
-    poison: &dyn Queue,
-    which: &Selection,
-    pace: Option<Duration>,
-    verb: &str,
-    act: impl AsyncFn(&Received, Envelope<'_>) -> Result<Treatment, QueueError>,
-) -> Result<Tally, QueueError> {
-    let bar = print::counter(verb);
-    let mut others = Vec::new();
-    let done = choose(poison, which, pace, &bar, &act, &mut others).await;
-    for received in others {
-        // Should this fail, the end of the lease releases it.
-        let _ = poison.update(&received.message.id, &received.receipt, Duration::ZERO).await;
-    }
-    bar.finish_and_clear();
-    done
-}
-
-async fn choose(
-    poison: &dyn Queue,
-    which: &Selection,
-    pace: Option<Duration>,
-    bar: &ProgressBar,
-    act: &impl AsyncFn(&Received, Envelope<'_>) -> Result<Treatment, QueueError>,
-    others: &mut Vec<Received>,
-) -> Result<Tally, QueueError> {
-    let limit = which.limit.unwrap_or(u64::MAX);
-    let mut tally = Tally::default();
-    let mut seen = HashSet::new();
-    let mut next = Instant::now();
-    loop {
-        let room = u32::try_from(limit - tally.done).unwrap_or(u32::MAX).min(MAX_RECEIVE);
-        // With a pace, one at a time: what is leased must not wait longer than its lease.
-        let ask = if pace.is_some() { room.min(1) } else { room };
-        let batch = if ask == 0 { Vec::new() } else { poison.receive(ask, LEASE).await? };
-        if batch.is_empty() {
-            return Ok(tally);
-        }
-        if !batch.iter().all(|received| seen.insert(received.message.id.clone())) {
-            // A message that we had released, or leased for too long, has come round: everything
-            // was seen.
-            others.extend(batch);
-            return Ok(tally);
-        }
-        tally.seen = seen.len() as u64;
-        let envelopes = batch.iter().map(|it| Some(read(&it.message)).filter(|it| matches(which, it)));
-        let envelopes: Vec<_> = envelopes.collect();
-        if let (Some(pace), true) = (pace, envelopes.iter().any(Option::is_some)) {
-            sleep_until(next).await;
-            next = Instant::now() + pace;
-        }
-        let acting = batch.iter().zip(envelopes).map(async |(received, envelope)| match envelope {
-            Some(envelope) => act(received, envelope).await,
-            None => Ok(Treatment::Left),
+        let envelope = choice.read(&it.message);
+        tally.count(match obstacle(it, &envelope) {
+            _ if !choice.matches(&envelope) => Treatment::NotChosen,
+            Some(reason) => Treatment::Skipped(reason),
+            None => Treatment::Done,
         });
-        let mut failed = None;
-        let fates = join_all(acting).await;
-        for (received, fate) in batch.into_iter().zip(fates) {
-            let fate = fate.unwrap_or_else(|error| {
-                failed = Some(error);
-                Treatment::Left
-            });
-            tally.count(&fate);
-            if !matches!(fate, Treatment::Done) {
-                others.push(received);
-            }
-        }
-        bar.set_position(tally.done);
-        if let Some(error) = failed {
-            return Err(error);
-        }
     }
+    tally
 }
 
-fn report(
-    queue: &dyn Queue,
-    poison: &dyn Queue,
-    verb: &'static str,
-    tally: Tally,
-    dry_run: bool,
-    format: Format,
-) -> Result<(), Failure> {
-    #[derive(Serialize)]
-    struct Report {
-        queue: String,
-        poison_queue: String,
-        verb: &'static str,
-        seen: u64,
-        messages: u64,
-        skipped: BTreeMap<&'static str, u64>,
-        dry_run: bool,
+/// Says what was done, and whether that is all that was asked for.
+fn conclude(swept: Swept, choice: &Choice<'_>, verb: &'static str, format: Format) -> Result<(), Failure> {
+    let Swept { tally, ended } = swept;
+    if ended.is_none() || tally.seen > 0 {
+        tally.report(choice, verb, false, format)?;
     }
-    let (queue, poison_queue) = (queue.url().to_string(), poison.url().to_string());
-    let Tally { seen, done, skipped } = tally;
-    let reasons: Vec<_> = skipped.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
-    let mut fields = vec![
-        ("queue", queue.clone()),
-        ("poison queue", poison_queue.clone()),
-        (
-            if dry_run { "would be" } else { verb },
-            if dry_run { format!("{done} {verb}") } else { done.to_string() },
-        ),
-        ("looked at", seen.to_string()),
-    ];
-    if !reasons.is_empty() {
-        fields.push(("skipped", reasons.join(", ")));
+    if let Some(failure) = ended {
+        return Err(failure).during(|| format!("{} messages were {verb} before this", tally.done));
     }
-    let report = Report { queue, poison_queue, verb, seen, messages: done, skipped, dry_run };
-    print::fields(&fields, &report, format)
+    tally.complete(choice, verb)
 }

@@ -1,6 +1,7 @@
 //! What verbs write to standard output, and what they draw on standard error.
 
 use std::io::{self, Write};
+use std::sync::OnceLock;
 
 use comfy_table::presets;
 use comfy_table::{ContentArrangement, Table};
@@ -12,23 +13,42 @@ use crate::exit::Failure;
 use crate::shown::{shown, shown_json};
 use crate::telemetry::PROGRESS;
 
-/// Writes to standard output. A reader that has seen enough, such as `head`, makes nothing fail.
-fn write(text: &[u8]) -> Result<(), Failure> {
-    match io::stdout().lock().write_all(text) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
+/// Why standard output could not be written, the first time.
+static LOST: OnceLock<String> = OnceLock::new();
+
+/// Writes to standard output. Nothing that a verb does ends because of it, and no exit code is
+/// lost: a full disk is told at the end, and a reader that has seen enough, such as `head`, is none
+/// of our business.
+fn write(text: &[u8]) {
+    let mut stdout = io::stdout().lock();
+    if let Err(error) = stdout.write_all(text).and_then(|()| stdout.flush())
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        let _ = LOST.set(error.to_string());
     }
 }
 
+/// Why some of the output is missing; `None` if all of it was written, or nobody wanted more.
+pub(super) fn lost() -> Option<&'static str> {
+    LOST.get().map(String::as_str)
+}
+
 /// One line of text.
-pub(super) fn line(text: &str) -> Result<(), Failure> {
-    write(format!("{}\n", shown(text)).as_bytes())
+pub(super) fn line(text: &str) {
+    write(format!("{}\n", shown(text)).as_bytes());
+}
+
+/// Something to know beside the result, for people: a line on standard error.
+pub(super) fn note(text: &str) {
+    // A reader that is gone is no reason to panic.
+    let _ = writeln!(io::stderr(), "longshore: {}", shown(text));
 }
 
 /// One JSON object, on a line of its own.
 pub(super) fn json(value: &impl Serialize) -> Result<(), Failure> {
     let json = serde_json::to_string(value)?;
-    write(format!("{}\n", shown_json(&json)).as_bytes())
+    write(format!("{}\n", shown_json(&json)).as_bytes());
+    Ok(())
 }
 
 /// A table for people, as wide as the terminal.
@@ -44,7 +64,8 @@ pub(super) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>
     table.add_rows(
         rows.into_iter().map(|row| row.iter().map(|cell| shown(cell).into_owned()).collect::<Vec<_>>()),
     );
-    write(format!("{table}\n").as_bytes())
+    write(format!("{table}\n").as_bytes());
+    Ok(())
 }
 
 /// The name and value of each field, for results that are one object.
@@ -57,7 +78,8 @@ pub(super) fn fields<N: AsRef<str>>(
         return json(value);
     }
     let width = fields.iter().map(|(name, _)| name.as_ref().len()).max().unwrap_or_default();
-    fields.iter().try_for_each(|(name, value)| line(&format!("{:width$}  {value}", name.as_ref())))
+    fields.iter().for_each(|(name, value)| line(&format!("{:width$}  {value}", name.as_ref())));
+    Ok(())
 }
 
 /// A counter of what is being done, drawn where standard error is a terminal.

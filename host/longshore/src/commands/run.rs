@@ -41,7 +41,10 @@ pub(super) async fn execute(args: RunArgs, format: Format) -> Result<Exit, Failu
     tokio::spawn(async move { prepared.prepare().await });
     let mut sends_to = Outputs::new(args.outbox_format);
     for OutboxQueue { name, url } in args.sandbox.grants.outbox() {
-        sends_to.add(&name, open(&url).await?);
+        let outbox = open(&url).await?;
+        let learning = outbox.clone();
+        tokio::spawn(async move { learning.learn_limits().await });
+        sends_to.add(&name, outbox);
     }
     let started = Instant::now();
     let settings = Settings {

@@ -1,17 +1,21 @@
 //! `longshore send`.
 
+mod progress;
+
 use std::path::Path;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, future, stream};
 use serde::Serialize;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::sync::mpsc;
 
-use super::print;
+use self::progress::SendProgress;
+use super::{again, print};
 use crate::cli::{Format, SendArgs};
 use crate::exit::{Clause, Exit, Failure};
 use longshore_queue::{CONTENT_TYPE, MAX_VISIBILITY, Outgoing};
@@ -33,32 +37,48 @@ pub(super) async fn execute(args: SendArgs, format: Format) -> Result<Exit, Fail
     let template = template(&args)?;
     let queue = open(&args.queue.queue).await?;
     let base64 = args.base64;
+    let unit = if args.file.is_some() || args.bodies.iter().any(|it| it == "-") { "line" } else { "message" };
     let (bodies, produced) = mpsc::channel(MAX_SENDS_IN_FLIGHT);
     let producer = tokio::spawn(produce(args, bodies));
     let bar = print::counter("sent");
-    let mut sent = 0_u64;
+    let mut progress = SendProgress::new(unit);
+    let stop = AtomicBool::new(false);
     let bodies = stream::unfold(produced, async |mut produced| Some((produced.recv().await?, produced)));
     let sending = bodies
-        .map(|body| {
+        // What is on its way is awaited. After the first failure nothing more is sent.
+        .take_while(|_| future::ready(!stop.load(Ordering::Relaxed)))
+        .map(|Numbered { number, body }| {
             let body = if base64 { STANDARD.encode(&body).into() } else { body };
-            let (queue, message) = (&queue, Outgoing { body, ..template.clone() });
-            async move { queue.send(message).await }
+            let (queue, stop, message) = (&queue, &stop, Outgoing { body, ..template.clone() });
+            async move {
+                let asked = again::ask(async || queue.send(message.clone()).await).await;
+                stop.fetch_or(asked.answer.is_err(), Ordering::Relaxed);
+                (number, asked.answer)
+            }
         })
         .buffered(MAX_SENDS_IN_FLIGHT);
     let mut sending = pin!(sending);
-    while let Some(id) = sending.try_next().await.during(|| already(sent))? {
-        sent += 1;
-        bar.set_position(sent);
-        if format == Format::Json {
+    while let Some((number, answer)) = sending.next().await {
+        if let (Some(id), Format::Json) = (progress.note(number, answer), format) {
             print::json(&SentMessage { id })?;
         }
+        bar.set_position(progress.sent);
     }
-    producer.await.during(|| "the task that reads the messages panicked")?.during(|| already(sent))?;
     bar.finish_and_clear();
+    progress.failed(queue.url())?;
+    // Nothing is held back by a full channel any more.
+    producer.await.during(|| "the task that reads the messages panicked")?.during(|| progress.already())?;
     if format == Format::Table {
-        print::line(&format!("sent {sent} to {}", queue.url()))?;
+        print::line(&format!("sent {} to {}", progress.sent, queue.url()));
     }
     Ok(Exit::Done)
+}
+
+/// A body, and which line it is of its file, or which of the messages.
+#[derive(Debug)]
+struct Numbered {
+    number: u64,
+    body: Bytes,
 }
 
 /// Everything of the messages but their bodies.
@@ -78,15 +98,11 @@ fn template(args: &SendArgs) -> Result<Outgoing, Failure> {
     Ok(Outgoing { id: args.id.clone(), delay: args.delay, properties, ..Outgoing::default() })
 }
 
-fn already(sent: u64) -> String {
-    format!("{sent} messages were sent before this")
-}
-
 /// Feeds the messages in, one by one: a file may be larger than memory.
-async fn produce(args: SendArgs, bodies: mpsc::Sender<Bytes>) -> Result<(), Failure> {
+async fn produce(args: SendArgs, bodies: mpsc::Sender<Numbered>) -> Result<(), Failure> {
     if let Some(count) = args.sample {
         for number in 0..count {
-            feed(&bodies, sample(number).into()).await;
+            feed(&bodies, number + 1, sample(number).into()).await;
         }
         return Ok(());
     }
@@ -97,32 +113,34 @@ async fn produce(args: SendArgs, bodies: mpsc::Sender<Bytes>) -> Result<(), Fail
     if args.file.is_some() {
         return lines(tokio::io::stdin(), &bodies).await.during(|| "cannot read standard input");
     }
-    for body in args.bodies {
+    for (number, body) in (1..).zip(args.bodies) {
         match body.as_str() {
             "-" => lines(tokio::io::stdin(), &bodies).await.during(|| "cannot read standard input")?,
-            _ => feed(&bodies, body.into()).await,
+            _ => feed(&bodies, number, body.into()).await,
         }
     }
     Ok(())
 }
 
 /// Each line that is not empty, without its end. It may have any bytes.
-async fn lines(source: impl AsyncRead + Unpin, bodies: &mpsc::Sender<Bytes>) -> std::io::Result<()> {
+async fn lines(source: impl AsyncRead + Unpin, bodies: &mpsc::Sender<Numbered>) -> std::io::Result<()> {
     let mut lines = BufReader::new(source).split(b'\n');
+    let mut number = 0;
     while let Some(mut line) = lines.next_segment().await? {
+        number += 1;
         if line.last() == Some(&b'\r') {
             line.pop();
         }
         if !line.is_empty() {
-            feed(bodies, line.into()).await;
+            feed(bodies, number, line.into()).await;
         }
     }
     Ok(())
 }
 
-async fn feed(bodies: &mpsc::Sender<Bytes>, body: Bytes) {
+async fn feed(bodies: &mpsc::Sender<Numbered>, number: u64, body: Bytes) {
     // The other end is gone when a send has failed, and that is what will be reported.
-    let _ = bodies.send(body).await;
+    let _ = bodies.send(Numbered { number, body }).await;
 }
 
 /// An order for the example handler. Of a hundred, one fails in each way there is. Those that use

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::directory::{Directory, ORDERS, POISON};
 use crate::oracle::handled;
 use crate::orders::order;
-use crate::process::{Ended, longshore, run};
+use crate::process::{Ended, cache, longshore, run};
 
 /// Runs a verb on the queue, as a program would.
 fn verb(directory: &Directory, arguments: &[&str]) -> Ended {
@@ -216,4 +216,101 @@ fn a_dry_run_changes_nothing_and_limit_reason_and_rate_are_kept() {
     // What was looked at and not chosen is visible again at once.
     assert_eq!(verb(&directory, &["poison", "purge"]).json()["messages"], 2);
     assert_eq!((directory.rows(ORDERS).len(), directory.rows(POISON).len()), (4, 0));
+}
+
+#[test]
+fn messages_of_one_id_are_all_redriven() {
+    let directory = Directory::new();
+    for n in 0..40 {
+        let id = format!("--id=o-{}", n % 2);
+        verb(&directory, &["send", &id, &order(&format!("o-{n}"), "reject")]);
+    }
+    run(&mut directory.worker(&[])).succeeded();
+    let report = verb(&directory, &["poison", "redrive"]).json();
+    assert_eq!((&report["seen"], &report["messages"]), (&json!(40), &json!(40)), "{report}");
+    assert_eq!((directory.rows(ORDERS).len(), directory.rows(POISON).len()), (40, 0));
+}
+
+#[test]
+fn a_redriven_message_has_its_properties_and_its_time_to_live_again() {
+    let directory = Directory::new();
+    let flags = ["--property=subject=mine", "--property=DeadLetterReason=mine", "--property=subject=again"];
+    verb(&directory, &[&["send", &order("o-1", "reject")][..], &flags].concat());
+    let database = directory.database();
+    let ttl = 3_600_000;
+    database.execute("UPDATE message SET expires_at = inserted_at + ?1", [ttl]).unwrap();
+    let properties = || -> String {
+        database
+            .query_row("SELECT properties FROM message WHERE queue = 'orders'", [], |row| row.get(0))
+            .unwrap()
+    };
+    let before = properties();
+    run(&mut directory.worker(&[])).succeeded();
+    verb(&directory, &["poison", "redrive"]);
+    assert_eq!(properties(), before);
+    let lives: i64 = database
+        .query_row("SELECT expires_at - inserted_at FROM message WHERE queue = 'orders'", [], |row| {
+            row.get(0)
+        })
+        .unwrap();
+    assert!((ttl - 5000..=ttl + 5000).contains(&lives), "{lives}");
+}
+
+#[test]
+fn what_somebody_else_has_leased_is_awaited_and_then_told() {
+    let (directory, _) = poisoned(&[order("o-1", "reject"), order("o-2", "reject")]);
+    let database = directory.database();
+    let hide = "UPDATE message SET visible_at = visible_at + ?1 WHERE queue = 'orders-poison' AND seq = \
+                (SELECT max(seq) FROM message)";
+    database.execute(hide, [1_500]).unwrap();
+    let report = verb(&directory, &["poison", "redrive"]).json();
+    assert_eq!((&report["messages"], &report["hidden"]), (&json!(2), &json!(0)), "{report}");
+    assert_eq!(directory.rows(ORDERS).len(), 2);
+}
+
+/// The exit code of a program whose standard output is this file, and what it said.
+fn writing_to(file: &str, program: &[&str]) -> (Option<i32>, String) {
+    let binary = env!("CARGO_BIN_EXE_longshore");
+    let stdout = std::fs::OpenOptions::new().write(true).open(file).unwrap();
+    let ended = std::process::Command::new(binary).args(program).stdout(stdout).output().unwrap();
+    (ended.status.code(), String::from_utf8_lossy(&ended.stderr).into_owned())
+}
+
+#[test]
+fn a_full_disk_behind_standard_output_stops_nothing_and_is_told_by_the_exit_code() {
+    let directory = Directory::new();
+    let url = directory.url(ORDERS);
+    let (code, said) =
+        writing_to("/dev/full", &["send", "--queue", &url, "--sample", "500", "--output", "json"]);
+    assert!(code == Some(1) && said.contains("could not be written to standard output"), "{code:?} {said}");
+    assert_eq!(directory.rows(ORDERS).len(), 500, "all are sent");
+    let missing = directory.url("missing");
+    let component = longshore_testkit::guest::order();
+    let worker = ["run", "--queue", &missing, "--output", "json", "--component", component.to_str().unwrap()];
+    let (code, said) =
+        writing_to("/dev/full", &[&worker[..], &["--cache-dir", cache().to_str().unwrap()]].concat());
+    assert_eq!(code, Some(3), "the exit code is that of the run: {said}");
+}
+
+#[test]
+fn a_reader_that_goes_away_costs_neither_messages_nor_the_exit_code() {
+    let directory = Directory::new();
+    let url = directory.url(ORDERS);
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_longshore"))
+        .args(["send", "--queue", &url, "--sample", "2000", "--output", "json"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(directory.rows(ORDERS).len(), 2000);
+}
+
+#[test]
+fn a_send_that_fails_names_the_lines_that_are_missing() {
+    let directory = Directory::new();
+    let lines = format!("one\n\n{}\nfour\n", "x".repeat(70_000));
+    let mut send = longshore(["send", "--queue", &directory.url(ORDERS), "--file", "-"]);
+    let ended = send.input(lines.as_bytes()).run().ends_with(1);
+    ended.says(&["not sent: line 3", "takes 65536", "nothing was sent from line"]);
 }

@@ -8,6 +8,7 @@
 )]
 
 mod arm;
+mod poison;
 mod registry;
 mod servicebus;
 mod storage;

@@ -3,10 +3,13 @@
 //!
 //! `make services-installed` installs what these tests need.
 
-mod broker;
+mod amqp;
+pub mod broker;
 mod connections;
 mod faults;
 mod host;
 mod judges;
 mod queue;
+mod redrive;
+mod trouble;
 mod whole_loop;

@@ -6,7 +6,7 @@
 //! it. `make services-installed` installs what these tests need.
 
 mod account;
-mod azurite;
+pub mod azurite;
 mod check;
 mod clients;
 mod damaged;

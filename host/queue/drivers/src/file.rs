@@ -19,15 +19,20 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use self::database::{Database, DatabaseUse};
+use self::receipt::FileReceipt;
 use longshore_queue::limits::{check_lease, check_life, check_max, check_visibility};
 use longshore_queue::place::Place;
 use longshore_queue::{
-    DETAIL_PROPERTY, DeadLetter, Message, Outgoing, Queue, QueueError, QueueUrl, REASON_PROPERTY, Receipt,
-    Received, Right,
+    DETAIL_PROPERTY, DeadLetter, Horizon, Message, Outgoing, Queue, QueueError, QueueUrl, REASON_PROPERTY,
+    Receipt, Received, Right, Specimen,
 };
+
+/// Longer than the unit of time that messages are stamped in.
+const STAMP: Duration = Duration::from_millis(2);
 
 /// One queue of a database, with a connection and a thread of its own.
 #[derive(Debug)]
@@ -115,7 +120,23 @@ impl Queue for FileQueue {
     }
 
     async fn peek(&self, max: u32) -> Result<Vec<Message>, QueueError> {
+        Ok(self.examine(max).await?.into_iter().map(|it| it.message).collect())
+    }
+
+    async fn examine(&self, max: u32) -> Result<Vec<Specimen>, QueueError> {
         self.database.run(DatabaseUse::Read, move |store| store.peek(max)).await
+    }
+
+    async fn horizon(&self) -> Result<Horizon, QueueError> {
+        let now = Timestamp::from_millisecond(Timestamp::now().as_millisecond()).unwrap_or_default();
+        self.database.run(DatabaseUse::Read, |store| store.exists()).await?;
+        // Messages are stamped in whole milliseconds.
+        tokio::time::sleep(STAMP).await;
+        Ok(Horizon::Until(now))
+    }
+
+    fn key(&self, received: &Received) -> String {
+        FileReceipt::parse(&received.receipt).map(|it| it.seq.to_string()).unwrap_or_default()
     }
 
     async fn approximate_count(&self) -> Result<u64, QueueError> {

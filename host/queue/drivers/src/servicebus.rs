@@ -12,6 +12,8 @@
 //!
 //! Settlement goes over `$management` and not over the link, since only there the service answers.
 
+mod binary_xml;
+mod clock;
 mod connection;
 mod count;
 mod entity;
@@ -21,19 +23,25 @@ mod link;
 mod lock;
 mod management;
 mod message;
+mod proxy;
 mod receive;
 mod request;
+mod sections;
 mod token;
 mod transport;
 mod wire;
 
+use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use fe2o3_amqp::types::messaging::MESSAGE_FORMAT;
 use tokio::time::Instant;
 
+use self::clock::ServiceClock;
+use self::connection::Connected;
 use self::entity::Entity;
 use self::held::Held;
 use self::link::Arrived;
@@ -46,7 +54,8 @@ use longshore_queue::kind::SERVICE_BUS;
 use longshore_queue::limits::{check_max, check_visibility, out_of_range};
 use longshore_queue::place::Place;
 use longshore_queue::{
-    DeadLetter, MAX_VISIBILITY, Message, Outgoing, Queue, QueueError, QueueUrl, Receipt, Received, Right,
+    DeadLetter, Horizon, MAX_VISIBILITY, Message, Outgoing, Queue, QueueError, QueueUrl, Receipt, Received,
+    Right, Specimen, Whole,
 };
 
 /// How long any call may take.
@@ -62,7 +71,14 @@ pub struct ServiceBusQueue {
     held: Arc<Held>,
     http: Arc<SharedHttp>,
     longest_lease_ms: AtomicU64,
+    /// The largest message that the link takes, with all that it carries; 0 until the service has
+    /// told.
+    max_message: AtomicUsize,
+    clock_asked: AtomicBool,
 }
+
+/// What is left for all that a message carries beside its body.
+const BESIDE_BODY: usize = 6 * 1024;
 
 impl ServiceBusQueue {
     /// A handle to the queue of this URL. Nothing is asked of the service yet.
@@ -87,11 +103,20 @@ impl ServiceBusQueue {
             transport: *transport,
             tokens,
             link: format!("longshore-{}", uuid::Uuid::now_v7()),
+            clock: ServiceClock::default(),
         });
         let wire = Arc::new(Wire::new(entity, LIMIT));
         let held = Arc::new(Held::new(wire.clone()));
         let longest_lease_ms = AtomicU64::new(u64::try_from(MAX_VISIBILITY.as_millis()).unwrap_or(u64::MAX));
-        Ok(Self { url, wire, held, http: azure.http().clone(), longest_lease_ms })
+        Ok(Self {
+            url,
+            wire,
+            held,
+            http: azure.http().clone(),
+            longest_lease_ms,
+            max_message: AtomicUsize::new(0),
+            clock_asked: AtomicBool::new(false),
+        })
     }
 
     /// The same queue with another time limit for each call.
@@ -102,12 +127,33 @@ impl ServiceBusQueue {
     }
 
     /// The active ones of the next messages, from a place in the queue on; `None` at its end.
-    async fn page(&self, from: &mut i64, count: u32) -> Result<Option<Vec<Message>>, QueueError> {
+    async fn page(&self, from: &mut i64, count: u32) -> Result<Option<Vec<Specimen>>, QueueError> {
         let first = *from;
         let page = self.wire.call(async |it| management::peek(it, &self.url, first, count).await).await?;
         let Some(last) = page.iter().map(|it| it.sequence).max() else { return Ok(None) };
         *from = last + 1;
-        Ok(Some(page.into_iter().filter(|it| it.active).map(|it| it.message).collect()))
+        Ok(Some(page.into_iter().filter(|it| it.active).map(|it| it.specimen).collect()))
+    }
+
+    /// Notes the largest message that the link takes. A link without a limit takes anything.
+    async fn note_limit(&self, connected: &Connected) -> Result<(), QueueError> {
+        let limit = connected.sender().await?.max_message_size();
+        let limit = limit.map_or(usize::MAX, |it| usize::try_from(it).unwrap_or(usize::MAX));
+        self.max_message.store(limit, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Compares the service's clock with ours, once and beside what else is done.
+    fn ask_for_the_time(&self) {
+        if self.clock_asked.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let (entity, http) = (self.wire.entity.clone(), self.http.clone());
+        tokio::spawn(async move {
+            if let Some((theirs, ours)) = count::time(&entity, &http).await {
+                entity.clock.told(theirs, ours);
+            }
+        });
     }
 }
 
@@ -145,6 +191,7 @@ impl Queue for ServiceBusQueue {
     async fn receive(&self, max: u32, visibility: Duration) -> Result<Vec<Received>, QueueError> {
         check_max(max)?;
         check_visibility(visibility)?;
+        self.ask_for_the_time();
         let asked = Instant::now();
         let arrived = self.wire.call(async |it| receive::receive(it, max).await).await?;
         if let Some(lease) = arrived.iter().map(Arrived::locked_for).min() {
@@ -152,7 +199,7 @@ impl Queue for ServiceBusQueue {
                 .store(u64::try_from(lease.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
         }
         let receive = |it: Arrived| Received {
-            receipt: self.held.take(it.token, asked + visibility, it.locked_for()),
+            receipt: self.held.take(it.token, asked + visibility, it.locked_for(), it.sequence),
             message: it.message,
             damaged: it.damaged,
         };
@@ -164,14 +211,31 @@ impl Queue for ServiceBusQueue {
         if message.time_to_live.is_some_and(|left| left.is_zero()) {
             return Err(out_of_range("a message that has expired", "give it a time to live"));
         }
-        let (size, limit) = (message.body.len(), self.max_body());
-        if size > limit {
-            return Err(QueueError::TooLarge { queue: self.url.to_string(), size: Some(size), limit });
-        }
         let id = message.id.clone().unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
-        let amqp = message::write(&id, &message);
-        self.wire.call(async |it| receive::send(it, &self.url, amqp).await).await?;
+        let carried = message.whole.as_ref().and_then(|whole| sections::original(&whole.0, false));
+        let (amqp, format) = match carried {
+            Some(original) => (message::carry(original), message::BATCH_FORMAT),
+            None => (message::write(&id, &message), MESSAGE_FORMAT),
+        };
+        let send = async |it: &Connected| {
+            self.note_limit(it).await?;
+            receive::send(it, &self.url, amqp, format).await
+        };
+        self.wire.call(send).await?;
         Ok(id)
+    }
+
+    async fn learn_limits(&self) {
+        if self.max_message.load(Ordering::Relaxed) == 0 {
+            let _ = self.wire.call(async |it| self.note_limit(it).await).await;
+        }
+    }
+
+    fn max_body(&self) -> usize {
+        match self.max_message.load(Ordering::Relaxed) {
+            0 => self.url.kind().max_body,
+            limit => limit.saturating_sub(BESIDE_BODY),
+        }
     }
 
     async fn update(&self, _: &str, receipt: &Receipt, visibility: Duration) -> Result<Receipt, QueueError> {
@@ -185,6 +249,33 @@ impl Queue for ServiceBusQueue {
 
     /// Locked messages are shown as well: the service does not say which are.
     async fn peek(&self, max: u32) -> Result<Vec<Message>, QueueError> {
+        Ok(self.examine(max).await?.into_iter().map(|it| it.message).collect())
+    }
+
+    async fn horizon(&self) -> Result<Horizon, QueueError> {
+        let (mut keys, mut from) = (HashSet::new(), 0);
+        while let Some(page) = self.page(&mut from, PAGE).await? {
+            keys.extend(page.into_iter().map(|it| it.key));
+        }
+        Ok(Horizon::Keys(keys))
+    }
+
+    fn key(&self, received: &Received) -> String {
+        // What cannot be read at all has no place that is known: its lock tells it from others for
+        // now.
+        self.held.sequence(&received.receipt).map_or_else(|| received.message.id.clone(), |it| it.to_string())
+    }
+
+    /// The service shows a message in the encoding of its sender, and delivers it so: only there
+    /// the library keeps it.
+    async fn whole(&self, received: &Received) -> Result<Option<Whole>, QueueError> {
+        let Some(sequence) = self.held.sequence(&received.receipt) else { return Ok(None) };
+        let peeked = self.wire.call(async |it| management::peek(it, &self.url, sequence, 1).await).await?;
+        let found = peeked.into_iter().find(|it| it.sequence == sequence);
+        Ok(found.and_then(|it| it.specimen.whole))
+    }
+
+    async fn examine(&self, max: u32) -> Result<Vec<Specimen>, QueueError> {
         let (mut messages, mut from) = (Vec::new(), 0);
         loop {
             let room = max.saturating_sub(u32::try_from(messages.len()).unwrap_or(u32::MAX));
@@ -225,7 +316,7 @@ impl Queue for ServiceBusQueue {
     }
 
     fn moves_to(&self, poison: &QueueUrl) -> bool {
-        self.url.poison().is_ok_and(|own| own == *poison)
+        self.url.poison().is_ok_and(|own| own.is_same_queue(poison))
     }
 
     /// The message itself moves, with its id and its properties: the reason and the cause are what

@@ -36,7 +36,7 @@ use longshore_queue::kind::STORAGE;
 use longshore_queue::limits::{check_lease, check_life, check_max, check_visibility, whole_seconds};
 use longshore_queue::place::Place;
 use longshore_queue::{
-    MAX_RECEIVE, Message, Outgoing, Queue, QueueError, QueueUrl, Receipt, Received, Right,
+    Horizon, MAX_RECEIVE, Message, Outgoing, Queue, QueueError, QueueUrl, Receipt, Received, Right, Specimen,
 };
 
 /// How long any call may take. The service itself gives up on an operation after 30 s at most
@@ -46,6 +46,9 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 /// The version of the protocol: the newest that the emulator knows as well.
 const VERSION: &str = "2025-11-05";
+
+/// Longer than the unit of time that messages are stamped in.
+const STAMP: Duration = Duration::from_millis(1050);
 
 /// What makes a message never expire ([Put
 /// Message](https://learn.microsoft.com/rest/api/storageservices/put-message), `messagettl`).
@@ -147,9 +150,7 @@ impl StorageQueue {
     /// The messages in an answer, with their receipts.
     fn read(&self, headers: &Headers, body: &Bytes) -> Result<Vec<(QueueEntry, Message)>, QueueError> {
         // What the service calls now; ours may be wrong.
-        let now =
-            headers.get_optional_str(&DATE).and_then(|it| DateTimeParser::new().parse_timestamp(it).ok());
-        let now = now.unwrap_or_else(Timestamp::now);
+        let now = service_time(headers);
         let found = xml::entries(body);
         if !found.complete {
             if found.entries.is_empty() {
@@ -278,13 +279,30 @@ impl Queue for StorageQueue {
     }
 
     async fn peek(&self, max: u32) -> Result<Vec<Message>, QueueError> {
+        Ok(self.examine(max).await?.into_iter().map(|it| it.message).collect())
+    }
+
+    async fn horizon(&self) -> Result<Horizon, QueueError> {
+        let options = QueueClientPeekMessagesOptions { number_of_messages: Some(1), ..Default::default() };
+        let answer = self.call(StorageCall::Peek, self.client.0.peek_messages(Some(options))).await?;
+        let now = service_time(&opened(answer).0);
+        // Messages are stamped in whole seconds, as the answer is.
+        tokio::time::sleep(STAMP).await;
+        Ok(Horizon::Until(now))
+    }
+
+    async fn examine(&self, max: u32) -> Result<Vec<Specimen>, QueueError> {
+        let specimen = |(entry, message): (QueueEntry, Message)| Specimen {
+            damaged: entry.text.damage,
+            ..Specimen::from(message)
+        };
         let options = QueueClientPeekMessagesOptions {
             number_of_messages: i32::try_from(max.clamp(1, MAX_RECEIVE)).ok(),
             ..Default::default()
         };
         let answer = self.call(StorageCall::Peek, self.client.0.peek_messages(Some(options))).await?;
         let (headers, body) = opened(answer);
-        Ok(self.read(&headers, &body)?.into_iter().map(|(_, message)| message).collect())
+        Ok(self.read(&headers, &body)?.into_iter().map(specimen).collect())
     }
 
     async fn approximate_count(&self) -> Result<u64, QueueError> {
@@ -298,6 +316,12 @@ impl Queue for StorageQueue {
     fn fits(&self, body: &[u8]) -> bool {
         xml::escaped_len(body) <= self.max_body() && xml::problem(body).is_none()
     }
+}
+
+/// What the service calls now, in whole seconds; our own time where it does not say.
+fn service_time(headers: &Headers) -> Timestamp {
+    let told = headers.get_optional_str(&DATE).and_then(|it| DateTimeParser::new().parse_timestamp(it).ok());
+    told.unwrap_or_else(Timestamp::now)
 }
 
 fn opened<T, F>(answer: Response<T, F>) -> (Headers, Bytes) {

@@ -20,8 +20,12 @@ pub(crate) fn parse(url: &Url) -> Parsed {
         Some("transport=websockets") => Transport::WebSockets,
         Some(_) => return Err(Malformed::new("it has a query that is not `transport=websockets`")),
     };
-    let name = url.path().trim_matches('/');
-    let entity = name.strip_suffix(DEAD_LETTER_PATH).unwrap_or(name);
+    let path = url.path().trim_matches('/');
+    // The service takes names in any case. Our own name of the sub-queue has one form.
+    let at = path.len().checked_sub(DEAD_LETTER_PATH.len()).filter(|at| path.is_char_boundary(*at));
+    let dead = at.is_some_and(|at| path[at..].eq_ignore_ascii_case(DEAD_LETTER_PATH));
+    let entity = if dead { &path[..path.len() - DEAD_LETTER_PATH.len()] } else { path };
+    let name = if dead { format!("{entity}{DEAD_LETTER_PATH}") } else { entity.to_owned() };
     let allowed = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
     if entity.is_empty() || entity.len() > MAX_ENTITY_PATH || !entity.chars().all(allowed) {
         return Err(Malformed::new(
@@ -35,5 +39,5 @@ pub(crate) fn parse(url: &Url) -> Parsed {
         Some(port) => format!("{}:{port}", host.to_ascii_lowercase()),
         None => host.to_ascii_lowercase(),
     };
-    Ok((Place::ServiceBus { namespace, access: None, transport }, name.to_owned()))
+    Ok((Place::ServiceBus { namespace, access: None, transport }, name))
 }

@@ -247,3 +247,13 @@ fn a_text_without_a_scheme_is_told_which_forms_there_are() {
         "{refused}"
     );
 }
+
+#[test]
+fn the_dead_letter_queue_is_the_poison_queue_in_whatever_case_it_is_named() {
+    let queue: QueueUrl = "sb://ns.servicebus.windows.net/Orders".parse().unwrap();
+    for name in ["orders/$DeadLetterQueue", "ORDERS/$DEADLETTERQUEUE/", "Orders/$deadletterqueue"] {
+        let named: QueueUrl = format!("sb://ns.servicebus.windows.net/{name}").parse().unwrap();
+        assert!(named.is_dead_letter_queue() && named.is_same_queue(&queue.poison().unwrap()), "{named}");
+    }
+    assert!(queue.poison().unwrap().poison().is_err(), "it has no dead letters of its own");
+}

@@ -67,9 +67,14 @@ impl Broker {
     /// Starts one that speaks TLS at this address and port as well; `None` if it may not listen
     /// there.
     pub fn start_with_tls(at: &str) -> Option<Self> {
-        let directory = tempfile::tempdir().unwrap();
         let (host, _) = at.split_once(':').unwrap();
-        let authority = certificates::make(directory.path(), &format!("IP:{host}"));
+        Self::start_with_tls_for(at, &format!("IP:{host}"))
+    }
+
+    /// The same with a certificate for another name: `DNS:…` or `IP:…`.
+    pub fn start_with_tls_for(at: &str, name: &str) -> Option<Self> {
+        let directory = tempfile::tempdir().unwrap();
+        let authority = certificates::make(directory.path(), name);
         let place = directory.path().to_str().unwrap().to_owned();
         Self::listen(&["--tls", &place, "--tls-at", at], Some((directory, authority)))
     }
@@ -123,6 +128,18 @@ impl Broker {
     /// How many messages of a queue are locked.
     pub fn locked(&self, queue: &str) -> u64 {
         self.put(&format!("/-/locks/{queue}"), &Value::Null)["locked"].as_u64().unwrap()
+    }
+
+    /// Puts messages into a queue as the bytes that carry them.
+    pub fn put_raw(&self, queue: &str, messages: &[Vec<u8>]) {
+        let hex = |bytes: &Vec<u8>| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        self.put(&format!("/-/raw/{queue}"), &messages.iter().map(hex).collect::<Vec<_>>().into());
+    }
+
+    /// What the messages of a queue carry of their sender's, as hexadecimal digits, in order.
+    pub fn bare(&self, queue: &str) -> Vec<String> {
+        let told = self.put(&format!("/-/raw/{queue}"), &serde_json::json!([]));
+        told["bare"].as_array().unwrap().iter().map(|it| it.as_str().unwrap().to_owned()).collect()
     }
 
     /// Orders faults: see `broker/faults.js`. Returns those that there were, by kind.

@@ -105,9 +105,12 @@ fn a_lock_that_is_lost_interrupts_the_handler_and_nothing_is_settled() {
     let broker = Broker::start(&[]);
     let host = Host::new(&broker, 3);
     host.send(&["sleep:8000"]);
+    let running = host.run(&["--max-messages", "1"]).start();
+    // Were it busy before, nothing would be received for a while.
+    until("a locked message", || (broker.locked(&host.name) == 1).then_some(()));
     broker.order(&json!([{ "at": "renew-lock", "do": "busy", "times": 1000 }]));
     let started = Instant::now();
-    let ran = host.run(&["--max-messages", "1"]).run().succeeded().json();
+    let ran = running.wait().succeeded().json();
     assert!(started.elapsed() < slack(Duration::from_secs(7)), "{:?}", started.elapsed());
     let counts = ["received", "completed", "retried", "poisoned", "lease_lost"].map(|it| &ran[it]);
     assert_eq!(counts, [1, 0, 0, 0, 1], "{ran}");

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::file::receipt::FileReceipt;
-use longshore_queue::{Message, Outgoing, Properties, QueueError, QueueUrl, Receipt, Received};
+use longshore_queue::{Message, Outgoing, Properties, QueueError, QueueUrl, Receipt, Received, Specimen};
 
 /// How many messages one transaction removes at most, so that no other operation waits for long
 /// behind it.
@@ -121,12 +121,13 @@ impl<'a> Store<'a> {
     }
 
     /// Shows up to `max` visible messages.
-    pub(super) fn peek(&self, max: u32) -> Applied<Vec<Message>> {
+    pub(super) fn peek(&self, max: u32) -> Applied<Vec<Specimen>> {
         let found = self.visible(VISIBLE_AND_ALIVE, max)?;
         if found.is_empty() {
             return Ok(self.existing(self.url)?.map(|()| Vec::new()));
         }
-        Ok(Ok(found.into_iter().map(|found| found.message).collect()))
+        let specimen = |Found { seq, message, .. }| Specimen { key: seq.to_string(), ..message.into() };
+        Ok(Ok(found.into_iter().map(specimen).collect()))
     }
 
     /// Puts a message into the queue, under this id.

@@ -4,8 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use azure_core::http::headers::{AUTHORIZATION, HeaderValue};
+use azure_core::http::headers::{AUTHORIZATION, HeaderName, HeaderValue};
 use azure_core::http::{HttpClient, Method, Request};
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimeParser;
 use serde::Deserialize;
 use tokio::time::timeout;
 use url::Url;
@@ -18,6 +20,7 @@ use crate::servicebus::entity::Entity;
 /// How long the answer is awaited: there is another way to count.
 const LIMIT: Duration = Duration::from_secs(5);
 const VERSION: &str = "2021-05";
+const DATE: HeaderName = HeaderName::from_static("date");
 
 #[derive(Deserialize)]
 struct AtomEntry {
@@ -57,6 +60,19 @@ pub(super) async fn ask(entity: &Entity, http: &Arc<SharedHttp>) -> Option<u64> 
     } else {
         counts.active_message_count
     })
+}
+
+/// What time it is for the service, and was for us when it said so; `None` if it does not tell.
+pub(super) async fn time(entity: &Entity, http: &Arc<SharedHttp>) -> Option<(Timestamp, Timestamp)> {
+    if entity.transport == Transport::Plain {
+        return None;
+    }
+    // Whoever asks is told, also with a refusal: no token is needed.
+    let request = Request::new(Url::parse(&format!("https://{}/", entity.namespace)).ok()?, Method::Get);
+    let answer = timeout(LIMIT, http.execute_request(&request)).await.ok()?.ok()?;
+    let ours = Timestamp::now();
+    let theirs = DateTimeParser::new().parse_timestamp(answer.headers().get_optional_str(&DATE)?).ok()?;
+    Some((theirs, ours))
 }
 
 async fn counts(entity: &Entity, http: &Arc<SharedHttp>, url: Url) -> Option<Counts> {

@@ -4,6 +4,7 @@
 use longshore_queue::place::Transport;
 use longshore_queue::{QueueError, QueueUrl};
 
+use crate::servicebus::clock::ServiceClock;
 use crate::servicebus::token::{PutToken, TokenSource};
 
 /// Where a queue is, and how to get there.
@@ -17,6 +18,7 @@ pub(super) struct Entity {
     /// What the receiving link is called, on every connection: locks are taken on the link of this
     /// name.
     pub(super) link: String,
+    pub(super) clock: ServiceClock,
 }
 
 impl Entity {
@@ -72,6 +74,7 @@ mod tests {
             transport: Transport::Amqps,
             tokens: TokenSource::Key(SharedAccess { name: "all".into(), key: "secret".into() }),
             link: "link".into(),
+            clock: ServiceClock::default(),
         };
         let queue = entity("orders");
         assert_eq!(queue.host(), "127.0.0.1");

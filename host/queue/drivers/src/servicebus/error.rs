@@ -1,11 +1,16 @@
 //! What the service says, in our words ([AMQP error
 //! codes](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-amqp-troubleshoot)).
 
+use std::time::Duration;
+
 use fe2o3_amqp::link::{LinkStateError, ReceiverAttachError, RecvError, SendError, SenderAttachError};
 use fe2o3_amqp::types::definitions::{Error, ErrorCondition};
 use fe2o3_amqp::types::primitives::Symbol;
 
 use longshore_queue::{QueueError, QueueUrl};
+
+/// For how long a namespace that is throttled is left alone.
+pub(super) const SERVER_BUSY: Duration = Duration::from_secs(10);
 
 /// An error of the service: its condition as a word, and its description.
 #[derive(Debug)]
@@ -67,7 +72,7 @@ impl AmqpRefusal {
                 cause: format!("{url} requires sessions"),
                 mend: "longshore unloads queues without sessions: make one".into(),
             },
-            "amqp:link:message-size-exceeded" => too_large(url),
+            "amqp:link:message-size-exceeded" => too_large(url, None),
             "com.microsoft:argument-error"
             | "com.microsoft:argument-out-of-range"
             | "com.microsoft:entity-disabled"
@@ -83,16 +88,24 @@ impl AmqpRefusal {
             "com.microsoft:timeout" | "com.microsoft:operation-cancelled" | "amqp:internal-error" => {
                 unclear(url, cause)
             }
-            // Busy, moving, or out of quota: all of it passes, and nothing was done.
+            // As long as the official clients wait, whoever of them asks
+            // (https://learn.microsoft.com/azure/service-bus-messaging/service-bus-throttling).
+            "com.microsoft:server-busy" => {
+                QueueError::Busy { queue: url.to_string(), cause, retry_after: Some(SERVER_BUSY) }
+            }
+            // Moving, or out of quota: all of it passes, and nothing was done.
             _ => QueueError::busy(url, cause),
         }
     }
 }
 
-/// The service refused a body that fits by our measure. It tells neither size nor limit.
-pub(super) fn too_large(url: &QueueUrl) -> QueueError {
-    let limit = url.kind().max_body;
-    QueueError::TooLarge { queue: url.to_string(), size: None, limit }
+/// What is sent is larger than the queue takes: its size with all that it carries, and the link's
+/// limit, where they are known.
+pub(super) fn too_large(url: &QueueUrl, measured: Option<(u64, u64)>) -> QueueError {
+    let usual = url.kind().max_body;
+    let known = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+    let (size, limit) = measured.map_or((None, usual), |(size, limit)| (Some(known(size)), known(limit)));
+    QueueError::TooLarge { queue: url.to_string(), size, limit }
 }
 
 pub(super) fn receiving(error: ReceiverAttachError, url: &QueueUrl) -> QueueError {

@@ -30,6 +30,8 @@ struct Lock {
     version: u32,
     /// How long it lasts when it is renewed.
     length: Duration,
+    /// The place of its message in the queue, where that could be read.
+    sequence: Option<i64>,
     keeping: JoinHandle<()>,
 }
 
@@ -45,14 +47,38 @@ impl Held {
     }
 
     /// Keeps a message that was just delivered until `until`; its lock lasts for `length`.
-    pub(super) fn take(self: &Arc<Self>, token: LockToken, until: Instant, length: Duration) -> Receipt {
-        self.keep(token, 1, until, length)
+    pub(super) fn take(
+        self: &Arc<Self>,
+        token: LockToken,
+        until: Instant,
+        length: Duration,
+        sequence: Option<i64>,
+    ) -> Receipt {
+        let keeping = tokio::spawn(keep(Arc::downgrade(self), token, until, length));
+        let version = 1;
+        self.locks().insert(token, Lock { version, length, sequence, keeping });
+        receipt(token, version)
     }
 
-    fn keep(self: &Arc<Self>, token: LockToken, version: u32, until: Instant, length: Duration) -> Receipt {
-        let keeping = tokio::spawn(keep(Arc::downgrade(self), token, until, length));
-        self.locks().insert(token, Lock { version, length, keeping });
-        Receipt(format!("{}/{version}", token.text()))
+    /// Keeps a lock until `until`, under a new receipt.
+    fn keep_on(
+        self: &Arc<Self>,
+        token: LockToken,
+        length: Duration,
+        until: Instant,
+    ) -> Result<Receipt, QueueError> {
+        let mut locks = self.locks();
+        let lock = locks.get_mut(&token).ok_or(QueueError::MessageNotFound)?;
+        lock.keeping.abort();
+        lock.keeping = tokio::spawn(keep(Arc::downgrade(self), token, until, length));
+        lock.version += 1;
+        Ok(receipt(token, lock.version))
+    }
+
+    /// The place in the queue of a message that is ours, where that is known.
+    pub(super) fn sequence(&self, receipt: &Receipt) -> Option<i64> {
+        let (token, _) = self.find(receipt).ok()?;
+        self.locks().get(&token)?.sequence
     }
 
     /// *Update Message*, with a lock: it lasts until the visibility timeout is over.
@@ -66,15 +92,16 @@ impl Held {
             return Ok(Receipt(format!("{}/released", receipt.0)));
         }
         let sent = Instant::now();
-        let (token, version, length) = self.find(receipt)?;
+        let (token, length) = self.find(receipt)?;
         let renewed = self.wire.call(async |it| management::renew(it, &self.wire.entity, token).await).await;
         self.forget_if_stale(token, &renewed);
-        renewed.map(|()| self.keep(token, version + 1, sent + visibility, length))
+        renewed.map_err(|error| no_longer_than(length, error))?;
+        self.keep_on(token, length, sent + visibility)
     }
 
     /// Ends a lock.
     pub(super) async fn settle(&self, receipt: &Receipt, disposition: Disposition) -> Result<(), QueueError> {
-        let (token, ..) = self.find(receipt)?;
+        let (token, length) = self.find(receipt)?;
         let entity = &self.wire.entity;
         let settled =
             self.wire.call(async |it| management::settle(it, entity, token, disposition).await).await;
@@ -82,16 +109,16 @@ impl Held {
         if settled.is_ok() {
             self.locks().remove(&token);
         }
-        settled
+        settled.map_err(|error| no_longer_than(length, error))
     }
 
-    /// The lock of a receipt: its token, how often it was updated, and how long it lasts.
-    fn find(&self, receipt: &Receipt) -> Result<(LockToken, u32, Duration), QueueError> {
+    /// The lock of a receipt: its token, and how long it lasts.
+    fn find(&self, receipt: &Receipt) -> Result<(LockToken, Duration), QueueError> {
         let parts = receipt.0.split_once('/');
         let parts = parts.and_then(|(token, version)| Some((LockToken::parse(token)?, version)));
         let (token, version) = parts.ok_or(QueueError::MessageNotFound)?;
         match self.locks().get(&token) {
-            Some(lock) if lock.version.to_string() == version => Ok((token, lock.version, lock.length)),
+            Some(lock) if lock.version.to_string() == version => Ok((token, lock.length)),
             Some(_) => Err(QueueError::ReceiptMismatch),
             None => Err(QueueError::MessageNotFound),
         }
@@ -107,6 +134,21 @@ impl Held {
         // What it guards is valid after every statement.
         self.locks.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A busy service wants to be left alone for longer than a lock may last. Who has the lock asks
+/// here before that, and learns that it is lost; the service is not asked.
+fn no_longer_than(length: Duration, error: QueueError) -> QueueError {
+    match error {
+        QueueError::Busy { queue, cause, retry_after: Some(after) } => {
+            QueueError::Busy { queue, cause, retry_after: Some(after.min(length / 2)) }
+        }
+        error => error,
+    }
+}
+
+fn receipt(token: LockToken, version: u32) -> Receipt {
+    Receipt(format!("{}/{version}", token.text()))
 }
 
 /// When something is to be done about a lock: at half of its life, or at `until` if it lasts that

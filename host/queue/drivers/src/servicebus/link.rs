@@ -13,8 +13,9 @@ use fe2o3_amqp::types::primitives::Value;
 use jiff::Timestamp;
 use tokio::time::timeout;
 
-use longshore_queue::{Message, QueueError, QueueUrl};
+use longshore_queue::{Message, QueueError};
 
+use crate::servicebus::entity::Entity;
 use crate::servicebus::error::received;
 use crate::servicebus::lock::LockToken;
 use crate::servicebus::message::read;
@@ -25,10 +26,11 @@ const CLOSE: Duration = Duration::from_secs(1);
 /// message has come. The rest is told as a time, so that anything else is said by a clock that is
 /// wrong.
 const LOCKS: RangeInclusive<Duration> = Duration::from_millis(500)..=Duration::from_secs(5 * 60 + 5);
-/// What is assumed then.
+/// What is assumed where nothing is told.
 const LOCK: Duration = Duration::from_secs(30);
-/// How far the clocks of two hosts are apart that are both right.
-const MAX_SKEW: Duration = Duration::from_secs(2);
+/// What is assumed where a clock is wrong: the shortest lock that there is. It is then renewed in
+/// time, whatever it is.
+const SHORTEST_LOCK: Duration = Duration::from_secs(5);
 
 /// The link that receives, in a session of its own.
 #[derive(Debug)]
@@ -42,32 +44,6 @@ pub(super) struct Link {
     /// since the service's answer had it counted already, and would grant more than is asked for:
     /// what comes beyond is lost until its lock ends.
     pub(super) miscounted: bool,
-    clock: ServiceClock,
-}
-
-/// How far the service's clock is ahead of ours, as far as its messages show: none is received
-/// before it was inserted.
-#[derive(Debug, Default)]
-struct ServiceClock {
-    ahead: Duration,
-}
-
-impl ServiceClock {
-    /// The service's time, now that a message has come which was inserted then.
-    fn now(&mut self, inserted: Timestamp) -> Timestamp {
-        let now = Timestamp::now();
-        let ahead = Duration::try_from(inserted.duration_since(now)).unwrap_or_default();
-        if ahead > self.ahead {
-            if ahead > MAX_SKEW && self.ahead <= MAX_SKEW {
-                tracing::warn!(
-                    behind_s = ahead.as_secs(),
-                    "the clock of this host is behind that of the service: locks are taken to end sooner; set it"
-                );
-            }
-            self.ahead = ahead;
-        }
-        now.checked_add(self.ahead).unwrap_or(now)
-    }
 }
 
 /// A message that was delivered, and is locked.
@@ -75,14 +51,16 @@ pub(super) struct Arrived {
     pub(super) message: Message,
     pub(super) damaged: Option<String>,
     pub(super) token: LockToken,
-    /// How long its lock lasts from now on, by our clock, which is as right as the host's; `None`
+    /// Its place in the queue, where that could be read.
+    pub(super) sequence: Option<i64>,
+    /// How long its lock lasts from now on, by the service's clock as far as that is known; `None`
     /// if it lasts longer than locks do, or has ended.
     pub(super) locked_for: Option<Duration>,
 }
 
 impl Link {
     pub(super) fn new(receiver: Receiver, session: SessionHandle<()>) -> Self {
-        Self { receiver, session, delivered: 0, miscounted: false, clock: ServiceClock::default() }
+        Self { receiver, session, delivered: 0, miscounted: false }
     }
 
     /// Ends the link and its session, and with them what both sides remember of its deliveries.
@@ -101,7 +79,7 @@ impl Link {
     /// each one after it.
     pub(super) async fn take(
         &mut self,
-        url: &QueueUrl,
+        entity: &Entity,
         arrived: &mut Vec<Arrived>,
         max: usize,
         first: Duration,
@@ -113,14 +91,14 @@ impl Link {
             let arrival = match taken {
                 Ok(delivery) => {
                     let token = LockToken::from_tag(delivery.delivery_tag());
-                    token.map(|token| arrival(token, delivery.into_message(), url, &mut self.clock))
+                    token.map(|token| arrival(token, delivery.into_message(), entity))
                 }
                 // It is counted and poisoned as any other that no handler can read.
                 Err(RecvError::MessageDecode(error)) => LockToken::from_tag(error.info.delivery_tag())
                     .map(|token| damaged(token, format!("it is no AMQP message: {}", error.source))),
                 // Some are in hand: these are handled, and the next receive finds out.
                 Err(_) if !arrived.is_empty() => return Ok(()),
-                Err(error) => return Err(received(error, url, "receive")),
+                Err(error) => return Err(received(error, &entity.url, "receive")),
             };
             wait = next;
             self.delivered += 1;
@@ -141,30 +119,29 @@ impl Arrived {
         self.locked_for.unwrap_or_else(|| {
             ONCE.call_once(|| {
                 tracing::warn!(
-                    "a lock that has just been taken does not last as long as locks do: the clock of this host is wrong, and leases may be lost; set it"
+                    "a lock that has just been taken does not last as long as locks do: the clock of this host is wrong, and locks are renewed as if they were the shortest; set it"
                 );
             });
-            LOCK
+            SHORTEST_LOCK
         })
     }
 }
 
-fn arrival(
-    token: LockToken,
-    message: Amqp<Body<Value>>,
-    url: &QueueUrl,
-    clock: &mut ServiceClock,
-) -> Arrived {
-    let read = read(message, true, url);
-    let now = clock.now(read.message.inserted);
+fn arrival(token: LockToken, message: Amqp<Body<Value>>, entity: &Entity) -> Arrived {
+    let read = read(message, true, &entity.url);
+    let now = Timestamp::now();
+    if let Some(enqueued) = read.enqueued {
+        entity.clock.has_passed(enqueued, now);
+    }
     let locked_for = match read.locked_until {
         None => Some(LOCK),
         Some(until) => {
-            let left = Duration::try_from(until.duration_since(now)).ok();
+            let left = Duration::try_from(until.duration_since(entity.clock.at(now))).ok();
             left.filter(|left| LOCKS.contains(left))
         }
     };
-    Arrived { message: read.message, damaged: read.damaged, token, locked_for }
+    let sequence = Some(read.sequence);
+    Arrived { message: read.message, damaged: read.damaged, token, sequence, locked_for }
 }
 
 /// Stands for what cannot be read at all, not even how often it was delivered.
@@ -177,24 +154,5 @@ fn damaged(token: LockToken, why: String) -> Arrived {
         time_to_live: None,
         properties: Vec::new(),
     };
-    Arrived { message, damaged: Some(why), token, locked_for: Some(LOCK) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    #[test]
-    fn a_clock_that_is_behind_is_noticed_by_a_message_that_was_inserted_later() {
-        let mut clock = ServiceClock::default();
-        let near = |one: Timestamp, two: Timestamp| {
-            one.duration_since(two).abs() < 2 * jiff::SignedDuration::from_secs(1)
-        };
-        let now = Timestamp::now();
-        assert!(near(clock.now(now - 3600 * SECOND), now), "an old message says nothing");
-        assert!(near(clock.now(now + 40 * SECOND), now + 40 * SECOND));
-        assert!(near(clock.now(now - 3600 * SECOND), now + 40 * SECOND), "what is known is kept");
-    }
+    Arrived { message, damaged: Some(why), token, sequence: None, locked_for: Some(LOCK) }
 }

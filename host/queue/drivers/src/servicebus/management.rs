@@ -5,7 +5,7 @@
 use fe2o3_amqp::types::messaging::{Body, Message as Amqp, message::__private::Deserializable};
 use fe2o3_amqp::types::primitives::{Array, OrderedMap, SimpleValue, Uuid, Value};
 
-use longshore_queue::{QueueError, QueueUrl};
+use longshore_queue::{QueueError, QueueUrl, Specimen, Whole};
 
 use crate::servicebus::connection::Connected;
 use crate::servicebus::entity::Entity;
@@ -13,6 +13,7 @@ use crate::servicebus::error::unclear;
 use crate::servicebus::lock::LockToken;
 use crate::servicebus::message::{ReadMessage, read};
 use crate::servicebus::request::AmqpReply;
+use crate::servicebus::sections;
 
 /// How long the service may work on a request, in milliseconds.
 const SERVER_TIMEOUT: u32 = 15_000;
@@ -103,13 +104,21 @@ pub(super) async fn settle(
     if answer.status == 200 { Ok(()) } else { Err(lock_refused(answer, &entity.url, "settle")) }
 }
 
+/// A message that was peeked at.
+pub(super) struct Peeked {
+    pub(super) sequence: i64,
+    /// It is neither scheduled nor deferred.
+    pub(super) active: bool,
+    pub(super) specimen: Specimen,
+}
+
 /// Up to `count` messages from a sequence number on, in whatever state they are.
 pub(super) async fn peek(
     connected: &Connected,
     url: &QueueUrl,
     from: i64,
     count: u32,
-) -> Result<Vec<ReadMessage>, QueueError> {
+) -> Result<Vec<Peeked>, QueueError> {
     let body = OrderedMap::from_iter([
         (Value::from("from-sequence-number"), Value::Long(from)),
         (Value::from("message-count"), Value::Int(i32::try_from(count).unwrap_or(i32::MAX))),
@@ -127,15 +136,42 @@ pub(super) async fn peek(
     Ok(messages.into_iter().filter_map(|entry| peeked(entry, url)).collect())
 }
 
-/// A message that cannot be read is left out, and not in the way of those behind it.
-fn peeked(entry: Value, url: &QueueUrl) -> Option<ReadMessage> {
+/// A message that cannot be read is shown as that, with what can be read of it.
+fn peeked(entry: Value, url: &QueueUrl) -> Option<Peeked> {
     let Value::Map(mut entry) = entry else { return None };
     let Some(Value::Binary(bytes)) = entry.swap_remove(&Value::from("message")) else { return None };
-    match serde_amqp::from_slice::<Deserializable<Amqp<Body<Value>>>>(&bytes) {
-        Ok(message) => Some(read(message.0, false, url)),
-        Err(error) => {
-            tracing::warn!(%error, "a message that is no AMQP is not shown");
-            None
+    let dead = url.is_dead_letter_queue();
+    let read = match serde_amqp::from_slice::<Deserializable<Amqp<Body<Value>>>>(&bytes) {
+        Ok(message) => {
+            let mut read = read(message.0, false, url);
+            // It is sent back only from what a receiver can read, too.
+            read.whole = sections::original(&bytes, dead).map(|it| Whole(it.bytes));
+            read
         }
-    }
+        Err(error) => unreadable(&bytes, url, format!("it is no AMQP message: {error}")),
+    };
+    let ReadMessage { message, damaged, sequence, active, whole, .. } = read;
+    Some(Peeked {
+        sequence,
+        active,
+        specimen: Specimen { message, key: sequence.to_string(), damaged, whole },
+    })
+}
+
+/// What the service itself wrote of a message that is otherwise no AMQP.
+fn unreadable(bytes: &[u8], url: &QueueUrl, why: String) -> ReadMessage {
+    let annotations = sections::annotations(bytes)
+        .and_then(|section| serde_amqp::from_slice::<Deserializable<Amqp<Body<Value>>>>(section).ok());
+    let known = Amqp {
+        header: None,
+        delivery_annotations: None,
+        message_annotations: annotations.and_then(|it| it.0.message_annotations),
+        properties: None,
+        application_properties: None,
+        body: Body::Empty,
+        footer: None,
+    };
+    let mut read = read(known, false, url);
+    read.damaged = Some(why);
+    read
 }

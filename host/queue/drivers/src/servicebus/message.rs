@@ -8,13 +8,16 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use fe2o3_amqp::types::messaging::annotations::OwnedKey;
 use fe2o3_amqp::types::messaging::{
-    AmqpValue, ApplicationProperties, Body, Header, Message as Amqp, MessageAnnotations, MessageId,
+    AmqpValue, ApplicationProperties, Body, Data, Header, Message as Amqp, MessageAnnotations, MessageId,
     Properties as AmqpProperties,
 };
 use fe2o3_amqp::types::primitives::{Binary, OrderedMap, SimpleValue, Symbol, Timestamp as AmqpTime, Value};
 use jiff::Timestamp;
 
-use longshore_queue::{CONTENT_TYPE, Message, Outgoing, Properties, QueueUrl};
+use longshore_queue::{CONTENT_TYPE, Message, Outgoing, Properties, QueueUrl, REASON_PROPERTY, Whole};
+
+use crate::servicebus::binary_xml::{self, DotnetBody};
+use crate::servicebus::sections::Original;
 
 /// The other properties that AMQP has fields for, as we name them among a message's properties.
 const CORRELATION_ID: &str = "correlation-id";
@@ -31,6 +34,10 @@ pub(super) struct ReadMessage {
     pub(super) sequence: i64,
     /// It is neither scheduled nor deferred.
     pub(super) active: bool,
+    /// When it was put into its queue, by the service's clock.
+    pub(super) enqueued: Option<Timestamp>,
+    /// The message as its sender sent it, where its bytes are there.
+    pub(super) whole: Option<Whole>,
 }
 
 /// Reads a message of a queue; `delivered` counts the delivery that brought it.
@@ -50,7 +57,8 @@ pub(super) fn read(amqp: Amqp<Body<Value>>, delivered: bool, url: &QueueUrl) -> 
     };
     // 0: active, 1: deferred, 2: scheduled.
     let active = matches!(annotation("x-opt-message-state"), None | Some(Value::Int(0)));
-    let inserted = time("x-opt-enqueued-time").unwrap_or_else(Timestamp::now);
+    let enqueued = time("x-opt-enqueued-time");
+    let inserted = enqueued.unwrap_or_else(Timestamp::now);
     // Nothing expires in a dead-letter queue
     // (https://learn.microsoft.com/azure/service-bus-messaging/service-bus-dead-letter-queues).
     let life = if url.is_dead_letter_queue() { None } else { life(&header, &properties) };
@@ -60,7 +68,17 @@ pub(super) fn read(amqp: Amqp<Body<Value>>, delivered: bool, url: &QueueUrl) -> 
     });
     let (body, damaged) = match body {
         Body::Data(sections) => {
-            (sections.into_iter().flat_map(|section| section.0.into_vec()).collect(), None)
+            let body: Bytes = sections.into_iter().flat_map(|section| section.0.into_vec()).collect();
+            match binary_xml::read(&body) {
+                None => (body, None),
+                Some(DotnetBody::Content(content)) => (content.into(), None),
+                Some(DotnetBody::Object(name)) => {
+                    let cause = format!(
+                        "its body is binary XML of a .NET object `{name}`, as BrokeredMessage writes it; send text or a stream instead"
+                    );
+                    (body, Some(cause))
+                }
+            }
         }
         Body::Value(AmqpValue(Value::String(text))) => (Bytes::from(text), None),
         Body::Value(AmqpValue(Value::Binary(bytes))) => (Bytes::from(bytes.into_vec()), None),
@@ -70,16 +88,35 @@ pub(super) fn read(amqp: Amqp<Body<Value>>, delivered: bool, url: &QueueUrl) -> 
         }
         Body::Sequence(_) => (Bytes::new(), Some("its body is an AMQP sequence".into())),
     };
+    let named = named(&properties, application_properties);
     let id = properties.message_id.as_ref().map_or_else(|| sequence.to_string(), id_text);
     let message = Message {
         id,
         body,
-        dequeue_count: header.delivery_count.saturating_add(u32::from(delivered)),
+        dequeue_count: header
+            .delivery_count
+            .saturating_add(u32::from(delivered || url.is_dead_letter_queue() && was_in_hand(&named))),
         inserted,
         time_to_live,
-        properties: named(&properties, application_properties),
+        properties: named,
     };
-    ReadMessage { message, damaged, locked_until: time("x-opt-locked-until"), sequence, active }
+    let locked_until = time("x-opt-locked-until");
+    ReadMessage { message, damaged, locked_until, sequence, active, enqueued, whole: None }
+}
+
+/// Whether a dead letter was received when it was moved there: a delivery that no header counts.
+/// The service counts those that failed, and moves messages itself for reasons of its own
+/// (<https://learn.microsoft.com/azure/service-bus-messaging/service-bus-dead-letter-queues>).
+fn was_in_hand(properties: &Properties) -> bool {
+    const OF_THE_SERVICE: [&str; 5] = [
+        "MaxDeliveryCountExceeded",
+        "TTLExpiredException",
+        "HeaderSizeExceeded",
+        "MaxTransferHopCountExceeded",
+        "Session ID is null",
+    ];
+    let reason = properties.iter().rfind(|(name, _)| name == REASON_PROPERTY);
+    reason.is_some_and(|(_, reason)| !OF_THE_SERVICE.contains(&reason.as_str()))
 }
 
 /// How long a message lives, from its insertion on. More than 49 days do not fit into the header:
@@ -149,15 +186,20 @@ fn text(value: SimpleValue) -> String {
 }
 
 /// A message to be sent: its body as data, under this id.
-pub(super) fn write(id: &str, outgoing: &Outgoing) -> Amqp<fe2o3_amqp::types::messaging::Data> {
+pub(super) fn write(id: &str, outgoing: &Outgoing) -> Amqp<Data> {
     let mut properties =
         AmqpProperties { message_id: Some(id.to_owned().into()), ..AmqpProperties::default() };
     let mut application = OrderedMap::new();
     for (name, value) in &outgoing.properties {
+        // Read, a field comes before a property of the same name.
         match name.as_str() {
-            CONTENT_TYPE => properties.content_type = Some(Symbol::from(value.as_str())),
-            CORRELATION_ID => properties.correlation_id = Some(value.clone().into()),
-            SUBJECT => properties.subject = Some(value.clone()),
+            CONTENT_TYPE if properties.content_type.is_none() => {
+                properties.content_type = Some(Symbol::from(value.as_str()));
+            }
+            CORRELATION_ID if properties.correlation_id.is_none() => {
+                properties.correlation_id = Some(value.clone().into());
+            }
+            SUBJECT if properties.subject.is_none() => properties.subject = Some(value.clone()),
             _ => drop(application.insert(name.clone(), SimpleValue::String(value.clone()))),
         }
     }
@@ -175,7 +217,29 @@ pub(super) fn write(id: &str, outgoing: &Outgoing) -> Amqp<fe2o3_amqp::types::me
         message_annotations: Some(MessageAnnotations(annotations)),
         properties: Some(properties),
         application_properties: Some(ApplicationProperties(application)),
-        body: fe2o3_amqp::types::messaging::Data(Binary::from(outgoing.body.to_vec())),
+        body: Data(Binary::from(outgoing.body.to_vec())),
+        footer: None,
+    }
+}
+
+/// How a batch is marked, each of whose data sections is a message: a single one here.
+pub(super) const BATCH_FORMAT: u32 = 0x8001_3700;
+
+/// A batch that carries one message, as it was encoded when it was first sent. So the service takes
+/// it whole. The batch says which partition and session it is for, as the official clients have it.
+pub(super) fn carry(original: Original) -> Amqp<Data> {
+    let annotation = |key: String| {
+        let name = OwnedKey::Symbol(Symbol::from("x-opt-partition-key"));
+        MessageAnnotations(OrderedMap::from_iter([(name, Value::String(key))]))
+    };
+    let group = |group_id: String| AmqpProperties { group_id: Some(group_id), ..AmqpProperties::default() };
+    Amqp {
+        header: None,
+        delivery_annotations: None,
+        message_annotations: original.partition_key.map(annotation),
+        properties: original.group_id.map(group),
+        application_properties: None,
+        body: Data(Binary::from(original.bytes.to_vec())),
         footer: None,
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use fe2o3_amqp::Sendable;
 use fe2o3_amqp::link::SendError;
 use fe2o3_amqp::types::messaging::{Data, Message as Amqp, Outcome};
 
@@ -37,7 +38,7 @@ pub(super) async fn receive(connected: &Connected, max: u32) -> Result<Vec<Arriv
     let mut arrived = Vec::new();
     let wanted = max as usize;
     // What came when the receive before had given up waiting. It may have lain here for long.
-    link.take(url, &mut arrived, wanted, Duration::ZERO, Duration::ZERO).await?;
+    link.take(connected.entity(), &mut arrived, wanted, Duration::ZERO, Duration::ZERO).await?;
     link.miscounted |= !arrived.is_empty();
     // Those whose locks are over come again by themselves.
     arrived.retain(|it| it.locked_for.is_some());
@@ -50,7 +51,7 @@ pub(super) async fn receive(connected: &Connected, max: u32) -> Result<Vec<Arriv
         link = connected.attach_receiver().await?;
     }
     link.receiver.set_credit(max).await.map_err(|error| unclear(url, error))?;
-    link.take(url, &mut arrived, wanted, FIRST, NEXT).await?;
+    link.take(connected.entity(), &mut arrived, wanted, FIRST, NEXT).await?;
     if arrived.len() < wanted {
         if let Err(error) = link.receiver.drain().await {
             // What has come is handled all the same, and the next receive has a connection of its
@@ -59,7 +60,7 @@ pub(super) async fn receive(connected: &Connected, max: u32) -> Result<Vec<Arriv
             return if arrived.is_empty() { Err(unclear(url, error)) } else { Ok(arrived) };
         }
         let before = arrived.len();
-        link.take(url, &mut arrived, wanted, DRAIN, DRAIN).await?;
+        link.take(connected.entity(), &mut arrived, wanted, DRAIN, DRAIN).await?;
         link.miscounted = arrived.len() > before;
     }
     *slot = Some(link);
@@ -71,12 +72,14 @@ pub(super) async fn send(
     connected: &Connected,
     url: &QueueUrl,
     message: Amqp<Data>,
+    message_format: u32,
 ) -> Result<(), QueueError> {
     let failed = |error| match error {
-        SendError::MessageSizeExceeded(_) => too_large(url),
+        SendError::MessageSizeExceeded(exceeded) => too_large(url, Some((exceeded.size, exceeded.max_size))),
         error => sent(error, url, "send"),
     };
-    let sending = connected.sender().await?.send_batchable(message).await.map_err(failed)?;
+    let sendable = Sendable { message, message_format, settled: None };
+    let sending = connected.sender().await?.send_batchable(sendable).await.map_err(failed)?;
     match sending.await.map_err(failed)? {
         Outcome::Accepted(_) => Ok(()),
         Outcome::Rejected(rejected) => match rejected.error {

@@ -18,6 +18,8 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use longshore_queue::place::Transport;
 use longshore_queue::{QueueError, QueueUrl};
 
+use crate::servicebus::proxy::HttpProxy;
+
 /// How long one connection may take to be made, its handshake included.
 const CONNECT: Duration = Duration::from_secs(5);
 /// The path of the WebSocket.
@@ -74,7 +76,7 @@ fn usual_port(transport: Transport) -> u16 {
 }
 
 /// Opens a connection to a namespace. Where no port is named and the one of AMQP does not answer,
-/// that of WebSockets is tried. The queue is for errors.
+/// that of WebSockets is tried; behind a proxy it is the only one. The queue is for errors.
 pub(super) async fn open(
     url: &QueueUrl,
     namespace: &str,
@@ -84,6 +86,9 @@ pub(super) async fn open(
         Some((host, port)) => (host, port.parse().ok()),
         None => (namespace, None),
     };
+    if transport == Transport::Amqps && port.is_none() && HttpProxy::for_host(host).is_some() {
+        return dial(url, host, None, Transport::WebSockets).await;
+    }
     match (dial(url, host, port, transport).await, port) {
         (Err(QueueError::Busy { cause, .. }), None) if transport == Transport::Amqps => {
             tracing::debug!(cause, "trying a WebSocket");
@@ -101,12 +106,13 @@ async fn dial(
 ) -> Result<ByteStream, QueueError> {
     let port = port.unwrap_or(usual_port(transport));
     let dialling = async {
-        let stream = TcpStream::connect((host, port)).await.map_err(|error| error.to_string())?;
-        // Without it requests wait for each other's acknowledgements; a connection works either
-        // way.
-        let _ = stream.set_nodelay(true);
+        let proxy = HttpProxy::for_host(host).filter(|_| transport == Transport::WebSockets);
+        let stream = match &proxy {
+            None => connect(host, port).await?,
+            Some(proxy) => through(proxy, &format!("{host}:{port}")).await?,
+        };
         if transport == Transport::Plain {
-            return Ok(ByteStream(Box::new(stream)));
+            return Ok(stream);
         }
         let stream = ByteStream(Box::new(secure(host, stream).await?));
         if transport == Transport::Amqps {
@@ -129,7 +135,25 @@ async fn dial(
     Err(QueueError::busy(url, format!("no connection to {host}:{port}: {cause}")))
 }
 
-async fn secure(host: &str, stream: TcpStream) -> Result<impl Io + use<>, String> {
+async fn connect(host: &str, port: u16) -> Result<ByteStream, String> {
+    let stream = TcpStream::connect((host, port)).await.map_err(|error| error.to_string())?;
+    // Without it requests wait for each other's acknowledgements; a connection works either way.
+    let _ = stream.set_nodelay(true);
+    Ok(ByteStream(Box::new(stream)))
+}
+
+/// A connection to an address that the proxy made.
+async fn through(proxy: &HttpProxy, address: &str) -> Result<ByteStream, String> {
+    let mut stream =
+        connect(proxy.host(), proxy.port()).await.map_err(|error| format!("the proxy {proxy:?}: {error}"))?;
+    if proxy.is_secure() {
+        stream = ByteStream(Box::new(secure(proxy.host(), stream).await?));
+    }
+    proxy.connect(&mut stream, address).await?;
+    Ok(stream)
+}
+
+async fn secure(host: &str, stream: ByteStream) -> Result<impl Io + use<>, String> {
     static CONFIG: OnceLock<Result<Arc<ClientConfig>, String>> = OnceLock::new();
     let config = CONFIG.get_or_init(config).clone()?;
     let name = ServerName::try_from(host.to_owned()).map_err(|error| error.to_string())?;

@@ -1,6 +1,6 @@
 //! The connection to a queue, which is made again when it breaks.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
@@ -19,6 +19,20 @@ pub(super) struct Wire {
     pub(super) entity: Arc<Entity>,
     limit: Duration,
     state: Mutex<WireState>,
+    /// Until when the service asked to be left alone, and in which words.
+    pause: StdMutex<Option<(Instant, String)>>,
+}
+
+/// The connection of a call that is under way. A caller that gives up waiting drops it: what the
+/// connection does then is not known, and it may be dead.
+struct InUse(Option<Arc<Connected>>);
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        if let Some(connected) = &self.0 {
+            connected.give_up();
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -32,7 +46,7 @@ impl Wire {
     /// The way to a queue, on which each call may take this long. Nothing is opened yet.
     pub(super) fn new(entity: Arc<Entity>, limit: Duration) -> Self {
         let state = WireState { connected: None, failures: 0, not_before: Instant::now() };
-        Self { entity, limit, state: Mutex::new(state) }
+        Self { entity, limit, state: Mutex::new(state), pause: StdMutex::default() }
     }
 
     /// Carries out a call on the connection, within the limit. What went wrong on the way ends the
@@ -41,9 +55,10 @@ impl Wire {
         &self,
         call: impl AsyncFnOnce(&Connected) -> Result<T, QueueError>,
     ) -> Result<T, QueueError> {
-        let mut used = None;
+        self.not_paused()?;
+        let mut used = InUse(None);
         let calling = async {
-            let connected = used.insert(self.connected().await?);
+            let connected = used.0.insert(self.connected().await?);
             call(connected).await
         };
         let done = timeout(self.limit, calling).await.unwrap_or_else(|_| {
@@ -57,10 +72,33 @@ impl Wire {
                 | QueueError::Denied { .. }
                 | QueueError::Fault { .. })
         );
-        if let (true, Some(connected)) = (ended, used) {
-            connected.give_up();
+        if !ended {
+            used.0 = None;
         }
+        self.note_pause(&done);
         done
+    }
+
+    /// Refuses a call while the service wants to be left alone: each of them would make it last
+    /// longer.
+    fn not_paused(&self) -> Result<(), QueueError> {
+        let pause = self.pause.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((until, cause)) = &*pause else { return Ok(()) };
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(());
+        }
+        let (queue, cause) = (self.entity.url.to_string(), cause.clone());
+        Err(QueueError::Busy { queue, cause, retry_after: Some(left) })
+    }
+
+    fn note_pause<T>(&self, done: &Result<T, QueueError>) {
+        if let Err(QueueError::Busy { retry_after: Some(after), cause, .. }) = done {
+            // A call's limit is the measure of how long its caller can wait.
+            let until = Instant::now() + (*after).min(self.limit);
+            tracing::debug!(queue = %self.entity.url, cause, pause_ms = after.as_millis() as u64, "the service is busy");
+            *self.pause.lock().unwrap_or_else(PoisonError::into_inner) = Some((until, cause.clone()));
+        }
     }
 
     /// The connection, or a new one. Tries that fail are followed by growing pauses.

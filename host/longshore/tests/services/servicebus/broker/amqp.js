@@ -4,16 +4,18 @@
 const rhea = require('../node/node_modules/rhea');
 
 const { management, LOCK_LOST } = require('./management');
+const { travelling } = require('./raw');
 const { Tokens } = require('./tokens');
 
 const MAX_MESSAGE = 256 * 1024;
+const FORMAT = 0;
 // A batch, as the SDKs send it: its data sections are messages.
 const BATCH = 0x80013700;
 const { message: messages, types } = rhea;
 
 class Amqp {
-  constructor(namespace, faults) {
-    Object.assign(this, { namespace, faults });
+  constructor(namespace, faults, maxMessage = MAX_MESSAGE) {
+    Object.assign(this, { namespace, faults, maxMessage });
     Object.assign(this, { openings: 0, puts: 0 });
     this.tokens = new Tokens();
     this.clients = new Map(); // what is known of each connection
@@ -154,7 +156,7 @@ class Amqp {
     }
     // `silent` and `busy`: it is locked, and never reaches its receiver.
     if (!fault || fault === 'cut-after') {
-      const delivery = sender.send(delivered(queue, message, lock), queue.tag(lock));
+      const delivery = sender.send(delivered(queue, message, lock), queue.tag(lock), FORMAT);
       delivery.longshore = { queue, lock };
     }
     if (settled) queue.complete(lock);
@@ -194,7 +196,7 @@ class Amqp {
     const name = address(target);
     receiver.set_target(target);
     receiver.set_source(source && source.address ? source : {});
-    receiver.local.attach.max_message_size = MAX_MESSAGE;
+    receiver.local.attach.max_message_size = this.maxMessage;
     if (name !== '$cbs' && !this.admitted(receiver, name)) return;
     receiver.set_credit_window(1000);
   }
@@ -281,7 +283,7 @@ function address(terminus) {
   return text.replace(/^[a-z]+:\/\/[^/]*/i, '').replace(/^\/+|\/+$/g, '').toLowerCase();
 }
 
-/** A message as it travels to a receiver. */
+/** A message as it travels to a receiver: its bytes. */
 function delivered(queue, message, lock) {
   const { content, sequence, enqueued } = message;
   const annotations = {
@@ -291,10 +293,11 @@ function delivered(queue, message, lock) {
     'x-opt-message-state': types.wrap_int(message.enqueued > Date.now() ? 2 : 0),
   };
   if (lock) annotations['x-opt-locked-until'] = types.wrap_timestamp(lock.until);
-  const sent = { ...content, durable: true, delivery_count: queue.count(message), message_annotations: annotations };
+  const sent = { durable: true, delivery_count: queue.count(message), message_annotations: annotations };
+  if (content.priority !== undefined) sent.priority = content.priority;
   if (message.ttl !== undefined) sent.ttl = message.ttl;
   if (lock) sent.delivery_annotations = { 'x-opt-lock-token': types.wrap_uuid(lock.token) };
-  return sent;
+  return travelling(content, sent);
 }
 
 function unpacked(message, delivery) {

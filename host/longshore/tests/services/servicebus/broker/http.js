@@ -3,6 +3,10 @@
 'use strict';
 const nodeHttp = require('http');
 const { WebSocketServer } = require('../node/node_modules/ws');
+const { message: messages } = require('../node/node_modules/rhea');
+
+const { delivered, terms } = require('./amqp');
+const { bare } = require('./raw');
 
 function http(namespace, faults, amqp) {
   const server = nodeHttp.createServer((request, response) => {
@@ -35,6 +39,19 @@ function answer(namespace, faults, amqp, request, body) {
     return json({});
   }
   if (name.startsWith('-/locks/')) return json({ locked: namespace.find(name.slice('-/locks/'.length)).locks.size });
+  if (name.startsWith('-/raw/')) {
+    // Messages as bytes, in hexadecimal digits: PUT sends them, GET shows what is there as it would be delivered.
+    const queue = namespace.find(name.slice('-/raw/'.length));
+    if (request.method === 'PUT') {
+      for (const hex of JSON.parse(body)) {
+        const content = messages.decode(Buffer.from(hex, 'hex'));
+        queue.send(content, terms(content));
+      }
+    }
+    const there = queue.peek(0, Infinity);
+    const hex = (bytes) => bytes.toString('hex');
+    return json({ messages: there.map((it) => hex(delivered(queue, it))), bare: there.map((it) => hex(bare(it.content.raw))) });
+  }
   if (name === '-/state') return json(amqp.state());
   const atom = (status, text) => ({ status, type: 'application/atom+xml;type=entry;charset=utf-8', text });
   const refused = amqp.tokens.refuse(request.headers.authorization || '');

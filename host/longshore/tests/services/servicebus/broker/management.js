@@ -47,7 +47,7 @@ function peek(queue, body) {
   const { delivered } = require('./amqp');
   const found = queue.peek(Number(body['from-sequence-number'] || 0), Number(body['message-count'] || 1));
   if (found.length === 0) return { code: 204, condition: 'com.microsoft:message-not-found', description: 'No messages.' };
-  const peeked = found.map((message) => ({ message: messages.encode(delivered(queue, message)) }));
+  const peeked = found.map((message) => ({ message: delivered(queue, message) }));
   return { code: 200, body: { messages: types.wrap_list(peeked.map((it) => types.wrap_map({ message: types.wrap_binary(it.message) }))) } };
 }
 

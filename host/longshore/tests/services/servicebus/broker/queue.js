@@ -3,6 +3,8 @@
 'use strict';
 const crypto = require('crypto');
 
+const { withProperties } = require('./raw');
+
 // Mistakes that can be planted. None of the official clients may be content with any of them.
 const BUGS = [
   'tag-order', // the delivery tag holds the lock token in network order, and not in .NET's
@@ -42,11 +44,12 @@ class Queue {
   }
 
   /** Puts a message in; `due` (ms): not before. */
-  send(content, { due = 0, deliveries = 0, ttl } = {}) {
+  send(content, { due = 0, deliveries = 0, ttl, dead = false } = {}) {
     const now = Date.now();
     const sequence = ++this.sequence;
     const enqueued = Math.max(now, due);
-    const expires = ttl === undefined ? Infinity : enqueued + ttl;
+    // Nothing expires among the dead letters.
+    const expires = ttl === undefined || dead ? Infinity : enqueued + ttl;
     this.messages.set(sequence, { sequence, content, enqueued, expires, ttl, deliveries, lock: undefined });
     if (due > now) setTimeout(() => this.pump(), due - now).unref();
     else setImmediate(() => this.pump());
@@ -137,9 +140,8 @@ class Queue {
     const why = {};
     if (reason !== undefined) why.DeadLetterReason = reason;
     if (detail !== undefined) why.DeadLetterErrorDescription = detail;
-    const properties = { ...message.content.application_properties, ...why };
-    const content = { ...message.content, application_properties: properties };
-    this.dead.send(content, { deliveries: message.deliveries });
+    const content = { ...message.content, raw: withProperties(message.content.raw, why) };
+    this.dead.send(content, { deliveries: message.deliveries, ttl: message.ttl, dead: true });
   }
 
   /** Up to `count` messages from a sequence number on, locked and scheduled ones included. */

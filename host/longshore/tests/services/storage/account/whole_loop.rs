@@ -49,7 +49,9 @@ fn what_a_queue_does_not_take_stays_poison_and_the_rest_is_redriven() {
     host.poison().start(&["send", &serde_json::to_string(&damaged).unwrap()]).succeeded();
 
     for (flags, left) in [(&["--dry-run"][..], 0), (&[], 2)] {
-        let redriven = host.start(&[&["poison", "redrive"][..], flags].concat()).succeeded().json();
+        let ended = host.start(&[&["poison", "redrive"][..], flags].concat());
+        // What was chosen and stays is no success.
+        let redriven = ended.ends_with(i32::from(flags.is_empty())).json();
         let skipped = serde_json::json!({ "not-text": 1 });
         assert_eq!((&redriven["messages"], &redriven["skipped"]), (&2.into(), &skipped), "{redriven}");
         host.counts(left);

@@ -1,0 +1,102 @@
+//! Which poison messages are chosen, and what is believed of them.
+
+use std::collections::BTreeMap;
+
+use crate::cli::{PoisonOf, Selection};
+use crate::exit::Failure;
+use longshore_queue::kind::PoisonPlace;
+use longshore_queue::{Message, QueueUrl, REASON_PROPERTY, Specimen};
+use longshore_worker::poison::{Envelope, PoisonReason};
+
+/// The reason of a message that has no envelope and no property that says one.
+const UNKNOWN: &str = "unknown";
+/// The reasons that this host gives.
+const OUR_REASONS: [PoisonReason; 4] = [
+    PoisonReason::Rejected,
+    PoisonReason::AttemptsExhausted,
+    PoisonReason::Undecodable,
+    PoisonReason::Expiring,
+];
+
+/// Whose poison messages are looked at, and which of them are chosen.
+pub(super) struct Choice<'a> {
+    pub(super) which: &'a Selection,
+    pub(super) queue: &'a QueueUrl,
+    pub(super) poison: QueueUrl,
+    /// The poison queue is the queue's own, by its name.
+    is_own: bool,
+}
+
+impl<'a> Choice<'a> {
+    pub(super) fn new(of: &'a PoisonOf, which: &'a Selection) -> Result<Self, Failure> {
+        let poison = of.url().map_err(Failure::usage)?;
+        Ok(Self { which, queue: &of.queue.queue, poison, is_own: of.is_default() })
+    }
+
+    /// A poison message as an envelope, also where it came without one.
+    ///
+    /// What its sender can have written is not believed: a service that moves messages itself
+    /// leaves their bodies as they were, and marks what it moved.
+    pub(super) fn read<'m>(&self, message: &'m Message) -> Envelope<'m> {
+        let moves = matches!(self.poison.kind().poison, PoisonPlace::Within(_));
+        let was_moved = || message.properties.iter().any(|(name, _)| name == REASON_PROPERTY);
+        if moves && (self.poison.is_dead_letter_queue() || was_moved()) {
+            return Envelope::unwrapped(message);
+        }
+        Envelope::parse(&message.body).unwrap_or_else(|| Envelope::unwrapped(message))
+    }
+
+    pub(super) fn matches(&self, envelope: &Envelope<'_>) -> bool {
+        self.which.reason.as_ref().is_none_or(|reason| envelope.reason == reason.as_str())
+    }
+
+    /// Why a message is not to be sent to the queue, as one word: it is another queue's, or may be.
+    pub(super) fn stranger(&self, envelope: &Envelope<'_>) -> Option<&'static str> {
+        if self.poison.is_dead_letter_queue() {
+            let own = self.queue.poison().is_ok_and(|own| own.is_same_queue(&self.poison));
+            return (!own).then_some("other-queue");
+        }
+        if envelope.queue.is_empty() {
+            return (!self.is_own).then_some("unknown-queue");
+        }
+        let Ok(origin) = envelope.queue.parse::<QueueUrl>() else { return Some("unknown-queue") };
+        // A directory or an account may have moved with all that is in it.
+        let same = origin.is_same_queue(self.queue)
+            || self.is_own && origin.name().eq_ignore_ascii_case(self.queue.name())
+            || self.lies_below(&envelope.queue);
+        (!same).then_some("other-queue")
+    }
+
+    /// Whether a relative path, as a worker in another working directory wrote it, can be that of
+    /// our queue.
+    fn lies_below(&self, origin: &str) -> bool {
+        let path = |url: &str| url.strip_prefix("file:").map(|path| path.trim_start_matches("./").to_owned());
+        match (path(origin), path(&self.queue.to_string())) {
+            (Some(origin), Some(queue)) if !origin.starts_with(['/', '.']) => {
+                queue.strip_suffix(&origin).is_some_and(|rest| rest.ends_with('/'))
+            }
+            _ => false,
+        }
+    }
+
+    /// Refuses a reason that nobody gives and that no message has.
+    pub(super) fn check_reason(&self, messages: &[Specimen]) -> Result<(), Failure> {
+        let Some(wanted) = &self.which.reason else { return Ok(()) };
+        let mut there = BTreeMap::<String, u64>::new();
+        for Specimen { message, .. } in messages {
+            *there.entry(self.read(message).reason.into_owned()).or_default() += 1;
+        }
+        let ours = OUR_REASONS.map(PoisonReason::as_str);
+        if there.contains_key(wanted) || ours.contains(&wanted.as_str()) || wanted == UNKNOWN {
+            return Ok(());
+        }
+        let there: Vec<_> = there.iter().map(|(reason, count)| format!("`{reason}` ({count})")).collect();
+        let there = if there.is_empty() { "none at all".to_owned() } else { there.join(", ") };
+        Err(Failure::usage(format!(
+            "no message of {} was poisoned for `{}`; there are {there}; longshore itself gives `{}`",
+            self.poison,
+            crate::shown::shown(wanted),
+            ours.join("`, `")
+        )))
+    }
+}

@@ -1,0 +1,251 @@
+//! Going once through what a poison queue holds now.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use futures_util::{StreamExt, stream};
+use indicatif::ProgressBar;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::super::again;
+use super::choice::Choice;
+use super::tally::{Tally, Treatment};
+use crate::exit::{Clause, Failure};
+use longshore_queue::{Horizon, MAX_RECEIVE, Queue, QueueError, Receipt, Received};
+use longshore_worker::poison::Envelope;
+
+/// For how long messages are leased while they are looked through. Those that stay come round when
+/// it is over.
+const LEASE: Duration = Duration::from_secs(60);
+/// For how long what somebody else has leased is awaited: a redrive that was killed had leased it
+/// as long.
+const PATIENCE: Duration = Duration::from_secs(70);
+/// How often it is looked whether it is visible.
+const LOOK: Duration = Duration::from_secs(1);
+/// After how many newer messages in a row nothing older is expected. Services keep the order
+/// roughly.
+const MAX_NEWER_IN_A_ROW: usize = 256;
+/// How many messages are released at once.
+const MAX_RELEASES_IN_FLIGHT: usize = 16;
+
+/// What a sweep came to.
+pub(super) struct Swept {
+    pub(super) tally: Tally,
+    /// What ended it early.
+    pub(super) ended: Option<Failure>,
+}
+
+/// Leases every message once that is there now, does something to the chosen ones, and releases
+/// those that stay.
+pub(super) async fn sweep(
+    poison: &dyn Queue,
+    choice: &Choice<'_>,
+    pace: Option<Duration>,
+    bar: ProgressBar,
+    act: impl AsyncFn(&Received, Envelope<'_>) -> Result<Treatment, QueueError>,
+) -> Result<Swept, Failure> {
+    let mut sweep = Sweep::begin(poison, choice, pace).await?;
+    let ended = sweep.run(&bar, &act).await.err();
+    sweep.release().await;
+    bar.finish_and_clear();
+    Ok(Swept { tally: sweep.tally, ended })
+}
+
+struct Sweep<'a> {
+    poison: &'a dyn Queue,
+    choice: &'a Choice<'a>,
+    pace: Option<Duration>,
+    /// The queue's own count at the beginning.
+    counted: u64,
+    horizon: Horizon,
+    tally: Tally,
+    /// What was looked at, by key. Ids are used again, and are no keys.
+    seen: HashSet<String>,
+    /// What is leased and stays, by key: its id and its newest receipt.
+    held: HashMap<String, (String, Receipt)>,
+    next: Instant,
+    stop: [Signal; 2],
+}
+
+impl<'a> Sweep<'a> {
+    async fn begin(
+        poison: &'a dyn Queue,
+        choice: &'a Choice<'a>,
+        pace: Option<Duration>,
+    ) -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).during(|| "cannot listen for signals");
+        let stop = [listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?];
+        let counted = again::ask(async || poison.approximate_count().await).await.answer?;
+        let horizon = again::ask(async || poison.horizon().await).await.answer?;
+        Ok(Self {
+            poison,
+            choice,
+            pace,
+            counted,
+            horizon,
+            tally: Tally::default(),
+            seen: HashSet::new(),
+            held: HashMap::new(),
+            next: Instant::now(),
+            stop,
+        })
+    }
+
+    /// Ends when all that was there was seen, at the limit, or at a signal.
+    async fn run(
+        &mut self,
+        bar: &ProgressBar,
+        act: &impl AsyncFn(&Received, Envelope<'_>) -> Result<Treatment, QueueError>,
+    ) -> Result<(), Failure> {
+        let limit = self.choice.which.limit.unwrap_or(u64::MAX);
+        let (mut newer_in_a_row, mut waits_since) = (0, None);
+        while self.tally.done < limit && newer_in_a_row < MAX_NEWER_IN_A_ROW {
+            let room = u32::try_from(limit - self.tally.done).unwrap_or(u32::MAX).min(MAX_RECEIVE);
+            // With a pace, one at a time: what is leased must not wait longer than its lease.
+            let ask = if self.pace.is_some() { 1 } else { room };
+            let batch = self.unless_stopped(receive(self.poison, ask)).await??;
+            if batch.is_empty() {
+                self.tally.hidden = self.hidden().await?;
+                let since = *waits_since.get_or_insert(Instant::now());
+                if self.tally.hidden == 0 || since.elapsed() > PATIENCE {
+                    return Ok(());
+                }
+                if since.elapsed() < LOOK {
+                    tracing::info!(
+                        messages = self.tally.hidden,
+                        "waiting for messages that somebody else has leased"
+                    );
+                }
+                self.unless_stopped(sleep(LOOK)).await?;
+                continue;
+            }
+            let batch = self.fresh(batch);
+            if batch.is_empty() {
+                newer_in_a_row += usize::try_from(ask).unwrap_or(usize::MAX);
+                continue;
+            }
+            (newer_in_a_row, waits_since) = (0, None);
+            self.treat(batch, act).await?;
+            bar.set_position(self.tally.done);
+        }
+        Ok(())
+    }
+
+    /// Those of a batch that are looked at for the first time and were there at the beginning; the
+    /// others are held.
+    fn fresh(&mut self, batch: Vec<Received>) -> Vec<Received> {
+        let mut fresh = Vec::new();
+        for received in batch {
+            let key = self.poison.key(&received);
+            let first = self.seen.insert(key.clone());
+            let was_there = self.horizon.holds(&key, received.message.inserted, received.damaged.is_some());
+            if first && was_there {
+                fresh.push(received);
+                continue;
+            }
+            self.tally.newer += u64::from(first);
+            self.hold(key, received);
+        }
+        fresh
+    }
+
+    fn hold(&mut self, key: String, received: Received) {
+        self.held.insert(key, (received.message.id, received.receipt));
+    }
+
+    async fn treat(
+        &mut self,
+        batch: Vec<Received>,
+        act: &impl AsyncFn(&Received, Envelope<'_>) -> Result<Treatment, QueueError>,
+    ) -> Result<(), Failure> {
+        let choice = self.choice;
+        let envelopes = batch.iter().map(|it| Some(choice.read(&it.message)).filter(|it| choice.matches(it)));
+        let envelopes: Vec<_> = envelopes.collect();
+        let mut stopped = Ok(());
+        if let (Some(pace), true) = (self.pace, envelopes.iter().any(Option::is_some)) {
+            stopped = self.unless_stopped(sleep_until(self.next)).await;
+            self.next = Instant::now() + pace;
+        }
+        let fates = match stopped {
+            Ok(()) => {
+                let acting = batch.iter().zip(envelopes).map(async |(received, envelope)| match envelope {
+                    Some(envelope) => act(received, envelope).await,
+                    None => Ok(Treatment::NotChosen),
+                });
+                join_all(acting).await
+            }
+            Err(_) => {
+                drop(envelopes);
+                batch.iter().map(|_| Ok(Treatment::Skipped("interrupted"))).collect()
+            }
+        };
+        let mut failed = None;
+        for (received, fate) in batch.into_iter().zip(fates) {
+            let fate = fate.unwrap_or_else(|error| {
+                failed = Some(error);
+                Treatment::Skipped("failed")
+            });
+            self.tally.count(fate);
+            if fate != Treatment::Done {
+                let key = self.poison.key(&received);
+                self.hold(key, received);
+            }
+        }
+        stopped?;
+        failed.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// How many messages were there at the beginning, are there still, and were not seen.
+    async fn hidden(&self) -> Result<u64, Failure> {
+        let there = match &self.horizon {
+            Horizon::Keys(keys) => {
+                if keys.iter().all(|key| self.seen.contains(key)) {
+                    return Ok(0);
+                }
+                let now = again::ask(async || self.poison.horizon().await).await.answer?;
+                let Horizon::Keys(now) = now else { return Ok(0) };
+                let unseen = keys.iter().filter(|key| !self.seen.contains(*key) && now.contains(*key));
+                // What cannot be read has no key when it is received.
+                return Ok((unseen.count() as u64).saturating_sub(self.unreadable()));
+            }
+            Horizon::Until(_) => again::ask(async || self.poison.approximate_count().await).await.answer?,
+        };
+        Ok(self.counted.saturating_sub(self.tally.seen).min(there.saturating_sub(self.held.len() as u64)))
+    }
+
+    /// How many were looked at under a key that the queue does not show them with.
+    fn unreadable(&self) -> u64 {
+        let Horizon::Keys(keys) = &self.horizon else { return 0 };
+        self.seen.iter().filter(|key| key.parse::<i64>().is_err() && !keys.contains(*key)).count() as u64
+    }
+
+    async fn unless_stopped<T>(&mut self, doing: impl Future<Output = T>) -> Result<T, Failure> {
+        let [interrupt, terminate] = &mut self.stop;
+        tokio::select! {
+            done = doing => Ok(done),
+            _ = interrupt.recv() => Err(Failure::other("interrupted; what was not done is still there")),
+            _ = terminate.recv() => Err(Failure::other("stopped by SIGTERM; what was not done is still there")),
+        }
+    }
+
+    /// Makes visible again what stays.
+    async fn release(&mut self) {
+        let poison = self.poison;
+        let held: Vec<_> = self.held.drain().map(|(_, held)| held).collect();
+        let releasing =
+            stream::iter(held).for_each_concurrent(MAX_RELEASES_IN_FLIGHT, async |(id, receipt)| {
+                // Should this fail, the end of the lease releases it.
+                let _ = poison.update(&id, &receipt, Duration::ZERO).await;
+            });
+        releasing.await;
+    }
+}
+
+async fn receive(poison: &dyn Queue, max: u32) -> Result<Vec<Received>, QueueError> {
+    again::ask(async || poison.receive(max, LEASE).await).await.answer
+}

@@ -1,0 +1,140 @@
+//! What was done with poison messages, as it is counted and told.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::super::print;
+use super::choice::Choice;
+use crate::cli::Format;
+use crate::exit::Failure;
+
+/// What was done with a message that was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Treatment {
+    /// What was to be done with it is done.
+    Done,
+    /// It was not chosen.
+    NotChosen,
+    /// It was chosen, and stays for this reason.
+    Skipped(&'static str),
+}
+
+/// How many messages were looked at, and what became of them: `seen` is the sum of what was done,
+/// skipped and not chosen.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tally {
+    pub(super) seen: u64,
+    pub(super) done: u64,
+    pub(super) not_chosen: u64,
+    pub(super) skipped: BTreeMap<&'static str, u64>,
+    /// Those that came after the beginning, and were left alone.
+    pub(super) newer: u64,
+    /// Those that were there and were never seen, since somebody else has leased them.
+    pub(super) hidden: u64,
+    /// How many there were by the queue's own count, where that is more than were seen.
+    pub(super) of_about: Option<u64>,
+}
+
+impl Tally {
+    pub(super) fn count(&mut self, treatment: Treatment) {
+        self.seen += 1;
+        match treatment {
+            Treatment::Done => self.done += 1,
+            Treatment::NotChosen => self.not_chosen += 1,
+            Treatment::Skipped(reason) => *self.skipped.entry(reason).or_default() += 1,
+        }
+    }
+
+    fn reasons(&self) -> String {
+        let reasons: Vec<_> =
+            self.skipped.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+        reasons.join(", ")
+    }
+
+    /// Prints it.
+    pub(super) fn report(
+        &self,
+        choice: &Choice<'_>,
+        verb: &'static str,
+        dry_run: bool,
+        format: Format,
+    ) -> Result<(), Failure> {
+        #[derive(Serialize)]
+        struct Report<'a> {
+            queue: String,
+            poison_queue: String,
+            verb: &'static str,
+            seen: u64,
+            messages: u64,
+            not_chosen: u64,
+            skipped: &'a BTreeMap<&'static str, u64>,
+            newer: u64,
+            hidden: u64,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            approximate_count: Option<u64>,
+            dry_run: bool,
+        }
+        let (queue, poison_queue) = (choice.queue.to_string(), choice.poison.to_string());
+        let at_least = if self.of_about.is_some() { "at least " } else { "" };
+        let done = if dry_run { format!("{at_least}{} {verb}", self.done) } else { self.done.to_string() };
+        let looked_at = match self.of_about {
+            Some(count) => format!("{} of about {count}", self.seen),
+            None => self.seen.to_string(),
+        };
+        let mut fields = vec![
+            ("queue", queue.clone()),
+            ("poison queue", poison_queue.clone()),
+            (if dry_run { "would be" } else { verb }, done),
+            ("looked at", looked_at),
+        ];
+        let more =
+            [("not chosen", self.not_chosen), ("newer", self.newer), ("leased by others", self.hidden)];
+        fields.extend(
+            more.iter().filter(|(_, count)| *count > 0).map(|(name, count)| (*name, count.to_string())),
+        );
+        if !self.skipped.is_empty() {
+            fields.push(("skipped", self.reasons()));
+        }
+        let report = Report {
+            queue,
+            poison_queue,
+            verb,
+            seen: self.seen,
+            messages: self.done,
+            not_chosen: self.not_chosen,
+            skipped: &self.skipped,
+            newer: self.newer,
+            hidden: self.hidden,
+            approximate_count: self.of_about,
+            dry_run,
+        };
+        print::fields(&fields, &report, format)
+    }
+
+    /// Whether everything that was chosen is done. The error says what stays and what to do about
+    /// it.
+    pub(super) fn complete(&self, choice: &Choice<'_>, verb: &str) -> Result<(), Failure> {
+        let mut left = Vec::new();
+        if !self.skipped.is_empty() {
+            left.push(format!(
+                "{} chosen messages were not {verb} and stay: {}",
+                self.skipped.values().sum::<u64>(),
+                self.reasons()
+            ));
+        }
+        if self.hidden > 0 {
+            left.push(format!(
+                "{} more are leased by somebody else, perhaps by a redrive that was killed; run this again when their leases have ended",
+                self.hidden
+            ));
+        }
+        if self.skipped.keys().any(|reason| reason.ends_with("-queue")) {
+            left.push("--any-queue takes those of other queues as well".into());
+        }
+        if left.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::other(format!("{}: {}", choice.poison, left.join("; "))))
+    }
+}

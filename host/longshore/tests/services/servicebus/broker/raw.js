@@ -1,0 +1,93 @@
+// Messages as the bytes that carry them, so that what this broker delivers is what was sent, in every type
+// (https://docs.oasis-open.org/amqp/core/v1.0/os/amqp-core-messaging-v1.0-os.html#section-message-format).
+'use strict';
+const rhea = require('../node/node_modules/rhea');
+
+const { message: messages } = rhea;
+const [HEADER, DELIVERY_ANNOTATIONS, MESSAGE_ANNOTATIONS, APPLICATION_PROPERTIES] = [0x70, 0x71, 0x72, 0x74];
+const NAMES = { 'amqp:header:list': 0x70, 'amqp:delivery-annotations:map': 0x71, 'amqp:message-annotations:map': 0x72, 'amqp:application-properties:map': 0x74 };
+
+// What is decoded keeps the bytes that it was made of; what the library cannot decode is nothing but those.
+const decode = messages.decode;
+messages.decode = (bytes) => {
+  let decoded = {};
+  try {
+    decoded = decode(bytes);
+  } catch {
+    // It is carried all the same.
+  }
+  decoded.raw = Buffer.from(bytes);
+  return decoded;
+};
+
+/** How many bytes the first value takes. */
+function size(bytes, at = 0) {
+  const constructor = bytes[at];
+  if (constructor === 0) {
+    const descriptor = size(bytes, at + 1);
+    return 1 + descriptor + size(bytes, at + 1 + descriptor);
+  }
+  const fixed = { 4: 1, 5: 2, 6: 3, 7: 5, 8: 9, 9: 17 }[constructor >> 4];
+  if (fixed) return fixed;
+  return (constructor >> 4) % 2 === 0 ? 2 + bytes[at + 1] : 5 + bytes.readUInt32BE(at + 1);
+}
+
+function sections(bytes) {
+  const found = [];
+  for (let at = 0; at < bytes.length;) {
+    const descriptor = bytes.subarray(at + 1, at + 1 + size(bytes, at + 1));
+    const whole = bytes.subarray(at, at + size(bytes, at));
+    const code = descriptor[0] === 0xa3 ? NAMES[descriptor.subarray(2).toString()] : descriptor[descriptor.length - 1];
+    found.push({ code, whole, value: whole.subarray(1 + descriptor.length) });
+    at += whole.length;
+  }
+  return found;
+}
+
+/** The message as it travels: what the service says of it, and the sender's bytes. */
+function travelling(content, said) {
+  const header = sections(messages.encode(said)).filter(({ code }) => code <= MESSAGE_ANNOTATIONS);
+  let sent;
+  try {
+    sent = sections(content.raw);
+  } catch {
+    return content.raw;
+  }
+  const bare = sent.filter(({ code }) => ![HEADER, DELIVERY_ANNOTATIONS, MESSAGE_ANNOTATIONS].includes(code));
+  return Buffer.concat([...header, ...bare].map(({ whole }) => whole));
+}
+
+/** The bytes with these application properties behind those that are there. */
+function withProperties(raw, added) {
+  const text = (value) => Buffer.concat([Buffer.from([0xb1]), uint(Buffer.byteLength(value)), Buffer.from(value)]);
+  const names = Object.keys(added);
+  const more = Buffer.concat(names.flatMap((name) => [text(name), text(String(added[name]))]));
+  const parts = sections(raw);
+  const there = parts.find(({ code }) => code === APPLICATION_PROPERTIES);
+  const [count, pairs] = there ? pairsOf(there.value) : [0, Buffer.alloc(0)];
+  const map = Buffer.concat([Buffer.from([0, 0x53, APPLICATION_PROPERTIES, 0xd1]), uint(4 + pairs.length + more.length), uint(count + 2 * names.length), pairs, more]);
+  const before = parts.filter(({ code }) => code < APPLICATION_PROPERTIES);
+  const after = parts.filter(({ code }) => !(code <= APPLICATION_PROPERTIES));
+  return Buffer.concat([...before.map(({ whole }) => whole), map, ...after.map(({ whole }) => whole)]);
+}
+
+function pairsOf(map) {
+  return map[0] === 0xc1 ? [map[2], map.subarray(3)] : [map.readUInt32BE(5), map.subarray(9)];
+}
+
+function uint(value) {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value);
+  return bytes;
+}
+
+/** What of a message is its sender's alone: its bytes without header and annotations. */
+function bare(raw) {
+  try {
+    return Buffer.concat(sections(raw).filter(({ code }) => !(code <= MESSAGE_ANNOTATIONS)).map(({ whole }) => whole));
+  } catch {
+    return raw;
+  }
+}
+
+module.exports = { travelling, withProperties, bare };
