@@ -78,7 +78,7 @@ fn the_exit_code_is_2_and_a_sentence_says_why_when_flags_contradict_each_other()
         let ended =
             run(longshore(["run", "--component=o.wasm", "--queue", &url, "--poison-queue"]).arg(queue));
         assert_eq!(ended.code(), 2, "{queue}: {ended:?}");
-        ended.says(&["is the queue itself", "name another queue"]);
+        ended.says(&["is the queue itself", "name another with --poison-queue"]);
     }
     for (flags, words) in [
         (&["--forever", "--linger=5s"][..], "cannot be used with"),
