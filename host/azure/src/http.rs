@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use azure_core::error::{Error, ErrorKind};
 use azure_core::http::{AsyncRawResponse, HttpClient, Request};
+use tokio_rustls::rustls::crypto::ring;
 use url::{Host, Url};
 
 use crate::cause::innermost;
@@ -45,6 +46,7 @@ impl SharedHttp {
         if let Some(client) = cell.get() {
             return Ok(client);
         }
+        choose_cryptography();
         let client = builder
             .connect_timeout(CONNECT)
             .read_timeout(SILENCE)
@@ -63,6 +65,14 @@ impl SharedHttp {
     pub fn ready(&self, url: &Url) -> Result<(), String> {
         self.client(url).map(drop).map_err(|error| error.to_string())
     }
+}
+
+/// Has all clients of HTTP in this process take their cryptography from *ring*. A client that is made
+/// before panics, since the libraries bring none along: *ring* is built in a quarter of the time of
+/// their own choice.
+pub fn choose_cryptography() {
+    // An error says that it is chosen already.
+    let _ = ring::default_provider().install_default();
 }
 
 #[async_trait::async_trait]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
+use longshore_azure::choose_cryptography;
 use oci_client::RegistryOperation;
 use oci_client::client::{Client, ClientConfig, ClientProtocol};
 use oci_client::manifest::OciDescriptor;
@@ -77,5 +78,6 @@ fn client(address: &Address) -> Result<Client, RegistryError> {
         https_proxy: address.is_local().then(|| "http://localhost".to_owned()),
         ..ClientConfig::default()
     };
+    choose_cryptography();
     Client::try_from(config).map_err(|error| RegistryError::of(address, &error, "no credentials"))
 }

@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use wasmtime_wasi_http::io::TokioIo;
@@ -57,7 +57,7 @@ impl TlsRoots {
                 tracing::error!(errors = ?found.errors, "no root certificates: install ca-certificates, or name a file in SSL_CERT_FILE");
                 return Err("the host has no root certificates".to_owned());
             }
-            let provider = Arc::new(aws_lc_rs::default_provider());
+            let provider = Arc::new(ring::default_provider());
             let config = ClientConfig::builder_with_provider(provider)
                 .with_safe_default_protocol_versions()
                 .map_err(|error| error.to_string())?;
