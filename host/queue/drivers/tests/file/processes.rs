@@ -8,7 +8,7 @@ use std::time::Duration;
 use longshore_queue::Queue;
 use longshore_testkit::queue_suite::{MINUTE, fill};
 
-use crate::harness::{CHILD, child, deleted, queue_in, record_deletions, with_poison};
+use crate::harness::{CHILD, child, database, deleted, queue_in, record_deletions, with_poison};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_processes_at_once_never_hold_the_same_message() {
@@ -147,4 +147,31 @@ mod killed_inside_a_transaction {
         let held = queue.receive(32, MINUTE).await.unwrap();
         assert_eq!(held.into_iter().map(|held| held.message.id).collect::<HashSet<_>>(), sent);
     }
+}
+
+/// Somebody else's lock, for as long as this lasts.
+const HELD: Duration = Duration::from_millis(300);
+
+#[tokio::test]
+async fn a_lock_that_another_process_holds_is_awaited() {
+    let (directory, queue, poison) = with_poison().await;
+    let other = database(directory.path());
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let (sent, ()) = tokio::join!(fill(&*queue, 1), async {
+        tokio::time::sleep(HELD).await;
+        other.execute_batch("COMMIT").unwrap();
+    });
+    assert_eq!(sent.len(), 1);
+    drop((queue, poison));
+
+    // The same for who opens the database, and has to switch it to a write-ahead log first.
+    let mode = other.query_row("PRAGMA journal_mode = DELETE", [], |row| row.get::<_, String>(0));
+    assert_eq!(mode.unwrap(), "delete");
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let queue = queue_in(directory.path(), "orders").await;
+    let (count, ()) = tokio::join!(queue.approximate_count(), async {
+        tokio::time::sleep(HELD).await;
+        other.execute_batch("COMMIT").unwrap();
+    });
+    assert_eq!(count, Ok(1));
 }
