@@ -13,7 +13,7 @@ pub mod limits;
 mod message;
 mod parse;
 pub mod place;
-mod queue;
+pub mod queue;
 mod same;
 pub mod url;
 

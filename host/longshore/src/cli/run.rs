@@ -95,8 +95,8 @@ pub struct RunArgs {
     #[arg(long, env = "LONGSHORE_GRACE", value_name = "D", default_value = "20s", value_parser = duration)]
     pub grace: Duration,
 
-    /// How message bodies are encoded. `auto` guesses: the body `MTIz` reaches the handler as `123`.
-    /// `text` and `base64` do not guess.
+    /// How message bodies are encoded. `auto` guesses: the body `MTIz` reaches the handler as
+    /// `123`. `text` and `base64` do not guess.
     #[arg(long, env = "LONGSHORE_ENCODING", value_enum, default_value_t)]
     pub encoding: Encoding,
 
@@ -108,9 +108,9 @@ pub struct RunArgs {
     #[arg(long, env = "LONGSHORE_OUTBOX_FORMAT", value_enum, default_value_t)]
     pub outbox_format: OutboxFormat,
 
-    /// How bodies are written to one queue of `--outbox`: `text`, as they are [default], or `base64`,
-    /// as the trigger of Azure Functions reads them from a Storage queue by default. The flag can be
-    /// repeated, and the variable holds one a line.
+    /// How bodies are written to one queue of `--outbox`: `text`, as they are [default], or
+    /// `base64`, as the trigger of Azure Functions reads them from a Storage queue by default. The
+    /// flag can be repeated, and the variable holds one a line.
     #[arg(long, env = "LONGSHORE_OUTBOX_ENCODING", value_name = "NAME=ENCODING", value_parser = lines(parse::<EncodingOf>))]
     pub outbox_encoding: Vec<Lines<EncodingOf>>,
 

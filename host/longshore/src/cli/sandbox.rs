@@ -22,8 +22,8 @@ pub struct GrantArgs {
     #[arg(long, env = "LONGSHORE_ENV", hide_env_values = true, value_name = "KEY[=VALUE]", value_parser = lines(variable))]
     pub env: Vec<Lines<Given>>,
 
-    /// A setting that the handler can read through `wasi:config`. `KEY=@FILE` takes the value from a
-    /// file, such as a key of several lines.
+    /// A setting that the handler can read through `wasi:config`. `KEY=@FILE` takes the value from
+    /// a file, such as a key of several lines.
     #[arg(long, env = "LONGSHORE_CONFIG", hide_env_values = true, value_name = "KEY=VALUE", value_parser = lines(setting))]
     pub config: Vec<Lines<Given>>,
 
@@ -137,11 +137,11 @@ pub struct SandboxArgs {
     /// The component, compiled ahead of time by `longshore compile`. The file is machine code, and
     /// nothing checks what it does. If it does not fit the component or this host, the component is
     /// compiled after all.
-    #[arg(long, env = "LONGSHORE_PRECOMPILED", value_name = "FILE", help_heading = "Options")]
+    #[arg(long, env = "LONGSHORE_PRECOMPILED", value_name = "FILE", help_heading = "Loading the component")]
     pub precompiled: Option<PathBuf>,
 
     /// How long it may take to fetch and compile the component.
-    #[arg(long, env = "LONGSHORE_LOAD_TIMEOUT", value_name = "D", default_value = "5m", value_parser = some_time, help_heading = "Options")]
+    #[arg(long, env = "LONGSHORE_LOAD_TIMEOUT", value_name = "D", default_value = "5m", value_parser = some_time, help_heading = "Loading the component")]
     pub load_timeout: Duration,
 
     #[command(flatten)]

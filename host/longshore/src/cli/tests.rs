@@ -6,6 +6,7 @@ use std::path::Path;
 use clap::{Command, CommandFactory, Parser};
 
 use super::{Cli, PREFIX, Verb, misspelt};
+use longshore_queue::kind::KINDS;
 use longshore_sandbox::Settings;
 
 #[test]
@@ -61,6 +62,27 @@ fn each_flag_stands_under_the_heading_of_its_kind() {
             assert_eq!(found.get_help_heading(), Some(heading), "{} --{flag}", verb.get_name());
         }
     }
+}
+
+#[test]
+fn no_heading_stands_twice_in_a_help_and_each_kind_of_queue_in_all_that_take_one() {
+    fn look(command: &mut Command) {
+        let help = command.render_long_help().to_string();
+        let is_heading = |line: &&str| line.ends_with(':') && !line.starts_with([' ', '-']);
+        let headings: Vec<_> = help.lines().filter(is_heading).collect();
+        let different: BTreeSet<_> = headings.iter().collect();
+        assert_eq!(headings.len(), different.len(), "{}: {headings:?}", command.get_name());
+        let takes_a_queue = command.get_arguments().any(|arg| arg.get_id() == "queue");
+        if takes_a_queue && command.get_name() != "check" {
+            for kind in KINDS {
+                assert!(help.contains(&kind.scheme()), "{}: {}", command.get_name(), kind.name);
+            }
+        }
+        command.get_subcommands_mut().for_each(look);
+    }
+    let mut command = Cli::command();
+    command.build();
+    look(&mut command);
 }
 
 #[test]
