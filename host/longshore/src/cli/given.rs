@@ -133,7 +133,7 @@ mod tests {
             variable("e=1").unwrap(),
         ];
         let shown = format!("{given:?}");
-        let pairs = resolved("env", &given.map(|it| Lines::one(it))).unwrap();
+        let pairs = resolved("env", &given.map(Lines::one)).unwrap();
         let path = std::env::var("PATH").unwrap();
         let expected = [("a", "x=y"), ("b", ""), ("c", "@bob"), ("d", pem), ("PATH", &path), ("e", "1")];
         assert_eq!(pairs, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
