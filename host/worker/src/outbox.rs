@@ -117,8 +117,8 @@ impl Outboxes {
         self.queues.insert(name.to_owned(), (queue, encoding));
     }
 
-    /// Looks whether all of these queues are there. An identity that may only send is often not told:
-    /// then the first message tells.
+    /// Looks whether all of these queues are there. An identity that may only send is often not
+    /// told: then the first message tells.
     ///
     /// # Errors
     /// The name of the first queue that is not there, and [`QueueError::QueueNotFound`].

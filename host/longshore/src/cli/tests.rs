@@ -192,3 +192,27 @@ fn every_variable_that_the_host_reads_by_itself_is_known() {
     }
     assert!(found > 0, "a login is read there");
 }
+
+#[test]
+fn a_long_delay_on_a_queue_that_keda_counts_is_said() {
+    let note = |queue: &str, delay: &str| {
+        let cli = Cli::parse_from(["longshore", "send", "{}", "--queue", queue, "--delay", delay]);
+        let Verb::Send(send) = cli.verb else { panic!("not send") };
+        send.note()
+    };
+    let (storage, bus) =
+        ("https://account.queue.core.windows.net/orders", "sb://ns.servicebus.windows.net/orders");
+    for (queue, delay, said) in [
+        (storage, "1h", true),
+        (bus, "31s", true),
+        (storage, "30s", false),
+        (storage, "0", false),
+        ("file:./q/orders", "1h", false),
+    ] {
+        assert_eq!(
+            note(queue, delay).is_some_and(|it| it.contains("--delay of 30s at most")),
+            said,
+            "{queue} {delay}"
+        );
+    }
+}

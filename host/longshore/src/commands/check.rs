@@ -164,8 +164,8 @@ fn not_asked(OutboxQueue { name, url }: &OutboxQueue) -> Finding {
     }
 }
 
-/// Whether a queue that handlers send to is there. Only sending would tell whether it may be sent to,
-/// and its readers would see that.
+/// Whether a queue that handlers send to is there. Only sending would tell whether it may be sent
+/// to, and its readers would see that.
 async fn outbox_exists(OutboxQueue { name, url }: OutboxQueue) -> Result<Finding, QueueError> {
     let queue = open(&url).await?;
     let receive = queue.may(Right::Receive).await;

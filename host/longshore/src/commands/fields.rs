@@ -53,8 +53,7 @@ fn field(name: &str, value: &Value) -> (String, String) {
     (name.replace('_', " "), value)
 }
 
-/// A duration, to three digits below ten seconds and to the second from a minute on: `2.3ms`, `1.25s`,
-/// `19m 30s`.
+/// A duration, to three digits, and to the second from a minute on: `2.3ms`, `1.25s`, `19m 30s`.
 fn rounded(time: Duration) -> String {
     let (unit, in_unit) = match time {
         Duration::ZERO => return "0s".into(),

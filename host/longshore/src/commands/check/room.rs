@@ -5,7 +5,7 @@ use crate::cli::{RunArgs, SandboxArgs};
 use crate::memory;
 use longshore_sandbox::{Grants, Limits};
 
-/// A limit of memory that is worth naming as a mend, in MiB: a smaller one lets few components start.
+/// The smallest limit of memory that is named as a mend, in MiB. Few components start with less.
 const SMALLEST_MEMORY_MIB: u64 = 16;
 
 /// How a container's memory is written: `1Gi`, `0.5Gi`, `512Mi`. In bytes.

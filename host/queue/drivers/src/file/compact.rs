@@ -1,4 +1,4 @@
-//! Giving back to the disk what deleted messages have left in the file, which never shrinks by itself.
+//! Giving back to the disk what deleted messages have left in the file. It never shrinks by itself.
 
 use std::path::Path;
 

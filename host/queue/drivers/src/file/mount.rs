@@ -9,8 +9,8 @@ use std::sync::{Mutex, PoisonError};
 
 use longshore_queue::QueueError;
 
-/// File systems that lie on another machine, on the other side of a virtual machine's boundary, or on
-/// a disk that several machines write to.
+/// File systems that lie on another machine, on the other side of a virtual machine's boundary, or
+/// on a disk that several machines write to.
 /// A trailing `*` stands for any ending. Names as in `/proc/self/mountinfo`.
 const REMOTE: &[&str] = &[
     "9p",

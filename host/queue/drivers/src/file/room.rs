@@ -11,8 +11,8 @@ use std::path::Path;
 
 use longshore_queue::{QueueError, QueueUrl};
 
-/// What a change takes at least, in bytes: the log's index, which processes share, and some pages in
-/// the log.
+/// What a change takes at least, in bytes: the log's index, which processes share, and some pages
+/// in the log.
 pub(super) const NEEDED: u64 = 256 << 10;
 
 /// The size of the reserve, in bytes: room for a log that is written back early.
