@@ -108,9 +108,9 @@ pub struct RunArgs {
     #[arg(long, env = "LONGSHORE_OUTBOX_FORMAT", value_enum, default_value_t)]
     pub outbox_format: OutboxFormat,
 
-    /// How bodies are written to one queue of `--outbox`: `text`, as they are [default], or
-    /// `base64`, as the trigger of Azure Functions reads them from a Storage queue by default. The
-    /// flag can be repeated, and the variable holds one a line.
+    /// How bodies are written to one queue of `--outbox`: as `base64`, which the trigger of Azure
+    /// Functions expects in a Storage queue, or as they are, which is `text`. The flag can be
+    /// repeated, and the variable holds one a line.
     #[arg(long, env = "LONGSHORE_OUTBOX_ENCODING", value_name = "NAME=ENCODING", value_parser = lines(parse::<EncodingOf>))]
     pub outbox_encoding: Vec<Lines<EncodingOf>>,
 

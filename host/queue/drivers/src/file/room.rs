@@ -16,7 +16,7 @@ use longshore_queue::{QueueError, QueueUrl};
 pub(super) const NEEDED: u64 = 256 << 10;
 
 /// The size of the reserve, in bytes: room for a log that is written back early.
-const RESERVE: u64 = 1 << 20;
+const RESERVE: u64 = 512 << 10;
 
 /// With less room than this, in bytes, the log is written back early, so that it stays short.
 const SHORT: u64 = 8 << 20;
@@ -76,10 +76,10 @@ pub(super) fn give_up_reserve(directory: &Path) {
     }
 }
 
-/// Makes the reserve, where that leaves as much room once more. Whether it is there.
+/// Makes the reserve, where that leaves room for a change. Whether it is there.
 pub(super) fn keep_reserve(directory: &Path) -> bool {
     let path = directory.join(RESERVE_FILE);
-    if !path.exists() && free(directory).is_some_and(|free| free >= 2 * RESERVE) {
+    if !path.exists() && free(directory).is_some_and(|free| free >= RESERVE + NEEDED) {
         fill_reserve(&path);
     }
     path.exists()
