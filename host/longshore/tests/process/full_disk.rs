@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::process::{Ended, longshore, run};
+use crate::process::{Ended, cache, longshore, run};
+use longshore_testkit::{guest, sample};
 
 /// A small disk in memory, which is unmounted with this value.
 struct Disk {
@@ -66,13 +67,16 @@ fn make_room_on(disk: &Disk, body: usize) {
     let lines = disk.at.with_file_name("lines");
     std::fs::write(&lines, ("x".repeat(body) + "\n").repeat(60_000 / body)).unwrap();
     let send = ["send", "--file", lines.to_str().unwrap()];
-    let refused = (0..100).map(|_| disk.verb(&send, "orders-poison")).find(|it| it.code() != 0);
-    let refused = refused.expect("6 MB do not fit into 4 MiB").ends_with(3);
     let no_room =
         ["there is no room in", "KiB are left on its disk", "at least 256 KiB are needed", "queue compact"];
-    refused.says(&no_room);
+    // What was written to the log before may leave room for a little more.
+    let refuses = || {
+        let refused = (0..100).map(|_| disk.verb(&send, "orders-poison")).find(|it| it.code() != 0);
+        refused.expect("6 MB do not fit into 4 MiB").ends_with(3).says(&no_room);
+    };
+    refuses();
     disk.fill();
-    disk.verb(&["send", "{}"], "orders").ends_with(3).says(&no_room);
+    refuses();
     // Looking works, and keeps the room that it was lent for who deletes.
     for _ in 0..3 {
         disk.verb(&["queue", "stats"], "orders-poison").succeeded();
@@ -80,7 +84,7 @@ fn make_room_on(disk: &Disk, body: usize) {
         // The log was written back, and its room is free.
         disk.fill();
     }
-    disk.verb(&["send", "{}"], "orders").ends_with(3).says(&no_room);
+    refuses();
     // What is left does not fit beside itself.
     disk.verb(&["queue", "compact"], "orders").ends_with(3).says(&["there is no room in", "are needed"]);
     let before = size(&disk.at);
@@ -90,6 +94,31 @@ fn make_room_on(disk: &Disk, body: usize) {
     println!("a full disk, bodies of {body} bytes: {before} bytes before, {after} after");
     assert!(after * 4 < before, "{before} bytes before, {after} after");
     disk.verb(&["send", "{}"], "orders").succeeded();
+}
+
+#[test]
+#[ignore = "it mounts small disks, as root: `make test-services` runs it"]
+fn a_queue_on_a_full_disk_is_worked_off() {
+    let disk = Disk::of("2m");
+    disk.verb(&["queue", "create"], "orders").succeeded();
+    let lines = disk.at.with_file_name("lines");
+    let padded = sample::order("o-1", "ok") + &" ".repeat(5000) + "\n";
+    std::fs::write(&lines, padded.repeat(1000)).unwrap();
+    disk.verb(&["send", "--file", lines.to_str().unwrap()], "orders").ends_with(3);
+    disk.fill();
+    let (component, cache) = (guest::order(), cache().to_str().unwrap());
+    let run = [
+        "run",
+        "--output=json",
+        "--linger=0",
+        "--cache-dir",
+        cache,
+        "--component",
+        component.to_str().unwrap(),
+    ];
+    let summary = disk.verb(&run, "orders").succeeded().json();
+    assert!(summary["completed"].as_u64().unwrap() > 100, "{summary}");
+    assert_eq!((&summary["ended"], &summary["completed"]), (&"drained".into(), &summary["received"]));
 }
 
 #[test]
