@@ -138,9 +138,9 @@ verify-azure: guest $(STORAGE)/.venv/installed ## test a Storage queue for real:
 	$(STORAGE)/verify.sh "$(QUEUE_URL)"
 
 bench: guest guest-python guest-js $(PEERS)/.venv/installed $(STORAGE)/.venv/installed $(SERVICEBUS)/.venv/installed ## measure speed and memory, and print them beside their floors: make bench ONLY=call
-	RUST_BACKTRACE=0 LONGSHORE_BENCH_PYTHON=$(abspath $(PEERS))/.venv/bin/python \
-		LONGSHORE_BENCH_STORAGE_PYTHON=$(abspath $(STORAGE))/.venv/bin/python \
-		LONGSHORE_BENCH_SERVICEBUS_PYTHON=$(abspath $(SERVICEBUS))/.venv/bin/python \
+	RUST_BACKTRACE=0 BENCH_PYTHON=$(abspath $(PEERS))/.venv/bin/python \
+		BENCH_STORAGE_PYTHON=$(abspath $(STORAGE))/.venv/bin/python \
+		BENCH_SERVICEBUS_PYTHON=$(abspath $(SERVICEBUS))/.venv/bin/python \
 		cargo bench --package longshore --bench longshore -- $(ONLY)
 
 # What the steps above install.

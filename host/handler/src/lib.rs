@@ -188,6 +188,19 @@ impl fmt::Display for RetryReason {
     }
 }
 
+/// How much of a name that a handler made up is shown, in bytes.
+const LONGEST_OUTBOX_NAME: usize = 100;
+
+/// What is said of a message for an outbox that is not granted, where these are.
+pub fn ungranted_outbox<'a>(name: &str, granted: impl Iterator<Item = &'a String>) -> String {
+    let shown = &name[..name.floor_char_boundary(LONGEST_OUTBOX_NAME)];
+    let more = if shown.len() < name.len() { "…" } else { "" };
+    let granted: Vec<_> = granted.map(String::as_str).collect();
+    let instead =
+        if granted.is_empty() { "nor is another".to_owned() } else { format!("only {}", granted.join(", ")) };
+    format!("the outbox {shown:?}{more} is not granted, {instead}; grant it with `--outbox NAME=QUEUE-URL`")
+}
+
 /// What one invocation used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
@@ -201,7 +214,19 @@ pub struct Usage {
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, OutboxMessage, RetryReason, Usage, Verdict};
+    use super::{Answer, OutboxMessage, RetryReason, Usage, Verdict, ungranted_outbox};
+
+    #[test]
+    fn an_outbox_that_is_not_granted_is_named_with_the_flag_that_grants_it() {
+        let granted = ["invoices".to_owned(), "receipts".to_owned()];
+        assert_eq!(
+            ungranted_outbox("x\n", granted.iter()),
+            "the outbox \"x\\n\" is not granted, only invoices, receipts; grant it with `--outbox NAME=QUEUE-URL`"
+        );
+        let long = ungranted_outbox(&"ö".repeat(1000), [].iter());
+        assert!(long.len() < 300 && long.ends_with("grant it with `--outbox NAME=QUEUE-URL`"), "{long}");
+        assert!(long.contains("\"… is not granted, nor is another;"), "{long}");
+    }
 
     #[test]
     fn logs_and_envelopes_show_each_reason_as_one_word() {

@@ -18,10 +18,10 @@ mod send;
 
 use std::process::ExitCode;
 
+use clap::CommandFactory;
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
 
-use crate::cli::{Cli, Verb, refuse};
+use crate::cli::{Cli, Verb, parse, refuse};
 use crate::exit::{Exit, Failure};
 use crate::shown::shown;
 use crate::stderr::Stderr;
@@ -31,7 +31,7 @@ use longshore_azure::Azure;
 /// Reads the command line, does what it says, and returns the exit code.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match parse::<Cli>() {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),
     };
@@ -53,7 +53,12 @@ async fn execute(cli: Cli) -> Result<Exit, Failure> {
     Azure::choose(cli.credential);
     match cli.verb {
         Verb::Run(args) => run::execute(*args, format).await,
-        Verb::Send(args) => send::execute(args, format).await,
+        Verb::Send(args) => {
+            if let Some(note) = args.note() {
+                tracing::warn!("{note}");
+            }
+            send::execute(args, format).await
+        }
         Verb::Peek(args) => peek::execute(&args, format).await,
         Verb::Check(args) => check::execute(*args, format).await,
         Verb::Poison(verb) => poison::execute(verb, format).await,

@@ -6,13 +6,14 @@
 //! times to live and visibility timeouts are durations, measured by the service's own clock, so
 //! that a host whose clock is wrong still keeps its leases.
 
+pub mod encoding;
 mod error;
 pub mod kind;
 pub mod limits;
 mod message;
 mod parse;
 pub mod place;
-mod queue;
+pub mod queue;
 mod same;
 pub mod url;
 

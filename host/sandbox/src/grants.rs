@@ -20,21 +20,21 @@ pub struct Grants {
     pub http: Vec<Origin>,
     /// Addresses that such a request may reach although they are not public.
     pub private: Vec<Cidr>,
-    /// The names that `outbox.send` knows.
-    pub outputs: Vec<String>,
+    /// The names of queues that `outbox.send` knows.
+    pub outbox: Vec<String>,
 }
 
 /// Names only: values are secrets, or may be.
 impl fmt::Debug for Grants {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { env, config, http, private, outputs } = self;
+        let Self { env, config, http, private, outbox } = self;
         let names = |pairs: &[(String, String)]| pairs.iter().map(|pair| pair.0.clone()).collect::<Vec<_>>();
         f.debug_struct("Grants")
             .field("env", &names(env))
             .field("config", &names(config))
             .field("http", http)
             .field("private", private)
-            .field("outputs", outputs)
+            .field("outbox", outbox)
             .finish()
     }
 }
@@ -56,7 +56,7 @@ impl Grants {
     pub(crate) fn of(&self, import: &str) -> Option<Grant> {
         let grant = |flag, needed, granted| Some(Grant { flag, needed, granted });
         if import == names::OUTBOX {
-            return grant("--outbox NAME=QUEUE-URL", true, !self.outputs.is_empty());
+            return grant("--outbox NAME=QUEUE-URL", true, !self.outbox.is_empty());
         }
         if import == names::SETTINGS {
             return grant("--config KEY=VALUE", true, !self.config.is_empty());
@@ -83,7 +83,7 @@ mod tests {
             config: vec![("a".into(), "1".into())],
             http: vec!["example.com".parse().unwrap()],
             private: Vec::new(),
-            outputs: vec!["invoices".into()],
+            outbox: vec!["invoices".into()],
         };
         for (import, flag, needed) in [
             ("longshore:handler/outbox@0.1.0", "--outbox NAME=QUEUE-URL", true),

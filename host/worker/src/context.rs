@@ -11,7 +11,7 @@ use crate::breaker::Breaker;
 use crate::config::Config;
 use crate::lease::Terms;
 use crate::lock::lock;
-use crate::outputs::Outputs;
+use crate::outbox::Outboxes;
 use crate::totals::Totals;
 use longshore_handler::Handler;
 use longshore_queue::Queue;
@@ -24,7 +24,7 @@ pub(crate) struct Parts {
     /// Where messages go that cannot be handled.
     pub(crate) poison: Arc<dyn Queue>,
     /// Where messages go that handlers send.
-    pub(crate) outputs: Arc<Outputs>,
+    pub(crate) outboxes: Arc<Outboxes>,
     pub(crate) handler: Arc<dyn Handler>,
     pub(crate) totals: Arc<Totals>,
 }

@@ -19,7 +19,7 @@ use crate::hold::OnHold;
 use crate::hold_log::HoldLog;
 use crate::intake::{InHand, Intake, Next};
 use crate::lease::Terms;
-use crate::outputs::Outputs;
+use crate::outbox::Outboxes;
 use crate::platform::SETTLEMENT;
 use crate::receive::{Answered, Batch, Receiver};
 use crate::report::{Outcome, Summary};
@@ -51,14 +51,14 @@ impl Worker {
         poison: Arc<dyn Queue>,
         handler: Arc<dyn Handler>,
     ) -> Self {
-        let (outputs, totals) = (Arc::default(), Arc::new(Totals::default()));
-        Self { parts: Parts { config, queue, poison, outputs, handler, totals } }
+        let (outboxes, totals) = (Arc::default(), Arc::new(Totals::default()));
+        Self { parts: Parts { config, queue, poison, outboxes, handler, totals } }
     }
 
     /// Lets the handler send messages to these queues. Without them it can send none.
     #[must_use]
-    pub fn sending_to(self, outputs: Outputs) -> Self {
-        Self { parts: Parts { outputs: Arc::new(outputs), ..self.parts } }
+    pub fn sending_to(self, outboxes: Outboxes) -> Self {
+        Self { parts: Parts { outboxes: Arc::new(outboxes), ..self.parts } }
     }
 
     /// What the run waits for, while it is on hold.

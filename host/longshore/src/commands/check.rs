@@ -5,15 +5,20 @@
 mod deliveries;
 mod finding;
 mod job;
+mod room;
 mod rule;
 mod ruling;
 
 use std::time::Duration;
 
+use url::Url;
+
 use self::finding::{Finding, Known};
+use self::ruling::Ruling;
 use super::print;
-use crate::cli::{CheckArgs, Format, PoisonArg, PoisonOf, QueueArg};
+use crate::cli::{CheckArgs, Format, OutboxQueue, PoisonArg, PoisonOf, QueueArg};
 use crate::exit::{Exit, Failure};
+use crate::memory;
 use longshore_azure::Azure;
 use longshore_azure::jobs::Job;
 use longshore_component::Source;
@@ -32,10 +37,12 @@ const INFERRED: &str = "asked by deleting a message that does not exist";
 
 pub(super) async fn execute(args: CheckArgs, format: Format) -> Result<Exit, Failure> {
     args.sandbox.grants.check_outbox().map_err(Failure::usage)?;
+    let settings = args.sandbox.settings(1).map_err(Failure::usage)?;
     let mut findings = Vec::new();
     let (mut url, mut poison) = (args.queue.map(|it| it.queue), args.poison.poison_queue);
     // Who named the queue: the command line is wrong, or the set-up of the job.
     let blame = if url.is_some() { Failure::usage } else { Failure::fault };
+    let mut outbox = args.sandbox.grants.outbox();
     let mut job = None;
     if let Some(named) = &args.job {
         let id = &named.job;
@@ -46,6 +53,11 @@ pub(super) async fn execute(args: CheckArgs, format: Format) -> Result<Exit, Fai
         // What is said here comes before what the job says.
         url = url.or_else(|| setup.queue());
         poison = poison.or_else(|| setup.poison_queue());
+        if outbox.is_empty() {
+            let (known, foreign): (Vec<_>, _) = setup.outbox().into_iter().partition(|it| is_own(&it.url));
+            findings.extend(foreign.iter().map(not_asked));
+            outbox = known;
+        }
         job = Some((asked, setup));
     }
     if let Some(url) = &url
@@ -64,10 +76,23 @@ pub(super) async fn execute(args: CheckArgs, format: Format) -> Result<Exit, Fai
             detail: "its URL is not in a variable that can be read; name it with --queue".into(),
         }),
     }
+    for queue in outbox {
+        findings.push(outbox_exists(queue).await?);
+    }
+    if job.is_none() {
+        // Nobody but the kernel knows the memory of this process, and of no other.
+        let Ruling(result, detail) = match memory::container() {
+            Some(container) => room::ruling(container, args.concurrency.concurrency, &args.sandbox),
+            None => Ruling::unknown(
+                "no limit of memory is set for this process; name the job with --job to ask for its container's",
+            ),
+        };
+        findings.push(Finding { check: "memory", of: "this process".into(), result, needed: false, detail });
+    }
     findings.push(match args.component {
         Some(named) => {
             let source = args.sandbox.registry.source(named.component).map_err(Failure::usage)?;
-            loads(&source, &args.sandbox.settings(1)).await
+            loads(&source, &settings).await
         }
         None => Finding {
             check: "component loads",
@@ -104,13 +129,48 @@ async fn queues(
     let (queue, poison) = (open(&of.queue.queue).await?, open(&poison).await?);
     let mut findings = permissions(&*queue).await?;
     let receive = poison.may(Right::Receive).await;
-    findings.push(exists(&*poison, "poison queue exists", receive).await?);
+    let mut found = exists(&*poison, "poison queue exists", receive).await?;
+    if found.result == Known::No && poison.url().kind().is_made_when_needed() {
+        (found.result, found.detail) =
+            (Known::Ok, "it is not there yet, and is made when it is needed".into());
+    }
+    findings.push(found);
     // What is moved to a dead-letter sub-queue is not sent: the right to receive is enough for
     // that.
     if !poison.url().is_dead_letter_queue() {
         findings.push(may_send(&*poison, probe_send).await?);
     }
     Ok(findings)
+}
+
+/// Whether a queue is on a host of its service, or on this very host. A job could name any other to
+/// get the token of whoever checks it.
+fn is_own(url: &QueueUrl) -> bool {
+    let Some(tokens) = &url.kind().tokens else { return true };
+    let host = Url::parse(&url.to_string()).ok().and_then(|url| url.host_str().map(str::to_owned));
+    host.is_some_and(|host| {
+        tokens.owns(&host) || ["127.0.0.1", "localhost", "[::1]"].contains(&host.as_str())
+    })
+}
+
+/// What is said of such a queue.
+fn not_asked(OutboxQueue { name, url }: &OutboxQueue) -> Finding {
+    Finding {
+        check: "outbox exists",
+        of: format!("{name}: {url}"),
+        result: Known::Unknown,
+        needed: true,
+        detail: "its host is none of the service's, and only the job names it: it gets no token, and is not asked; name it with --outbox to have it asked".into(),
+    }
+}
+
+/// Whether a queue that handlers send to is there. Only sending would tell whether it may be sent
+/// to, and its readers would see that.
+async fn outbox_exists(OutboxQueue { name, url }: OutboxQueue) -> Result<Finding, QueueError> {
+    let queue = open(&url).await?;
+    let receive = queue.may(Right::Receive).await;
+    let found = exists(&*queue, "outbox exists", receive).await?;
+    Ok(Finding { of: format!("{name}: {}", found.of), ..found })
 }
 
 /// Whether the queue is there, and whether its messages may be received, renewed and counted.

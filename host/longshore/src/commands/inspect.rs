@@ -26,8 +26,9 @@ pub(super) async fn execute(args: InspectArgs, format: Format) -> Result<Exit, F
         Source::Registry(address, access) => Some(access.details(address).await?),
         Source::File(_) => None,
     };
-    let description = longshore_sandbox::describe(&fetched.bytes, &args.grants.grants())
-        .during(|| format!("{source} is no component that longshore can read"))?;
+    let description =
+        longshore_sandbox::describe(&fetched.bytes, &args.grants.grants().map_err(Failure::usage)?)
+            .during(|| format!("{source} is no component that longshore can read"))?;
     let inspected = Inspected { component: source.to_string(), registry, description };
     let found = &inspected.description;
     let mut fields = vec![

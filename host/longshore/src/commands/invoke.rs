@@ -60,7 +60,7 @@ pub(super) async fn execute(args: InvokeArgs, format: Format) -> Result<Exit, Fa
         Failure::other(format!("the body cannot be decoded: {cause}; is --encoding right?"))
     })?;
     let source = args.sandbox.registry.source(args.component.component).map_err(Failure::usage)?;
-    let sandbox = Sandbox::new(&args.sandbox.settings(1))?;
+    let sandbox = Sandbox::new(&args.sandbox.settings(1).map_err(Failure::usage)?)?;
     let handler = LoadedComponent::load(sandbox, source).await;
     let invocation = Invocation {
         id: args.id,
@@ -75,8 +75,8 @@ pub(super) async fn execute(args: InvokeArgs, format: Format) -> Result<Exit, Fa
     let Answer { verdict, outbox, usage } = handler.handle(invocation).await;
     let duration_ms = started.elapsed().as_secs_f64() * 1000.0;
     let measured = Invoked {
-        duration_ms,
-        cpu_ms: usage.cpu.as_secs_f64() * 1000.0,
+        duration_ms: rounded(duration_ms),
+        cpu_ms: rounded(usage.cpu.as_secs_f64() * 1000.0),
         peak_memory_bytes: usage.peak_memory,
         outbox: outbox.into_iter().map(WouldSend::from).collect(),
         ..Invoked::default()
@@ -109,6 +109,11 @@ pub(super) async fn execute(args: InvokeArgs, format: Format) -> Result<Exit, Fa
     }
     print::fields(&fields, &result, format)?;
     Ok(exit)
+}
+
+/// Milliseconds, to the microsecond.
+fn rounded(ms: f64) -> f64 {
+    (ms * 1000.0).round() / 1000.0
 }
 
 async fn body(args: &InvokeArgs) -> Result<Bytes, Failure> {

@@ -7,8 +7,11 @@
     reason = "clippy.toml allows it in tests, and does not see that what they use is one too"
 )]
 
+mod checks;
 mod directory;
 mod drain;
+#[cfg(target_os = "linux")]
+mod full_disk;
 mod leases;
 mod loading;
 #[cfg(target_os = "linux")]
@@ -17,6 +20,7 @@ mod oracle;
 mod orders;
 mod outbound_tls;
 mod outbox;
+mod outboxes;
 mod process;
 mod receiving;
 mod reload;
@@ -24,6 +28,7 @@ mod secrets;
 mod stopping;
 mod torture;
 mod unavailable;
+mod variables;
 mod verbs_component;
 mod verbs_flags;
 mod verbs_queue;

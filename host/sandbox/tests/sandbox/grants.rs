@@ -14,7 +14,7 @@ fn settings() -> Settings {
         config: vec![("greeting".into(), "hello".into())],
         http: vec!["granted.invalid".parse().unwrap()],
         private: Vec::new(),
-        outputs: vec!["invoices".into(), "receipts".into()],
+        outbox: vec!["invoices".into(), "receipts".into()],
     };
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
     Settings { concurrency: 2, grants, cache: Some(cache), ..Settings::default() }

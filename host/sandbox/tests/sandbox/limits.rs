@@ -35,7 +35,7 @@ fn grants() -> Grants {
         config: vec![("greeting".into(), "hello".into())],
         http: vec!["granted.invalid".parse().unwrap()],
         private: Vec::new(),
-        outputs: vec!["invoices".into(), "receipts".into()],
+        outbox: vec!["invoices".into(), "receipts".into()],
     }
 }
 

@@ -12,7 +12,7 @@ mod lease;
 mod log;
 mod model;
 mod outage;
-mod outputs;
+mod outbox;
 mod settle;
 mod stop;
 mod summary;

@@ -3,7 +3,7 @@
 use longshore_testkit::program::Ended;
 use serde_json::{Value, json};
 
-use crate::arm::check::{found, good, variable};
+use crate::arm::check::{check, found, good, variable};
 use crate::arm::server::{Answer, JOB, Server};
 
 #[test]
@@ -85,4 +85,18 @@ fn what_was_asked_to_learn_whether_messages_may_be_received_is_said() {
     );
     let (result, detail) = receive((403, "AuthorizationPermissionMismatch"));
     assert!(result == "denied" && detail.contains("not allowed to delete messages"), "{result}: {detail}");
+}
+
+#[test]
+fn an_outbox_that_a_job_names_is_looked_for_only_where_a_token_may_go() {
+    let mut job = good();
+    let (missing, foreign) = ("file:./queues/missing", "https://queue.example/account/invoices");
+    variable(&mut job, "LONGSHORE_OUTBOX", json!(format!("a={missing}\nb={foreign}")));
+    let ran = check(job).ends_with(3);
+    let lines = ran.json_lines();
+    let result = |of: &str| {
+        lines.iter().find(|it| it["of"] == of).unwrap_or_else(|| panic!("{of}: {ran:?}"))["result"].clone()
+    };
+    assert_eq!(result(&format!("a: {missing}")), "no");
+    assert_eq!(result(&format!("b: {foreign}")), "unknown");
 }

@@ -12,6 +12,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::file::connection::{FILE, commit_fault, connect, fault};
+use crate::file::room;
 use crate::file::store::{Applied, Store, not_found};
 use longshore_queue::{QueueError, QueueUrl};
 
@@ -30,6 +31,8 @@ pub(super) enum DatabaseUse {
     Read,
     /// It shares a transaction.
     Write,
+    /// The same, and it takes no room on the disk.
+    Settle,
     /// The same, and it is done and answered after all others: a receiver should know first what
     /// has ended.
     Receive,
@@ -51,7 +54,7 @@ impl Database {
     /// Starts the thread for one queue. The database is opened with the first operation.
     pub(super) fn start(url: QueueUrl, directory: PathBuf) -> Result<Self, QueueError> {
         let (jobs, waiting) = channel();
-        let writer = WriterThread { url: url.clone(), directory, connection: None };
+        let writer = WriterThread { url: url.clone(), directory, connection: None, lent_reserve: false };
         let thread =
             std::thread::Builder::new().name("file-queue".into()).spawn(move || writer.run(&waiting));
         let thread = thread.map_err(|error| QueueError::Fault {
@@ -146,6 +149,8 @@ struct WriterThread {
     directory: PathBuf,
     /// Opened when it is first needed, and again after an error that leaves its state in doubt.
     connection: Option<Connection>,
+    /// Whether the reserve on the disk was given up for this connection, or for another beside it.
+    lent_reserve: bool,
 }
 
 impl WriterThread {
@@ -159,7 +164,8 @@ impl WriterThread {
                 first.chain(due()).take(BATCH).partition(|job| job.usage() == DatabaseUse::Read);
             writers.sort_by_key(|job| job.usage() == DatabaseUse::Receive);
             let create = writers.iter().any(|job| job.usage() == DatabaseUse::Create);
-            if let Err(error) = self.open(create) {
+            let takes_room = create || writers.iter().any(|job| job.usage() == DatabaseUse::Write);
+            if let Err(error) = self.open(create, takes_room) {
                 for job in writers.into_iter().chain(readers) {
                     job.answer(Err(error.clone()));
                 }
@@ -168,14 +174,24 @@ impl WriterThread {
             self.write(writers);
             self.read(readers);
         }
+        // Closing writes the log back, which needs no more room, and removes it.
+        self.connection = None;
+        if self.lent_reserve {
+            room::take_reserve_back(&self.directory);
+        }
     }
 
-    fn open(&mut self, create: bool) -> Result<(), QueueError> {
+    /// Opens the database. What takes no room may have the reserve.
+    fn open(&mut self, create: bool, takes_room: bool) -> Result<(), QueueError> {
         if self.connection.is_none() {
+            if !takes_room {
+                room::give_up_reserve(&self.directory);
+            }
             let connection =
                 connect(&self.url, &self.directory, create)?.ok_or_else(|| not_found(&self.url))?;
             connection.set_prepared_statement_cache_capacity(32);
             self.connection = Some(connection);
+            self.lent_reserve = !room::keep_reserve(&self.directory) && !takes_room;
         }
         Ok(())
     }
