@@ -9,8 +9,12 @@ mod authorize;
 mod azure;
 mod cause;
 mod credential;
+mod developer;
+mod failed_try;
 mod http;
 pub mod jobs;
+mod managed_identity;
+mod no_answer;
 mod retry_after;
 mod token;
 

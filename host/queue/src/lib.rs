@@ -14,6 +14,8 @@ mod parse;
 pub mod place;
 mod queue;
 mod same;
+mod this_host;
+mod token_host;
 pub mod url;
 
 pub use self::error::QueueError;

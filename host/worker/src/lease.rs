@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use longshore_queue::{DeadLetter, MAX_VISIBILITY, Outgoing, Queue, QueueError, Receipt, Received, Right};
 
@@ -19,6 +19,8 @@ const SETTLE_ROOM: Duration = Duration::from_secs(10);
 const EXPIRY_ROOM: Duration = Duration::from_secs(60);
 /// How much longer than the handler's deadline a fixed lease lasts.
 pub const FIXED_ROOM: Duration = Duration::from_secs(30);
+/// For how long a run asks whether it may renew, before its first receive.
+const ASKED_FOR: Duration = Duration::from_secs(10);
 /// The pause between two tries of a call that failed in passing; doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// The longest such pause.
@@ -72,18 +74,39 @@ impl Terms {
             LeaseMode::Fixed => false,
             LeaseMode::Auto => may_update(queue).await,
         };
-        // A fixed lease has to outlast the handler, and leave room to settle.
-        Self { visibility: if renewable { visibility } else { deadline + FIXED_ROOM }, renewable }
+        if renewable { Self { visibility, renewable } } else { Self::fixed(deadline) }
+    }
+
+    /// Terms without renewal. Such a lease has to outlast the handler, and leave room to settle.
+    pub(crate) fn fixed(deadline: Duration) -> Self {
+        Self { visibility: deadline + FIXED_ROOM, renewable: false }
     }
 }
 
+/// Whether the identity may update messages. Only a refusal says that it may not. Where there is no
+/// clear answer, the lease is taken as renewable: the first renewal will tell.
 async fn may_update(queue: &dyn Queue) -> bool {
-    match queue.may(Right::Update).await {
-        Ok(()) => true,
-        Err(error) => {
-            tracing::warn!(%error, "leases are fixed: they are not renewed, and their end is the retry");
-            false
+    let (asked, mut pause) = (Instant::now(), FIRST_PAUSE);
+    loop {
+        let error = match queue.may(Right::Update).await {
+            Ok(()) => return true,
+            Err(error @ QueueError::Denied { .. }) => {
+                tracing::warn!(%error, "leases are fixed: they are not renewed, and their end is the retry");
+                return false;
+            }
+            Err(error) => error,
+        };
+        let wait = match &error {
+            QueueError::Busy { retry_after: Some(after), .. } => *after,
+            _ => pause,
+        };
+        // Whatever else is wrong will be wrong for the first receive as well, which says so.
+        if !error.is_transient() || asked.elapsed().saturating_add(wait) > ASKED_FOR {
+            tracing::debug!(%error, "whether leases can be renewed is not known, and they are taken as renewable");
+            return true;
         }
+        sleep(wait).await;
+        pause = (pause * 2).min(MAX_PAUSE);
     }
 }
 
@@ -138,6 +161,11 @@ impl Lease {
     /// Whether it can be renewed, and the message hidden or released.
     pub fn is_renewable(&self) -> bool {
         self.terms.renewable
+    }
+
+    /// Leaves it to its end.
+    pub(crate) fn leave(&mut self) {
+        self.terms.renewable = false;
     }
 
     /// The message's id.
@@ -274,7 +302,8 @@ impl Lease {
             };
             unclear |= matches!(error, QueueError::Unclear { .. });
             pause = (pause * 2).min(MAX_PAUSE);
-            sleep_until(self.ends.min(Instant::now() + wait)).await;
+            let now = Instant::now();
+            sleep_until(now + wait.min(self.ends.saturating_duration_since(now))).await;
         }
         Err(LeaseError::Lost)
     }

@@ -10,6 +10,8 @@ mod ruling;
 
 use std::time::Duration;
 
+use url::Host;
+
 use self::finding::{Finding, Known};
 use super::print;
 use crate::cli::{CheckArgs, Format, PoisonArg, PoisonOf, QueueArg};
@@ -34,6 +36,9 @@ pub(super) async fn execute(args: CheckArgs, format: Format) -> Result<Exit, Fai
     args.sandbox.grants.check_outbox().map_err(Failure::usage)?;
     let mut findings = Vec::new();
     let (mut url, mut poison) = (args.queue.map(|it| it.queue), args.poison.poison_queue);
+    // A token goes to these, whatever they are. To what only the job names it does not.
+    let named =
+        Named([url.as_ref(), poison.as_ref()].into_iter().flatten().map(QueueUrl::token_host).collect());
     // Who named the queue: the command line is wrong, or the set-up of the job.
     let blame = if url.is_some() { Failure::usage } else { Failure::fault };
     let mut job = None;
@@ -54,7 +59,7 @@ pub(super) async fn execute(args: CheckArgs, format: Format) -> Result<Exit, Fai
         findings.push(deliveries::finding(url, limit, job.as_ref()).await);
     }
     match url {
-        Some(url) => findings.extend(queues(url, poison, args.probe_send, blame).await?),
+        Some(url) => findings.extend(queues(url, poison, &named, args.probe_send, blame).await?),
         // Only a job can hide it: without one the queue is required.
         None => findings.push(Finding {
             check: "queue exists",
@@ -92,17 +97,41 @@ pub(super) async fn execute(args: CheckArgs, format: Format) -> Result<Exit, Fai
     Ok(if failed { Exit::Fault } else { Exit::Done })
 }
 
+/// The hosts that the command line names.
+struct Named(Vec<Option<Host>>);
+
+impl Named {
+    /// What is not known of a queue, since only the job names it, at a host that may be anybody's:
+    /// a token that is sent there could be used by whoever gets it.
+    fn withheld(&self, url: &QueueUrl, check: &'static str, flag: &str) -> Option<Finding> {
+        let host = url.token_goes_elsewhere().filter(|_| !self.0.contains(&url.token_host()))?;
+        let service = url.kind().name;
+        let detail = format!(
+            "it was not asked, since it would get your token: only the job names {host}, which is no host of the service that has {service}; if you trust it, name the queue with {flag}"
+        );
+        Some(Finding { check, of: url.to_string(), result: Known::Unknown, needed: true, detail })
+    }
+}
+
 /// What can be known of the queue and its poison queue, for the identity that asks.
 async fn queues(
     url: QueueUrl,
     poison: Option<QueueUrl>,
+    named: &Named,
     probe_send: bool,
     blame: fn(String) -> Failure,
 ) -> Result<Vec<Finding>, Failure> {
     let of = PoisonOf { queue: QueueArg { queue: url }, poison: PoisonArg { poison_queue: poison } };
     let poison = of.url().map_err(blame)?;
-    let (queue, poison) = (open(&of.queue.queue).await?, open(&poison).await?);
-    let mut findings = permissions(&*queue).await?;
+    let mut findings = match named.withheld(&of.queue.queue, "queue exists", "--queue") {
+        Some(withheld) => vec![withheld],
+        None => permissions(&*open(&of.queue.queue).await?).await?,
+    };
+    if let Some(withheld) = named.withheld(&poison, "poison queue exists", "--poison-queue") {
+        findings.push(withheld);
+        return Ok(findings);
+    }
+    let poison = open(&poison).await?;
     let receive = poison.may(Right::Receive).await;
     findings.push(exists(&*poison, "poison queue exists", receive).await?);
     // What is moved to a dead-letter sub-queue is not sent: the right to receive is enough for
