@@ -15,6 +15,7 @@ mod http;
 pub mod jobs;
 mod managed_identity;
 mod no_answer;
+mod patience;
 mod retry_after;
 mod token;
 

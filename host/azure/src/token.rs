@@ -12,6 +12,7 @@ use azure_core::time::OffsetDateTime;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::failed_try::FailedTry;
+use crate::patience::no_longer_than;
 
 /// For how long a token is asked for that somebody waits for: a cold start may take 20 s.
 const PATIENCE: Duration = Duration::from_millis(19_500);
@@ -124,7 +125,7 @@ impl Tokens {
         if let Some(error) = self.just_failed(asked) {
             return Err(error);
         }
-        self.fetch(PATIENCE).await
+        self.fetch(no_longer_than(PATIENCE)).await
     }
 
     /// Forgets this token, since the service has refused it.

@@ -68,13 +68,23 @@ pub enum LeaseMode {
 
 impl Terms {
     /// The terms for a run. `Auto` asks the queue whether the identity may update messages.
-    pub async fn agree(mode: LeaseMode, queue: &dyn Queue, visibility: Duration, deadline: Duration) -> Self {
-        let renewable = match mode {
-            LeaseMode::Renew => true,
-            LeaseMode::Fixed => false,
+    pub async fn agree(
+        mode: LeaseMode,
+        queue: &dyn Queue,
+        visibility: Duration,
+        deadline: Duration,
+    ) -> Agreed {
+        let may_update = match mode {
+            LeaseMode::Renew => MayUpdate::Yes,
+            LeaseMode::Fixed => MayUpdate::No,
             LeaseMode::Auto => may_update(queue).await,
         };
-        if renewable { Self { visibility, renewable } } else { Self::fixed(deadline) }
+        let renewable = Self { visibility, renewable: true };
+        match may_update {
+            MayUpdate::Yes => Agreed { terms: renewable, unclear: None },
+            MayUpdate::No => Agreed { terms: Self::fixed(deadline), unclear: None },
+            MayUpdate::Unclear(error) => Agreed { terms: renewable, unclear: Some(error) },
+        }
     }
 
     /// Terms without renewal. Such a lease has to outlast the handler, and leave room to settle.
@@ -83,27 +93,45 @@ impl Terms {
     }
 }
 
-/// Whether the identity may update messages. Only a refusal says that it may not. Where there is no
+/// The terms that a run begins with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agreed {
+    /// The terms.
+    pub terms: Terms,
+    /// Why the queue has not answered, where it was asked and gave no clear answer.
+    pub unclear: Option<QueueError>,
+}
+
+/// Whether the identity may update messages.
+enum MayUpdate {
+    Yes,
+    No,
+    Unclear(QueueError),
+}
+
+/// Asks whether the identity may update messages. Only a refusal says that it may not. Where there is no
 /// clear answer, the lease is taken as renewable: the first renewal will tell.
-async fn may_update(queue: &dyn Queue) -> bool {
-    let (asked, mut pause) = (Instant::now(), FIRST_PAUSE);
+async fn may_update(queue: &dyn Queue) -> MayUpdate {
+    let (ends, mut pause) = (Instant::now() + ASKED_FOR, FIRST_PAUSE);
     loop {
-        let error = match queue.may(Right::Update).await {
-            Ok(()) => return true,
-            Err(error @ QueueError::Denied { .. }) => {
+        let error = match timeout_at(ends, queue.may(Right::Update)).await {
+            Ok(Ok(())) => return MayUpdate::Yes,
+            Ok(Err(error @ QueueError::Denied { .. })) => {
                 tracing::warn!(%error, "leases are fixed: they are not renewed, and their end is the retry");
-                return false;
+                return MayUpdate::No;
             }
-            Err(error) => error,
+            // Whatever else is wrong will be wrong for the first receive as well, which says so.
+            Ok(Err(error)) if !error.is_transient() => return MayUpdate::Yes,
+            Ok(Err(error)) => error,
+            Err(_) => QueueError::unclear(queue.url(), format!("no answer within {} s", ASKED_FOR.as_secs())),
         };
         let wait = match &error {
             QueueError::Busy { retry_after: Some(after), .. } => *after,
             _ => pause,
         };
-        // Whatever else is wrong will be wrong for the first receive as well, which says so.
-        if !error.is_transient() || asked.elapsed().saturating_add(wait) > ASKED_FOR {
-            tracing::debug!(%error, "whether leases can be renewed is not known, and they are taken as renewable");
-            return true;
+        if wait >= ends.saturating_duration_since(Instant::now()) {
+            tracing::warn!(%error, "whether leases can be renewed is not known, and they are taken as renewable");
+            return MayUpdate::Unclear(error);
         }
         sleep(wait).await;
         pause = (pause * 2).min(MAX_PAUSE);

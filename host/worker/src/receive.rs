@@ -71,14 +71,15 @@ enum FirstAnswer {
 }
 
 impl Receiver {
-    /// Receives from `queue`.
-    pub(crate) fn new(queue: Arc<dyn Queue>) -> Self {
+    /// Receives from `queue`, which has given no clear answer yet for this reason, if it was asked
+    /// something before.
+    pub(crate) fn new(queue: Arc<dyn Queue>, unclear: Option<QueueError>) -> Self {
         Self {
             queue,
             in_flight: FuturesUnordered::new(),
             failing_since: None,
             failures: 0,
-            first_answer: FirstAnswer::NotAsked,
+            first_answer: unclear.map_or(FirstAnswer::NotAsked, FirstAnswer::Missing),
         }
     }
 
@@ -95,7 +96,7 @@ impl Receiver {
         }));
     }
 
-    /// Why no receive of this run was ever answered clearly, if one was sent and none was.
+    /// Why the queue has never answered clearly in this run, if it was asked and has not.
     pub(crate) fn never_answered(&self) -> Option<&QueueError> {
         match &self.first_answer {
             FirstAnswer::Missing(error) => Some(error),

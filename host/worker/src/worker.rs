@@ -18,7 +18,7 @@ use crate::hide::hide_earlier;
 use crate::hold::OnHold;
 use crate::hold_log::HoldLog;
 use crate::intake::{InHand, Intake, Next};
-use crate::lease::Terms;
+use crate::lease::{Agreed, Terms};
 use crate::outputs::Outputs;
 use crate::platform::SETTLEMENT;
 use crate::receive::{Answered, Batch, Receiver};
@@ -119,8 +119,9 @@ impl Run {
         let drain = Drain::new(until(config, &**queue), config.max_messages, started);
         let intake =
             Intake::new(drain, config.concurrency, now).holding(config.hold, config.hold_without_handler);
-        let terms = Terms::agree(config.lease, &**queue, config.visibility, config.deadline).await;
-        let receiver = Receiver::new(Arc::clone(queue));
+        let Agreed { terms, unclear } =
+            Terms::agree(config.lease, &**queue, config.visibility, config.deadline).await;
+        let receiver = Receiver::new(Arc::clone(queue), unclear);
         let context = Arc::new(RunContext::new(parts, terms));
         let (hold_log, tasks) = (HoldLog::default(), JoinSet::new());
         Ok(Self { context, intake, receiver, attendance, hold_log, tasks, stop })

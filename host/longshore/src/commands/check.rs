@@ -123,31 +123,42 @@ async fn queues(
 ) -> Result<Vec<Finding>, Failure> {
     let of = PoisonOf { queue: QueueArg { queue: url }, poison: PoisonArg { poison_queue: poison } };
     let poison = of.url().map_err(blame)?;
-    let mut findings = match named.withheld(&of.queue.queue, "queue exists", "--queue") {
-        Some(withheld) => vec![withheld],
-        None => permissions(&*open(&of.queue.queue).await?).await?,
+    let of_queue = async {
+        match named.withheld(&of.queue.queue, "queue exists", "--queue") {
+            Some(withheld) => Ok(vec![withheld]),
+            None => permissions(&*open(&of.queue.queue).await?).await,
+        }
     };
-    if let Some(withheld) = named.withheld(&poison, "poison queue exists", "--poison-queue") {
-        findings.push(withheld);
-        return Ok(findings);
-    }
-    let poison = open(&poison).await?;
+    let of_poison = async {
+        match named.withheld(&poison, "poison queue exists", "--poison-queue") {
+            Some(withheld) => Ok(vec![withheld]),
+            None => poison_permissions(&*open(&poison).await?, probe_send).await,
+        }
+    };
+    // At once: a service that does not answer is waited for once.
+    let (mut findings, of_poison) = tokio::try_join!(of_queue, of_poison)?;
+    findings.extend(of_poison);
+    Ok(findings)
+}
+
+/// Whether the poison queue is there, and may be sent to.
+async fn poison_permissions(poison: &dyn Queue, probe_send: bool) -> Result<Vec<Finding>, QueueError> {
     let receive = poison.may(Right::Receive).await;
-    findings.push(exists(&*poison, "poison queue exists", receive).await?);
+    let mut findings = vec![exists(poison, "poison queue exists", receive).await?];
     // What is moved to a dead-letter sub-queue is not sent: the right to receive is enough for
     // that.
     if !poison.url().is_dead_letter_queue() {
-        findings.push(may_send(&*poison, probe_send).await?);
+        findings.push(may_send(poison, probe_send).await?);
     }
     Ok(findings)
 }
 
 /// Whether the queue is there, and whether its messages may be received, renewed and counted.
 async fn permissions(queue: &dyn Queue) -> Result<Vec<Finding>, QueueError> {
-    let receive = queue.may(Right::Receive).await;
+    let (receive, renew, count) =
+        tokio::join!(queue.may(Right::Receive), queue.may(Right::Update), queue.approximate_count());
+    let count = count.map(drop);
     let mut findings = vec![exists(queue, "queue exists", receive.clone()).await?];
-    let renew = queue.may(Right::Update).await;
-    let count = queue.approximate_count().await.map(drop);
     for (check, needed, answer, inferred) in
         [("receive", true, receive, INFERRED), ("renew", false, renew, ""), ("count", false, count, "")]
     {

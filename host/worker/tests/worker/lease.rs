@@ -343,14 +343,14 @@ async fn an_identity_that_may_not_update_works_with_fixed_leases() {
 #[tokio::test(start_paused = true)]
 async fn auto_asks_by_updating_a_message_that_does_not_exist() {
     let queue: Arc<MemoryQueue> = MemoryQueue::new("orders");
-    let agreed = Terms::agree(LeaseMode::Auto, &*queue, 60 * S, 30 * S).await;
+    let agreed = Terms::agree(LeaseMode::Auto, &*queue, 60 * S, 30 * S).await.terms;
     assert_eq!(agreed, TERMS);
     queue.set_faults(|_, _| Fault { error: Some(denied()), ..Fault::default() });
     assert_eq!(
-        Terms::agree(LeaseMode::Auto, &*queue, 60 * S, 40 * S).await,
+        Terms::agree(LeaseMode::Auto, &*queue, 60 * S, 40 * S).await.terms,
         Terms { visibility: 70 * S, ..FIXED }
     );
-    assert_eq!(Terms::agree(LeaseMode::Renew, &*queue, 60 * S, 40 * S).await, TERMS);
+    assert_eq!(Terms::agree(LeaseMode::Renew, &*queue, 60 * S, 40 * S).await.terms, TERMS);
 }
 
 #[tokio::test(start_paused = true)]
@@ -364,8 +364,8 @@ async fn auto_asks_again_where_there_is_no_clear_answer_and_only_a_refusal_makes
             Fault { error: last.clone(), ..Fault::default() }
         });
         let started = Instant::now();
-        let agreed = Terms::agree(LeaseMode::Auto, &*queue, 60 * S, 30 * S).await;
-        (agreed, queue.calls_of("update").len(), started.elapsed())
+        let agreed = Terms::agree(LeaseMode::Auto, &*queue, 60 * S, 30 * S).await.terms;
+        (agreed, queue.sent_of("update").len(), started.elapsed())
     };
     let missing = QueueError::QueueNotFound { queue: "orders".into() };
     let later = busy(Some(3 * S));
@@ -383,6 +383,12 @@ async fn auto_asks_again_where_there_is_no_clear_answer_and_only_a_refusal_makes
     assert!(agreed == TERMS && asked > 2 && took <= 12 * S, "{agreed:?} {asked} {took:?}");
     let (agreed, asked, took) = agree(vec![Some(busy(Some(Duration::MAX)))]).await;
     assert_eq!((agreed, asked, took), (TERMS, 1, Duration::ZERO), "nobody waits for that");
+    let queue: Arc<MemoryQueue> = MemoryQueue::new("orders");
+    queue.set_faults(|_, _| Fault { delay_before: 60 * S, ..Fault::default() });
+    let asked = Instant::now();
+    let agreed = Terms::agree(LeaseMode::Auto, &*queue, 60 * S, 30 * S).await;
+    assert!(agreed.terms == TERMS && agreed.unclear.is_some(), "{agreed:?}");
+    assert_eq!(asked.elapsed(), 10 * S, "nor for a queue that says nothing");
 }
 
 #[tokio::test(start_paused = true)]
