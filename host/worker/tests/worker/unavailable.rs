@@ -142,9 +142,13 @@ async fn a_stop_is_heard_while_the_queue_is_asked_for_the_terms_of_leases() {
 
 #[tokio::test(start_paused = true)]
 async fn a_queue_that_never_answers_is_a_fault_when_the_time_is_over_and_one_that_once_did_is_not() {
-    let unclear = || Fault { error: Some(QueueError::unclear("orders", "cut")), ..Fault::default() };
+    fn unclear() -> Fault {
+        Fault { error: Some(QueueError::unclear("orders", "cut")), ..Fault::default() }
+    }
     // As long as a call may take.
-    let silent = || Fault { delay_before: 20 * S, ..unclear() };
+    fn silent() -> Fault {
+        Fault { delay_before: 20 * S, ..unclear() }
+    }
     let config = || Config { time_budget: 40 * S, deadline: 10 * S, ..Config::default() };
     for fault in [unclear(), silent()] {
         for mode in [LeaseMode::Auto, LeaseMode::Fixed] {
