@@ -149,6 +149,10 @@ impl Arm {
         if !(200..300).contains(&status) {
             return Err(asked.refused(method, status, body, retry_after));
         }
+        if status > 204 {
+            let cause = format!("{endpoint} answered HTTP {status}, as Resource Manager does not");
+            return Err(asked.silent(method, &cause));
+        }
         let body = match body {
             [] => Value::Null,
             body => serde_json::from_slice(body).map_err(|error| {

@@ -101,9 +101,14 @@ impl Identity {
             }
             Mood::Tokens(life_s) => ("200 OK", self.mint(&resource(&request)?, life_s)),
             Mood::Bare => {
-                let minted: serde_json::Value = serde_json::from_str(&self.mint(&resource(&request)?, 3600)).ok()?;
+                let minted: serde_json::Value =
+                    serde_json::from_str(&self.mint(&resource(&request)?, 3600)).ok()?;
                 let at: u64 = minted["expires_on"].as_str()?.parse().ok()?;
-                ("200 OK", serde_json::json!({ "access_token": minted["access_token"], "expires_on": at }).to_string())
+                (
+                    "200 OK",
+                    serde_json::json!({ "access_token": minted["access_token"], "expires_on": at })
+                        .to_string(),
+                )
             }
             Mood::WrongAudience => ("200 OK", self.mint("https://management.azure.com", 3600)),
         };

@@ -121,7 +121,7 @@ async fn may_update(queue: &dyn Queue) -> MayUpdate {
                 return MayUpdate::No;
             }
             // Whatever else is wrong will be wrong for the first receive as well, which says so.
-            Ok(Err(error)) if !error.is_transient() => return MayUpdate::Yes,
+            Ok(Err(error)) if !error.is_transient() => return MayUpdate::Unclear(error),
             Ok(Err(error)) => error,
             Err(_) => QueueError::unclear(queue.url(), format!("no answer within {} s", ASKED_FOR.as_secs())),
         };

@@ -101,6 +101,7 @@ impl ArmError {
 
 impl Asked<'_> {
     fn error(&self, kind: ArmErrorKind, cause: String, mend: String) -> ArmError {
+        let cause = if cause.contains(self.of) { cause } else { format!("{}: {cause}", self.of) };
         ArmError { kind, verb: self.operation.verb, cause, mend, retry_after: None }
     }
 

@@ -47,6 +47,7 @@ fn storage_queues() {
         }),
         // As errors name it.
         thing: |url| format!("{url}/account/orders"),
+        fine: &[],
         absurd: &[
             Absurd {
                 name: "messages",
@@ -77,6 +78,7 @@ fn identity_endpoints_of_apps() {
                 .env("FAILPOINTS", "out-of-patience=return");
         }),
         thing: |_| "the managed identity gave no token".into(),
+        fine: &[],
         absurd: &[
             Absurd { name: "expired", headers: "", body: LONG_AGO },
             Absurd {
@@ -106,6 +108,7 @@ fn identity_endpoints_of_machines() {
                 .env("AZURE_POD_IDENTITY_AUTHORITY_HOST", url);
         }),
         thing: |_| "the managed identity gave no token".into(),
+        fine: &[],
         absurd: &[Absurd { name: "expired", headers: "", body: LONG_AGO }],
     });
 }
@@ -140,7 +143,9 @@ fn arm(name: &'static str, args: &[&'static [&'static str]], set: fn(&mut Progra
             program.env("LONGSHORE_ARM_ENDPOINT", url);
             set(program);
         }),
-        thing: |_| "the job".into(),
+        thing: |_| JOB.into(),
+        // A stop is answered with nothing.
+        fine: &[("stop", "empty"), ("stop", "pages")],
         absurd: &[
             Absurd { name: "pages", headers: "", body: r#"{"value":[],"nextLink":"/again"}"# },
             Absurd {

@@ -181,7 +181,12 @@ impl StorageQueue {
             };
             Some((entry, message))
         };
-        Ok(found.entries.into_iter().filter_map(message).collect())
+        let listed = found.entries.len();
+        let messages: Vec<_> = found.entries.into_iter().filter_map(message).collect();
+        if listed > 0 && messages.is_empty() {
+            return Err(self.unclear("its messages have no ids"));
+        }
+        Ok(messages)
     }
 }
 

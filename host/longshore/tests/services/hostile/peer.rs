@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use crate::hostile::answers::Hostile;
 
+/// The pause between two pieces of an answer without end.
+const BETWEEN: Duration = Duration::from_millis(1);
 /// The pause between two bytes of a slow answer.
 const SLOW: Duration = Duration::from_millis(100);
 
@@ -60,6 +62,9 @@ impl Peer {
                 stream.write_all(first).ok()?;
                 loop {
                     stream.write_all(more).ok()?;
+                    // Large pieces fill what the other end may read. Small ones would keep both ends
+                    // busy, and all other cases waiting.
+                    std::thread::sleep(BETWEEN);
                 }
             }
             Hostile::Slow(bytes) => {

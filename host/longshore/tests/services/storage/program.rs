@@ -242,9 +242,10 @@ fn errors_name_the_thing_the_cause_and_the_mend() {
     let identity = Identity::start(HOUR);
     // Each is asked for as long as an identity that was just assigned may be unknown.
     std::thread::scope(|both| {
-        for (client_id, words) in
-            [(None, "AZURE_CLIENT_ID is not set"), (Some("another"), "client id is another (AZURE_CLIENT_ID)")]
-        {
+        for (client_id, words) in [
+            (None, "AZURE_CLIENT_ID is not set"),
+            (Some("another"), "client id is another (AZURE_CLIENT_ID)"),
+        ] {
             let identity = &identity;
             both.spawn(move || {
                 let ended = Host::without_queue(identity, client_id).start(&["queue", "stats"]);
