@@ -8,6 +8,7 @@
 )]
 
 mod arm;
+mod hostile;
 mod poison;
 mod registry;
 mod servicebus;

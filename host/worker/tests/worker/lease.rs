@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use longshore_handler::Verdict;
+use longshore_handler::{RetryReason, Verdict};
 use longshore_queue::{Queue, QueueError};
 use longshore_worker::Config;
 use longshore_worker::lease::{Lease, LeaseError, LeaseMode, Terms};
@@ -21,6 +21,15 @@ async fn lease(queue: &MemoryQueue, terms: Terms) -> (Lease, Instant) {
     let sent = Instant::now();
     let received = queue.receive(1, terms.visibility).await.unwrap();
     (Lease::new(&received[0], sent, terms), sent)
+}
+
+fn denied() -> QueueError {
+    QueueError::Denied {
+        queue: "orders".into(),
+        operation: "update",
+        cause: "403".into(),
+        mend: "role".into(),
+    }
 }
 
 fn unclear() -> QueueError {
@@ -334,12 +343,82 @@ async fn an_identity_that_may_not_update_works_with_fixed_leases() {
 #[tokio::test(start_paused = true)]
 async fn auto_asks_by_updating_a_message_that_does_not_exist() {
     let queue: Arc<MemoryQueue> = MemoryQueue::new("orders");
-    let agreed = Terms::agree(LeaseMode::Auto, &*queue, 60 * S, 30 * S).await;
+    let agreed = Terms::agree(LeaseMode::Auto, &*queue, 60 * S, 30 * S).await.terms;
     assert_eq!(agreed, TERMS);
-    queue.set_faults(|_, _| Fault { error: Some(unclear()), ..Fault::default() });
+    queue.set_faults(|_, _| Fault { error: Some(denied()), ..Fault::default() });
     assert_eq!(
-        Terms::agree(LeaseMode::Auto, &*queue, 60 * S, 40 * S).await,
+        Terms::agree(LeaseMode::Auto, &*queue, 60 * S, 40 * S).await.terms,
         Terms { visibility: 70 * S, ..FIXED }
     );
-    assert_eq!(Terms::agree(LeaseMode::Renew, &*queue, 60 * S, 40 * S).await, TERMS);
+    assert_eq!(Terms::agree(LeaseMode::Renew, &*queue, 60 * S, 40 * S).await.terms, TERMS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn auto_asks_again_where_there_is_no_clear_answer_and_only_a_refusal_makes_leases_fixed() {
+    let agree = async |answers: Vec<Option<QueueError>>| {
+        let queue: Arc<MemoryQueue> = MemoryQueue::new("orders");
+        let mut answers = answers.into_iter();
+        let mut last = None;
+        queue.set_faults(move |_, _| {
+            last = answers.next().unwrap_or_else(|| last.clone());
+            Fault { error: last.clone(), ..Fault::default() }
+        });
+        let started = Instant::now();
+        let agreed = Terms::agree(LeaseMode::Auto, &*queue, 60 * S, 30 * S).await.terms;
+        (agreed, queue.sent_of("update").len(), started.elapsed())
+    };
+    let missing = QueueError::QueueNotFound { queue: "orders".into() };
+    let later = busy(Some(3 * S));
+    for (answers, expected, calls, at_least) in [
+        (vec![Some(busy(None)), None], TERMS, 2, S / 4),
+        (vec![Some(unclear()), Some(unclear()), Some(denied())], FIXED, 3, S / 2),
+        (vec![Some(later), None], TERMS, 2, 3 * S),
+        (vec![Some(missing)], TERMS, 1, Duration::ZERO),
+    ] {
+        let (agreed, asked, took) = agree(answers.clone()).await;
+        assert_eq!((agreed, asked), (expected, calls), "{answers:?}");
+        assert!(took >= at_least && took < 12 * S, "{answers:?}: {took:?}");
+    }
+    let (agreed, asked, took) = agree(vec![Some(unclear())]).await;
+    assert!(agreed == TERMS && asked > 2 && took <= 12 * S, "{agreed:?} {asked} {took:?}");
+    let (agreed, asked, took) = agree(vec![Some(busy(Some(Duration::MAX)))]).await;
+    assert_eq!((agreed, asked, took), (TERMS, 1, Duration::ZERO), "nobody waits for that");
+    let queue: Arc<MemoryQueue> = MemoryQueue::new("orders");
+    queue.set_faults(|_, _| Fault { delay_before: 60 * S, ..Fault::default() });
+    let asked = Instant::now();
+    let agreed = Terms::agree(LeaseMode::Auto, &*queue, 60 * S, 30 * S).await;
+    assert!(agreed.terms == TERMS && agreed.unclear.is_some(), "{agreed:?}");
+    assert_eq!(asked.elapsed(), 10 * S, "nor for a queue that says nothing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn leases_that_were_taken_as_renewable_are_fixed_by_the_first_refusal_and_the_run_goes_on() {
+    let queue = MemoryQueue::filled("orders", 6);
+    let config = Config { deadline: 90 * S, visibility: 30 * S, linger: 200 * S, ..Config::default() };
+    let set = Set::new(
+        config,
+        queue.clone(),
+        TestHandler::new(|invocation| async move {
+            sleep(S).await;
+            if invocation.dequeue_count == 1 && invocation.id == "3" {
+                return Verdict::retry(RetryReason::Requested, "later");
+            }
+            Verdict::Completed
+        }),
+    );
+    let mut probes = 0;
+    queue.set_faults(move |what, _| {
+        let error = match what {
+            "update" if probes < 100 => {
+                probes += 1;
+                // Not clear while it is asked, refused from then on.
+                Some(if probes <= 6 { unclear() } else { denied() })
+            }
+            _ => None,
+        };
+        Fault { error, ..Fault::default() }
+    });
+    let finished = set.run().await;
+    assert_eq!(finished.end, Ok(longshore_worker::drain::End::Drained));
+    assert_eq!((finished.summary.completed, finished.summary.retried), (6, 1), "{:?}", finished.summary);
 }
