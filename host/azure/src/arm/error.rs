@@ -115,7 +115,7 @@ impl Asked<'_> {
     /// again.
     pub(crate) fn unsettled(&self, cause: &str) -> ArmError {
         let cause = format!("it was accepted, and what became of it is not known ({cause})");
-        self.error(ArmErrorKind::Unclear, cause, "`longshore job list` tells whether to do it again".into())
+        self.error(ArmErrorKind::Unclear, cause, "`longshore job list` tells".into())
     }
 
     /// No answer, or half of one.
