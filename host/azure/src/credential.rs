@@ -21,8 +21,8 @@ use crate::token::{CredentialSource, CredentialUse};
 const MAX_TOKEN_ANSWER: usize = 64 * 1024;
 /// How long one try to fetch a token may take: an identity endpoint answers in well under a second.
 const ONE_TRY: Duration = Duration::from_secs(6);
-/// The same for a developer's tools, which take seconds and wait for each other. Each has a limit of
-/// its own.
+/// The same for a developer's tools, which take seconds and wait for each other. Each has a limit
+/// of its own.
 const ONE_TRY_OF_TOOLS: Duration = Duration::from_secs(60);
 
 /// How the host authenticates itself to Azure.

@@ -72,9 +72,9 @@ impl SharedHttp {
     }
 }
 
-/// Has all clients of HTTP in this process take their cryptography from *ring*. A client that is made
-/// before panics, since the libraries bring none along: *ring* is built in a quarter of the time of
-/// their own choice.
+/// Has all clients of HTTP in this process take their cryptography from *ring*. A client that is
+/// made before panics, since the libraries bring none along: *ring* is built in a quarter of the
+/// time of their own choice.
 pub fn choose_cryptography() {
     // An error says that it is chosen already.
     let _ = ring::default_provider().install_default();

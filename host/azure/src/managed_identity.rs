@@ -3,8 +3,8 @@
 //! or that of virtual machines ([Get a token using
 //! HTTP](https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token#get-a-token-using-http)).
 //!
-//! The SDK's own credential is not used. It refuses answers that other clients take (`expires_on` as
-//! a number, no `resource`), and repeats whole answers in its errors.
+//! The SDK's own credential is not used. It refuses answers that other clients take (`expires_on`
+//! as a number, no `resource`), and repeats whole answers in its errors.
 
 use std::env;
 use std::fmt;
@@ -149,8 +149,8 @@ impl TokenCredential for ManagedIdentity {
 
 /// The token in an answer. The error repeats nothing of it.
 ///
-/// Endpoints differ in how they write the time of expiry: seconds of the Unix epoch, as a text or as
-/// a number; some say only for how many seconds the token is valid.
+/// Endpoints differ in how they write the time of expiry: seconds of the Unix epoch, as a text or
+/// as a number; some say only for how many seconds the token is valid.
 fn read(body: &[u8], now: OffsetDateTime) -> Result<AccessToken, String> {
     let answer: Value = serde_json::from_slice(body).map_err(|error| {
         let (line, column) = (error.line(), error.column());

@@ -7,8 +7,9 @@ use crate::this_host::is_this_host;
 use crate::url::QueueUrl;
 
 impl QueueUrl {
-    /// The host that a token of the identity would go to, where that is neither one of the service's
-    /// own nor this very host. A token may go there only if whoever owns it has named that host.
+    /// The host that a token of the identity would go to, where that is neither one of the
+    /// service's own nor this very host. A token may go there only if whoever owns it has named
+    /// that host.
     ///
     /// `None` also where no token is used: for a file queue, with a signature, and with a key.
     pub fn token_goes_elsewhere(&self) -> Option<String> {

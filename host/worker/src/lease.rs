@@ -109,8 +109,8 @@ enum MayUpdate {
     Unclear(QueueError),
 }
 
-/// Asks whether the identity may update messages. Only a refusal says that it may not. Where there is no
-/// clear answer, the lease is taken as renewable: the first renewal will tell.
+/// Asks whether the identity may update messages. Only a refusal says that it may not. Where there
+/// is no clear answer, the lease is taken as renewable: the first renewal will tell.
 async fn may_update(queue: &dyn Queue) -> MayUpdate {
     let (ends, mut pause) = (Instant::now() + ASKED_FOR, FIRST_PAUSE);
     loop {

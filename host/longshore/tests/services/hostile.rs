@@ -1,9 +1,9 @@
 //! The unhappy answer, everywhere: each verb that speaks a protocol, against a peer that answers in
 //! each way in which a peer may not.
 //!
-//! Whatever it answers, a verb ends in bounded time and memory, with one error that names the thing,
-//! the cause and the mend, and with the exit code of a fault. It never panics, follows no redirect,
-//! and writes no control character.
+//! Whatever it answers, a verb ends in bounded time and memory, with one error that names the
+//! thing, the cause and the mend, and with the exit code of a fault. It never panics, follows no
+//! redirect, and writes no control character.
 //!
 //! A protocol is a [`Protocol`]: its name, its verbs, and what a peer of it would answer. Another
 //! one, such as that of registries, is another value of that type, and a test that attacks it.

@@ -144,7 +144,9 @@ fn judge(verb: &Verb, is_fine: bool, ended: &Ended, thing: &str, peak: u64) -> R
     }
     // A cause, and behind it what to do or to look at.
     let mend = error.rsplit_once("; ").map_or(error, |(_, mend)| mend);
-    let is_mend = ["?", "try again", "do it again", "change", "look"].iter().any(|it| mend.contains(it));
+    let is_mend = ["?", "try again", "do it again", "job list` tells", "change", "look"]
+        .iter()
+        .any(|it| mend.contains(it));
     if !is_mend {
         return fail("its error says no mend");
     }

@@ -62,8 +62,8 @@ impl Peer {
                 stream.write_all(first).ok()?;
                 loop {
                     stream.write_all(more).ok()?;
-                    // Large pieces fill what the other end may read. Small ones would keep both ends
-                    // busy, and all other cases waiting.
+                    // Large pieces fill what the other end may read. Small ones would keep both
+                    // ends busy, and all other cases waiting.
                     std::thread::sleep(BETWEEN);
                 }
             }
