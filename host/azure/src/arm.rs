@@ -24,7 +24,8 @@ use crate::azure::Azure;
 use crate::credential::client_options;
 use crate::retry_after::retry_after;
 
-/// How long any call may take: ARM itself gives up on the provider behind it after 60 s.
+/// How long a call may take that changes something: ARM itself gives up on the provider behind it
+/// after 60 s.
 const LIMIT: Duration = Duration::from_secs(70);
 /// The first pause before a read is tried again, doubled each time, and the longest, which is also
 /// how long a `Retry-After` is believed.
@@ -129,21 +130,27 @@ impl Arm {
         let method = request.method();
         // A refusal is an answer as well: its body says why.
         let options = PipelineSendOptions { skip_checks: true, ..Default::default() };
-        let sent = timeout(LIMIT, self.pipeline.send(&Context::new(), &mut request, Some(options))).await;
+        // A read can be asked for again: its caller waits for no longer than it would in all.
+        let limit = if method == Method::Get { PATIENCE } else { LIMIT };
+        let sent = timeout(limit, self.pipeline.send(&Context::new(), &mut request, Some(options))).await;
         let response = match sent {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return Err(asked.failed(method, &self.endpoint, &error)),
-            Err(_) => return Err(asked.silent(method, &format!("no answer within {} s", LIMIT.as_secs()))),
+            Err(_) => return Err(asked.silent(method, &format!("no answer within {} s", limit.as_secs()))),
         };
         let (status, retry_after) = (u16::from(response.status()), retry_after(response.headers()));
         let body: &[u8] = response.body().as_ref();
+        if (300..400).contains(&status) {
+            return Err(asked.redirected(method, status));
+        }
         if !(200..300).contains(&status) {
             return Err(asked.refused(method, status, body, retry_after));
         }
         let body = match body {
             [] => Value::Null,
-            body => serde_json::from_slice(body)
-                .map_err(|error| asked.silent(method, &format!("the answer is no JSON: {error}")))?,
+            body => {
+                serde_json::from_slice(body).map_err(|error| asked.no_json(method, &error.to_string()))?
+            }
         };
         let location = response.headers().get_optional_str(&LOCATION).map(str::to_owned);
         Ok(ArmReply { status, location, retry_after, body })

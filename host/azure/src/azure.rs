@@ -46,7 +46,8 @@ impl Azure {
         let scope = scope.into();
         let make = || {
             let (who, mend) = (self.credential.who(), self.credential.mend());
-            Arc::new(Tokens::new(self.credential.source(self.http.clone()), scope.clone(), who, mend))
+            let (source, limit) = (self.credential.source(self.http.clone()), self.credential.try_limit());
+            Arc::new(Tokens::new(source, scope.clone(), who, mend, limit))
         };
         let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
         tokens.entry(scope.clone()).or_insert_with(make).clone()

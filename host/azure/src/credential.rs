@@ -2,18 +2,23 @@
 
 use std::env;
 use std::sync::Arc;
+use std::time::Duration;
 
 use azure_core::credentials::TokenCredential;
 use azure_core::error::Error;
 use azure_core::http::{ClientOptions, RetryOptions, Transport};
 use azure_identity::{
-    ClientAssertionCredentialOptions, DeveloperToolsCredential, ManagedIdentityCredential,
-    ManagedIdentityCredentialOptions, UserAssignedId, WorkloadIdentityCredential,
-    WorkloadIdentityCredentialOptions,
+    ClientAssertionCredentialOptions, DeveloperToolsCredential, DeveloperToolsCredentialOptions,
+    WorkloadIdentityCredential, WorkloadIdentityCredentialOptions,
 };
 
 use crate::http::SharedHttp;
-use crate::token::CredentialSource;
+use crate::managed_identity::ManagedIdentity;
+use crate::token::{CredentialSource, PATIENCE};
+use crate::tool::ToolRunner;
+
+/// How long an identity endpoint may take: it answers in well under a second.
+const ENDPOINT_LIMIT: Duration = Duration::from_secs(6);
 
 /// How the host authenticates itself to Azure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -64,28 +69,35 @@ impl Credential {
         }
     }
 
+    /// How long one try may take. A tool on a developer's machine may take its time, and is not run
+    /// twice at once.
+    pub(super) fn try_limit(self) -> Duration {
+        match self.settled() {
+            Self::Developer | Self::Auto => PATIENCE,
+            _ => ENDPOINT_LIMIT,
+        }
+    }
+
     /// Makes credentials that call through `http`, one try each.
     pub(super) fn source(self, http: Arc<SharedHttp>) -> CredentialSource {
         Box::new(move || self.make(&http))
     }
 
     fn make(self, http: &Arc<SharedHttp>) -> Result<Arc<dyn TokenCredential>, Error> {
-        let client_options = client_options(http);
         Ok(match self.settled() {
-            Self::ManagedIdentity => {
-                ManagedIdentityCredential::new(Some(ManagedIdentityCredentialOptions {
-                    // The SDK does not read it itself.
-                    user_assigned_id: set("AZURE_CLIENT_ID").map(UserAssignedId::ClientId),
-                    client_options,
-                }))?
-            }
+            Self::ManagedIdentity => Arc::new(ManagedIdentity::here(http.clone(), set("AZURE_CLIENT_ID"))?),
             Self::WorkloadIdentity => {
                 WorkloadIdentityCredential::new(Some(WorkloadIdentityCredentialOptions {
-                    credential_options: ClientAssertionCredentialOptions { client_options },
+                    credential_options: ClientAssertionCredentialOptions {
+                        client_options: client_options(http),
+                    },
                     ..Default::default()
                 }))?
             }
-            Self::Developer | Self::Auto => DeveloperToolsCredential::new(None)?,
+            Self::Developer | Self::Auto => {
+                let executor = Some(Arc::new(ToolRunner) as _);
+                DeveloperToolsCredential::new(Some(DeveloperToolsCredentialOptions { executor }))?
+            }
         })
     }
 }
@@ -100,6 +112,6 @@ pub fn client_options(http: &Arc<SharedHttp>) -> ClientOptions {
 }
 
 /// A variable that is there and not empty.
-fn set(name: &str) -> Option<String> {
+pub(crate) fn set(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use azure_core::error::{Error, ErrorKind};
 use azure_core::http::{AsyncRawResponse, HttpClient, Request};
+use futures_util::StreamExt as _;
 use url::{Host, Url};
 
 use crate::cause::innermost;
@@ -20,7 +21,12 @@ const IDLE: Duration = Duration::from_secs(4);
 /// As many as there may be calls at once: a worker handles up to a thousand messages.
 const IDLE_CONNECTIONS: usize = 1024;
 
-/// HTTP over connections that are kept and shared.
+/// The most that is read of any answer: ten times what the largest of them take, which are 32
+/// messages of 64 KiB as XML.
+const MAX_ANSWER: usize = 4 << 20;
+
+/// HTTP over connections that are kept and shared. An answer that is longer than 4 MiB ends in an
+/// error.
 ///
 /// What goes over plain HTTP goes directly: that is the platform's identity endpoint, or an
 /// emulator, and no business of a proxy's. So does what goes to this very host. All else honours
@@ -68,8 +74,27 @@ impl SharedHttp {
 #[async_trait::async_trait]
 impl HttpClient for SharedHttp {
     async fn execute_request(&self, request: &Request) -> Result<AsyncRawResponse, Error> {
-        self.client(request.url())?.execute_request(request).await
+        let response = self.client(request.url())?.execute_request(request).await?;
+        Ok(no_longer_than(MAX_ANSWER, response))
     }
+}
+
+/// The answer, which ends in an error where it is longer than so many bytes: one without an end
+/// must not fill the memory.
+pub(crate) fn no_longer_than(limit: usize, response: AsyncRawResponse) -> AsyncRawResponse {
+    let (status, headers, body) = response.deconstruct();
+    let mut left = limit;
+    let body = body.map(move |chunk| {
+        let chunk = chunk?;
+        left = left.checked_sub(chunk.len()).ok_or_else(|| {
+            Error::with_message(
+                ErrorKind::Io,
+                format!("the answer is longer than {} KiB, which none is", limit >> 10),
+            )
+        })?;
+        Ok(chunk)
+    });
+    AsyncRawResponse::new(status, headers, Box::pin(body))
 }
 
 /// Whether a URL leads back to this very host.

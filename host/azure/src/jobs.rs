@@ -27,6 +27,8 @@ const RESULT: Duration = Duration::from_secs(120);
 /// More pages than that are a service that goes round in circles: it keeps a hundred executions of
 /// a job.
 const PAGES: usize = 100;
+/// How long a list may take, over all of its pages.
+const MAX_LISTING: Duration = Duration::from_secs(60);
 
 /// What there is, for a caller who named something that does not exist.
 const JOBS: &str = "`az containerapp job list --query \"[].id\"` shows jobs";
@@ -266,10 +268,14 @@ impl Job {
         }
         let asked = Asked { operation: READ_EXECUTIONS, of: &self.id.0 };
         let mut url = self.arm.url(&format!("{}/executions", self.id), API_VERSION);
-        let mut executions = Vec::new();
+        let (begun, mut executions) = (Instant::now(), Vec::new());
         for _ in 0..PAGES {
             let page: Page = self.arm.get(&url, &asked, PATIENCE).await?.read(&asked)?;
             executions.extend(page.value);
+            if begun.elapsed() > MAX_LISTING {
+                let cause = format!("the list of executions does not end within {} s", MAX_LISTING.as_secs());
+                return Err(asked.unreadable(&cause));
+            }
             match page.next_link.filter(|link| !link.is_empty()) {
                 Some(link) => url = self.arm.follow(&link, &asked)?,
                 None => break,

@@ -11,8 +11,10 @@ mod cause;
 mod credential;
 mod http;
 pub mod jobs;
+mod managed_identity;
 mod retry_after;
 mod token;
+mod tool;
 
 pub use self::authorize::Authorize;
 pub use self::azure::Azure;
@@ -21,3 +23,4 @@ pub use self::credential::{Credential, client_options};
 pub use self::http::{SharedHttp, is_this_host};
 pub use self::retry_after::retry_after;
 pub use self::token::{NoToken, Token, Tokens};
+pub use self::tool::end_tools;

@@ -7,17 +7,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use azure_core::credentials::{AccessToken, TokenCredential};
-use azure_core::error::{Error, ErrorKind};
+use azure_core::error::Error;
 use azure_core::time::OffsetDateTime;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::cause::cause;
 
-/// How long one try to fetch a token may take: an identity endpoint answers in well under a second.
-const TRY: Duration = Duration::from_secs(6);
-/// The pauses between tries. Three tries and two pauses stay below the 20 s that a cold start may
-/// take.
-const PAUSES: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(1200)];
+/// How long a token is tried for: less than the 20 s that a cold start may take.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(19);
+/// The first pause between tries, doubled each time, and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(300), Duration::from_secs(2));
 /// For how long a failed fetch answers everyone who asks, instead of another fetch.
 const FAILURE_STANDS: Duration = Duration::from_secs(1);
 /// The same before the first token: a caller who asks then is about to give up, and should not wait
@@ -25,6 +24,9 @@ const FAILURE_STANDS: Duration = Duration::from_secs(1);
 const FIRST_FAILURE_STANDS: Duration = Duration::from_secs(30);
 /// The shortest and longest pause between refreshes that failed.
 const REFRESH_AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+/// How the SDK begins what it says when the developer's tools gave no token.
+const TOOLS_REFUSED: &str = "Multiple errors were encountered";
 
 /// Makes a credential. Each fetch has a new one, since those of the SDK have caches of their own,
 /// which answer with the old token until five minutes before its end, also when it was refused.
@@ -71,6 +73,8 @@ pub struct Tokens {
     /// Which credential, and what to do when it gives no token.
     who: &'static str,
     mend: String,
+    /// How long one try may take.
+    try_limit: Duration,
     state: Mutex<TokenState>,
     /// Held while a token is fetched: one fetch is enough for all.
     fetching: tokio::sync::Mutex<()>,
@@ -95,9 +99,10 @@ impl Tokens {
         scope: impl Into<Cow<'static, str>>,
         who: &'static str,
         mend: String,
+        try_limit: Duration,
     ) -> Self {
-        let scope = scope.into();
-        Self { source, scope, who, mend, state: Mutex::default(), fetching: tokio::sync::Mutex::default() }
+        let (scope, state, fetching) = (scope.into(), Mutex::default(), tokio::sync::Mutex::default());
+        Self { source, scope, who, mend, try_limit, state, fetching }
     }
 
     /// A valid token: at once if there is one, else within 20 s.
@@ -116,7 +121,7 @@ impl Tokens {
         if let Some(error) = self.just_failed(asked) {
             return Err(error);
         }
-        self.fetch(&PAUSES).await
+        self.fetch(PATIENCE).await
     }
 
     /// Forgets this token, since the service has refused it.
@@ -139,21 +144,28 @@ impl Tokens {
         (*at >= asked || at.elapsed() < stands).then(|| error.clone())
     }
 
-    /// Fetches, trying again after each pause, and keeps what came of it.
-    async fn fetch(self: &Arc<Self>, pauses: &[Duration]) -> Result<Token, NoToken> {
-        let mut pauses = pauses.iter();
+    /// Fetches, trying again after pauses until `patience` is used up, and keeps what came of it. An
+    /// identity that a platform has just started, or assigned, may refuse connections and calls for
+    /// some seconds, whatever the status.
+    async fn fetch(self: &Arc<Self>, patience: Duration) -> Result<Token, NoToken> {
+        let ends = Instant::now() + patience;
+        let (mut pause, longest) = PAUSES;
         loop {
-            let failure = match timeout(TRY, self.ask()).await {
+            let left = ends.saturating_duration_since(Instant::now());
+            let limit = if patience.is_zero() { self.try_limit } else { self.try_limit.min(left) };
+            let failure = match timeout(limit, self.ask()).await {
                 Ok(Ok(token)) => return Ok(self.keep(Token(token))),
                 Ok(Err(error)) => error,
                 Err(_) => {
-                    FailedTry { cause: format!("no answer within {} s", TRY.as_secs()), lasting: false }
+                    let cause = format!("no answer within {} s", self.try_limit.as_secs());
+                    FailedTry { cause, lasting: false }
                 }
             };
-            match pauses.next() {
-                Some(pause) if !failure.lasting => sleep(*pause).await,
-                _ => return Err(self.fail(failure)),
+            if failure.lasting || Instant::now() + pause >= ends {
+                return Err(self.fail(failure));
             }
+            sleep(pause).await;
+            pause = (pause * 2).min(longest);
         }
     }
 
@@ -206,7 +218,7 @@ async fn keep_fresh(tokens: Weak<Tokens>) {
         sleep(wait).await;
         let Some(tokens) = tokens.upgrade() else { return };
         let _one = tokens.fetching.lock().await;
-        match tokens.fetch(&[]).await {
+        match tokens.fetch(Duration::ZERO).await {
             Ok(_) => said = false,
             Err(error) => {
                 let valid_s = tokens.valid().map_or(0, |token| token.left().as_secs());
@@ -227,18 +239,8 @@ struct FailedTry {
 
 impl FailedTry {
     fn of(error: &Error) -> Self {
-        let mut lasting = false;
-        let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
-        while let Some(inner) = source {
-            if let Some(ErrorKind::HttpResponse { status, .. }) =
-                inner.downcast_ref::<Error>().map(Error::kind)
-            {
-                // An identity that has just been assigned may be unknown (404, 410, 429) for some
-                // seconds; 400 is for good.
-                lasting = matches!(u16::from(*status), 400 | 401 | 403);
-            }
-            source = inner.source();
-        }
+        // A tool that was run and answered will answer the same when it is run again.
+        let lasting = error.to_string().starts_with(TOOLS_REFUSED);
         // The chain of the SDK's errors repeats itself and links to pages: its first line and its
         // end say it all.
         let text = error.to_string();
@@ -256,6 +258,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use azure_core::credentials::TokenRequestOptions;
+    use azure_core::error::ErrorKind;
 
     use super::*;
 
@@ -266,6 +269,8 @@ mod tests {
     #[derive(Debug, Default)]
     struct Script {
         asked: AtomicUsize,
+        /// Until when it refuses.
+        refuses_until: Mutex<Option<Instant>>,
         life_s: Mutex<Option<i64>>,
     }
 
@@ -277,6 +282,9 @@ mod tests {
             _: Option<TokenRequestOptions<'_>>,
         ) -> Result<AccessToken, Error> {
             let number = self.0.asked.fetch_add(1, Ordering::Relaxed);
+            if self.0.refuses_until.lock().unwrap().is_some_and(|until| Instant::now() < until) {
+                return Err(Error::with_message(ErrorKind::Credential, "HTTP 400: no such identity"));
+            }
             let life = *self.0.life_s.lock().unwrap();
             let Some(life) = life else { return std::future::pending().await };
             let expires = OffsetDateTime::now_utc() + azure_core::time::Duration::seconds(life);
@@ -288,7 +296,8 @@ mod tests {
         let script = Arc::new(Script { life_s: Mutex::new(life_s), ..Script::default() });
         let fakes = script.clone();
         let source: CredentialSource = Box::new(move || Ok(Arc::new(Fake(fakes.clone()))));
-        (script, Arc::new(Tokens::new(source, "scope", "the identity", "look after it".into())))
+        let (who, mend, limit) = ("the identity", "look after it".into(), Duration::from_secs(6));
+        (script, Arc::new(Tokens::new(source, "scope", who, mend, limit)))
     }
 
     #[tokio::test(start_paused = true)]
@@ -311,6 +320,22 @@ mod tests {
         assert!(tokens.token().await.is_err(), "and at once when asked again");
         assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
         assert_eq!(script.asked.load(Ordering::Relaxed), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_identity_that_refuses_at_first_is_asked_again_for_20_s_and_then_its_words_are_said() {
+        for refuses_s in [1, 5, 16] {
+            let (script, tokens) = tokens(Some(3600));
+            *script.refuses_until.lock().unwrap() = Some(Instant::now() + Duration::from_secs(refuses_s));
+            tokens.token().await.unwrap();
+        }
+        let (script, tokens) = tokens(Some(3600));
+        let started = Instant::now();
+        *script.refuses_until.lock().unwrap() = Some(started + Duration::from_secs(60));
+        let error = tokens.token().await.unwrap_err();
+        assert!(error.cause.ends_with("HTTP 400: no such identity"), "{error}");
+        let took = started.elapsed();
+        assert!(took > Duration::from_secs(16) && took < Duration::from_secs(20), "{took:?}");
     }
 
     #[tokio::test(start_paused = true)]

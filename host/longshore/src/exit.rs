@@ -18,6 +18,9 @@ Exit codes:
   3  a host or configuration fault: of the queue, the identity, its permissions, the registry or the component
   4  the circuit breaker was open when the run ended, or there was no component to call all the while";
 
+/// What to do about a queue that gave no clear answer, or had no time.
+const NO_ANSWER: &str = "is this the queue's URL, and is the service healthy? If so, try again";
+
 /// What an exit code means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -149,6 +152,12 @@ impl From<QueueError> for Failure {
             error if error.is_stale() => Exit::Other,
             _ => Exit::Fault,
         };
+        let message = error.to_string();
+        // What a call meets in the middle of a run is no more than a line of the log; what ends a
+        // verb has a mend.
+        if error.is_transient() && !message.contains("; ") {
+            return Self::new(exit, format!("{message}; {NO_ANSWER}"));
+        }
         Self::of(exit, error)
     }
 }

@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use url::Url;
 
+use crate::address::{is_loopback, without_port};
 use crate::kind::{self, FILE, Form, KINDS, Kind, PoisonPlace, Reader, SERVICE_BUS, STORAGE};
 use crate::parse::connection_string;
 use crate::parse::malformed::{Malformed, Parsed};
@@ -83,6 +84,25 @@ impl QueueUrl {
             }
             Place::ServiceBus { namespace, .. } => namespace.split('.').next(),
         }
+    }
+
+    /// The host that would get this process's token for the service and is not known to be the
+    /// service's: neither by its name, nor as one on this very host. `None` where no token goes.
+    ///
+    /// A user who names such a host means it. A URL that came from elsewhere, such as the settings
+    /// of a job, must not be opened with the token.
+    pub fn token_goes_to_stranger(&self) -> Option<&str> {
+        let address = match &self.place {
+            Place::Storage { endpoint, signature: None } => {
+                let address = endpoint.split_once("://").map_or(endpoint.as_str(), |(_, address)| address);
+                address.split('/').next().unwrap_or_default()
+            }
+            Place::ServiceBus { namespace, access: None, .. } => namespace.as_str(),
+            _ => return None,
+        };
+        let known = is_loopback(address)
+            || self.kind().tokens.as_ref().is_some_and(|accepted| accepted.owns(without_port(address)));
+        (!known).then_some(address)
     }
 
     /// The poison queue: `<queue>-poison` beside the queue, with the same signature; on Service Bus

@@ -17,6 +17,8 @@ const MARGIN: Duration = Duration::from_secs(5);
 const SETTLE_ROOM: Duration = Duration::from_secs(10);
 /// How long before a message expires its last renewal or delay ends.
 const EXPIRY_ROOM: Duration = Duration::from_secs(60);
+/// The pauses before a queue that gave no clear answer is asked again whether leases may be renewed.
+const ASK_AGAIN: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
 /// How much longer than the handler's deadline a fixed lease lasts.
 pub const FIXED_ROOM: Duration = Duration::from_secs(30);
 /// The pause between two tries of a call that failed in passing; doubled each time.
@@ -77,12 +79,25 @@ impl Terms {
     }
 }
 
+/// Only a refusal says that the identity may not. Without a clear answer the queue is asked again,
+/// and leases are then taken as renewable until a renewal is refused.
 async fn may_update(queue: &dyn Queue) -> bool {
-    match queue.may(Right::Update).await {
-        Ok(()) => true,
-        Err(error) => {
-            tracing::warn!(%error, "leases are fixed: they are not renewed, and their end is the retry");
-            false
+    let mut pauses = ASK_AGAIN.into_iter();
+    loop {
+        let error = match queue.may(Right::Update).await {
+            Ok(()) => return true,
+            Err(error @ QueueError::Denied { .. }) => {
+                tracing::warn!(%error, "leases are fixed: they are not renewed, and their end is the retry");
+                return false;
+            }
+            Err(error) => error,
+        };
+        match pauses.next() {
+            Some(pause) if error.is_transient() => tokio::time::sleep(pause).await,
+            _ => {
+                tracing::warn!(%error, "whether leases may be renewed is not known: they are taken as renewable");
+                return true;
+            }
         }
     }
 }

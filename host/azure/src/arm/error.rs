@@ -15,6 +15,8 @@ use crate::token::NoToken;
 
 /// How much of ARM's own words is repeated.
 const WORDS: usize = 500;
+/// How long a cause may be, in characters: a resource id and what ARM says of it.
+const MAX_CAUSE: usize = 1000;
 
 /// Why a call of ARM came to nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -101,6 +103,8 @@ impl ArmError {
 
 impl Asked<'_> {
     fn error(&self, kind: ArmErrorKind, cause: String, mend: String) -> ArmError {
+        // Parsers and links repeat what they read.
+        let cause = cause.chars().take(MAX_CAUSE).collect();
         ArmError { kind, verb: self.operation.verb, cause, mend, retry_after: None }
     }
 
@@ -127,6 +131,19 @@ impl Asked<'_> {
             ),
         };
         self.error(kind, cause.into(), mend.into())
+    }
+
+    /// An answer of somebody else: reading it again changes nothing. What was to be changed may have
+    /// been changed.
+    pub(super) fn no_json(&self, method: Method, cause: &str) -> ArmError {
+        let cause = format!("the answer is no JSON: {cause}");
+        if method == Method::Get { self.unreadable(&cause) } else { self.silent(method, &cause) }
+    }
+
+    /// ARM answers where it is asked. The token goes nowhere else.
+    pub(super) fn redirected(&self, method: Method, status: u16) -> ArmError {
+        let cause = format!("HTTP {status}, a redirect, which is not followed with a token");
+        if method == Method::Get { self.unreadable(&cause) } else { self.silent(method, &cause) }
     }
 
     pub(super) fn failed(&self, method: Method, endpoint: &Endpoint, error: &Error) -> ArmError {

@@ -23,12 +23,9 @@ pub(crate) fn refuse(error: &clap::Error) -> ExitCode {
 /// The text, with an ellipsis in the place of each secret.
 pub(crate) fn without_secrets(text: &str) -> String {
     let text = without_passwords(text);
-    let lower = text.to_ascii_lowercase();
     let mut shown = String::new();
     let mut from = 0;
-    while let Some(start) =
-        MARKS.iter().filter_map(|mark| Some(from + lower[from..].find(mark)? + mark.len())).min()
-    {
+    while let Some(start) = MARKS.iter().filter_map(|mark| Some(from + behind(&text[from..], mark)?)).min() {
         let ends = |c: char| c.is_whitespace() || "&;'\"`".contains(c);
         shown.push_str(&text[from..start]);
         shown.push('…');
@@ -36,6 +33,33 @@ pub(crate) fn without_secrets(text: &str) -> String {
     }
     shown.push_str(&text[from..]);
     shown
+}
+
+/// Where the text goes on behind the first such mark, in upper or lower case, with any of its
+/// characters written as `%73`.
+fn behind(text: &str, mark: &str) -> Option<usize> {
+    let starts = text.char_indices().map(|(at, _)| at);
+    starts.into_iter().find_map(|start| {
+        let mut rest = &text[start..];
+        for wanted in mark.bytes() {
+            let (byte, length) = first_byte(rest)?;
+            if !byte.eq_ignore_ascii_case(&wanted) {
+                return None;
+            }
+            rest = &rest[length..];
+        }
+        Some(text.len() - rest.len())
+    })
+}
+
+/// The first byte, decoded if it is percent-encoded, and how many bytes it takes in the text.
+/// `None` where there is none, or one that no mark has.
+fn first_byte(text: &str) -> Option<(u8, usize)> {
+    let encoded = text.strip_prefix('%').and_then(|rest| u8::from_str_radix(rest.get(..2)?, 16).ok());
+    match (encoded, text.bytes().next()?) {
+        (Some(byte), _) => Some((byte, 3)),
+        (None, byte) => byte.is_ascii().then_some((byte, 1)),
+    }
 }
 
 /// The text, with an ellipsis for the user and the password before the host of a URL.
@@ -63,6 +87,8 @@ mod tests {
         for (text, shown) in [
             ("unexpected argument '--é' found", "unexpected argument '--é' found"),
             ("'https://a/q?sv=1&sig=a%2Bb/c=&se=2' found", "'https://a/q?sv=1&sig=…&se=2' found"),
+            ("'x?%73ig=a' 'x?s%69%67%3da'", "'x?%73ig=…' 'x?s%69%67%3d…'"),
+            ("'100% sigma', 'é%73%zz'", "'100% sigma', 'é%73%zz'"),
             ("'x?SIG=a' and \"y?sig=b\"", "'x?SIG=…' and \"y?sig=…\""),
             ("AccountName=a;AccountKey=b==;Endpoint=c", "AccountName=a;AccountKey=…;Endpoint=c"),
             ("SharedAccessKey=b", "SharedAccessKey=…"),

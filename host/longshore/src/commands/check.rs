@@ -36,6 +36,8 @@ pub(super) async fn execute(args: CheckArgs, format: Format) -> Result<Exit, Fai
     let (mut url, mut poison) = (args.queue.map(|it| it.queue), args.poison.poison_queue);
     // Who named the queue: the command line is wrong, or the set-up of the job.
     let blame = if url.is_some() { Failure::usage } else { Failure::fault };
+    // A host that only a job's settings name gets no token of ours.
+    let (queue_is_named, poison_is_named) = (url.is_some(), poison.is_some());
     let mut job = None;
     if let Some(named) = &args.job {
         let id = &named.job;
@@ -54,7 +56,10 @@ pub(super) async fn execute(args: CheckArgs, format: Format) -> Result<Exit, Fai
         findings.push(deliveries::finding(url, limit, job.as_ref()).await);
     }
     match url {
-        Some(url) => findings.extend(queues(url, poison, args.probe_send, blame).await?),
+        Some(url) => {
+            let trusted = Named { queue: queue_is_named, poison: poison_is_named };
+            findings.extend(queues(url, poison, trusted, args.probe_send, blame).await?);
+        }
         // Only a job can hide it: without one the queue is required.
         None => findings.push(Finding {
             check: "queue exists",
@@ -92,17 +97,45 @@ pub(super) async fn execute(args: CheckArgs, format: Format) -> Result<Exit, Fai
     Ok(if failed { Exit::Fault } else { Exit::Done })
 }
 
+/// Which queues the operator named, and not only the settings of the job.
+#[derive(Clone, Copy, Debug)]
+struct Named {
+    queue: bool,
+    poison: bool,
+}
+
+/// That a queue is not asked anything, since this process's token would go to a host that only the
+/// job's settings name.
+fn not_asked(check: &'static str, url: &QueueUrl, host: &str, flag: &str) -> Finding {
+    let detail = format!(
+        "not asked: {host} is no host of the service's, and a token goes there only if you name it, with {flag}"
+    );
+    Finding { check, of: url.to_string(), result: Known::Unknown, needed: true, detail }
+}
+
 /// What can be known of the queue and its poison queue, for the identity that asks.
 async fn queues(
     url: QueueUrl,
     poison: Option<QueueUrl>,
+    named: Named,
     probe_send: bool,
     blame: fn(String) -> Failure,
 ) -> Result<Vec<Finding>, Failure> {
     let of = PoisonOf { queue: QueueArg { queue: url }, poison: PoisonArg { poison_queue: poison } };
-    let poison = of.url().map_err(blame)?;
-    let (queue, poison) = (open(&of.queue.queue).await?, open(&poison).await?);
-    let mut findings = permissions(&*queue).await?;
+    let poison_url = of.url().map_err(blame)?;
+    // A poison queue that nobody named lies beside the queue.
+    let poison_is_named = named.poison || (named.queue && of.poison.poison_queue.is_none());
+    let mut findings = match of.queue.queue.token_goes_to_stranger() {
+        Some(host) if !named.queue => vec![not_asked("queue exists", &of.queue.queue, host, "--queue")],
+        _ => permissions(&*open(&of.queue.queue).await?).await?,
+    };
+    if let Some(host) = poison_url.token_goes_to_stranger()
+        && !poison_is_named
+    {
+        findings.push(not_asked("poison queue exists", &poison_url, host, "--poison-queue"));
+        return Ok(findings);
+    }
+    let poison = open(&poison_url).await?;
     let receive = poison.may(Right::Receive).await;
     findings.push(exists(&*poison, "poison queue exists", receive).await?);
     // What is moved to a dead-letter sub-queue is not sent: the right to receive is enough for

@@ -3,11 +3,11 @@
 //! ([azure-rest-api-specs](https://github.com/Azure/azure-rest-api-specs),
 //! `Microsoft.App/ContainerApps`, `Job_*.json`).
 
-mod check;
+pub mod check;
 mod check_queue;
 mod errors;
 mod executions;
-mod server;
+pub mod server;
 mod start;
 
 use serde_json::{Value, json};

@@ -8,6 +8,7 @@
 )]
 
 mod arm;
+mod hostile;
 mod registry;
 mod servicebus;
 mod storage;

@@ -2,6 +2,7 @@
 
 use url::Url;
 
+use crate::address::is_loopback;
 use crate::parse::malformed::{Malformed, Parsed};
 use crate::parse::name::check_name;
 use crate::place::{Place, Signature};
@@ -33,6 +34,12 @@ pub(crate) fn parse(url: &Url) -> Parsed {
         }
     };
     let origin = url.origin().ascii_serialization();
+    if signature.is_some() && url.scheme() == "http" && !is_loopback(host) {
+        return Err(Malformed {
+            cause: "a shared access signature does not travel in the clear".into(),
+            mend: Some("use https; only an emulator on this very host may be spoken to over http"),
+        });
+    }
     let endpoint = match account {
         Some(account) => format!("{origin}/{account}"),
         None => origin,

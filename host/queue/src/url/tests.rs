@@ -247,3 +247,54 @@ fn a_text_without_a_scheme_is_told_which_forms_there_are() {
         "{refused}"
     );
 }
+
+#[test]
+fn a_token_goes_to_the_service_to_this_host_and_to_no_stranger() {
+    for (url, stranger) in [
+        ("https://acme.queue.core.windows.net/orders", None),
+        ("https://ACME.Queue.Core.Windows.NET/orders", None),
+        ("https://acme.queue.core.chinacloudapi.cn/orders", None),
+        ("https://127.0.0.1:10001/devstoreaccount1/orders", None),
+        ("https://localhost:10001/devstoreaccount1/orders", None),
+        ("https://[::1]:10001/devstoreaccount1/orders", None),
+        ("sb://acme.servicebus.windows.net/orders", None),
+        (
+            "https://acme.queue.core.windows.net.evil.example/orders",
+            Some("acme.queue.core.windows.net.evil.example"),
+        ),
+        ("https://evil.example/account/orders", Some("evil.example")),
+        ("https://evil.example:8443/account/orders", Some("evil.example:8443")),
+        ("https://127.0.0.1.evil.example/account/orders", Some("127.0.0.1.evil.example")),
+        ("https://queue.core.windows.net/account/orders", Some("queue.core.windows.net")),
+        ("sb://evil.example/orders", Some("evil.example")),
+        // A signature is the queue's own, and no token of ours.
+        ("https://evil.example/account/orders?sig=x", None),
+        ("file:./queues/orders", None),
+    ] {
+        let url: Result<QueueUrl, _> = url.parse();
+        let Ok(url) = url else { panic!("{url:?}") };
+        assert_eq!(url.token_goes_to_stranger(), stranger, "{url}");
+    }
+}
+
+#[test]
+fn a_signature_travels_in_the_clear_to_this_very_host_only() {
+    for (url, good) in [
+        ("http://127.0.0.1:10001/devstoreaccount1/orders?sig=x", true),
+        ("http://localhost:10001/devstoreaccount1/orders?sig=x", true),
+        ("http://[::1]:10001/devstoreaccount1/orders?%73ig=x", true),
+        ("https://evil.example/account/orders?sig=x", true),
+        ("http://evil.example/account/orders?sig=x", false),
+        ("http://azurite:10001/devstoreaccount1/orders?sig=secret", false),
+        ("http://10.0.0.1/devstoreaccount1/orders?%73ig=secret", false),
+        ("http://127.0.0.1.evil.example/devstoreaccount1/orders?sig=secret", false),
+    ] {
+        match url.parse::<QueueUrl>() {
+            Ok(_) => assert!(good, "{url}"),
+            Err(error) => {
+                assert!(!good && error.to_string().contains("in the clear"), "{error}");
+                assert!(!error.to_string().contains("secret"), "{error}");
+            }
+        }
+    }
+}

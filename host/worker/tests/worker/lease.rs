@@ -27,6 +27,11 @@ fn unclear() -> QueueError {
     QueueError::unclear("orders", "cut")
 }
 
+fn denied() -> QueueError {
+    let (queue, operation) = ("orders".to_owned(), "update");
+    QueueError::Denied { queue, operation, cause: "HTTP 403".into(), mend: "assign a role".into() }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_lease_ends_five_seconds_early_counted_from_when_the_receive_was_sent() {
     let queue = MemoryQueue::filled("orders", 1);
@@ -336,10 +341,23 @@ async fn auto_asks_by_updating_a_message_that_does_not_exist() {
     let queue: Arc<MemoryQueue> = MemoryQueue::new("orders");
     let agreed = Terms::agree(LeaseMode::Auto, &*queue, 60 * S, 30 * S).await;
     assert_eq!(agreed, TERMS);
-    queue.set_faults(|_, _| Fault { error: Some(unclear()), ..Fault::default() });
+    queue.set_faults(|_, _| Fault { error: Some(denied()), ..Fault::default() });
     assert_eq!(
         Terms::agree(LeaseMode::Auto, &*queue, 60 * S, 40 * S).await,
         Terms { visibility: 70 * S, ..FIXED }
     );
     assert_eq!(Terms::agree(LeaseMode::Renew, &*queue, 60 * S, 40 * S).await, TERMS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_clear_answer_auto_asks_again_and_takes_leases_as_renewable() {
+    let queue: Arc<MemoryQueue> = MemoryQueue::new("orders");
+    queue.set_faults(|_, _| Fault { error: Some(unclear()), ..Fault::default() });
+    assert_eq!(Terms::agree(LeaseMode::Auto, &*queue, 60 * S, 40 * S).await, TERMS);
+    assert_eq!(queue.sent_of("update").len(), 3);
+
+    // One answer that is lost, and then a clear one.
+    let mut answers = [unclear(), denied()].into_iter();
+    queue.set_faults(move |_, _| Fault { error: answers.next(), ..Fault::default() });
+    assert!(!Terms::agree(LeaseMode::Auto, &*queue, 60 * S, 40 * S).await.renewable);
 }

@@ -126,7 +126,8 @@ async fn dial(
         let mend = "is it the namespace's own address? SSL_CERT_FILE names authorities to trust";
         return Err(QueueError::Fault { cause: format!("{host}:{port}: {cause}"), mend: mend.into() });
     }
-    Err(QueueError::busy(url, format!("no connection to {host}:{port}: {cause}")))
+    let mend = "is there such a namespace, and may this network reach it?";
+    Err(QueueError::busy(url, format!("no connection to {host}:{port}: {cause}; {mend}")))
 }
 
 async fn secure(host: &str, stream: TcpStream) -> Result<impl Io + use<>, String> {
