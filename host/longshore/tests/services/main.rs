@@ -9,6 +9,7 @@
 
 mod arm;
 mod hostile;
+mod hostile_registry;
 mod poison;
 mod registry;
 mod servicebus;
