@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use longshore_sandbox::{Description, digits};
+use longshore_sandbox::{Description, MAX_COMPONENT, digits};
 use oci_client::manifest::{OciDescriptor, OciImageManifest};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -131,8 +131,10 @@ impl Manifest {
             .filter_map(|layer| Some((layer.annotations.as_ref()?.get(TARGET)?.clone(), layer.clone())))
             .collect();
         for layer in &layers {
-            if !(0..=MAX_LAYER).contains(&layer.size) {
-                return Err(other(format!("it is {} bytes long, and {MAX_LAYER} are allowed", layer.size)));
+            // No component is loaded that is larger, so that none is fetched.
+            let most = if layer.media_type == WASM { MAX_COMPONENT as i64 } else { MAX_LAYER };
+            if !(0..=most).contains(&layer.size) {
+                return Err(other(format!("it is {} bytes long, and {most} are allowed", layer.size)));
             }
         }
         if digits(&component.digest).is_none() {

@@ -125,8 +125,8 @@ async fn stored(address: &Address) -> Result<Option<Secret>, RegistryError> {
     match kept.map_err(|cause| unreadable(&cause))? {
         None => Ok(None),
         Some(Kept::Here(secret)) => Ok(Some(secret)),
-        // Not every machine that has the configuration has its helpers, and not every registry wants
-        // a login.
+        // Not every machine that has the configuration has its helpers, and not every registry
+        // wants a login.
         Some(Kept::Helper { program, name }) => {
             Ok(docker::ask(&program, &name).await.unwrap_or_else(|cause| {
                 tracing::warn!(

@@ -167,8 +167,8 @@ impl<'a> Session<'a> {
         RegistryError::Other { registry: self.address.registry().to_owned(), cause }
     }
 
-    /// A call of the registry's, or of where it says that an upload goes: with the login only to the
-    /// registry itself.
+    /// A call of the registry's, or of where it says that an upload goes: with the login only to
+    /// the registry itself.
     async fn call(&self, call: Call) -> Result<Answer<'_>, RegistryError> {
         let own = call.url.origin() == self.root.origin();
         let authorization = self.authorization.clone().filter(|_| own);
