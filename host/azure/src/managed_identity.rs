@@ -115,7 +115,7 @@ impl ManagedIdentity {
         let status = u16::from(answer.status());
         let body = answer.into_body().collect().await;
         if !(200..300).contains(&status) {
-            let said = body.map(|body| words(&body)).unwrap_or_default();
+            let said = body.map(|body| words(&body, self.proof.as_deref())).unwrap_or_default();
             let cause = format!("{endpoint} answered HTTP {status}{said}");
             // It is known there who may have a token. Anything else says nothing of the identity.
             return Err(if [400, 401, 403, 404, 410].contains(&status) {
@@ -189,13 +189,18 @@ fn seconds(value: &Value) -> Option<f64> {
     number.filter(|number| number.is_finite())
 }
 
-/// What a refusal says in the fields that are known, and nothing else of it.
-fn words(body: &[u8]) -> String {
+/// What a refusal says in the fields that are known, and nothing else of it. An endpoint may repeat
+/// what it was asked with, so that the proof is left out.
+fn words(body: &[u8], proof: Option<&str>) -> String {
     let answer: Value = serde_json::from_slice(body).unwrap_or_default();
     let fields =
         [&answer["error_description"], &answer["message"], &answer["error"]["message"], &answer["error"]];
     let Some(said) = fields.into_iter().find_map(Value::as_str).filter(|said| !said.is_empty()) else {
         return String::new();
+    };
+    let said = match proof.filter(|proof| !proof.is_empty()) {
+        Some(proof) => said.replace(proof, "…"),
+        None => said.to_owned(),
     };
     let said: String = said.chars().take(MAX_WORDS).collect();
     format!(" ({})", said.split_whitespace().collect::<Vec<_>>().join(" "))
@@ -251,8 +256,10 @@ mod tests {
             assert!(error.contains(cause) && !error.contains("secret"), "{body}: {error}");
         }
         let refusal = r#"{"statusCode":400,"message":"No  identity\nfound","secret":"secret"}"#;
-        assert_eq!(words(refusal.as_bytes()), " (No identity found)");
-        assert_eq!(words(b"secret"), "");
+        assert_eq!(words(refusal.as_bytes(), None), " (No identity found)");
+        assert_eq!(words(b"secret", None), "");
+        let echo = br#"{"error_description":"asked with x-identity-header: secret"}"#;
+        assert_eq!(words(echo, Some("secret")), " (asked with x-identity-header: \u{2026})");
     }
 
     #[test]

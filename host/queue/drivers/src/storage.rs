@@ -165,8 +165,10 @@ impl StorageQueue {
             tracing::warn!(queue = %self.url, messages = found.entries.len(), "the answer breaks off: what was whole is used");
         }
         let message = |mut entry: QueueEntry| {
-            let Some(id) = entry.id.take() else {
-                tracing::warn!(queue = %self.url, "a message came without an id: it is left to its lease");
+            // It becomes a part of URLs, where another one would lead elsewhere.
+            let is_id = |id: &String| id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+            let Some(id) = entry.id.take().filter(is_id).filter(|id| !id.is_empty()) else {
+                tracing::warn!(queue = %self.url, "a message came without an id that one can be: it is left to its lease");
                 return None;
             };
             let left = |at: Timestamp| Duration::try_from(at.duration_since(now)).unwrap_or_default();
