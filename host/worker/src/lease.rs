@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use longshore_queue::{DeadLetter, MAX_VISIBILITY, Outgoing, Queue, QueueError, Receipt, Received, Right};
 
@@ -19,8 +19,11 @@ const SETTLE_ROOM: Duration = Duration::from_secs(10);
 const EXPIRY_ROOM: Duration = Duration::from_secs(60);
 /// How much longer than the handler's deadline a fixed lease lasts.
 pub const FIXED_ROOM: Duration = Duration::from_secs(30);
-/// For how long a run asks whether it may renew, before its first receive.
+/// For how long a run asks again whether it may renew, before its first receive.
 const ASKED_FOR: Duration = Duration::from_secs(10);
+/// How long one such question may take: an identity that gives no token says so after 19.5 s, and
+/// that ends the run.
+const MAX_QUESTION: Duration = Duration::from_secs(20);
 /// The pause between two tries of a call that failed in passing; doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// The longest such pause.
@@ -114,7 +117,7 @@ enum MayUpdate {
 async fn may_update(queue: &dyn Queue) -> MayUpdate {
     let (ends, mut pause) = (Instant::now() + ASKED_FOR, FIRST_PAUSE);
     loop {
-        let error = match timeout_at(ends, queue.may(Right::Update)).await {
+        let error = match timeout(MAX_QUESTION, queue.may(Right::Update)).await {
             Ok(Ok(())) => return MayUpdate::Yes,
             Ok(Err(error @ QueueError::Denied { .. })) => {
                 tracing::warn!(%error, "leases are fixed: they are not renewed, and their end is the retry");
@@ -123,7 +126,9 @@ async fn may_update(queue: &dyn Queue) -> MayUpdate {
             // Whatever else is wrong will be wrong for the first receive as well, which says so.
             Ok(Err(error)) if !error.is_transient() => return MayUpdate::Unclear(error),
             Ok(Err(error)) => error,
-            Err(_) => QueueError::unclear(queue.url(), format!("no answer within {} s", ASKED_FOR.as_secs())),
+            Err(_) => {
+                QueueError::unclear(queue.url(), format!("no answer within {} s", MAX_QUESTION.as_secs()))
+            }
         };
         let wait = match &error {
             QueueError::Busy { retry_after: Some(after), .. } => *after,

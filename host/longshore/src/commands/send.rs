@@ -39,7 +39,12 @@ pub(super) async fn execute(args: SendArgs, format: Format) -> Result<Exit, Fail
     let template = template(&args)?;
     let queue = open(&args.queue.queue).await?;
     let base64 = args.base64;
-    let unit = if args.file.is_some() || args.bodies.iter().any(|it| it == "-") { "line" } else { "message" };
+    let reads_lines = args.file.is_some() || args.bodies.iter().any(|it| it == "-");
+    let unit = if reads_lines { "line" } else { "message" };
+    if reads_lines {
+        // How long a line may be.
+        queue.learn_limits().await;
+    }
     let (bodies, produced) = mpsc::channel(MAX_SENDS_IN_FLIGHT);
     let producer = tokio::spawn(produce(args, bodies, 2 * queue.max_body()));
     let bar = print::counter("sent");
