@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use longshore_queue::{Queue, QueueError};
+use longshore_queue::Queue;
 use longshore_worker::Config;
 use longshore_worker::lease::{Lease, LeaseError, LeaseMode, Terms};
 use tokio::time::{Instant, sleep};
@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep};
 use super::Set;
 use super::handler::TestHandler;
 use super::model::{Fault, MemoryQueue, S, busy};
+use super::weather::{refuses_updates, unclear};
 
 const TERMS: Terms = Terms { visibility: Duration::from_secs(60), renewable: true };
 const FIXED: Terms = Terms { renewable: false, ..TERMS };
@@ -19,10 +20,6 @@ async fn lease(queue: &MemoryQueue, terms: Terms) -> (Lease, Instant) {
     let sent = Instant::now();
     let received = queue.receive(1, terms.visibility).await.unwrap();
     (Lease::new(&received[0], sent, terms), sent)
-}
-
-fn unclear() -> QueueError {
-    QueueError::unclear("orders", "cut")
 }
 
 #[tokio::test(start_paused = true)]
@@ -93,18 +90,7 @@ async fn a_renewal_that_is_forbidden_leaves_the_lease_to_its_end() {
     let queue = MemoryQueue::filled("orders", 1);
     let (mut lease, sent) = lease(&queue, TERMS).await;
     sleep(30 * S).await;
-    queue.set_faults(|what, _| match what {
-        "update" => Fault {
-            error: Some(QueueError::Denied {
-                queue: "orders".into(),
-                operation: "update",
-                cause: "403".into(),
-                mend: "role".into(),
-            }),
-            ..Fault::default()
-        },
-        _ => Fault::default(),
-    });
+    refuses_updates(&queue);
     lease.renew(&*queue).await.unwrap();
     assert_eq!((lease.renewal_due(), lease.ends() - sent), (lease.ends(), 55 * S));
     lease.delete(&*queue).await.unwrap();

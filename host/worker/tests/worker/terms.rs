@@ -12,38 +12,15 @@ use tokio::time::{Instant, sleep};
 use super::Set;
 use super::handler::TestHandler;
 use super::model::{Fault, MemoryQueue, S, busy};
+use super::weather::{denied, refuses_updates, unclear};
 
 const TERMS: Terms = Terms { visibility: Duration::from_secs(60), renewable: true };
 const FIXED: Terms = Terms { renewable: false, ..TERMS };
 
-fn denied() -> QueueError {
-    QueueError::Denied {
-        queue: "orders".into(),
-        operation: "update",
-        cause: "403".into(),
-        mend: "role".into(),
-    }
-}
-
-fn unclear() -> QueueError {
-    QueueError::unclear("orders", "cut")
-}
-
 #[tokio::test(start_paused = true)]
 async fn an_identity_that_may_not_update_works_with_fixed_leases() {
     let queue = MemoryQueue::filled("orders", 20);
-    queue.set_faults(|what, _| match what {
-        "update" => Fault {
-            error: Some(QueueError::Denied {
-                queue: "orders".into(),
-                operation: "update",
-                cause: "403".into(),
-                mend: "role".into(),
-            }),
-            ..Fault::default()
-        },
-        _ => Fault::default(),
-    });
+    refuses_updates(&queue);
     let flaky = TestHandler::new(|invocation| async move {
         if invocation.id == "3" && invocation.dequeue_count < 3 {
             super::handler::failed()
