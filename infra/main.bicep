@@ -9,7 +9,7 @@ param name string
 
 param location string
 
-param tags object = {}
+param tags { *: string } = {}
 
 @description('Which kind of queue.')
 @allowed(['storage', 'servicebus'])
@@ -92,20 +92,18 @@ var unique = uniqueString(subscription().id, base, location)
 var accountName = '${take(letters, 24 - 13)}${unique}'
 var namespaceName = '${base}-${unique}'
 
-resource group 'Microsoft.Resources/resourceGroups@2024-03-01' = {
+resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   name: 'rg-${base}'
   location: location
   tags: tags
 }
 
 module identity 'modules/identity.bicep' = {
-  name: 'identity'
   scope: group
   params: { name: '${base}-id', location: location, tags: tags }
 }
 
 module registry 'modules/registry.bicep' = {
-  name: 'registry'
   scope: group
   params: {
     name: '${letters}${unique}'
@@ -116,7 +114,6 @@ module registry 'modules/registry.bicep' = {
 }
 
 module storage 'modules/storage.bicep' = if (!onServiceBus) {
-  name: 'storage'
   scope: group
   params: {
     name: accountName
@@ -132,7 +129,6 @@ module storage 'modules/storage.bicep' = if (!onServiceBus) {
 }
 
 module servicebus 'modules/servicebus.bicep' = if (onServiceBus) {
-  name: 'servicebus'
   scope: group
   params: {
     name: namespaceName
@@ -148,13 +144,11 @@ module servicebus 'modules/servicebus.bicep' = if (onServiceBus) {
 }
 
 module logs 'modules/logs.bicep' = {
-  name: 'logs'
   scope: group
   params: { name: '${base}-logs', location: location, tags: tags }
 }
 
 module environment 'modules/environment.bicep' = {
-  name: 'environment'
   scope: group
   params: { name: '${base}-env', workspaceId: logs.outputs.id, location: location, tags: tags }
 }
@@ -171,49 +165,48 @@ var jobs = [
   { name: '${base}-manual', trigger: 'Manual' }
 ]
 
-module job 'modules/job.bicep' = [for each in jobs: {
-  name: 'job-${toLower(each.trigger)}'
-  scope: group
-  params: {
-    name: each.name
-    trigger: each.trigger
-    environmentId: environment.outputs.id
-    identityId: identity.outputs.id
-    identityClientId: identity.outputs.clientId
-    registryServer: registry.outputs.server
-    image: image
-    queueUrl: queueUrl
-    scaler: onServiceBus ? 'azure-servicebus' : 'azure-queue'
-    queueAccount: onServiceBus ? namespaceName : accountName
-    queueName: queueName
-    cpu: cpu
-    concurrency: concurrency
-    handlerMemoryMib: handlerMemoryMib
-    handlingMs: handlingMs
-    busySeconds: busySeconds
-    deadlineSeconds: deadlineSeconds
-    timeBudgetSeconds: timeBudgetSeconds
-    graceSeconds: graceSeconds
-    maxDequeue: maxDequeue
-    maxMessages: maxMessages
-    lease: lease
-    maxExecutions: maxExecutions
-    pollingIntervalSeconds: pollingIntervalSeconds
-    operatorPrincipalId: operatorPrincipalId
-    operatorPrincipalType: operatorPrincipalType
-    location: location
-    tags: tags
+module job 'modules/job.bicep' = [
+  for each in jobs: {
+    scope: group
+    params: {
+      name: each.name
+      trigger: each.trigger
+      environmentId: environment.outputs.id
+      identityId: identity.outputs.id
+      identityClientId: identity.outputs.clientId
+      registryServer: registry.outputs.server
+      image: image
+      queueUrl: queueUrl
+      scaler: onServiceBus ? 'azure-servicebus' : 'azure-queue'
+      queueAccount: onServiceBus ? namespaceName : accountName
+      queueName: queueName
+      cpu: cpu
+      concurrency: concurrency
+      handlerMemoryMib: handlerMemoryMib
+      handlingMs: handlingMs
+      busySeconds: busySeconds
+      deadlineSeconds: deadlineSeconds
+      timeBudgetSeconds: timeBudgetSeconds
+      graceSeconds: graceSeconds
+      maxDequeue: maxDequeue
+      maxMessages: maxMessages
+      lease: lease
+      maxExecutions: maxExecutions
+      pollingIntervalSeconds: pollingIntervalSeconds
+      operatorPrincipalId: operatorPrincipalId
+      operatorPrincipalType: operatorPrincipalType
+      location: location
+      tags: tags
+    }
   }
-}]
+]
 
 module workbook 'modules/workbook.bicep' = {
-  name: 'workbook'
   scope: group
   params: { jobName: base, workspaceId: logs.outputs.id, location: location, tags: tags }
 }
 
 module alert 'modules/alert.bicep' = {
-  name: 'alert'
   scope: group
   params: { jobName: base, workspaceId: logs.outputs.id, email: alertEmail, location: location, tags: tags }
 }

@@ -6,7 +6,7 @@ param name string
 param workspaceId string
 
 param location string
-param tags object
+param tags { *: string }
 
 resource environment 'Microsoft.App/managedEnvironments@2026-07-01' = {
   name: name
@@ -21,6 +21,8 @@ resource environment 'Microsoft.App/managedEnvironments@2026-07-01' = {
   }
 }
 
+// The one stable version, of 2016, lacks the typed tables.
+#disable-next-line use-recent-api-versions
 resource logs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   scope: environment
   name: 'logs'

@@ -93,7 +93,7 @@ param operatorPrincipalId string
 param operatorPrincipalType string
 
 param location string
-param tags object
+param tags { *: string }
 
 var roles = loadJsonContent('../roles.json')
 

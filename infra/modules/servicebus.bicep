@@ -23,12 +23,12 @@ param operatorPrincipalId string
 param operatorPrincipalType string
 
 param location string
-param tags object
+param tags { *: string }
 
 var roles = loadJsonContent('../roles.json')
 var receiver = roles.AzureServiceBusDataReceiver
 
-resource namespace 'Microsoft.ServiceBus/namespaces@2024-01-01' = {
+resource namespace 'Microsoft.ServiceBus/namespaces@2026-01-01' = {
   name: name
   location: location
   tags: tags
@@ -39,7 +39,7 @@ resource namespace 'Microsoft.ServiceBus/namespaces@2024-01-01' = {
   }
 }
 
-resource work 'Microsoft.ServiceBus/namespaces/queues@2024-01-01' = {
+resource work 'Microsoft.ServiceBus/namespaces/queues@2026-01-01' = {
   parent: namespace
   name: queueName
   properties: {

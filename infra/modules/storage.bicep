@@ -26,13 +26,13 @@ param operatorPrincipalId string
 param operatorPrincipalType string
 
 param location string
-param tags object
+param tags { *: string }
 
 var roles = loadJsonContent('../roles.json')
 var groupId = resourceGroup().id
 var queueData = 'Microsoft.Storage/storageAccounts/queueServices/queues'
 
-resource account 'Microsoft.Storage/storageAccounts@2023-05-01' = {
+resource account 'Microsoft.Storage/storageAccounts@2025-08-01' = {
   // checkov:skip=CKV_AZURE_35: the environment has no network of its own, hence no address to let in; every request needs a role on its queue
   // checkov:skip=CKV_AZURE_206: a queue is emptied within minutes: three zones are enough, a copy in another region would be stale messages
   name: name
@@ -49,17 +49,17 @@ resource account 'Microsoft.Storage/storageAccounts@2023-05-01' = {
   }
 }
 
-resource queues 'Microsoft.Storage/storageAccounts/queueServices@2023-05-01' = {
+resource queues 'Microsoft.Storage/storageAccounts/queueServices@2025-08-01' = {
   parent: account
   name: 'default'
 }
 
-resource work 'Microsoft.Storage/storageAccounts/queueServices/queues@2023-05-01' = {
+resource work 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-08-01' = {
   parent: queues
   name: queueName
 }
 
-resource poison 'Microsoft.Storage/storageAccounts/queueServices/queues@2023-05-01' = {
+resource poison 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-08-01' = {
   parent: queues
   name: '${queueName}-poison'
 }
@@ -89,7 +89,10 @@ resource workerRole 'Microsoft.Authorization/roleDefinitions@2022-04-01' = if (l
   }
 }
 
-var processorRole = subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.StorageQueueDataMessageProcessor)
+var processorRole = subscriptionResourceId(
+  'Microsoft.Authorization/roleDefinitions',
+  roles.StorageQueueDataMessageProcessor
+)
 var renewerRole = subscriptionResourceId('Microsoft.Authorization/roleDefinitions', workerRole.name)
 
 resource handle 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
@@ -119,7 +122,10 @@ resource poisonCopy 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   properties: {
     principalId: workerPrincipalId
     principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.StorageQueueDataMessageSender)
+    roleDefinitionId: subscriptionResourceId(
+      'Microsoft.Authorization/roleDefinitions',
+      roles.StorageQueueDataMessageSender
+    )
   }
 }
 
@@ -130,7 +136,10 @@ resource send 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(
   properties: {
     principalId: operatorPrincipalId
     principalType: operatorPrincipalType
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.StorageQueueDataMessageSender)
+    roleDefinitionId: subscriptionResourceId(
+      'Microsoft.Authorization/roleDefinitions',
+      roles.StorageQueueDataMessageSender
+    )
   }
 }
 

@@ -6,7 +6,7 @@ param jobName string
 param workspaceId string
 
 param location string
-param tags object
+param tags { *: string }
 
 resource workbook 'Microsoft.Insights/workbooks@2023-06-01' = {
   // A workbook's name has to be a GUID; people see the display name.
