@@ -2,10 +2,10 @@ metadata description = 'Tells people when executions fail: the one thing that no
 
 param jobName string
 
-@description('Resource id of the Log Analytics workspace.')
+@description('Queries ask this Log Analytics workspace, by its resource id.')
 param workspaceId string
 
-@description('Who gets a mail; empty: the alert shows in the portal only.')
+@description('This address gets a mail. Without one, the alert shows in the portal only.')
 param email string
 
 param location string

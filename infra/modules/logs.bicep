@@ -13,5 +13,3 @@ resource workspace 'Microsoft.OperationalInsights/workspaces@2026-03-01' = {
     retentionInDays: 30
   }
 }
-
-output id string = workspace.id

@@ -2,7 +2,7 @@ metadata description = 'A page in the portal with what the job did: executions, 
 
 param jobName string
 
-@description('Resource id of the Log Analytics workspace.')
+@description('Queries ask this Log Analytics workspace, by its resource id.')
 param workspaceId string
 
 param location string
