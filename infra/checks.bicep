@@ -95,6 +95,9 @@ func jobProblems(it job, title string) string[] =>
             'component "${it.?component ?? ''}" is neither oci://REGISTRY/REPOSITORY@sha256:DIGEST nor a path that begins with a slash.'
           ]
       !contains(join(concat(it.allowHttp!, it.allowPrivate!), ''), '\n') ? [] : ['A grant has a line break.']
+      !contains(join(map(concat(items(it.config!), items(it.env!)), each => each.value), ''), '\n')
+        ? []
+        : ['A value in config or env has a line break.']
       !contains(string(concat(objectKeys(it.config!), objectKeys(it.env!))), '=')
         ? []
         : ['A name in config or env has a "=".']

@@ -38,9 +38,10 @@ var makesRole = empty(renewRole) && !empty(renewed)
 var renewer = empty(renewRole) ? guid(resourceGroup().id, base, 'longshore-queue-worker') : renewRole
 // Role names are unique in a tenant.
 var renewerName = 'Longshore queue worker ${uniqueString(resourceGroup().id, base)}'
+// The group in which the role is made has to be one of them.
 var groupIds = union(
-  map(renewed, each => '/subscriptions/${segment(each.id, 2)}/resourceGroups/${segment(each.id, 4)}'),
-  []
+  [resourceGroup().id],
+  map(renewed, each => '/subscriptions/${segment(each.id, 2)}/resourceGroups/${segment(each.id, 4)}')
 )
 
 var ofQueues = flatten(map(

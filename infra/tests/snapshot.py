@@ -67,7 +67,7 @@ def literal(value: Any) -> str:
         escaped = value.replace("\\", "\\\\").replace("'", "\\'").replace("${", "\\${").replace("\n", "\\n")
         return f"'{escaped}'"
     if isinstance(value, dict):
-        return "{" + "".join(f"\n{literal(key)}: {literal(it)}" for key, it in value.items()) + "\n}"
+        return "{" + "".join(f"\n{key if key.isidentifier() else literal(key)}: {literal(it)}" for key, it in value.items()) + "\n}"
     if isinstance(value, list):
         return "[" + "".join(f"\n{literal(it)}" for it in value) + "\n]"
     return json.dumps(value)
