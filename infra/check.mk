@@ -19,7 +19,7 @@ CARGO_AUDITABLE   := cargo-auditable@0.7.7
 CARGO_MUTANTS     := cargo-mutants@27.1.0
 
 ##@ Check what is shipped
-.PHONY: deny deny-advisories auditable test-infra lint-infra infra-requirements docker-run test-image container-tools arm64 arm64-tools
+.PHONY: deny deny-advisories auditable test-infra lint-infra infra-snapshots bicep-installed infra-requirements docker-run test-image container-tools arm64 arm64-tools
 
 # Apart from lint, since cargo-deny takes ten minutes of a core to install.
 deny: $(TOOLS)/cargo-deny ## check licences, sources and duplicates of all crates that the host and the handlers are made of
@@ -44,14 +44,22 @@ $(TOOLS)/cargo-mutants:
 auditable: $(TOOLS)/cargo-auditable guest
 	PATH="$(abspath $(TOOLS)):$$PATH" cargo auditable build --profile dist --package longshore
 
-test-infra: $(INFRA_VENV)/installed ## check the templates and the az commands: syntax, names, types, roles, arithmetic
+test-infra: bicep-installed $(INFRA_VENV)/installed ## check the templates and the az commands: syntax, names, types, roles, arithmetic
 	$(INFRA_VENV)/bin/python -m pytest --quiet --ignore infra/tests/image infra/tests
 
-# Apart from test-infra, since checkov takes two minutes to install and a minute to run.
-lint-infra: $(LINT_VENV)/installed ## what checkov says about the templates, and hadolint about the Dockerfile
+# Apart from test-infra, since checkov takes two minutes to install and a minute to run. It reads the compiled template, in which each
+# module is a deployment of its own.
+lint-infra: bicep-installed $(LINT_VENV)/installed ## what Bicep's linter and checkov say about the templates, and hadolint about the Dockerfile
+	infra/tests/lint.sh
 	$(LINT_VENV)/bin/hadolint Dockerfile
-	$(LINT_VENV)/bin/checkov --framework bicep --skip-download --quiet --compact --directory infra
-	infra/tests/checkov-finds.sh $(LINT_VENV)/bin/checkov
+	infra/tests/checkov.sh $(LINT_VENV)/bin/checkov
+
+# After a change of the templates: what changes here is what it changes on Azure.
+infra-snapshots: bicep-installed ## predict each variant anew: infra/tests/variants
+	cd infra/tests && PYTHONPATH=. python3 -c 'import snapshot; snapshot.write_all()'
+
+bicep-installed:
+	@command -v bicep > /dev/null || { echo 'bicep is not on PATH: `az bicep install` and ~/.azure/bin, or a release of github.com/Azure/bicep, 0.49.2 or later' >&2; exit 1; }
 
 $(INFRA_VENV)/installed: infra/tests/requirements.txt
 	python3 -m venv $(INFRA_VENV)

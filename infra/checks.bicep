@@ -48,13 +48,13 @@ func queueProblems(service string, name string) string[] =>
         : [
             'The Storage queue "${name}" has to have 3 to 56 small letters, digits and single hyphens, with no hyphen at an end; its poison queue adds 7.'
           ])
-    : (only(toLower(name), '${small}${digits}-_./') && contains('${small}${digits}', toLower(take(name, 1))) && contains(
+    : (only(toLower(name), '${small}${digits}-_.') && contains('${small}${digits}', toLower(take(name, 1))) && contains(
           '${small}${digits}',
           toLower(skip(name, length(name) - 1))
         )
         ? []
         : [
-            'The Service Bus queue "${name}" may have letters, digits, dots, hyphens, underscores and slashes, with a letter or a digit at each end.'
+            'The Service Bus queue "${name}" may have letters, digits, dots, hyphens and underscores, with a letter or a digit at each end.'
           ])
 
 func outboxProblems(each outbox) string[] =>

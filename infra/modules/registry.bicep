@@ -9,9 +9,6 @@ param location string
 param tags { *: string }
 
 resource registry 'Microsoft.ContainerRegistry/registries@2025-11-01' = {
-  // checkov:skip=CKV_AZURE_139: closing the public endpoint takes private endpoints and so the Premium tier; pulling needs AcrPull either way
-  // checkov:skip=CKV_AZURE_163: scanning is Defender for Containers, which is switched on for a subscription, not for a registry
-  // checkov:skip=CKV_AZURE_166: quarantine is a preview of the Premium tier
   name: name
   location: location
   tags: tags

@@ -13,8 +13,6 @@ param location string
 param tags { *: string }
 
 resource account 'Microsoft.Storage/storageAccounts@2025-08-01' = {
-  // checkov:skip=CKV_AZURE_35: without a network of its own the environment has no address to let in; every request needs a role on its queue
-  // checkov:skip=CKV_AZURE_206: a queue is emptied within minutes: three zones are enough, a copy in another region would be stale messages
   name: name
   location: location
   tags: tags

@@ -102,6 +102,14 @@ def read(file: Path, **variables: str) -> Deployment:
         return parsed(json.loads(copy.with_suffix(".snapshot.json").read_text()))
 
 
+def write_all() -> None:
+    """Predicts each variant anew."""
+    for file in sorted(VARIANTS.glob("*.bicepparam")):
+        ran = snapshot(file, "overwrite")
+        if ran.returncode:
+            raise SystemExit(ran.stdout + ran.stderr)
+
+
 def parsed(said: dict) -> Deployment:
     return Deployment([resource(it) for it in said["predictedResources"]], said["outputs"])
 

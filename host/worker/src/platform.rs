@@ -66,17 +66,16 @@ mod tests {
                 format!("var startSeconds = {start}"),
                 format!("var stopSeconds = graceSeconds + {stop}"),
                 format!("var lingerSeconds = lease == 'fixed' ? deadlineSeconds + {fixed} : {linger}"),
-                format!("@maxValue({grace})"),
             ],
         );
         let words = format!(
             "ACA kills {kill} s after it; up to {receive} s go to a receive in flight, {settlement} s to settlement."
         );
-        assert!(read("modules/job.bicep").contains(&words), "modules/job.bicep does not say `{words}`");
+        assert!(read("types.bicep").contains(&words), "types.bicep does not say `{words}`");
         let polling = POLLING_INTERVAL.as_secs();
         says(
-            "main.bicep",
-            &[format!("@maxValue({grace})"), format!("param pollingIntervalSeconds int = {polling}")],
+            "types.bicep",
+            &[format!("@maxValue({grace})"), format!("pollingIntervalSeconds: {polling}")],
         );
     }
 
