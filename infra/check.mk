@@ -2,12 +2,14 @@
 
 INFRA_VENV := infra/tests/.venv
 LINT_VENV  := infra/tests/.venv-lint
+# Microsoft's parser of the query language, and who asks it.
+QUERIES    := infra/tests/queries
 PIP_FLAGS  := --quiet --disable-pip-version-check --require-hashes
 
 # What builds and runs images, and what `make docker-run` adds to the command.
 DOCKER     = docker
 ARGS       =
-# What `make test-image` takes in place of what it would build.
+# What `make test-image` and `make test-queries` take in place of what they would build.
 BINARY     =
 COMPONENTS =
 ARM64      := aarch64-unknown-linux-gnu
@@ -19,7 +21,7 @@ CARGO_AUDITABLE   := cargo-auditable@0.7.7
 CARGO_MUTANTS     := cargo-mutants@27.1.0
 
 ##@ Check what is shipped
-.PHONY: deny deny-advisories auditable test-infra lint-infra infra-requirements docker-run test-image container-tools arm64 arm64-tools
+.PHONY: deny deny-advisories auditable test-infra test-queries lint-infra infra-requirements docker-run test-image container-tools arm64 arm64-tools
 
 # Apart from lint, since cargo-deny takes ten minutes of a core to install.
 deny: $(TOOLS)/cargo-deny ## check licences, sources and duplicates of all crates that the host and the handlers are made of
@@ -44,8 +46,18 @@ $(TOOLS)/cargo-mutants:
 auditable: $(TOOLS)/cargo-auditable guest
 	PATH="$(abspath $(TOOLS)):$$PATH" cargo auditable build --profile dist --package longshore
 
-test-infra: $(INFRA_VENV)/installed ## check the templates and the az commands: syntax, names, types, roles, arithmetic
-	$(INFRA_VENV)/bin/python -m pytest --quiet --ignore infra/tests/image infra/tests
+test-infra: $(INFRA_VENV)/installed test-queries ## check the templates and the az commands: syntax, names, types, roles, arithmetic
+	$(INFRA_VENV)/bin/python -m pytest --quiet --ignore infra/tests/image --ignore $(QUERIES) infra/tests
+
+# The host is that of the other tests, so that it is built once.
+test-queries: $(INFRA_VENV)/installed $(QUERIES)/node_modules/.package-lock.json ## parse the queries of workbook, alerts and docs, and compare them with what the host logs
+	$(if $(BINARY),,cargo build $(WHOLE) --bin longshore)
+	LONGSHORE_BINARY=$(abspath $(or $(BINARY),$(TARGET)/debug/longshore)) $(INFRA_VENV)/bin/python -m pytest --quiet $(QUERIES)
+
+# npm writes this file when all is there.
+$(QUERIES)/node_modules/.package-lock.json: $(QUERIES)/package-lock.json
+	npm ci --prefix $(QUERIES) --ignore-scripts --no-audit --no-fund --silent
+	touch $@
 
 # Apart from test-infra, since checkov takes two minutes to install and a minute to run.
 lint-infra: $(LINT_VENV)/installed ## what checkov says about the templates, and hadolint about the Dockerfile
