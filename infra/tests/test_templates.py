@@ -91,18 +91,6 @@ def test_no_two_resources_have_one_name(parameters):
 
 def test_role_ids_are_those_of_the_roles_they_are_called():
     assert json.loads((INFRA / "roles.json").read_text()) == ROLES
-    steps = (INFRA / "azure.mk").read_text()
-    assert set(GUID.findall(steps)) <= set(ROLES.values())
-    for variable, role in [
-        ("ACR_PULL", "AcrPull"),
-        ("QUEUE_PROCESSOR", "StorageQueueDataMessageProcessor"),
-        ("QUEUE_SENDER", "StorageQueueDataMessageSender"),
-        ("QUEUE_READER", "StorageQueueDataReader"),
-        ("BUS_RECEIVER", "AzureServiceBusDataReceiver"),
-        ("BUS_SENDER", "AzureServiceBusDataSender"),
-        ("JOBS_OPERATOR", "ContainerAppsJobsOperator"),
-    ]:
-        assert re.search(rf"^{variable}\s*:= (.*)$", steps, re.M)[1] == ROLES[role]
 
 
 def test_no_template_names_a_role_by_a_bare_id_but_the_unverified_one():
