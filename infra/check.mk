@@ -23,7 +23,7 @@ CARGO_AUDITABLE   := cargo-auditable@0.7.7
 CARGO_MUTANTS     := cargo-mutants@27.1.0
 
 ##@ Check what is shipped
-.PHONY: deny deny-advisories auditable test-infra test-queries test-az lint-infra infra-requirements docker-run test-image container-tools arm64 arm64-tools
+.PHONY: deny deny-advisories auditable test-infra test-queries test-az infra-docs lint-infra infra-requirements docker-run test-image container-tools arm64 arm64-tools
 
 # Apart from lint, since cargo-deny takes ten minutes of a core to install.
 deny: $(TOOLS)/cargo-deny ## check licences, sources and duplicates of all crates that the host and the handlers are made of
@@ -64,6 +64,10 @@ $(AZ)/.venv/installed: $(AZ)/requirements.txt
 	python3 -m venv $(AZ)/.venv
 	$(AZ)/.venv/bin/pip install $(PIP_FLAGS) --no-deps --no-compile --requirement $<
 	touch $@
+
+infra-docs: ## write the parameters of the template into the page on deploying
+	@command -v bicep > /dev/null || { echo 'make: no bicep on PATH: https://github.com/Azure/bicep/releases has it' >&2; exit 1; }
+	bicep build --stdout $(GROUP_TEMPLATE) | python3 infra/docs.py docs/deploy.md
 
 # npm writes this file when all is there.
 $(QUERIES)/node_modules/.package-lock.json: $(QUERIES)/package-lock.json
