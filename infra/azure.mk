@@ -19,22 +19,23 @@ IMAGE                =
 # Who may send and redrive messages and start executions. A service principal has to say who it is:
 # OPERATOR="$(az ad sp show --id APPLICATION-ID --query id --output tsv)" PARAMETERS=operatorPrincipalType=ServicePrincipal
 OPERATOR             = $$(az ad signed-in-user show --query id --output tsv)
-# Where images are built; a registry in another group is named.
-REGISTRY             = $$(az acr list $(IN) --query '[0].name' --output tsv)
+# Where images are built: the registry from which the job pulls.
+REGISTRY             = $$($(JOB_SHOW) 'properties.configuration.registries[0].server' | cut -d . -f 1)
 IMAGE_TAG            = $(or $(shell git rev-parse --short=12 HEAD 2>/dev/null),latest)
 
 GROUP_TEMPLATE        := infra/main.bicep
 SUBSCRIPTION_TEMPLATE := infra/subscription.bicep
 
-GROUP   = $(or $(AZURE_RESOURCE_GROUP),rg-$(NAME))
-ON      = $(addprefix --subscription ,$(SUBSCRIPTION))
-IN      = --resource-group $(GROUP) $(ON)
-BUILT   = $(REGISTRY).azurecr.io/longshore:$(IMAGE_TAG)
-WHERE   = $(if $(AZURE_RESOURCE_GROUP),$(IN) --template-file $(GROUP_TEMPLATE),$(ON) --location $(LOCATION) --template-file $(SUBSCRIPTION_TEMPLATE))
+GROUP    = $(or $(AZURE_RESOURCE_GROUP),rg-$(NAME))
+ON       = $(addprefix --subscription ,$(SUBSCRIPTION))
+IN       = --resource-group $(GROUP) $(ON)
+JOB_SHOW = az containerapp job show $(IN) --name $(NAME) --output tsv --query
+BUILT    = $(REGISTRY).azurecr.io/longshore:$(IMAGE_TAG)
+WHERE    = $(if $(AZURE_RESOURCE_GROUP),$(IN) --template-file $(GROUP_TEMPLATE),$(ON) --location $(LOCATION) --template-file $(SUBSCRIPTION_TEMPLATE))
 # A deployment that names no image would go back to the one that does nothing.
-RUNNING = $$(az containerapp job show $(IN) --name $(NAME) --query 'properties.template.containers[0].image' --output tsv 2> /dev/null)
+RUNNING  = $$($(JOB_SHOW) 'properties.template.containers[0].image' 2> /dev/null)
 # In a group that was given there may be other people's jobs.
-OURS    = starts_with(name, '$(NAME)') && (contains(@, '/k8se/quickstart-jobs:') || contains(@, '/longshore:'))
+OURS     = starts_with(name, '$(NAME)') && (contains(@, '/k8se/quickstart-jobs:') || contains(@, '/longshore:'))
 
 # $(1): create, or what-if.
 define DEPLOYMENT

@@ -172,6 +172,13 @@ def test_the_jobs_get_the_image_that_was_built(cloud):
     assert calls.index(one(calls, "deployment sub create")) < calls.index(build) < calls.index(updates[0])
 
 
+def test_the_image_is_built_where_the_job_pulls_from(cloud):
+    cloud.answers("containerapp job show", "ours.azurecr.io\n")
+    calls = cloud.make("azure-image", "azure-image-use", "IMAGE_TAG=t1")
+    assert one(calls, "acr build").flag("registry") == "ours"
+    assert {it.flag("image") for it in calls if it.named("containerapp job update")} == {"ours.azurecr.io/longshore:t1"}
+
+
 def test_only_jobs_of_that_name_that_run_longshore_or_nothing_get_it(cloud):
     jmespath = pytest.importorskip("jmespath")
     query = one(cloud.make("azure-image-use"), "containerapp job list").flag("query")
@@ -263,6 +270,7 @@ MISTAKES = [
     ("starts_with(name, '$(NAME)') && ", "", test_only_jobs_of_that_name_that_run_longshore_or_nothing_get_it),
     ("az acr build $(ON)", "az acr build", test_every_command_works_in_the_subscription_that_is_named),
     ("azure-not-ours,azure-role-remove)", "azure-not-ours,)", test_the_right_to_renew_goes_with_its_role_and_the_group_last),
+    (" | cut -d . -f 1", "", test_the_image_is_built_where_the_job_pulls_from),
     ("xargs -r", "xargs", test_there_may_be_no_right_to_renew),
 ]
 
