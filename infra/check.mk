@@ -90,15 +90,15 @@ $(LINT_VENV)/installed: infra/tests/requirements-lint.txt
 	$(LINT_VENV)/bin/pip install $(PIP_FLAGS) --requirement $<
 	touch $@
 
-infra-requirements: ## pin anew what the checks need, after a change of infra/tests/*.in
+infra-requirements: $(AZ)/.venv/installed ## pin anew what the checks need, after a change of infra/tests/*.in
 	python3 -m venv $(INFRA_VENV)
 	$(INFRA_VENV)/bin/pip install --quiet --disable-pip-version-check pip-tools
 	for it in requirements requirements-lint; do $(INFRA_VENV)/bin/pip-compile --quiet --generate-hashes --strip-extras --no-header \
 		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file infra/tests/$$it.txt infra/tests/$$it.in; done
 	$(INFRA_VENV)/bin/pip-compile --quiet --generate-hashes --strip-extras --no-header --no-annotate \
-		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file - $(AZ)/requirements.in \
-		| awk 'NR == FNR { sub(/==.*/, ""); wanted[$$1]; next } /^[^ ]/ { split($$1, it, "=="); keep = it[1] in wanted } keep' \
-			$(AZ)/requirements.in - > $(AZ)/requirements.txt.new && mv $(AZ)/requirements.txt.new $(AZ)/requirements.txt
+		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file $(AZ)/requirements.txt $(AZ)/requirements.in
+	awk 'NR == FNR { sub(/==.*/, ""); wanted[$$1]; next } /^[^ ]/ { split($$1, it, "=="); keep = it[1] in wanted } keep' \
+		$(AZ)/requirements.in $(AZ)/requirements.txt > $(AZ)/.venv/wanted && mv $(AZ)/.venv/wanted $(AZ)/requirements.txt
 
 # Without a Docker engine and without a registry: see infra/tests/image/stand_ins.py. As root, on Debian. A binary and components that
 # are built already: make test-image BINARY=… COMPONENTS=…
