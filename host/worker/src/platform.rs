@@ -1,8 +1,8 @@
 //! What Azure Container Apps and KEDA do by themselves, in numbers, and the room that the host
 //! leaves them.
 //!
-//! `infra/modules/job.bicep` and `infra/azure.mk` cannot share these constants. A test reads both
-//! against this file.
+//! `infra/modules/job.bicep` cannot share these constants. A test reads it against
+//! this file.
 
 use std::time::Duration;
 
@@ -76,20 +76,6 @@ mod tests {
         says(
             "types.bicep",
             &[format!("@maxValue({grace})"), format!("pollingIntervalSeconds: {polling}")],
-        );
-    }
-
-    #[test]
-    fn the_steps_of_make_leave_the_room_that_the_host_takes() {
-        let seconds = |name: &str, it: Duration| format!("{name} := {}", it.as_secs());
-        says(
-            "azure.mk",
-            &[
-                seconds("START_S      ", START),
-                seconds("STOP_S       ", STOP),
-                seconds("FIXED_ROOM_S ", FIXED_ROOM),
-                format!("POLLING_S     = {}", POLLING_INTERVAL.as_secs()),
-            ],
         );
     }
 
