@@ -119,7 +119,8 @@ mutants: $(TOOLS)/cargo-mutants ## change the code in small ways and see which c
 	mkdir -p $(TARGET)/mutants
 	$(TOOLS)/cargo-mutants mutants --output $(TARGET)/mutants $(ARGS)
 
-torture: guest guest-python guest-js ## kill workers at N random moments and count what was lost: make torture N=1000
+torture: guest guest-python guest-js ## N schedules of faults, and workers killed at N random moments: what was lost: make torture N=1000
+	LONGSHORE_SCHEDULES=$(N) $(TEST) --test worker -- --nocapture seeded_fault_schedules
 	LONGSHORE_TORTURE=$(N) $(TEST) --test process -- --nocapture --include-ignored torture
 
 fuzz: guest ## feed arbitrary bytes to the sandbox, and keep what ends in a new way: make fuzz TIME=600

@@ -44,10 +44,7 @@ impl Azure {
     /// The tokens for a scope, such as `https://storage.azure.com/.default`.
     pub fn tokens(&self, scope: impl Into<Cow<'static, str>>) -> Arc<Tokens> {
         let scope = scope.into();
-        let make = || {
-            let (who, mend) = (self.credential.who(), self.credential.mend());
-            Arc::new(Tokens::new(self.credential.source(self.http.clone()), scope.clone(), who, mend))
-        };
+        let make = || Arc::new(Tokens::new(self.credential.used(self.http.clone()), scope.clone()));
         let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
         tokens.entry(scope.clone()).or_insert_with(make).clone()
     }

@@ -2,18 +2,28 @@
 
 use std::env;
 use std::sync::Arc;
+use std::time::Duration;
 
 use azure_core::credentials::TokenCredential;
 use azure_core::error::Error;
 use azure_core::http::{ClientOptions, RetryOptions, Transport};
 use azure_identity::{
-    ClientAssertionCredentialOptions, DeveloperToolsCredential, ManagedIdentityCredential,
-    ManagedIdentityCredentialOptions, UserAssignedId, WorkloadIdentityCredential,
-    WorkloadIdentityCredentialOptions,
+    ClientAssertionCredentialOptions, DeveloperToolsCredential, DeveloperToolsCredentialOptions,
+    WorkloadIdentityCredential, WorkloadIdentityCredentialOptions,
 };
 
-use crate::http::SharedHttp;
-use crate::token::CredentialSource;
+use crate::developer::OneTool;
+use crate::http::{SharedHttp, ShortAnswers};
+use crate::managed_identity::ManagedIdentity;
+use crate::token::{CredentialSource, CredentialUse};
+
+/// The longest answer of an endpoint that gives tokens, in bytes.
+const MAX_TOKEN_ANSWER: usize = 64 * 1024;
+/// How long one try to fetch a token may take: an identity endpoint answers in well under a second.
+const ONE_TRY: Duration = Duration::from_secs(6);
+/// The same for a developer's tools, which take seconds and wait for each other. Each has a limit
+/// of its own.
+const ONE_TRY_OF_TOOLS: Duration = Duration::from_secs(60);
 
 /// How the host authenticates itself to Azure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -44,7 +54,7 @@ impl Credential {
     }
 
     /// Its name in errors.
-    pub(super) fn who(self) -> &'static str {
+    fn who(self) -> &'static str {
         match self.settled() {
             Self::ManagedIdentity => "the managed identity",
             Self::WorkloadIdentity => "the workload identity",
@@ -53,7 +63,7 @@ impl Credential {
     }
 
     /// What to do when it gives no token.
-    pub(super) fn mend(self) -> String {
+    fn mend(self) -> String {
         match (self.settled(), set("AZURE_CLIENT_ID")) {
             (Self::ManagedIdentity, None) => "AZURE_CLIENT_ID is not set, so that the system-assigned identity was asked for: for a user-assigned one, set it to that identity's client id".into(),
             (Self::ManagedIdentity, Some(id)) => format!(
@@ -64,39 +74,49 @@ impl Credential {
         }
     }
 
-    /// Makes credentials that call through `http`, one try each.
-    pub(super) fn source(self, http: Arc<SharedHttp>) -> CredentialSource {
-        Box::new(move || self.make(&http))
+    /// How tokens are fetched with it, by calls through `http`.
+    pub(super) fn used(self, http: Arc<SharedHttp>) -> CredentialUse {
+        let (who, mend) = (self.who(), self.mend());
+        let source: CredentialSource = Box::new(move || self.make(&http));
+        match self.settled() {
+            // A login that is not there will not be there in a second, and somebody waits.
+            Self::Developer | Self::Auto => {
+                CredentialUse { source, who, mend, one_try: ONE_TRY_OF_TOOLS, is_asked_again: false }
+            }
+            Self::ManagedIdentity | Self::WorkloadIdentity => {
+                CredentialUse { source, who, mend, one_try: ONE_TRY, is_asked_again: true }
+            }
+        }
     }
 
     fn make(self, http: &Arc<SharedHttp>) -> Result<Arc<dyn TokenCredential>, Error> {
-        let client_options = client_options(http);
+        let http = ShortAnswers { http: http.clone(), max: MAX_TOKEN_ANSWER };
         Ok(match self.settled() {
-            Self::ManagedIdentity => {
-                ManagedIdentityCredential::new(Some(ManagedIdentityCredentialOptions {
-                    // The SDK does not read it itself.
-                    user_assigned_id: set("AZURE_CLIENT_ID").map(UserAssignedId::ClientId),
-                    client_options,
-                }))?
-            }
+            Self::ManagedIdentity => Arc::new(ManagedIdentity::here(http)?),
             Self::WorkloadIdentity => {
                 WorkloadIdentityCredential::new(Some(WorkloadIdentityCredentialOptions {
-                    credential_options: ClientAssertionCredentialOptions { client_options },
+                    credential_options: ClientAssertionCredentialOptions {
+                        client_options: options(Transport::new(Arc::new(http))),
+                    },
                     ..Default::default()
                 }))?
             }
-            Self::Developer | Self::Auto => DeveloperToolsCredential::new(None)?,
+            Self::Developer | Self::Auto => {
+                DeveloperToolsCredential::new(Some(DeveloperToolsCredentialOptions {
+                    executor: Some(Arc::new(OneTool)),
+                }))?
+            }
         })
     }
 }
 
 /// The shared transport, and no retries: the caller decides what is tried again.
 pub fn client_options(http: &Arc<SharedHttp>) -> ClientOptions {
-    ClientOptions {
-        transport: Some(Transport::new(http.clone())),
-        retry: RetryOptions::none(),
-        ..ClientOptions::default()
-    }
+    options(Transport::new(http.clone()))
+}
+
+fn options(transport: Transport) -> ClientOptions {
+    ClientOptions { transport: Some(transport), retry: RetryOptions::none(), ..ClientOptions::default() }
 }
 
 /// A variable that is there and not empty.

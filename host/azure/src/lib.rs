@@ -9,8 +9,13 @@ mod authorize;
 mod azure;
 mod cause;
 mod credential;
+mod developer;
+mod failed_try;
 mod http;
 pub mod jobs;
+mod managed_identity;
+mod no_answer;
+mod patience;
 mod retry_after;
 mod token;
 

@@ -20,6 +20,7 @@ use std::process::ExitCode;
 
 use clap::CommandFactory;
 use clap::error::ErrorKind;
+use rustix::fs::Mode;
 
 use crate::cli::{Cli, Verb, parse, refuse};
 use crate::exit::{Exit, Failure};
@@ -31,6 +32,8 @@ use longshore_azure::Azure;
 /// Reads the command line, does what it says, and returns the exit code.
 #[must_use]
 pub fn main() -> ExitCode {
+    // Queues hold what is nobody else's business, and caches what is executed.
+    let asked_for = rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let cli = match parse::<Cli>() {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),
@@ -42,13 +45,13 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return end(Err(Failure::other(format!("no threads to run on: {error}")))),
     };
-    let done = runtime.block_on(execute(cli));
+    let done = runtime.block_on(execute(cli, asked_for));
     // Everything that matters was awaited. What is still running must not keep the process alive.
     runtime.shutdown_background();
     end(done)
 }
 
-async fn execute(cli: Cli) -> Result<Exit, Failure> {
+async fn execute(cli: Cli, umask: Mode) -> Result<Exit, Failure> {
     let format = cli.output;
     Azure::choose(cli.credential);
     match cli.verb {
@@ -66,7 +69,7 @@ async fn execute(cli: Cli) -> Result<Exit, Failure> {
         Verb::Job(verb) => job::execute(verb, format).await,
         Verb::Invoke(args) => invoke::execute(*args, format).await,
         Verb::Inspect(args) => inspect::execute(args, format).await,
-        Verb::Compile(args) => compile::execute(args, format).await,
+        Verb::Compile(args) => compile::execute(args, umask, format).await,
         Verb::Push(args) => push::execute(args, format).await,
     }
 }

@@ -15,6 +15,8 @@ mod parse;
 pub mod place;
 pub mod queue;
 mod same;
+mod this_host;
+mod token_host;
 pub mod url;
 
 pub use self::error::QueueError;

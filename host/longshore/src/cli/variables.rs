@@ -8,7 +8,8 @@ use clap::{Arg, Command, Parser};
 pub(crate) const PREFIX: &str = "LONGSHORE_";
 
 /// Variables that are no flags: a secret has no place on a command line.
-const WITHOUT_A_FLAG: [&str; 2] = ["LONGSHORE_REGISTRY_USER", "LONGSHORE_REGISTRY_PASSWORD"];
+const WITHOUT_A_FLAG: [&str; 3] =
+    ["LONGSHORE_REGISTRY_USER", "LONGSHORE_REGISTRY_PASSWORD", "LONGSHORE_REGISTRY_HOST"];
 
 /// Reads the command line and the variables of this process.
 ///

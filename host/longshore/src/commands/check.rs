@@ -11,7 +11,7 @@ mod ruling;
 
 use std::time::Duration;
 
-use url::Url;
+use url::Host;
 
 use self::finding::{Finding, Known};
 use self::ruling::Ruling;
@@ -40,12 +40,15 @@ pub(super) async fn execute(args: CheckArgs, format: Format) -> Result<Exit, Fai
     let settings = args.sandbox.settings(1).map_err(Failure::usage)?;
     let mut findings = Vec::new();
     let (mut url, mut poison) = (args.queue.map(|it| it.queue), args.poison.poison_queue);
+    // A token goes to these, whatever they are. To what only the job names it does not.
+    let named =
+        Named([url.as_ref(), poison.as_ref()].into_iter().flatten().map(QueueUrl::token_host).collect());
     // Who named the queue: the command line is wrong, or the set-up of the job.
     let blame = if url.is_some() { Failure::usage } else { Failure::fault };
     let mut outbox = args.sandbox.grants.outbox();
     let mut job = None;
-    if let Some(named) = &args.job {
-        let id = &named.job;
+    if let Some(of) = &args.job {
+        let id = &of.job;
         let asked = Job::new(id.clone(), args.arm.arm_endpoint.clone(), Azure::shared());
         let setup = job::Setup::read(&asked.get().await?)
             .map_err(|cause| Failure::fault(format!("{id}: {cause}")))?;
@@ -54,9 +57,13 @@ pub(super) async fn execute(args: CheckArgs, format: Format) -> Result<Exit, Fai
         url = url.or_else(|| setup.queue());
         poison = poison.or_else(|| setup.poison_queue());
         if outbox.is_empty() {
-            let (known, foreign): (Vec<_>, _) = setup.outbox().into_iter().partition(|it| is_own(&it.url));
-            findings.extend(foreign.iter().map(not_asked));
-            outbox = known;
+            outbox = setup.outbox();
+            outbox.retain(|OutboxQueue { name, url }| {
+                let withheld = named.withheld(url, "outbox exists", "--outbox");
+                let is_asked = withheld.is_none();
+                findings.extend(withheld.map(|it| Finding { of: format!("{name}: {}", it.of), ..it }));
+                is_asked
+            });
         }
         job = Some((asked, setup));
     }
@@ -66,7 +73,7 @@ pub(super) async fn execute(args: CheckArgs, format: Format) -> Result<Exit, Fai
         findings.push(deliveries::finding(url, limit, job.as_ref()).await);
     }
     match url {
-        Some(url) => findings.extend(queues(url, poison, args.probe_send, blame).await?),
+        Some(url) => findings.extend(queues(url, poison, &named, args.probe_send, blame).await?),
         // Only a job can hide it: without one the queue is required.
         None => findings.push(Finding {
             check: "queue exists",
@@ -117,51 +124,65 @@ pub(super) async fn execute(args: CheckArgs, format: Format) -> Result<Exit, Fai
     Ok(if failed { Exit::Fault } else { Exit::Done })
 }
 
+/// The hosts that the command line names.
+struct Named(Vec<Option<Host>>);
+
+impl Named {
+    /// What is not known of a queue, since only the job names it, at a host that may be anybody's:
+    /// a token that is sent there could be used by whoever gets it.
+    fn withheld(&self, url: &QueueUrl, check: &'static str, flag: &str) -> Option<Finding> {
+        let host = url.token_goes_elsewhere().filter(|_| !self.0.contains(&url.token_host()))?;
+        let service = url.kind().name;
+        let detail = format!(
+            "it was not asked, since it would get your token: only the job names {host}, which is no host of the service that has {service}; if you trust it, name the queue with {flag}"
+        );
+        Some(Finding { check, of: url.to_string(), result: Known::Unknown, needed: true, detail })
+    }
+}
+
 /// What can be known of the queue and its poison queue, for the identity that asks.
 async fn queues(
     url: QueueUrl,
     poison: Option<QueueUrl>,
+    named: &Named,
     probe_send: bool,
     blame: fn(String) -> Failure,
 ) -> Result<Vec<Finding>, Failure> {
     let of = PoisonOf { queue: QueueArg { queue: url }, poison: PoisonArg { poison_queue: poison } };
     let poison = of.url().map_err(blame)?;
-    let (queue, poison) = (open(&of.queue.queue).await?, open(&poison).await?);
-    let mut findings = permissions(&*queue).await?;
+    let of_queue = async {
+        match named.withheld(&of.queue.queue, "queue exists", "--queue") {
+            Some(withheld) => Ok(vec![withheld]),
+            None => permissions(&*open(&of.queue.queue).await?).await,
+        }
+    };
+    let of_poison = async {
+        match named.withheld(&poison, "poison queue exists", "--poison-queue") {
+            Some(withheld) => Ok(vec![withheld]),
+            None => poison_permissions(&*open(&poison).await?, probe_send).await,
+        }
+    };
+    // At once: a service that does not answer is waited for once.
+    let (mut findings, of_poison) = tokio::try_join!(of_queue, of_poison)?;
+    findings.extend(of_poison);
+    Ok(findings)
+}
+
+/// Whether the poison queue is there, and may be sent to.
+async fn poison_permissions(poison: &dyn Queue, probe_send: bool) -> Result<Vec<Finding>, QueueError> {
     let receive = poison.may(Right::Receive).await;
-    let mut found = exists(&*poison, "poison queue exists", receive).await?;
+    let mut found = exists(poison, "poison queue exists", receive).await?;
     if found.result == Known::No && poison.url().kind().is_made_when_needed() {
         (found.result, found.detail) =
             (Known::Ok, "it is not there yet, and is made when it is needed".into());
     }
-    findings.push(found);
+    let mut findings = vec![found];
     // What is moved to a dead-letter sub-queue is not sent: the right to receive is enough for
     // that.
     if !poison.url().is_dead_letter_queue() {
-        findings.push(may_send(&*poison, probe_send).await?);
+        findings.push(may_send(poison, probe_send).await?);
     }
     Ok(findings)
-}
-
-/// Whether a queue is on a host of its service, or on this very host. A job could name any other to
-/// get the token of whoever checks it.
-fn is_own(url: &QueueUrl) -> bool {
-    let Some(tokens) = &url.kind().tokens else { return true };
-    let host = Url::parse(&url.to_string()).ok().and_then(|url| url.host_str().map(str::to_owned));
-    host.is_some_and(|host| {
-        tokens.owns(&host) || ["127.0.0.1", "localhost", "[::1]"].contains(&host.as_str())
-    })
-}
-
-/// What is said of such a queue.
-fn not_asked(OutboxQueue { name, url }: &OutboxQueue) -> Finding {
-    Finding {
-        check: "outbox exists",
-        of: format!("{name}: {url}"),
-        result: Known::Unknown,
-        needed: true,
-        detail: "its host is none of the service's, and only the job names it: it gets no token, and is not asked; name it with --outbox to have it asked".into(),
-    }
 }
 
 /// Whether a queue that handlers send to is there. Only sending would tell whether it may be sent
@@ -175,10 +196,10 @@ async fn outbox_exists(OutboxQueue { name, url }: OutboxQueue) -> Result<Finding
 
 /// Whether the queue is there, and whether its messages may be received, renewed and counted.
 async fn permissions(queue: &dyn Queue) -> Result<Vec<Finding>, QueueError> {
-    let receive = queue.may(Right::Receive).await;
+    let (receive, renew, count) =
+        tokio::join!(queue.may(Right::Receive), queue.may(Right::Update), queue.approximate_count());
+    let count = count.map(drop);
     let mut findings = vec![exists(queue, "queue exists", receive.clone()).await?];
-    let renew = queue.may(Right::Update).await;
-    let count = queue.approximate_count().await.map(drop);
     for (check, needed, answer, inferred) in
         [("receive", true, receive, INFERRED), ("renew", false, renew, ""), ("count", false, count, "")]
     {

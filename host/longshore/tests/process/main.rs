@@ -33,4 +33,5 @@ mod verbs_component;
 mod verbs_flags;
 mod verbs_queue;
 mod verbs_run;
+mod waiting;
 mod watch;

@@ -16,6 +16,7 @@ mod outbox;
 mod settle;
 mod stop;
 mod summary;
+mod terms;
 mod unavailable;
 mod weather;
 

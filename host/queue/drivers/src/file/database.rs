@@ -3,9 +3,10 @@
 //! A commit costs one flush of the disk, whatever it holds. While one is flushed, others queue up
 //! behind it and share the next: sixteen deletes and a receive cost one flush.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::JoinHandle;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -23,6 +24,8 @@ const BATCH: usize = 256;
 /// How long a caller waits at most. Longer than any lock is waited for, hence only a stuck disk
 /// gets there.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+/// How long the end of the thread is awaited.
+const END_LIMIT: Duration = Duration::from_secs(2);
 
 /// How an operation uses the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,21 +50,25 @@ pub(super) struct Database {
     /// For errors.
     url: QueueUrl,
     jobs: Option<Sender<Box<dyn Operation>>>,
-    thread: Option<JoinHandle<()>>,
+    /// Says nothing, and is closed when the thread ends.
+    over: Mutex<Receiver<Infallible>>,
 }
 
 impl Database {
     /// Starts the thread for one queue. The database is opened with the first operation.
     pub(super) fn start(url: QueueUrl, directory: PathBuf) -> Result<Self, QueueError> {
         let (jobs, waiting) = channel();
+        let (alive, over) = channel();
         let writer = WriterThread { url: url.clone(), directory, connection: None, lent_reserve: false };
-        let thread =
-            std::thread::Builder::new().name("file-queue".into()).spawn(move || writer.run(&waiting));
-        let thread = thread.map_err(|error| QueueError::Fault {
+        let thread = std::thread::Builder::new().name("file-queue".into()).spawn(move || {
+            let _alive = alive;
+            writer.run(&waiting);
+        });
+        thread.map_err(|error| QueueError::Fault {
             cause: format!("the thread of the database of {url} could not be started: {error}"),
             mend: "allow this process more threads".into(),
         })?;
-        Ok(Self { url, jobs: Some(jobs), thread: Some(thread) })
+        Ok(Self { url, jobs: Some(jobs), over: Mutex::new(over) })
     }
 
     /// Has one operation done, and waits until it is committed.
@@ -89,10 +96,10 @@ impl Drop for Database {
     fn drop(&mut self) {
         drop(self.jobs.take());
         // Without waiting, a process that ends here could leave the log behind for the next to
-        // recover.
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        // recover. A database that somebody else holds is not waited for: a stop is heard at once
+        // (rule 9).
+        let over = self.over.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let _ = over.recv_timeout(END_LIMIT);
     }
 }
 
