@@ -12,7 +12,9 @@ LOCATION             = westeurope
 SUBSCRIPTION         =
 # A group that you have been given; empty: rg-NAME, which the template makes.
 AZURE_RESOURCE_GROUP =
-# More parameters of the template, and files of them: PARAMETERS='@mine.json lease=fixed'. The last one holds.
+# What every job is told: JOB='{"lease": "fixed", "cpu": "1.0"}'.
+JOB                  =
+# More parameters of the template, and files of them: PARAMETERS='@mine.json queueService=servicebus'. The last one holds.
 PARAMETERS           =
 # An image that is there already; empty: this tree is built in the registry.
 IMAGE                =
@@ -40,7 +42,7 @@ OURS     = starts_with(name, '$(NAME)') && (contains(@, '/k8se/quickstart-jobs:'
 # $(1): create, or what-if.
 define DEPLOYMENT
 operator="$(OPERATOR)" || exit; image="$(or $(IMAGE),$(RUNNING))"; az deployment $(if $(AZURE_RESOURCE_GROUP),group,sub) $(1) --name $(NAME) $(WHERE) \
-	--parameters name=$(NAME) location=$(LOCATION) operatorPrincipalId="$$operator" $${image:+image="$$image"} $(PARAMETERS)
+	--parameters name=$(NAME) location=$(LOCATION) operatorPrincipalId="$$operator" $${image:+image="$$image"} $(if $(JOB),job='$(JOB)') $(PARAMETERS)
 endef
 
 .PHONY: deploy azure azure-what-if azure-template azure-image azure-image-use azure-image-name azure-role-remove azure-remove azure-not-ours

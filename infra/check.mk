@@ -23,7 +23,7 @@ CARGO_AUDITABLE   := cargo-auditable@0.7.7
 CARGO_MUTANTS     := cargo-mutants@27.1.0
 
 ##@ Check what is shipped
-.PHONY: deny deny-advisories auditable test-infra test-queries test-az lint-infra infra-docs infra-snapshots infra-requirements bicep-installed \
+.PHONY: deny deny-advisories auditable test-infra test-queries test-az lint-infra infra-generated infra-requirements bicep-installed \
 	docker-run test-image container-tools arm64 arm64-tools
 
 # Apart from lint, since cargo-deny takes ten minutes of a core to install.
@@ -66,24 +66,20 @@ $(AZ)/.venv/installed: $(AZ)/requirements.txt
 	$(AZ)/.venv/bin/pip install $(PIP_FLAGS) --no-deps --no-compile --requirement $<
 	touch $@
 
-infra-docs: bicep-installed ## write the parameters of the template into the page on deploying
-	bicep build --stdout $(GROUP_TEMPLATE) | python3 infra/docs.py docs/deploy.md
+# After a change of the templates. In a review the predictions show what it changes on Azure.
+infra-generated: bicep-installed ## write anew what is made from the templates: predictions, the compiled template, the page's parameters
+	python3 infra/tests/generate.py
 
 # npm writes this file when all is there.
 $(QUERIES)/node_modules/.package-lock.json: $(QUERIES)/package-lock.json
 	npm ci --prefix $(QUERIES) --ignore-scripts --no-audit --no-fund --silent
 	touch $@
 
-# Apart from test-infra, since checkov takes two minutes to install and a minute to run. It reads the compiled template, in which each
-# module is a deployment of its own.
-lint-infra: bicep-installed $(LINT_VENV)/installed ## what Bicep's linter and checkov say about the templates, and hadolint about the Dockerfile
-	infra/tests/lint.sh
+# Apart from test-infra, since checkov takes two minutes to install.
+lint-infra: bicep-installed $(LINT_VENV)/installed ## what Bicep's linter and formatter and checkov say about the templates, and hadolint about the Dockerfile
+	python3 infra/tests/lint.py
 	$(LINT_VENV)/bin/hadolint Dockerfile
-	infra/tests/checkov.sh $(LINT_VENV)/bin/checkov
-
-# After a change of the templates: what changes here is what it changes on Azure.
-infra-snapshots: bicep-installed ## predict each variant anew: infra/tests/variants
-	cd infra/tests && PYTHONPATH=. python3 -c 'import snapshot; snapshot.write_all()'
+	python3 infra/tests/checked.py $(LINT_VENV)/bin/checkov
 
 bicep-installed:
 	@command -v bicep > /dev/null || { echo 'bicep is not on PATH: `az bicep install` and ~/.azure/bin, or a release of github.com/Azure/bicep, 0.49.2 or later' >&2; exit 1; }

@@ -25,6 +25,9 @@ param queueService string = 'storage'
 @allowed(['Standard_ZRS', 'Standard_LRS', 'Standard_GRS', 'Standard_GZRS'])
 param storageSku string = 'Standard_ZRS'
 
+@description('A registry is made unless one is named in `existing`. With false there is none: image and components are public.')
+param makeRegistry bool = true
+
 @description('Jobs run this image. The default does nothing. It is there until the first image has been built.')
 param image string = 'mcr.microsoft.com/k8se/quickstart-jobs:latest'
 
@@ -70,6 +73,9 @@ var problemsOfJobs = [
     empty(each.?queueId) ? queueProblems(queueService, each.queueName) : [],
     each.makePoisonQueue && serviceOf(each.?queueId ?? '') != 'storage'
       ? ['${jobNames[i]}: makePoisonQueue is for a Storage queue that exists already, by its queueId.']
+      : [],
+    each.?poisonQueueId != null && (each.makePoisonQueue || serviceOf(each.?queueId ?? '') != 'storage' || serviceOf(each.?poisonQueueId ?? '') != 'storage')
+      ? ['${jobNames[i]}: poisonQueueId "${each.?poisonQueueId ?? ''}" has to be a Storage queue, beside a queueId of Storage and without makePoisonQueue.']
       : []
   )
 ]
@@ -130,12 +136,25 @@ var workerPrincipalId = existing.?identityId == null
   : theirIdentity!.properties.principalId
 var workerClientId = existing.?identityId == null ? identity!.outputs.clientId : theirIdentity!.properties.clientId
 
-module registry 'modules/registry.bicep' = if (existing.?registryId == null) {
+resource theirRegistry 'Microsoft.ContainerRegistry/registries@2025-11-01' existing = if (existing.?registryId != null) {
+  name: last(split(existing.?registryId ?? base, '/'))
+  scope: resourceGroup(
+    segment(existing.?registryId ?? resourceGroup().id, 2),
+    segment(existing.?registryId ?? resourceGroup().id, 4)
+  )
+}
+
+module registry 'modules/registry.bicep' = if (existing.?registryId == null && makeRegistry) {
   params: { name: '${letters}${unique}', location: location, tags: tags }
 }
 
-var registryId = existing.?registryId ?? resourceId('Microsoft.ContainerRegistry/registries', '${letters}${unique}')
-var registryServer = '${last(split(registryId, '/'))}${environment().suffixes.acrLoginServer}'
+var registryId = existing.?registryId ?? (makeRegistry
+  ? resourceId('Microsoft.ContainerRegistry/registries', '${letters}${unique}')
+  : '')
+// That of a registry may have more in it than its name.
+var registryServer = existing.?registryId != null
+  ? theirRegistry!.properties.loginServer
+  : (makeRegistry ? '${letters}${unique}${environment().suffixes.acrLoginServer}' : '')
 
 module storage 'modules/storage.bicep' = if (queueService == 'storage' && !empty(made)) {
   params: {
@@ -187,7 +206,11 @@ module grants 'modules/grants.bicep' = {
     renewRole: renewRole
     scalerRole: serviceBusScalerRole
     registryId: registryId
-    queues: map(range(0, length(jobs)), i => { id: queueIds[i], lease: wanted[i].lease })
+    queues: map(range(0, length(jobs)), i => {
+      id: queueIds[i]
+      poisonId: wanted[i].?poisonQueueId ?? '${queueIds[i]}-poison'
+      lease: wanted[i].lease
+    })
     outboxIds: flatten(map(wanted, each => map(filter(each.outboxes, it => it.?queueId != null), it => it.queueId)))
     jobIds: flatten(map(
       jobNames,

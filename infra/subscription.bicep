@@ -23,6 +23,9 @@ param queueService string = 'storage'
 @allowed(['Standard_ZRS', 'Standard_LRS', 'Standard_GRS', 'Standard_GZRS'])
 param storageSku string = 'Standard_ZRS'
 
+@description('A registry is made unless one is named in `existing`. With false there is none: image and components are public.')
+param makeRegistry bool = true
+
 @description('Jobs run this image. The default does nothing. It is there until the first image has been built.')
 param image string = 'mcr.microsoft.com/k8se/quickstart-jobs:latest'
 
@@ -69,6 +72,7 @@ module longshore 'main.bicep' = {
     tags: tags
     queueService: queueService
     storageSku: storageSku
+    makeRegistry: makeRegistry
     image: image
     job: job
     jobs: jobs

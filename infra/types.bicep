@@ -31,6 +31,8 @@ type job = {
   queueId: string?
   @description('A Storage queue that exists already needs a poison queue beside it, called after it and `-poison`. With true it is made. The default is false.')
   makePoisonQueue: bool?
+  @description('This is the resource id of its poison queue, where that is called otherwise. It exists already.')
+  poisonQueueId: string?
   @description('With `renew` the worker may extend its leases, by a custom role of three actions. With `fixed` it may only receive and delete, and a lease lasts the deadline and 30 s. Service Bus has no such difference. The default is renew.')
   lease: ('renew' | 'fixed')?
 
@@ -117,7 +119,6 @@ type hostVariables = {
   LONGSHORE_OUTBOX_LIMIT: string?
   LONGSHORE_OUTBOX_MESSAGES: string?
   LONGSHORE_POISON_FORMAT: string?
-  LONGSHORE_POISON_QUEUE: string?
   LONGSHORE_PRECOMPILED: string?
   LONGSHORE_REGISTRY_AUTH: string?
   LONGSHORE_REQUIRE_DIGEST: string?

@@ -10,10 +10,10 @@ param assignRoles bool
 param renewRole string
 @description('KEDA counts the messages of a Service Bus queue by this role.')
 param scalerRole string
-@description('Images are pulled from this registry.')
+@description('Images are pulled from this registry. None if it is empty.')
 param registryId string
 @description('Workers drain these queues.')
-param queues { id: string, lease: string }[]
+param queues { id: string, poisonId: string, lease: string }[]
 @description('Workers send to these queues.')
 param outboxIds string[]
 @description('An operator starts these jobs. modules/job.bicep assigns that role, which is only said here.')
@@ -56,12 +56,12 @@ var ofQueues = flatten(map(
           }
           // KEDA scales with the worker's identity, and reads the number of messages.
           { on: each.id, role: roles.StorageQueueDataReader, who: 'worker' }
-          { on: '${each.id}-poison', role: roles.StorageQueueDataMessageSender, who: 'worker' }
+          { on: each.poisonId, role: roles.StorageQueueDataMessageSender, who: 'worker' }
           // Shared keys are off, so that owning the account is not enough to send a message: a person needs roles as well.
           { on: each.id, role: roles.StorageQueueDataMessageSender, who: 'operator' }
           { on: each.id, role: roles.StorageQueueDataReader, who: 'operator' }
-          { on: '${each.id}-poison', role: roles.StorageQueueDataReader, who: 'operator' }
-          { on: '${each.id}-poison', role: roles.StorageQueueDataMessageProcessor, who: 'operator' }
+          { on: each.poisonId, role: roles.StorageQueueDataReader, who: 'operator' }
+          { on: each.poisonId, role: roles.StorageQueueDataMessageProcessor, who: 'operator' }
         ]
       : [
           { on: each.id, role: roles.AzureServiceBusDataReceiver, who: 'worker' }
@@ -77,7 +77,11 @@ var ofOutboxes = map(outboxIds, id => {
   who: 'worker'
 })
 // A union has each of them once: two jobs may send to one queue.
-var asked = union([{ on: registryId, role: roles.AcrPull, who: 'worker' }], ofQueues, ofOutboxes)
+var asked = union(
+  empty(registryId) ? [] : [{ on: registryId, role: roles.AcrPull, who: 'worker' }],
+  ofQueues,
+  ofOutboxes
+)
 var ofJobs = map(jobIds, id => { on: id, role: roles.ContainerAppsJobsOperator, who: 'operator' })
 var isAsked = empty(operatorPrincipalId) ? ['worker'] : ['worker', 'operator']
 var grants = filter(asked, each => contains(isAsked, each.who))

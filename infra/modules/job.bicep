@@ -19,7 +19,7 @@ param identityId string
 @description('This is the client id of the same identity.')
 param identityClientId string
 
-@description('The identity pulls from this login server.')
+@description('The identity pulls from this login server. None if it is empty.')
 param registryServer string
 
 @description('The job drains this queue, by its resource id.')
@@ -117,6 +117,7 @@ var given = {
   LONGSHORE_MAX_MESSAGES: maxMessages == 0 ? '' : string(maxMessages)
   LONGSHORE_LEASE: lease
   LONGSHORE_LINGER: '${lingerSeconds}s'
+  LONGSHORE_POISON_QUEUE: settings.?poisonQueueId == null ? '' : queueUrl(settings.?poisonQueueId ?? '')
   LONGSHORE_LOG_FORMAT: 'json'
   LONGSHORE_OUTPUT: 'json'
   LONGSHORE_ALLOW_HTTP: join(settings.allowHttp!, '\n')
@@ -154,9 +155,7 @@ resource jobs 'Microsoft.App/jobs@2026-07-01' = [
         replicaTimeout: replicaTimeout
         // The host settles its failures itself; what makes it fail is not cured by running it again.
         replicaRetryLimit: 0
-        registries: [
-          { server: registryServer, identity: identityId }
-        ]
+        registries: empty(registryServer) ? [] : [{ server: registryServer, identity: identityId }]
         eventTriggerConfig: each.eventTriggerConfig
         manualTriggerConfig: each.manualTriggerConfig
       }

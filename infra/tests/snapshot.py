@@ -1,24 +1,17 @@
-"""What Microsoft's compiler predicts of a deployment: `bicep snapshot` works it out as Azure's own engine does, and asks nobody."""
+"""What Microsoft's compiler predicts of a deployment: it works it out as Azure's own engine does, and asks nobody."""
 
 import functools
 import json
 import os
-import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-INFRA = Path(__file__).parent.parent
+from compiler import INFRA, SUBSCRIPTION, Compiler, compiler
+
 VARIANTS = INFRA / "tests/variants"
-SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-given"
 ENVELOPE = {"id", "type", "name", "apiVersion", "scope"}
-MISSING = "bicep is not on PATH: `az bicep install` and ~/.azure/bin, or a release of github.com/Azure/bicep, 0.49.2 or later"
-
-
-class Refused(Exception):
-    """What the compiler or its engine says about a deployment that cannot be."""
 
 
 class Runtime(str):
@@ -46,21 +39,6 @@ class Deployment(NamedTuple):
         return [it for it in self.resources if it.type == type_]
 
 
-def bicep(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess:
-    """Runs the compiler. A test of templates without it would be none, so that it fails where there is no compiler."""
-    assert shutil.which("bicep"), MISSING
-    return subprocess.run(["bicep", *map(str, arguments)], env=os.environ | variables, capture_output=True, text=True)
-
-
-def snapshot(file: Path, mode: str, **variables: str) -> subprocess.CompletedProcess:
-    """Predicts, or validates a prediction that is beside the file."""
-    using = file.read_text().partition("\n")[0]
-    group = [] if "subscription.bicep'" in using else ["--resource-group", "rg-given"]
-    return bicep(
-        "snapshot", file, "--mode", mode, "--subscription-id", SUBSCRIPTION, "--location", "westeurope", "--deployment-name", "test", *group, **variables
-    )
-
-
 def literal(value: Any) -> str:
     """A value as Bicep writes it."""
     if isinstance(value, str):
@@ -81,33 +59,21 @@ def predicted(template: str = "main.bicep", infra: Path = INFRA, **parameters: A
 
 @functools.cache
 def _predicted(template: str, infra: Path, parameters: str) -> Deployment:
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "it.bicepparam"
-        lines = [f"param {key} = {literal(it)}\n" for key, it in json.loads(parameters).items()]
-        file.write_text(f"using '{os.path.relpath(infra / template, Path(folder).resolve())}'\n" + "".join(lines))
-        return read(file)
+    lines = [f"param {key} = {literal(it)}\n" for key, it in json.loads(parameters).items()]
+    return made_by(infra / template, "".join(lines), compiler())
 
 
-def read(file: Path, **variables: str) -> Deployment:
+def read(file: Path, asked: Compiler) -> Deployment:
     """What a file of parameters makes of its template."""
+    using, _, rest = file.read_text().partition("\n")
+    return made_by((file.parent / using.split("'")[1]).resolve(), rest, asked)
+
+
+def made_by(template: Path, parameters: str, asked: Compiler) -> Deployment:
     with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / file.name
-        using, _, rest = file.read_text().partition("\n")
-        template = (file.parent / using.split("'")[1]).resolve()
-        copy.write_text(f"using '{os.path.relpath(template, Path(folder).resolve())}'\n{rest}")
-        ran = snapshot(copy, "overwrite", **variables)
-        # A warning is a mistake: the service ignores what it does not know.
-        if ran.returncode or "Warning " in ran.stdout + ran.stderr:
-            raise Refused(ran.stdout + ran.stderr)
-        return parsed(json.loads(copy.with_suffix(".snapshot.json").read_text()))
-
-
-def write_all() -> None:
-    """Predicts each variant anew."""
-    for file in sorted(VARIANTS.glob("*.bicepparam")):
-        ran = snapshot(file, "overwrite")
-        if ran.returncode:
-            raise SystemExit(ran.stdout + ran.stderr)
+        file = Path(folder).resolve() / "it.bicepparam"
+        file.write_text(f"using '{os.path.relpath(template, file.parent)}'\n{parameters}")
+        return parsed(json.loads(asked.predicted(file)))
 
 
 def parsed(said: dict) -> Deployment:

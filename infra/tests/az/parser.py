@@ -13,6 +13,9 @@ from azure.cli.core.azclierror import AzCLIError  # noqa: E402
 from azure.cli.core.commands.events import EVENT_INVOKER_PRE_LOAD_ARGUMENTS  # noqa: E402
 from azure.cli.core.parser import AzCliCommandParser  # noqa: E402
 
+# How `az deployment` reads what stands behind --parameters.
+from azure.cli.command_modules.resource.custom import _process_parameters as process_parameters  # noqa: E402, F401
+
 MISSING = "the following arguments are required: "
 # What is left out of a command that people complete.
 ELLIPSIS = "…"

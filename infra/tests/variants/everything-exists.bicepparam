@@ -9,5 +9,6 @@ param existing = {
 }
 param job = {
   queueId: '/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg-theirs/providers/Microsoft.Storage/storageAccounts/theirs/queueServices/default/queues/orders'
+  poisonQueueId: '/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg-theirs/providers/Microsoft.Storage/storageAccounts/theirs/queueServices/default/queues/orders-failed'
 }
 param renewRole = '22222222-2222-2222-2222-222222222222'

@@ -2,6 +2,9 @@ using '../../main.bicep'
 
 param name = 'long-shore'
 param image = 'theirs.azurecr.io/longshore@sha256:0000000000000000000000000000000000000000000000000000000000000000'
+param existing = {
+  registryId: '/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg-theirs/providers/Microsoft.ContainerRegistry/registries/theirs'
+}
 param job = {
   component: 'oci://theirs.azurecr.io/handlers/order@sha256:0000000000000000000000000000000000000000000000000000000000000000'
   allowHttp: ['api.example.com', 'http://intern:8080']

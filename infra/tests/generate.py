@@ -1,16 +1,16 @@
-"""Writes the parameters of a template into the page that explains them, between two marks.
-
-    bicep build --stdout infra/main.bicep | python3 infra/docs.py docs/deploy.md
-
-With `--check` nothing is written, and a page that is not current is an error.
-"""
+"""Writes anew what is made from the templates: each prediction, the compiled template, and the parameters on the page that explains them."""
 
 import json
 import re
-import sys
 from pathlib import Path
 
-BEGINNING = "<!-- Made by `make infra-docs`: what stands here is written anew from the template. -->"
+from compiler import INFRA, compiler
+from snapshot import VARIANTS
+
+PAGE = INFRA.parent / "docs/deploy.md"
+# Who has no compiler deploys this: the portal, by its button.
+COMPILED = INFRA / "azuredeploy.json"
+BEGINNING = "<!-- Made by `make infra-generated`: what stands here is written anew from the template. -->"
 END = "<!-- Here it ends. -->"
 
 
@@ -87,7 +87,7 @@ def parameters(template: dict) -> str:
     return "\n\n".join(parts)
 
 
-def written(page: str, template: dict) -> str:
+def on(page: str, template: dict) -> str:
     """The page with what is between the marks made anew."""
     begins, ends = page.count(BEGINNING), page.count(END)
     if (begins, ends) != (1, 1):
@@ -97,15 +97,20 @@ def written(page: str, template: dict) -> str:
     return re.sub(pattern, lambda _: text, page, flags=re.S)
 
 
-def main(page: Path, check: bool) -> None:
-    before = page.read_text()
-    after = written(before, json.load(sys.stdin))
-    if check and after != before:
-        raise SystemExit(f"{page} does not show the parameters as they are: `make infra-docs` writes them")
-    if not check:
-        page.write_text(after)
+def unversioned(value: object) -> object:
+    """A template without what each version of the compiler says about itself."""
+    if isinstance(value, dict):
+        return {key: unversioned(it) for key, it in value.items() if key != "_generator"}
+    return [unversioned(it) for it in value] if isinstance(value, list) else value
+
+
+def generated() -> dict[Path, str]:
+    """Each file, as it has to be."""
+    template = unversioned(compiler().built(INFRA / "main.bicep"))
+    variants = {it.with_suffix(".snapshot.json"): compiler().predicted(it) for it in sorted(VARIANTS.glob("*.bicepparam"))}
+    return variants | {COMPILED: json.dumps(template, indent=2) + "\n", PAGE: on(PAGE.read_text(), template)}
 
 
 if __name__ == "__main__":
-    words = [it for it in sys.argv[1:] if it != "--check"]
-    main(Path(words[0]), "--check" in sys.argv)
+    for file, text in generated().items():
+        file.write_text(text)
