@@ -5,7 +5,7 @@
 # Variables are set on the command line. The environment sets none of them: a NAME that is there by chance would change what is
 # deployed.
 
-# What everything is named after, and where it is.
+# What everything is named after, in small letters, digits and single hyphens; and where it is.
 NAME                 = longshore
 LOCATION             = westeurope
 # By its id; empty: the one that `az account show` shows.
@@ -79,7 +79,7 @@ azure-image-name:
 # Neither a deployment nor the end of a group takes away what an earlier one has given: a worker that renewed would keep its right,
 # and the tenant the role.
 azure-role-remove: ## take the right to renew leases away, and the role with it
-	for role in $$(az role definition list $(IN) --custom-role-only true --query "[?starts_with(roleName, 'Longshore queue worker')].name" --output tsv); do \
+	for role in $$(az role definition list $(IN) --custom-role-only true --query "[?starts_with(roleName, 'Longshore queue worker $(NAME) ')].name" --output tsv); do \
 		az role assignment list $(ON) --all --query "[?ends_with(roleDefinitionId, '$$role')].id" --output tsv \
 			| xargs -r az role assignment delete $(ON) --ids; \
 		az role definition delete $(IN) --custom-role-only true --name $$role || exit; \

@@ -36,8 +36,8 @@ var actions = [
 var renewed = filter(queues, each => serviceOf(each.id) == 'storage' && each.lease == 'renew')
 var makesRole = empty(renewRole) && !empty(renewed)
 var renewer = empty(renewRole) ? guid(resourceGroup().id, base, 'longshore-queue-worker') : renewRole
-// Role names are unique in a tenant.
-var renewerName = 'Longshore queue worker ${uniqueString(resourceGroup().id, base)}'
+// Role names are unique in a tenant. `make azure-role-remove` finds the role by how its name begins.
+var renewerName = 'Longshore queue worker ${base} ${uniqueString(resourceGroup().id, base)}'
 // The group in which the role is made has to be one of them.
 var groupIds = union(
   [resourceGroup().id],

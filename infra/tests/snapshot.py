@@ -10,7 +10,11 @@ from typing import Any, NamedTuple
 from compiler import INFRA, SUBSCRIPTION, Compiler, compiler
 
 VARIANTS = INFRA / "tests/variants"
+NAMES = sorted(it.stem for it in VARIANTS.glob("*.bicepparam"))
 GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-given"
+# Where the variants have what exists already.
+THEIRS = "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg-theirs/providers"
+QUEUE_OF = "Microsoft.Storage/storageAccounts/theirs/queueServices/default/queues"
 ENVELOPE = {"id", "type", "name", "apiVersion", "scope"}
 
 
@@ -94,3 +98,23 @@ def marked(value: Any) -> Any:
     if isinstance(value, list):
         return [marked(it) for it in value]
     return Runtime(value) if isinstance(value, str) and value.startswith("[") and not value.startswith("[[") else value
+
+
+def variant(name: str) -> Deployment:
+    """What is committed; that it is what the templates make is a test of its own."""
+    return parsed(json.loads((VARIANTS / f"{name}.snapshot.json").read_text()))
+
+
+def job_of(deployment: Deployment, name: str = "long-shore") -> dict:
+    (job,) = [it.body for it in deployment.of_type("Microsoft.App/jobs") if it.name == name]
+    return job
+
+
+def rule_of(job: dict) -> dict:
+    (rule,) = job["properties"]["configuration"]["eventTriggerConfig"]["scale"]["rules"]
+    return rule
+
+
+def variables_of(job: dict) -> dict[str, str]:
+    (container,) = job["properties"]["template"]["containers"]
+    return {it["name"]: it["value"] for it in container["env"]}

@@ -1,13 +1,15 @@
 """What is made from the templates is what is committed: each prediction, the compiled template, the page's parameters."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 import generate
 from generate import COMPILED, PAGE, generated
-from snapshot import VARIANTS
+from compiler import INFRA, SUBSCRIPTION, compiler
+from snapshot import VARIANTS, made_by
 
 PREDICTIONS = [it.with_suffix(".snapshot.json") for it in sorted(VARIANTS.glob("*.bicepparam"))]
 
@@ -33,6 +35,22 @@ def test_a_change_of_the_template_changes_the_page(there, planted):
     assert there in text
     assert generate.on(page, json.loads(text)) == page
     assert generate.on(page, json.loads(text.replace(there, planted))) != page
+
+
+def test_the_example_on_the_page_drains_a_queue_that_exists_and_makes_jobs_roles_and_alerts_only():
+    (example,) = re.findall(r"```bicep\n(.*?)```", PAGE.read_text(), re.S)
+    filled_in = example.replace("/subscriptions/…", f"/subscriptions/{SUBSCRIPTION}").replace("sha256:…", f"sha256:{'0' * 64}")
+    assert "…" not in filled_in
+    using, _, parameters = filled_in.partition("\n")
+    deployment = made_by(INFRA.parent / using.split("'")[1], parameters, compiler())
+    assert {it.type for it in deployment.resources} == {
+        "Microsoft.App/jobs",
+        "Microsoft.Authorization/roleAssignments",
+        "Microsoft.Authorization/roleDefinitions",
+        "Microsoft.Insights/scheduledQueryRules",
+        "Microsoft.Insights/workbooks",
+        "Microsoft.ManagedIdentity/userAssignedIdentities",
+    }
 
 
 def test_a_page_without_its_marks_is_refused():
