@@ -75,7 +75,9 @@ var problemsOfJobs = [
       ? ['${jobNames[i]}: makePoisonQueue is for a Storage queue that exists already, by its queueId.']
       : [],
     each.?poisonQueueId != null && (each.makePoisonQueue || serviceOf(each.?queueId ?? '') != 'storage' || serviceOf(each.?poisonQueueId ?? '') != 'storage')
-      ? ['${jobNames[i]}: poisonQueueId "${each.?poisonQueueId ?? ''}" has to be a Storage queue, beside a queueId of Storage and without makePoisonQueue.']
+      ? [
+          '${jobNames[i]}: poisonQueueId "${each.?poisonQueueId ?? ''}" has to be a Storage queue, beside a queueId of Storage and without makePoisonQueue.'
+        ]
       : []
   )
 ]
@@ -231,6 +233,7 @@ module workers 'modules/job.bicep' = [
       environmentId: existing.?environmentId ?? resourceId('Microsoft.App/managedEnvironments', '${base}-env')
       identityId: identityId
       identityClientId: workerClientId
+      hasRegistry: !empty(registryId)
       registryServer: registryServer
       queueId: queueIds[i]
       operatorPrincipalId: assignRoles ? operatorPrincipalId : ''

@@ -94,7 +94,7 @@ type job = {
   env: { *: string }?
   @description('Handlers may send messages to these queues. The default is none.')
   outboxes: outbox[]?
-  @description('These are further variables of the host. `longshore run --help` says what each means. The default is none.')
+  @description('These are further variables of the host. `longshore run --help` says what each means. Larger limits leave room for fewer handlers, which `longshore check --job` counts. The default is none.')
   variables: hostVariables?
 }
 
@@ -143,7 +143,7 @@ type existing = {
   environmentId: string?
   @description('Logs are in this Log Analytics workspace. Those of an environment that exists already have to arrive there through diagnostic settings.')
   workspaceId: string?
-  @description('The new environment is put into this subnet. The subnet has to be delegated to Microsoft.App/environments and at least a /27.')
+  @description('The new environment is put into this subnet. The subnet has to be delegated to Microsoft.App/environments and at least a /27. Its network is in the same region and subscription.')
   subnetId: string?
 }
 

@@ -19,7 +19,10 @@ param identityId string
 @description('This is the client id of the same identity.')
 param identityClientId string
 
-@description('The identity pulls from this login server. None if it is empty.')
+@description('Without a registry everybody may pull the image.')
+param hasRegistry bool
+
+@description('The identity pulls from this login server.')
 param registryServer string
 
 @description('The job drains this queue, by its resource id.')
@@ -117,7 +120,6 @@ var given = {
   LONGSHORE_MAX_MESSAGES: maxMessages == 0 ? '' : string(maxMessages)
   LONGSHORE_LEASE: lease
   LONGSHORE_LINGER: '${lingerSeconds}s'
-  LONGSHORE_POISON_QUEUE: settings.?poisonQueueId == null ? '' : queueUrl(settings.?poisonQueueId ?? '')
   LONGSHORE_LOG_FORMAT: 'json'
   LONGSHORE_OUTPUT: 'json'
   LONGSHORE_ALLOW_HTTP: join(settings.allowHttp!, '\n')
@@ -134,9 +136,11 @@ var given = {
 var names = concat(
   ['AZURE_CLIENT_ID', 'LONGSHORE_QUEUE'],
   empty(outboxes) ? [] : ['LONGSHORE_OUTBOX'],
+  settings.?poisonQueueId == null ? [] : ['LONGSHORE_POISON_QUEUE'],
   map(filter(items(given), it => !empty(it.?value)), it => it.key)
 )
 var outboxLines = join(map(outboxes, it => '${it.name}=${it.?url ?? queueUrl(it.?queueId ?? '')}'), '\n')
+var poisonUrl = queueUrl(settings.?poisonQueueId ?? queueId)
 
 resource jobs 'Microsoft.App/jobs@2026-07-01' = [
   for each in triggers: {
@@ -155,7 +159,7 @@ resource jobs 'Microsoft.App/jobs@2026-07-01' = [
         replicaTimeout: replicaTimeout
         // The host settles its failures itself; what makes it fail is not cured by running it again.
         replicaRetryLimit: 0
-        registries: empty(registryServer) ? [] : [{ server: registryServer, identity: identityId }]
+        registries: hasRegistry ? [{ server: registryServer, identity: identityId }] : []
         eventTriggerConfig: each.eventTriggerConfig
         manualTriggerConfig: each.manualTriggerConfig
       }
@@ -175,7 +179,9 @@ resource jobs 'Microsoft.App/jobs@2026-07-01' = [
                 // Without the client id ACA looks for a system-assigned identity, which the job has not.
                 value: it == 'AZURE_CLIENT_ID'
                   ? identityClientId
-                  : it == 'LONGSHORE_QUEUE' ? queueUrl(queueId) : it == 'LONGSHORE_OUTBOX' ? outboxLines : given[it]
+                  : it == 'LONGSHORE_QUEUE'
+                      ? queueUrl(queueId)
+                      : it == 'LONGSHORE_OUTBOX' ? outboxLines : it == 'LONGSHORE_POISON_QUEUE' ? poisonUrl : given[it]
               }
             ]
           }

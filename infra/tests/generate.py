@@ -26,7 +26,12 @@ def definition(schema: dict, definitions: dict) -> tuple[str | None, dict]:
     if "$ref" not in schema:
         return None, schema
     name = schema["$ref"].rpartition("/")[2]
-    return name, definitions[name] | schema
+    return title(name), definitions[name] | schema
+
+
+def title(name: str) -> str:
+    """What the page calls a type. The compiler numbers the files that types come from; `existing` is a parameter as well."""
+    return name.rpartition(".")[2].removesuffix("Type")
 
 
 def type_of(schema: dict, definitions: dict) -> str:
@@ -77,13 +82,19 @@ def table(fields: dict, definitions: dict) -> str:
     return "\n".join([*head, *(row(name, it, definitions) for name, it in fields.items())])
 
 
+def fields(properties: dict, definitions: dict) -> str:
+    """A table, or a list of names that say it all."""
+    described = any("description" in it.get("metadata", {}) for it in properties.values())
+    return table(properties, definitions) if described else ", ".join(f"`{it}`" for it in properties) + "."
+
+
 def parameters(template: dict) -> str:
     """A table of the parameters, and one of each type that has fields."""
     definitions = template.get("definitions", {})
     parts = [table(template["parameters"], definitions)]
     for name, it in definitions.items():
         if "properties" in it:
-            parts.append(f"#### {name}\n\n{table(it['properties'], definitions)}")
+            parts += [f"#### {title(name)}", it["metadata"]["description"], fields(it["properties"], definitions)]
     return "\n\n".join(parts)
 
 
@@ -104,11 +115,22 @@ def unversioned(value: object) -> object:
     return [unversioned(it) for it in value] if isinstance(value, list) else value
 
 
+def prediction(file: Path) -> str:
+    """What is committed of a prediction. The engine puts outputs into any order."""
+    said = json.loads(compiler().predicted(file))
+    said["outputs"] = dict(sorted(said["outputs"].items()))
+    return written(said)
+
+
+def written(value: dict) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
 def generated() -> dict[Path, str]:
     """Each file, as it has to be."""
     template = unversioned(compiler().built(INFRA / "main.bicep"))
-    variants = {it.with_suffix(".snapshot.json"): compiler().predicted(it) for it in sorted(VARIANTS.glob("*.bicepparam"))}
-    return variants | {COMPILED: json.dumps(template, indent=2) + "\n", PAGE: on(PAGE.read_text(), template)}
+    variants = {it.with_suffix(".snapshot.json"): prediction(it) for it in sorted(VARIANTS.glob("*.bicepparam"))}
+    return variants | {COMPILED: written(template), PAGE: on(PAGE.read_text(), template)}
 
 
 if __name__ == "__main__":

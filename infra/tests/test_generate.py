@@ -66,6 +66,7 @@ def test_the_compiled_template_names_no_version_of_the_compiler():
 def test_types_defaults_and_limits_are_told():
     job = {
         "type": "object",
+        "metadata": {"description": "A job."},
         "properties": {
             "queue": {"type": "string", "minLength": 3, "metadata": {"description": "Which one."}},
             "cpu": {"type": "string", "allowedValues": ["0.25", "0.5"], "nullable": True},
@@ -88,6 +89,8 @@ def test_types_defaults_and_limits_are_told():
         "| `location` | string | worked out |  |",
         "",
         "#### Job",
+        "",
+        "A job.",
         "",
         "| | type | default | |",
         "|---|---|---|---|",
