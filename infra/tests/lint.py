@@ -2,19 +2,25 @@
 
 from pathlib import Path
 
-from compiler import INFRA, Compiler
+from compiler import INFRA, compiler
 
-FILES = sorted([*INFRA.glob("*.bicep"), *INFRA.glob("modules/*.bicep"), *INFRA.glob("*.bicepparam"), *INFRA.glob("tests/variants/*.bicepparam")])
-# What azd would give.
-AZD = {"AZURE_ENV_NAME": "long-shore", "AZURE_LOCATION": "westeurope"}
+TEMPLATES = sorted([*INFRA.glob("*.bicep"), *INFRA.glob("modules/*.bicep")])
+PARAMETERS = sorted([*INFRA.glob("*.bicepparam"), *INFRA.glob("tests/variants/*.bicepparam")])
 
 
-def said(files: list[Path]) -> list[str]:
+def findings() -> list[str]:
     """What is to be changed."""
-    with Compiler(**AZD) as asked:
-        found = [it for file in files for it in asked.findings(file)]
-        return found + [f"{it.name}: the formatter would change it" for it in files if asked.formatted(it) != it.read_text()]
+    asked, template = compiler(), INFRA / "subscription.bicep"
+    unused = {str(it) for it in TEMPLATES} - set(asked.ask("getFileReferences", template)["filePaths"])
+    # The compiler says of a file what it finds in all that it uses.
+    found = [f"{it}: no template uses it" for it in sorted(unused)]
+    found += [it for file in [template, *PARAMETERS] for it in asked.findings(file)]
+    return list(dict.fromkeys(found)) + [unformatted(it) for it in [*TEMPLATES, *PARAMETERS] if asked.formatted(it) != it.read_text()]
+
+
+def unformatted(file: Path) -> str:
+    return f"{file.name}: `bicep format` would change it"
 
 
 if __name__ == "__main__":
-    raise SystemExit("\n".join(dict.fromkeys(said(FILES))))
+    raise SystemExit("\n".join(findings()))

@@ -67,12 +67,6 @@ def _predicted(template: str, infra: Path, parameters: str) -> Deployment:
     return made_by(infra / template, "".join(lines), compiler())
 
 
-def read(file: Path, asked: Compiler) -> Deployment:
-    """What a file of parameters makes of its template."""
-    using, _, rest = file.read_text().partition("\n")
-    return made_by((file.parent / using.split("'")[1]).resolve(), rest, asked)
-
-
 def made_by(template: Path, parameters: str, asked: Compiler) -> Deployment:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder).resolve() / "it.bicepparam"

@@ -56,7 +56,7 @@ def test_an_image_that_everybody_may_pull_needs_no_registry():
 
 
 def test_a_poison_queue_may_be_called_otherwise():
-    assert variables_of(job_of(variant("everything-exists")))["LONGSHORE_POISON_QUEUE"].endswith("theirs.queue.core.windows.net/orders-failed")
+    assert variables_of(job_of(variant("everything-exists")))["LONGSHORE_POISON_QUEUE"].endswith("'theirs', environment().suffixes.storage, 'orders-failed')]")
     assert "LONGSHORE_POISON_QUEUE" not in variables_of(job_of(variant("storage")))
 
 

@@ -44,7 +44,7 @@ def test_role_ids_are_those_of_the_roles_they_are_called():
 
 
 def test_no_template_names_a_role_by_a_bare_id_but_the_unverified_one():
-    named = {guid for path in lint.FILES if path.suffix == ".bicep" for guid in GUID.findall(path.read_text())}
+    named = {guid for path in lint.TEMPLATES for guid in GUID.findall(path.read_text())}
     assert named == {ROLES["AzureServiceBusDataReceiver"]}
 
 
