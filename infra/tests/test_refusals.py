@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import appcontainers
 from compiler import INFRA, Compiler, Refused, compiler
 from snapshot import made_by, predicted
 
@@ -185,6 +186,19 @@ def planted(tmp_path):
 @pytest.mark.parametrize(("file", "there", "mistake", "said"), MISTAKES, ids=[f"{file}: {mistake or there}" for file, there, mistake, _ in MISTAKES])
 def test_the_compiler_finds_a_planted_mistake(planted, file, there, mistake, said):
     assert said in "\n".join(compiler().findings(planted(file, there, mistake) / file))
+
+
+# What the compiler lets pass: it takes each word for a newer version's.
+@pytest.mark.parametrize(
+    ("there", "mistake", "said"),
+    [
+        ("triggerType: 'Event'", "triggerType: 'Events'", "'Events' is none of Schedule, Event, Manual"),
+        ("type: 'UserAssigned'", "type: 'userassigned'", "'userassigned' is none of None, SystemAssigned, UserAssigned"),
+    ],
+)
+def test_the_models_find_a_word_that_the_service_does_not_know(planted, there, mistake, said):
+    jobs = predicted(infra=planted("modules/job.bicep", there, mistake)).of_type("Microsoft.App/jobs")
+    assert any(said in it for job in jobs for it in appcontainers.findings(job))
 
 
 def test_a_wrong_role_shows_in_the_prediction(planted):
