@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -13,6 +14,8 @@ from generate import COMPILED
 # What does not hold for these templates, with the reason.
 SKIPPED = {
     "CKV_AZURE_35": "without a network of its own the environment has no address to let in; every request needs a role on its queue",
+    "CKV_AZURE_36": "the same: nothing is shut out, so that nobody has to be let past",
+    "CKV_AZURE_43": "the name is worked out, which checkov does not do; tests look at the names that the compiler predicts",
     "CKV_AZURE_206": "a queue is emptied within minutes: three zones are enough, a copy in another region would be stale messages",
     "CKV_AZURE_139": "closing the registry's public endpoint takes private endpoints and so the tier Premium; pulling needs AcrPull either way",
     "CKV_AZURE_163": "scanning is Defender for Containers, which is switched on for a subscription, not for a registry",
@@ -44,7 +47,7 @@ def main(checkov: str) -> None:
         for name, text in of_name.items():
             (Path(folder) / f"{name}.json").write_text(text)
         words = [checkov, "--framework", "arm", "--skip-download", "--output", "json", "--skip-check", ",".join(SKIPPED), "--directory", folder]
-        ran = subprocess.run(words, capture_output=True, text=True)
+        ran = subprocess.run(words, env=os.environ | {"LOG_LEVEL": "ERROR"}, capture_output=True, text=True)
     results = json.loads(ran.stdout)["results"]
     failed = {(it["check_id"], Path(it["file_path"]).stem, it["resource"]) for it in results["failed_checks"]}
     wrong = sorted(it for it in failed if not it[1].endswith("-planted"))
