@@ -110,6 +110,10 @@ var definition = string({
   DataActions: actions
   AssignableScopes: groupIds
 })
+var principals = {
+  worker: { id: workerPrincipalId, type: 'ServicePrincipal' }
+  operator: { id: operatorPrincipalId, type: operatorPrincipalType }
+}
 var makeRole = 'az role definition create --role-definition \'${definition}\''
 
 @description('Whoever may assign roles runs these commands. There are none when the roles were assigned.')
@@ -120,6 +124,6 @@ output commands string[] = assignRoles
       map(
         filter(concat(asked, ofJobs), each => contains(isAsked, each.who)),
         each =>
-          'az role assignment create --assignee-object-id ${each.who == 'worker' ? workerPrincipalId : operatorPrincipalId} --assignee-principal-type ${each.who == 'worker' ? 'ServicePrincipal' : operatorPrincipalType} --role "${makesRole && each.role == renewer ? renewerName : each.role}" --scope ${each.on}'
+          'az role assignment create --assignee-object-id ${principals[each.who].id} --assignee-principal-type ${principals[each.who].type} --role "${makesRole && each.role == renewer ? renewerName : each.role}" --scope ${each.on}'
       )
     )

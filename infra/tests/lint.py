@@ -23,4 +23,5 @@ def unformatted(file: Path) -> str:
 
 
 if __name__ == "__main__":
-    raise SystemExit("\n".join(findings()))
+    if said := findings():
+        raise SystemExit("\n".join(said))

@@ -56,7 +56,8 @@ def in_texts(pattern: re.Pattern, source: str) -> list[tuple[str, ...]]:
     found = []
     for first, second in pattern.findall(source):
         text = re.sub(r"\\\n\s*", "", first or second).replace('\\"', '"').replace("\\'", "'")
-        text = FILLED_IN.sub("1", text)
+        # For a type `az` takes its own words only.
+        text = FILLED_IN.sub(lambda it: "User" if it[0].endswith(".type}") else "1", text)
         scripts = [text] if text.startswith("az ") else re.findall(r"`(az [^`]+)`", text)
         found += [command for script in scripts for command in in_shell(script)]
     return found
