@@ -15,6 +15,7 @@ mod push;
 mod queue;
 mod run;
 mod send;
+mod stop_signals;
 
 use std::process::ExitCode;
 
