@@ -26,6 +26,13 @@ func idProblems(parameter string, id string?, type string) string[] =>
   id == null || typeOf(id ?? '') == toLower(type) ? [] : ['${parameter} "${id ?? ''}" is no resource id of a ${type}.']
 
 @export()
+@description('What is wrong with a GUID, which may be left out.')
+func guidProblems(parameter string, guid string) string[] =>
+  empty(guid) || length(guid) == 36 && only(toLower(guid), '${digits}abcdef-')
+    ? []
+    : ['${parameter} "${guid}" is no GUID of 36 characters.']
+
+@export()
 @description('What is wrong with the name of the deployment.')
 func nameProblems(name string) string[] =>
   isHyphenated(name) && !contains(digits, take(name, 1))

@@ -3,7 +3,7 @@ targetScope = 'resourceGroup'
 metadata description = 'Container Apps jobs that drain queues with longshore, in a resource group that is there.'
 
 import { defaults, existing as existingType, job as jobType } from 'types.bicep'
-import { idProblems, jobProblems, nameProblems, queueProblems } from 'checks.bicep'
+import { guidProblems, idProblems, jobProblems, nameProblems, queueProblems } from 'checks.bicep'
 import { queueIdOf, queueUrl, segment, serviceOf } from 'ids.bicep'
 
 @description('Everything is named after this. It has letters, digits and single hyphens, begins with a letter and ends with no hyphen. Capitals become small letters; underscores and dots become hyphens.')
@@ -92,6 +92,12 @@ var problems = union(
     idProblems('environmentId', existing.?environmentId, 'Microsoft.App/managedEnvironments')
     idProblems('workspaceId', existing.?workspaceId, 'Microsoft.OperationalInsights/workspaces')
     idProblems('subnetId', existing.?subnetId, 'Microsoft.Network/virtualNetworks/subnets')
+    guidProblems('renewRole', renewRole)
+    guidProblems('serviceBusScalerRole', serviceBusScalerRole)
+    guidProblems('operatorPrincipalId', operatorPrincipalId)
+    (existing.?identityPulls ?? false) && (existing.?identityId == null || existing.?registryId == null)
+      ? ['identityPulls is about an identity and a registry that exist already; name both.']
+      : []
     existing.?environmentId != null && existing.?subnetId != null
       ? ['An environment that exists already has its network; leave out subnetId or environmentId.']
       : []
@@ -207,7 +213,7 @@ module grants 'modules/grants.bicep' = {
     assignRoles: assignRoles
     renewRole: renewRole
     scalerRole: serviceBusScalerRole
-    registryId: registryId
+    registryId: existing.?identityPulls ?? false ? '' : registryId
     queues: map(range(0, length(jobs)), i => {
       id: queueIds[i]
       poisonId: wanted[i].?poisonQueueId ?? '${queueIds[i]}-poison'

@@ -139,6 +139,8 @@ type existing = {
   identityId: string?
   @description('The image is pulled from this registry. The worker gets the role AcrPull on it.')
   registryId: string?
+  @description('With true the identity has the role AcrPull on the registry already. Azure refuses to assign a role twice.')
+  identityPulls: bool?
   @description('The jobs run in this Container Apps environment. It has to be in the region of the deployment.')
   environmentId: string?
   @description('Logs are in this Log Analytics workspace. Those of an environment that exists already have to arrive there through diagnostic settings.')

@@ -2,12 +2,13 @@
 
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 import appcontainers
-from compiler import INFRA, Compiler, Refused, compiler
+from compiler import INFRA, MISSING, Compiler, Refused, compiler
 from snapshot import made_by, predicted
 
 ID = "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg/providers"
@@ -80,6 +81,14 @@ def test_a_service_bus_queue_has_names_of_its_own():
     assert predicted(queueService="servicebus", job={"queueName": "Orders.eu-2"})
 
 
+def test_a_role_or_a_principal_that_is_no_guid_is_refused():
+    wrong = {"renewRole": "Reader", "serviceBusScalerRole": "0" * 36 + "0", "operatorPrincipalId": "somebody@example.com"}
+    said = refusal(**wrong)
+    for parameter, value in wrong.items():
+        assert f'{parameter} "{value}" is no GUID' in said
+    assert "identityPulls is about" in refusal(existing={"identityPulls": True})
+
+
 def test_an_id_that_is_none_is_refused_and_so_is_what_contradicts_itself():
     ids = {
         "identityId": "Microsoft.ManagedIdentity/userAssignedIdentities",
@@ -142,9 +151,14 @@ def test_the_hook_of_azd_reads_outputs_that_there_are():
 
 
 def test_without_the_compiler_the_tests_fail_and_say_how_to_get_it(monkeypatch, tmp_path):
+    make = shutil.which("make")
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(AssertionError, match="bicep is not on PATH"):
         Compiler()
+    for target in ("test-infra", "lint-infra", "infra-generated"):
+        ran = subprocess.run([make, "--directory", INFRA.parent, target], capture_output=True, text=True)
+        assert ran.returncode != 0
+        assert ran.stderr.splitlines()[0] == MISSING, target
 
 
 # Each mistake is planted into a copy: (file, what stands there, what is planted, what has to be said).

@@ -29,7 +29,9 @@ def of_json(tree: object) -> list[str]:
     if isinstance(tree, list):
         return [it for branch in tree for it in of_json(branch)]
     if isinstance(tree, dict):
-        return [it for key, branch in tree.items() for it in ([branch] if key == "query" else of_json(branch))]
+        found = [it for key, branch in tree.items() for it in ([branch] if key == "query" else of_json(branch))]
+        # An expression of a compiled template is a query where it was written.
+        return [it for it in found if not it.startswith("[")]
     return []
 
 

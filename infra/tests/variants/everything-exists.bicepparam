@@ -4,6 +4,7 @@ param name = 'long-shore'
 param existing = {
   identityId: '/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg-theirs/providers/Microsoft.ManagedIdentity/userAssignedIdentities/theirs'
   registryId: '/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg-theirs/providers/Microsoft.ContainerRegistry/registries/theirs'
+  identityPulls: true
   environmentId: '/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg-theirs/providers/Microsoft.App/managedEnvironments/theirs'
   workspaceId: '/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg-theirs/providers/Microsoft.OperationalInsights/workspaces/theirs'
 }
