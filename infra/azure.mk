@@ -5,9 +5,10 @@
 # Variables are set on the command line. The environment sets none of them: a NAME that is there by chance would change what is
 # deployed.
 
-# What everything is named after, in small letters, digits and single hyphens; and where it is.
+# What everything is named after, in small letters, digits and single hyphens.
 NAME                 = longshore
-LOCATION             = westeurope
+# Where it is; empty: where the group is, and westeurope where there is none yet.
+LOCATION             =
 # By its id; empty: the one that `az account show` shows.
 SUBSCRIPTION         =
 # A group that you have been given; empty: rg-NAME, which the template makes.
@@ -33,7 +34,8 @@ ON       = $(addprefix --subscription ,$(SUBSCRIPTION))
 IN       = --resource-group $(GROUP) $(ON)
 JOB_SHOW = az containerapp job show $(IN) --name $(NAME) --output tsv --query
 BUILT    = $(REGISTRY).azurecr.io/longshore:$(IMAGE_TAG)
-WHERE    = $(if $(AZURE_RESOURCE_GROUP),$(IN) --template-file $(GROUP_TEMPLATE),$(ON) --location $(LOCATION) --template-file $(SUBSCRIPTION_TEMPLATE))
+REGION   = $(or $(LOCATION),$(if $(AZURE_RESOURCE_GROUP),,westeurope))
+WHERE    = $(if $(AZURE_RESOURCE_GROUP),$(IN) --template-file $(GROUP_TEMPLATE),$(ON) --location $(REGION) --template-file $(SUBSCRIPTION_TEMPLATE))
 # A deployment that names no image would go back to the one that does nothing.
 RUNNING  = $$($(JOB_SHOW) 'properties.template.containers[0].image' 2> /dev/null)
 # In a group that was given there may be other people's jobs.
@@ -42,7 +44,7 @@ OURS     = starts_with(name, '$(NAME)') && (contains(@, '/k8se/quickstart-jobs:'
 # $(1): create, or what-if.
 define DEPLOYMENT
 operator="$(OPERATOR)" || exit; image="$(or $(IMAGE),$(RUNNING))"; az deployment $(if $(AZURE_RESOURCE_GROUP),group,sub) $(1) --name $(NAME) $(WHERE) \
-	--parameters name=$(NAME) location=$(LOCATION) operatorPrincipalId="$$operator" $${image:+image="$$image"} $(if $(JOB),job='$(JOB)') $(PARAMETERS)
+	--parameters name=$(NAME) $(addprefix location=,$(REGION)) operatorPrincipalId="$$operator" $${image:+image="$$image"} $(if $(JOB),job='$(JOB)') $(PARAMETERS)
 endef
 
 .PHONY: deploy azure azure-what-if azure-template azure-image azure-image-use azure-image-name azure-role-remove azure-remove azure-not-ours

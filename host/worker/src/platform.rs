@@ -73,10 +73,7 @@ mod tests {
         );
         assert!(read("types.bicep").contains(&words), "types.bicep does not say `{words}`");
         let polling = POLLING_INTERVAL.as_secs();
-        says(
-            "types.bicep",
-            &[format!("@maxValue({grace})"), format!("pollingIntervalSeconds: {polling}")],
-        );
+        says("types.bicep", &[format!("@maxValue({grace})"), format!("pollingIntervalSeconds: {polling}")]);
     }
 
     #[test]

@@ -133,7 +133,9 @@ def test_a_group_that_was_given_gets_what_belongs_into_it(cloud):
     calls = cloud.make("azure", *MINE)
     call = one(calls, "deployment group create")
     assert (call.flag("resource-group"), call.flag("template-file")) == ("given", "infra/main.bicep")
-    assert "--location" not in call
+    # Where the group is, unless another region is named.
+    assert "--location" not in call and "location" not in call.parameters()
+    assert one(cloud.make("azure", *MINE, "LOCATION=norwayeast"), "deployment group create").parameters()["location"] == "norwayeast"
     assert {it.flag("resource-group") for it in calls if "--resource-group" in it} == {"given"}
 
 
