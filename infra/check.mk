@@ -1,13 +1,17 @@
-# Checks of what goes to Azure: the templates, the az commands, the image.
+# Checks of what goes to Azure: the templates, the queries, the az commands, the image.
 
 INFRA_VENV := infra/tests/.venv
 LINT_VENV  := infra/tests/.venv-lint
+# Microsoft's parser of the query language, and who asks it.
+QUERIES    := infra/tests/queries
+# The real `az`, without most of its clients, and who has it read commands.
+AZ         := infra/tests/az
 PIP_FLAGS  := --quiet --disable-pip-version-check --require-hashes
 
 # What builds and runs images, and what `make docker-run` adds to the command.
 DOCKER     = docker
 ARGS       =
-# What `make test-image` takes in place of what it would build.
+# What `make test-image` and `make test-queries` take in place of what they would build.
 BINARY     =
 COMPONENTS =
 ARM64      := aarch64-unknown-linux-gnu
@@ -19,7 +23,8 @@ CARGO_AUDITABLE   := cargo-auditable@0.7.7
 CARGO_MUTANTS     := cargo-mutants@27.1.0
 
 ##@ Check what is shipped
-.PHONY: deny deny-advisories auditable test-infra lint-infra infra-requirements docker-run test-image container-tools arm64 arm64-tools
+.PHONY: deny deny-advisories auditable test-infra test-queries test-az lint-infra infra-generated infra-requirements bicep-installed \
+	docker-run test-image container-tools arm64 arm64-tools
 
 # Apart from lint, since cargo-deny takes ten minutes of a core to install.
 deny: $(TOOLS)/cargo-deny ## check licences, sources and duplicates of all crates that the host and the handlers are made of
@@ -44,14 +49,40 @@ $(TOOLS)/cargo-mutants:
 auditable: $(TOOLS)/cargo-auditable guest
 	PATH="$(abspath $(TOOLS)):$$PATH" cargo auditable build --profile dist --package longshore
 
-test-infra: $(INFRA_VENV)/installed ## check the templates and the az commands: syntax, names, types, roles, arithmetic
-	$(INFRA_VENV)/bin/python -m pytest --quiet --ignore infra/tests/image infra/tests
+test-infra: bicep-installed $(INFRA_VENV)/installed test-queries test-az ## check the templates, the queries and the az commands: syntax, names, types, roles, arithmetic
+	$(INFRA_VENV)/bin/python -m pytest --quiet --ignore infra/tests/image --ignore $(QUERIES) --ignore $(AZ) infra/tests
 
-# Apart from test-infra, since checkov takes two minutes to install and a minute to run.
-lint-infra: $(LINT_VENV)/installed ## what checkov says about the templates, and hadolint about the Dockerfile
+# The host is that of the other tests, so that it is built once.
+test-queries: $(INFRA_VENV)/installed $(QUERIES)/node_modules/.package-lock.json ## parse the queries of workbook, alerts and docs, and compare them with what the host logs
+	$(if $(BINARY),,cargo build $(WHOLE) --bin longshore)
+	LONGSHORE_BINARY=$(abspath $(or $(BINARY),$(TARGET)/debug/longshore)) $(INFRA_VENV)/bin/python -m pytest --quiet $(QUERIES)
+
+# Each module of az is read when its first command is: compiled before, all would be.
+test-az: $(AZ)/.venv/installed ## have the real az read each command in Make, docs and hints of the binary
+	$(AZ)/.venv/bin/python -m pytest --quiet $(AZ)
+
+$(AZ)/.venv/installed: $(AZ)/requirements.txt
+	python3 -m venv $(AZ)/.venv
+	$(AZ)/.venv/bin/pip install $(PIP_FLAGS) --no-deps --no-compile --requirement $<
+	touch $@
+
+# After a change of the templates. In a review the predictions show what it changes on Azure.
+infra-generated: bicep-installed ## write anew what is made from the templates: predictions, the compiled template, the page's parameters
+	python3 infra/tests/generate.py
+
+# npm writes this file when all is there.
+$(QUERIES)/node_modules/.package-lock.json: $(QUERIES)/package-lock.json
+	npm ci --prefix $(QUERIES) --ignore-scripts --no-audit --no-fund --silent
+	touch $@
+
+# Apart from test-infra, since checkov takes two minutes to install.
+lint-infra: bicep-installed $(LINT_VENV)/installed ## what Bicep's linter and formatter and checkov say about the templates, and hadolint about the Dockerfile
+	python3 infra/tests/lint.py
 	$(LINT_VENV)/bin/hadolint Dockerfile
-	$(LINT_VENV)/bin/checkov --framework bicep --skip-download --quiet --compact --directory infra
-	infra/tests/checkov-finds.sh $(LINT_VENV)/bin/checkov
+	python3 infra/tests/checked.py $(LINT_VENV)/bin/checkov
+
+bicep-installed:
+	@command -v bicep > /dev/null || { echo 'bicep is not on PATH: `az bicep install` and ~/.azure/bin, or a release of github.com/Azure/bicep, 0.49.2 or later' >&2; exit 1; }
 
 $(INFRA_VENV)/installed: infra/tests/requirements.txt
 	python3 -m venv $(INFRA_VENV)
@@ -63,11 +94,15 @@ $(LINT_VENV)/installed: infra/tests/requirements-lint.txt
 	$(LINT_VENV)/bin/pip install $(PIP_FLAGS) --requirement $<
 	touch $@
 
-infra-requirements: ## pin anew what the checks need, after a change of infra/tests/*.in
+infra-requirements: $(AZ)/.venv/installed ## pin anew what the checks need, after a change of infra/tests/*.in
 	python3 -m venv $(INFRA_VENV)
 	$(INFRA_VENV)/bin/pip install --quiet --disable-pip-version-check pip-tools
 	for it in requirements requirements-lint; do $(INFRA_VENV)/bin/pip-compile --quiet --generate-hashes --strip-extras --no-header \
 		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file infra/tests/$$it.txt infra/tests/$$it.in; done
+	$(INFRA_VENV)/bin/pip-compile --quiet --generate-hashes --strip-extras --no-header --no-annotate \
+		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file $(AZ)/requirements.txt $(AZ)/requirements.in
+	awk 'NR == FNR { sub(/==.*/, ""); wanted[$$1]; next } /^[^ ]/ { split($$1, it, "=="); keep = it[1] in wanted } keep' \
+		$(AZ)/requirements.in $(AZ)/requirements.txt > $(AZ)/.venv/wanted && mv $(AZ)/.venv/wanted $(AZ)/requirements.txt
 
 # Without a Docker engine and without a registry: see infra/tests/image/stand_ins.py. As root, on Debian. A binary and components that
 # are built already: make test-image BINARY=… COMPONENTS=…

@@ -1,227 +1,281 @@
-targetScope = 'subscription'
+targetScope = 'resourceGroup'
 
-metadata description = 'A queue, and a Container Apps job that drains it with longshore.'
+metadata description = 'Container Apps jobs that drain queues with longshore, in a resource group that is there.'
 
-@description('What everything is named after: letters, digits and single hyphens, first a letter and last no hyphen. azd allows more: capitals become small letters, underscores and dots become hyphens; anything else is refused by the service.')
+import { defaults, existing as existingType, job as jobType } from 'types.bicep'
+import { guidProblems, idProblems, jobProblems, nameProblems, queueProblems } from 'checks.bicep'
+import { queueIdOf, queueUrl, segment, serviceOf } from 'ids.bicep'
+
+@description('Everything is named after this. It has letters, digits and single hyphens, begins with a letter and ends with no hyphen. Capitals become small letters; underscores and dots become hyphens.')
 @minLength(3)
 @maxLength(20)
 param name string
 
-param location string
+@description('Everything is made in this region. The default is that of the resource group.')
+param location string = resourceGroup().location
 
-param tags object = {}
+@description('Everything that is made gets these tags.')
+param tags { *: string } = {}
 
-@description('Which kind of queue.')
+@description('Queues are made on this service. A queue that exists already is of the service that its id names.')
 @allowed(['storage', 'servicebus'])
 param queueService string = 'storage'
 
-@description('How the storage account is replicated: over three zones, unless the region has none (Standard_LRS).')
+@description('The storage account is replicated like this. `Standard_LRS` is for regions without zones.')
 @allowed(['Standard_ZRS', 'Standard_LRS', 'Standard_GRS', 'Standard_GZRS'])
 param storageSku string = 'Standard_ZRS'
 
-@minLength(3)
-@maxLength(56)
-param queueName string = 'orders'
+@description('A registry is made unless one is named in `existing`. With false there is none: image and components are public.')
+param makeRegistry bool = true
 
-@description('renew: the worker may extend its leases, by a custom role of three actions on the one queue. fixed: the stricter mode, with Storage Queue Data Message Processor only; a lease then lasts the deadline and 30 s, and its end is the retry. Service Bus has no such difference.')
-@allowed(['renew', 'fixed'])
-param lease string = 'renew'
-
-@description('The image. The default does nothing, and is there for the time until `make azure-image` has built the first one.')
+@description('Jobs run this image. The default does nothing. It is there until the first image has been built.')
 param image string = 'mcr.microsoft.com/k8se/quickstart-jobs:latest'
 
-@allowed(['0.25', '0.5', '0.75', '1.0', '1.25', '1.5', '1.75', '2.0'])
-param cpu string = '0.5'
+@description('Every job gets these properties, unless it has its own.')
+param job jobType = {}
 
-@minValue(1)
-param maxExecutions int = 10
+@description('One job is made for each element. The default is one job that drains one queue.')
+@minLength(1)
+param jobs jobType[] = [{}]
 
-@minValue(1)
-param pollingIntervalSeconds int = 30
+@description('These resources exist already and stay as they are. What is not named is made.')
+param existing existingType = {}
 
-@minValue(1)
-@maxValue(1000)
-param concurrency int = 16
+@description('With false no role is assigned and no role is made. The output `rolesToAssign` then has the `az` commands for somebody who may.')
+param assignRoles bool = true
 
-@minValue(1)
-@maxValue(4096)
-param handlerMemoryMib int = 128
+@description('This is the role definition by which a worker may renew its leases on Storage, as a GUID. Without it a custom role of three actions is made.')
+param renewRole string = ''
 
-@description('What a handler takes for an ordinary message, in milliseconds: from the workbook, once there are numbers.')
-@minValue(1)
-param handlingMs int = 500
-
-@description('For how many seconds of work one execution is started. About what a start takes is right: shorter, and starting costs more than working; longer, and a burst waits.')
-@minValue(1)
-param busySeconds int = 30
-
-@minValue(1)
-param deadlineSeconds int = 30
-
-@minValue(60)
-@maxValue(86400)
-param timeBudgetSeconds int = 1200
-
-@minValue(0)
-@maxValue(22)
-param graceSeconds int = 20
-
-@minValue(1)
-param maxDequeue int = 5
-
-@minValue(0)
-param maxMessages int = 0
-
-@description('Unverified, for Service Bus only: the role by which KEDA counts messages; see modules/servicebus.bicep.')
+@description('KEDA counts the messages of a Service Bus queue by this role, a GUID. It is unverified which least role that is: kedacore/keda issue 7822. Azure Service Bus Data Receiver, which the worker has anyway, allows reading the queue.')
 param serviceBusScalerRole string = '4f6d3b9b-027b-4f4c-9142-0e5a2a2247e0'
 
-@description('Whoever sends messages, redrives poison messages and starts executions by hand; empty: nobody. azd fills in whoever deploys.')
+@description('Whoever has this principal id may send messages, redrive poison messages and start executions. Empty means nobody. azd fills in whoever deploys.')
 param operatorPrincipalId string = ''
 
+@description('This is what the operator is.')
 @allowed(['User', 'Group', 'ServicePrincipal'])
 param operatorPrincipalType string = 'User'
 
-@description('Who gets a mail when executions fail; empty: nobody.')
+@description('This address gets a mail when executions fail. Empty means nobody.')
 param alertEmail string = ''
 
-var onServiceBus = queueService == 'servicebus'
-var base = toLower(replace(replace(name, '_', '-'), '.', '-'))
+// What was asked for, and what is wrong with it.
+var wanted = [for each in jobs: shallowMerge([defaults, { image: image }, job, each])]
+var mended = toLower(replace(replace(name, '_', '-'), '.', '-'))
+var jobNames = [for each in wanted: empty(each.?name) ? mended : '${mended}-${toLower(each.?name ?? '')}']
+var queueKeys = [for each in wanted: toLower(each.?queueId ?? '${queueService} ${each.queueName}')]
+var problemsOfJobs = [
+  for (each, i) in wanted: concat(
+    jobProblems(each, jobNames[i]),
+    nameProblems(jobNames[i]),
+    length(jobNames[i]) > 25 ? ['The name of the job "${jobNames[i]}" is longer than 25 characters.'] : [],
+    empty(each.?queueId) ? queueProblems(queueService, each.queueName) : [],
+    each.makePoisonQueue && serviceOf(each.?queueId ?? '') != 'storage'
+      ? ['${jobNames[i]}: makePoisonQueue is for a Storage queue that exists already, by its queueId.']
+      : [],
+    each.?poisonQueueId != null && (each.makePoisonQueue || serviceOf(each.?queueId ?? '') != 'storage' || serviceOf(each.?poisonQueueId ?? '') != 'storage')
+      ? [
+          '${jobNames[i]}: poisonQueueId "${each.?poisonQueueId ?? ''}" has to be a Storage queue, beside a queueId of Storage and without makePoisonQueue.'
+        ]
+      : []
+  )
+]
+var problems = union(
+  nameProblems(mended),
+  flatten([
+    flatten(problemsOfJobs)
+    length(union(jobNames, [])) < length(jobs) ? ['Two jobs have one name; give each a name of its own.'] : []
+    length(union(queueKeys, [])) < length(jobs) ? ['Two jobs drain one queue; one job with more executions does that.'] : []
+    idProblems('identityId', existing.?identityId, 'Microsoft.ManagedIdentity/userAssignedIdentities')
+    idProblems('registryId', existing.?registryId, 'Microsoft.ContainerRegistry/registries')
+    idProblems('environmentId', existing.?environmentId, 'Microsoft.App/managedEnvironments')
+    idProblems('workspaceId', existing.?workspaceId, 'Microsoft.OperationalInsights/workspaces')
+    idProblems('subnetId', existing.?subnetId, 'Microsoft.Network/virtualNetworks/subnets')
+    guidProblems('renewRole', renewRole)
+    guidProblems('serviceBusScalerRole', serviceBusScalerRole)
+    guidProblems('operatorPrincipalId', operatorPrincipalId)
+    (existing.?identityPulls ?? false) && (existing.?identityId == null || existing.?registryId == null)
+      ? ['identityPulls is about an identity and a registry that exist already; name both.']
+      : []
+    existing.?environmentId != null && existing.?subnetId != null
+      ? ['An environment that exists already has its network; leave out subnetId or environmentId.']
+      : []
+    !empty(alertEmail) && !hasLogs
+      ? ['alertEmail needs the logs of the environment that exists already; name its workspace as workspaceId.']
+      : []
+  ])
+)
+var base = empty(problems) ? mended : fail(join(problems, ' '))
 var letters = replace(base, '-', '')
 // 13 letters and digits.
-var unique = uniqueString(subscription().id, base, location)
+var unique = uniqueString(resourceGroup().id, base, location)
 var accountName = '${take(letters, 24 - 13)}${unique}'
 var namespaceName = '${base}-${unique}'
+var makesWorkspace = existing.?workspaceId == null && existing.?environmentId == null
+var hasLogs = existing.?workspaceId != null || makesWorkspace
 
-resource group 'Microsoft.Resources/resourceGroups@2024-03-01' = {
-  name: 'rg-${base}'
-  location: location
-  tags: tags
+// Where each queue is, and which of them are made.
+var queueIds = [
+  for each in wanted: each.?queueId ?? queueIdOf(
+    resourceGroup().id,
+    queueService,
+    queueService == 'storage' ? accountName : namespaceName,
+    each.queueName
+  )
+]
+var made = filter(wanted, each => each.?queueId == null)
+
+resource theirIdentity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = if (existing.?identityId != null) {
+  name: last(split(existing.?identityId ?? base, '/'))
+  scope: resourceGroup(
+    segment(existing.?identityId ?? resourceGroup().id, 2),
+    segment(existing.?identityId ?? resourceGroup().id, 4)
+  )
 }
 
-module identity 'modules/identity.bicep' = {
-  name: 'identity'
-  scope: group
+module identity 'modules/identity.bicep' = if (existing.?identityId == null) {
   params: { name: '${base}-id', location: location, tags: tags }
 }
 
-module registry 'modules/registry.bicep' = {
-  name: 'registry'
-  scope: group
-  params: {
-    name: '${letters}${unique}'
-    pullerPrincipalId: identity.outputs.principalId
-    location: location
-    tags: tags
-  }
+var identityId = existing.?identityId ?? resourceId('Microsoft.ManagedIdentity/userAssignedIdentities', '${base}-id')
+var workerPrincipalId = existing.?identityId == null
+  ? identity!.outputs.principalId
+  : theirIdentity!.properties.principalId
+var workerClientId = existing.?identityId == null ? identity!.outputs.clientId : theirIdentity!.properties.clientId
+
+resource theirRegistry 'Microsoft.ContainerRegistry/registries@2025-11-01' existing = if (existing.?registryId != null) {
+  name: last(split(existing.?registryId ?? base, '/'))
+  scope: resourceGroup(
+    segment(existing.?registryId ?? resourceGroup().id, 2),
+    segment(existing.?registryId ?? resourceGroup().id, 4)
+  )
 }
 
-module storage 'modules/storage.bicep' = if (!onServiceBus) {
-  name: 'storage'
-  scope: group
+module registry 'modules/registry.bicep' = if (existing.?registryId == null && makeRegistry) {
+  params: { name: '${letters}${unique}', location: location, tags: tags }
+}
+
+var registryId = existing.?registryId ?? (makeRegistry
+  ? resourceId('Microsoft.ContainerRegistry/registries', '${letters}${unique}')
+  : '')
+// That of a registry may have more in it than its name.
+var registryServer = existing.?registryId != null
+  ? theirRegistry!.properties.loginServer
+  : (makeRegistry ? '${letters}${unique}${environment().suffixes.acrLoginServer}' : '')
+
+module storage 'modules/storage.bicep' = if (queueService == 'storage' && !empty(made)) {
   params: {
     name: accountName
     sku: storageSku
-    queueName: queueName
-    workerPrincipalId: identity.outputs.principalId
-    lease: lease
-    operatorPrincipalId: operatorPrincipalId
-    operatorPrincipalType: operatorPrincipalType
+    queueNames: map(made, each => each.queueName)
     location: location
     tags: tags
   }
 }
 
-module servicebus 'modules/servicebus.bicep' = if (onServiceBus) {
-  name: 'servicebus'
-  scope: group
+module servicebus 'modules/servicebus.bicep' = if (queueService == 'servicebus' && !empty(made)) {
   params: {
     name: namespaceName
-    queueName: queueName
-    workerPrincipalId: identity.outputs.principalId
-    maxDequeue: maxDequeue
-    scalerRole: serviceBusScalerRole
-    operatorPrincipalId: operatorPrincipalId
-    operatorPrincipalType: operatorPrincipalType
+    queues: map(made, each => { name: each.queueName, maxDequeue: each.maxDequeue })
     location: location
     tags: tags
   }
 }
 
-module logs 'modules/logs.bicep' = {
-  name: 'logs'
-  scope: group
+module poisonQueues 'modules/poison-queue.bicep' = [
+  for (each, i) in wanted: if (each.makePoisonQueue) {
+    scope: resourceGroup(segment(queueIds[i], 2), segment(queueIds[i], 4))
+    params: { account: segment(queueIds[i], 8), queueName: '${last(split(queueIds[i], '/'))}-poison' }
+  }
+]
+
+module logs 'modules/logs.bicep' = if (makesWorkspace) {
   params: { name: '${base}-logs', location: location, tags: tags }
 }
 
-module environment 'modules/environment.bicep' = {
-  name: 'environment'
-  scope: group
-  params: { name: '${base}-env', workspaceId: logs.outputs.id, location: location, tags: tags }
-}
+var workspaceId = existing.?workspaceId ?? resourceId('Microsoft.OperationalInsights/workspaces', '${base}-logs')
 
-// Of the two only one is there.
-var storageQueueUrl = storage!.outputs.queueUrl
-var servicebusQueueUrl = servicebus!.outputs.queueUrl
-var queueUrl = onServiceBus ? servicebusQueueUrl : storageQueueUrl
-
-// KEDA starts executions of the first; the second is the same, started by hand: for a run with other flags, beside what KEDA starts.
-// It costs nothing while nobody starts it.
-var jobs = [
-  { name: base, trigger: 'Event' }
-  { name: '${base}-manual', trigger: 'Manual' }
-]
-
-module job 'modules/job.bicep' = [for each in jobs: {
-  name: 'job-${toLower(each.trigger)}'
-  scope: group
+module appEnvironment 'modules/environment.bicep' = if (existing.?environmentId == null) {
   params: {
-    name: each.name
-    trigger: each.trigger
-    environmentId: environment.outputs.id
-    identityId: identity.outputs.id
-    identityClientId: identity.outputs.clientId
-    registryServer: registry.outputs.server
-    image: image
-    queueUrl: queueUrl
-    scaler: onServiceBus ? 'azure-servicebus' : 'azure-queue'
-    queueAccount: onServiceBus ? namespaceName : accountName
-    queueName: queueName
-    cpu: cpu
-    concurrency: concurrency
-    handlerMemoryMib: handlerMemoryMib
-    handlingMs: handlingMs
-    busySeconds: busySeconds
-    deadlineSeconds: deadlineSeconds
-    timeBudgetSeconds: timeBudgetSeconds
-    graceSeconds: graceSeconds
-    maxDequeue: maxDequeue
-    maxMessages: maxMessages
-    lease: lease
-    maxExecutions: maxExecutions
-    pollingIntervalSeconds: pollingIntervalSeconds
-    operatorPrincipalId: operatorPrincipalId
-    operatorPrincipalType: operatorPrincipalType
+    name: '${base}-env'
+    workspaceId: workspaceId
+    subnetId: existing.?subnetId
     location: location
     tags: tags
   }
-}]
-
-module workbook 'modules/workbook.bicep' = {
-  name: 'workbook'
-  scope: group
-  params: { jobName: base, workspaceId: logs.outputs.id, location: location, tags: tags }
+  dependsOn: [logs]
 }
 
-module alert 'modules/alert.bicep' = {
-  name: 'alert'
-  scope: group
-  params: { jobName: base, workspaceId: logs.outputs.id, email: alertEmail, location: location, tags: tags }
+module grants 'modules/grants.bicep' = {
+  params: {
+    base: base
+    assignRoles: assignRoles
+    renewRole: renewRole
+    scalerRole: serviceBusScalerRole
+    registryId: existing.?identityPulls ?? false ? '' : registryId
+    queues: map(range(0, length(jobs)), i => {
+      id: queueIds[i]
+      poisonId: wanted[i].?poisonQueueId ?? '${queueIds[i]}-poison'
+      lease: wanted[i].lease
+    })
+    outboxIds: flatten(map(wanted, each => map(filter(each.outboxes, it => it.?queueId != null), it => it.queueId)))
+    jobIds: flatten(map(
+      jobNames,
+      it => [resourceId('Microsoft.App/jobs', it), resourceId('Microsoft.App/jobs', '${it}-manual')]
+    ))
+    workerPrincipalId: workerPrincipalId
+    operatorPrincipalId: operatorPrincipalId
+    operatorPrincipalType: operatorPrincipalType
+  }
+  dependsOn: [registry, storage, servicebus, poisonQueues]
 }
 
-// azd keeps these as variables of its environment, under these names; its hook and `make azure-image` read them.
-output AZURE_RESOURCE_GROUP string = group.name
-output AZURE_CONTAINER_REGISTRY_NAME string = registry.outputs.name
-output AZURE_CONTAINER_REGISTRY_ENDPOINT string = registry.outputs.server
-output LONGSHORE_JOB_NAME string = base
-output LONGSHORE_JOB string = job[0].outputs.id
-output LONGSHORE_QUEUE string = queueUrl
+module workers 'modules/job.bicep' = [
+  for (each, i) in wanted: {
+    params: {
+      name: jobNames[i]
+      settings: each
+      environmentId: existing.?environmentId ?? resourceId('Microsoft.App/managedEnvironments', '${base}-env')
+      identityId: identityId
+      identityClientId: workerClientId
+      hasRegistry: !empty(registryId)
+      registryServer: registryServer
+      queueId: queueIds[i]
+      operatorPrincipalId: assignRoles ? operatorPrincipalId : ''
+      operatorPrincipalType: operatorPrincipalType
+      location: location
+      tags: tags
+    }
+    // An image is pulled and a queue is counted as soon as the job is there.
+    dependsOn: [appEnvironment, grants]
+  }
+]
+
+module workbooks 'modules/workbook.bicep' = [
+  for each in jobNames: if (hasLogs) {
+    params: { jobName: each, workspaceId: workspaceId, location: location, tags: tags }
+    dependsOn: [logs]
+  }
+]
+
+module alerts 'modules/alert.bicep' = [
+  for each in jobNames: if (hasLogs) {
+    params: { jobName: each, workspaceId: workspaceId, email: alertEmail, location: location, tags: tags }
+    dependsOn: [logs]
+  }
+]
+
+// azd keeps outputs as variables of its environment, under these names; its hook and Make read them.
+output AZURE_RESOURCE_GROUP string = resourceGroup().name
+output AZURE_CONTAINER_REGISTRY_NAME string = last(split(registryId, '/'))
+output AZURE_CONTAINER_REGISTRY_ENDPOINT string = registryServer
+output LONGSHORE_JOB_NAME string = jobNames[0]
+output LONGSHORE_JOB string = resourceId('Microsoft.App/jobs', jobNames[0])
+output LONGSHORE_QUEUE string = queueUrl(queueIds[0])
+@description('Every job and its queue.')
+output jobs { name: string, id: string, queue: string }[] = [
+  for (each, i) in jobNames: { name: each, id: resourceId('Microsoft.App/jobs', each), queue: queueUrl(queueIds[i]) }
+]
+@description('With `assignRoles = false`, somebody who may assign roles runs these commands.')
+output rolesToAssign string[] = grants.outputs.commands

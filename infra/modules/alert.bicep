@@ -2,14 +2,14 @@ metadata description = 'Tells people when executions fail: the one thing that no
 
 param jobName string
 
-@description('Resource id of the Log Analytics workspace.')
+@description('Queries ask this Log Analytics workspace, by its resource id.')
 param workspaceId string
 
-@description('Who gets a mail; empty: the alert shows in the portal only.')
+@description('This address gets a mail. Without one, the alert shows in the portal only.')
 param email string
 
 param location string
-param tags object
+param tags { *: string }
 
 resource people 'Microsoft.Insights/actionGroups@2023-01-01' = if (!empty(email)) {
   name: '${jobName}-people'
@@ -49,38 +49,40 @@ var rules = [
   }
 ]
 
-resource alerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for rule in rules: {
-  name: '${jobName}-${rule.name}'
-  location: location
-  tags: tags
-  kind: 'LogAlert'
-  properties: {
-    displayName: '${jobName}: ${rule.title}'
-    description: rule.description
-    severity: rule.severity
-    enabled: true
-    scopes: [workspaceId]
-    evaluationFrequency: rule.every
-    windowSize: rule.window
-    // The table appears with the first line that is written to it, which is after this is deployed.
-    skipQueryValidation: true
-    autoMitigate: true
-    criteria: {
-      allOf: [
-        {
-          query: failed
-          timeAggregation: 'Count'
-          operator: 'GreaterThanOrEqual'
-          threshold: rule.threshold
-          failingPeriods: {
-            numberOfEvaluationPeriods: 1
-            minFailingPeriodsToAlert: 1
+resource alerts 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
+  for rule in rules: {
+    name: '${jobName}-${rule.name}'
+    location: location
+    tags: tags
+    kind: 'LogAlert'
+    properties: {
+      displayName: '${jobName}: ${rule.title}'
+      description: rule.description
+      severity: rule.severity
+      enabled: true
+      scopes: [workspaceId]
+      evaluationFrequency: rule.every
+      windowSize: rule.window
+      // The table appears with the first line that is written to it, which is after this is deployed.
+      skipQueryValidation: true
+      autoMitigate: true
+      criteria: {
+        allOf: [
+          {
+            query: failed
+            timeAggregation: 'Count'
+            operator: 'GreaterThanOrEqual'
+            threshold: rule.threshold
+            failingPeriods: {
+              numberOfEvaluationPeriods: 1
+              minFailingPeriodsToAlert: 1
+            }
           }
-        }
-      ]
-    }
-    actions: {
-      actionGroups: empty(email) ? [] : [people.id]
+        ]
+      }
+      actions: {
+        actionGroups: empty(email) ? [] : [people.id]
+      }
     }
   }
-}]
+]

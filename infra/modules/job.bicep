@@ -1,130 +1,63 @@
-metadata description = 'A job that runs longshore: started by KEDA when the queue holds messages, or by hand.'
+metadata description = 'A job that runs longshore, twice: KEDA starts the one when the queue holds messages, somebody starts the other by hand.'
 
+import { job, memoryMib } from '../types.bicep'
+import { queueUrl, serviceOf } from '../ids.bicep'
+
+@description('The job is called this. The one that is started by hand has `-manual` behind it.')
 @minLength(2)
-@maxLength(31)
+@maxLength(25)
 param name string
 
-@description('Event: KEDA starts executions by the length of the queue. Manual: somebody does.')
-@allowed(['Event', 'Manual'])
-param trigger string
+@description('All properties of the job, its defaults filled in.')
+param settings job
 
-@description('Resource id of the Container Apps environment.')
 param environmentId string
 
-@description('Resource id of the identity that pulls the image, reads the queue and scales the job.')
+@description('This identity pulls the image, reads the queue and scales the job.')
 param identityId string
 
-@description('Client id of the same identity.')
+@description('This is the client id of the same identity.')
 param identityClientId string
 
-@description('Login server of the registry that the identity pulls from.')
+@description('Without a registry everybody may pull the image.')
+param hasRegistry bool
+
+@description('The identity pulls from this login server.')
 param registryServer string
 
-param image string
+@description('The job drains this queue, by its resource id.')
+param queueId string
 
-@description('The queue, as `longshore run --queue` takes it.')
-param queueUrl string
-
-@description('KEDA\'s scaler for the queue: `azure-queue` or `azure-servicebus`.')
-@allowed(['azure-queue', 'azure-servicebus'])
-param scaler string
-
-@description('Storage account or Service Bus namespace of the queue, by its bare name.')
-param queueAccount string
-
-param queueName string
-
-@description('Cores of a replica; it gets 2 GiB of memory for each. The memory decides how many handlers fit beside each other.')
-@allowed(['0.25', '0.5', '0.75', '1.0', '1.25', '1.5', '1.75', '2.0'])
-param cpu string
-
-@description('Messages that one execution handles at once, if as many handlers fit into its memory.')
-@minValue(1)
-@maxValue(1000)
-param concurrency int
-
-@description('What a handler may have of memory, in MiB.')
-@minValue(1)
-@maxValue(4096)
-param handlerMemoryMib int
-
-@description('What a handler takes for an ordinary message, in milliseconds.')
-@minValue(1)
-param handlingMs int
-
-@description('For how many seconds of work one execution is started.')
-@minValue(1)
-param busySeconds int
-
-@description('What a handler may take for one message, in seconds.')
-@minValue(1)
-param deadlineSeconds int
-
-@description('What an execution may last, its last deadline included, in seconds.')
-param timeBudgetSeconds int
-
-@description('What running handlers have after SIGTERM, in seconds. ACA kills 30 s after it; up to 3 s go to a receive in flight, 5 s to settlement.')
-@minValue(0)
-@maxValue(22)
-param graceSeconds int
-
-@description('How often a message may be received before it goes to the poison queue.')
-@minValue(1)
-param maxDequeue int
-
-@description('What one execution receives at most; 0: no limit.')
-@minValue(0)
-param maxMessages int
-
-@allowed(['renew', 'fixed'])
-param lease string
-
-@minValue(1)
-param maxExecutions int
-
-@description('How often KEDA looks at the queue, in seconds.')
-@minValue(1)
-param pollingIntervalSeconds int
-
-@description('Principal id of whoever starts and stops executions; empty: nobody but those who may change the job.')
+@description('This principal may start and stop executions. Nobody if it is empty.')
 param operatorPrincipalId string
-
-@allowed(['User', 'Group', 'ServicePrincipal'])
 param operatorPrincipalType string
 
 param location string
-param tags object
+param tags { *: string }
 
 var roles = loadJsonContent('../roles.json')
+var cpu = settings.cpu!
+var mebibytes = memoryMib[cpu]
+var lease = settings.lease!
+var handlerMemoryMib = settings.handlerMemoryMib!
+var deadlineSeconds = settings.deadlineSeconds!
+var timeBudgetSeconds = settings.timeBudgetSeconds!
+var graceSeconds = settings.graceSeconds!
+var workloadProfile = settings.workloadProfile!
+var maxMessages = settings.maxMessages!
+var outboxes = settings.outboxes!
 
-var memory = {
-  '0.25': '0.5Gi'
-  '0.5': '1Gi'
-  '0.75': '1.5Gi'
-  '1.0': '2Gi'
-  '1.25': '2.5Gi'
-  '1.5': '3Gi'
-  '1.75': '3.5Gi'
-  '2.0': '4Gi'
-}
-
-var memoryMib = {
-  '0.25': 512
-  '0.5': 1024
-  '0.75': 1536
-  '1.0': 2048
-  '1.25': 2560
-  '1.5': 3072
-  '1.75': 3584
-  '2.0': 4096
-}
-
-// The host admits no more handlers than fit beside itself and beside each other. It counts what the
-// host takes, and for each handler its stack and what it hands over beside its memory.
+// The host admits no more handlers than fit beside itself and beside each other. It counts what the host takes, and for each handler
+// its stack and what it hands over beside its memory; where these are granted, HTTP bodies and messages for outboxes as well.
+@export()
+@description('The host takes so many MiB.')
 var hostMib = 112
+@export()
+@description('A handler takes so many MiB beside its memory.')
 var besideMib = 4
-var fitting = max(1, (memoryMib[cpu] - hostMib) / (handlerMemoryMib + besideMib))
-var admitted = min(concurrency, fitting)
+var grantedMib = (empty(settings.allowHttp!) ? 0 : 10) + (empty(outboxes) ? 0 : 1)
+var fitting = max(1, (mebibytes - hostMib) / (handlerMemoryMib + besideMib + grantedMib))
+var admitted = min(settings.concurrency!, fitting)
 
 // ACA counts from the replica's creation, so pulling the image and starting are inside; then the run, then what SIGTERM leaves it:
 // grace, a receive in flight and settlement. Shorter than that, ACA would kill a run that keeps to its own limits.
@@ -138,108 +71,137 @@ var lingerSeconds = lease == 'fixed' ? deadlineSeconds + 30 : 30
 
 // KEDA starts ceil(messages / queueLength) executions less those that run. Finished ones do not count, so that a length below what
 // an execution takes starts executions that find the queue empty, and pay for their start.
-var taken = (admitted * min(busySeconds, timeBudgetSeconds - deadlineSeconds) * 1000) / handlingMs
+var taken = (admitted * min(settings.busySeconds!, timeBudgetSeconds - deadlineSeconds) * 1000) / settings.handlingMs!
 var queueLength = max(1, maxMessages == 0 ? taken : min(taken, maxMessages))
 
 // Counting stays KEDA's default, invisible messages included: a message that is being handled, or waits for its retry, is the reason
 // for the execution that runs.
-var metadataOf = {
-  'azure-queue': {
-    accountName: queueAccount
-    queueName: queueName
-    queueLength: string(queueLength)
-  }
-  'azure-servicebus': {
-    namespace: queueAccount
-    queueName: queueName
-    messageCount: string(queueLength)
-  }
-}
+var parts = split(queueId, '/')
+var onStorage = serviceOf(queueId) == 'storage'
+var metadata = onStorage
+  ? { accountName: parts[8], queueName: last(parts), queueLength: string(queueLength) }
+  : { namespace: parts[8], queueName: last(parts), messageCount: string(queueLength) }
 
-var eventTrigger = {
-  parallelism: 1
-  replicaCompletionCount: 1
-  scale: {
-    minExecutions: 0
-    maxExecutions: maxExecutions
-    pollingInterval: pollingIntervalSeconds
-    rules: [
-      { name: 'queue', type: scaler, identity: identityId, metadata: metadataOf[scaler] }
-    ]
-  }
-}
-
-var manualTrigger = {
-  parallelism: 1
-  replicaCompletionCount: 1
-}
-
-// Every flag of `longshore run` has such a variable. The component's place is in the image.
-var variables = [
-  // Without it ACA looks for a system-assigned identity, which the job has not.
-  { name: 'AZURE_CLIENT_ID', value: identityClientId }
-  { name: 'LONGSHORE_QUEUE', value: queueUrl }
-  { name: 'LONGSHORE_CONCURRENCY', value: string(admitted) }
-  { name: 'LONGSHORE_MEMORY', value: string(handlerMemoryMib) }
-  { name: 'LONGSHORE_DEADLINE', value: '${deadlineSeconds}s' }
-  { name: 'LONGSHORE_TIME_BUDGET', value: '${timeBudgetSeconds}s' }
-  { name: 'LONGSHORE_GRACE', value: '${graceSeconds}s' }
-  { name: 'LONGSHORE_MAX_DEQUEUE', value: string(maxDequeue) }
-  { name: 'LONGSHORE_LEASE', value: lease }
-  { name: 'LONGSHORE_LINGER', value: '${lingerSeconds}s' }
-  { name: 'LONGSHORE_LOG_FORMAT', value: 'json' }
-  { name: 'LONGSHORE_OUTPUT', value: 'json' }
-]
-var limit = [
-  { name: 'LONGSHORE_MAX_MESSAGES', value: string(maxMessages) }
-]
-
-resource job 'Microsoft.App/jobs@2026-07-01' = {
-  name: name
-  location: location
-  tags: tags
-  identity: {
-    type: 'UserAssigned'
-    userAssignedIdentities: { '${identityId}': {} }
-  }
-  properties: {
-    environmentId: environmentId
-    workloadProfileName: 'Consumption'
-    configuration: {
-      triggerType: trigger
-      replicaTimeout: replicaTimeout
-      // The host settles its failures itself; what makes it fail is not cured by running it again.
-      replicaRetryLimit: 0
-      registries: [
-        { server: registryServer, identity: identityId }
-      ]
-      eventTriggerConfig: trigger == 'Event' ? eventTrigger : null
-      manualTriggerConfig: trigger == 'Manual' ? manualTrigger : null
-    }
-    template: {
-      containers: [
-        {
-          name: 'longshore'
-          image: image
-          resources: {
-            cpu: json(cpu)
-            memory: memory[cpu]
+var once = { parallelism: 1, replicaCompletionCount: 1 }
+var triggers = [
+  {
+    name: name
+    triggerType: 'Event'
+    eventTriggerConfig: {
+      ...once
+      scale: {
+        minExecutions: 0
+        maxExecutions: settings.maxExecutions!
+        pollingInterval: settings.pollingIntervalSeconds!
+        rules: [
+          {
+            name: 'queue'
+            type: onStorage ? 'azure-queue' : 'azure-servicebus'
+            identity: identityId
+            metadata: metadata
           }
-          env: concat(variables, maxMessages == 0 ? [] : limit)
-        }
-      ]
+        ]
+      }
+    }
+    manualTriggerConfig: null
+  }
+  // For a run with other flags, beside what KEDA starts. It costs nothing while nobody starts it.
+  { name: '${name}-manual', triggerType: 'Manual', eventTriggerConfig: null, manualTriggerConfig: once }
+]
+
+var given = {
+  LONGSHORE_COMPONENT: settings.?component ?? ''
+  LONGSHORE_CONCURRENCY: string(admitted)
+  LONGSHORE_MEMORY: string(handlerMemoryMib)
+  LONGSHORE_DEADLINE: '${deadlineSeconds}s'
+  LONGSHORE_TIME_BUDGET: '${timeBudgetSeconds}s'
+  LONGSHORE_GRACE: '${graceSeconds}s'
+  LONGSHORE_MAX_DEQUEUE: string(settings.maxDequeue!)
+  LONGSHORE_MAX_MESSAGES: maxMessages == 0 ? '' : string(maxMessages)
+  LONGSHORE_LEASE: lease
+  LONGSHORE_LINGER: '${lingerSeconds}s'
+  LONGSHORE_LOG_FORMAT: 'json'
+  LONGSHORE_OUTPUT: 'json'
+  LONGSHORE_ALLOW_HTTP: join(settings.allowHttp!, '\n')
+  LONGSHORE_ALLOW_PRIVATE: join(settings.allowPrivate!, '\n')
+  LONGSHORE_CONFIG: join(map(items(settings.config!), it => '${it.key}=${it.value}'), '\n')
+  LONGSHORE_ENV: join(map(items(settings.env!), it => '${it.key}=${it.value}'), '\n')
+  LONGSHORE_OUTBOX_ENCODING: join(
+    map(filter(outboxes, it => it.?encoding != null), it => '${it.name}=${it.?encoding ?? ''}'),
+    '\n'
+  )
+  ...settings.variables!
+}
+// Each value stands for itself, so that a prediction shows what is known of the others.
+var names = concat(
+  ['AZURE_CLIENT_ID', 'LONGSHORE_QUEUE'],
+  empty(outboxes) ? [] : ['LONGSHORE_OUTBOX'],
+  settings.?poisonQueueId == null ? [] : ['LONGSHORE_POISON_QUEUE'],
+  map(filter(items(given), it => !empty(it.?value)), it => it.key)
+)
+var outboxLines = join(map(outboxes, it => '${it.name}=${it.?url ?? queueUrl(it.?queueId ?? '')}'), '\n')
+var poisonUrl = queueUrl(settings.?poisonQueueId ?? queueId)
+
+resource jobs 'Microsoft.App/jobs@2026-07-01' = [
+  for each in triggers: {
+    name: each.name
+    location: location
+    tags: tags
+    identity: {
+      type: 'UserAssigned'
+      userAssignedIdentities: { '${identityId}': {} }
+    }
+    properties: {
+      environmentId: environmentId
+      workloadProfileName: empty(workloadProfile) ? null : workloadProfile
+      configuration: {
+        triggerType: each.triggerType
+        replicaTimeout: replicaTimeout
+        // The host settles its failures itself; what makes it fail is not cured by running it again.
+        replicaRetryLimit: 0
+        registries: hasRegistry ? [{ server: registryServer, identity: identityId }] : []
+        eventTriggerConfig: each.eventTriggerConfig
+        manualTriggerConfig: each.manualTriggerConfig
+      }
+      template: {
+        containers: [
+          {
+            name: 'longshore'
+            image: settings.image!
+            resources: {
+              cpu: json(cpu)
+              // Such as 1.5Gi: there are whole and half ones.
+              memory: '${mebibytes / 1024}${mebibytes % 1024 == 0 ? '' : '.5'}Gi'
+            }
+            env: [
+              for it in names: {
+                name: it
+                // Without the client id ACA looks for a system-assigned identity, which the job has not.
+                value: it == 'AZURE_CLIENT_ID'
+                  ? identityClientId
+                  : it == 'LONGSHORE_QUEUE'
+                      ? queueUrl(queueId)
+                      : it == 'LONGSHORE_OUTBOX' ? outboxLines : it == 'LONGSHORE_POISON_QUEUE' ? poisonUrl : given[it]
+              }
+            ]
+          }
+        ]
+      }
     }
   }
-}
+]
 
-resource operate 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(operatorPrincipalId)) {
-  scope: job
-  name: guid(job.id, operatorPrincipalId, roles.ContainerAppsJobsOperator)
-  properties: {
-    principalId: operatorPrincipalId
-    principalType: operatorPrincipalType
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.ContainerAppsJobsOperator)
+resource operate 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for (each, i) in triggers: if (!empty(operatorPrincipalId)) {
+    scope: jobs[i]
+    name: guid(jobs[i].id, operatorPrincipalId, roles.ContainerAppsJobsOperator)
+    properties: {
+      principalId: operatorPrincipalId
+      principalType: operatorPrincipalType
+      roleDefinitionId: subscriptionResourceId(
+        'Microsoft.Authorization/roleDefinitions',
+        roles.ContainerAppsJobsOperator
+      )
+    }
   }
-}
-
-output id string = job.id
+]

@@ -2,9 +2,9 @@ metadata description = 'Where logs are kept.'
 
 param name string
 param location string
-param tags object
+param tags { *: string }
 
-resource workspace 'Microsoft.OperationalInsights/workspaces@2023-09-01' = {
+resource workspace 'Microsoft.OperationalInsights/workspaces@2026-03-01' = {
   name: name
   location: location
   tags: tags
@@ -13,5 +13,3 @@ resource workspace 'Microsoft.OperationalInsights/workspaces@2023-09-01' = {
     retentionInDays: 30
   }
 }
-
-output id string = workspace.id

@@ -2,11 +2,11 @@ metadata description = 'A page in the portal with what the job did: executions, 
 
 param jobName string
 
-@description('Resource id of the Log Analytics workspace.')
+@description('Queries ask this Log Analytics workspace, by its resource id.')
 param workspaceId string
 
 param location string
-param tags object
+param tags { *: string }
 
 resource workbook 'Microsoft.Insights/workbooks@2023-06-01' = {
   // A workbook's name has to be a GUID; people see the display name.

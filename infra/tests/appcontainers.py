@@ -12,7 +12,7 @@ from typing import Any
 from azure.mgmt.appcontainers import models
 from azure.mgmt.appcontainers._utils.model_base import Model
 
-from bicep import Resource, Runtime
+from snapshot import Resource, Runtime
 
 API_VERSION = "2026-07-01"
 MODELS = {

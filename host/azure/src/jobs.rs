@@ -91,7 +91,7 @@ impl FromStr for JobId {
         if fits {
             return Ok(Self(segments.join("/")));
         }
-        Err("a job is named by its resource id, /subscriptions/…/resourceGroups/…/providers/Microsoft.App/jobs/NAME; `az containerapp job show --query id` prints it".into())
+        Err("a job is named by its resource id, /subscriptions/…/resourceGroups/…/providers/Microsoft.App/jobs/NAME; `az containerapp job show … --query id` prints it".into())
     }
 }
 

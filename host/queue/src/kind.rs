@@ -77,7 +77,7 @@ pub struct DeliveryLimit {
     pub setting: &'static str,
     /// The command that shows a queue, with `{owner}` and `{queue}` where their names go.
     pub show: &'static str,
-    /// The command that sets the limit, but for the number.
+    /// The command that sets the limit; `{least}` stands for the number.
     pub set: &'static str,
     /// Where a queue is in a resource group, with `{owner}` and `{queue}` where their names go.
     pub resource: &'static str,
@@ -191,7 +191,7 @@ pub static SERVICE_BUS: Kind = Kind {
     delivery_limit: Some(DeliveryLimit {
         setting: "maxDeliveryCount",
         show: "az servicebus queue show --resource-group … --namespace-name {owner} --name {queue}",
-        set: "az servicebus queue update --max-delivery-count",
+        set: "az servicebus queue update … --max-delivery-count {least}",
         // https://learn.microsoft.com/rest/api/servicebus/controlplane-stable/queues/get
         resource: "Microsoft.ServiceBus/namespaces/{owner}/queues/{queue}",
         api_version: "2024-01-01",
@@ -252,6 +252,11 @@ impl DeliveryLimit {
     /// The command that shows the limit of a queue.
     pub fn show_command(&self, owner: &str, queue: &str) -> String {
         format!("{} --query {}", self.show.replace("{owner}", owner).replace("{queue}", queue), self.setting)
+    }
+
+    /// The command that sets the limit to the least that is right.
+    pub fn set_command(&self, least: u64) -> String {
+        self.set.replace("{least}", &least.to_string())
     }
 
     /// The rest of a queue's resource id, behind `/providers/` of its group.
@@ -344,6 +349,7 @@ mod tests {
             limit.show_command("acme", "in/orders"),
             "az servicebus queue show --resource-group … --namespace-name acme --name in/orders --query maxDeliveryCount"
         );
+        assert_eq!(limit.set_command(6), "az servicebus queue update … --max-delivery-count 6");
         assert_eq!(
             limit.resource_id("acme", "in/orders"),
             "Microsoft.ServiceBus/namespaces/acme/queues/in~orders"

@@ -1,7 +1,7 @@
 //! What Azure Container Apps and KEDA do by themselves, in numbers, and the room that the host
 //! leaves them.
 //!
-//! `infra/modules/job.bicep` and `infra/azure.mk` cannot share these constants. A test reads both
+//! `infra/modules/job.bicep` and `infra/types.bicep` cannot share these constants. A test reads both
 //! against this file.
 
 use std::time::Duration;
@@ -66,32 +66,14 @@ mod tests {
                 format!("var startSeconds = {start}"),
                 format!("var stopSeconds = graceSeconds + {stop}"),
                 format!("var lingerSeconds = lease == 'fixed' ? deadlineSeconds + {fixed} : {linger}"),
-                format!("@maxValue({grace})"),
             ],
         );
         let words = format!(
             "ACA kills {kill} s after it; up to {receive} s go to a receive in flight, {settlement} s to settlement."
         );
-        assert!(read("modules/job.bicep").contains(&words), "modules/job.bicep does not say `{words}`");
+        assert!(read("types.bicep").contains(&words), "types.bicep does not say `{words}`");
         let polling = POLLING_INTERVAL.as_secs();
-        says(
-            "main.bicep",
-            &[format!("@maxValue({grace})"), format!("param pollingIntervalSeconds int = {polling}")],
-        );
-    }
-
-    #[test]
-    fn the_steps_of_make_leave_the_room_that_the_host_takes() {
-        let seconds = |name: &str, it: Duration| format!("{name} := {}", it.as_secs());
-        says(
-            "azure.mk",
-            &[
-                seconds("START_S      ", START),
-                seconds("STOP_S       ", STOP),
-                seconds("FIXED_ROOM_S ", FIXED_ROOM),
-                format!("POLLING_S     = {}", POLLING_INTERVAL.as_secs()),
-            ],
-        );
+        says("types.bicep", &[format!("@maxValue({grace})"), format!("pollingIntervalSeconds: {polling}")]);
     }
 
     #[test]

@@ -44,7 +44,7 @@ async fn verdict(url: &QueueUrl, limit: &'static DeliveryLimit, job: &Job, setup
             ours => Ruling::wrong(format!(
                 "it is {service}, and --max-dequeue {ours}: the service dead-letters first, without the reason; set it to {} or more with `{}`",
                 ours + 1,
-                limit.set
+                limit.set_command(ours + 1)
             )),
         },
     }

@@ -1,0 +1,113 @@
+metadata description = 'What Azure would refuse late, or what contradicts itself, in sentences.'
+
+import { besideMib, hostMib } from 'modules/job.bicep'
+import { serviceOf, typeOf } from 'ids.bicep'
+import { job, memoryMib, outbox } from 'types.bicep'
+
+var small = 'abcdefghijklmnopqrstuvwxyz'
+var digits = '0123456789'
+
+@export()
+@description('Whether a text has none but these characters.')
+func only(text string, allowed string) bool =>
+  empty(filter(map(range(0, length(text)), at => substring(text, at, 1)), it => !contains(allowed, it)))
+
+@export()
+@description('Whether a text has small letters, digits and single hyphens only, none of these at an end.')
+func isHyphenated(text string) bool =>
+  !empty(text) && only(text, '${small}${digits}-') && !contains(text, '--') && !startsWith(text, '-') && !endsWith(
+    text,
+    '-'
+  )
+
+@export()
+@description('What is wrong with the id of a resource that exists already.')
+func idProblems(parameter string, id string?, type string) string[] =>
+  id == null || typeOf(id ?? '') == toLower(type) ? [] : ['${parameter} "${id ?? ''}" is no resource id of a ${type}.']
+
+@export()
+@description('What is wrong with a GUID, which may be left out.')
+func guidProblems(parameter string, guid string) string[] =>
+  empty(guid) || length(guid) == 36 && only(toLower(guid), '${digits}abcdef-')
+    ? []
+    : ['${parameter} "${guid}" is no GUID of 36 characters.']
+
+@export()
+@description('What is wrong with the name of the deployment.')
+func nameProblems(name string) string[] =>
+  isHyphenated(name) && !contains(digits, take(name, 1))
+    ? []
+    : [
+        'The name "${name}" has to begin with a letter and may have letters, digits and single hyphens, with none at its end.'
+      ]
+
+func queueIdProblems(id string?) string[] =>
+  id == null || !empty(serviceOf(id ?? ''))
+    ? []
+    : ['queueId "${id ?? ''}" is no resource id of a Storage queue or a Service Bus queue.']
+
+@export()
+@description('What is wrong with a queue that is to be made.')
+func queueProblems(service string, name string) string[] =>
+  service == 'storage'
+    ? (isHyphenated(name) && length(name) >= 3 && length(name) <= 56
+        ? []
+        : [
+            'The Storage queue "${name}" has to have 3 to 56 small letters, digits and single hyphens, with no hyphen at an end; its poison queue adds 7.'
+          ])
+    : (only(toLower(name), '${small}${digits}-_.') && contains('${small}${digits}', toLower(take(name, 1))) && contains(
+          '${small}${digits}',
+          toLower(skip(name, length(name) - 1))
+        )
+        ? []
+        : [
+            'The Service Bus queue "${name}" may have letters, digits, dots, hyphens and underscores, with a letter or a digit at each end.'
+          ])
+
+func outboxProblems(each outbox) string[] =>
+  concat(
+    empty(each.?url) != empty(each.?queueId) ? [] : ['The outbox "${each.name}" needs either a url or a queueId.'],
+    queueIdProblems(each.?queueId)
+  )
+
+@export()
+@description('What is wrong with a job, its defaults filled in.')
+func jobProblems(it job, title string) string[] =>
+  map(
+    flatten([
+      it.timeBudgetSeconds! <= it.deadlineSeconds!
+        ? [
+            'timeBudgetSeconds ${it.timeBudgetSeconds!} leaves no time to receive before the last deadlineSeconds of ${it.deadlineSeconds!}.'
+          ]
+        : []
+      it.handlingMs! > it.deadlineSeconds! * 1000
+        ? [
+            'handlingMs ${it.handlingMs!} is longer than deadlineSeconds ${it.deadlineSeconds!}, so that no ordinary message would be done in time.'
+          ]
+        : []
+      it.lease! == 'fixed' && it.deadlineSeconds! + 30 > 604800
+        ? ['deadlineSeconds ${it.deadlineSeconds!} and 30 s are longer than a fixed lease may last, which is 7 days.']
+        : []
+      hostMib + it.handlerMemoryMib! + besideMib > memoryMib[it.cpu!]
+        ? [
+            'handlerMemoryMib ${it.handlerMemoryMib!} does not fit beside the host into the ${memoryMib[it.cpu!]} MiB of cpu ${it.cpu!}.'
+          ]
+        : []
+      queueIdProblems(it.?queueId)
+      flatten(map(it.outboxes!, each => outboxProblems(each)))
+      length(it.outboxes!) == length(union(map(it.outboxes!, each => each.name), [])) ? [] : ['Two outboxes have one name.']
+      it.?component == null || startsWith(it.?component ?? '', 'oci://') || startsWith(it.?component ?? '', '/')
+        ? []
+        : [
+            'component "${it.?component ?? ''}" is neither oci://REGISTRY/REPOSITORY@sha256:DIGEST nor a path that begins with a slash.'
+          ]
+      !contains(join(concat(it.allowHttp!, it.allowPrivate!), ''), '\n') ? [] : ['A grant has a line break.']
+      !contains(join(map(concat(items(it.config!), items(it.env!)), each => each.value), ''), '\n')
+        ? []
+        : ['A value in config or env has a line break.']
+      !contains(string(concat(objectKeys(it.config!), objectKeys(it.env!))), '=')
+        ? []
+        : ['A name in config or env has a "=".']
+    ]),
+    problem => '${title}: ${problem}'
+  )

@@ -1,0 +1,41 @@
+metadata description = 'What a resource id says.'
+
+func segmentsOf(id string) string[] => split(id, '/')
+
+@export()
+@description('A segment of a resource id; empty where there is none.')
+func segment(id string, at int) string => at < length(segmentsOf(id)) ? segmentsOf(id)[at] : ''
+
+@export()
+@description('The type that a resource id names; empty if it names no resource of a group.')
+func typeOf(id string) string =>
+  length(segmentsOf(id)) >= 9 && length(segmentsOf(id)) % 2 == 1 && empty(segment(id, 0)) && toLower('${segment(id, 1)} ${segment(id, 3)} ${segment(id, 5)}') == 'subscriptions resourcegroups providers' && empty(filter(
+      skip(segmentsOf(id), 1),
+      it => empty(it)
+    ))
+    ? toLower(join(
+        concat([segment(id, 6)], map(range(0, (length(segmentsOf(id)) - 7) / 2), at => segmentsOf(id)[7 + at * 2])),
+        '/'
+      ))
+    : ''
+
+@export()
+@description('The service of a queue that exists already, by its id; empty if it is no queue.')
+func serviceOf(queueId string) string =>
+  typeOf(queueId) == 'microsoft.storage/storageaccounts/queueservices/queues'
+    ? 'storage'
+    : (typeOf(queueId) == 'microsoft.servicebus/namespaces/queues' ? 'servicebus' : '')
+
+@export()
+@description('A queue as `longshore run --queue` takes it, by its id.')
+func queueUrl(queueId string) string =>
+  serviceOf(queueId) == 'storage'
+    ? 'https://${segment(queueId, 8)}.queue.${environment().suffixes.storage}/${last(segmentsOf(queueId))}'
+    : 'sb://${segment(queueId, 8)}.servicebus.windows.net/${last(segmentsOf(queueId))}'
+
+@export()
+@description('The id of a queue in an account or namespace.')
+func queueIdOf(groupId string, service string, account string, name string) string =>
+  service == 'storage'
+    ? '${groupId}/providers/Microsoft.Storage/storageAccounts/${account}/queueServices/default/queues/${name}'
+    : '${groupId}/providers/Microsoft.ServiceBus/namespaces/${account}/queues/${name}'

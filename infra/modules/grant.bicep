@@ -1,0 +1,61 @@
+metadata description = 'One role on one queue or registry, assigned in the resource group that it is in.'
+
+import { segment, typeOf } from '../ids.bicep'
+
+@description('This is the resource id of the queue or the registry.')
+param id string
+@description('This is the role definition, as a GUID.')
+param role string
+param principalId string
+param principalType string
+
+var type = typeOf(id)
+var properties = {
+  principalId: principalId
+  principalType: principalType
+  roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role)
+}
+var assignment = guid(id, principalId, role)
+var name = last(split(id, '/'))
+
+resource account 'Microsoft.Storage/storageAccounts@2025-08-01' existing = {
+  name: segment(id, 8)
+
+  resource queues 'queueServices' existing = {
+    name: 'default'
+
+    resource queue 'queues' existing = {
+      name: name
+    }
+  }
+}
+
+resource onStorage 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (type == 'microsoft.storage/storageaccounts/queueservices/queues') {
+  scope: account::queues::queue
+  name: assignment
+  properties: properties
+}
+
+resource namespace 'Microsoft.ServiceBus/namespaces@2026-01-01' existing = {
+  name: segment(id, 8)
+
+  resource queue 'queues' existing = {
+    name: name
+  }
+}
+
+resource onServiceBus 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (type == 'microsoft.servicebus/namespaces/queues') {
+  scope: namespace::queue
+  name: assignment
+  properties: properties
+}
+
+resource registry 'Microsoft.ContainerRegistry/registries@2025-11-01' existing = {
+  name: segment(id, 8)
+}
+
+resource onRegistry 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (type == 'microsoft.containerregistry/registries') {
+  scope: registry
+  name: assignment
+  properties: properties
+}

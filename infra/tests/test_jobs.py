@@ -1,0 +1,173 @@
+"""What each job is told, asked of what the compiler predicts: its trigger, its arithmetic, its variables."""
+
+import re
+
+import pytest
+
+from compiler import INFRA, Refused
+from snapshot import NAMES, job_of, predicted, rule_of, variables_of, variant
+
+
+def test_a_queue_of_somebody_elses_is_drained_and_counted_where_it_is():
+    job = job_of(variant("existing-servicebus-queue"))
+    assert rule_of(job)["type"] == "azure-servicebus"
+    assert rule_of(job)["metadata"] | {"messageCount": ""} == {"namespace": "theirs", "queueName": "Orders", "messageCount": ""}
+    assert variables_of(job)["LONGSHORE_QUEUE"] == "sb://theirs.servicebus.windows.net/Orders"
+
+
+def test_an_environment_without_profiles_gets_none():
+    assert "workloadProfileName" not in job_of(variant("existing-environment-without-logs"))["properties"]
+    assert job_of(variant("storage"))["properties"]["workloadProfileName"] == "Consumption"
+
+
+def test_several_jobs_drain_their_queues_in_one_environment():
+    deployment = variant("two-jobs")
+    assert {it.name for it in deployment.of_type("Microsoft.App/jobs")} == {
+        f"long-shore{job}{manual}" for job in ("", "-invoices", "-theirs") for manual in ("", "-manual")
+    }
+    assert len(deployment.of_type("Microsoft.App/managedEnvironments")) == 1
+    first, second, third = (job_of(deployment, f"long-shore{it}") for it in ("", "-invoices", "-theirs"))
+    assert [rule_of(it)["metadata"]["queueName"] for it in (first, second, third)] == ["orders", "invoices", "mails"]
+    # What holds for all of them, but for those that say otherwise.
+    cores = [it["properties"]["template"]["containers"][0]["resources"] for it in (first, second, third)]
+    assert cores == [{"cpu": 1, "memory": "2Gi"}, {"cpu": 0.25, "memory": "0.5Gi"}, {"cpu": 1, "memory": "2Gi"}]
+    assert len(deployment.of_type("Microsoft.Insights/scheduledQueryRules")) == 6
+
+
+def test_a_handler_of_ones_own_needs_no_edit():
+    deployment = variant("own-handler")
+    said = variables_of(job_of(deployment))
+    assert said["LONGSHORE_COMPONENT"].startswith("oci://theirs.azurecr.io/handlers/order@sha256:")
+    assert said["LONGSHORE_ALLOW_HTTP"] == "api.example.com\nhttp://intern:8080"
+    assert said["LONGSHORE_ALLOW_PRIVATE"] == "10.1.0.0/16"
+    assert sorted(said["LONGSHORE_CONFIG"].split("\n")) == ["currency=EUR", "region=eu"]
+    assert (said["LONGSHORE_ENV"], said["LONGSHORE_OUTBOX_ENCODING"]) == ("TZ=UTC", "mails=base64")
+    assert "mails=https://theirs.queue.core.windows.net/mails" in said["LONGSHORE_OUTBOX"] and "invoices" in said["LONGSHORE_OUTBOX"]
+    assert (said["LONGSHORE_BREAKER"], said["LONGSHORE_HTTP_CALLS"], said["LONGSHORE_REQUIRE_DIGEST"]) == ("10", "5", "true")
+    (registry,) = job_of(deployment)["properties"]["configuration"]["registries"]
+    # A registry may have more in the name of its server than its own.
+    assert registry["server"].startswith("[reference(") and "loginServer" in registry["server"]
+
+
+def test_an_image_that_everybody_may_pull_needs_no_registry():
+    deployment = variant("public-image")
+    assert not deployment.of_type("Microsoft.ContainerRegistry/registries")
+    assert job_of(deployment)["properties"]["configuration"]["registries"] == []
+
+
+def test_a_poison_queue_may_be_called_otherwise():
+    assert variables_of(job_of(variant("everything-exists")))["LONGSHORE_POISON_QUEUE"].endswith("'theirs', environment().suffixes.storage, 'orders-failed')]")
+    assert "LONGSHORE_POISON_QUEUE" not in variables_of(job_of(variant("storage")))
+
+
+def test_the_job_can_be_told_every_variable_of_the_run_and_no_other():
+    sources = INFRA.parent / "host/longshore/src"
+    texts = {it: it.read_text() for it in [*sources.glob("cli/*.rs"), sources / "cli.rs"]}
+    read_ = {name for text in texts.values() for name in re.findall(r'env = "(LONGSHORE_\w+)"', text)}
+    types, job = (INFRA / "types.bicep").read_text(), (INFRA / "modules/job.bicep").read_text()
+    told = set(re.findall(r"^  (LONGSHORE_\w+): string\?$", types, re.M)) | set(re.findall(r"\b(LONGSHORE_\w+)\b", job))
+    # A job ends: it neither waits for changes of a file, nor runs for ever, nor asks about jobs.
+    assert read_ - told == {"LONGSHORE_ARM_ENDPOINT", "LONGSHORE_FOREVER", "LONGSHORE_JOB", "LONGSHORE_WATCH"}
+    assert told <= read_
+
+
+def test_each_default_is_what_its_description_says():
+    types = (INFRA / "types.bicep").read_text()
+    defaults = dict(re.findall(r"^  (\w+): (.*)$", types.partition("var defaults = {")[2].partition("\n}")[0], re.M))
+    assert len(defaults) > 15
+    words = {"[]": "none", "{}": "none"}
+    for name, value in defaults.items():
+        description = re.search(rf"@description\('((?:[^'\\]|\\.)*)'\)\n(?:  @.*\n)*  {name}: ", types)[1]
+        assert description.endswith(f"The default is {words.get(value, value.strip(chr(39)))}."), name
+
+
+def test_keda_counts_and_the_image_is_pulled_by_identity():
+    for name, type_, keys in [
+        ("storage", "azure-queue", {"accountName", "queueName", "queueLength"}),
+        ("servicebus", "azure-servicebus", {"namespace", "queueName", "messageCount"}),
+    ]:
+        job = job_of(variant(name))
+        rule = rule_of(job)
+        (identity,) = job["identity"]["userAssignedIdentities"]
+        (registry,) = job["properties"]["configuration"]["registries"]
+        assert rule["type"] == type_ and rule["identity"] == registry["identity"] == identity
+        # KEDA's metadata are strings; other words of it, such as one that leaves out invisible messages, are not wanted.
+        assert rule["metadata"].keys() == keys and all(isinstance(it, str) for it in rule["metadata"].values())
+        assert "auth" not in rule
+        assert "clientId" in variables_of(job)["AZURE_CLIENT_ID"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_failed_execution_is_not_run_again(name):
+    for job in variant(name).of_type("Microsoft.App/jobs"):
+        assert job.body["properties"]["configuration"]["replicaRetryLimit"] == 0
+
+
+def test_the_manual_job_differs_in_its_trigger_only():
+    event, manual = [it.body["properties"] for it in variant("storage").of_type("Microsoft.App/jobs")]
+    assert event["template"] == manual["template"]
+    assert event["configuration"].pop("triggerType") == "Event" and event["configuration"].pop("eventTriggerConfig")
+    assert manual["configuration"].pop("triggerType") == "Manual" and manual["configuration"].pop("manualTriggerConfig")
+    assert event == manual
+
+
+def each_as_a_job(cases: list[dict], **parameters) -> list[dict]:
+    """Many jobs are one prediction: each with properties of its own, and a queue."""
+    jobs = [{"name": f"n{at}", "queueName": f"queue{at}"} | it for at, it in enumerate(cases)]
+    deployment = predicted(jobs=jobs, **parameters)
+    return [job_of(deployment, f"long-shore-{it['name']}") for it in jobs]
+
+
+def test_the_platform_never_ends_a_run_that_keeps_to_its_own_limits():
+    cases = [{"timeBudgetSeconds": budget, "graceSeconds": grace} for budget in (60, 1200, 86400) for grace in (0, 20, 22)]
+    for case, job in zip(cases, each_as_a_job(cases)):
+        said = variables_of(job)
+        seconds = {key: int(said[f"LONGSHORE_{key}"].removesuffix("s")) for key in ("TIME_BUDGET", "GRACE")}
+        assert seconds == {"TIME_BUDGET": case["timeBudgetSeconds"], "GRACE": case["graceSeconds"]}
+        # A receive in flight has 3 s, settlement 5 s; a minute is the least for pulling an image and starting.
+        assert job["properties"]["configuration"]["replicaTimeout"] >= 60 + sum(seconds.values()) + 3 + 5
+
+
+def test_grace_and_settlement_fit_into_the_30_seconds_between_the_signals():
+    with pytest.raises(Refused, match="graceSeconds|22"):
+        predicted(job={"graceSeconds": 30 - 3 - 5 + 1})
+
+
+LENGTHS = [
+    # 6 at once fit into 1 GiB, two a second each, for 30 s.
+    ({}, 360),
+    ({"cpu": "2.0"}, 960),
+    ({"handlerMemoryMib": 48}, 960),
+    ({"handlingMs": 30_000}, 6),
+    ({"concurrency": 1, "handlingMs": 60_000, "deadlineSeconds": 60}, 1),
+    # No longer than the time budget leaves: 60 s less the last deadline of 30 s.
+    ({"busySeconds": 600, "timeBudgetSeconds": 60}, 360),
+    ({"maxMessages": 100}, 100),
+    ({"maxMessages": 5000}, 360),
+]
+
+
+@pytest.mark.parametrize(("service", "word"), [("storage", "queueLength"), ("servicebus", "messageCount")])
+def test_queue_length_is_what_one_execution_takes(service, word):
+    jobs = each_as_a_job([it for it, _ in LENGTHS], queueService=service)
+    assert [rule_of(it)["metadata"][word] for it in jobs] == [str(it) for _, it in LENGTHS]
+
+
+def test_no_more_handlers_are_asked_for_than_fit_into_the_containers_memory():
+    cores = ["0.25", "0.5", "0.75", "1.0", "1.25", "1.5", "1.75", "2.0"]
+    cases = [{"cpu": cpu, "handlerMemoryMib": it, "concurrency": 100} for cpu in cores for it in (16, 128, 1024) if 112 + it + 4 <= float(cpu) * 2048]
+    assert len(cases) == 8 * 3 - 2
+    for case, job in zip(cases, each_as_a_job(cases)):
+        (container,) = job["properties"]["template"]["containers"]
+        mebibytes = float(container["resources"]["memory"].removesuffix("Gi")) * 1024
+        handler, said = case["handlerMemoryMib"], variables_of(job)
+        at_once = int(said["LONGSHORE_CONCURRENCY"])
+        assert mebibytes == float(case["cpu"]) * 2048 and said["LONGSHORE_MEMORY"] == str(handler)
+        # What the host takes, and a handler beside its memory: host/longshore/src/memory.rs.
+        assert 112 + at_once * (handler + 4) <= mebibytes
+        assert at_once == 100 or 112 + (at_once + 1) * (handler + 4) > mebibytes
+
+
+def test_a_job_without_a_limit_sets_none():
+    assert "LONGSHORE_MAX_MESSAGES" not in variables_of(job_of(variant("storage")))
+    assert variables_of(job_of(variant("limited")))["LONGSHORE_MAX_MESSAGES"] == "100"

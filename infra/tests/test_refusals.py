@@ -1,0 +1,225 @@
+"""What is refused before anything is sent, in words; and planted mistakes, each of which the compiler finds."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import appcontainers
+from compiler import INFRA, MISSING, Compiler, Refused, compiler
+from snapshot import made_by, predicted
+
+ID = "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg/providers"
+QUEUES = "Microsoft.Storage/storageAccounts/theirs/queueServices/default/queues"
+LONG = "the-name-is-very-long"
+
+
+def refusal(**parameters) -> str:
+    with pytest.raises(Refused) as refused:
+        predicted(**parameters)
+    return str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["1abc", "a--b", "abc-", "a b"])
+def test_a_name_that_nothing_can_be_called_is_refused(name):
+    assert f'The name "{name}" has to begin with a letter' in refusal(name=name)
+
+
+@pytest.mark.parametrize("name", ["ab", "a-name-of-21-letters-"])
+def test_a_name_of_a_wrong_length_is_refused(name):
+    assert re.search("BCP33[23]", refusal(name=name))
+
+
+def test_everything_that_is_wrong_with_jobs_is_said_at_once():
+    wrong = [
+        ({"queueName": "Orders"}, 'The Storage queue "Orders" has to have 3 to 56 small letters'),
+        ({"queueName": "a--b"}, 'The Storage queue "a--b"'),
+        ({"queueName": "ab"}, 'The Storage queue "ab"'),
+        ({"queueName": "a" * 57}, 'The Storage queue "aaa'),
+        ({"timeBudgetSeconds": 60, "deadlineSeconds": 60}, "timeBudgetSeconds 60 leaves no time to receive before the last deadlineSeconds of 60"),
+        ({"handlingMs": 31_000}, "handlingMs 31000 is longer than deadlineSeconds 30"),
+        ({"lease": "fixed", "deadlineSeconds": 604_771}, "longer than a fixed lease may last"),
+        ({"cpu": "0.25", "handlerMemoryMib": 397}, "handlerMemoryMib 397 does not fit beside the host into the 512 MiB of cpu 0.25"),
+        ({"queueId": "orders"}, 'queueId "orders" is no resource id of a Storage queue or a Service Bus queue'),
+        ({"queueId": f"{ID}/Microsoft.Storage/storageAccounts/theirs"}, "theirs\" is no resource id of a Storage queue"),
+        ({"makePoisonQueue": True}, "makePoisonQueue is for a Storage queue that exists already"),
+        ({"poisonQueueId": f"{ID}/{QUEUES}/one"}, 'one" has to be a Storage queue, beside a queueId of Storage'),
+        ({"queueId": f"{ID}/{QUEUES}/two", "poisonQueueId": "two"}, 'poisonQueueId "two" has to be a Storage queue'),
+        ({"outboxes": [{"name": "one"}]}, 'The outbox "one" needs either a url or a queueId'),
+        ({"outboxes": [{"name": "one", "url": "sb://a.servicebus.windows.net/a", "queueId": f"{ID}/Microsoft.ServiceBus/namespaces/a/queues/a"}]}, "needs either a url or"),
+        ({"outboxes": [{"name": "two", "url": "sb://a.servicebus.windows.net/a"}] * 2}, "Two outboxes have one name"),
+        ({"component": "order.wasm"}, 'component "order.wasm" is neither oci://'),
+        ({"allowHttp": ["a.example.com\nb.example.com"]}, "A grant has a line break"),
+        ({"config": {"a=b": "c"}}, 'A name in config or env has a "="'),
+        ({"env": {"KEY": "one\ntwo"}}, "A value in config or env has a line break"),
+    ]  # fmt: skip
+    said = refusal(jobs=[{"name": f"n{at}", "queueName": f"queue{at}"} | it for at, (it, _) in enumerate(wrong)])
+    for at, (_, words) in enumerate(wrong):
+        assert words in said, words
+        assert "queueName" in wrong[at][0] or f"long-shore-n{at}: " in said, at
+
+
+def test_a_limit_is_still_taken():
+    jobs = [
+        {"queueName": "a" * 56},
+        {"name": "b", "queueName": "bbb", "timeBudgetSeconds": 61, "deadlineSeconds": 60, "handlingMs": 60_000},
+        {"name": "c", "queueName": "c-1", "cpu": "0.25", "handlerMemoryMib": 396},
+    ]
+    assert len(predicted(jobs=jobs).of_type("Microsoft.App/jobs")) == 6
+
+
+def test_jobs_that_get_in_each_others_way_are_refused():
+    said = refusal(jobs=[{}, {}, {"name": LONG, "queueName": "other"}])
+    assert "Two jobs have one name" in said and "Two jobs drain one queue" in said
+    assert f'The name of the job "long-shore-{LONG}" is longer than 25 characters' in said
+
+
+def test_a_service_bus_queue_has_names_of_its_own():
+    assert 'The Service Bus queue "-orders" may have' in refusal(queueService="servicebus", job={"queueName": "-orders"})
+    assert predicted(queueService="servicebus", job={"queueName": "Orders.eu-2"})
+
+
+def test_a_role_or_a_principal_that_is_no_guid_is_refused():
+    wrong = {"renewRole": "Reader", "serviceBusScalerRole": "0" * 36 + "0", "operatorPrincipalId": "somebody@example.com"}
+    said = refusal(**wrong)
+    for parameter, value in wrong.items():
+        assert f'{parameter} "{value}" is no GUID' in said
+    assert "identityPulls is about" in refusal(existing={"identityPulls": True})
+
+
+def test_an_id_that_is_none_is_refused_and_so_is_what_contradicts_itself():
+    ids = {
+        "identityId": "Microsoft.ManagedIdentity/userAssignedIdentities",
+        "registryId": "Microsoft.ContainerRegistry/registries",
+        "environmentId": "Microsoft.App/managedEnvironments",
+        "workspaceId": "Microsoft.OperationalInsights/workspaces",
+        "subnetId": "Microsoft.Network/virtualNetworks/subnets",
+    }
+    said = refusal(existing={it: "theirs" for it in ids})
+    for parameter, type_ in ids.items():
+        assert f'{parameter} "theirs" is no resource id of a {type_}.' in said
+    assert "leave out subnetId or environmentId" in said
+    said = refusal(existing={"environmentId": f"{ID}/Microsoft.App/managedEnvironments/theirs"}, alertEmail="people@example.com")
+    assert "alertEmail needs the logs" in said
+
+
+SET = {
+    "LONGSHORE_HANDLING_MS": "100", "LONGSHORE_BUSY_SECONDS": "60", "LONGSHORE_CONCURRENCY": "4", "LONGSHORE_CPU": "1.0",
+    "LONGSHORE_DEADLINE_SECONDS": "60", "LONGSHORE_MAX_MESSAGES": "9", "LONGSHORE_TIME_BUDGET_SECONDS": "600", "LONGSHORE_GRACE_SECONDS": "10",
+    "LONGSHORE_MAX_DEQUEUE": "3", "LONGSHORE_POLLING_SECONDS": "60", "LONGSHORE_MAX_EXECUTIONS": "3", "LONGSHORE_STORAGE_SKU": "Standard_LRS",
+    "LONGSHORE_QUEUE_NAME": "invoices", "LONGSHORE_LEASE": "fixed", "LONGSHORE_MEMORY": "64", "LONGSHORE_IMAGE": "a.azurecr.io/b:c",
+    "LONGSHORE_ALERT_EMAIL": "people@example.com", "LONGSHORE_QUEUE_SERVICE": "servicebus",
+    "LONGSHORE_SCALER_ROLE": "090c5cfd-751d-490a-894a-3ce6f1109419", "AZURE_PRINCIPAL_ID": "person", "AZURE_PRINCIPAL_TYPE": "ServicePrincipal",
+}  # fmt: skip
+GIVEN = {
+    "job": {
+        "handlingMs": 100, "busySeconds": 60, "concurrency": 4, "cpu": "1.0", "deadlineSeconds": 60, "maxMessages": 9, "timeBudgetSeconds": 600,
+        "graceSeconds": 10, "maxDequeue": 3, "pollingIntervalSeconds": 60, "maxExecutions": 3, "queueName": "invoices", "lease": "fixed", "handlerMemoryMib": 64,
+    },
+    "storageSku": "Standard_LRS", "image": "a.azurecr.io/b:c", "alertEmail": "people@example.com", "queueService": "servicebus",
+    "serviceBusScalerRole": "090c5cfd-751d-490a-894a-3ce6f1109419", "operatorPrincipalId": "person", "operatorPrincipalType": "ServicePrincipal",
+}  # fmt: skip
+COMMON = {"name": "long-shore", "location": "westeurope", "tags": {"azd-env-name": "long-shore"}}
+FILE = INFRA / "subscription.bicepparam"
+
+
+def test_a_variable_of_azd_sets_its_parameter():
+    with Compiler(**SET) as asked:
+        parameters = asked.built(FILE)["parameters"]
+    assert {name: it["value"] for name, it in parameters.items()} == COMMON | GIVEN
+
+
+def test_without_variables_of_azd_there_are_the_defaults():
+    assert made_by(INFRA / "subscription.bicep", FILE.read_text().partition("\n")[2], compiler()) == predicted("subscription.bicep", **COMMON)
+
+
+def test_each_variable_of_azd_is_on_the_page_and_in_the_test_above():
+    asked = set(re.findall(r"'(LONGSHORE_\w+)'", (INFRA / "subscription.bicepparam").read_text()))
+    table = (INFRA.parent / "docs/deploy.md").read_text().partition("| `azd env set` |")[2].partition("\n\n")[0]
+    assert asked and asked <= set(re.findall(r"`(LONGSHORE_\w+)`", table))
+    assert asked == {it for it in SET if it.startswith("LONGSHORE_")}
+
+
+def test_the_hook_of_azd_reads_outputs_that_there_are():
+    hook = (INFRA / "azure.yaml").read_text()
+    outputs = set(re.findall(r"^output (\w+)", (INFRA / "subscription.bicep").read_text(), re.M))
+    # The subscription is azd's own variable, all others are the template's.
+    asked = set(re.findall(r"\$(?:\{)?([A-Z_]+)", hook)) - {"AZURE_SUBSCRIPTION_ID"}
+    assert asked and asked <= outputs
+
+
+def test_without_the_compiler_the_tests_fail_and_say_how_to_get_it(monkeypatch, tmp_path):
+    make = shutil.which("make")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(AssertionError, match="bicep is not on PATH"):
+        Compiler()
+    for target in ("test-infra", "lint-infra", "infra-generated"):
+        ran = subprocess.run([make, "--directory", INFRA.parent, target], capture_output=True, text=True)
+        assert ran.returncode != 0
+        assert ran.stderr.splitlines()[0] == MISSING, target
+
+
+# Each mistake is planted into a copy: (file, what stands there, what is planted, what has to be said).
+MISTAKES = [
+    ("modules/job.bicep", "replicaTimeout: replicaTimeout", "replicaTimeOut: replicaTimeout", 'Did you mean "replicaTimeout"'),
+    ("modules/job.bicep", "replicaTimeout: replicaTimeout", "replicaTimeout: string(replicaTimeout)", "BCP036"),
+    ("modules/job.bicep", "memory: '", "mem: '", "BCP0"),
+    ("modules/job.bicep", "jobs@2026-07-01", "jobs@2023-05-01", "use-recent-api-versions"),
+    ("modules/job.bicep", "environmentId: environmentId\n", "environmentId: environmentId\n      provisioningState: 'Succeeded'\n", "BCP073"),
+    ("modules/job.bicep", "name: 'longshore'\n", "name 'longshore'\n", "BCP018"),
+    ("modules/job.bicep", "min(settings.busySeconds!,", "min(settings.busySecond!,", 'Did you mean "busySeconds"'),
+    ("modules/environment.bicep", "destination:", "destnation:", 'Did you mean "destination"'),
+    ("modules/registry.bicep", "registries@2025-11-01", "registries@2023-07-01", "anonymousPullEnabled"),
+    ("modules/alert.bicep", "rule.window\n", "rule.windows\n", 'Did you mean "window"'),
+    ("modules/grants.bicep", "roles.AcrPull", "roles.AcrPul", 'Did you mean "AcrPull"'),
+    ("main.bicep", "    sku: storageSku\n", "", "BCP035"),
+    ("main.bicep", "    sku: storageSku\n", "    sku: storageSku\n    kind: 'x'\n", "BCP037"),
+    ("main.bicep", "module logs 'modules/logs.bicep'", "module logs 'modules/log.bicep'", "BCP091"),
+    ("main.bicep", "var letters", "var unneeded = 1\nvar letters", "no-unused-vars"),
+    ("subscription.bicep", "    jobs: jobs\n", "", "no-unused-params"),
+]
+
+
+@pytest.fixture
+def planted(tmp_path):
+    """Plants a mistake into a copy of the templates."""
+
+    def plant(file: str, there: str, mistake: str) -> Path:
+        infra = tmp_path / "infra"
+        shutil.copytree(INFRA, infra, ignore=shutil.ignore_patterns("tests"))
+        whole = (infra / file).read_text()
+        assert there in whole
+        (infra / file).write_text(whole.replace(there, mistake))
+        return infra
+
+    return plant
+
+
+@pytest.mark.parametrize(("file", "there", "mistake", "said"), MISTAKES, ids=[f"{file}: {mistake or there}" for file, there, mistake, _ in MISTAKES])
+def test_the_compiler_finds_a_planted_mistake(planted, file, there, mistake, said):
+    assert said in "\n".join(compiler().findings(planted(file, there, mistake) / file))
+
+
+# What the compiler lets pass: it takes each word for a newer version's.
+@pytest.mark.parametrize(
+    ("there", "mistake", "said"),
+    [
+        ("triggerType: 'Event'", "triggerType: 'Events'", "'Events' is none of Schedule, Event, Manual"),
+        ("type: 'UserAssigned'", "type: 'userassigned'", "'userassigned' is none of None, SystemAssigned, UserAssigned"),
+    ],
+)
+def test_the_models_find_a_word_that_the_service_does_not_know(planted, there, mistake, said):
+    jobs = predicted(infra=planted("modules/job.bicep", there, mistake)).of_type("Microsoft.App/jobs")
+    assert any(said in it for job in jobs for it in appcontainers.findings(job))
+
+
+def test_a_wrong_role_shows_in_the_prediction(planted):
+    infra = planted("modules/grants.bicep", "{ on: each.id, role: roles.StorageQueueDataReader, who: 'worker' }", "{ on: each.id, role: roles.StorageQueueDataMessageProcessor, who: 'worker' }")
+    variant = INFRA / "tests/variants/storage.bicepparam"
+    copy = infra / "tests/variants/storage.bicepparam"
+    copy.parent.mkdir(parents=True)
+    copy.write_text(variant.read_text())
+    changed = set(compiler().predicted(copy).splitlines()) - set(variant.with_suffix(".snapshot.json").read_text().splitlines())
+    assert any("8a0f0c08-91a1-4084-bc3d-661d67233fed" in it for it in changed)

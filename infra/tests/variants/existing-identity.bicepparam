@@ -1,0 +1,6 @@
+using '../../main.bicep'
+
+param name = 'long-shore'
+param existing = {
+  identityId: '/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg-theirs/providers/Microsoft.ManagedIdentity/userAssignedIdentities/theirs'
+}

@@ -1,0 +1,4 @@
+using '../../main.bicep'
+
+param name = 'long-shore'
+param job = { maxMessages: 100 }

@@ -1,0 +1,6 @@
+using '../../main.bicep'
+
+param name = 'long-shore'
+param storageSku = 'Standard_LRS'
+param operatorPrincipalId = '11111111-2222-3333-4444-555555555555'
+param operatorPrincipalType = 'ServicePrincipal'

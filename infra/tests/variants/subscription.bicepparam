@@ -1,0 +1,5 @@
+using '../../subscription.bicep'
+
+param name = 'long-shore'
+param location = 'westeurope'
+param alertEmail = 'people@example.com'
