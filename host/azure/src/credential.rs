@@ -53,7 +53,10 @@ impl Credential {
     }
 
     /// What to do when it gives no token.
-    pub(super) fn mend(self) -> String {
+    pub(super) fn mend(self, client_id: Option<&str>) -> String {
+        if let (Self::ManagedIdentity, Some(id)) = (self.settled(), client_id) {
+            return format!("is the identity whose client id is {id} assigned to this job or app?");
+        }
         match (self.settled(), set("AZURE_CLIENT_ID")) {
             (Self::ManagedIdentity, None) => "AZURE_CLIENT_ID is not set, so that the system-assigned identity was asked for: for a user-assigned one, set it to that identity's client id".into(),
             (Self::ManagedIdentity, Some(id)) => format!(
@@ -64,24 +67,32 @@ impl Credential {
         }
     }
 
-    /// Makes credentials that call through `http`, one try each.
-    pub(super) fn source(self, http: Arc<SharedHttp>) -> CredentialSource {
-        Box::new(move || self.make(&http))
+    /// Makes credentials that call through `http`, one try each. A client id names another identity
+    /// than that of the process; a developer has one only.
+    pub(super) fn source(self, http: Arc<SharedHttp>, client_id: Option<String>) -> CredentialSource {
+        Box::new(move || self.make(&http, client_id.clone()))
     }
 
-    fn make(self, http: &Arc<SharedHttp>) -> Result<Arc<dyn TokenCredential>, Error> {
+    fn make(
+        self,
+        http: &Arc<SharedHttp>,
+        client_id: Option<String>,
+    ) -> Result<Arc<dyn TokenCredential>, Error> {
         let client_options = client_options(http);
         Ok(match self.settled() {
             Self::ManagedIdentity => {
                 ManagedIdentityCredential::new(Some(ManagedIdentityCredentialOptions {
                     // The SDK does not read it itself.
-                    user_assigned_id: set("AZURE_CLIENT_ID").map(UserAssignedId::ClientId),
+                    user_assigned_id: client_id
+                        .or_else(|| set("AZURE_CLIENT_ID"))
+                        .map(UserAssignedId::ClientId),
                     client_options,
                 }))?
             }
             Self::WorkloadIdentity => {
                 WorkloadIdentityCredential::new(Some(WorkloadIdentityCredentialOptions {
                     credential_options: ClientAssertionCredentialOptions { client_options },
+                    client_id,
                     ..Default::default()
                 }))?
             }

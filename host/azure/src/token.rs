@@ -121,8 +121,13 @@ impl Tokens {
 
     /// Forgets this token, since the service has refused it.
     pub fn refused(&self, token: &Token) {
+        self.refused_secret(token.secret());
+    }
+
+    /// The same, of a token that is known by its text only.
+    pub fn refused_secret(&self, secret: &str) {
         let mut state = self.state();
-        if state.token.as_ref().is_some_and(|newest| newest.secret() == token.secret()) {
+        if state.token.as_ref().is_some_and(|newest| newest.secret() == secret) {
             state.token = None;
         }
     }

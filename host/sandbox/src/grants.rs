@@ -2,11 +2,13 @@
 //! granted by default.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use crate::http::address::Cidr;
 use crate::http::origin::Origin;
+use crate::http::signed::{HeaderGrant, IdentityGrant, TokenSource};
 use crate::names;
 
 /// What the operator grants to a component.
@@ -20,6 +22,12 @@ pub struct Grants {
     pub http: Vec<Origin>,
     /// Addresses that such a request may reach although they are not public.
     pub private: Vec<Cidr>,
+    /// Where `wasi:http` may send requests to that the host signs with its identity.
+    pub identities: Vec<IdentityGrant>,
+    /// Where it may send requests to that the host adds a header to.
+    pub headers: Vec<HeaderGrant>,
+    /// Where the tokens come from. Without it no request is signed with an identity.
+    pub tokens: Option<Arc<dyn TokenSource>>,
     /// The names that `outbox.send` knows.
     pub outputs: Vec<String>,
 }
@@ -27,13 +35,16 @@ pub struct Grants {
 /// Names only: values are secrets, or may be.
 impl fmt::Debug for Grants {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { env, config, http, private, outputs } = self;
+        let Self { env, config, http, private, identities, headers, tokens, outputs } = self;
         let names = |pairs: &[(String, String)]| pairs.iter().map(|pair| pair.0.clone()).collect::<Vec<_>>();
         f.debug_struct("Grants")
             .field("env", &names(env))
             .field("config", &names(config))
             .field("http", http)
             .field("private", private)
+            .field("identities", identities)
+            .field("headers", headers)
+            .field("tokens", tokens)
             .field("outputs", outputs)
             .finish()
     }
@@ -65,7 +76,11 @@ impl Grants {
             "wasi:cli/environment" => grant("--env KEY[=VALUE]", false, !self.env.is_empty()),
             // Toolchains of other languages import it whether or not it is used. The host therefore
             // refuses the request, not the component.
-            "wasi:http/outgoing-handler" => grant("--allow-http HOST[:PORT]", false, !self.http.is_empty()),
+            "wasi:http/outgoing-handler" => {
+                let granted =
+                    !(self.http.is_empty() && self.identities.is_empty() && self.headers.is_empty());
+                grant("--allow-http HOST[:PORT]", false, granted)
+            }
             _ => None,
         }
     }
@@ -82,8 +97,8 @@ mod tests {
             env: vec![("A".into(), "1".into())],
             config: vec![("a".into(), "1".into())],
             http: vec!["example.com".parse().unwrap()],
-            private: Vec::new(),
             outputs: vec!["invoices".into()],
+            ..Grants::default()
         };
         for (import, flag, needed) in [
             ("longshore:handler/outbox@0.1.0", "--outbox NAME=QUEUE-URL", true),

@@ -48,6 +48,7 @@ pub use self::file::read_file;
 pub use self::grants::{Grant, Grants};
 pub use self::http::address::{Cidr, CidrError};
 pub use self::http::origin::{Origin, OriginError};
+pub use self::http::signed::{HeaderGrant, HeaderGrantError, IdentityGrant, IdentityGrantError, TokenSource};
 pub use self::instance::InvocationStep;
 pub use self::invoke::Component;
 pub use self::limits::Limits;

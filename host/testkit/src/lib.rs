@@ -17,6 +17,7 @@ pub mod recorder;
 pub mod sample;
 pub mod wait;
 pub mod wat;
+pub mod web;
 
 /// The root of the repository.
 pub fn root() -> &'static std::path::Path {

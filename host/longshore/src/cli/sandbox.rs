@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, value_parser};
@@ -9,7 +10,8 @@ use clap::{Args, value_parser};
 use super::outbox::OutboxQueue;
 use super::registry::RegistryArgs;
 use super::values::{Lines, duration, flat, lines, parse, property};
-use longshore_sandbox::{Cidr, Grants, Limits, Origin, Settings};
+use crate::host_identity::HostIdentity;
+use longshore_sandbox::{Cidr, Grants, HeaderGrant, IdentityGrant, Limits, Origin, Settings};
 
 /// A name and its value.
 type Pair = (String, String);
@@ -32,6 +34,18 @@ pub struct GrantArgs {
     #[arg(long, env = "LONGSHORE_ALLOW_HTTP", value_name = "HOST[:PORT]", value_parser = lines(parse::<Origin>))]
     pub allow_http: Vec<Lines<Origin>>,
 
+    /// A service that the handler may call with the host's identity: the host adds the token, and
+    /// the handler never has it. `acme.blob.core.windows.net/orders` grants a part of a service,
+    /// `GET,PUT` before it only these methods. `=SCOPE` names the scope where it is no service of
+    /// Azure, and `;client-id=ID` another identity.
+    #[arg(long, env = "LONGSHORE_HTTP_IDENTITY", value_name = "HOST[/PATH][=SCOPE]", value_parser = lines(parse::<IdentityGrant>))]
+    pub http_identity: Vec<Lines<IdentityGrant>>,
+
+    /// A header that the host adds to requests to a host: the key of an API. Its value is that of
+    /// one of the host's variables, and the handler never has it.
+    #[arg(long, env = "LONGSHORE_HTTP_HEADER", value_name = "HOST[/PATH]=NAME=@VARIABLE", value_parser = lines(parse::<HeaderGrant>))]
+    pub http_header: Vec<Lines<HeaderGrant>>,
+
     /// Addresses that such a host may have although they are not public: `10.1.0.0/16`.
     #[arg(long, env = "LONGSHORE_ALLOW_PRIVATE", value_name = "CIDR", value_parser = lines(parse::<Cidr>))]
     pub allow_private: Vec<Lines<Cidr>>,
@@ -52,6 +66,9 @@ impl GrantArgs {
             config: flat(&self.config),
             http: flat(&self.allow_http),
             private: flat(&self.allow_private),
+            identities: flat(&self.http_identity),
+            headers: flat(&self.http_header),
+            tokens: (!self.http_identity.is_empty()).then(|| Arc::new(HostIdentity) as _),
             outputs: self.outbox().into_iter().map(|queue| queue.name).collect(),
         }
     }

@@ -21,6 +21,7 @@ mod process;
 mod receiving;
 mod reload;
 mod secrets;
+mod signed;
 mod stopping;
 mod torture;
 mod unavailable;

@@ -36,11 +36,12 @@ where
     B: Body<Data = Bytes, Error = Error> + Unpin,
 {
     let (mut parts, body) = request.into_parts();
-    let mut body = Gathered { start: BytesMut::new(), trailers: None, rest: Some(body) };
+    let mut body =
+        Gathered { gathering: BytesMut::new(), start: Bytes::new(), trailers: None, rest: Some(body) };
     let says_itself = parts.headers.contains_key(CONTENT_LENGTH);
     let mut connection = pin!(connection);
     let mut open = None;
-    while !says_itself && !body.is_end_stream() && body.rest.is_some() && body.start.len() < LONGEST {
+    while !says_itself && !body.is_end_stream() && body.rest.is_some() && body.gathering.len() < LONGEST {
         if open.is_none() {
             tokio::select! {
                 biased;
@@ -54,6 +55,7 @@ where
             }
         }
     }
+    body.start = body.gathering.split().freeze();
     let open = match open {
         Some(open) => open,
         None => connection.await?,
@@ -68,7 +70,8 @@ where
 
 /// A body, of which the start is here, and the rest unless that was all.
 pub(super) struct Gathered<B> {
-    start: BytesMut,
+    gathering: BytesMut,
+    start: Bytes,
     trailers: Option<HeaderMap>,
     rest: Option<B>,
 }
@@ -82,6 +85,17 @@ impl<B: Body<Data = Bytes, Error = Error> + Unpin> Gathered<B> {
         }
     }
 
+    /// A body that is here as a whole.
+    pub(super) fn of(body: Bytes) -> Self {
+        Self { gathering: BytesMut::new(), start: body, trailers: None, rest: None }
+    }
+
+    /// All of it, if it is here and has no trailers.
+    pub(super) fn whole(&self) -> Option<Bytes> {
+        (self.rest.as_ref().is_none_or(Body::is_end_stream) && self.trailers.is_none())
+            .then(|| self.start.clone())
+    }
+
     fn add(&mut self, frame: Option<Result<Frame<Bytes>, Error>>, held: &mut Held) -> Result<(), Error> {
         let Some(frame) = frame else {
             self.rest = None;
@@ -92,7 +106,7 @@ impl<B: Body<Data = Bytes, Error = Error> + Unpin> Gathered<B> {
                 if !held.grow(data.len()) {
                     return Err(Error::HttpRequestBodySize(None));
                 }
-                self.start.extend_from_slice(&data);
+                self.gathering.extend_from_slice(&data);
             }
             Err(frame) => {
                 self.trailers = frame.into_trailers().ok();
@@ -112,7 +126,7 @@ impl<B: Body<Data = Bytes, Error = Error> + Unpin> Body for Gathered<B> {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         if !self.start.is_empty() {
-            return Poll::Ready(Some(Ok(Frame::data(self.start.split().freeze()))));
+            return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.start)))));
         }
         match &mut self.rest {
             Some(rest) => Pin::new(rest).poll_frame(context),
@@ -122,7 +136,7 @@ impl<B: Body<Data = Bytes, Error = Error> + Unpin> Body for Gathered<B> {
 
     fn is_end_stream(&self) -> bool {
         let rest = self.rest.as_ref().is_none_or(Body::is_end_stream);
-        self.start.is_empty() && self.trailers.is_none() && rest
+        self.gathering.is_empty() && self.start.is_empty() && self.trailers.is_none() && rest
     }
 
     /// Exact if all of it is here. Trailers need chunks (RFC 9112, section 7.1.2).

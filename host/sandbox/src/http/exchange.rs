@@ -1,0 +1,127 @@
+//! Sends a request, and once more where that changes nothing.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{HOST, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE};
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
+use http_body::Body;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use tokio::time::timeout;
+use wasmtime_wasi_http::{Error, RequestOptions};
+
+use crate::http::gather::Gathered;
+use crate::http::origin::Origin;
+use crate::http::pool::{Connection, RequestBody};
+
+/// How long the response's first byte may take, unless the guest says less. The message's deadline
+/// ends it in any case.
+const MAX_FIRST_BYTE: Duration = Duration::from_secs(60);
+
+/// What makes a request one that may succeed the first time only.
+const CONDITIONS: [HeaderName; 5] =
+    [IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE, IF_RANGE];
+
+/// Sends a request. A server may have closed a connection that was kept: then the request goes over
+/// one that `open` opens, if nothing of it was sent, or if it may be repeated.
+pub(super) async fn exchange<B>(
+    connection: Connection,
+    origin: &Origin,
+    request: Request<Gathered<B>>,
+    options: RequestOptions,
+    open: impl AsyncFnOnce() -> Result<Connection, Error>,
+) -> Result<Response<Incoming>, Error>
+where
+    B: Body<Data = Bytes, Error = Error> + Send + Unpin + 'static,
+{
+    let limit = options.first_byte_timeout.map_or(MAX_FIRST_BYTE, |asked| asked.min(MAX_FIRST_BYTE));
+    let (parts, body) = request.into_parts();
+    let again = body.whole().filter(|_| connection.was_kept && is_repeatable(&parts));
+    let again = again.map(|body| Request::from_parts(parts.clone(), whole(body)));
+    let sending = async {
+        let was_kept = connection.was_kept;
+        let first = Request::from_parts(parts, body.boxed_unsync());
+        let mut failed = match send(connection, first, origin).await? {
+            Ok(response) => return Ok(response),
+            Err(failed) => failed,
+        };
+        let unsent = failed.take_message().filter(|_| was_kept);
+        let repeated = again.filter(|_| failed.error().is_incomplete_message());
+        let Some(request) = unsent.or(repeated) else { return Err(failed.into_error().into()) };
+        send(open().await?, request, origin).await?.map_err(|failed| failed.into_error().into())
+    };
+    timeout(limit, sending).await.unwrap_or(Err(Error::ConnectionReadTimeout))
+}
+
+fn whole(body: Bytes) -> RequestBody {
+    Full::new(body).map_err(|never| match never {}).boxed_unsync()
+}
+
+/// Whether a server may be asked twice: what such requests do is the same however often they are
+/// sent (RFC 9110, section 9.2.2).
+fn is_repeatable(request: &Parts) -> bool {
+    match request.method {
+        Method::GET | Method::HEAD | Method::OPTIONS => true,
+        Method::PUT | Method::DELETE => !CONDITIONS.iter().any(|it| request.headers.contains_key(it)),
+        _ => false,
+    }
+}
+
+type Sent = Result<Response<Incoming>, hyper::client::conn::TrySendError<Request<RequestBody>>>;
+
+async fn send(
+    connection: Connection,
+    mut request: Request<RequestBody>,
+    origin: &Origin,
+) -> Result<Sent, Error> {
+    address(&mut request, origin, connection.is_http2()).ok_or(Error::HttpRequestUriInvalid)?;
+    Ok(connection.send(request).await)
+}
+
+/// Writes down where a request goes, as each version of HTTP has it. The host is the one that was
+/// checked, and not how the guest spelled it.
+fn address(request: &mut Request<RequestBody>, origin: &Origin, http2: bool) -> Option<()> {
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    // A path is never empty on the wire (RFC 9112, section 3.2.1).
+    let path = if path.starts_with('?') { Cow::from(format!("/{path}")) } else { Cow::from(path) };
+    if http2 {
+        let scheme = if origin.tls() { "https" } else { "http" };
+        let uri = Uri::builder().scheme(scheme).authority(origin.authority()).path_and_query(&*path);
+        request.headers_mut().remove(HOST);
+        *request.uri_mut() = uri.build().ok()?;
+    } else {
+        // Scheme and host are for proxies only (RFC 9112, section 3.2.1).
+        let uri = path.parse().ok()?;
+        request.headers_mut().insert(HOST, HeaderValue::try_from(origin.authority()).ok()?);
+        *request.uri_mut() = uri;
+    }
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::is_repeatable;
+
+    #[test]
+    fn only_what_may_be_asked_twice_is_repeated() {
+        for (method, header, expected) in [
+            ("GET", "if-none-match", true),
+            ("HEAD", "x-a", true),
+            ("PUT", "x-a", true),
+            ("DELETE", "x-a", true),
+            ("PUT", "if-none-match", false),
+            ("DELETE", "if-match", false),
+            ("POST", "x-a", false),
+            ("PATCH", "x-a", false),
+            ("MERGE", "x-a", false),
+        ] {
+            let request = Request::builder().method(method).header(header, "*").body(()).unwrap();
+            assert_eq!(is_repeatable(&request.into_parts().0), expected, "{method} {header}");
+        }
+    }
+}
