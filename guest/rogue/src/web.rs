@@ -163,7 +163,8 @@ fn send(wish: &Wish<'_>) -> Result<IncomingResponse, Failure> {
     future.subscribe().block();
     let response = future.get().and_then(Result::ok).ok_or_else(|| Failure::retry("no answer"))?;
     let response = response.map_err(failed)?;
-    let own = |name: &str, value: &[u8]| wish.headers.iter().any(|it| it.0 == name && it.1.as_bytes() == value);
+    let own =
+        |name: &str, value: &[u8]| wish.headers.iter().any(|it| it.0 == name && it.1.as_bytes() == value);
     if seen.entries().iter().any(|(name, value)| !own(name, value)) {
         return Err(Failure::reject("escaped: what the host added is seen"));
     }

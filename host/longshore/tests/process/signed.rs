@@ -164,7 +164,8 @@ async fn no_way_leads_to_the_token_or_beyond_the_grant() {
         (&get_only, format!("PUT https://{host}/orders/1\n\nbody"), no("for GET only")),
     ] {
         let said = reach.ask(grant, &request).await;
-        assert!(said.contains(word) && !said.contains("200|"), "{request}: {said}");
+        assert!(said.contains(word), "{request}: {said}");
+        assert!(!said.contains("200|"), "{request}: {said}");
         assert!(!reach.has_token(&said), "{request}: {said}");
     }
     assert_eq!(other.seen().len(), 0, "{:?}", other.seen());

@@ -101,12 +101,16 @@ impl Signers {
         }
         let path = request.uri.path_and_query().map_or("/", |it| it.as_str());
         let path = path.split('?').next().unwrap_or_default();
-        let segments = match path::segments(path) {
-            Ok(segments) => segments,
-            Err(trick) => return Decision::Refused(format!("{trick}, and could leave what was granted")),
+        let segments = path::segments(path);
+        // Where all of a host is granted, nothing is left by a path.
+        let covers = |prefix: &PathPrefix| {
+            prefix.is_whole_host() || segments.as_ref().is_ok_and(|it| prefix.covers(it))
         };
-        let within = about().filter(|(_, it)| it.prefix.covers(&segments));
+        let within = about().filter(|(_, it)| covers(&it.prefix));
         let Some((index, signer)) = within.max_by_key(|(_, it)| it.prefix.depth()) else {
+            if let Err(trick) = segments {
+                return Decision::Refused(format!("{trick}, and could leave what was granted"));
+            }
             return self.unsigned(origin, &may_call, || {
                 let granted: Vec<_> = about().map(|(_, it)| it.prefix.to_string()).collect();
                 format!("its path is not below {}", granted.join(" or "))
