@@ -70,6 +70,11 @@ pub(super) fn measure_depth(workbench: &Workbench) {
 
 /// A queue in this directory with so many orders, written past the queue itself to save time.
 fn fill(directory: &Path, messages: usize) -> Queue {
+    fill_with(directory, messages, BODY)
+}
+
+/// The same with so many messages of another body.
+pub(super) fn fill_with(directory: &Path, messages: usize, body: &str) -> Queue {
     let queue = Queue { directory: directory.to_owned() };
     let made = Command::new(env!("CARGO_BIN_EXE_longshore"))
         .args(["queue", "create", "--queue", &queue.url()])
@@ -84,7 +89,7 @@ fn fill(directory: &Path, messages: usize) -> Queue {
             "INSERT INTO message (queue, id, dequeue_count, visible_at, inserted_at, expires_at, receipt, properties, body)
              VALUES ('orders', ?1, 0, ?2, ?2, NULL, ?3, NULL, ?4)",
         )
-        .and_then(|mut insert| insert.execute(params![id, 1_790_000_000_000_i64, i64::MAX, BODY.as_bytes()]))
+        .and_then(|mut insert| insert.execute(params![id, 1_790_000_000_000_i64, i64::MAX, body.as_bytes()]))
         .expect("inserted");
     }
     fill.commit().expect("committed");
@@ -92,16 +97,16 @@ fn fill(directory: &Path, messages: usize) -> Queue {
     queue
 }
 
-struct Queue {
+pub(super) struct Queue {
     directory: PathBuf,
 }
 
 impl Queue {
-    fn url(&self) -> String {
+    pub(super) fn url(&self) -> String {
         format!("file:{}", self.directory.join("orders").display())
     }
 
-    fn log(&self) -> PathBuf {
+    pub(super) fn log(&self) -> PathBuf {
         self.directory.join("log")
     }
 }

@@ -13,7 +13,7 @@ use crate::context::RunContext;
 use crate::fate::{Fate, Judgement};
 use crate::hide::hide_earlier;
 use crate::judge::judge;
-use crate::lease::Lease;
+use crate::lease::{Lease, Terms};
 use crate::settle::Settlement;
 use crate::settled::Settled;
 use longshore_handler::{Answer, Invocation};
@@ -25,11 +25,17 @@ enum Interrupted {
     Stopped,
 }
 
-/// Handles and settles a message that was received with a call sent at `sent`.
-pub(crate) async fn attempt(context: Arc<RunContext>, received: Received, sent: Instant) -> Settled {
+/// Handles and settles a message that was received with a call sent at `sent`, and leased on these
+/// terms.
+pub(crate) async fn attempt(
+    context: Arc<RunContext>,
+    received: Received,
+    sent: Instant,
+    terms: Terms,
+) -> Settled {
     let started = Instant::now();
     let _in_hand = context.in_hand(received.message.dequeue_count);
-    let terms = context.terms.within(context.parts.queue.longest_lease());
+    let terms = terms.within(context.parts.queue.longest_lease());
     let mut lease = Lease::new(&received, sent, terms);
     let Received { message, damaged, .. } = received;
     // The slot is taken until the message is settled.

@@ -9,12 +9,12 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::breaker::Breaker;
 use crate::config::Config;
-use crate::lease::Terms;
+use crate::lease::{LeaseMode, Terms};
 use crate::lock::lock;
-use crate::outputs::Outputs;
+use crate::outbox::Outboxes;
 use crate::totals::Totals;
 use longshore_handler::Handler;
-use longshore_queue::Queue;
+use longshore_queue::{Queue, QueueError};
 
 /// What a worker was given: its settings, its queues and its handler.
 #[derive(Clone)]
@@ -24,7 +24,7 @@ pub(crate) struct Parts {
     /// Where messages go that cannot be handled.
     pub(crate) poison: Arc<dyn Queue>,
     /// Where messages go that handlers send.
-    pub(crate) outputs: Arc<Outputs>,
+    pub(crate) outboxes: Arc<Outboxes>,
     pub(crate) handler: Arc<dyn Handler>,
     pub(crate) totals: Arc<Totals>,
 }
@@ -32,8 +32,9 @@ pub(crate) struct Parts {
 /// What the loop of a run shares with the tasks that handle its messages.
 pub(crate) struct RunContext {
     pub(crate) parts: Parts,
-    /// On which terms the run leases messages.
-    pub(crate) terms: Terms,
+    /// On which terms the run leases messages, unless they are fixed meanwhile.
+    terms: Terms,
+    is_fixed: AtomicBool,
     /// One permit for each message that may be handled and settled at once.
     pub(crate) slots: Semaphore,
     /// How many messages in hand were received before.
@@ -77,7 +78,29 @@ impl RunContext {
             warned_of_long_delays: AtomicBool::new(false),
             parts,
             terms,
+            is_fixed: AtomicBool::new(false),
         }
+    }
+
+    /// On which terms the next receive leases messages.
+    pub(crate) fn terms(&self) -> Terms {
+        if self.is_fixed.load(Ordering::Relaxed) {
+            Terms::fixed(self.parts.config.deadline)
+        } else {
+            self.terms
+        }
+    }
+
+    /// Takes the queue at its word that leases cannot be updated, where the run was to find that
+    /// out by itself. Returns whether it was.
+    pub(crate) fn may_not_update(&self, error: &QueueError) -> bool {
+        if self.parts.config.lease != LeaseMode::Auto || !matches!(error, QueueError::Denied { .. }) {
+            return false;
+        }
+        if !self.is_fixed.swap(true, Ordering::Relaxed) {
+            tracing::warn!(%error, "leases are fixed from now on: they are not renewed, and their end is the retry");
+        }
+        true
     }
 
     /// The run's circuit breaker.

@@ -8,6 +8,8 @@
 )]
 
 mod arm;
+mod hostile;
+mod hostile_registry;
 mod poison;
 mod registry;
 mod servicebus;

@@ -86,7 +86,7 @@ async fn each_message_has_one_line_with_its_outcome_and_its_cause() {
     let starts = |start: &str| lines.iter().filter(|line| line.starts_with(start)).count();
     for start in [
         r#"INFO message_id="0" dequeue_count=1 outcome="completed" ms="#,
-        r#"INFO message_id="1" dequeue_count=1 outcome="poisoned" reason="rejected" detail="no order" ms="#,
+        r#"WARN message_id="1" dequeue_count=1 outcome="poisoned" reason="rejected" detail="no order" ms="#,
         r#"INFO message_id="2" dequeue_count=1 outcome="retried" reason="trap" detail="unreachable" ms="#,
         r#"INFO message_id="2" dequeue_count=2 outcome="completed" ms="#,
         r#"WARN message_id="3" dequeue_count=1 outcome="lease-lost" reason="" ms="#,

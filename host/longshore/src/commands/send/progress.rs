@@ -38,6 +38,16 @@ impl SendProgress {
         }
     }
 
+    /// A signal has ended it: how many were sent, and where to go on.
+    pub(super) fn stopped(&self, queue: &QueueUrl) -> Failure {
+        let (unit, last) = (self.unit, self.last);
+        Failure::other(format!(
+            "stopped by a signal: {} messages were sent to {queue}, up to {unit} {last}; nothing was sent from {unit} {} on",
+            self.sent,
+            last + 1
+        ))
+    }
+
     /// How many were sent before something else went wrong.
     pub(super) fn already(&self) -> String {
         format!("{} messages were sent before this, up to {} {}", self.sent, self.unit, self.last)

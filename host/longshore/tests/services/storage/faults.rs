@@ -173,15 +173,20 @@ async fn one_schedule(seed: u64) -> Counted {
     Counted { faults: faults.load(Ordering::Relaxed), lost, again }
 }
 
+/// The bodies of all that was poisoned. What a receive has hidden whose answer was lost is awaited.
 async fn envelopes(poison: &dyn Queue) -> HashSet<String> {
-    let mut bodies = HashSet::new();
+    let (mut ids, mut bodies) = (HashSet::new(), HashSet::new());
     loop {
-        let batch = poison.receive(MAX_RECEIVE, Duration::from_secs(600)).await.unwrap();
+        let batch = certainly(|| poison.receive(MAX_RECEIVE, Duration::from_secs(60))).await;
         if batch.is_empty() {
-            return bodies;
+            if ids.len() as u64 >= certainly(|| poison.approximate_count()).await {
+                return bodies;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
         }
         for held in batch {
             bodies.insert(Envelope::parse(&held.message.body).unwrap().body.body.into_owned());
+            ids.insert(held.message.id);
         }
     }
 }
