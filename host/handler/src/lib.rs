@@ -240,7 +240,8 @@ mod tests {
     fn logs_and_envelopes_show_each_reason_as_one_word() {
         use RetryReason::{
             CallLimit, ComponentUnavailable, Deadline, HandleLimit, HttpLimit, IdentityUnavailable,
-            MemoryLimit, OutboxLimit, OutputRefused, OutputTooLarge, Requested, StackLimit, TableLimit, Trap, UnknownOutput,
+            MemoryLimit, OutboxLimit, OutputRefused, OutputTooLarge, Requested, StackLimit, TableLimit, Trap,
+            UnknownOutput,
         };
         for (reason, word) in [
             (Requested, "retry"),

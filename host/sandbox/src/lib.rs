@@ -52,7 +52,8 @@ pub use self::grants::{Grant, Grants};
 pub use self::http::address::{Cidr, CidrError};
 pub use self::http::origin::{Origin, OriginError};
 pub use self::http::signed::{
-    HeaderGrant, HeaderGrantError, IdentityGrant, IdentityGrantError, SecretHeader, StorageService, TokenSource,
+    HeaderGrant, HeaderGrantError, IdentityGrant, IdentityGrantError, SecretHeader, StorageService,
+    TokenSource,
 };
 pub use self::instance::InvocationStep;
 pub use self::invoke::Component;

@@ -16,11 +16,7 @@ struct Script {
 
 #[async_trait::async_trait]
 impl TokenCredential for Fake {
-    async fn get_token(
-        &self,
-        _: &[&str],
-        _: Option<TokenRequestOptions<'_>>,
-    ) -> Result<AccessToken, Error> {
+    async fn get_token(&self, _: &[&str], _: Option<TokenRequestOptions<'_>>) -> Result<AccessToken, Error> {
         let number = self.0.asked.fetch_add(1, Ordering::Relaxed);
         let life = *self.0.life_s.lock().unwrap();
         let Some(life) = life else { return std::future::pending().await };

@@ -52,7 +52,9 @@ pub(super) async fn execute(args: InspectArgs, format: Format) -> Result<Exit, F
             .push(("precompiled", if precompiled.is_empty() { "no".into() } else { precompiled.join(", ") }));
         fields.extend(annotations.iter().map(|(name, value)| (name.as_str(), value.clone())));
     }
-    fields.extend(inspected.added.fields());
+    for (name, value) in inspected.added.fields() {
+        fields.push((name, value));
+    }
     print::fields(&fields, &inspected, format)?;
     if format == Format::Table {
         let rows = found.imports.iter().map(|import| vec![import.name.clone(), offered(import)]);

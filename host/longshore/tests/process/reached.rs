@@ -51,7 +51,12 @@ impl Service {
 
     fn worker(&self, flags: &[&str]) -> Program {
         let mut worker = self.directory.worker_with(&guest::rogue(), flags);
-        worker.args(["--config=greeting=hello", "--allow-private=127.0.0.1", "--deadline=10s", "--visibility=60s"]);
+        worker.args([
+            "--config=greeting=hello",
+            "--allow-private=127.0.0.1",
+            "--deadline=10s",
+            "--visibility=60s",
+        ]);
         worker.arg(format!("--outbox=invoices={}", self.directory.url("invoices")));
         worker.env("SSL_CERT_FILE", self.authority.path().join("ca.pem"));
         worker.env("IDENTITY_ENDPOINT", &self.identity.url).env("IDENTITY_HEADER", HEADER);
@@ -156,14 +161,22 @@ fn without_an_identity_a_handler_gets_no_message_and_the_run_says_why() {
 fn a_name_that_comes_to_mean_another_address_is_refused_with_the_next_connection() {
     let service = Service::start(&["http/1.1"], Mood::Tokens(3600));
     certificates::make(service.authority.path(), "DNS:service.test");
-    let server = service._runtime.block_on(WebServer::start_with_tls(service.authority.path(), &["http/1.1"]));
+    let server =
+        service._runtime.block_on(WebServer::start_with_tls(service.authority.path(), &["http/1.1"]));
     let hosts = service.directory.path("hosts");
     std::fs::write(&hosts, "127.0.0.1 service.test\n").unwrap();
     let origin = format!("service.test:{}", server.port);
     let mounted = "mount --bind \"$1\" /etc/hosts && shift && exec \"$@\"";
     let mut worker = Program::new("unshare", service.directory.path("").as_path());
     worker.args(["--mount", "sh", "-c", mounted, "sh"]).arg(&hosts).arg(env!("CARGO_BIN_EXE_longshore"));
-    worker.args(["run", "--forever", "--log-format=json", "--queue", &service.directory.url(ORDERS), "--component"]);
+    worker.args([
+        "run",
+        "--forever",
+        "--log-format=json",
+        "--queue",
+        &service.directory.url(ORDERS),
+        "--component",
+    ]);
     worker.arg(guest::rogue()).arg("--cache-dir").arg(cache());
     worker.args(["--config=greeting=hello", "--allow-private=127.0.0.1", "--allow-http", &origin]);
     worker.arg(format!("--outbox=invoices={}", service.directory.url("invoices")));

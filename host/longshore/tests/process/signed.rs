@@ -155,11 +155,7 @@ async fn no_way(protocol: &str) {
             format!("PUT https://{host}/orders/1\nx-ms-authorization-auxiliary: Bearer x"),
             "carries a token",
         ),
-        (
-            &whole,
-            format!("POST https://{host}/orders\nx-http-method-override: DELETE"),
-            "another request",
-        ),
+        (&whole, format!("POST https://{host}/orders\nx-http-method-override: DELETE"), "another request"),
         (&orders, format!("GET https://{host}/keys"), "not below /orders"),
         (&orders, format!("GET https://{host}/orders2"), "not below /orders"),
         (&orders, format!("GET https://{host}/orders/../keys"), "could leave"),
@@ -172,11 +168,7 @@ async fn no_way(protocol: &str) {
             format!("PUT https://{host}/orders/1\nx-ms-copy-source: https://{host}/keys/1"),
             "x-ms-copy-source",
         ),
-        (
-            &orders,
-            format!("PUT https://{host}/orders/1\nx-ms-rename-source: /keys/1"),
-            "x-ms-rename-source",
-        ),
+        (&orders, format!("PUT https://{host}/orders/1\nx-ms-rename-source: /keys/1"), "x-ms-rename-source"),
         (&orders, format!("POST https://{host}/orders?comp=batch"), "may reach beyond"),
         (&whole, format!("PUT https://{host}/orders?restype=container&comp=acl"), "let others in"),
         (&whole, format!("PATCH https://{host}/orders/1?action=setAccessControl"), "let others in"),
@@ -257,7 +249,10 @@ async fn grants_are_shown_by_inspect_and_asked_about_by_check() {
         ended
     };
     let inspected = run(&["inspect"]).await.succeeded().json();
-    assert_eq!((&inspected["http_identities"][0], &inspected["http_headers"][0]), (&api.clone().into(), &key.clone().into()));
+    assert_eq!(
+        (&inspected["http_identities"][0], &inspected["http_headers"][0]),
+        (&api.clone().into(), &key.clone().into())
+    );
     let queue = format!("--queue=file:{}/orders", reach.authority.path().display());
     longshore(["queue", "create", &queue]).run().succeeded();
     let result = |ended: &crate::process::Ended| {

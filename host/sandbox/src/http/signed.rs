@@ -114,7 +114,8 @@ impl Signers {
             };
             one.origin == other.origin && one.prefix == other.prefix && methods
         };
-        let pairs = (0..self.list.len()).flat_map(|one| (one + 1..self.list.len()).map(move |two| (one, two)));
+        let pairs =
+            (0..self.list.len()).flat_map(|one| (one + 1..self.list.len()).map(move |two| (one, two)));
         pairs.into_iter().find(|(one, two)| meet(&self.list[*one], &self.list[*two]))
     }
 
@@ -326,7 +327,9 @@ mod tests {
     #[test]
     fn what_no_grant_signs_goes_without_where_that_is_granted_as_well() {
         let grants = ["GET acme.blob.core.windows.net/orders"];
-        for request in ["GET https://acme.blob.core.windows.net/x", "PUT https://acme.blob.core.windows.net/orders"] {
+        for request in
+            ["GET https://acme.blob.core.windows.net/x", "PUT https://acme.blob.core.windows.net/orders"]
+        {
             assert!(decided(&grants, request, false).is_err(), "{request}");
             assert_eq!(decided(&grants, request, true), Ok(None), "{request}");
         }
@@ -337,13 +340,30 @@ mod tests {
 
     #[test]
     fn a_table_is_granted_with_its_rows_and_no_other_table() {
-        let grants = ["acme.table.core.windows.net/orders", "127.0.0.1:10002/devstoreaccount1/orders=https://storage.azure.com/.default"];
-        for (index, base) in ["acme.table.core.windows.net", "127.0.0.1:10002/devstoreaccount1"].into_iter().enumerate() {
-            for path in ["/orders", "/orders()", "/orders(PartitionKey='a',RowKey='b')", "/orders(PartitionKey='a%20b',RowKey='')"] {
-                assert_eq!(decided(&grants, &format!("GET https://{base}{path}"), false), Ok(Some(index)), "{base}{path}");
+        let grants = [
+            "acme.table.core.windows.net/orders",
+            "127.0.0.1:10002/devstoreaccount1/orders=https://storage.azure.com/.default",
+        ];
+        for (index, base) in
+            ["acme.table.core.windows.net", "127.0.0.1:10002/devstoreaccount1"].into_iter().enumerate()
+        {
+            for path in [
+                "/orders",
+                "/orders()",
+                "/orders(PartitionKey='a',RowKey='b')",
+                "/orders(PartitionKey='a%20b',RowKey='')",
+            ] {
+                assert_eq!(
+                    decided(&grants, &format!("GET https://{base}{path}"), false),
+                    Ok(Some(index)),
+                    "{base}{path}"
+                );
             }
             for path in ["/orders2()", "/Tables", "/$batch", "/orders2(PartitionKey='a',RowKey='b')"] {
-                assert!(decided(&grants, &format!("GET https://{base}{path}"), false).is_err(), "{base}{path}");
+                assert!(
+                    decided(&grants, &format!("GET https://{base}{path}"), false).is_err(),
+                    "{base}{path}"
+                );
             }
         }
         // Elsewhere parentheses are letters like others.

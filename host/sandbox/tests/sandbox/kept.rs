@@ -177,10 +177,11 @@ async fn a_response_that_nobody_reads_costs_its_connection_and_no_message() {
         assert!(said.starts_with("200|"), "{said}");
     }
     assert_eq!(scene.server.connections(), 1, "the answer to HEAD has no body");
-    let (waits, others) = tokio::join!(scene.say(format!("let-wait:8@{}", scene.url("/bytes/200000"))), async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        scene.ask("get:", "/bytes/100000").await
-    });
+    let (waits, others) =
+        tokio::join!(scene.say(format!("let-wait:8@{}", scene.url("/bytes/200000"))), async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            scene.ask("get:", "/bytes/100000").await
+        });
     assert_eq!(waits.1, "completed");
     assert!(others.contains("100000 bytes"), "{others}");
 }

@@ -83,7 +83,9 @@ fn ruling(grant: &IdentityGrant, Looked { status, error_code, .. }: &Looked) -> 
         )),
         403 => Ruling(
             Known::Denied,
-            format!("{answered}: give the identity a role there, such as Storage Blob Data Contributor or Storage Table Data Contributor"),
+            format!(
+                "{answered}: give the identity a role there, such as Storage Blob Data Contributor or Storage Table Data Contributor"
+            ),
         ),
         _ => Ruling::unknown(answered),
     }

@@ -84,7 +84,8 @@ impl Storage {
 
     /// What a handler with these grants is answered.
     fn ask(&self, grants: &[String], request: &str) -> String {
-        let mut invoke = self.program(&["invoke", "--outbox=invoices=file:./invoices", "--config=greeting=hello"]);
+        let mut invoke =
+            self.program(&["invoke", "--outbox=invoices=file:./invoices", "--config=greeting=hello"]);
         invoke.arg(format!("--allow-private={}", self.address)).args(grants);
         invoke.arg("--component").arg(guest::rogue()).arg(format!("ask:{request}"));
         self.said(invoke.run())
@@ -158,7 +159,13 @@ fn a_handler_writes_and_reads_blobs_of_its_container_and_of_no_other() {
         // Within the container a copy is one more request.
         let said = storage.ask(&orders, &format!("PUT https://{blobs}/orders/copy\n{VERSION}\nx-ms-copy-source: https://{blobs}/orders/o-1.json\n\n"));
         assert!(said.contains("202|"), "{said}");
-        assert!(storage.identity.requests().iter().all(|it| it.contains("resource=https%3A%2F%2Fstorage.azure.com&")));
+        assert!(
+            storage
+                .identity
+                .requests()
+                .iter()
+                .all(|it| it.contains("resource=https%3A%2F%2Fstorage.azure.com&"))
+        );
     }
 }
 
@@ -166,7 +173,8 @@ fn a_handler_writes_and_reads_blobs_of_its_container_and_of_no_other() {
 fn a_handler_keeps_rows_of_its_table_and_of_no_other() {
     let storage = Storage::at("127.0.0.1".parse().unwrap());
     let tables = storage.tables();
-    let json = "x-ms-version: 2020-12-06\naccept: application/json;odata=nometadata\ncontent-type: application/json";
+    let json =
+        "x-ms-version: 2020-12-06\naccept: application/json;odata=nometadata\ncontent-type: application/json";
     for table in ["orders", "keys"] {
         let made = format!("POST https://{tables}/Tables\n{json}\n\n{{\"TableName\":\"{table}\"}}");
         let said = storage.ask(&[Storage::grant(&tables)], &made);
@@ -179,8 +187,8 @@ fn a_handler_keeps_rows_of_its_table_and_of_no_other() {
     assert!(said.contains("201|"), "{said}");
     let said = storage.ask(&orders, &insert);
     assert!(said.contains("409|") && said.contains("EntityAlreadyExists"), "{said}");
-    let said =
-        storage.ask(&orders, &format!("GET https://{tables}/orders(PartitionKey='2026',RowKey='o-1')\n{json}"));
+    let said = storage
+        .ask(&orders, &format!("GET https://{tables}/orders(PartitionKey='2026',RowKey='o-1')\n{json}"));
     assert!(said.contains("200|") && said.contains("new"), "{said}");
     let said = storage.ask(&orders, &format!("GET https://{tables}/orders()?$top=5\n{json}"));
     assert!(said.contains("200|") && said.contains("o-1"), "{said}");
@@ -195,7 +203,8 @@ fn a_handler_keeps_rows_of_its_table_and_of_no_other() {
 fn a_private_address_is_reached_only_where_that_is_granted_as_well() {
     let storage = Storage::at(private_address());
     let grant = Storage::grant(&storage.blobs());
-    let mut invoke = storage.program(&["invoke", "--outbox=invoices=file:./invoices", "--config=greeting=hello"]);
+    let mut invoke =
+        storage.program(&["invoke", "--outbox=invoices=file:./invoices", "--config=greeting=hello"]);
     invoke.arg(grant).arg("--component").arg(guest::rogue());
     invoke.arg(format!("ask:GET https://{}/?comp=list\n{VERSION}", storage.blobs()));
     let said = storage.said(invoke.run());
@@ -209,7 +218,8 @@ fn check_says_whether_the_identity_is_let_in_and_what_only_a_write_would_tell() 
     let (blobs, tables) = (storage.blobs(), storage.tables());
     let all = [Storage::grant(&blobs), Storage::grant(&tables)];
     storage.ask(&all, &format!("PUT https://{blobs}/orders?restype=container\n{VERSION}\n\n"));
-    let json = "x-ms-version: 2020-12-06\naccept: application/json;odata=nometadata\ncontent-type: application/json";
+    let json =
+        "x-ms-version: 2020-12-06\naccept: application/json;odata=nometadata\ncontent-type: application/json";
     storage.ask(&all, &format!("POST https://{tables}/Tables\n{json}\n\n{{\"TableName\":\"orders\"}}"));
     let (let_in, missing) = (
         found(&[("token", "yes"), ("reads", "allowed"), ("writes", "unknown")]),
