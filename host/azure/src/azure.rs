@@ -49,7 +49,8 @@ impl Azure {
         self.tokens_of(scope, None)
     }
 
-    /// The same of the identity with this client id, where there is one besides that of the process.
+    /// The same of the identity with this client id, where there is one besides that of the
+    /// process.
     pub fn tokens_of(&self, scope: impl Into<Cow<'static, str>>, client_id: Option<&str>) -> Arc<Tokens> {
         let scope = scope.into();
         let make = || {

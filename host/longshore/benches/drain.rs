@@ -69,13 +69,13 @@ pub(super) fn measure_depth(workbench: &Workbench) {
 }
 
 /// A queue in this directory with so many orders, written past the queue itself to save time.
-fn fill(directory: &Path, messages: usize) -> Queue {
+fn fill(directory: &Path, messages: usize) -> FilledQueue {
     fill_with(directory, messages, BODY)
 }
 
 /// The same with so many messages of another body.
-pub(super) fn fill_with(directory: &Path, messages: usize, body: &str) -> Queue {
-    let queue = Queue { directory: directory.to_owned() };
+pub(super) fn fill_with(directory: &Path, messages: usize, body: &str) -> FilledQueue {
+    let queue = FilledQueue { directory: directory.to_owned() };
     let made = Command::new(env!("CARGO_BIN_EXE_longshore"))
         .args(["queue", "create", "--queue", &queue.url()])
         .stdout(Stdio::null())
@@ -97,11 +97,11 @@ pub(super) fn fill_with(directory: &Path, messages: usize, body: &str) -> Queue 
     queue
 }
 
-pub(super) struct Queue {
+pub(super) struct FilledQueue {
     directory: PathBuf,
 }
 
-impl Queue {
+impl FilledQueue {
     pub(super) fn url(&self) -> String {
         format!("file:{}", self.directory.join("orders").display())
     }
@@ -111,7 +111,7 @@ impl Queue {
     }
 }
 
-fn drain(workbench: &Workbench, queue: &Queue, concurrency: usize, messages: usize) -> Drained {
+fn drain(workbench: &Workbench, queue: &FilledQueue, concurrency: usize, messages: usize) -> Drained {
     let flags = ["--concurrency", &concurrency.to_string(), "--max-messages", &messages.to_string()];
     let (summary, usage) = run(workbench, &queue.url(), &queue.log(), &flags, messages);
     let seconds = summary["duration_ms"].as_f64().expect("a duration") / 1000.0;

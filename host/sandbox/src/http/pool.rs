@@ -100,8 +100,10 @@ struct State {
     open: usize,
     /// How many requests have a connection, or want one.
     requests: usize,
-    /// The first one is being opened: nobody knows yet whether one is enough.
-    first: bool,
+    /// The first one is being opened, and by which attempt: nobody knows yet whether one is enough.
+    first: Option<u64>,
+    /// How often that was attempted.
+    attempts: u64,
     /// Somebody looks after those that nobody uses.
     swept: bool,
 }
@@ -132,18 +134,19 @@ impl Connections {
     /// One that is kept, or is given back within a moment.
     async fn kept_soon(&self) -> Option<Kept> {
         let until = Instant::now() + GIVING_BACK;
+        let mut awaited = None;
         loop {
             let mut changed = pin!(self.changed.notified());
             changed.as_mut().enable();
-            let (is_first, is_enough) = {
+            let (first, is_enough) = {
                 let mut state = lock(&self.state);
                 if let Some(kept) = state.kept() {
                     return Some(kept);
                 }
                 (state.first, state.open >= state.requests)
             };
-            if is_first {
-                // Whoever opens it says so, in time.
+            // Only one attempt is awaited: where the first has failed, each tries for itself.
+            if first.is_some() && *awaited.get_or_insert(first) == first {
                 changed.await;
             } else if is_enough {
                 timeout_at(until, changed).await.ok()?;
@@ -210,22 +213,25 @@ async fn sweep(of: Weak<Connections>) {
 /// Says that the first connection is being opened, for as long as this lasts.
 struct Opening<'a> {
     of: &'a Connections,
-    first: bool,
+    is_first: bool,
 }
 
 impl<'a> Opening<'a> {
     fn new(of: &'a Connections) -> Self {
         let mut state = lock(&of.state);
-        let first = state.open == 0 && !state.first;
-        state.first |= first;
-        Self { of, first }
+        let is_first = state.open == 0 && state.first.is_none();
+        if is_first {
+            state.attempts += 1;
+            state.first = Some(state.attempts);
+        }
+        Self { of, is_first }
     }
 }
 
 impl Drop for Opening<'_> {
     fn drop(&mut self) {
-        if self.first {
-            lock(&self.of.state).first = false;
+        if self.is_first {
+            lock(&self.of.state).first = None;
             self.of.changed.notify_waiters();
         }
     }

@@ -11,14 +11,14 @@ mod identity;
 mod missing;
 mod path;
 mod secret_header;
+mod signer;
 
 use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, PROXY_AUTHORIZATION};
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Method};
+use http::{HeaderValue, Method};
 
 pub(super) use self::echo::{Secrecy, Unechoed, echoed};
 pub use self::identity::{IdentityGrant, IdentityGrantError, StorageService};
@@ -26,7 +26,7 @@ pub(super) use self::missing::HeldUp;
 pub use self::secret_header::{HeaderGrant, HeaderGrantError, SecretHeader};
 use crate::http::origin::Origin;
 use crate::http::signed::missing::MissingToken;
-use crate::http::signed::path::PathPrefix;
+use crate::http::signed::signer::{Addition, Signer};
 
 /// Where the tokens of an identity come from.
 #[async_trait::async_trait]
@@ -40,39 +40,6 @@ pub trait TokenSource: fmt::Debug + Send + Sync {
     /// Another token than this one, which a service has refused; `None` where there is none to be
     /// had for now.
     async fn replacement(&self, scope: &str, client_id: Option<&str>, refused: &str) -> Option<String>;
-}
-
-/// What the host adds to requests.
-#[derive(Clone, Debug)]
-pub(super) enum Addition {
-    /// `Authorization`, with a token.
-    Token { scope: String, client_id: Option<String> },
-    /// A header that is the same each time.
-    Header { name: HeaderName, value: HeaderValue },
-}
-
-/// Requests to one place, and what is added to them.
-#[derive(Clone, Debug)]
-pub(super) struct Signer {
-    pub(super) origin: Origin,
-    prefix: PathPrefix,
-    /// `None` stands for all methods.
-    methods: Option<Vec<Method>>,
-    /// Whether the last part of a path may name a row of what the prefix names, as in
-    /// `orders(PartitionKey='a',RowKey='b')` ([Addressing Table service
-    /// resources](https://learn.microsoft.com/rest/api/storageservices/addressing-table-service-resources)).
-    has_rows: bool,
-    pub(super) addition: Addition,
-}
-
-impl Signer {
-    fn takes(&self, method: &Method) -> bool {
-        self.methods.as_ref().is_none_or(|it| it.contains(method))
-    }
-
-    fn covers(&self, segments: &[String]) -> bool {
-        self.prefix.covers(segments) || self.has_rows && self.prefix.covers_row(segments)
-    }
 }
 
 /// What becomes of a request, by the grants that sign.
@@ -260,21 +227,6 @@ fn bearer(token: &str) -> Result<HeaderValue, String> {
     let mut value = value.map_err(|_| "the token is no text that a header may have")?;
     value.set_sensitive(true);
     Ok(value)
-}
-
-/// Splits off the methods that stand before a host: `GET,PUT host`.
-fn methods(text: &str) -> Result<(Option<Vec<Method>>, &str), String> {
-    let Some((methods, rest)) = text.trim().split_once(' ') else { return Ok((None, text.trim())) };
-    let methods = methods.split(',').map(|name| {
-        let known = name.bytes().all(|byte| byte.is_ascii_uppercase());
-        Method::from_str(name).ok().filter(|_| known && !name.is_empty())
-    });
-    let methods = methods.collect::<Option<Vec<_>>>();
-    let methods = methods.ok_or("methods are written in capitals, with commas: `GET,PUT host`")?;
-    match methods.iter().find(|it| [Method::TRACE, Method::CONNECT].contains(it)) {
-        Some(method) => Err(format!("{method} is never signed")),
-        None => Ok((Some(methods), rest.trim())),
-    }
 }
 
 #[cfg(test)]

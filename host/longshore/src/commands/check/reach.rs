@@ -143,9 +143,9 @@ mod tests {
                 "https://acme.blob.core.windows.net/orders?restype=container&comp=list&maxresults=1",
             ),
             (
-                "acme.blob.core.windows.net/orders/2026/a b".to_owned(),
+                "acme.blob.core.windows.net/orders/2026/a+b".to_owned(),
                 StorageService::Blob,
-                "https://acme.blob.core.windows.net/orders?restype=container&prefix=2026%2Fa+b&comp=list&maxresults=1",
+                "https://acme.blob.core.windows.net/orders?restype=container&prefix=2026%2Fa%2Bb&comp=list&maxresults=1",
             ),
             (
                 "acme.table.core.windows.net/orders".to_owned(),

@@ -6,8 +6,8 @@ use http::Uri;
 use http::request::Parts;
 
 use crate::http::origin::Origin;
-use crate::http::signed::Addition;
 use crate::http::signed::path::{self, PathPrefix};
+use crate::http::signed::signer::Addition;
 
 /// Headers by which a server takes a request for another one: its method, its path, or who sends
 /// it.

@@ -7,7 +7,7 @@ use http::Method;
 
 use crate::http::origin::Origin;
 use crate::http::signed::path::PathPrefix;
-use crate::http::signed::{Addition, Signer, methods};
+use crate::http::signed::signer::{Addition, Signer, methods};
 
 /// Services of Azure whose tokens are known: how their hosts end, and for which scope a token is
 /// asked. `None` stands for the host itself.

@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue, Method};
 
 use crate::http::origin::Origin;
 use crate::http::signed::path::PathPrefix;
-use crate::http::signed::{Addition, Signer, methods};
+use crate::http::signed::signer::{Addition, Signer, methods};
 
 /// A header for requests to a host, or a part of it: `[METHOD[,METHOD…]
 /// ]HOST[:PORT][/PREFIX]=NAME=@VARIABLE`. The value is what the variable holds on the host that
