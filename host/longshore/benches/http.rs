@@ -132,6 +132,9 @@ impl Scene<'_> {
         let directory = self.workbench.directory(&format!("http-{caller:?}-{round}"));
         let body = format!("gets:{calls}@https://127.0.0.1:{port}/{path}");
         let queue = drain::fill_with(&directory, messages, &body);
+        let outbox = format!("file:{}", directory.join("invoices").display());
+        let made = Command::new(&self.workbench.host).args(["queue", "create", "--queue", &outbox]).output();
+        assert!(made.expect("longshore runs").status.success());
         let grant = match caller {
             Caller::Signed => format!("--http-identity=127.0.0.1:{port}=api://orders/.default"),
             _ => format!("--allow-http=127.0.0.1:{port}"),
@@ -141,7 +144,7 @@ impl Scene<'_> {
             .arg(guest::rogue())
             .args(["--concurrency", &CONCURRENCY.to_string(), "--max-messages", &messages.to_string()])
             .args(["--config=greeting=hello", "--allow-private=127.0.0.1", &grant])
-            .arg(format!("--outbox=invoices=file:{}", directory.join("invoices").display()))
+            .arg(format!("--outbox=invoices={outbox}"))
             .envs([("IDENTITY_ENDPOINT", self.identity.url.as_str()), ("IDENTITY_HEADER", HEADER)])
             .env("AZURE_CLIENT_ID", CLIENT_ID)
             .env("SSL_CERT_FILE", &self.authority)

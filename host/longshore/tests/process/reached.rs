@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::directory::{Directory, ORDERS, POISON};
-use crate::process::{Program, cache};
+use crate::process::{Program, cache, longshore};
 
 /// A service over TLS, an identity endpoint, and a queue.
 struct Service {
@@ -33,6 +33,7 @@ impl Service {
         let runtime = runtime.unwrap();
         let server = runtime.block_on(WebServer::start_with_tls(authority.path(), protocols));
         let (identity, directory) = (Identity::start(mood), Directory::new());
+        longshore(["queue", "create", "--queue", &directory.url("invoices")]).run().succeeded();
         Self { authority, server, identity, directory, _runtime: runtime }
     }
 
@@ -50,13 +51,9 @@ impl Service {
     }
 
     fn worker(&self, flags: &[&str]) -> Program {
-        let mut worker = self.directory.worker_with(&guest::rogue(), flags);
-        worker.args([
-            "--config=greeting=hello",
-            "--allow-private=127.0.0.1",
-            "--deadline=10s",
-            "--visibility=60s",
-        ]);
+        let common =
+            ["--config=greeting=hello", "--allow-private=127.0.0.1", "--deadline=10s", "--visibility=60s"];
+        let mut worker = self.directory.worker_with(&guest::rogue(), &[&common, flags].concat());
         worker.arg(format!("--outbox=invoices={}", self.directory.url("invoices")));
         worker.env("SSL_CERT_FILE", self.authority.path().join("ca.pem"));
         worker.env("IDENTITY_ENDPOINT", &self.identity.url).env("IDENTITY_HEADER", HEADER);
@@ -102,7 +99,7 @@ fn a_run_that_never_calls_out_asks_for_no_token_and_reads_no_certificates() {
     assert_eq!(ended.json()["completed"], 10, "{ended:?}");
     assert!(service.identity.requests().is_empty() && !ended.stderr.contains("certificate"), "{ended:?}");
     service.send(1, "/");
-    let ended = worker.args(["--max-dequeue=1", "--linger=0"]).run();
+    let ended = worker.run();
     assert!(ended.stderr.contains("no root certificates"), "{ended:?}");
 }
 
@@ -149,7 +146,7 @@ fn without_an_identity_a_handler_gets_no_message_and_the_run_says_why() {
     let ended = service.worker(&["--hold=0", &service.with_identity()]).run().ends_with(3);
     let summary = ended.json();
     assert_eq!((&summary["completed"], &summary["poisoned"]), (&0.into(), &0.into()), "{ended:?}");
-    ended.says(&["no token for requests to 127.0.0.1", "the managed identity gave no token"]);
+    ended.says(&["no token for requests to 127.0.0.1", "the identity gave no token", "answered HTTP 403"]);
     assert_eq!(service.directory.rows(ORDERS).len(), 20, "none of them is lost");
     assert!(service.server.seen().is_empty());
 }

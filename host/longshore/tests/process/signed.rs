@@ -239,16 +239,15 @@ async fn grants_are_shown_by_inspect_and_asked_about_by_check() {
     let key = format!("{}/v1=x-api-key", reach.host());
     let run = async |arguments: &[&str]| {
         let mut program = longshore(arguments);
-        program.arg("--component").arg(guest::rogue()).arg("--output=json");
+        program.arg("--output=json");
         program.arg(format!("--http-identity={api}")).arg(format!("--http-header={key}=@API_KEY"));
-        program.args(["--outbox=invoices=file:./invoices", "--config=greeting=hello"]);
         program.env("IDENTITY_ENDPOINT", &reach.identity.url).env("IDENTITY_HEADER", HEADER);
         program.env("API_KEY", "swordfish-swordfish").env("LONGSHORE_CACHE_DIR", cache());
         let ended = tokio::task::spawn_blocking(move || program.run()).await.unwrap();
         assert!(!format!("{ended:?}").contains("swordfish"), "{ended:?}");
         ended
     };
-    let inspected = run(&["inspect"]).await.succeeded().json();
+    let inspected = run(&["inspect", guest::rogue().to_str().unwrap()]).await.succeeded().json();
     assert_eq!(
         (&inspected["http_identities"][0], &inspected["http_headers"][0]),
         (&api.clone().into(), &key.clone().into())
