@@ -32,18 +32,25 @@ pub struct Looked {
 }
 
 impl Azure {
-    /// Sends a `GET` with a token, over TLS, for this version of a service of Azure Storage.
+    /// Sends a `GET` with a token, over TLS, for this version of a service of Azure Storage, and an
+    /// answer of this type.
     ///
     /// # Errors
     /// There was no answer; in words.
-    pub async fn look(&self, url: Url, version: &'static str, token: &Token) -> Result<Looked, String> {
+    pub async fn look(
+        &self,
+        url: Url,
+        version: &'static str,
+        accept: &'static str,
+        token: &Token,
+    ) -> Result<Looked, String> {
         if url.scheme() != "https" {
             return Err("a token does not travel in the clear".into());
         }
         let mut request = Request::new(url, Method::Get);
         request.insert_header(AUTHORIZATION, format!("Bearer {}", token.secret()));
         request.insert_header(VERSION, version);
-        request.insert_header(ACCEPT, "application/json;odata=nometadata, application/xml");
+        request.insert_header(ACCEPT, accept);
         let answer = timeout(LIMIT, self.http().execute_request(&request)).await;
         let answer = answer.map_err(|_| format!("no answer within {} s", LIMIT.as_secs()))?;
         let answer = answer.map_err(|error| cause(&error))?;

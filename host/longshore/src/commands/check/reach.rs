@@ -13,6 +13,10 @@ use longshore_sandbox::{IdentityGrant, Method, StorageService};
 /// 2020-12-06 for tables.
 const VERSION: &str = "2020-12-06";
 
+/// How the services write their lists. Tables have no XML without a format of their own.
+const BLOBS: &str = "application/xml";
+const ROWS: &str = "application/json;odata=nometadata";
+
 /// Methods that change something.
 const WRITING: [Method; 4] = [Method::PUT, Method::POST, Method::PATCH, Method::DELETE];
 
@@ -54,7 +58,8 @@ async fn of(grant: &IdentityGrant, trusts: fn(&IdentityGrant) -> bool) -> Vec<Fi
 async fn reads(grant: &IdentityGrant, service: StorageService, token: &Token) -> Ruling {
     let look = async |service| -> Result<Looked, String> {
         let url = list(grant, service).ok_or("its name is none that a URL may have")?;
-        Azure::shared().look(url, VERSION, token).await
+        let accept = if service == StorageService::Table { ROWS } else { BLOBS };
+        Azure::shared().look(url, VERSION, accept, token).await
     };
     let looked = match service {
         StorageService::Unnamed => {
