@@ -120,9 +120,51 @@ fn address(request: &mut Request<RequestBody>, origin: &Origin, http2: bool) -> 
 
 #[cfg(test)]
 mod tests {
-    use http::Request;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
-    use super::is_repeatable;
+    use super::*;
+    use crate::http::connect::Opened;
+    use crate::http::pool::{Place, Pool};
+
+    fn pipe() -> (Opened, DuplexStream) {
+        let (ours, theirs) = duplex(4096);
+        (Opened { stream: Box::new(ours), http2: false }, theirs)
+    }
+
+    /// Reads one request, and answers that there is nothing.
+    async fn answer(stream: &mut DuplexStream) -> String {
+        let mut request = vec![0; 4096];
+        let length = stream.read(&mut request).await.unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        String::from_utf8_lossy(&request[..length]).into_owned()
+    }
+
+    #[tokio::test]
+    async fn what_nothing_was_sent_of_goes_over_another_connection_whatever_it_is() {
+        let (pool, place) = (Pool::default(), Place { origin: "server.test".parse().unwrap(), signer: None });
+        let request = || {
+            let body =
+                Gathered::<http_body_util::combinators::UnsyncBoxBody<Bytes, Error>>::of("order".into());
+            Request::post("/orders").body(body).unwrap()
+        };
+        let (opened, mut first) = pipe();
+        let connection = pool.get(&place, async { Ok(opened) }).await.unwrap();
+        let none = async || Err(Error::ConnectionRefused);
+        let sending = exchange(connection, &place.origin, request(), RequestOptions::default(), none);
+        let (response, _) = tokio::join!(sending, answer(&mut first));
+        response.unwrap().into_body().collect().await.unwrap();
+        tokio::task::yield_now().await;
+        // It closes at the very moment at which the next request is sent.
+        let kept = pool.get(&place, async { Err(Error::ConnectionRefused) }).await.unwrap();
+        assert!(kept.was_kept);
+        drop(first);
+        let (opened, mut second) = pipe();
+        let open = async || pool.get_new(&place, async { Ok(opened) }).await;
+        let sending = exchange(kept, &place.origin, request(), RequestOptions::default(), open);
+        let (response, seen) = tokio::join!(sending, answer(&mut second));
+        assert_eq!(response.unwrap().status(), 200);
+        assert!(seen.starts_with("POST /orders HTTP/1.1") && seen.ends_with("order"), "{seen}");
+    }
 
     #[test]
     fn only_what_may_be_asked_twice_is_repeated() {

@@ -30,7 +30,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// The connection cannot be opened, or the body is not as long as the request says. On a connection
-/// that is kept, the server would take the next request for the rest of it.
+/// that is kept, the server would take the next request for the rest of it. The engine looks at
+/// that as well; one lock is not enough for a token.
 pub(super) async fn while_opening<C, B>(
     connection: impl Future<Output = Result<C, Error>>,
     request: Request<B>,
@@ -182,6 +183,7 @@ mod tests {
     use std::time::Duration;
 
     use bytes::Bytes;
+    use http::header::CONTENT_LENGTH;
     use http::{HeaderMap, HeaderValue, Request};
     use http_body::{Body, Frame};
     use http_body_util::BodyExt;
@@ -239,6 +241,34 @@ mod tests {
         drop(sender);
         let body = gather(request, 100).await.unwrap();
         assert_eq!((body.size_hint().exact(), body.is_end_stream()), (Some(0), true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_is_not_as_long_as_it_says_is_refused() {
+        for (said, written, expected) in [
+            (&["5"][..], 5, true),
+            (&["0"], 0, true),
+            (&["5"], 0, false),
+            (&["5"], 4, false),
+            (&["5"], 6, false),
+            (&["0"], 1, false),
+            (&["5", "5"], 5, false),
+            (&["+5"], 5, false),
+            (&["5,5"], 5, false),
+            (&[""], 0, false),
+            (&["99999999999999999999"], 5, false),
+        ] {
+            let (sender, mut request) = body();
+            for said in said {
+                request.headers_mut().append(CONTENT_LENGTH, HeaderValue::from_str(said).unwrap());
+            }
+            if written > 0 {
+                sender.send(data(written)).await.unwrap();
+            }
+            drop(sender);
+            let gathered = gather(request, 100).await;
+            assert_eq!(gathered.is_ok(), expected, "{said:?} {written}");
+        }
     }
 
     #[tokio::test(start_paused = true)]
