@@ -85,7 +85,8 @@ test-host: guest
 	$(TEST)
 
 test-services: services-installed guest guest-python guest-js test-infra ## tests with Azurite, a broker, a registry, handlers in Python and JavaScript, and of infra/
-	$(TEST) --test services
+	# Most of them wait for somebody: four at once, also on two cores.
+	$(TEST) --test services -- --test-threads 4
 	$(TEST) --test sandbox --test process -- --ignored --skip in_little_address_space
 
 lint: lint-guest

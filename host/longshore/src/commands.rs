@@ -16,6 +16,7 @@ mod push;
 mod queue;
 mod run;
 mod send;
+mod stop_signals;
 
 use std::process::ExitCode;
 

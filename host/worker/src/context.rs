@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::breaker::Breaker;
 use crate::config::Config;
@@ -39,6 +39,9 @@ pub(crate) struct RunContext {
     pub(crate) slots: Semaphore,
     /// How many messages in hand were received before.
     received_before: AtomicUsize,
+    /// How many messages have a handler that runs, or that may still be started.
+    handling: AtomicUsize,
+    handled: Notify,
     breaker: Mutex<Breaker>,
     rng: Mutex<StdRng>,
     ending: watch::Sender<Ending>,
@@ -65,6 +68,17 @@ impl Drop for ReceivedBefore {
     }
 }
 
+/// Counts a message whose handler runs, or may still be started.
+pub(crate) struct Handling(Arc<RunContext>);
+
+impl Drop for Handling {
+    fn drop(&mut self) {
+        if self.0.handling.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.handled.notify_waiters();
+        }
+    }
+}
+
 impl RunContext {
     /// The context of a run that starts now.
     pub(crate) fn new(parts: Parts, terms: Terms) -> Self {
@@ -72,6 +86,8 @@ impl RunContext {
         Self {
             slots: Semaphore::new(parts.config.concurrency),
             received_before: AtomicUsize::new(0),
+            handling: AtomicUsize::new(0),
+            handled: Notify::new(),
             breaker: Mutex::new(Breaker::new(parts.config.breaker)),
             rng: Mutex::new(rng),
             ending: watch::Sender::new(Ending::No),
@@ -124,6 +140,23 @@ impl RunContext {
             self.received_before.fetch_add(1, Ordering::Relaxed);
             ReceivedBefore(Arc::clone(self))
         })
+    }
+
+    /// Counts a message as one whose handler may run, until what is returned is dropped.
+    pub(crate) fn handling(self: &Arc<Self>) -> Handling {
+        self.handling.fetch_add(1, Ordering::Relaxed);
+        Handling(Arc::clone(self))
+    }
+
+    /// Waits until no handler runs, or may still be started.
+    pub(crate) async fn handlers_ended(&self) {
+        loop {
+            let handled = self.handled.notified();
+            if self.handling.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            handled.await;
+        }
     }
 
     /// From now on no handler is started.

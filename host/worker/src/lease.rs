@@ -28,6 +28,8 @@ const MAX_QUESTION: Duration = Duration::from_secs(20);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// The longest such pause.
 const MAX_PAUSE: Duration = Duration::from_secs(5);
+/// How long a call may have no clear answer before the log says so.
+const SILENT_FOR: Duration = Duration::from_secs(10);
 
 /// On which terms messages are leased.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -196,11 +198,6 @@ impl Lease {
         self.terms.renewable
     }
 
-    /// Leaves it to its end.
-    pub(crate) fn leave(&mut self) {
-        self.terms.renewable = false;
-    }
-
     /// The message's id.
     pub fn id(&self) -> &str {
         &self.id
@@ -316,6 +313,7 @@ impl Lease {
     where
         F: Future<Output = Result<T, QueueError>>,
     {
+        let (began, mut is_said) = (Instant::now(), false);
         let mut pause = FIRST_PAUSE;
         let mut unclear = false;
         while Instant::now() < self.ends {
@@ -328,6 +326,10 @@ impl Lease {
                 Ok(Err(error)) => return Err(LeaseError::Refused(error)),
                 Err(_) => break,
             };
+            if !is_said && began.elapsed() >= SILENT_FOR {
+                is_said = true;
+                tracing::warn!(message_id = self.id, %error, "a call for this message fails again and again: it is repeated while the lease lasts");
+            }
             tracing::debug!(message_id = self.id, %error, "trying again while the lease lasts");
             let wait = match error {
                 QueueError::Busy { retry_after: Some(after), .. } => after,

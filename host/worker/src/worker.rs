@@ -241,7 +241,8 @@ impl Run {
         for message in messages {
             self.context.breaker().received(&message.message.id);
             // In a box: a task is copied several times before it runs, and this one is large.
-            self.tasks.spawn(Box::pin(attempt(Arc::clone(&self.context), message, sent, terms)));
+            let (context, handling) = (Arc::clone(&self.context), self.context.handling());
+            self.tasks.spawn(Box::pin(attempt(context, message, sent, terms, handling)));
         }
         for message in surplus {
             let context = Arc::clone(&self.context);
@@ -317,12 +318,13 @@ async fn wait_until(at: Option<Instant>) {
     }
 }
 
-/// Waits for the messages in hand: for their handlers as long as the grace lasts, then for their
-/// settlement.
+/// Waits for the messages in hand: for their handlers as long as the grace lasts, then for what is
+/// still to be settled.
 async fn end_attempts(context: &RunContext, tasks: &mut JoinSet<Settled>, stop: &mut StopSignal) {
     let grace_ends = Instant::now() + context.parts.config.grace;
     tokio::select! {
-        _ = timeout_at(grace_ends, count_all(context, tasks)) => {}
+        () = count_all(context, tasks) => {}
+        _ = timeout_at(grace_ends, context.handlers_ended()) => {}
         () = stop.wait(Urgency::Now) => {}
     }
     context.interrupt();

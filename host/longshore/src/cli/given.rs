@@ -1,8 +1,11 @@
 //! `--env` and `--config`: names, and where their values come from.
 
 use std::fmt;
+use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
 
 use super::values::{Lines, variable_of};
 
@@ -105,7 +108,10 @@ fn read(path: &Path) -> Result<String, String> {
         return Err("is no regular file".into());
     }
     let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(cannot)?;
+    // Some files of the kernel wait for more to come: without blocking that is an error.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let file =
+        File::from(rustix::fs::open(path, flags, Mode::empty()).map_err(|error| cannot(error.into()))?);
     file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(cannot)?;
     if bytes.len() as u64 > LARGEST {
         return Err(format!("has more than {} KiB", LARGEST >> 10));

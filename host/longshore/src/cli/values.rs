@@ -57,10 +57,12 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// The time that a handler, or a component that is loaded, has.
+/// The time that a handler, or a component that is loaded, has. Clocks tick in milliseconds.
 pub(super) fn some_time(text: &str) -> Result<Duration, String> {
     match duration(text)? {
-        Duration::ZERO => Err("0 leaves no time at all; name some, as in 30s".into()),
+        time if time < Duration::from_millis(1) => {
+            Err("it is shorter than 1ms, which leaves no time at all; name some, as in 30s".into())
+        }
         time => Ok(time),
     }
 }

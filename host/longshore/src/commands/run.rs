@@ -6,11 +6,11 @@ use std::time::Duration;
 use futures_util::future::join;
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use serde::Serialize;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 use super::fields::fields_of;
 use super::print;
+use super::stop_signals::StopSignals;
 use crate::cli::{Format, OutboxQueue, RunArgs};
 use crate::exit::{Clause, Exit, Failure};
 use crate::memory;
@@ -131,15 +131,11 @@ fn budget(config: &Config) -> Duration {
 
 /// SIGTERM and Ctrl-C ask for an end; each further one asks more urgently.
 fn stop_on_signals(stopper: Stopper) -> Result<(), Failure> {
-    let mut terminate = signal(SignalKind::terminate()).during(|| "cannot listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).during(|| "cannot listen for Ctrl-C")?;
+    let mut signals = StopSignals::listen()?;
     tokio::spawn(async move {
         loop {
-            let name = tokio::select! {
-                _ = terminate.recv() => "SIGTERM",
-                _ = interrupt.recv() => "Ctrl-C",
-            };
-            tracing::info!(signal = name, "stopping; once more to interrupt running handlers");
+            let signal = signals.next().await;
+            tracing::info!(signal, "stopping; once more to interrupt running handlers");
             stopper.stop();
         }
     });

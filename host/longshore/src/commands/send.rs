@@ -13,16 +13,18 @@ use bytes::Bytes;
 use futures_util::{StreamExt, future, stream};
 use serde::Serialize;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
 use self::progress::SendProgress;
+use super::stop_signals::StopSignals;
 use super::{again, print};
 use crate::cli::{Format, SendArgs};
 use crate::exit::{Clause, Exit, Failure};
 use longshore_queue::{CONTENT_TYPE, MAX_VISIBILITY, Outgoing};
 use longshore_queue_drivers::open;
 
+/// The byte order mark of UTF-8, with which some editors begin a file.
+const UTF_8_MARK: &[u8] = b"\xef\xbb\xbf";
 /// How many messages are on their way at once.
 const MAX_SENDS_IN_FLIGHT: usize = 64;
 
@@ -53,10 +55,7 @@ pub(super) async fn execute(args: SendArgs, format: Format) -> Result<Exit, Fail
     let bodies = stream::unfold(produced, async |mut produced| Some((produced.recv().await?, produced)));
     let (stop_reading, stopped) = oneshot::channel::<()>();
     let (mut stop_reading, mut signalled) = (Some(stop_reading), false);
-    let [mut interrupt, mut terminate] = [
-        signal(SignalKind::interrupt()).during(|| "signals cannot be heard")?,
-        signal(SignalKind::terminate()).during(|| "signals cannot be heard")?,
-    ];
+    let mut signals = StopSignals::listen()?;
     let sending = bodies
         .take_until(stopped)
         // What is on its way is awaited. After the first failure nothing more is sent.
@@ -75,8 +74,7 @@ pub(super) async fn execute(args: SendArgs, format: Format) -> Result<Exit, Fail
     loop {
         let done = tokio::select! {
             biased;
-            _ = interrupt.recv() => None,
-            _ = terminate.recv() => None,
+            _ = signals.next() => None,
             done = sending.next() => match done {
                 Some(done) => Some(done),
                 None => break,
@@ -162,13 +160,22 @@ async fn produce(args: SendArgs, bodies: mpsc::Sender<Numbered>, longest: usize)
     Ok(())
 }
 
-/// Each line that is not empty, without its end. It may have any bytes.
+/// Each line that is not empty, without its end. It may have any bytes. A mark of UTF-8 at the
+/// start is no part of the first line, and what has a mark of UTF-16 has no lines that we know.
 async fn lines(
     source: impl AsyncRead + Unpin,
     bodies: &mpsc::Sender<Numbered>,
     longest: usize,
 ) -> io::Result<()> {
     let mut source = BufReader::new(source);
+    match source.fill_buf().await? {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
+            let cause = "it is UTF-16; make it UTF-8 first: `iconv -f UTF-16 -t UTF-8`";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, cause));
+        }
+        start if start.starts_with(UTF_8_MARK) => source.consume(UTF_8_MARK.len()),
+        _ => {}
+    }
     let mut number = 0;
     loop {
         let mut line = Vec::new();
@@ -214,6 +221,25 @@ fn sample(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_byte_order_mark_is_no_part_of_a_message_and_utf_16_is_refused_with_a_mend() {
+        async fn read(file: &[u8]) -> Result<Vec<Bytes>, String> {
+            let (bodies, mut produced) = mpsc::channel(8);
+            let read = lines(file, &bodies, 100).await;
+            drop(bodies);
+            let mut found = Vec::new();
+            while let Some(line) = produced.recv().await {
+                found.push(line.body);
+            }
+            read.map(|()| found).map_err(|error| error.to_string())
+        }
+        assert_eq!(read(b"\xef\xbb\xbf[1]\r\n\xef\xbb\xbf\n").await.unwrap(), [&b"[1]"[..], UTF_8_MARK]);
+        assert_eq!(read(b"").await.unwrap(), [] as [Bytes; 0]);
+        for utf_16 in [&b"\xff\xfe[\0"[..], b"\xfe\xff\0["] {
+            assert!(read(utf_16).await.unwrap_err().contains("iconv -f UTF-16"));
+        }
+    }
 
     #[test]
     fn a_thousand_samples_fail_in_each_way_and_never_in_so_many_that_the_breaker_opens() {

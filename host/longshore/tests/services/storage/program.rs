@@ -297,7 +297,7 @@ async fn no_signature_receipt_or_body_is_in_the_log_whatever_goes_wrong() {
     direct.send(&["ok", "reject", "retry-until:2", "trap", "sleep:3000", "ok", "ok"]);
     let proxy = Proxy::start(plain(), decide).await;
     let faulty = Host::at(proxy.url(&direct.url));
-    let run = ["--visibility", "4s", "--deadline", "5s", "--time-budget", "25s", "--max-dequeue", "3"];
+    let run = ["--visibility", "4s", "--deadline", "5s", "--time-budget", "2m", "--max-dequeue", "3"];
     let ran = tokio::task::spawn_blocking(move || faulty.run(&run)).await.unwrap();
     assert!(ran.stderr.lines().count() > 7, "it did log: {}", ran.stderr);
     let calls = calls.lock().unwrap();
