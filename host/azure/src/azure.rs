@@ -13,8 +13,11 @@ use crate::token::Tokens;
 pub struct Azure {
     credential: Credential,
     http: Arc<SharedHttp>,
-    tokens: Mutex<HashMap<Cow<'static, str>, Arc<Tokens>>>,
+    /// By scope, and by client id where it is another identity's.
+    tokens: Mutex<HashMap<TokenKey, Arc<Tokens>>>,
 }
+
+type TokenKey = (Cow<'static, str>, Option<String>);
 
 /// The one of this process.
 static SHARED: OnceLock<Azure> = OnceLock::new();
@@ -43,9 +46,18 @@ impl Azure {
 
     /// The tokens for a scope, such as `https://storage.azure.com/.default`.
     pub fn tokens(&self, scope: impl Into<Cow<'static, str>>) -> Arc<Tokens> {
+        self.tokens_of(scope, None)
+    }
+
+    /// The same of the identity with this client id, where there is one besides that of the
+    /// process.
+    pub fn tokens_of(&self, scope: impl Into<Cow<'static, str>>, client_id: Option<&str>) -> Arc<Tokens> {
         let scope = scope.into();
-        let make = || Arc::new(Tokens::new(self.credential.used(self.http.clone()), scope.clone()));
+        let make = || {
+            let credential = self.credential.used(self.http.clone(), client_id.map(str::to_owned));
+            Arc::new(Tokens::new(credential, scope.clone()))
+        };
         let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        tokens.entry(scope.clone()).or_insert_with(make).clone()
+        tokens.entry((scope.clone(), client_id.map(str::to_owned))).or_insert_with(make).clone()
     }
 }

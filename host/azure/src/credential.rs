@@ -63,7 +63,10 @@ impl Credential {
     }
 
     /// What to do when it gives no token.
-    fn mend(self) -> String {
+    fn mend(self, client_id: Option<&str>) -> String {
+        if let (Self::ManagedIdentity, Some(id)) = (self.settled(), client_id) {
+            return format!("is the identity whose client id is {id} assigned to this job or app?");
+        }
         match (self.settled(), set("AZURE_CLIENT_ID")) {
             (Self::ManagedIdentity, None) => "AZURE_CLIENT_ID is not set, so that the system-assigned identity was asked for: for a user-assigned one, set it to that identity's client id".into(),
             (Self::ManagedIdentity, Some(id)) => format!(
@@ -74,10 +77,11 @@ impl Credential {
         }
     }
 
-    /// How tokens are fetched with it, by calls through `http`.
-    pub(super) fn used(self, http: Arc<SharedHttp>) -> CredentialUse {
-        let (who, mend) = (self.who(), self.mend());
-        let source: CredentialSource = Box::new(move || self.make(&http));
+    /// How tokens are fetched with it, by calls through `http`. A client id names another identity
+    /// than that of the process; a developer has one only.
+    pub(super) fn used(self, http: Arc<SharedHttp>, client_id: Option<String>) -> CredentialUse {
+        let (who, mend) = (self.who(), self.mend(client_id.as_deref()));
+        let source: CredentialSource = Box::new(move || self.make(&http, client_id.clone()));
         match self.settled() {
             // A login that is not there will not be there in a second, and somebody waits.
             Self::Developer | Self::Auto => {
@@ -89,15 +93,20 @@ impl Credential {
         }
     }
 
-    fn make(self, http: &Arc<SharedHttp>) -> Result<Arc<dyn TokenCredential>, Error> {
+    fn make(
+        self,
+        http: &Arc<SharedHttp>,
+        client_id: Option<String>,
+    ) -> Result<Arc<dyn TokenCredential>, Error> {
         let http = ShortAnswers { http: http.clone(), max: MAX_TOKEN_ANSWER };
         Ok(match self.settled() {
-            Self::ManagedIdentity => Arc::new(ManagedIdentity::here(http)?),
+            Self::ManagedIdentity => Arc::new(ManagedIdentity::here(http, client_id)?),
             Self::WorkloadIdentity => {
                 WorkloadIdentityCredential::new(Some(WorkloadIdentityCredentialOptions {
                     credential_options: ClientAssertionCredentialOptions {
                         client_options: options(Transport::new(Arc::new(http))),
                     },
+                    client_id,
                     ..Default::default()
                 }))?
             }

@@ -51,16 +51,20 @@ impl fmt::Debug for ManagedIdentity {
 }
 
 impl ManagedIdentity {
-    /// As this process's environment says.
+    /// As this process's environment says, unless a client id says which identity is meant.
     ///
     /// # Errors
     /// The platform's endpoint is one that is not known here, or its URL is none.
-    pub(crate) fn here(http: ShortAnswers) -> Result<Self, Error> {
-        Self::new(http, |name| env::var(name).ok().filter(|value| !value.is_empty()))
+    pub(crate) fn here(http: ShortAnswers, client_id: Option<String>) -> Result<Self, Error> {
+        Self::new(http, client_id, |name| env::var(name).ok().filter(|value| !value.is_empty()))
     }
 
-    fn new(http: ShortAnswers, set: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
-        let client_id = set("AZURE_CLIENT_ID");
+    fn new(
+        http: ShortAnswers,
+        client_id: Option<String>,
+        set: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, Error> {
+        let client_id = client_id.or_else(|| set("AZURE_CLIENT_ID"));
         let wrong = |cause: String| NoAnswer::of_endpoint(cause).into_error(ErrorKind::Credential);
         let (name, endpoint, proof) = match set("IDENTITY_ENDPOINT") {
             Some(_) if set("IDENTITY_SERVER_THUMBPRINT").is_some() => {
@@ -267,7 +271,7 @@ mod tests {
         let http = ShortAnswers { http: Arc::default(), max: 1 };
         let made = |variables: &[(&str, &str)]| {
             let set = |name: &str| variables.iter().find(|it| it.0 == name).map(|it| it.1.to_owned());
-            ManagedIdentity::new(http.clone(), set)
+            ManagedIdentity::new(http.clone(), None, set)
         };
         let app = [("IDENTITY_ENDPOINT", "http://127.0.0.1:42/msi/token"), ("IDENTITY_HEADER", "secret")];
         let identity = made(&[&app[..], &[("AZURE_CLIENT_ID", "a b")]].concat()).unwrap();
@@ -278,6 +282,11 @@ mod tests {
             "http://127.0.0.1:42/msi/token?api-version=2019-08-01&resource=https%3A%2F%2Fstorage.azure.com&client_id=a+b"
         );
         assert_eq!(request.headers().get_optional_str(&IDENTITY_HEADER), Some("secret"));
+        let variables = [&app[..], &[("AZURE_CLIENT_ID", "a b")]].concat();
+        let set = |name: &str| variables.iter().find(|it| it.0 == name).map(|it| it.1.to_owned());
+        let named = ManagedIdentity::new(http.clone(), Some("other".into()), set).unwrap();
+        let asked = named.request("x").url().to_string();
+        assert!(asked.ends_with("resource=x&client_id=other"), "{asked}");
 
         let machine = made(&[]).unwrap();
         assert_eq!(machine.endpoint.as_str(), "http://169.254.169.254/metadata/identity/oauth2/token");

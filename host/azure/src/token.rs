@@ -1,6 +1,9 @@
 //! The token cache: tokens are fetched ahead of their expiry, in the background, and a valid one is
 //! never waited for.
 
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -27,6 +30,8 @@ const FAILURE_STANDS: Duration = Duration::from_secs(1);
 /// The same before the first token: a caller who asks then is about to give up, and should not wait
 /// twice.
 const FIRST_FAILURE_STANDS: Duration = Duration::from_secs(30);
+/// How often a token is replaced at most that a service has refused to a handler.
+const REPLACED_AGAIN: Duration = Duration::from_secs(30);
 /// The shortest and longest pause between refreshes that failed.
 const REFRESH_AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
@@ -95,6 +100,8 @@ struct TokenState {
     token: Option<Token>,
     ever_had: bool,
     failed: Option<(Instant, NoToken)>,
+    /// When one was fetched since a service had refused the one before.
+    replaced: Option<Instant>,
 }
 
 impl fmt::Debug for Tokens {
@@ -134,6 +141,30 @@ impl Tokens {
         if state.token.as_ref().is_some_and(|newest| newest.secret() == token.secret()) {
             state.token = None;
         }
+    }
+
+    /// Another token than this one, whose text a service has refused. `None` where there is none:
+    /// the identity gives the same again, gives none, or gave one for the same cause just before.
+    ///
+    /// The one that was refused stays: another service may take it.
+    pub async fn replacement(self: &Arc<Self>, refused: &str) -> Option<Token> {
+        let another = || self.valid().filter(|newest| newest.secret() != refused);
+        if another().is_some() {
+            return another();
+        }
+        let _one = self.fetching.lock().await;
+        if another().is_some() {
+            return another();
+        }
+        {
+            let mut state = self.state();
+            // Whoever is refused for another cause than its token would have it fetched each time.
+            if state.replaced.is_some_and(|at| at.elapsed() < REPLACED_AGAIN) {
+                return None;
+            }
+            state.replaced = Some(Instant::now());
+        }
+        self.fetch(Duration::ZERO).await.ok().filter(|fetched| fetched.secret() != refused)
     }
 
     fn valid(&self) -> Option<Token> {
@@ -250,109 +281,4 @@ fn usable(mut token: AccessToken) -> Result<Token, FailedTry> {
         return Err(FailedTry { mend: Some("is this host's clock right?"), ..FailedTry::passing(cause) });
     }
     Ok(token)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use azure_core::credentials::TokenRequestOptions;
-
-    use super::*;
-
-    /// Gives tokens that live so many seconds; `None`: does not answer.
-    #[derive(Debug)]
-    struct Fake(Arc<Script>);
-
-    #[derive(Debug, Default)]
-    struct Script {
-        asked: AtomicUsize,
-        life_s: Mutex<Option<i64>>,
-    }
-
-    #[async_trait::async_trait]
-    impl TokenCredential for Fake {
-        async fn get_token(
-            &self,
-            _: &[&str],
-            _: Option<TokenRequestOptions<'_>>,
-        ) -> Result<AccessToken, Error> {
-            let number = self.0.asked.fetch_add(1, Ordering::Relaxed);
-            let life = *self.0.life_s.lock().unwrap();
-            let Some(life) = life else { return std::future::pending().await };
-            let expires = OffsetDateTime::now_utc() + azure_core::time::Duration::seconds(life);
-            Ok(AccessToken::new(format!("token {number}"), expires))
-        }
-    }
-
-    fn tokens(life_s: Option<i64>) -> (Arc<Script>, Arc<Tokens>) {
-        let script = Arc::new(Script { life_s: Mutex::new(life_s), ..Script::default() });
-        let fakes = script.clone();
-        let credential = CredentialUse {
-            source: Box::new(move || Ok(Arc::new(Fake(fakes.clone())))),
-            who: "the identity",
-            mend: "look after it".into(),
-            one_try: Duration::from_secs(6),
-            is_asked_again: true,
-        };
-        (script, Arc::new(Tokens::new(credential, "scope")))
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_cold_start_without_identity_ends_within_20_s_with_the_cause_and_the_mend() {
-        let (script, tokens) = tokens(None);
-        let started = Instant::now();
-        let asking: Vec<_> = (0..20)
-            .map(|_| {
-                tokio::spawn({
-                    let tokens = tokens.clone();
-                    async move { tokens.token().await.unwrap_err() }
-                })
-            })
-            .collect();
-        for asked in asking {
-            let error = asked.await.unwrap();
-            assert_eq!(error.to_string(), "the identity gave no token: no answer within 6 s; look after it");
-            assert!(error.never_had);
-        }
-        assert!(tokens.token().await.is_err(), "and at once when asked again");
-        assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
-        assert_eq!(script.asked.load(Ordering::Relaxed), 3);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_valid_token_is_never_waited_for_while_the_identity_is_down() {
-        let (script, tokens) = tokens(Some(3600));
-        tokens.token().await.unwrap();
-        *script.life_s.lock().unwrap() = None;
-        for _ in 0..3000 {
-            sleep(Duration::from_secs(1)).await;
-            let asked = Instant::now();
-            assert_eq!(tokens.token().await.unwrap().secret(), "token 0");
-            assert_eq!(asked.elapsed(), Duration::ZERO);
-        }
-        assert!(script.asked.load(Ordering::Relaxed) > 10, "it was tried again meanwhile");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_token_is_refreshed_ahead_of_its_expiry_without_anybody_asking() {
-        let (script, tokens) = tokens(Some(3600));
-        tokens.token().await.unwrap();
-        sleep(Duration::from_secs(1795)).await;
-        assert_eq!(script.asked.load(Ordering::Relaxed), 1);
-        sleep(Duration::from_secs(10)).await;
-        assert_eq!(script.asked.load(Ordering::Relaxed), 2);
-        assert_eq!(tokens.token().await.unwrap().secret(), "token 1");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_refused_token_is_replaced_once_however_many_were_refused_with_it() {
-        let (script, tokens) = tokens(Some(3600));
-        let first = tokens.token().await.unwrap();
-        tokens.refused(&first);
-        let second = tokens.token().await.unwrap();
-        tokens.refused(&first);
-        assert_eq!(tokens.token().await.unwrap().secret(), second.secret());
-        assert_eq!(script.asked.load(Ordering::Relaxed), 2);
-    }
 }

@@ -158,9 +158,16 @@ pub enum RetryReason {
     OutputRefused,
     /// It was never called: the component is missing, damaged, or of another world.
     ComponentUnavailable,
+    /// It was to call a service with the host's identity, and the host had no token.
+    IdentityUnavailable,
 }
 
 impl RetryReason {
+    /// Whether the host lacks what each message needs, so that the message is not at fault.
+    pub fn is_the_hosts_own(self) -> bool {
+        matches!(self, Self::ComponentUnavailable | Self::IdentityUnavailable)
+    }
+
     /// The reason as one word, as logs and poison envelopes show it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -178,6 +185,7 @@ impl RetryReason {
             Self::OutputTooLarge => "output-too-large",
             Self::OutputRefused => "output-refused",
             Self::ComponentUnavailable => "component-unavailable",
+            Self::IdentityUnavailable => "identity-unavailable",
         }
     }
 }
@@ -231,8 +239,9 @@ mod tests {
     #[test]
     fn logs_and_envelopes_show_each_reason_as_one_word() {
         use RetryReason::{
-            CallLimit, ComponentUnavailable, Deadline, HandleLimit, HttpLimit, MemoryLimit, OutboxLimit,
-            OutputRefused, OutputTooLarge, Requested, StackLimit, TableLimit, Trap, UnknownOutput,
+            CallLimit, ComponentUnavailable, Deadline, HandleLimit, HttpLimit, IdentityUnavailable,
+            MemoryLimit, OutboxLimit, OutputRefused, OutputTooLarge, Requested, StackLimit, TableLimit, Trap,
+            UnknownOutput,
         };
         for (reason, word) in [
             (Requested, "retry"),
@@ -249,7 +258,9 @@ mod tests {
             (OutputTooLarge, "output-too-large"),
             (OutputRefused, "output-refused"),
             (ComponentUnavailable, "component-unavailable"),
+            (IdentityUnavailable, "identity-unavailable"),
         ] {
+            assert_eq!(reason.is_the_hosts_own(), word.ends_with("-unavailable"));
             assert_eq!((reason.as_str(), reason.to_string().as_str()), (word, word));
         }
     }

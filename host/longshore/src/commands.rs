@@ -1,5 +1,6 @@
 //! The verbs, one file each, and how the process ends.
 
+mod added;
 mod again;
 mod check;
 mod compile;

@@ -91,7 +91,7 @@ impl Failure {
         Self::new(
             Exit::BreakerOpen,
             format!(
-                "no message was received, since there was no component to call until the hold ended: {cause}"
+                "no message was received, since there was no component to call, or no token for what it calls, until the hold ended: {cause}"
             ),
         )
     }

@@ -4,6 +4,7 @@
 pub mod cli;
 pub mod commands;
 pub mod exit;
+mod host_identity;
 mod memory;
 pub mod shown;
 mod stderr;

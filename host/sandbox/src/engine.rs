@@ -16,7 +16,6 @@ use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails,
 };
 
-use crate::http::connect::TlsRoots;
 use crate::imports;
 use crate::limits::{self, Limits};
 use crate::policy::Policy;
@@ -119,7 +118,7 @@ impl Sandbox {
         let linker = imports::linker(&engine).map_err(broken)?;
         let ticker = Ticker::start(engine.clone()).map_err(SandboxError::Thread)?;
         let Settings { limits, grants, reuse, precompiled, load_timeout, .. } = settings.clone();
-        let policy = Arc::new(Policy { limits, grants, tls: TlsRoots::default(), reuse });
+        let policy = Arc::new(Policy::new(limits, grants, reuse));
         let (linker, compiling) = (Imports(linker), Arc::default());
         let shared = Shared { engine, linker, precompiled, policy, load_timeout, compiling, _ticker: ticker };
         Ok(Self { shared: Arc::new(shared) })

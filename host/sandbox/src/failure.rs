@@ -157,14 +157,13 @@ mod tests {
     use super::{Phase, demangled, detail, verdict};
     use crate::grants::Grants;
     use crate::host_trap::HostTrap;
-    use crate::http::connect::TlsRoots;
     use crate::limits::Limits;
     use crate::policy::Policy;
     use crate::state::GuestState;
 
     fn state() -> GuestState {
         let (limits, grants) = (Limits::default(), Grants::default());
-        let policy = Arc::new(Policy { limits, grants, tls: TlsRoots::default(), reuse: 1 });
+        let policy = Arc::new(Policy::new(limits, grants, 1));
         GuestState::new(&policy, "failure".to_owned())
     }
 

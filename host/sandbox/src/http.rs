@@ -1,20 +1,28 @@
 //! Outbound `wasi:http`: requests to the hosts that were granted, and to no other place.
 //!
 //! Whether a request may be sent is decided here. [`connect`] decides which addresses its host may
-//! have. No proxy variables are read. No redirect is followed: the guest sees it, and its next
-//! request is checked like any other. No connection outlives its request.
+//! have, and [`pool`] keeps connections for the next request. No proxy variables are read. No
+//! redirect is followed: the guest sees it, and its next request is checked like any other.
 
 pub(crate) mod address;
 pub(crate) mod body;
 pub(crate) mod connect;
 pub(crate) mod cost;
+mod exchange;
 pub(crate) mod gather;
 pub(crate) mod origin;
+pub(crate) mod pool;
+pub(crate) mod signed;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use http::{HeaderValue, Method, Request, Response};
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body::Body;
 use http_body_util::BodyExt;
+use tokio::time::timeout;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks};
@@ -22,9 +30,20 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpC
 use crate::account::Account;
 use crate::guest_log::GuestLog;
 use crate::http::body::{Budget, Counted, Timed};
-use crate::http::connect::Task;
+use crate::http::connect::Opened;
+use crate::http::exchange::exchange;
+use crate::http::gather::Gathered;
 use crate::http::origin::Origin;
+use crate::http::pool::{Answered, Connection, Place};
+use crate::http::signed::{Decision, HeldUp, Secrecy, Unechoed, echoed};
 use crate::policy::Policy;
+
+/// What the engine waits for: a request, or what reads its response from the network.
+type Task<T> = Box<dyn Future<Output = Result<T, Error>> + Send>;
+
+/// How long a look-up, a connection and its TLS handshake may take together, unless the guest says
+/// less.
+const MAX_CONNECT: Duration = Duration::from_secs(10);
 
 /// What the headers of one request or response may take of the host's memory, in bytes. A guest can
 /// hold hundreds.
@@ -44,11 +63,16 @@ impl GuestHttp {
         let mut context = WasiHttpCtx::new();
         context.set_field_size_limit(MAX_HEADERS);
         let (log, policy, account) = (Arc::clone(log), Arc::clone(policy), Arc::clone(account));
-        Self { context, hooks: Hooks { log, policy, account, budget: None } }
+        Self { context, hooks: Hooks { log, policy, account, budget: None, held_up: Arc::default() } }
     }
 
     pub(crate) fn view<'a>(&'a mut self, table: &'a mut ResourceTable) -> WasiHttpCtxView<'a> {
         WasiHttpCtxView { hooks: &mut self.hooks, table, ctx: &mut self.context }
+    }
+
+    /// Why the host had no token for a request of the guest's, if it had none.
+    pub(crate) fn without_token(&self) -> Option<String> {
+        self.hooks.policy.signers.was_held_up(&self.hooks.held_up)
     }
 
     /// The limit that the guest ran into, in words, if it did.
@@ -63,27 +87,36 @@ struct Hooks {
     account: Arc<Account>,
     /// Made for the first request: most handlers send none.
     budget: Option<Arc<Budget>>,
+    held_up: Arc<HeldUp>,
 }
 
 impl Hooks {
     /// Whether a request may be sent at all: where to, and on which budget.
-    fn admit(&mut self, request: &Request<WasiBody>) -> Result<(Origin, Arc<Budget>), Error> {
+    fn admit(&mut self, request: &Parts) -> Result<(Place, Arc<Budget>), Error> {
         let budget = self.budget.get_or_insert_with(|| Arc::new(Budget::new(&self.policy.limits)));
         // Refused requests count, so that no guest can flood the log with them.
         if !budget.take_call() {
             return Err(Error::ConnectionLimitReached);
         }
-        if *request.method() == Method::CONNECT {
+        if request.method == Method::CONNECT {
             return Err(Error::HttpRequestMethodInvalid);
         }
-        let origin = Origin::of(request.uri()).ok_or(Error::HttpRequestUriInvalid)?;
-        if !self.policy.grants.http.contains(&origin) {
-            let host = origin.host();
-            let host = &host[..host.floor_char_boundary(LONGEST_HOST)];
-            self.log.refused(host, &format!("not granted; --allow-http {origin} would grant it"));
-            return Err(Error::HttpRequestDenied);
-        }
-        Ok((origin, Arc::clone(budget)))
+        let origin = Origin::of(&request.uri).ok_or(Error::HttpRequestUriInvalid)?;
+        let Policy { grants, signers, .. } = &*self.policy;
+        let refusal = match signers.decide(&origin, request, |it| grants.http.contains(it)) {
+            Decision::Signed(signer) => {
+                return Ok((Place { origin, signer: Some(signer) }, Arc::clone(budget)));
+            }
+            Decision::NoneApplies if grants.http.contains(&origin) => {
+                return Ok((Place { origin, signer: None }, Arc::clone(budget)));
+            }
+            Decision::NoneApplies => format!("not granted; --allow-http {origin} would grant it"),
+            Decision::Refused(refusal) => refusal,
+        };
+        let host = origin.host();
+        let host = &host[..host.floor_char_boundary(LONGEST_HOST)];
+        self.log.refused(host, &refusal);
+        Err(Error::HttpRequestDenied)
     }
 }
 
@@ -99,6 +132,99 @@ fn owned<B>(mut response: Response<B>) -> Response<B> {
     response
 }
 
+/// How one request gets to its server.
+struct Way {
+    place: Place,
+    policy: Arc<Policy>,
+    log: Arc<GuestLog>,
+    held_up: Arc<HeldUp>,
+    /// How long a connection may take.
+    limit: Duration,
+    /// What the guest asked for.
+    asked: RequestOptions,
+}
+
+impl Way {
+    /// Sends a request, with what its grant adds.
+    async fn send<B>(
+        &self,
+        connection: Connection,
+        request: Request<Gathered<B>>,
+    ) -> Result<(Response<Answered>, Option<Secrecy>), Error>
+    where
+        B: Body<Data = Bytes, Error = Error> + Send + Unpin + 'static,
+    {
+        let Some(signer) = self.place.signer else {
+            return Ok((self.exchange(connection, request).await?, None));
+        };
+        let (mut parts, body) = request.into_parts();
+        // A service that refuses a token has done nothing, so that it may be asked with a new one.
+        let again = body.whole().map(|body| (parts.clone(), body));
+        let mut secrecy = self.sign(signer, &mut parts).await?;
+        let mut response = self.exchange(connection, Request::from_parts(parts, body)).await?;
+        if response.status() == StatusCode::UNAUTHORIZED
+            && let Some((mut parts, body)) = again
+            && let Some(another) = self.policy.signers.sign_again(signer, &mut parts, &secrecy).await
+        {
+            drop(response);
+            secrecy = another;
+            let body = Gathered::<B>::of(body);
+            response = self.exchange(self.connection().await?, Request::from_parts(parts, body)).await?;
+        }
+        if secrecy.is_in(response.headers()) {
+            return Err(echoed());
+        }
+        Ok((response, Some(secrecy)))
+    }
+
+    async fn sign(&self, signer: usize, parts: &mut Parts) -> Result<Secrecy, Error> {
+        let signed = self.policy.signers.sign(signer, parts, &self.held_up).await;
+        signed.map_err(|cause| {
+            let host = self.place.origin.host();
+            tracing::warn!(host, "no token for a handler's request: {cause}");
+            // What it says may name the identity, which is no business of a handler's.
+            Error::InternalError(Some("the host has no token for this request".into()))
+        })
+    }
+
+    async fn exchange<B>(
+        &self,
+        connection: Connection,
+        request: Request<Gathered<B>>,
+    ) -> Result<Response<Answered>, Error>
+    where
+        B: Body<Data = Bytes, Error = Error> + Send + Unpin + 'static,
+    {
+        let again = async || self.new_connection().await;
+        exchange(connection, &self.place.origin, request, self.asked, again).await
+    }
+
+    /// One that is kept, or a new one.
+    async fn connection(&self) -> Result<Connection, Error> {
+        self.within(self.policy.pool.get(&self.place, self.open())).await
+    }
+
+    async fn new_connection(&self) -> Result<Connection, Error> {
+        self.within(self.policy.pool.get_new(&self.place, self.open())).await
+    }
+
+    async fn open(&self) -> Result<Opened, Error> {
+        let Self { place: Place { origin, .. }, policy, log, .. } = self;
+        let opened = connect::open(origin, &policy.grants.private, &policy.tls).await;
+        if matches!(opened, Err(Error::DestinationIpProhibited)) {
+            log.refused(origin.host(), "its addresses are not public; --allow-private CIDR would grant them");
+        }
+        opened
+    }
+
+    async fn within(
+        &self,
+        got: impl Future<Output = Result<Connection, Error>>,
+    ) -> Result<Connection, Error> {
+        timeout(self.limit, got).await.unwrap_or(Err(Error::ConnectionTimeout))
+    }
+}
+
 impl WasiHttpHooks for Hooks {
     fn send_request(
         &mut self,
@@ -106,32 +232,24 @@ impl WasiHttpHooks for Hooks {
         options: Option<RequestOptions>,
         _processed: Task<()>,
     ) -> Task<(Response<WasiBody>, Task<()>)> {
-        let admitted = self.admit(&request);
+        let (parts, body) = request.into_parts();
+        let admitted = self.admit(&parts);
+        let request = Request::from_parts(parts, body);
         // From here on the request is a call, which costs the same whatever is in it.
         let asked = cost::request(&request);
         let held = self.account.hold(cost::CALL.saturating_add(asked));
         self.account.give_back(asked);
         let (policy, log) = (Arc::clone(&self.policy), Arc::clone(&self.log));
-        let account = Arc::clone(&self.account);
+        let (account, held_up) = (Arc::clone(&self.account), Arc::clone(&self.held_up));
         Box::new(async move {
-            let (origin, budget) = admitted?;
+            let (place, budget) = admitted?;
             let mut held = held.ok_or(Error::ConnectionLimitReached)?;
             let request = request.map(|body| Counted { body, budget: Arc::clone(&budget), sent: true });
-            let connection = async {
-                let options = options.unwrap_or_default();
-                connect::open(&origin, &policy.grants.private, &policy.tls, options).await.inspect_err(
-                    |error| {
-                        if matches!(error, Error::DestinationIpProhibited) {
-                            log.refused(
-                                origin.host(),
-                                "its addresses are not public; --allow-private CIDR would grant them",
-                            );
-                        }
-                    },
-                )
-            };
-            let (connection, request) = gather::while_opening(connection, request, &mut held).await?;
-            let (response, driver) = connect::exchange(connection, &origin, request, options).await?;
+            let asked = options.unwrap_or_default();
+            let limit = asked.connect_timeout.map_or(MAX_CONNECT, |asked| asked.min(MAX_CONNECT));
+            let way = Way { place, policy, log, held_up, limit, asked };
+            let (connection, request) = gather::while_opening(way.connection(), request, &mut held).await?;
+            let (response, secrecy) = way.send(connection, request).await?;
             let response = owned(response);
             // The guest may keep them for as long as it lives.
             if !account.take(cost::fields(response.headers())) {
@@ -139,9 +257,12 @@ impl WasiHttpHooks for Hooks {
             }
             let counted = |body| {
                 let body = Timed::new(body, options, held);
+                let body = Unechoed::new(body, secrecy.as_ref());
                 Counted { body, budget, sent: false }.boxed_unsync()
             };
-            Ok((response.map(counted), driver))
+            // The connection is driven by a task of its own, for those that come after this one.
+            let driven: Task<()> = Box::new(async { Ok(()) });
+            Ok((response.map(counted), driven))
         })
     }
 

@@ -39,6 +39,8 @@ mod state;
 mod usage;
 mod wit;
 
+pub use ::http::Method;
+
 pub use self::census::MAX_COMPONENT;
 pub use self::compile::{Cpu, compile, own_target};
 pub use self::describe::{Description, Import, describe};
@@ -49,6 +51,10 @@ pub use self::file::read_file;
 pub use self::grants::{Grant, Grants};
 pub use self::http::address::{Cidr, CidrError};
 pub use self::http::origin::{Origin, OriginError};
+pub use self::http::signed::{
+    HeaderGrant, HeaderGrantError, IdentityGrant, IdentityGrantError, SecretHeader, StorageService,
+    TokenSource,
+};
 pub use self::instance::InvocationStep;
 pub use self::invoke::Component;
 pub use self::limits::Limits;

@@ -15,8 +15,10 @@ pub mod program;
 pub mod queue_suite;
 pub mod recorder;
 pub mod sample;
+pub mod steady;
 pub mod wait;
 pub mod wat;
+pub mod web;
 
 /// The root of the repository.
 pub fn root() -> &'static std::path::Path {

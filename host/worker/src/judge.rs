@@ -20,8 +20,8 @@ enum Attempted {
     Succeeded(Vec<PreparedMessage>),
     /// The handler says that the message is at fault.
     Rejected { detail: String },
-    /// There was no handler.
-    Unavailable,
+    /// There was no handler, or the host had no identity for it.
+    Unavailable(RetryReason),
     /// Another attempt may succeed.
     Failed(Failed),
 }
@@ -52,7 +52,7 @@ pub(crate) async fn judge(
             Err(NotSent::LeaseLost) => Fate::Lost.into(),
         },
         Attempted::Rejected { detail } => Fate::Poison(PoisonReason::Rejected, detail).into(),
-        Attempted::Unavailable => Fate::Release("component-unavailable").into(),
+        Attempted::Unavailable(reason) => Fate::Release(reason.as_str()).into(),
         Attempted::Failed(failed) => judge_failure(context, message, lease, failed),
     }
 }
@@ -68,10 +68,10 @@ fn attempted(context: &RunContext, message: &Message, answer: Answer) -> Attempt
             }
         }
         Verdict::Reject { detail } => Attempted::Rejected { detail },
-        Verdict::Retry { reason: RetryReason::ComponentUnavailable, .. }
-            if context.parts.handler.unavailable().is_some() =>
+        Verdict::Retry { reason, .. }
+            if reason.is_the_hosts_own() && context.parts.handler.unavailable().is_some() =>
         {
-            Attempted::Unavailable
+            Attempted::Unavailable(reason)
         }
         Verdict::Retry { reason, detail, after } => {
             Attempted::Failed(Failed { reason, detail, asked: after })

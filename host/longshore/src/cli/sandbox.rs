@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, value_parser};
@@ -10,7 +11,8 @@ use super::given::{Given, resolved, setting, variable};
 use super::outbox::OutboxQueue;
 use super::registry::RegistryArgs;
 use super::values::{Lines, flat, lines, parse, some_time};
-use longshore_sandbox::{Cidr, Grants, Limits, Origin, Settings};
+use crate::host_identity::HostIdentity;
+use longshore_sandbox::{Cidr, Grants, HeaderGrant, IdentityGrant, Limits, Origin, Settings};
 
 /// What a handler may reach. Nothing is granted by default. Each flag can be repeated. Its variable
 /// holds one grant a line. A flag replaces what its variable grants.
@@ -32,6 +34,19 @@ pub struct GrantArgs {
     #[arg(long, env = "LONGSHORE_ALLOW_HTTP", value_name = "HOST[:PORT]", value_parser = lines(parse::<Origin>))]
     pub allow_http: Vec<Lines<Origin>>,
 
+    /// A service that the handler may call with the host's identity: the host adds the token, and
+    /// the handler never has it. `acme.blob.core.windows.net/orders` grants a part of a service,
+    /// `GET,PUT` before it only these methods. `=SCOPE` names the scope where it is no service of
+    /// Azure, and `;client-id=ID` another identity.
+    #[arg(long, env = "LONGSHORE_HTTP_IDENTITY", value_name = "HOST[/PATH][=SCOPE]", value_parser = lines(parse::<IdentityGrant>))]
+    pub http_identity: Vec<Lines<IdentityGrant>>,
+
+    /// A header that the host adds to requests to a host: the key of an API. Its value is that of
+    /// one of the host's variables, and the handler never has it.
+    // Who does not know may write the key itself here.
+    #[arg(long, env = "LONGSHORE_HTTP_HEADER", hide_env_values = true, value_name = "HOST[/PATH]=NAME=@VARIABLE", value_parser = lines(parse::<HeaderGrant>))]
+    pub http_header: Vec<Lines<HeaderGrant>>,
+
     /// Addresses that such a host may have although they are not public: `10.1.0.0/16`.
     #[arg(long, env = "LONGSHORE_ALLOW_PRIVATE", value_name = "CIDR", value_parser = lines(parse::<Cidr>))]
     pub allow_private: Vec<Lines<Cidr>>,
@@ -51,14 +66,27 @@ impl GrantArgs {
     /// When a value cannot be had from a file, or from a variable of this process.
     pub fn grants(&self) -> Result<Grants, String> {
         let (env, config) = (resolved("env", &self.env)?, resolved("config", &self.config)?);
-        Ok(Grants { env, config, ..self.reach() })
+        let headers = flat(&self.http_header).into_iter().map(|grant| {
+            let value = std::env::var(grant.variable()).ok();
+            grant.with_value(value.as_deref()).map_err(|error| format!("--http-header {error}"))
+        });
+        let headers = headers.collect::<Result<_, _>>()?;
+        let tokens = (!self.http_identity.is_empty()).then(|| Arc::new(HostIdentity) as _);
+        let grants = Grants { env, config, headers, tokens, ..self.reach() };
+        match grants.conflict() {
+            None => Ok(grants),
+            Some((one, two)) => Err(format!(
+                "`{one}` and `{two}` both add something to the same requests; give each a path or methods of its own"
+            )),
+        }
     }
 
-    /// What the handler may reach, without the values that it sees.
+    /// What the handler may reach, without the values that it sees and those that it does not.
     pub fn reach(&self) -> Grants {
         Grants {
             http: flat(&self.allow_http),
             private: flat(&self.allow_private),
+            identities: flat(&self.http_identity),
             outbox: self.outbox().into_iter().map(|queue| queue.name).collect(),
             ..Grants::default()
         }

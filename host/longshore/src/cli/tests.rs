@@ -123,7 +123,7 @@ fn what_may_hold_a_secret_is_hidden_in_every_verb_and_nothing_else_is() {
     let (mut hidden, mut shown) = (BTreeSet::new(), BTreeSet::new());
     look(&Cli::command(), &mut hidden, &mut shown);
     assert_eq!(hidden.intersection(&shown).collect::<Vec<_>>(), Vec::<&String>::new());
-    let secrets = ["component", "config", "env", "outbox", "poison_queue", "queue"];
+    let secrets = ["component", "config", "env", "http_header", "outbox", "poison_queue", "queue"];
     assert_eq!(hidden, secrets.map(str::to_owned).into());
 }
 

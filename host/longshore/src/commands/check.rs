@@ -5,6 +5,7 @@
 mod deliveries;
 mod finding;
 mod job;
+mod reach;
 mod room;
 mod rule;
 mod ruling;
@@ -24,7 +25,7 @@ use longshore_azure::jobs::Job;
 use longshore_component::Source;
 use longshore_queue::{Outgoing, Queue, QueueError, QueueUrl, Right};
 use longshore_queue_drivers::open;
-use longshore_sandbox::{Sandbox, Settings};
+use longshore_sandbox::{IdentityGrant, Sandbox, Settings};
 
 /// How long the message of `--probe-send` stays hidden, and when it expires.
 const PROBE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(2));
@@ -86,6 +87,12 @@ pub(super) async fn execute(args: CheckArgs, format: Format) -> Result<Exit, Fai
     for queue in outbox {
         findings.push(outbox_exists(queue).await?);
     }
+    findings.extend(match &job {
+        Some((_, setup)) if settings.grants.identities.is_empty() => {
+            reach::findings(&setup.identities(), IdentityGrant::is_known_service).await
+        }
+        _ => reach::findings(&settings.grants.identities, |_| true).await,
+    });
     if job.is_none() {
         // Nobody but the kernel knows the memory of this process, and of no other.
         let Ruling(result, detail) = match memory::container() {

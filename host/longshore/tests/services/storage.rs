@@ -15,6 +15,7 @@ mod host;
 mod logs;
 mod program;
 mod proxy;
+mod reach;
 mod tls;
 mod verify;
 

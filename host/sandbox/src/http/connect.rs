@@ -1,47 +1,35 @@
-//! One connection for one request: looked up once, opened to the very address that was checked.
+//! Opens connections: a host is looked up once, and reached at the very address that was checked.
 
-use std::borrow::Cow;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::pin;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
-use http::header::HOST;
-use http::{HeaderValue, Request, Response, Uri};
-use http_body::Body;
-use hyper::body::Incoming;
-use hyper::client::conn::http1;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
-use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
-use wasmtime_wasi_http::io::TokioIo;
-use wasmtime_wasi_http::{Error, RequestOptions};
+use wasmtime_wasi_http::Error;
 
 use crate::http::address::{Cidr, allowed};
 use crate::http::origin::Origin;
 
-/// What the engine waits for: a request, or what reads its response from the network.
-pub(crate) type Task<T> = Box<dyn Future<Output = Result<T, Error>> + Send>;
+/// How HTTP/2 and HTTP/1.1 are named in a TLS handshake ([RFC
+/// 7301](https://www.rfc-editor.org/rfc/rfc7301), [IANA's
+/// registry](https://www.iana.org/assignments/tls-extensiontype-values/)).
+const HTTP_2: &[u8] = b"h2";
+const HTTP_1: &[u8] = b"http/1.1";
 
-/// How long a look-up, a connection and its TLS handshake may take together, unless the guest says
-/// less.
-const MAX_CONNECT: Duration = Duration::from_secs(10);
+/// Bytes in both directions, with or without TLS.
+pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
-/// How long the response's first byte may take, unless the guest says less. The message's deadline
-/// ends it in any case.
-const MAX_FIRST_BYTE: Duration = Duration::from_secs(60);
-
-/// What the headers of a response may take, in bytes.
-const MAX_RESPONSE_HEADERS: usize = 64 << 10;
-
-/// A connection, with or without TLS.
-pub(crate) trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
+/// A stream to a server, and which HTTP it chose.
+pub(super) struct Opened {
+    pub(super) stream: Box<dyn Duplex>,
+    pub(super) http2: bool,
+}
 
 /// How servers prove who they are: by the system's root certificates, read when they are first
 /// needed.
@@ -61,7 +49,9 @@ impl TlsRoots {
             let config = ClientConfig::builder_with_provider(provider)
                 .with_safe_default_protocol_versions()
                 .map_err(|error| error.to_string())?;
-            Ok(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
+            let mut config = config.with_root_certificates(roots).with_no_client_auth();
+            config.alpn_protocols = [HTTP_2, HTTP_1].map(<[u8]>::to_vec).into();
+            Ok(Arc::new(config))
         });
         match config {
             Ok(config) => Ok(TlsConnector::from(Arc::clone(config))),
@@ -71,27 +61,20 @@ impl TlsRoots {
 }
 
 /// Opens a connection to a host whose address is allowed.
-pub(crate) async fn open(
-    origin: &Origin,
-    private: &[Cidr],
-    tls: &TlsRoots,
-    options: RequestOptions,
-) -> Result<Box<dyn Connection>, Error> {
-    let limit = options.connect_timeout.map_or(MAX_CONNECT, |asked| asked.min(MAX_CONNECT));
-    let opening = async {
-        let stream = reach(origin, private).await?;
-        if !origin.tls() {
-            return Ok(Box::new(stream) as Box<dyn Connection>);
+pub(super) async fn open(origin: &Origin, private: &[Cidr], tls: &TlsRoots) -> Result<Opened, Error> {
+    let stream = reach(origin, private).await?;
+    if !origin.tls() {
+        return Ok(Opened { stream: Box::new(stream), http2: false });
+    }
+    let name = ServerName::try_from(origin.host().to_owned()).map_err(|_| Error::HttpRequestUriInvalid)?;
+    match tls.connector()?.connect(name, stream).await {
+        Ok(stream) => {
+            let http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP_2);
+            Ok(Opened { stream: Box::new(stream), http2 })
         }
-        let name =
-            ServerName::try_from(origin.host().to_owned()).map_err(|_| Error::HttpRequestUriInvalid)?;
-        match tls.connector()?.connect(name, stream).await {
-            Ok(stream) => Ok(Box::new(stream) as Box<dyn Connection>),
-            Err(error) if error.to_string().contains("certificate") => Err(Error::TlsCertificateError),
-            Err(_) => Err(Error::TlsProtocolError),
-        }
-    };
-    timeout(limit, opening).await.unwrap_or(Err(Error::ConnectionTimeout))
+        Err(error) if error.to_string().contains("certificate") => Err(Error::TlsCertificateError),
+        Err(_) => Err(Error::TlsProtocolError),
+    }
 }
 
 /// Looks the host up once, and connects to the first of its allowed addresses that answers.
@@ -120,51 +103,4 @@ async fn reach(origin: &Origin, private: &[Cidr]) -> Result<TcpStream, Error> {
         }
     }
     Err(error)
-}
-
-/// Sends the request. The task that comes with the response is what reads its body from the
-/// network.
-pub(crate) async fn exchange<B>(
-    stream: Box<dyn Connection>,
-    origin: &Origin,
-    mut request: Request<B>,
-    options: Option<RequestOptions>,
-) -> Result<(Response<Incoming>, Task<()>), Error>
-where
-    B: Body<Data = bytes::Bytes, Error = Error> + Send + 'static,
-{
-    let asked = options.and_then(|options| options.first_byte_timeout);
-    let limit = asked.map_or(MAX_FIRST_BYTE, |asked| asked.min(MAX_FIRST_BYTE));
-    let (mut sender, connection) =
-        http1::Builder::new().max_buf_size(MAX_RESPONSE_HEADERS).handshake(TokioIo::new(stream)).await?;
-    // Scheme and host are for proxies only (RFC 9112, section 3.2.1). The Host header names what
-    // was checked, and not how the guest spelled it.
-    let host = HeaderValue::try_from(origin.authority()).map_err(|_| Error::HttpRequestUriInvalid)?;
-    request.headers_mut().insert(HOST, host);
-    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-    // A path is never empty on the wire (RFC 9112, section 3.2.1).
-    let path = if path.starts_with('?') { Cow::from(format!("/{path}")) } else { Cow::from(path) };
-    *request.uri_mut() = path.parse::<Uri>().map_err(|_| Error::HttpRequestUriInvalid)?;
-
-    let mut connection = Box::pin(connection);
-    let mut response = pin!(timeout(limit, sender.send_request(request)));
-    let mut open = true;
-    let response = tokio::select! {
-        biased;
-        response = &mut response => response,
-        ended = &mut connection => {
-            ended?;
-            open = false;
-            response.await
-        }
-    };
-    let response = response.map_err(|_| Error::ConnectionReadTimeout)??;
-    let driver = async move {
-        if open {
-            // What goes wrong from here on, the body says.
-            let _ = connection.await;
-        }
-        Ok(())
-    };
-    Ok((response, Box::new(driver)))
 }

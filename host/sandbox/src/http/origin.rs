@@ -9,7 +9,7 @@ use http::uri::{Authority, Scheme};
 
 /// A scheme, a host and a port, as a flag names them. It has TLS unless `http://` stands before it:
 /// `api.example.com`, `api.example.com:8443`, `http://10.1.2.3:8080`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Origin {
     tls: bool,
     /// In lower case; an IPv6 address without its brackets.

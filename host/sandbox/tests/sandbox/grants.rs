@@ -13,8 +13,8 @@ fn settings() -> Settings {
         env: vec![("GRANTED".into(), "yes".into())],
         config: vec![("greeting".into(), "hello".into())],
         http: vec!["granted.invalid".parse().unwrap()],
-        private: Vec::new(),
         outbox: vec!["invoices".into(), "receipts".into()],
+        ..Grants::default()
     };
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
     Settings { concurrency: 2, grants, cache: Some(cache), ..Settings::default() }

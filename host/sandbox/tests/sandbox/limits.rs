@@ -34,8 +34,8 @@ fn grants() -> Grants {
         env: vec![("GRANTED".into(), "yes".into())],
         config: vec![("greeting".into(), "hello".into())],
         http: vec!["granted.invalid".parse().unwrap()],
-        private: Vec::new(),
         outbox: vec!["invoices".into(), "receipts".into()],
+        ..Grants::default()
     }
 }
 

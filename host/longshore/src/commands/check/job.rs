@@ -10,6 +10,7 @@ use super::room;
 use crate::cli::{Cli, OutboxQueue, RunArgs, Verb, is_switch, is_unset, misspelt, switch, without_secrets};
 use crate::telemetry;
 use longshore_queue::QueueUrl;
+use longshore_sandbox::IdentityGrant;
 
 /// Stands for the component of the image, which cannot be seen from here.
 const IN_THE_IMAGE: &str = "/handler/handler.wasm";
@@ -74,6 +75,11 @@ impl Setup {
     /// The queues that handlers may send to, where they can be read.
     pub(super) fn outbox(&self) -> Vec<OutboxQueue> {
         self.run.as_ref().map(|run| run.sandbox.grants.outbox()).unwrap_or_default()
+    }
+
+    /// What handlers may call with the job's identity, where it can be read.
+    pub(super) fn identities(&self) -> Vec<IdentityGrant> {
+        self.run.as_ref().map(|run| run.sandbox.grants.reach().identities).unwrap_or_default()
     }
 
     /// The poison queue, where one is named.

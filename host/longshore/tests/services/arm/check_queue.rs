@@ -157,3 +157,32 @@ fn no_token_goes_to_a_host_that_only_the_job_names() {
     assert_ne!(found(&ran, "queue exists").0, "unknown", "{ran:?}");
     assert_eq!((server.tokens(), calls.load(Ordering::Relaxed)), (1, 0));
 }
+
+#[test]
+fn a_grant_that_only_the_job_names_is_asked_about_where_a_token_may_go() {
+    let (proxy, calls) = witness();
+    let mut job = good();
+    let (known, foreign) = ("GET acme.blob.core.windows.net/orders", "evil.example/acme/orders");
+    let scope = "=https://storage.azure.com/.default";
+    variable(&mut job, "LONGSHORE_HTTP_IDENTITY", json!(format!("{known}\n{foreign}{scope}")));
+    // Its key is in a secret of the job's, which is not here.
+    variable(&mut job, "LONGSHORE_HTTP_HEADER", json!("api.example.com=x-api-key=@KEY_OF_THE_JOB"));
+    let server = Server::start(move |call| match call.what.as_str() {
+        what if *what == format!("GET {JOB}") => Answer::ok(job.clone()),
+        _ => Answer::error(404, "QueueNotFound", "there is none"),
+    });
+    server.gives_tokens_for_storage();
+    let queue = format!("{}/account/orders?sig=x", server.url);
+    let ran = server.run_with(&["check", "--job", JOB, "--queue", &queue], &[("HTTPS_PROXY", &proxy)]);
+    let ran = ran.never_panicked();
+    let reads = |of: &str| {
+        let of = format!("{of}{scope}");
+        let found = ran.json_lines().into_iter().find(|it| it["check"] == "identity reads" && it["of"] == of);
+        found.unwrap_or_else(|| panic!("{of}: {ran:?}"))
+    };
+    // The witness takes calls, and answers none.
+    assert!(reads(known)["detail"].to_string().contains("did not answer"), "{ran:?}");
+    assert!(reads(foreign)["detail"].to_string().contains("would get your token"), "{ran:?}");
+    assert_eq!(calls.load(Ordering::Relaxed), 1, "one call to the service that is known");
+    assert_ne!(found(&ran, "job flags").0, "wrong", "{ran:?}");
+}

@@ -1,0 +1,330 @@
+//! Which service may be called with the host's identity, as a flag names it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use http::Method;
+
+use crate::http::origin::Origin;
+use crate::http::signed::path::PathPrefix;
+use crate::http::signed::signer::{Addition, Signer, methods};
+
+/// Services of Azure whose tokens are known: how their hosts end, and for which scope a token is
+/// asked. `None` stands for the host itself.
+/// ([Services that support Entra
+/// authentication](https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/managed-identities-status).)
+const SERVICES: [(&str, Option<&str>); 13] = [
+    (BLOB, Some(STORAGE)),
+    (".queue.core.windows.net", Some(STORAGE)),
+    (TABLE, Some(STORAGE)),
+    (".file.core.windows.net", Some(STORAGE)),
+    (".dfs.core.windows.net", Some(STORAGE)),
+    (KEY_VAULT, Some("https://vault.azure.net/.default")),
+    (".azconfig.io", None),
+    (".cognitiveservices.azure.com", Some(COGNITIVE)),
+    (".openai.azure.com", Some(COGNITIVE)),
+    (".services.ai.azure.com", Some("https://ai.azure.com/.default")),
+    (".search.windows.net", Some("https://search.azure.com/.default")),
+    (EVENT_GRID, Some("https://eventgrid.azure.net/.default")),
+    (".servicebus.windows.net", Some("https://servicebus.azure.net/.default")),
+];
+const EVENT_GRID: &str = ".eventgrid.azure.net";
+const BLOB: &str = ".blob.core.windows.net";
+const TABLE: &str = ".table.core.windows.net";
+const STORAGE: &str = "https://storage.azure.com/.default";
+const COGNITIVE: &str = "https://cognitiveservices.azure.com/.default";
+/// Who may write there may let others in.
+const KEY_VAULT: &str = ".vault.azure.net";
+
+/// Hosts that manage Azure or sign people in, by themselves or by how they end: a token for one of
+/// these makes more of itself.
+const POWERS: [&str; 16] = [
+    "management.azure.com",
+    "management.azure.microsoft.scloud",
+    "management.core.windows.net",
+    "management.usgovcloudapi.net",
+    "management.chinacloudapi.cn",
+    "management.core.usgovcloudapi.net",
+    "management.core.chinacloudapi.cn",
+    "microsoftonline.com",
+    "microsoftonline.us",
+    "microsoftonline.cn",
+    "login.chinacloudapi.cn",
+    "login.microsoft.com",
+    "login.windows.net",
+    "sts.windows.net",
+    "graph.windows.net",
+    "graph.chinacloudapi.cn",
+];
+
+/// The same by the ids of their applications, which scopes name as well ([Application IDs of
+/// Microsoft's own
+/// applications](https://learn.microsoft.com/troubleshoot/entra/entra-id/governance/verify-first-party-apps-sign-in)):
+/// Azure's management, and the directory of before Microsoft Graph.
+const POWERS_BY_ID: [&str; 2] =
+    ["797f4846-ba00-4fd7-ba71-dba1f8f63f13", "00000002-0000-0000-c000-000000000000"];
+
+/// A host, or a part of it, that requests reach with the host's identity:
+/// `[METHOD[,METHOD…] ]HOST[:PORT][/PREFIX][=SCOPE][;client-id=ID]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdentityGrant {
+    origin: Origin,
+    prefix: PathPrefix,
+    methods: Option<Vec<Method>>,
+    scope: String,
+    client_id: Option<String>,
+}
+
+/// Services of Azure Storage, as grants tell them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StorageService {
+    /// Blobs.
+    Blob,
+    /// Tables.
+    Table,
+    /// The host's name does not tell.
+    Unnamed,
+}
+
+/// Why a text grants no identity.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}`: {cause}; {mend}")]
+pub struct IdentityGrantError {
+    text: String,
+    cause: String,
+    mend: &'static str,
+}
+
+const HOW: &str = "write it as in acme.blob.core.windows.net/orders, `GET,PUT api.example.com/v1=api://APP-ID/.default`, or with `;client-id=ID` at its end";
+
+impl IdentityGrant {
+    /// The origin that it grants calls to.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// The scope that tokens are asked for.
+    pub fn scope(&self) -> &str {
+        &self.scope
+    }
+
+    /// The client id of the identity, if it is not the default one.
+    pub fn client_id(&self) -> Option<&str> {
+        self.client_id.as_deref()
+    }
+
+    /// The parts of the path below which it grants calls; none stands for all of the host.
+    pub fn path(&self) -> &[String] {
+        self.prefix.segments()
+    }
+
+    /// Whether it grants calls with this method.
+    pub fn takes(&self, method: &Method) -> bool {
+        self.methods.as_ref().is_none_or(|it| it.contains(method))
+    }
+
+    /// Whether its host is one of a service that is known here, so that a token may go there
+    /// whoever has named it.
+    pub fn is_known_service(&self) -> bool {
+        service(self.origin.host()).is_some()
+    }
+
+    /// The service of Azure Storage that it is about, if it is one that can be asked whether a
+    /// token is let in.
+    pub fn storage(&self) -> Option<StorageService> {
+        match service(self.origin.host()) {
+            Some((BLOB, _)) => Some(StorageService::Blob),
+            Some((TABLE, _)) => Some(StorageService::Table),
+            // An emulator, or a name of one's own.
+            None if self.scope == STORAGE => Some(StorageService::Unnamed),
+            _ => None,
+        }
+    }
+
+    pub(super) fn signer(&self) -> Signer {
+        Signer {
+            origin: self.origin.clone(),
+            prefix: self.prefix.clone(),
+            methods: self.methods.clone(),
+            has_rows: self.scope == STORAGE && service(self.origin.host()).is_none_or(|(it, _)| it == TABLE),
+            addition: Addition::Token { scope: self.scope.clone(), client_id: self.client_id.clone() },
+        }
+    }
+}
+
+impl FromStr for IdentityGrant {
+    type Err = IdentityGrantError;
+
+    fn from_str(text: &str) -> Result<Self, IdentityGrantError> {
+        let refused = |cause: String, mend| IdentityGrantError { text: text.to_owned(), cause, mend };
+        let (methods, rest) = methods(text).map_err(|cause| refused(cause, HOW))?;
+        let (rest, client_id) = match rest.split_once(';') {
+            None => (rest, None),
+            Some((rest, last)) => match last.trim().split_once('=') {
+                Some(("client-id", id)) if !id.is_empty() && id.bytes().all(is_of_an_id) => {
+                    (rest, Some(id.to_owned()))
+                }
+                _ => return Err(refused(format!("`{last}` names no client id"), HOW)),
+            },
+        };
+        let (place, scope) = match rest.split_once('=') {
+            None => (rest, None),
+            Some((place, scope)) => (place, Some(scope.trim())),
+        };
+        if place.starts_with("http://") {
+            return Err(refused("a token does not travel in the clear".into(), "leave `http://` out"));
+        }
+        let place = place.trim().strip_prefix("https://").unwrap_or(place.trim());
+        let (host, path) = place.split_at(place.find('/').unwrap_or(place.len()));
+        let origin: Origin = host.parse().map_err(|_| refused(format!("`{host}` is no host"), HOW))?;
+        let prefix = PathPrefix::new(path).ok_or_else(|| {
+            refused(format!("`{path}` is no plain path: it has no `..`, `//`, `%` or `*`"), HOW)
+        })?;
+        if manages(origin.host()) {
+            let cause = format!("{} manages Azure or signs people in, and handlers never do", origin.host());
+            return Err(refused(cause, "grant the service that the handler is about"));
+        }
+        let scope = match scope {
+            Some(scope) => checked_scope(scope).map_err(|cause| refused(cause, HOW))?,
+            None => usual_scope(origin.host()).ok_or_else(|| {
+                refused(
+                    format!("the scope of {}'s tokens is not known", origin.host()),
+                    "name it: `HOST=SCOPE`, as in `api.example.com=api://APP-ID/.default`",
+                )
+            })?,
+        };
+        // What reads only is what most handlers want of a vault.
+        let methods =
+            methods.or_else(|| origin.host().ends_with(KEY_VAULT).then(|| vec![Method::GET, Method::HEAD]));
+        Ok(Self { origin, prefix, methods, scope, client_id })
+    }
+}
+
+/// As it is written on a command line, in full.
+impl fmt::Display for IdentityGrant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { origin, prefix, methods, scope, client_id } = self;
+        if let Some(methods) = methods {
+            let names: Vec<_> = methods.iter().map(Method::as_str).collect();
+            write!(f, "{} ", names.join(","))?;
+        }
+        write!(f, "{origin}")?;
+        if !prefix.is_whole_host() {
+            write!(f, "{prefix}")?;
+        }
+        write!(f, "={scope}")?;
+        client_id.as_ref().map_or(Ok(()), |id| write!(f, ";client-id={id}"))
+    }
+}
+
+fn is_of_an_id(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'-'
+}
+
+fn manages(host: &str) -> bool {
+    let host = host.trim_end_matches('.');
+    POWERS.iter().any(|it| host == *it || host.strip_suffix(it).is_some_and(|rest| rest.ends_with('.')))
+}
+
+/// Which of the known services a host is one of, by how its name ends, and its scope.
+fn service(host: &str) -> Option<(&'static str, Option<&'static str>)> {
+    SERVICES.into_iter().find(|(suffix, _)| {
+        // The account's name before the suffix, and nothing that only ends like it. Event Grid has
+        // its region there as well.
+        let labels = if *suffix == EVENT_GRID { 2 } else { 1 };
+        host.strip_suffix(suffix).is_some_and(|name| {
+            name.split('.').count() == labels && name.split('.').all(|label| !label.is_empty())
+        })
+    })
+}
+
+fn usual_scope(host: &str) -> Option<String> {
+    let (_, scope) = service(host)?;
+    Some(scope.map_or_else(|| format!("https://{host}/.default"), str::to_owned))
+}
+
+/// A scope that was named: a resource, and nothing that makes more of itself.
+fn checked_scope(scope: &str) -> Result<String, String> {
+    let resource = scope.split_once("://").map_or(scope, |(_, rest)| rest);
+    let authority = resource.split(['/', '?', '#']).next().unwrap_or_default().to_ascii_lowercase();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let host = host.split(':').next().unwrap_or_default();
+    if manages(host) || POWERS_BY_ID.contains(&host) {
+        return Err(format!("tokens for {host} manage Azure or sign people in, and handlers never do"));
+    }
+    let is_plain = !scope.is_empty() && scope.bytes().all(|byte| byte.is_ascii_graphic());
+    is_plain.then(|| scope.to_owned()).ok_or_else(|| format!("`{scope}` is no scope"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::IdentityGrant;
+
+    #[test]
+    fn a_grant_names_a_host_a_path_methods_a_scope_and_an_identity() {
+        for (text, shown) in [
+            ("acme.blob.core.windows.net", "acme.blob.core.windows.net=https://storage.azure.com/.default"),
+            (
+                "GET,PUT https://Acme.blob.core.windows.net/orders/",
+                "GET,PUT acme.blob.core.windows.net/orders=https://storage.azure.com/.default",
+            ),
+            ("acme.vault.azure.net", "GET,HEAD acme.vault.azure.net=https://vault.azure.net/.default"),
+            ("PUT acme.vault.azure.net", "PUT acme.vault.azure.net=https://vault.azure.net/.default"),
+            ("acme.azconfig.io", "acme.azconfig.io=https://acme.azconfig.io/.default"),
+            (
+                "acme.westeurope-1.eventgrid.azure.net",
+                "acme.westeurope-1.eventgrid.azure.net=https://eventgrid.azure.net/.default",
+            ),
+            (
+                "api.example.com:8443/v1=api://1234/.default;client-id=0a-1b",
+                "api.example.com:8443/v1=api://1234/.default;client-id=0a-1b",
+            ),
+            (
+                "graph.microsoft.com=https://graph.microsoft.com/.default",
+                "graph.microsoft.com=https://graph.microsoft.com/.default",
+            ),
+        ] {
+            let grant: IdentityGrant = text.parse().unwrap();
+            assert_eq!(grant.to_string(), shown);
+            assert_eq!(shown.parse(), Ok(grant), "what is shown grants the same");
+        }
+    }
+
+    #[test]
+    fn what_would_give_a_handler_more_than_a_service_is_refused() {
+        for (text, word) in [
+            ("http://acme.blob.core.windows.net", "in the clear"),
+            ("management.azure.com", "manages Azure"),
+            ("management.azure.com=https://management.azure.com/.default", "manages Azure"),
+            ("login.microsoftonline.com=api://x", "manages Azure"),
+            ("api.example.com=https://management.azure.com/.default", "manage Azure"),
+            ("api.example.com=https://management.core.windows.net//.default", "manage Azure"),
+            ("api.example.com=https://Management.Azure.com:443/.default", "manage Azure"),
+            ("api.example.com=https://x@management.azure.com/.default", "manage Azure"),
+            ("api.example.com=https://management.azure.com./.default", "manage Azure"),
+            ("api.example.com=management.azure.com", "manage Azure"),
+            ("api.example.com=797F4846-ba00-4fd7-ba71-dba1f8f63f13/.default", "manage Azure"),
+            ("api.example.com=api://797f4846-ba00-4fd7-ba71-dba1f8f63f13", "manage Azure"),
+            ("eu.login.microsoftonline.com=api://x", "manages Azure"),
+            ("api.example.com", "is not known"),
+            ("graph.microsoft.com", "is not known"),
+            ("blob.core.windows.net", "is not known"),
+            (".blob.core.windows.net", "is not known"),
+            ("acme.eventgrid.azure.net", "is not known"),
+            ("a.b.westeurope-1.eventgrid.azure.net", "is not known"),
+            ("evil.acme.blob.core.windows.net", "is not known"),
+            ("acme.blob.core.windows.net.evil.test", "is not known"),
+            ("acme.documents.azure.com", "is not known"),
+            ("*.blob.core.windows.net", "is no host"),
+            ("acme.blob.core.windows.net/a/../b", "no plain path"),
+            ("get acme.blob.core.windows.net", "capitals"),
+            ("TRACE acme.blob.core.windows.net", "never signed"),
+            ("acme.blob.core.windows.net;client=1", "no client id"),
+            ("acme.blob.core.windows.net=", "is no scope"),
+            ("", "is no host"),
+        ] {
+            let refused = text.parse::<IdentityGrant>().unwrap_err().to_string();
+            assert!(refused.contains(word), "{text}: {refused}");
+        }
+    }
+}
