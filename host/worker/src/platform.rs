@@ -1,8 +1,8 @@
 //! What Azure Container Apps and KEDA do by themselves, in numbers, and the room that the host
 //! leaves them.
 //!
-//! `infra/modules/job.bicep` and `infra/types.bicep` cannot share these constants. A test reads both
-//! against this file.
+//! `infra/modules/job.bicep` and `infra/types.bicep` cannot share these constants. A test reads
+//! both against this file.
 
 use std::time::Duration;
 
