@@ -18,10 +18,8 @@ pub(crate) async fn hide(
         return Ok(lease.lapses());
     }
     let (due, receipt) = match lease.hide(&*context.parts.queue, hiding.delay).await {
-        Err(LeaseError::Refused(error)) if context.may_not_update(&error) => {
-            lease.leave();
-            return Ok(lease.lapses());
-        }
+        // It is left to its end.
+        Err(LeaseError::Refused(error)) if context.may_not_update(&error) => return Ok(lease.lapses()),
         hidden => hidden?,
     };
     let Some(receipt) = receipt else { return Ok(due) };

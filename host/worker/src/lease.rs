@@ -198,11 +198,6 @@ impl Lease {
         self.terms.renewable
     }
 
-    /// Leaves it to its end.
-    pub(crate) fn leave(&mut self) {
-        self.terms.renewable = false;
-    }
-
     /// The message's id.
     pub fn id(&self) -> &str {
         &self.id
