@@ -14,12 +14,16 @@ def _count(value: object, field: str) -> int:
     return value
 
 
+def _item(quantity: int, price_cents: int) -> dict[str, int]:
+    return {"quantity": quantity, "price_cents": price_cents, "cost_cents": quantity * price_cents}
+
+
 def of(order: bytes) -> dict[str, object]:
     """The invoice of an order, as its blob holds it: `{"order_id", "lines": [{"quantity", "price_cents"}]}`."""
     try:
         value = json.loads(order)
         order_id, lines = value["order_id"], value["lines"]
-        costs = [_count(line["quantity"], "quantity") * _count(line["price_cents"], "price_cents") for line in lines]
+        items = [_item(_count(line["quantity"], "quantity"), _count(line["price_cents"], "price_cents")) for line in lines]
     except NoOrder:
         raise
     except (ValueError, TypeError, KeyError, RecursionError):
@@ -27,7 +31,7 @@ def of(order: bytes) -> dict[str, object]:
         raise NoOrder("the blob holds no order") from None
     if not isinstance(order_id, str):
         raise NoOrder("order_id: expected a string")
-    return {"order_id": order_id, "lines": len(lines), "total_cents": sum(costs)}
+    return {"order_id": order_id, "lines": items, "total_cents": sum(item["cost_cents"] for item in items)}
 
 
 def name(blob: object) -> str:

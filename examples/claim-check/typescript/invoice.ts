@@ -2,10 +2,17 @@
 
 import { reject } from 'longshore-guest';
 
+/** What a line of the order costs. */
+export interface Item {
+  quantity: number;
+  price_cents: number;
+  cost_cents: number;
+}
+
 /** What the order costs. */
 export interface Invoice {
   order_id: string;
-  lines: number;
+  lines: Item[];
   total_cents: number;
 }
 
@@ -24,12 +31,12 @@ export function invoiceOf(text: string): Invoice {
   }
   if (typeof order?.order_id !== 'string') throw reject('order_id: expected a string');
   if (!Array.isArray(order.lines)) throw reject('lines: expected a list');
-  let total = 0;
-  for (const line of order.lines) {
-    if (!isCount(line?.quantity) || !isCount(line?.price_cents)) throw reject('lines: expected whole numbers');
-    total += line.quantity * line.price_cents;
-  }
-  return { order_id: order.order_id, lines: order.lines.length, total_cents: total };
+  const lines = order.lines.map((line): Item => {
+    const { quantity, price_cents } = line ?? {};
+    if (!isCount(quantity) || !isCount(price_cents)) throw reject('lines: expected whole numbers');
+    return { quantity, price_cents, cost_cents: quantity * price_cents };
+  });
+  return { order_id: order.order_id, lines, total_cents: lines.reduce((sum, line) => sum + line.cost_cents, 0) };
 }
 
 /** Where the invoice of an order goes: `incoming/o-1.json` becomes `invoices/o-1.json`. */

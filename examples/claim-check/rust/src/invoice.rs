@@ -20,8 +20,21 @@ struct Line {
 #[derive(Debug, Serialize)]
 pub(crate) struct Invoice {
     order_id: String,
-    lines: usize,
+    lines: Vec<Item>,
     total_cents: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Item {
+    quantity: u32,
+    price_cents: u32,
+    cost_cents: u64,
+}
+
+impl From<Line> for Item {
+    fn from(Line { quantity, price_cents }: Line) -> Self {
+        Self { quantity, price_cents, cost_cents: u64::from(quantity) * u64::from(price_cents) }
+    }
 }
 
 /// The invoice of an order.
@@ -29,8 +42,9 @@ pub(crate) fn of(order: &[u8]) -> Result<Invoice, Failure> {
     // An error of serde quotes what it found, and reasons are logged.
     let order: Order =
         serde_json::from_slice(order).map_err(|_| Failure::reject("the blob holds no order"))?;
-    let costs = order.lines.iter().map(|line| u64::from(line.quantity) * u64::from(line.price_cents));
-    Ok(Invoice { lines: order.lines.len(), total_cents: costs.sum(), order_id: order.order_id })
+    let lines: Vec<Item> = order.lines.into_iter().map(Item::from).collect();
+    let total_cents = lines.iter().map(|line| line.cost_cents).sum();
+    Ok(Invoice { order_id: order.order_id, lines, total_cents })
 }
 
 /// Where the invoice of an order goes: `incoming/o-1.json` becomes `invoices/o-1.json`.

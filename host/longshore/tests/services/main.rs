@@ -8,6 +8,7 @@
 )]
 
 mod arm;
+mod examples;
 mod poison;
 mod registry;
 mod servicebus;

@@ -1,0 +1,45 @@
+# The examples, which share one workspace of cargo, one of npm and one folder of Python packages.
+
+EXAMPLES := examples
+BUILT    := $(EXAMPLES)/target
+# Where the packages lie that become part of the components in Python. Those that make components lie in guest/python/.venv.
+PACKAGES := $(EXAMPLES)/target/python
+
+.PHONY: examples examples-rust test-examples lint-examples
+
+##@ Examples
+examples: examples-rust $(foreach name,claim-check exactly-once,$(BUILT)/$(name)-python.wasm $(BUILT)/$(name)-typescript.wasm) ## build the examples, in three languages
+
+examples-rust: wasm-target
+	cd $(EXAMPLES) && cargo build --release --locked --target wasm32-wasip2
+	cp $(BUILT)/wasm32-wasip2/release/claim_check.wasm $(BUILT)/claim-check-rust.wasm
+	cp $(BUILT)/wasm32-wasip2/release/exactly_once.wasm $(BUILT)/exactly-once-rust.wasm
+
+test-examples: $(JS)/node_modules/.installed $(EXAMPLES)/node_modules/.installed ## the examples' own tests, natively
+	cd $(EXAMPLES) && cargo test --locked
+	for it in $(EXAMPLES)/*/python; do python3 -m unittest discover -q -s $$it || exit 1; done
+	cd $(EXAMPLES) && ../$(JS)/node_modules/.bin/esbuild --bundle --format=esm --platform=node --log-level=warning \
+		--out-extension:.js=.mjs --outdir=target/tests */typescript/*.test.ts
+	node --test $(BUILT)/tests
+
+lint-examples: wasm-target $(JS)/node_modules/.installed $(EXAMPLES)/node_modules/.installed ## formatting, lints and types of the examples
+	cd $(EXAMPLES) && cargo fmt --all --check
+	cd $(EXAMPLES) && cargo clippy --release --target wasm32-wasip2 -- -D warnings
+	cd $(EXAMPLES) && ../$(JS)/node_modules/.bin/tsc
+
+# A component in Python: the handler, what it imports, and nothing of the machine that it is built on.
+$(BUILT)/%-python.wasm: $(PYTHON)/.venv/installed $(PACKAGES)/.installed $(wildcard $(EXAMPLES)/*/python/*.py $(PYTHON)/longshore_guest/*.py) $(WIT) $(EXAMPLES)/wit/worlds.wit
+	$(PYTHON)/.venv/bin/componentize-py -q -d $(EXAMPLES)/wit -w $*-in-python componentize $(subst -,_,$*) \
+		-p $(EXAMPLES)/$*/python -p $(PYTHON) -p $(PACKAGES) -o $@
+
+$(BUILT)/%-typescript.wasm: $(JS)/node_modules/.installed $(EXAMPLES)/node_modules/.installed $(wildcard $(EXAMPLES)/*/typescript/*.ts $(JS)/sdk/*) $(WIT) $(EXAMPLES)/wit/worlds.wit
+	node $(JS)/sdk/build.js $(EXAMPLES)/$*/typescript/$(subst -,_,$*).ts $@ $(EXAMPLES)/wit $*
+
+# Without what `cryptography` brings, which is native: longshore_guest/azure.py says what stands for it.
+$(PACKAGES)/.installed: $(EXAMPLES)/requirements.txt $(PYTHON)/.venv/installed
+	$(PYTHON)/.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --no-compile --upgrade --target $(@D) -r $<
+	touch $@
+
+$(EXAMPLES)/node_modules/.installed: $(EXAMPLES)/package-lock.json
+	cd $(EXAMPLES) && npm ci --ignore-scripts --no-audit --no-fund --silent
+	touch $@
