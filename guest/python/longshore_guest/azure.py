@@ -20,6 +20,7 @@ What importing this module does, since the SDKs were written for machines with t
 
 import importlib.abc
 import importlib.machinery
+import io
 import os
 import platform
 import sys
@@ -106,7 +107,7 @@ def _send(
             raise
         raise requests.exceptions.ConnectionError(error, request=request) from None
     raw = urllib3.HTTPResponse(
-        body=got,
+        body=io.BufferedReader(got, 1 << 16),
         headers=got.headers,
         status=got.status,
         version=11,

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from componentize_py_types import Err, Ok
 from wit_world.imports import outgoing_handler
 from wit_world.imports import types as wasi
+from wit_world.imports.streams import StreamError_Closed
 
 __all__ = ["RequestFailed", "Response", "delete", "get", "head", "patch", "post", "put", "send"]
 
@@ -36,6 +37,8 @@ _METHODS = {
 }
 # A request with one of these says that its body is empty (RFC 9110, section 8.6).
 _WITH_A_BODY = frozenset(("POST", "PUT", "PATCH"))
+# How much of a response is asked for at a time, in bytes.
+_CHUNK = 1 << 16
 # The host refuses these, or the URL, and would again.
 _REFUSED = (
     wasi.ErrorCode_HttpRequestDenied,
@@ -60,6 +63,7 @@ class Response(io.RawIOBase):
     """A response: its `status`, its `headers` by names in small letters, and its body, as a file that can be read once."""
 
     def __init__(self, response: "wasi.IncomingResponse") -> None:
+        self._stream = None
         self.status: int = response.status()
         self.headers: dict[str, str] = {}
         with response.headers() as fields:
@@ -77,20 +81,27 @@ class Response(io.RawIOBase):
 
     def readinto(self, buffer: "memoryview | bytearray") -> int:
         """Reads what is there next. `0` is the end."""
-        if self._stream is None or not len(buffer):
-            return 0
-        while True:
+        chunk = self._next(len(buffer))
+        buffer[: len(chunk)] = chunk
+        return len(chunk)
+
+    def readall(self) -> bytes:
+        """Reads all that is left."""
+        return b"".join(iter(lambda: self._next(_CHUNK), b""))
+
+    def _next(self, size: int) -> bytes:
+        """What is there next, of at most this size. Nothing is the end."""
+        while self._stream is not None and size:
             try:
-                chunk = self._stream.blocking_read(len(buffer))
+                chunk = self._stream.blocking_read(size)
             except Err as error:
-                if not hasattr(error.value, "value"):
-                    # The stream is closed: that was all.
-                    return 0
+                if isinstance(error.value, StreamError_Closed):
+                    break
                 with error.value.value as cause:
                     raise RequestFailed(f"receiving: {cause.to_debug_string()}") from None
             if chunk:
-                buffer[: len(chunk)] = chunk
-                return len(chunk)
+                return chunk
+        return b""
 
     def json(self) -> object:
         """What the body holds, as JSON."""
@@ -193,7 +204,7 @@ def _chunks(body) -> tuple[int | None, Iterable[bytes]]:
     if isinstance(body, (bytes, bytearray, memoryview)):
         return len(body), (bytes(body),)
     if hasattr(body, "read"):
-        return None, iter(lambda: body.read(1 << 16), b"")
+        return None, iter(lambda: body.read(_CHUNK), b"")
     return None, body
 
 
@@ -237,6 +248,7 @@ def _write(outgoing: "wasi.OutgoingBody", chunks: Iterable[bytes]) -> RequestFai
             stream.blocking_flush()
         wasi.OutgoingBody.finish(outgoing, None)
     except Err as error:
+        outgoing.__exit__(None, None, None)
         return RequestFailed(f"sending: {type(error.value).__name__}")
     return None
 
