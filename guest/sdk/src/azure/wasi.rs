@@ -75,6 +75,7 @@ fn method(method: Method) -> types::Method {
         Method::Patch => types::Method::Patch,
         Method::Post => types::Method::Post,
         Method::Put => types::Method::Put,
+        other => types::Method::Other(other.to_string()),
     }
 }
 
