@@ -27,9 +27,9 @@ lint-examples: wasm-target $(JS)/node_modules/.installed $(EXAMPLES)/node_module
 	cd $(EXAMPLES) && cargo clippy --release --target wasm32-wasip2 -- -D warnings
 	cd $(EXAMPLES) && ../$(JS)/node_modules/.bin/tsc
 
-# A component in Python: the handler, what it imports, and nothing of the machine that it is built on.
+# What the machine has installed besides would be on the path as well, were it not for VIRTUAL_ENV.
 $(BUILT)/%-python.wasm: $(PYTHON)/.venv/installed $(PACKAGES)/.installed $(wildcard $(EXAMPLES)/*/python/*.py $(PYTHON)/longshore_guest/*.py) $(WIT) $(EXAMPLES)/wit/worlds.wit
-	$(PYTHON)/.venv/bin/componentize-py -q -d $(EXAMPLES)/wit -w $*-in-python componentize $(subst -,_,$*) \
+	VIRTUAL_ENV=$(PYTHON)/.venv $(PYTHON)/.venv/bin/componentize-py -q -d $(EXAMPLES)/wit -w $*-in-python componentize $(subst -,_,$*) \
 		-p $(EXAMPLES)/$*/python -p $(PYTHON) -p $(PACKAGES) -o $@
 
 $(BUILT)/%-typescript.wasm: $(JS)/node_modules/.installed $(EXAMPLES)/node_modules/.installed $(wildcard $(EXAMPLES)/*/typescript/*.ts $(JS)/sdk/*) $(WIT) $(EXAMPLES)/wit/worlds.wit

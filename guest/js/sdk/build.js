@@ -22,6 +22,17 @@ function xmlWithoutDocument(source) {
   }
 }
 
+/**
+ * Some modules draw a UUID when they are loaded, and that is while the component is built, where nothing random is to be had. What
+ * they get is always the same. What is drawn later is drawn by the host.
+ */
+const WHILE_IT_IS_BUILT = {
+  banner: `const drawUuid = crypto.randomUUID.bind(crypto);
+    let isBuilding = true;
+    crypto.randomUUID = () => (isBuilding ? '00000000-0000-4000-8000-000000000000' : drawUuid());`,
+  footer: 'isBuilding = false;',
+};
+
 /** Bundles and componentizes. `fetch` is `wasi:http`, `console` is standard output, and both are logged and checked by the host. */
 export async function build({ source, result, wit, world }) {
   const folder = await mkdtemp(join(tmpdir(), 'longshore-'));
@@ -36,6 +47,8 @@ export async function build({ source, result, wit, world }) {
       target: 'es2022',
       external: ['wasi:*', 'longshore:*'],
       alias: xmlWithoutDocument(source),
+      banner: { js: WHILE_IT_IS_BUILT.banner },
+      footer: { js: WHILE_IT_IS_BUILT.footer },
       logLevel: 'warning',
     });
     const { component } = await componentize({ sourcePath, witPath: resolve(wit), worldName: world, disableFeatures: ['fetch-event'] });

@@ -49,7 +49,7 @@ class _NativeOnly(types.ModuleType):
 
 
 class _StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds `cryptography`, where it is not installed."""
+    """Finds `cryptography`, also where one lies that is made for another machine."""
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> importlib.machinery.ModuleSpec | None:
         if name.partition(".")[0] == "cryptography":
@@ -69,7 +69,7 @@ def _node() -> int:
     return int.from_bytes(os.urandom(6), "big") | 1 << 40
 
 
-sys.meta_path.append(_StandIns())
+sys.meta_path.insert(0, _StandIns())
 uuid.getnode = _node
 # It is remembered from here on. To find it out takes files that a handler has not.
 platform.platform()
