@@ -86,9 +86,50 @@ pub fn client_options() -> ClientOptions {
 pub fn failure(what: &str, error: &azure_core::Error) -> Failure {
     match error.kind() {
         ErrorKind::Connection | ErrorKind::Io | ErrorKind::Other => {
-            Failure::retry(format!("{what}: {error}"))
+            Failure::retry(format!("{what}: {}", cause(error)))
         }
         // The text of these repeats what a service or a body says.
         kind => Failure::retry(format!("{what}: {kind}")),
+    }
+}
+
+/// Where an error began. What the SDK puts around it says that it was not sent again.
+fn cause(error: &azure_core::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use azure_core::error::{Error, ErrorKind};
+    use azure_core::http::{Context, Method, Pipeline, Request};
+
+    use super::*;
+
+    #[test]
+    fn a_reason_names_the_cause_and_not_what_the_sdk_puts_around_it() {
+        let inner = Error::with_message(ErrorKind::Other, "the host refuses it");
+        let outer = Error::with_error(ErrorKind::Other, inner, "it will not be sent again");
+        assert_eq!(failure("booking", &outer), Failure::retry("booking: the host refuses it"));
+    }
+
+    #[test]
+    fn a_reason_says_nothing_of_a_body() {
+        let error = Error::with_message(ErrorKind::DataConversion, "expected a number, got `secret`");
+        assert_eq!(failure("booking", &error), Failure::retry("booking: DataConversion"));
+    }
+
+    #[test]
+    fn a_request_outside_of_a_component_fails_at_once_and_says_why() {
+        let url = "https://acme.blob.core.windows.net/orders?sig=secret".parse().unwrap();
+        let mut request = Request::new(url, Method::Get);
+        let pipeline = Pipeline::new(None, None, client_options(), Vec::new(), Vec::new(), None);
+        let error = block_on(pipeline.send(&Context::new(), &mut request, None)).unwrap_err();
+        let Failure::Retry(retry) = failure("reading", &error) else { panic!("a retry") };
+        assert!(retry.reason.starts_with("reading: there is no wasi:http outside of a component"), "{retry}");
+        assert!(!retry.reason.contains("secret"), "{retry}");
     }
 }

@@ -25,13 +25,8 @@ pub(super) async fn send(request: &Request) -> Result<AsyncRawResponse> {
     let outgoing = outgoing(request)?;
     let body = outgoing.body().map_err(|()| other("the host offers no body for this request".into()))?;
     let response = outgoing_handler::handle(outgoing, None).map_err(|error| failed(request, &error))?;
-    // A server may answer before it has read the body. Then its answer is what counts.
-    let sent = write(body, request.body()).await;
-    match (head(request, &response).await, sent) {
-        (Ok(response), _) => read(response),
-        (Err(_), Err(error)) => Err(error),
-        (Err(error), Ok(())) => Err(error),
-    }
+    write(body, request.body()).await?;
+    read(head(request, &response).await?)
 }
 
 fn outgoing(request: &Request) -> Result<OutgoingRequest> {
@@ -79,38 +74,49 @@ fn method(method: Method) -> types::Method {
     }
 }
 
+/// Sends a body, as far as the host takes it.
+///
+/// It takes no more of a request that has failed, or was answered early. The response says which.
+///
+/// # Errors
+/// If the content cannot be read.
 async fn write(body: OutgoingBody, content: &Body) -> Result<()> {
-    {
-        let stream = body.write().map_err(|()| other("the body has been written".into()))?;
-        match content {
-            Body::Bytes(bytes) => write_all(&stream, bytes).await?,
-            Body::SeekableStream(content) => {
-                let mut content = content.clone();
-                while let Some(bytes) = content.next().await {
-                    write_all(&stream, &bytes?).await?;
-                }
+    let Ok(stream) = body.write() else { return Ok(()) };
+    let written = match content {
+        Body::Bytes(bytes) => write_all(&stream, bytes).await,
+        Body::SeekableStream(content) => {
+            let (mut content, mut written) = (content.clone(), Ok(()));
+            while written.is_ok()
+                && let Some(bytes) = content.next().await
+            {
+                written = write_all(&stream, &bytes?).await;
             }
+            written
         }
-        stream.flush().map_err(|error| broken("sending", &error))?;
-        room(&stream).await?;
+    };
+    let is_whole = written.is_ok() && stream.flush().is_ok() && room(&stream).await.is_ok();
+    drop(stream);
+    if is_whole {
+        // It fails if the length is not the one that was announced, and so does the request.
+        let _ = OutgoingBody::finish(body, None);
     }
-    OutgoingBody::finish(body, None).map_err(|error| io(format!("sending: {error:?}")))
+    Ok(())
 }
 
-async fn write_all(stream: &OutputStream, mut bytes: &[u8]) -> Result<()> {
+async fn write_all(stream: &OutputStream, mut bytes: &[u8]) -> std::result::Result<(), StreamError> {
     while !bytes.is_empty() {
         let room = room(stream).await?.min(bytes.len());
         let (now, later) = bytes.split_at(room);
-        stream.write(now).map_err(|error| broken("sending", &error))?;
+        stream.write(now)?;
         bytes = later;
     }
     Ok(())
 }
 
 /// Waits until something may be written, and says how many bytes.
-async fn room(stream: &OutputStream) -> Result<usize> {
+async fn room(stream: &OutputStream) -> std::result::Result<usize, StreamError> {
     loop {
-        match stream.check_write().map_err(|error| broken("sending", &error))? {
+        match stream.check_write()? {
             0 => ready(stream.subscribe()).await,
             room => return Ok(usize::try_from(room).unwrap_or(usize::MAX)),
         }
@@ -159,7 +165,10 @@ async fn next(stream: &InputStream) -> Result<Option<Bytes>> {
             Ok(bytes) if bytes.is_empty() => ready(stream.subscribe()).await,
             Ok(bytes) => return Ok(Some(bytes.into())),
             Err(StreamError::Closed) => return Ok(None),
-            Err(error) => return Err(broken("receiving", &error)),
+            Err(StreamError::LastOperationFailed(error)) => {
+                let message = format!("receiving: {}", error.to_debug_string());
+                return Err(Error::with_message(ErrorKind::Io, message));
+            }
         }
     }
 }
@@ -188,17 +197,6 @@ fn failed(request: &Request, error: &ErrorCode) -> Error {
         error => format!("{error:?}"),
     };
     Error::with_message(kind, format!("{} {host}: {why}", request.method()))
-}
-
-fn broken(doing: &str, error: &StreamError) -> Error {
-    io(match error {
-        StreamError::LastOperationFailed(error) => format!("{doing}: {}", error.to_debug_string()),
-        StreamError::Closed => format!("{doing}: the connection is closed"),
-    })
-}
-
-fn io(message: String) -> Error {
-    Error::with_message(ErrorKind::Io, message)
 }
 
 fn other(message: String) -> Error {

@@ -1,7 +1,9 @@
 //! One example in one language, with a directory for its queues.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use longshore_testkit::identity::{CLIENT_ID, HEADER};
 use longshore_testkit::needs;
@@ -68,11 +70,26 @@ impl Example {
 
     /// `run`, with what the example's own file grants and nothing else, and what else is asked.
     pub fn worker(&self, args: &[&str]) -> Program {
+        self.compile();
+        self.granted(&[&["run", "--log", "info", "--visibility", "2s", "--linger", "0"], args].concat())
+    }
+
+    /// Compiles the component once for all tests: it takes a minute where an interpreter is in it.
+    fn compile(&self) {
+        static COMPILED: Mutex<BTreeSet<(&str, &str)>> = Mutex::new(BTreeSet::new());
+        // Others wait meanwhile: compiling takes every core.
+        let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+        if compiled.insert((self.name, self.language)) {
+            // Whatever becomes of the message.
+            self.granted(&["invoke", "no JSON"]).run().never_panicked();
+        }
+    }
+
+    fn granted(&self, args: &[&str]) -> Program {
         let component = format!("examples/target/{}-{}.wasm", self.name, self.language);
         let component = needs::file(longshore_testkit::root().join(component), EXAMPLES);
-        let common = ["run", "--log", "info", "--visibility", "2s", "--linger", "0", "--component"];
-        let all = [&common[..], &[component.to_str().unwrap()], args].concat();
-        let mut program = self.on("messages", &all);
+        let mut program = self.on("messages", args);
+        program.arg("--component").arg(component);
         let storage = storage();
         program
             .env("SSL_CERT_FILE", &storage.authority)
