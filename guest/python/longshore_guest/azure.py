@@ -18,6 +18,7 @@ What importing this module does, since the SDKs were written for machines with t
 - `uuid.uuid1`, by which requests are numbered, draws its node: a component has no network card to ask.
 """
 
+import codecs
 import importlib.abc
 import importlib.machinery
 import io
@@ -79,7 +80,10 @@ import requests.adapters  # noqa: E402
 import requests.sessions  # noqa: E402
 import urllib3  # noqa: E402
 
-# What the SDKs only import when they need it would not be there: a component is what was imported when it was built.
+# What the SDKs only import when they need it would not be there: a component is what was imported when it was built. A
+# codec is a module as well.
+for _name in ("utf-8", "utf-8-sig", "utf-16", "latin-1", "ascii", "idna"):
+    codecs.lookup(_name)
 import azure.core.pipeline.transport._requests_basic  # noqa: E402, F401
 import azure.core.rest._requests_basic  # noqa: E402, F401
 from azure.core.credentials import AccessToken, AccessTokenInfo  # noqa: E402
@@ -116,6 +120,8 @@ def _send(
         request_url=urlsplit(request.url).path,
     )
     response = adapter.build_response(request, raw)
+    # `requests` would guess, by the modules of a hundred encodings.
+    response.encoding = response.encoding or "utf-8"
     if not stream:
         response.content  # noqa: B018: it is read here
     return response

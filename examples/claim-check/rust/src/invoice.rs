@@ -82,7 +82,16 @@ mod tests {
     #[test]
     fn only_plain_names_below_incoming_are_taken() {
         assert_eq!(name("incoming/o-1.json"), Ok("invoices/o-1.json".into()));
-        for blob in ["", "o-1.json", "incoming/", "incoming/..", "incoming/../x", "incoming/a/b", "incoming/a%2f", "invoices/o"] {
+        for blob in [
+            "",
+            "o-1.json",
+            "incoming/",
+            "incoming/..",
+            "incoming/../x",
+            "incoming/a/b",
+            "incoming/a%2f",
+            "invoices/o",
+        ] {
             assert!(name(blob).is_err(), "{blob}");
         }
     }

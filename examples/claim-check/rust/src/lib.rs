@@ -19,7 +19,8 @@ fn handle(claim: Claim, _: &Message) -> Result<(), Failure> {
     let result = invoice::name(&claim.blob)?;
     azure::block_on(async {
         let invoice = invoice::of(&read(&claim.blob).await?)?;
-        let json = serde_json::to_vec(&invoice).map_err(|_| Failure::retry("an invoice cannot be written"))?;
+        let json =
+            serde_json::to_vec(&invoice).map_err(|_| Failure::retry("an invoice cannot be written"))?;
         write(&result, json).await
     })?;
     info!("wrote {result}");
@@ -43,10 +44,12 @@ async fn write(name: &str, json: Vec<u8>) -> Result<(), Failure> {
 
 /// A client without a credential: the host signs what was granted.
 fn blob(name: &str) -> Result<BlobClient, Failure> {
-    let container = config::get("container").ok_or_else(|| Failure::retry("the setting container is missing"))?;
+    let container =
+        config::get("container").ok_or_else(|| Failure::retry("the setting container is missing"))?;
     let url: Url = format!("{container}/{name}")
         .parse()
         .map_err(|_| Failure::retry("the setting container is no URL"))?;
-    let options = BlobClientOptions { client_options: azure::client_options(), ..BlobClientOptions::default() };
+    let options =
+        BlobClientOptions { client_options: azure::client_options(), ..BlobClientOptions::default() };
     BlobClient::new(url, None, Some(options)).map_err(|error| azure::failure("the client", &error))
 }

@@ -32,7 +32,8 @@ mod tests {
         for case in &cases {
             let parsed: Result<Payment, _> = serde_json::from_str(case["body"].as_str().unwrap());
             let payment = parsed.ok().filter(|it| it.check().is_ok());
-            let payment = payment.map(|it| serde_json::json!({ "account": it.account, "amount_cents": it.amount_cents }));
+            let payment = payment
+                .map(|it| serde_json::json!({ "account": it.account, "amount_cents": it.amount_cents }));
             assert_eq!(payment.as_ref(), case.get("booking"), "{}", case["name"]);
         }
     }

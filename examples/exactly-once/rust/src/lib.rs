@@ -41,7 +41,8 @@ impl From<azure_core::Error> for Failed {
 /// [Insert Entity](https://learn.microsoft.com/rest/api/storageservices/insert-entity), which fails if the key is there.
 async fn insert(payment: &Payment, id: &str) -> Result<(), Failed> {
     let table = config::get("table").and_then(|it| it.parse::<Url>().ok());
-    let table = table.ok_or_else(|| Failed::Otherwise(Failure::retry("the setting table is missing, or no URL")))?;
+    let table =
+        table.ok_or_else(|| Failed::Otherwise(Failure::retry("the setting table is missing, or no URL")))?;
     let mut request = Request::new(table, Method::Post);
     request.insert_header("accept", "application/json;odata=nometadata");
     request.insert_header("content-type", "application/json");

@@ -10,8 +10,8 @@ use azure_core::{Bytes, Error, Result};
 use futures::{StreamExt, stream};
 use wasip2::http::outgoing_handler;
 use wasip2::http::types::{
-    self, ErrorCode, Fields, FutureIncomingResponse, HeaderError, IncomingBody, IncomingResponse, OutgoingBody,
-    OutgoingRequest, Scheme,
+    self, ErrorCode, Fields, FutureIncomingResponse, HeaderError, IncomingBody, IncomingResponse,
+    OutgoingBody, OutgoingRequest, Scheme,
 };
 use wasip2::io::streams::{InputStream, OutputStream, StreamError};
 
@@ -193,7 +193,9 @@ fn failed(request: &Request, error: &ErrorCode) -> Error {
     let host = request.url().authority();
     let why = match error {
         ErrorCode::HttpRequestDenied => "the host refuses it, and its log says why".to_owned(),
-        ErrorCode::DestinationIpProhibited => "its address is not public: --allow-private grants it".to_owned(),
+        ErrorCode::DestinationIpProhibited => {
+            "its address is not public: --allow-private grants it".to_owned()
+        }
         error => format!("{error:?}"),
     };
     Error::with_message(kind, format!("{} {host}: {why}", request.method()))

@@ -6,6 +6,6 @@
 
 mod adapters;
 mod claim_check;
-mod example;
 mod exactly_once;
+mod example;
 mod storage;

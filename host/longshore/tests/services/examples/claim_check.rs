@@ -14,10 +14,18 @@ fn an_order_in_a_blob_becomes_an_invoice_in_a_blob_and_a_message() {
     for language in LANGUAGES {
         let example = Example::new("claim-check", language);
         let order = r#"{"order_id":"o-1","lines":[{"quantity":2,"price_cents":350}]}"#;
-        assert_eq!(storage().blob("PUT", &format!("/incoming/{language}.json"), order.as_bytes()).status, 201);
+        assert_eq!(
+            storage().blob("PUT", &format!("/incoming/{language}.json"), order.as_bytes()).status,
+            201
+        );
         example.send(&format!(r#"{{"blob":"incoming/{language}.json"}}"#));
-        let summary = example.run(&[]).succeeded().json();
-        assert_eq!((&summary["completed"], &summary["received"]), (&1.into(), &1.into()), "{language}: {summary}");
+        let ended = example.run(&[]).succeeded();
+        let summary = ended.json();
+        assert_eq!(
+            (&summary["completed"], &summary["received"]),
+            (&1.into(), &1.into()),
+            "{language}: {ended:?}"
+        );
         let invoice = storage().blob("GET", &format!("/invoices/{language}.json"), b"");
         let lines = json!([{ "quantity": 2, "price_cents": 350, "cost_cents": 700 }]);
         let expected = json!({ "order_id": "o-1", "lines": lines, "total_cents": 700 });
@@ -37,8 +45,9 @@ fn bodies_of_megabytes_go_through_each_sdk_both_ways() {
         let name = format!("large-{language}.json");
         assert_eq!(storage().blob("PUT", &format!("/incoming/{name}"), order.as_bytes()).status, 201);
         example.send(&format!(r#"{{"blob":"incoming/{name}"}}"#));
-        let summary = example.run(&[]).succeeded().json();
-        assert_eq!(summary["completed"], 1, "{language}: {summary}");
+        let ended = example.run(&[]).succeeded();
+        let summary = ended.json();
+        assert_eq!(summary["completed"], 1, "{language}: {ended:?}");
         let invoice = storage().blob("GET", &format!("/invoices/{name}"), b"");
         assert!(invoice.body.len() > 2 << 20, "{language}: {} bytes", invoice.body.len());
         let invoice = invoice.json();
@@ -55,8 +64,9 @@ fn a_claim_on_nothing_is_the_message_s_fault() {
         example.send(r#"{"blob":"incoming/none.json"}"#);
         example.send(r#"{"blob":"incoming/no-order.json"}"#);
         example.send(r#"{"blob":"invoices/../incoming/a.json"}"#);
-        let summary = example.run(&[]).succeeded().json();
-        assert_eq!(summary["poison_reasons"], json!({ "rejected": 3 }), "{language}: {summary}");
+        let ended = example.run(&[]).succeeded();
+        let summary = ended.json();
+        assert_eq!(summary["poison_reasons"], json!({ "rejected": 3 }), "{language}: {ended:?}");
         assert_eq!(example.on("invoices", &["peek"]).run().succeeded().stdout, "", "{language}");
     }
 }

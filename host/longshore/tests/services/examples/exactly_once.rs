@@ -39,8 +39,13 @@ fn two_payments_of_one_amount_are_two_bookings() {
             example.send(&format!(r#"{{"account":"{account}","amount_cents":7}}"#));
         }
         example.send(r#"{"account":"a/b","amount_cents":7}"#);
-        let summary = example.run(&[]).succeeded().json();
-        assert_eq!((&summary["completed"], &summary["poisoned"]), (&2.into(), &1.into()), "{language}: {summary}");
+        let ended = example.run(&[]).succeeded();
+        let summary = ended.json();
+        assert_eq!(
+            (&summary["completed"], &summary["poisoned"]),
+            (&2.into(), &1.into()),
+            "{language}: {ended:?}"
+        );
         assert_eq!(bookings(&account).len(), 2, "{language}");
     }
 }

@@ -71,7 +71,9 @@ impl Example {
     /// `run`, with what the example's own file grants and nothing else, and what else is asked.
     pub fn worker(&self, args: &[&str]) -> Program {
         self.compile();
-        self.granted(&[&["run", "--log", "info", "--visibility", "2s", "--linger", "0"], args].concat())
+        let common = ["run", "--log", "info", "--visibility", "2s"];
+        let linger = if args.contains(&"--forever") { &[][..] } else { &["--linger", "0"] };
+        self.granted(&[&common, linger, args].concat())
     }
 
     /// Compiles the component once for all tests: it takes a minute where an interpreter is in it.

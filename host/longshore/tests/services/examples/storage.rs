@@ -117,8 +117,7 @@ impl Storage {
             .unwrap()
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let connection =
-            ClientConnection::new(Arc::new(config), "127.0.0.1".try_into().unwrap()).unwrap();
+        let connection = ClientConnection::new(Arc::new(config), "127.0.0.1".try_into().unwrap()).unwrap();
         let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         let mut stream = StreamOwned::new(connection, stream);
         write!(
