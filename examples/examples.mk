@@ -15,8 +15,9 @@ examples-rust: wasm-target
 	cp $(BUILT)/wasm32-wasip2/release/claim_check.wasm $(BUILT)/claim-check-rust.wasm
 	cp $(BUILT)/wasm32-wasip2/release/exactly_once.wasm $(BUILT)/exactly-once-rust.wasm
 
-test-examples: $(JS)/node_modules/.installed $(EXAMPLES)/node_modules/.installed ## the examples' own tests, natively
+test-examples: $(JS)/node_modules/.installed $(EXAMPLES)/node_modules/.installed ## the tests of the examples, and of the SDK that they use, natively
 	cd $(EXAMPLES) && cargo test --locked
+	cd guest && cargo test --locked --package longshore-guest --features azure --target-dir ../$(BUILT)
 	for it in $(EXAMPLES)/*/python; do python3 -m unittest discover -q -s $$it || exit 1; done
 	cd $(EXAMPLES) && ../$(JS)/node_modules/.bin/esbuild --bundle --format=esm --platform=node --log-level=warning \
 		--out-extension:.js=.mjs --outdir=target/tests */typescript/*.test.ts
