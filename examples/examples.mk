@@ -3,7 +3,11 @@
 EXAMPLES := examples
 BUILT    := $(EXAMPLES)/target
 # Where the packages lie that become part of the components in Python. Those that make components lie in guest/python/.venv.
-PACKAGES := $(EXAMPLES)/target/python
+PACKAGES := $(EXAMPLES)/target/packages
+
+# Tests use what the components were built with, the macros that read wit/ above all: with a profile of their own all of it would be
+# compiled once more. What they compile themselves need not be fast.
+QUICKLY  := CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
 
 .PHONY: examples examples-rust test-examples lint-examples
 
@@ -16,8 +20,8 @@ examples-rust: wasm-target
 	cp $(BUILT)/wasm32-wasip2/release/exactly_once.wasm $(BUILT)/exactly-once-rust.wasm
 
 test-examples: $(JS)/node_modules/.installed $(EXAMPLES)/node_modules/.installed ## the tests of the examples, and of the SDK that they use, natively
-	cd $(EXAMPLES) && cargo test --locked
-	cd guest && cargo test --locked --package longshore-guest --features azure --target-dir ../$(BUILT)
+	cd $(EXAMPLES) && $(QUICKLY) cargo test --release --locked
+	cd guest && $(QUICKLY) cargo test --release --locked --package longshore-guest --features azure --target-dir ../$(BUILT)
 	for it in $(EXAMPLES)/*/python; do python3 -m unittest discover -q -s $$it || exit 1; done
 	cd $(EXAMPLES) && ../$(JS)/node_modules/.bin/esbuild --bundle --format=esm --platform=node --log-level=warning \
 		--out-extension:.js=.mjs --outdir=target/tests */typescript/*.test.ts
