@@ -84,7 +84,7 @@ test-guest: wasm-target
 test-host: guest
 	$(TEST)
 
-test-services: services-installed guest guest-python guest-js examples test-examples test-infra ## tests with Azurite, a broker, a registry, handlers in Python and JavaScript, and of infra/
+test-services: services-installed guest guest-python guest-js examples lint-examples test-examples test-infra ## tests with Azurite, a broker, a registry, handlers in Python and JavaScript, of the examples and of infra/
 	$(TEST) --test services
 	$(TEST) --test sandbox --test process -- --ignored --skip in_little_address_space
 
@@ -108,10 +108,12 @@ doc: ## build the documentation of the crates; a broken link is an error
 format: ## format the sources
 	cargo fmt --all
 	cd guest && cargo fmt --all
+	cd examples && cargo fmt --all
 
 clean: ## remove what was built, and ./queues with every queue in it, also one of your own
 	cargo clean
 	cd guest && cargo clean
+	rm -rf examples/target
 	rm -rf queues
 
 ##@ Look closer

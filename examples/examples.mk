@@ -29,7 +29,9 @@ test-examples: $(JS)/node_modules/.installed $(EXAMPLES)/node_modules/.installed
 
 lint-examples: wasm-target $(JS)/node_modules/.installed $(EXAMPLES)/node_modules/.installed ## formatting, lints and types of the examples
 	cd $(EXAMPLES) && cargo fmt --all --check
-	cd $(EXAMPLES) && cargo clippy --release --target wasm32-wasip2 -- -D warnings
+	cd $(EXAMPLES) && cargo clippy --release --locked --target wasm32-wasip2 -- -D warnings
+	cd guest && cargo clippy --release --locked --target wasm32-wasip2 --target-dir ../$(BUILT) --package longshore-guest \
+		--features azure -- -D warnings
 	cd $(EXAMPLES) && ../$(JS)/node_modules/.bin/tsc
 
 # What the machine has installed besides would be on the path as well, were it not for VIRTUAL_ENV.
