@@ -85,7 +85,8 @@ test-host: guest
 	$(TEST)
 
 test-services: services-installed guest guest-python guest-js examples lint-examples test-examples test-infra ## tests with Azurite, a broker, a registry, handlers in Python and JavaScript, of the examples and of infra/
-	$(TEST) --test services
+	# Most of them wait for somebody: four at once, also on two cores.
+	$(TEST) --test services -- --test-threads 4
 	$(TEST) --test sandbox --test process -- --ignored --skip in_little_address_space
 
 lint: lint-guest
@@ -121,7 +122,8 @@ mutants: $(TOOLS)/cargo-mutants ## change the code in small ways and see which c
 	mkdir -p $(TARGET)/mutants
 	$(TOOLS)/cargo-mutants mutants --output $(TARGET)/mutants $(ARGS)
 
-torture: guest guest-python guest-js ## kill workers at N random moments and count what was lost: make torture N=1000
+torture: guest guest-python guest-js ## N schedules of faults, and workers killed at N random moments: what was lost: make torture N=1000
+	LONGSHORE_SCHEDULES=$(N) $(TEST) --test worker -- --nocapture seeded_fault_schedules
 	LONGSHORE_TORTURE=$(N) $(TEST) --test process -- --nocapture --include-ignored torture
 
 fuzz: guest ## feed arbitrary bytes to the sandbox, and keep what ends in a new way: make fuzz TIME=600
@@ -140,9 +142,9 @@ verify-azure: guest $(STORAGE)/.venv/installed ## test a Storage queue for real:
 	$(STORAGE)/verify.sh "$(QUEUE_URL)"
 
 bench: guest guest-python guest-js $(PEERS)/.venv/installed $(STORAGE)/.venv/installed $(SERVICEBUS)/.venv/installed ## measure speed and memory, and print them beside their floors: make bench ONLY=call
-	RUST_BACKTRACE=0 LONGSHORE_BENCH_PYTHON=$(abspath $(PEERS))/.venv/bin/python \
-		LONGSHORE_BENCH_STORAGE_PYTHON=$(abspath $(STORAGE))/.venv/bin/python \
-		LONGSHORE_BENCH_SERVICEBUS_PYTHON=$(abspath $(SERVICEBUS))/.venv/bin/python \
+	RUST_BACKTRACE=0 BENCH_PYTHON=$(abspath $(PEERS))/.venv/bin/python \
+		BENCH_STORAGE_PYTHON=$(abspath $(STORAGE))/.venv/bin/python \
+		BENCH_SERVICEBUS_PYTHON=$(abspath $(SERVICEBUS))/.venv/bin/python \
 		cargo bench --package longshore --bench longshore -- $(ONLY)
 
 # What the steps above install.

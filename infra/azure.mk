@@ -36,7 +36,9 @@ STORAGE_SKU    = Standard_ZRS
 ALERT_EMAIL    =
 
 CPU            = 0.5
+# Messages that one execution handles at once, if as many handlers fit into its memory, and what one of them may have of it.
 CONCURRENCY    = 16
+HANDLER_MIB    = 128
 # What a handler takes for an ordinary message, and for how many seconds of work one execution is started.
 HANDLING_MS    = 500
 BUSY_S         = 30
@@ -55,12 +57,18 @@ START_S       := 120
 STOP_S        := 10
 FIXED_ROOM_S  := 30
 
+# As in host/longshore/src/memory.rs, which a test compares: what the host takes, and a handler beside its memory.
+HOST_MIB      := 112
+BESIDE_MIB    := 4
+
 # As in modules/job.bicep: 2 GiB for each core; a start, the run, and what SIGTERM leaves it.
 MEMORY          = $(shell echo $(CPU) | awk '{ print 2 * $$1 "Gi" }')
 REPLICA_TIMEOUT = $(shell echo $$(($(START_S) + $(TIME_BUDGET_S) + $(GRACE_S) + $(STOP_S))))
 LINGER_S        = $(if $(filter fixed,$(LEASE)),$(shell echo $$(($(DEADLINE_S) + $(FIXED_ROOM_S)))),30)
+FITTING         = $(shell echo $(CPU) | awk '{ fit = int((2048 * $$1 - $(HOST_MIB)) / ($(HANDLER_MIB) + $(BESIDE_MIB))); print (fit > 1 ? fit : 1) }')
+ADMITTED        = $(shell echo $$(($(CONCURRENCY) < $(FITTING) ? $(CONCURRENCY) : $(FITTING))))
 BUSY_AT_MOST    = $(shell echo $$(($(TIME_BUDGET_S) - $(DEADLINE_S) < $(BUSY_S) ? $(TIME_BUDGET_S) - $(DEADLINE_S) : $(BUSY_S))))
-TAKEN           = $(shell echo $$(($(CONCURRENCY) * $(BUSY_AT_MOST) * 1000 / $(HANDLING_MS))))
+TAKEN           = $(shell echo $$(($(ADMITTED) * $(BUSY_AT_MOST) * 1000 / $(HANDLING_MS))))
 TAKEN_AT_MOST   = $(shell echo $$(($(MAX_MESSAGES) > 0 && $(MAX_MESSAGES) < $(TAKEN) ? $(MAX_MESSAGES) : $(TAKEN))))
 QUEUE_LENGTH    = $(shell echo $$(($(TAKEN_AT_MOST) > 1 ? $(TAKEN_AT_MOST) : 1)))
 
@@ -111,7 +119,7 @@ JOB_OF = $(IN) --environment $(JOB)-env --workload-profile-name Consumption \
 	--replica-timeout $(REPLICA_TIMEOUT) --replica-retry-limit 0 \
 	--env-vars AZURE_CLIENT_ID="$(call IDENTITY,clientId)" \
 		LONGSHORE_QUEUE=$(QUEUE_AT) \
-		LONGSHORE_CONCURRENCY=$(CONCURRENCY) LONGSHORE_DEADLINE=$(DEADLINE_S)s LONGSHORE_TIME_BUDGET=$(TIME_BUDGET_S)s \
+		LONGSHORE_CONCURRENCY=$(ADMITTED) LONGSHORE_MEMORY=$(HANDLER_MIB) LONGSHORE_DEADLINE=$(DEADLINE_S)s LONGSHORE_TIME_BUDGET=$(TIME_BUDGET_S)s \
 		LONGSHORE_GRACE=$(GRACE_S)s LONGSHORE_MAX_DEQUEUE=$(MAX_DEQUEUE) LONGSHORE_LEASE=$(LEASE) \
 		LONGSHORE_LINGER=$(LINGER_S)s $(if $(filter-out 0,$(MAX_MESSAGES)),LONGSHORE_MAX_MESSAGES=$(MAX_MESSAGES)) \
 		LONGSHORE_LOG_FORMAT=json LONGSHORE_OUTPUT=json

@@ -12,8 +12,8 @@ BINARY     =
 COMPONENTS =
 ARM64      := aarch64-unknown-linux-gnu
 
-# Cargo's own helpers, pinned, and installed below target/, so that your ~/.cargo/bin stays as it is.
-TOOLS             := target/tools/bin
+# Cargo's own helpers, pinned, and installed where Cargo builds, so that your ~/.cargo/bin stays as it is.
+TOOLS             := $(TARGET)/tools/bin
 CARGO_DENY        := cargo-deny@0.20.2
 CARGO_AUDITABLE   := cargo-auditable@0.7.7
 CARGO_MUTANTS     := cargo-mutants@27.1.0

@@ -43,6 +43,10 @@ param pollingIntervalSeconds int = 30
 @maxValue(1000)
 param concurrency int = 16
 
+@minValue(1)
+@maxValue(4096)
+param handlerMemoryMib int = 128
+
 @description('What a handler takes for an ordinary message, in milliseconds: from the workbook, once there are numbers.')
 @minValue(1)
 param handlingMs int = 500
@@ -184,6 +188,7 @@ module job 'modules/job.bicep' = [for each in jobs: {
     queueName: queueName
     cpu: cpu
     concurrency: concurrency
+    handlerMemoryMib: handlerMemoryMib
     handlingMs: handlingMs
     busySeconds: busySeconds
     deadlineSeconds: deadlineSeconds

@@ -34,14 +34,19 @@ param queueAccount string
 
 param queueName string
 
-@description('Cores of a replica; it gets 2 GiB of memory for each. Handlers may hold 128 MiB each: `concurrency` of them at that limit need more than 0.5 cores bring.')
+@description('Cores of a replica; it gets 2 GiB of memory for each. The memory decides how many handlers fit beside each other.')
 @allowed(['0.25', '0.5', '0.75', '1.0', '1.25', '1.5', '1.75', '2.0'])
 param cpu string
 
-@description('Messages that one execution handles at once.')
+@description('Messages that one execution handles at once, if as many handlers fit into its memory.')
 @minValue(1)
 @maxValue(1000)
 param concurrency int
+
+@description('What a handler may have of memory, in MiB.')
+@minValue(1)
+@maxValue(4096)
+param handlerMemoryMib int
 
 @description('What a handler takes for an ordinary message, in milliseconds.')
 @minValue(1)
@@ -103,6 +108,24 @@ var memory = {
   '2.0': '4Gi'
 }
 
+var memoryMib = {
+  '0.25': 512
+  '0.5': 1024
+  '0.75': 1536
+  '1.0': 2048
+  '1.25': 2560
+  '1.5': 3072
+  '1.75': 3584
+  '2.0': 4096
+}
+
+// The host admits no more handlers than fit beside itself and beside each other. It counts what the
+// host takes, and for each handler its stack and what it hands over beside its memory.
+var hostMib = 112
+var besideMib = 4
+var fitting = max(1, (memoryMib[cpu] - hostMib) / (handlerMemoryMib + besideMib))
+var admitted = min(concurrency, fitting)
+
 // ACA counts from the replica's creation, so pulling the image and starting are inside; then the run, then what SIGTERM leaves it:
 // grace, a receive in flight and settlement. Shorter than that, ACA would kill a run that keeps to its own limits.
 var startSeconds = 120
@@ -115,7 +138,7 @@ var lingerSeconds = lease == 'fixed' ? deadlineSeconds + 30 : 30
 
 // KEDA starts ceil(messages / queueLength) executions less those that run. Finished ones do not count, so that a length below what
 // an execution takes starts executions that find the queue empty, and pay for their start.
-var taken = (concurrency * min(busySeconds, timeBudgetSeconds - deadlineSeconds) * 1000) / handlingMs
+var taken = (admitted * min(busySeconds, timeBudgetSeconds - deadlineSeconds) * 1000) / handlingMs
 var queueLength = max(1, maxMessages == 0 ? taken : min(taken, maxMessages))
 
 // Counting stays KEDA's default, invisible messages included: a message that is being handled, or waits for its retry, is the reason
@@ -156,7 +179,8 @@ var variables = [
   // Without it ACA looks for a system-assigned identity, which the job has not.
   { name: 'AZURE_CLIENT_ID', value: identityClientId }
   { name: 'LONGSHORE_QUEUE', value: queueUrl }
-  { name: 'LONGSHORE_CONCURRENCY', value: string(concurrency) }
+  { name: 'LONGSHORE_CONCURRENCY', value: string(admitted) }
+  { name: 'LONGSHORE_MEMORY', value: string(handlerMemoryMib) }
   { name: 'LONGSHORE_DEADLINE', value: '${deadlineSeconds}s' }
   { name: 'LONGSHORE_TIME_BUDGET', value: '${timeBudgetSeconds}s' }
   { name: 'LONGSHORE_GRACE', value: '${graceSeconds}s' }

@@ -86,6 +86,8 @@ def one(calls: list[Call], words: str) -> Call:
         (["LEASE=fixed", "MAX_DEQUEUE=3"], {"lease": "fixed", "maxDequeue": 3}),
         (["MAX_MESSAGES=100", "CPU=0.25"], {"maxMessages": 100, "cpu": "0.25"}),
         (["MAX_MESSAGES=5000", "CPU=1.5"], {"maxMessages": 5000, "cpu": "1.5"}),
+        (["CPU=2.0", "HANDLER_MIB=64"], {"cpu": "2.0", "handlerMemoryMib": 64}),
+        (["CPU=0.25", "HANDLER_MIB=4096"], {"cpu": "0.25", "handlerMemoryMib": 4096}),
         (["QUEUE_SERVICE=servicebus"], {"queueService": "servicebus"}),
     ],
 )
@@ -331,6 +333,11 @@ def test_a_step_says_which_of_its_variables_is_wrong(wrong):
     assert ran.returncode != 0 and wrong.partition("=")[0] in ran.stderr
 
 
+def test_tools_are_installed_where_cargo_builds(tmp_path):
+    ran = subprocess.run(["make", "-n", "deny", f"CARGO_TARGET_DIR={tmp_path}"], cwd=INFRA.parent, capture_output=True, text=True, check=True)
+    assert f"--root {tmp_path}/tools/" in ran.stdout and " target/tools" not in ran.stdout
+
+
 # Each mistake is planted into a copy: (what stands there, what is planted, the test that has to fail, and what it is called with).
 MISTAKES = [
     ("--allow-shared-key-access false", "--allow-shared-key-access true", test_the_storage_account_of_the_steps_is_that_of_the_template, "Standard_ZRS"),
@@ -344,6 +351,7 @@ MISTAKES = [
     ("metadata namespace=", "metadata accountName=", test_the_job_of_the_steps_is_the_job_of_the_template, ["QUEUE_SERVICE=servicebus"], {"queueService": "servicebus"}),
     ("QUEUE_AT     = sb://", "QUEUE_AT     = https://", test_the_job_of_the_steps_is_the_job_of_the_template, ["QUEUE_SERVICE=servicebus"], {"queueService": "servicebus"}),
     ("$(MAX_MESSAGES) < $(TAKEN)", "$(MAX_MESSAGES) > $(TAKEN)", test_the_job_of_the_steps_is_the_job_of_the_template, ["MAX_MESSAGES=100"], {"maxMessages": 100}),
+    ("$(CONCURRENCY) < $(FITTING)", "$(CONCURRENCY) > $(FITTING)", test_the_job_of_the_steps_is_the_job_of_the_template, [], {}),
     ("print 2 *", "print 4 *", test_the_job_of_the_steps_is_the_job_of_the_template, [], {}),
     ("$(PERSON) --role $(BUS_SENDER)", "$(WORKER) --role $(BUS_SENDER)", test_the_steps_grant_what_the_template_grants, ["QUEUE_SERVICE=servicebus"], {"queueService": "servicebus"}),
     ("--assignee-principal-type $(OPERATOR_TYPE)", "--assignee-principal-type User", test_the_steps_grant_what_the_template_grants, [], {}),

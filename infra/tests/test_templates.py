@@ -223,19 +223,35 @@ def test_grace_and_settlement_fit_into_the_30_seconds_between_the_signals():
 @pytest.mark.parametrize(
     ("parameters", "length"),
     [
-        # 16 at once, two a second each, for 30 s.
-        ({}, 960),
-        ({"handlingMs": 30_000}, 16),
+        # 6 at once fit into 1 GiB, two a second each, for 30 s.
+        ({}, 360),
+        ({"cpu": "2.0"}, 960),
+        ({"handlerMemoryMib": 48}, 960),
+        ({"handlingMs": 30_000}, 6),
         ({"concurrency": 1, "handlingMs": 60_000}, 1),
         # No longer than the time budget leaves: 60 s less the last deadline of 30 s.
-        ({"busySeconds": 600, "timeBudgetSeconds": 60}, 960),
+        ({"busySeconds": 600, "timeBudgetSeconds": 60}, 360),
         ({"maxMessages": 100}, 100),
-        ({"maxMessages": 5000}, 960),
+        ({"maxMessages": 5000}, 360),
     ],
 )
 def test_queue_length_is_what_one_execution_takes(parameters, length):
     assert rule_of(deployed(**parameters))["metadata"]["queueLength"] == str(length)
     assert rule_of(deployed(queueService="servicebus", **parameters))["metadata"]["messageCount"] == str(length)
+
+
+@pytest.mark.parametrize("cpu", ["0.25", "0.5", "0.75", "1.0", "1.25", "1.5", "1.75", "2.0"])
+@pytest.mark.parametrize("handler", [16, 128, 1024, 4096])
+def test_no_more_handlers_are_asked_for_than_fit_into_the_containers_memory(cpu, handler):
+    job = event_job(deployed(cpu=cpu, handlerMemoryMib=handler, concurrency=100))
+    (container,) = job["properties"]["template"]["containers"]
+    mebibytes = float(container["resources"]["memory"].removesuffix("Gi")) * 1024
+    said = variables_of(job)
+    at_once = int(said["LONGSHORE_CONCURRENCY"])
+    assert said["LONGSHORE_MEMORY"] == str(handler)
+    # What the host takes, and a handler beside its memory: host/longshore/src/memory.rs.
+    assert at_once == 1 or 112 + at_once * (handler + 4) <= mebibytes
+    assert at_once == 100 or 112 + (at_once + 1) * (handler + 4) > mebibytes
 
 
 def test_every_variable_of_the_job_is_one_that_the_host_reads():
@@ -421,7 +437,7 @@ MISTAKES = [
     ("modules/job.bicep", "type: scaler, identity:", "type: scaler, identityy:", "identityy: unknown in JobScaleRule"),
     ("modules/job.bicep", "memory: memory[cpu]", "mem: memory[cpu]", "mem: unknown in ContainerResources"),
     ("modules/job.bicep", "cpu: json(cpu)", "cpu: cpu", "cpu: not float"),
-    ("modules/job.bicep", "value: string(concurrency)", "value: concurrency", "value: not str"),
+    ("modules/job.bicep", "value: string(admitted)", "value: admitted", "value: not str"),
     ("modules/job.bicep", "type: 'UserAssigned'", "type: 'userassigned'", "'userassigned' is none of"),
     ("modules/job.bicep", "jobs@2026-07-01", "jobs@2023-05-01", "api-version"),
     ("modules/job.bicep", "environmentId: environmentId\n", "environmentId: environmentId\n    provisioningState: 'Succeeded'\n", "read-only"),

@@ -28,6 +28,8 @@ fn handle(body: &[u8], message: &Message) -> Result<(), Failure> {
         "get-in-time" => return web::get_in_time(argument),
         "post" => return web::post(argument),
         "ask" => return web::ask(argument),
+        "die-writing" => return web::die_writing(argument),
+        "let-wait" => return web::let_wait(argument),
         "gets" => return web::get_many(argument),
         "flood" => loop {
             let refused = web::get(argument);

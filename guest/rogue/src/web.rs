@@ -11,7 +11,8 @@ use wasip2::io::streams::StreamError;
 struct Wish<'a> {
     method: Method,
     url: &'a str,
-    body: Vec<u8>,
+    /// `None`: it is sent without its body ever being asked for.
+    body: Option<Vec<u8>>,
     /// How long the response may pause in its body, in milliseconds.
     pause: Option<u64>,
     /// Names and values.
@@ -20,7 +21,7 @@ struct Wish<'a> {
 
 impl<'a> Wish<'a> {
     fn get(url: &'a str) -> Self {
-        Self { method: Method::Get, url, body: Vec::new(), pause: None, headers: Vec::new() }
+        Self { method: Method::Get, url, body: Some(Vec::new()), pause: None, headers: Vec::new() }
     }
 }
 
@@ -53,7 +54,7 @@ pub(crate) fn follow(url: &str) -> Result<(), Failure> {
 pub(crate) fn post(argument: &str) -> Result<(), Failure> {
     let (size, url) = argument.split_once('@').unwrap_or(("0", argument));
     let body = vec![b'x'; size.parse().unwrap_or_default()];
-    let response = send(&Wish { method: Method::Post, body, ..Wish::get(url) })?;
+    let response = send(&Wish { method: Method::Post, body: Some(body), ..Wish::get(url) })?;
     let (status, body) = (response.status(), read(&response)?);
     let start = String::from_utf8_lossy(&body[..body.len().min(300)]).into_owned();
     Err(Failure::reject(format!("{status} {start}")))
@@ -99,9 +100,13 @@ pub(crate) fn get_many(argument: &str) -> Result<(), Failure> {
 }
 
 /// A request of any kind: `METHOD URL`, headers as `name: value` on lines of their own, and a body
-/// after an empty line. Rejects with the status, the headers and the start of the body.
+/// after an empty line, if there is one. Rejects with the status, the headers and the start of the
+/// body.
 pub(crate) fn ask(argument: &str) -> Result<(), Failure> {
-    let (head, body) = argument.split_once("\n\n").unwrap_or((argument, ""));
+    let (head, body) = match argument.split_once("\n\n") {
+        Some((head, body)) => (head, Some(body.into())),
+        None => (argument, None),
+    };
     let mut lines = head.lines();
     let (method, url) = lines.next().and_then(|line| line.split_once(' ')).unwrap_or_default();
     let method = match method {
@@ -114,13 +119,46 @@ pub(crate) fn ask(argument: &str) -> Result<(), Failure> {
         other => Method::Other(other.to_owned()),
     };
     let headers = lines.filter_map(|line| line.split_once(": ")).collect();
-    let response = send(&Wish { method, url, body: body.into(), pause: None, headers })?;
+    let response = send(&Wish { method, url, body, pause: None, headers })?;
     let (status, seen) = (response.status(), response.headers().entries());
     let seen = seen.iter().map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value)));
     let seen: Vec<_> = seen.collect();
     let body = read(&response)?;
     let start = String::from_utf8_lossy(&body[..body.len().min(1000)]).into_owned();
     Err(Failure::reject(format!("{status}|{}|{start}", seen.join("|"))))
+}
+
+/// Says that a body has 1,000 bytes, sends ten of them, and dies before the rest.
+pub(crate) fn die_writing(url: &str) -> Result<(), Failure> {
+    let (authority, path) = url.trim_start_matches("http://").split_once('/').unwrap_or_default();
+    let fields = Fields::new();
+    assert!(fields.append("content-length", b"1000").is_ok());
+    let request = OutgoingRequest::new(fields);
+    let set = request
+        .set_method(&Method::Post)
+        .and_then(|()| request.set_scheme(Some(&Scheme::Http)))
+        .and_then(|()| request.set_authority(Some(authority)))
+        .and_then(|()| request.set_path_with_query(Some(&format!("/{path}"))));
+    set.and_then(|()| {
+        let body = request.body()?;
+        let _response = outgoing_handler::handle(request, None).map_err(drop)?;
+        body.write()?.blocking_write_and_flush(b"ten bytes.").map_err(drop)?;
+        // Longer than the host waits for the rest.
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        panic!("in the middle of a body");
+    })
+    .map_err(|()| Failure::retry("it could not be written"))
+}
+
+/// Sends as many requests as asked for at once, reads no body for a second, and then each of them:
+/// `COUNT@URL`. Completes if all were answered.
+pub(crate) fn let_wait(argument: &str) -> Result<(), Failure> {
+    let (count, url) = argument.split_once('@').unwrap_or(("0", argument));
+    let responses: Result<Vec<_>, _> =
+        (0..count.parse::<usize>().unwrap_or_default()).map(|_| send(&Wish::get(url))).collect();
+    let responses = responses?;
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    responses.iter().try_for_each(|response| read(response).map(drop))
 }
 
 /// Asks for a tunnel.
@@ -152,14 +190,15 @@ fn send(wish: &Wish<'_>) -> Result<IncomingResponse, Failure> {
         .and_then(|()| request.set_authority(Some(authority)))
         .and_then(|()| request.set_path_with_query(Some(if path.is_empty() { "/" } else { path })));
     set.map_err(|()| Failure::retry("no such request"))?;
-    let body = request.body().map_err(|()| Failure::retry("no body"))?;
+    let body = wish.body.as_ref().map(|bytes| Ok((request.body()?, bytes)));
+    let body = body.transpose().map_err(|()| Failure::retry("no body"))?;
     let options = wish.pause.map(|pause| {
         let options = RequestOptions::new();
         options.set_between_bytes_timeout(Some(pause * 1_000_000)).map(|()| options)
     });
     let options = options.transpose().map_err(|()| Failure::retry("no such option"))?;
     let future = outgoing_handler::handle(request, options).map_err(failed)?;
-    let sent = write(body, &wish.body);
+    let sent = body.map_or(Ok(()), |(body, bytes)| write(body, bytes));
     future.subscribe().block();
     let response = future.get().and_then(Result::ok).ok_or_else(|| Failure::retry("no answer"))?;
     let response = response.map_err(failed)?;

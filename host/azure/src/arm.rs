@@ -22,10 +22,14 @@ pub use self::reply::ArmReply;
 use crate::authorize::Authorize;
 use crate::azure::Azure;
 use crate::credential::client_options;
+use crate::patience::no_longer_than;
 use crate::retry_after::retry_after;
 
-/// How long any call may take: ARM itself gives up on the provider behind it after 60 s.
+/// How long a call may take that has something done: ARM itself gives up on the provider behind it
+/// after 60 s.
 const LIMIT: Duration = Duration::from_secs(70);
+/// How long a read may take, which can be repeated.
+const READ_LIMIT: Duration = Duration::from_secs(30);
 /// The first pause before a read is tried again, doubled each time, and the longest, which is also
 /// how long a `Retry-After` is believed.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
@@ -129,28 +133,33 @@ impl Arm {
         let method = request.method();
         // A refusal is an answer as well: its body says why.
         let options = PipelineSendOptions { skip_checks: true, ..Default::default() };
-        let sent = timeout(LIMIT, self.pipeline.send(&Context::new(), &mut request, Some(options))).await;
+        let limit = if method == Method::Get { READ_LIMIT } else { LIMIT };
+        let endpoint = &self.endpoint;
+        let sent = timeout(limit, self.pipeline.send(&Context::new(), &mut request, Some(options))).await;
         let response = match sent {
             Ok(Ok(response)) => response,
-            Ok(Err(error)) => return Err(asked.failed(method, &self.endpoint, &error)),
-            Err(_) => return Err(asked.silent(method, &format!("no answer within {} s", LIMIT.as_secs()))),
+            Ok(Err(error)) => return Err(asked.failed(method, endpoint, &error)),
+            Err(_) => {
+                let cause = format!("no answer from {endpoint} within {} s", limit.as_secs());
+                return Err(asked.silent(method, &cause));
+            }
         };
         let (status, retry_after) = (u16::from(response.status()), retry_after(response.headers()));
         let body: &[u8] = response.body().as_ref();
         if !(200..300).contains(&status) {
             return Err(asked.refused(method, status, body, retry_after));
         }
+        if status > 204 {
+            let cause = format!("{endpoint} answered HTTP {status}, as Resource Manager does not");
+            return Err(asked.silent(method, &cause));
+        }
         let body = match body {
             [] => Value::Null,
-            body => serde_json::from_slice(body)
-                .map_err(|error| asked.silent(method, &format!("the answer is no JSON: {error}")))?,
+            body => serde_json::from_slice(body).map_err(|error| {
+                asked.silent(method, &format!("the answer is no JSON: {error} (from {endpoint})"))
+            })?,
         };
         let location = response.headers().get_optional_str(&LOCATION).map(str::to_owned);
         Ok(ArmReply { status, location, retry_after, body })
     }
-}
-
-/// How long something may take: `limit`, but in tests of what comes after it.
-pub(super) fn no_longer_than(limit: Duration) -> Duration {
-    if longshore_failpoint::is_on("out-of-patience") { Duration::ZERO } else { limit }
 }

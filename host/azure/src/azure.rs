@@ -49,13 +49,13 @@ impl Azure {
         self.tokens_of(scope, None)
     }
 
-    /// The same of the identity with this client id, where there is one besides that of the process.
+    /// The same of the identity with this client id, where there is one besides that of the
+    /// process.
     pub fn tokens_of(&self, scope: impl Into<Cow<'static, str>>, client_id: Option<&str>) -> Arc<Tokens> {
         let scope = scope.into();
         let make = || {
-            let (who, mend) = (self.credential.who(), self.credential.mend(client_id));
-            let source = self.credential.source(self.http.clone(), client_id.map(str::to_owned));
-            Arc::new(Tokens::new(source, scope.clone(), who, mend))
+            let credential = self.credential.used(self.http.clone(), client_id.map(str::to_owned));
+            Arc::new(Tokens::new(credential, scope.clone()))
         };
         let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
         tokens.entry((scope.clone(), client_id.map(str::to_owned))).or_insert_with(make).clone()

@@ -2,18 +2,28 @@
 
 use std::env;
 use std::sync::Arc;
+use std::time::Duration;
 
 use azure_core::credentials::TokenCredential;
 use azure_core::error::Error;
 use azure_core::http::{ClientOptions, RetryOptions, Transport};
 use azure_identity::{
-    ClientAssertionCredentialOptions, DeveloperToolsCredential, ManagedIdentityCredential,
-    ManagedIdentityCredentialOptions, UserAssignedId, WorkloadIdentityCredential,
-    WorkloadIdentityCredentialOptions,
+    ClientAssertionCredentialOptions, DeveloperToolsCredential, DeveloperToolsCredentialOptions,
+    WorkloadIdentityCredential, WorkloadIdentityCredentialOptions,
 };
 
-use crate::http::SharedHttp;
-use crate::token::CredentialSource;
+use crate::developer::OneTool;
+use crate::http::{SharedHttp, ShortAnswers};
+use crate::managed_identity::ManagedIdentity;
+use crate::token::{CredentialSource, CredentialUse};
+
+/// The longest answer of an endpoint that gives tokens, in bytes.
+const MAX_TOKEN_ANSWER: usize = 64 * 1024;
+/// How long one try to fetch a token may take: an identity endpoint answers in well under a second.
+const ONE_TRY: Duration = Duration::from_secs(6);
+/// The same for a developer's tools, which take seconds and wait for each other. Each has a limit
+/// of its own.
+const ONE_TRY_OF_TOOLS: Duration = Duration::from_secs(60);
 
 /// How the host authenticates itself to Azure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -44,7 +54,7 @@ impl Credential {
     }
 
     /// Its name in errors.
-    pub(super) fn who(self) -> &'static str {
+    fn who(self) -> &'static str {
         match self.settled() {
             Self::ManagedIdentity => "the managed identity",
             Self::WorkloadIdentity => "the workload identity",
@@ -53,7 +63,7 @@ impl Credential {
     }
 
     /// What to do when it gives no token.
-    pub(super) fn mend(self, client_id: Option<&str>) -> String {
+    fn mend(self, client_id: Option<&str>) -> String {
         if let (Self::ManagedIdentity, Some(id)) = (self.settled(), client_id) {
             return format!("is the identity whose client id is {id} assigned to this job or app?");
         }
@@ -67,10 +77,20 @@ impl Credential {
         }
     }
 
-    /// Makes credentials that call through `http`, one try each. A client id names another identity
+    /// How tokens are fetched with it, by calls through `http`. A client id names another identity
     /// than that of the process; a developer has one only.
-    pub(super) fn source(self, http: Arc<SharedHttp>, client_id: Option<String>) -> CredentialSource {
-        Box::new(move || self.make(&http, client_id.clone()))
+    pub(super) fn used(self, http: Arc<SharedHttp>, client_id: Option<String>) -> CredentialUse {
+        let (who, mend) = (self.who(), self.mend(client_id.as_deref()));
+        let source: CredentialSource = Box::new(move || self.make(&http, client_id.clone()));
+        match self.settled() {
+            // A login that is not there will not be there in a second, and somebody waits.
+            Self::Developer | Self::Auto => {
+                CredentialUse { source, who, mend, one_try: ONE_TRY_OF_TOOLS, is_asked_again: false }
+            }
+            Self::ManagedIdentity | Self::WorkloadIdentity => {
+                CredentialUse { source, who, mend, one_try: ONE_TRY, is_asked_again: true }
+            }
+        }
     }
 
     fn make(
@@ -78,36 +98,34 @@ impl Credential {
         http: &Arc<SharedHttp>,
         client_id: Option<String>,
     ) -> Result<Arc<dyn TokenCredential>, Error> {
-        let client_options = client_options(http);
+        let http = ShortAnswers { http: http.clone(), max: MAX_TOKEN_ANSWER };
         Ok(match self.settled() {
-            Self::ManagedIdentity => {
-                ManagedIdentityCredential::new(Some(ManagedIdentityCredentialOptions {
-                    // The SDK does not read it itself.
-                    user_assigned_id: client_id
-                        .or_else(|| set("AZURE_CLIENT_ID"))
-                        .map(UserAssignedId::ClientId),
-                    client_options,
-                }))?
-            }
+            Self::ManagedIdentity => Arc::new(ManagedIdentity::here(http, client_id)?),
             Self::WorkloadIdentity => {
                 WorkloadIdentityCredential::new(Some(WorkloadIdentityCredentialOptions {
-                    credential_options: ClientAssertionCredentialOptions { client_options },
+                    credential_options: ClientAssertionCredentialOptions {
+                        client_options: options(Transport::new(Arc::new(http))),
+                    },
                     client_id,
                     ..Default::default()
                 }))?
             }
-            Self::Developer | Self::Auto => DeveloperToolsCredential::new(None)?,
+            Self::Developer | Self::Auto => {
+                DeveloperToolsCredential::new(Some(DeveloperToolsCredentialOptions {
+                    executor: Some(Arc::new(OneTool)),
+                }))?
+            }
         })
     }
 }
 
 /// The shared transport, and no retries: the caller decides what is tried again.
 pub fn client_options(http: &Arc<SharedHttp>) -> ClientOptions {
-    ClientOptions {
-        transport: Some(Transport::new(http.clone())),
-        retry: RetryOptions::none(),
-        ..ClientOptions::default()
-    }
+    options(Transport::new(http.clone()))
+}
+
+fn options(transport: Transport) -> ClientOptions {
+    ClientOptions { transport: Some(transport), retry: RetryOptions::none(), ..ClientOptions::default() }
 }
 
 /// A variable that is there and not empty.

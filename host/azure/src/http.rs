@@ -1,10 +1,11 @@
 //! The one transport that credentials and clients share.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use azure_core::error::{Error, ErrorKind};
 use azure_core::http::{AsyncRawResponse, HttpClient, Request};
+use futures_util::StreamExt;
 use tokio_rustls::rustls::crypto::ring;
 use url::{Host, Url};
 
@@ -20,6 +21,10 @@ const SILENCE: Duration = Duration::from_secs(60);
 const IDLE: Duration = Duration::from_secs(4);
 /// As many as there may be calls at once: a worker handles up to a thousand messages.
 const IDLE_CONNECTIONS: usize = 1024;
+
+/// The longest body of an answer that is read, in bytes. Thirty-two messages of 64 KiB are half of
+/// it.
+const MAX_ANSWER: usize = 4 * 1024 * 1024;
 
 /// HTTP over connections that are kept and shared.
 ///
@@ -67,9 +72,9 @@ impl SharedHttp {
     }
 }
 
-/// Has all clients of HTTP in this process take their cryptography from *ring*. A client that is made
-/// before panics, since the libraries bring none along: *ring* is built in a quarter of the time of
-/// their own choice.
+/// Has all clients of HTTP in this process take their cryptography from *ring*. A client that is
+/// made before panics, since the libraries bring none along: *ring* is built in a quarter of the
+/// time of their own choice.
 pub fn choose_cryptography() {
     // An error says that it is chosen already.
     let _ = ring::default_provider().install_default();
@@ -78,8 +83,40 @@ pub fn choose_cryptography() {
 #[async_trait::async_trait]
 impl HttpClient for SharedHttp {
     async fn execute_request(&self, request: &Request) -> Result<AsyncRawResponse, Error> {
-        self.client(request.url())?.execute_request(request).await
+        Ok(no_longer_than(MAX_ANSWER, self.client(request.url())?.execute_request(request).await?))
     }
+}
+
+/// The same transport for answers that are short.
+#[derive(Clone, Debug)]
+pub(crate) struct ShortAnswers {
+    pub(crate) http: Arc<SharedHttp>,
+    /// The longest body that is read, in bytes.
+    pub(crate) max: usize,
+}
+
+#[async_trait::async_trait]
+impl HttpClient for ShortAnswers {
+    async fn execute_request(&self, request: &Request) -> Result<AsyncRawResponse, Error> {
+        Ok(no_longer_than(self.max, self.http.execute_request(request).await?))
+    }
+}
+
+/// The answer, whose body breaks off with an error where it is longer than `max` bytes. Whoever
+/// gets it keeps no more than that.
+fn no_longer_than(max: usize, answer: AsyncRawResponse) -> AsyncRawResponse {
+    let (status, headers, body) = answer.deconstruct();
+    let mut read = 0_usize;
+    let body = body.map(move |piece| {
+        let piece = piece?;
+        read = read.saturating_add(piece.len());
+        if read > max {
+            let cause = format!("the answer is longer than {max} bytes, and was not read any further");
+            return Err(Error::with_message(ErrorKind::Io, cause));
+        }
+        Ok(piece)
+    });
+    AsyncRawResponse::new(status, headers, Box::pin(body))
 }
 
 /// Whether a URL leads back to this very host.
@@ -101,7 +138,8 @@ fn no_tls(error: &reqwest::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use azure_core::http::Method;
+    use azure_core::http::headers::Headers;
+    use azure_core::http::{Method, StatusCode};
 
     use super::*;
     use crate::cause::cause;
@@ -113,5 +151,18 @@ mod tests {
         let error = SharedHttp::default().execute_request(&request).await.err().unwrap();
         let cause = cause(&error);
         assert!(cause.contains("refused") && !cause.contains("secret"), "{cause}");
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_read_up_to_its_limit_and_no_further() {
+        for (length, pieces, is_read) in [(10, 6, true), (10, 7, false), (61, 1, false)] {
+            let stream = futures_util::stream::iter(0..).map(move |_| Ok(vec![b'x'; length].into()));
+            let body = Box::pin(stream.take(pieces));
+            let answer = AsyncRawResponse::new(StatusCode::Ok, Headers::new(), body);
+            let read = no_longer_than(60, answer).into_body().collect().await;
+            assert_eq!(read.is_ok(), is_read, "{length} {pieces}");
+            let Err(error) = read else { continue };
+            assert!(cause(&error).contains("longer than 60 bytes"), "{error}");
+        }
     }
 }

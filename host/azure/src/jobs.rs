@@ -14,19 +14,20 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 pub use self::template::{Overrides, Replacement};
-use crate::arm::{
-    Arm, ArmError, ArmOperation, ArmReply, Asked, Endpoint, PATIENCE, PAUSE_AT_LEAST, no_longer_than,
-};
+use crate::arm::{Arm, ArmError, ArmOperation, ArmReply, Asked, Endpoint, PATIENCE, PAUSE_AT_LEAST};
 use crate::azure::Azure;
+use crate::patience::no_longer_than;
 
 const API_VERSION: &str = "2026-07-01";
 /// How often something that takes its time is asked after, unless the service says otherwise.
 const POLL: Duration = Duration::from_secs(5);
 /// How long the service may take to say what became of a call.
 const RESULT: Duration = Duration::from_secs(120);
-/// More pages than that are a service that goes round in circles: it keeps a hundred executions of
-/// a job.
+/// More pages or executions than that, or a list that takes so long, are a service that goes round
+/// in circles: it keeps a hundred executions of a job.
 const PAGES: usize = 100;
+const MAX_EXECUTIONS: usize = 10_000;
+const LISTED_WITHIN: Duration = Duration::from_secs(60);
 
 /// What there is, for a caller who named something that does not exist.
 const JOBS: &str = "`az containerapp job list --query \"[].id\"` shows jobs";
@@ -217,7 +218,11 @@ impl Job {
     /// When it cannot be read.
     pub async fn get(&self) -> Result<Value, ArmError> {
         let asked = Asked { operation: READ, of: &self.id.0 };
-        Ok(self.arm.get(&self.arm.url(&self.id.0, API_VERSION), &asked, PATIENCE).await?.body)
+        let job = self.arm.get(&self.arm.url(&self.id.0, API_VERSION), &asked, PATIENCE).await?.body;
+        if !job["properties"].is_object() {
+            return Err(asked.unreadable("the answer describes no job"));
+        }
+        Ok(job)
     }
 
     /// A resource in the job's resource group, as ARM has it: what is behind `/providers/` in its
@@ -267,13 +272,16 @@ impl Job {
         let asked = Asked { operation: READ_EXECUTIONS, of: &self.id.0 };
         let mut url = self.arm.url(&format!("{}/executions", self.id), API_VERSION);
         let mut executions = Vec::new();
-        for _ in 0..PAGES {
+        let (started, mut pages) = (Instant::now(), 0);
+        loop {
             let page: Page = self.arm.get(&url, &asked, PATIENCE).await?.read(&asked)?;
             executions.extend(page.value);
-            match page.next_link.filter(|link| !link.is_empty()) {
-                Some(link) => url = self.arm.follow(&link, &asked)?,
-                None => break,
+            let Some(link) = page.next_link.filter(|link| !link.is_empty()) else { break };
+            pages += 1;
+            if pages == PAGES || executions.len() > MAX_EXECUTIONS || started.elapsed() > LISTED_WITHIN {
+                return Err(asked.unreadable("the list does not end"));
             }
+            url = self.arm.follow(&link, &asked)?;
         }
         executions.sort_by_key(|execution| std::cmp::Reverse(execution.properties.start_time));
         Ok(executions)

@@ -6,9 +6,18 @@ use azure_core::http::headers::{HeaderName, Headers};
 
 const RETRY_AFTER: HeaderName = HeaderName::from_static("retry-after");
 
-/// What `Retry-After` says, in seconds. The other form, a date, is not used by Azure.
+/// The longest wait that is believed. A service that asks for more is asked again all the same.
+const LONGEST: Duration = Duration::from_secs(60 * 60);
+
+/// What `Retry-After` says, in seconds, and an hour at most. The other form, a date, is not used by
+/// Azure.
 pub fn retry_after(headers: &Headers) -> Option<Duration> {
-    headers.get_optional_str(&RETRY_AFTER)?.trim().parse().ok().map(Duration::from_secs)
+    let text = headers.get_optional_str(&RETRY_AFTER)?.trim();
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    // What is too large for a number is too long as well.
+    Some(text.parse().map_or(LONGEST, |seconds| LONGEST.min(Duration::from_secs(seconds))))
 }
 
 #[cfg(test)]
@@ -16,10 +25,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn seconds_are_read_and_nothing_else_is() {
-        for (text, expected) in
-            [("7", Some(7)), (" 0 ", Some(0)), ("-1", None), ("Wed, 25 Nov 2026 20:00:00 GMT", None)]
-        {
+    fn seconds_are_read_and_nothing_else_is_and_no_wait_is_longer_than_an_hour() {
+        for (text, expected) in [
+            ("7", Some(7)),
+            (" 0 ", Some(0)),
+            ("3601", Some(3600)),
+            ("18446744073709551615", Some(3600)),
+            ("99999999999999999999999999", Some(3600)),
+            ("-1", None),
+            ("+1", None),
+            ("1.5", None),
+            ("", None),
+            ("NaN", None),
+            ("Wed, 25 Nov 2026 20:00:00 GMT", None),
+        ] {
             let mut headers = Headers::new();
             headers.insert(RETRY_AFTER, text.to_owned());
             assert_eq!(retry_after(&headers), expected.map(Duration::from_secs), "{text}");

@@ -1,34 +1,56 @@
 //! The token cache: tokens are fetched ahead of their expiry, in the background, and a valid one is
 //! never waited for.
 
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use azure_core::credentials::{AccessToken, TokenCredential};
-use azure_core::error::{Error, ErrorKind};
+use azure_core::error::Error;
 use azure_core::time::OffsetDateTime;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::cause::cause;
+use crate::failed_try::FailedTry;
+use crate::patience::no_longer_than;
 
-/// How long one try to fetch a token may take: an identity endpoint answers in well under a second.
-const TRY: Duration = Duration::from_secs(6);
-/// The pauses between tries. Three tries and two pauses stay below the 20 s that a cold start may
-/// take.
-const PAUSES: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(1200)];
+/// For how long a token is asked for that somebody waits for: a cold start may take 20 s.
+const PATIENCE: Duration = Duration::from_millis(19_500);
+/// The first pause between tries, and the longest. It doubles each time.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(300), Duration::from_millis(2400));
+/// After how long it is said that there is no token yet.
+const SAID_AFTER: Duration = Duration::from_secs(2);
+/// The longest that a token is believed to be valid. Those of managed identities are for a day.
+const LONGEST_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 /// For how long a failed fetch answers everyone who asks, instead of another fetch.
 const FAILURE_STANDS: Duration = Duration::from_secs(1);
 /// The same before the first token: a caller who asks then is about to give up, and should not wait
 /// twice.
 const FIRST_FAILURE_STANDS: Duration = Duration::from_secs(30);
+/// How often a token is replaced at most that a service has refused to a handler.
+const REPLACED_AGAIN: Duration = Duration::from_secs(30);
 /// The shortest and longest pause between refreshes that failed.
 const REFRESH_AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
 /// Makes a credential. Each fetch has a new one, since those of the SDK have caches of their own,
 /// which answer with the old token until five minutes before its end, also when it was refused.
 pub(crate) type CredentialSource = Box<dyn Fn() -> Result<Arc<dyn TokenCredential>, Error> + Send + Sync>;
+
+/// How tokens are fetched with a credential.
+pub(crate) struct CredentialUse {
+    pub(crate) source: CredentialSource,
+    /// Which credential it is, in errors.
+    pub(crate) who: &'static str,
+    /// What to do when it gives no token.
+    pub(crate) mend: String,
+    /// How long one try may take.
+    pub(crate) one_try: Duration,
+    /// Whether it may give a token although it has just given none.
+    pub(crate) is_asked_again: bool,
+}
 
 /// A token for one service. Never shown.
 #[derive(Clone)]
@@ -66,11 +88,8 @@ pub struct NoToken {
 
 /// The newest token for one service, and the way to the next.
 pub struct Tokens {
-    source: CredentialSource,
+    credential: CredentialUse,
     scope: Cow<'static, str>,
-    /// Which credential, and what to do when it gives no token.
-    who: &'static str,
-    mend: String,
     state: Mutex<TokenState>,
     /// Held while a token is fetched: one fetch is enough for all.
     fetching: tokio::sync::Mutex<()>,
@@ -81,23 +100,20 @@ struct TokenState {
     token: Option<Token>,
     ever_had: bool,
     failed: Option<(Instant, NoToken)>,
+    /// When one was fetched since a service had refused the one before.
+    replaced: Option<Instant>,
 }
 
 impl fmt::Debug for Tokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Tokens({}, {})", self.who, self.scope)
+        write!(f, "Tokens({}, {})", self.credential.who, self.scope)
     }
 }
 
 impl Tokens {
-    pub(crate) fn new(
-        source: CredentialSource,
-        scope: impl Into<Cow<'static, str>>,
-        who: &'static str,
-        mend: String,
-    ) -> Self {
+    pub(crate) fn new(credential: CredentialUse, scope: impl Into<Cow<'static, str>>) -> Self {
         let scope = scope.into();
-        Self { source, scope, who, mend, state: Mutex::default(), fetching: tokio::sync::Mutex::default() }
+        Self { credential, scope, state: Mutex::default(), fetching: tokio::sync::Mutex::default() }
     }
 
     /// A valid token: at once if there is one, else within 20 s.
@@ -116,20 +132,39 @@ impl Tokens {
         if let Some(error) = self.just_failed(asked) {
             return Err(error);
         }
-        self.fetch(&PAUSES).await
+        self.fetch(no_longer_than(PATIENCE)).await
     }
 
     /// Forgets this token, since the service has refused it.
     pub fn refused(&self, token: &Token) {
-        self.refused_secret(token.secret());
-    }
-
-    /// The same, of a token that is known by its text only.
-    pub fn refused_secret(&self, secret: &str) {
         let mut state = self.state();
-        if state.token.as_ref().is_some_and(|newest| newest.secret() == secret) {
+        if state.token.as_ref().is_some_and(|newest| newest.secret() == token.secret()) {
             state.token = None;
         }
+    }
+
+    /// Another token than this one, whose text a service has refused. `None` where there is none:
+    /// the identity gives the same again, gives none, or gave one for the same cause just before.
+    ///
+    /// The one that was refused stays: another service may take it.
+    pub async fn replacement(self: &Arc<Self>, refused: &str) -> Option<Token> {
+        let another = || self.valid().filter(|newest| newest.secret() != refused);
+        if another().is_some() {
+            return another();
+        }
+        let _one = self.fetching.lock().await;
+        if another().is_some() {
+            return another();
+        }
+        {
+            let mut state = self.state();
+            // Whoever is refused for another cause than its token would have it fetched each time.
+            if state.replaced.is_some_and(|at| at.elapsed() < REPLACED_AGAIN) {
+                return None;
+            }
+            state.replaced = Some(Instant::now());
+        }
+        self.fetch(Duration::ZERO).await.ok().filter(|fetched| fetched.secret() != refused)
     }
 
     fn valid(&self) -> Option<Token> {
@@ -144,28 +179,35 @@ impl Tokens {
         (*at >= asked || at.elapsed() < stands).then(|| error.clone())
     }
 
-    /// Fetches, trying again after each pause, and keeps what came of it.
-    async fn fetch(self: &Arc<Self>, pauses: &[Duration]) -> Result<Token, NoToken> {
-        let mut pauses = pauses.iter();
+    /// Fetches, trying again until `patience` is used up, and keeps what came of it.
+    async fn fetch(self: &Arc<Self>, patience: Duration) -> Result<Token, NoToken> {
+        let (started, (mut pause, longest)) = (Instant::now(), PAUSES);
+        let (mut limit, mut said) = (self.credential.one_try, false);
         loop {
-            let failure = match timeout(TRY, self.ask()).await {
-                Ok(Ok(token)) => return Ok(self.keep(Token(token))),
+            let failure = match timeout(limit, self.ask()).await {
+                Ok(Ok(token)) => return Ok(self.keep(token)),
                 Ok(Err(error)) => error,
-                Err(_) => {
-                    FailedTry { cause: format!("no answer within {} s", TRY.as_secs()), lasting: false }
-                }
+                Err(_) => FailedTry::passing(format!("no answer within {} s", limit.as_secs())),
             };
-            match pauses.next() {
-                Some(pause) if !failure.lasting => sleep(*pause).await,
-                _ => return Err(self.fail(failure)),
+            let left = patience.saturating_sub(started.elapsed() + pause);
+            if failure.lasting || !self.credential.is_asked_again || left.is_zero() {
+                return Err(self.fail(failure));
             }
+            if started.elapsed() > SAID_AFTER && !std::mem::replace(&mut said, true) {
+                let (who, cause) = (self.credential.who, &failure.cause);
+                tracing::warn!(who, %cause, "no token yet, asking again for up to 20 s");
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(longest);
+            limit = self.credential.one_try.min(left);
         }
     }
 
-    async fn ask(&self) -> Result<AccessToken, FailedTry> {
-        let credential =
-            (self.source)().map_err(|error| FailedTry { cause: error.to_string(), lasting: true })?;
-        credential.get_token(&[&self.scope], None).await.map_err(|error| FailedTry::of(&error))
+    async fn ask(&self) -> Result<Token, FailedTry> {
+        let credential = (self.credential.source)().map_err(|error| FailedTry::lasting(&error))?;
+        let token =
+            credential.get_token(&[&self.scope], None).await.map_err(|error| FailedTry::of(&error))?;
+        usable(token)
     }
 
     fn keep(self: &Arc<Self>, token: Token) -> Token {
@@ -178,10 +220,11 @@ impl Tokens {
         token
     }
 
-    fn fail(&self, FailedTry { cause, .. }: FailedTry) -> NoToken {
+    fn fail(&self, FailedTry { cause, mend, .. }: FailedTry) -> NoToken {
         let mut state = self.state();
-        let cause = format!("{} gave no token: {cause}", self.who);
-        let error = NoToken { cause, mend: self.mend.clone(), never_had: !state.ever_had };
+        let cause = format!("{} gave no token: {cause}", self.credential.who);
+        let mend = mend.map_or_else(|| self.credential.mend.clone(), str::to_owned);
+        let error = NoToken { cause, mend, never_had: !state.ever_had };
         state.failed = Some((Instant::now(), error.clone()));
         error
     }
@@ -211,7 +254,7 @@ async fn keep_fresh(tokens: Weak<Tokens>) {
         sleep(wait).await;
         let Some(tokens) = tokens.upgrade() else { return };
         let _one = tokens.fetching.lock().await;
-        match tokens.fetch(&[]).await {
+        match tokens.fetch(Duration::ZERO).await {
             Ok(_) => said = false,
             Err(error) => {
                 let valid_s = tokens.valid().map_or(0, |token| token.left().as_secs());
@@ -223,134 +266,19 @@ async fn keep_fresh(tokens: Weak<Tokens>) {
     }
 }
 
-/// Why one try failed.
-struct FailedTry {
-    cause: String,
-    /// The answer will be the same next time.
-    lasting: bool,
-}
-
-impl FailedTry {
-    fn of(error: &Error) -> Self {
-        let mut lasting = false;
-        let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
-        while let Some(inner) = source {
-            if let Some(ErrorKind::HttpResponse { status, .. }) =
-                inner.downcast_ref::<Error>().map(Error::kind)
-            {
-                // An identity that has just been assigned may be unknown (404, 410, 429) for some
-                // seconds; 400 is for good.
-                lasting = matches!(u16::from(*status), 400 | 401 | 403);
-            }
-            source = inner.source();
-        }
-        // The chain of the SDK's errors repeats itself and links to pages: its first line and its
-        // end say it all.
-        let text = error.to_string();
-        let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim();
-        let first = first.split(" To troubleshoot").next().unwrap_or_default();
-        let inner = cause(error);
-        let inner = inner.trim();
-        let cause = if first.contains(inner) { first.to_owned() } else { format!("{first} ({inner})") };
-        Self { cause, lasting }
+/// A token that can be used, or why it cannot.
+fn usable(mut token: AccessToken) -> Result<Token, FailedTry> {
+    // A header carries nothing else, and what is in it is never said.
+    let is_text =
+        |secret: &str| !secret.is_empty() && secret.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    if !is_text(token.token.secret()) {
+        return Err(FailedTry::passing("its token has characters that no token has".into()));
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use azure_core::credentials::TokenRequestOptions;
-
-    use super::*;
-
-    /// Gives tokens that live so many seconds; `None`: does not answer.
-    #[derive(Debug)]
-    struct Fake(Arc<Script>);
-
-    #[derive(Debug, Default)]
-    struct Script {
-        asked: AtomicUsize,
-        life_s: Mutex<Option<i64>>,
+    token.expires_on = token.expires_on.min(OffsetDateTime::now_utc() + LONGEST_LIFE);
+    let token = Token(token);
+    if token.left().is_zero() {
+        let cause = "its token has expired already".into();
+        return Err(FailedTry { mend: Some("is this host's clock right?"), ..FailedTry::passing(cause) });
     }
-
-    #[async_trait::async_trait]
-    impl TokenCredential for Fake {
-        async fn get_token(
-            &self,
-            _: &[&str],
-            _: Option<TokenRequestOptions<'_>>,
-        ) -> Result<AccessToken, Error> {
-            let number = self.0.asked.fetch_add(1, Ordering::Relaxed);
-            let life = *self.0.life_s.lock().unwrap();
-            let Some(life) = life else { return std::future::pending().await };
-            let expires = OffsetDateTime::now_utc() + azure_core::time::Duration::seconds(life);
-            Ok(AccessToken::new(format!("token {number}"), expires))
-        }
-    }
-
-    fn tokens(life_s: Option<i64>) -> (Arc<Script>, Arc<Tokens>) {
-        let script = Arc::new(Script { life_s: Mutex::new(life_s), ..Script::default() });
-        let fakes = script.clone();
-        let source: CredentialSource = Box::new(move || Ok(Arc::new(Fake(fakes.clone()))));
-        (script, Arc::new(Tokens::new(source, "scope", "the identity", "look after it".into())))
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_cold_start_without_identity_ends_within_20_s_with_the_cause_and_the_mend() {
-        let (script, tokens) = tokens(None);
-        let started = Instant::now();
-        let asking: Vec<_> = (0..20)
-            .map(|_| {
-                tokio::spawn({
-                    let tokens = tokens.clone();
-                    async move { tokens.token().await.unwrap_err() }
-                })
-            })
-            .collect();
-        for asked in asking {
-            let error = asked.await.unwrap();
-            assert_eq!(error.to_string(), "the identity gave no token: no answer within 6 s; look after it");
-            assert!(error.never_had);
-        }
-        assert!(tokens.token().await.is_err(), "and at once when asked again");
-        assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
-        assert_eq!(script.asked.load(Ordering::Relaxed), 3);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_valid_token_is_never_waited_for_while_the_identity_is_down() {
-        let (script, tokens) = tokens(Some(3600));
-        tokens.token().await.unwrap();
-        *script.life_s.lock().unwrap() = None;
-        for _ in 0..3000 {
-            sleep(Duration::from_secs(1)).await;
-            let asked = Instant::now();
-            assert_eq!(tokens.token().await.unwrap().secret(), "token 0");
-            assert_eq!(asked.elapsed(), Duration::ZERO);
-        }
-        assert!(script.asked.load(Ordering::Relaxed) > 10, "it was tried again meanwhile");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_token_is_refreshed_ahead_of_its_expiry_without_anybody_asking() {
-        let (script, tokens) = tokens(Some(3600));
-        tokens.token().await.unwrap();
-        sleep(Duration::from_secs(1795)).await;
-        assert_eq!(script.asked.load(Ordering::Relaxed), 1);
-        sleep(Duration::from_secs(10)).await;
-        assert_eq!(script.asked.load(Ordering::Relaxed), 2);
-        assert_eq!(tokens.token().await.unwrap().secret(), "token 1");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_refused_token_is_replaced_once_however_many_were_refused_with_it() {
-        let (script, tokens) = tokens(Some(3600));
-        let first = tokens.token().await.unwrap();
-        tokens.refused(&first);
-        let second = tokens.token().await.unwrap();
-        tokens.refused(&first);
-        assert_eq!(tokens.token().await.unwrap().secret(), second.secret());
-        assert_eq!(script.asked.load(Ordering::Relaxed), 2);
-    }
+    Ok(token)
 }

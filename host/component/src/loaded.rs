@@ -117,17 +117,21 @@ impl Handler for LoadedComponent {
 
     fn unavailable(&self) -> Option<Unavailable> {
         match &*self.current.read().unwrap_or_else(PoisonError::into_inner) {
-            Current::Loaded { .. } => None,
+            Current::Loaded { component, .. } => component.without_token().map(|cause| Unavailable { cause }),
             Current::Unavailable { detail, .. } => Some(Unavailable { cause: detail.clone() }),
         }
     }
 
-    /// Tries to load the component, if none is loaded.
+    /// Tries to load the component, if none is loaded. If it is, and the host had no token for its
+    /// requests, that is asked for.
     async fn reload(&self) -> Result<(), Unavailable> {
         let _one_at_a_time = self.reloading.lock().await;
-        if self.unavailable().is_some() {
-            let current = Current::of(self.source.load(&self.sandbox).await, &self.source);
-            *self.current.write().unwrap_or_else(PoisonError::into_inner) = current;
+        match self.current() {
+            Current::Loaded { component, .. } => component.ask_for_token().await,
+            Current::Unavailable { .. } => {
+                let current = Current::of(self.source.load(&self.sandbox).await, &self.source);
+                *self.current.write().unwrap_or_else(PoisonError::into_inner) = current;
+            }
         }
         self.unavailable().map_or(Ok(()), Err)
     }

@@ -158,9 +158,16 @@ pub enum RetryReason {
     OutputRefused,
     /// It was never called: the component is missing, damaged, or of another world.
     ComponentUnavailable,
+    /// It was to call a service with the host's identity, and the host had no token.
+    IdentityUnavailable,
 }
 
 impl RetryReason {
+    /// Whether the host lacks what each message needs, so that the message is not at fault.
+    pub fn is_the_hosts_own(self) -> bool {
+        matches!(self, Self::ComponentUnavailable | Self::IdentityUnavailable)
+    }
+
     /// The reason as one word, as logs and poison envelopes show it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -178,6 +185,7 @@ impl RetryReason {
             Self::OutputTooLarge => "output-too-large",
             Self::OutputRefused => "output-refused",
             Self::ComponentUnavailable => "component-unavailable",
+            Self::IdentityUnavailable => "identity-unavailable",
         }
     }
 }
@@ -186,6 +194,19 @@ impl fmt::Display for RetryReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
+}
+
+/// How much of a name that a handler made up is shown, in bytes.
+const LONGEST_OUTBOX_NAME: usize = 100;
+
+/// What is said of a message for an outbox that is not granted, where these are.
+pub fn ungranted_outbox<'a>(name: &str, granted: impl Iterator<Item = &'a String>) -> String {
+    let shown = &name[..name.floor_char_boundary(LONGEST_OUTBOX_NAME)];
+    let more = if shown.len() < name.len() { "…" } else { "" };
+    let granted: Vec<_> = granted.map(String::as_str).collect();
+    let instead =
+        if granted.is_empty() { "nor is another".to_owned() } else { format!("only {}", granted.join(", ")) };
+    format!("the outbox {shown:?}{more} is not granted, {instead}; grant it with `--outbox NAME=QUEUE-URL`")
 }
 
 /// What one invocation used.
@@ -201,13 +222,26 @@ pub struct Usage {
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, OutboxMessage, RetryReason, Usage, Verdict};
+    use super::{Answer, OutboxMessage, RetryReason, Usage, Verdict, ungranted_outbox};
+
+    #[test]
+    fn an_outbox_that_is_not_granted_is_named_with_the_flag_that_grants_it() {
+        let granted = ["invoices".to_owned(), "receipts".to_owned()];
+        assert_eq!(
+            ungranted_outbox("x\n", granted.iter()),
+            "the outbox \"x\\n\" is not granted, only invoices, receipts; grant it with `--outbox NAME=QUEUE-URL`"
+        );
+        let long = ungranted_outbox(&"ö".repeat(1000), [].iter());
+        assert!(long.len() < 300 && long.ends_with("grant it with `--outbox NAME=QUEUE-URL`"), "{long}");
+        assert!(long.contains("\"… is not granted, nor is another;"), "{long}");
+    }
 
     #[test]
     fn logs_and_envelopes_show_each_reason_as_one_word() {
         use RetryReason::{
-            CallLimit, ComponentUnavailable, Deadline, HandleLimit, HttpLimit, MemoryLimit, OutboxLimit,
-            OutputRefused, OutputTooLarge, Requested, StackLimit, TableLimit, Trap, UnknownOutput,
+            CallLimit, ComponentUnavailable, Deadline, HandleLimit, HttpLimit, IdentityUnavailable,
+            MemoryLimit, OutboxLimit, OutputRefused, OutputTooLarge, Requested, StackLimit, TableLimit, Trap,
+            UnknownOutput,
         };
         for (reason, word) in [
             (Requested, "retry"),
@@ -224,7 +258,9 @@ mod tests {
             (OutputTooLarge, "output-too-large"),
             (OutputRefused, "output-refused"),
             (ComponentUnavailable, "component-unavailable"),
+            (IdentityUnavailable, "identity-unavailable"),
         ] {
+            assert_eq!(reason.is_the_hosts_own(), word.ends_with("-unavailable"));
             assert_eq!((reason.as_str(), reason.to_string().as_str()), (word, word));
         }
     }

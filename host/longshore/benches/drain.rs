@@ -69,8 +69,13 @@ pub(super) fn measure_depth(workbench: &Workbench) {
 }
 
 /// A queue in this directory with so many orders, written past the queue itself to save time.
-fn fill(directory: &Path, messages: usize) -> Queue {
-    let queue = Queue { directory: directory.to_owned() };
+fn fill(directory: &Path, messages: usize) -> FilledQueue {
+    fill_with(directory, messages, BODY)
+}
+
+/// The same with so many messages of another body.
+pub(super) fn fill_with(directory: &Path, messages: usize, body: &str) -> FilledQueue {
+    let queue = FilledQueue { directory: directory.to_owned() };
     let made = Command::new(env!("CARGO_BIN_EXE_longshore"))
         .args(["queue", "create", "--queue", &queue.url()])
         .stdout(Stdio::null())
@@ -84,7 +89,7 @@ fn fill(directory: &Path, messages: usize) -> Queue {
             "INSERT INTO message (queue, id, dequeue_count, visible_at, inserted_at, expires_at, receipt, properties, body)
              VALUES ('orders', ?1, 0, ?2, ?2, NULL, ?3, NULL, ?4)",
         )
-        .and_then(|mut insert| insert.execute(params![id, 1_790_000_000_000_i64, i64::MAX, BODY.as_bytes()]))
+        .and_then(|mut insert| insert.execute(params![id, 1_790_000_000_000_i64, i64::MAX, body.as_bytes()]))
         .expect("inserted");
     }
     fill.commit().expect("committed");
@@ -92,21 +97,21 @@ fn fill(directory: &Path, messages: usize) -> Queue {
     queue
 }
 
-struct Queue {
+pub(super) struct FilledQueue {
     directory: PathBuf,
 }
 
-impl Queue {
-    fn url(&self) -> String {
+impl FilledQueue {
+    pub(super) fn url(&self) -> String {
         format!("file:{}", self.directory.join("orders").display())
     }
 
-    fn log(&self) -> PathBuf {
+    pub(super) fn log(&self) -> PathBuf {
         self.directory.join("log")
     }
 }
 
-fn drain(workbench: &Workbench, queue: &Queue, concurrency: usize, messages: usize) -> Drained {
+fn drain(workbench: &Workbench, queue: &FilledQueue, concurrency: usize, messages: usize) -> Drained {
     let flags = ["--concurrency", &concurrency.to_string(), "--max-messages", &messages.to_string()];
     let (summary, usage) = run(workbench, &queue.url(), &queue.log(), &flags, messages);
     let seconds = summary["duration_ms"].as_f64().expect("a duration") / 1000.0;

@@ -81,7 +81,7 @@ fn lease(db: &mut Connection) -> Vec<i64> {
 
 /// What Python's queues and Python's SQLite do, if `make bench` has installed them.
 pub(super) fn peers(directory: &Path, messages: usize) -> Option<serde_json::Value> {
-    let python = std::env::var_os("LONGSHORE_BENCH_PYTHON")?;
+    let python = std::env::var_os("BENCH_PYTHON")?;
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers/peers.py");
     let ran = Command::new(python)
         .arg(script)

@@ -7,6 +7,7 @@ mod call;
 mod child;
 mod drain;
 mod floor;
+mod http;
 mod languages;
 mod servicebus;
 mod settings;
@@ -22,13 +23,14 @@ type Part = fn(&Workbench);
 fn main() {
     // `cargo bench` passes flags of its own; a word picks the parts whose names contain it.
     let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
-    let parts: [(&str, Part); 8] = [
+    let parts: [(&str, Part); 9] = [
         ("call", call::measure),
         ("settings", settings::measure),
         ("start", start::measure),
         ("languages", languages::measure),
         ("drain", drain::measure),
         ("depth", drain::measure_depth),
+        ("http", http::measure),
         ("storage", storage::measure),
         ("servicebus", servicebus::measure),
     ];

@@ -19,7 +19,7 @@ const LOCK_S: u32 = 60;
 const DELIVERIES: u32 = 10;
 
 pub(super) fn measure(workbench: &Workbench) {
-    let Some(python) = std::env::var_os("LONGSHORE_BENCH_SERVICEBUS_PYTHON") else {
+    let Some(python) = std::env::var_os("BENCH_SERVICEBUS_PYTHON") else {
         return println!(
             "the broker and the Python SDK: not installed; `make bench ONLY=servicebus` does that"
         );

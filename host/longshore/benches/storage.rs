@@ -22,7 +22,7 @@ use longshore_testkit::identity::{Identity, Mood};
 const SLOW_MESSAGES: usize = 10_000;
 
 pub(super) fn measure(workbench: &Workbench) {
-    match std::env::var_os("LONGSHORE_BENCH_STORAGE_PYTHON") {
+    match std::env::var_os("BENCH_STORAGE_PYTHON") {
         Some(python) => {
             let authority = azurite::secure().authority.as_ref().expect("it has a certificate");
             let identity = Identity::start(Mood::Tokens(3600));

@@ -4,6 +4,7 @@ mod args;
 mod check;
 mod compile;
 mod format;
+mod given;
 mod inspect;
 mod invoke;
 mod job;
@@ -20,17 +21,22 @@ mod send;
 #[cfg(test)]
 mod tests;
 mod values;
+mod variables;
 
 use clap::{Parser, Subcommand};
 
-pub use self::args::{ArmArg, ComponentArg, ComponentPath, JobArg, JobOf, PoisonArg, PoisonOf, QueueArg};
+pub use self::args::{
+    ArmArg, ComponentArg, ComponentPath, ConcurrencyArg, JobArg, JobOf, PoisonArg, PoisonOf, QueueArg,
+};
 pub use self::check::CheckArgs;
 pub use self::compile::CompileArgs;
 pub use self::format::Format;
+use self::format::FormatParser;
+pub use self::given::Given;
 pub use self::inspect::InspectArgs;
 pub use self::invoke::InvokeArgs;
 pub use self::job::{JobListArgs, JobStartArgs, JobStatusArgs, JobStopArgs, JobVerb};
-pub use self::outbox::OutboxQueue;
+pub use self::outbox::{EncodingOf, OutboxQueue};
 pub use self::peek::PeekArgs;
 pub use self::poison::{PoisonVerb, PurgeArgs, RedriveArgs, Selection};
 pub use self::push::PushArgs;
@@ -41,6 +47,9 @@ pub use self::run::RunArgs;
 pub use self::sandbox::{GrantArgs, SandboxArgs};
 pub use self::send::SendArgs;
 pub use self::values::Lines;
+#[cfg(test)]
+use self::variables::PREFIX;
+pub(crate) use self::variables::{is_switch, is_unset, misspelt, parse, switch};
 use crate::exit::EXIT_CODES;
 use crate::telemetry::LogFormat;
 use longshore_azure::Credential;
@@ -54,8 +63,9 @@ pub struct Cli {
         long,
         global = true,
         help_heading = "Output",
-        value_enum,
-        default_value_t,
+        value_parser = FormatParser,
+        default_value = "table",
+        value_name = "FORMAT",
         env = "LONGSHORE_OUTPUT"
     )]
     pub output: Format,

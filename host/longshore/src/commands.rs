@@ -1,5 +1,6 @@
 //! The verbs, one file each, and how the process ends.
 
+mod added;
 mod again;
 mod check;
 mod compile;
@@ -15,13 +16,15 @@ mod push;
 mod queue;
 mod run;
 mod send;
+mod stop_signals;
 
 use std::process::ExitCode;
 
+use clap::CommandFactory;
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
+use rustix::fs::Mode;
 
-use crate::cli::{Cli, Verb, refuse};
+use crate::cli::{Cli, Verb, parse, refuse};
 use crate::exit::{Exit, Failure};
 use crate::shown::shown;
 use crate::stderr::Stderr;
@@ -31,7 +34,9 @@ use longshore_azure::Azure;
 /// Reads the command line, does what it says, and returns the exit code.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    // Queues hold what is nobody else's business, and caches what is executed.
+    let asked_for = rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    let cli = match parse::<Cli>() {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),
     };
@@ -42,18 +47,23 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return end(Err(Failure::other(format!("no threads to run on: {error}")))),
     };
-    let done = runtime.block_on(execute(cli));
+    let done = runtime.block_on(execute(cli, asked_for));
     // Everything that matters was awaited. What is still running must not keep the process alive.
     runtime.shutdown_background();
     end(done)
 }
 
-async fn execute(cli: Cli) -> Result<Exit, Failure> {
+async fn execute(cli: Cli, umask: Mode) -> Result<Exit, Failure> {
     let format = cli.output;
     Azure::choose(cli.credential);
     match cli.verb {
         Verb::Run(args) => run::execute(*args, format).await,
-        Verb::Send(args) => send::execute(args, format).await,
+        Verb::Send(args) => {
+            if let Some(note) = args.note() {
+                tracing::warn!("{note}");
+            }
+            send::execute(args, format).await
+        }
         Verb::Peek(args) => peek::execute(&args, format).await,
         Verb::Check(args) => check::execute(*args, format).await,
         Verb::Poison(verb) => poison::execute(verb, format).await,
@@ -61,7 +71,7 @@ async fn execute(cli: Cli) -> Result<Exit, Failure> {
         Verb::Job(verb) => job::execute(verb, format).await,
         Verb::Invoke(args) => invoke::execute(*args, format).await,
         Verb::Inspect(args) => inspect::execute(args, format).await,
-        Verb::Compile(args) => compile::execute(args, format).await,
+        Verb::Compile(args) => compile::execute(args, umask, format).await,
         Verb::Push(args) => push::execute(args, format).await,
     }
 }

@@ -49,6 +49,9 @@ impl From<Exit> for ExitCode {
     }
 }
 
+/// What to do where a queue had no time, or gave no clear answer.
+const TRY_AGAIN: &str = "try again; if it stays so, is that the queue's URL, and is its service well?";
+
 /// Why a verb did not do what it was asked.
 ///
 /// Each error type converts to it in this file, by what it means. Nothing converts from errors of
@@ -88,7 +91,7 @@ impl Failure {
         Self::new(
             Exit::BreakerOpen,
             format!(
-                "no message was received, since there was no component to call until the hold ended: {cause}"
+                "no message was received, since there was no component to call, or no token for what it calls, until the hold ended: {cause}"
             ),
         )
     }
@@ -149,6 +152,10 @@ impl From<QueueError> for Failure {
             error if error.is_stale() => Exit::Other,
             _ => Exit::Fault,
         };
+        // Some causes end with what to look at.
+        if error.is_transient() && !error.to_string().ends_with('?') {
+            return Self::new(exit, format!("{error}; {TRY_AGAIN}"));
+        }
         Self::of(exit, error)
     }
 }
@@ -234,6 +241,15 @@ mod tests {
         let message = failure.message();
         assert!(message.starts_with("cannot look: cannot fetch the component oci://r.example"), "{message}");
         assert_eq!(Failure::from(denied).exit(), Exit::Fault);
+        for (passing, mends) in [
+            (QueueError::unclear("q", "cut"), 1),
+            (QueueError::busy("q", "HTTP 503"), 1),
+            (QueueError::busy("q", "no connection to it: is there a queue?"), 0),
+        ] {
+            let failure = Failure::from(passing);
+            assert_eq!(failure.exit(), Exit::Fault);
+            assert_eq!(failure.message().matches(TRY_AGAIN).count(), mends, "{}", failure.message());
+        }
         assert_eq!(Failure::from(LoadError::CoreModule).exit(), Exit::Fault);
         assert_eq!(Failure::from(std::io::Error::other("no")).exit(), Exit::Other);
         let missing = FetchError::File { path: "o.wasm".into(), cause: std::io::Error::other("on fire") };

@@ -20,7 +20,8 @@ impl TokenSource for HostIdentity {
         Ok(token.secret().to_owned())
     }
 
-    fn refused(&self, scope: &str, client_id: Option<&str>, token: &str) {
-        tokens(scope, client_id).refused_secret(token);
+    async fn replacement(&self, scope: &str, client_id: Option<&str>, refused: &str) -> Option<String> {
+        let token = tokens(scope, client_id).replacement(refused).await?;
+        Some(token.secret().to_owned())
     }
 }

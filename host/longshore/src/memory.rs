@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use longshore_sandbox::Settings;
+use longshore_sandbox::{Grants, Limits, Settings};
 
 /// What the host itself takes: its code, the loaded component, the queue, and what waits for a
 /// slot.
@@ -18,8 +18,13 @@ const UNLIMITED: u64 = 1 << 60;
 /// How many handlers of these settings fit into the container beside each other; `None` if the
 /// container has no limit.
 pub(crate) fn room(settings: &Settings) -> Option<Room> {
-    let memory = container_limit(Path::new("/"))?;
-    Some(Room { memory, handlers: fit(memory, settings) })
+    let memory = container()?;
+    Some(Room { memory, handlers: fit(memory, &settings.limits, &settings.grants) })
+}
+
+/// The memory that this container may use, in bytes; `None` if it has no limit.
+pub(crate) fn container() -> Option<u64> {
+    container_limit(Path::new("/"))
 }
 
 /// What a container has room for.
@@ -32,13 +37,27 @@ pub(crate) struct Room {
 }
 
 /// How many handlers fit into `memory` bytes, beside the host, if each uses all that it may.
-fn fit(memory: u64, settings: &Settings) -> usize {
-    let (limits, grants) = (&settings.limits, &settings.grants);
+pub(crate) fn fit(memory: u64, limits: &Limits, grants: &Grants) -> usize {
+    usize::try_from(memory.saturating_sub(HOST) / each(limits, grants)).unwrap_or(usize::MAX)
+}
+
+/// What the host and so many handlers take, in bytes, if each uses all that it may.
+pub(crate) fn needed(handlers: usize, limits: &Limits, grants: &Grants) -> u64 {
+    each(limits, grants).saturating_mul(handlers as u64).saturating_add(HOST)
+}
+
+/// The largest memory of a handler, in bytes, with which so many of them fit into `memory` bytes.
+pub(crate) fn largest(memory: u64, handlers: usize, limits: &Limits, grants: &Grants) -> u64 {
+    let beside = each(&Limits { memory: 0, ..limits.clone() }, grants);
+    (memory.saturating_sub(HOST) / handlers.max(1) as u64).saturating_sub(beside)
+}
+
+/// What a handler takes that uses all that it may, in bytes.
+fn each(limits: &Limits, grants: &Grants) -> u64 {
     let http = if grants.http.is_empty() { 0 } else { limits.http_bytes };
-    let outbox = if grants.outputs.is_empty() { 0 } else { limits.outbox_bytes };
+    let outbox = if grants.outbox.is_empty() { 0 } else { limits.outbox_bytes };
     let bytes = [limits.memory, limits.stack, limits.per_call, limits.log, http, outbox];
-    let each = bytes.iter().fold(BESIDE_LIMITS, |sum, bytes| sum.saturating_add(*bytes as u64));
-    usize::try_from(memory.saturating_sub(HOST) / each).unwrap_or(usize::MAX)
+    bytes.iter().fold(BESIDE_LIMITS, |sum, bytes| sum.saturating_add(*bytes as u64))
 }
 
 /// The least memory limit of the control groups that this process is in, in bytes. `root` is where
@@ -203,12 +222,47 @@ mod tests {
         let plain = Settings::default();
         let mut granted = Settings::default();
         granted.grants.http.push("http://127.0.0.1:1".parse().unwrap());
-        granted.grants.outputs.push("invoices".into());
+        granted.grants.outbox.push("invoices".into());
         for (mebibytes, alone, with_grants) in
             [(0, 0, 0), (128, 0, 0), (256, 1, 1), (1024, 6, 6), (2048, 14, 13), (4096, 30, 27)]
         {
             let memory = mebibytes << 20;
-            assert_eq!((fit(memory, &plain), fit(memory, &granted)), (alone, with_grants), "{mebibytes} MiB");
+            let fit = |it: &Settings| fit(memory, &it.limits, &it.grants);
+            assert_eq!((fit(&plain), fit(&granted)), (alone, with_grants), "{mebibytes} MiB");
+        }
+    }
+
+    #[test]
+    fn what_is_said_to_mend_a_container_that_is_too_small_does_mend_it() {
+        let Settings { limits, grants, .. } = Settings::default();
+        for handlers in [1, 6, 16, 100] {
+            let memory = needed(handlers, &limits, &grants);
+            assert_eq!(fit(memory, &limits, &grants), handlers);
+            assert_eq!(fit(memory - 1, &limits, &grants), handlers - 1);
+            let largest = largest(GIB, handlers, &limits, &grants);
+            let smaller = Limits { memory: usize::try_from(largest).unwrap(), ..limits.clone() };
+            let fitting = fit(GIB, &smaller, &grants);
+            assert!(largest == 0 || fitting >= handlers, "{handlers}: {largest} bytes, and {fitting} fit");
+        }
+    }
+
+    #[test]
+    fn the_templates_count_no_more_handlers_into_a_container_than_the_host() {
+        let Settings { limits, grants, .. } = Settings::default();
+        let beside = each(&Limits { memory: 0, ..limits.clone() }, &grants).div_ceil(1 << 20);
+        let infra = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra");
+        for (file, host_mib, beside_mib) in [
+            (
+                "modules/job.bicep",
+                format!("var hostMib = {}", HOST >> 20),
+                format!("var besideMib = {beside}"),
+            ),
+            ("azure.mk", format!("HOST_MIB      := {}", HOST >> 20), format!("BESIDE_MIB    := {beside}")),
+        ] {
+            let text = std::fs::read_to_string(infra.join(file)).unwrap();
+            for line in [host_mib, beside_mib] {
+                assert!(text.lines().any(|it| it == line), "{file} does not say `{line}`");
+            }
         }
     }
 }

@@ -6,16 +6,22 @@
 //! what was logged before a crash is there after it.
 
 use std::io::{self, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{FileType, fstat};
 use tracing_subscriber::fmt::MakeWriter;
 
 /// How long a line waits for a reader that has read before.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// A pipe that is ready takes so many bytes without waiting (`PIPE_BUF`, pipe(7)).
 const PIECE: usize = 4096;
+
+/// Whether standard error is a file, which always has room.
+static IS_FILE: LazyLock<bool> = LazyLock::new(|| {
+    fstat(io::stderr()).is_ok_and(|it| FileType::from_raw_mode(it.st_mode) == FileType::RegularFile)
+});
 
 static UNREAD: Mutex<Unread> = Mutex::new(Unread { is_stuck: false, dropped: 0 });
 
@@ -84,17 +90,19 @@ fn is_full(written: io::Result<()>) -> bool {
 
 /// Whether a piece can be written without waiting, now or within `patience`.
 fn is_ready(patience: Duration) -> bool {
-    let until = Instant::now() + patience;
-    let stderr = io::stderr();
+    if *IS_FILE {
+        return true;
+    }
+    let (stderr, mut left) = (io::stderr(), patience);
     loop {
-        let left = until.saturating_duration_since(Instant::now());
+        let asked = Instant::now();
         let timeout = Timespec {
             tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: left.subsec_nanos().into(),
         };
         match poll(&mut [PollFd::new(&stderr, PollFlags::OUT)], Some(&timeout)) {
             Ok(ready) => return ready > 0,
-            Err(rustix::io::Errno::INTR) => {}
+            Err(rustix::io::Errno::INTR) => left = left.saturating_sub(asked.elapsed()),
             // It cannot be asked: then it cannot be waited for either.
             Err(_) => return true,
         }

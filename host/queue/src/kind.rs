@@ -226,6 +226,12 @@ impl Kind {
         format!("write {}", examples.join(", or "))
     }
 
+    /// Whether a worker can make its poison queue when it needs it, since no service asks it for a
+    /// right.
+    pub fn is_made_when_needed(&self) -> bool {
+        self.tokens.is_none()
+    }
+
     /// What its URLs begin with, as `sb://`.
     pub fn scheme(&self) -> String {
         let form = self.forms.iter().find(|form| matches!(form.read, Reader::Url(_)));

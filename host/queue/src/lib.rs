@@ -6,14 +6,17 @@
 //! times to live and visibility timeouts are durations, measured by the service's own clock, so
 //! that a host whose clock is wrong still keeps its leases.
 
+pub mod encoding;
 mod error;
 pub mod kind;
 pub mod limits;
 mod message;
 mod parse;
 pub mod place;
-mod queue;
+pub mod queue;
 mod same;
+mod this_host;
+mod token_host;
 pub mod url;
 
 pub use self::error::QueueError;

@@ -19,6 +19,15 @@ pub enum Right {
     Update,
 }
 
+/// What [`Queue::compact`] came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compacted {
+    /// The size of the file before, in bytes.
+    pub before: u64,
+    /// Its size now, in bytes.
+    pub after: u64,
+}
+
 /// A queue of messages with leases, as Azure Storage Queue defines them.
 ///
 /// Every call ends: an implementation puts a time limit on each wait. No call is repeated inside.
@@ -99,6 +108,17 @@ pub trait Queue: fmt::Debug + Send + Sync {
 
     /// How many messages the queue holds, invisible ones included, as KEDA counts them.
     async fn approximate_count(&self) -> Result<u64, QueueError>;
+
+    /// Gives back to the disk what deleted messages have left in the queue's own file.
+    ///
+    /// # Errors
+    /// [`QueueError::Fault`] where the queue has no file, or its disk has no room for what is left.
+    async fn compact(&self) -> Result<Compacted, QueueError> {
+        Err(QueueError::Fault {
+            cause: format!("{} is no file of ours: its service keeps its room by itself", self.url()),
+            mend: "name a file queue, as in `file:./queues/orders`".into(),
+        })
+    }
 
     /// The largest body that the queue takes, in bytes: what its kind says, or the service where it
     /// was asked.

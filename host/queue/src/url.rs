@@ -205,9 +205,16 @@ fn without_secrets(text: &str) -> String {
     let shown = text.split(['?', '#']).next().unwrap_or_default();
     if behind(text, connection_string::BEGINNING).is_some() {
         "the connection string".into()
-    } else if shown.contains(['@', ';', '=']) {
+    } else if shown.contains(['@', ';', '=']) || hides_a_mark(shown) {
         "the queue's URL".into()
     } else {
         format!("`{shown}`")
     }
+}
+
+/// Whether a mark that stands before secrets, or between them, is there as a percent-encoded byte.
+fn hides_a_mark(text: &str) -> bool {
+    let marks = ["%3f", "%23", "%40", "%3b", "%3d"];
+    let text = text.to_ascii_lowercase();
+    marks.into_iter().any(|mark| text.contains(mark))
 }

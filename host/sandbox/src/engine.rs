@@ -19,6 +19,8 @@ use wasmtime::{
 use crate::imports;
 use crate::limits::{self, Limits};
 use crate::policy::Policy;
+#[cfg(feature = "compiler")]
+use crate::private::private_directory;
 use crate::settings::Settings;
 use crate::state::GuestState;
 
@@ -199,6 +201,10 @@ fn on_demand(config: &mut Config, memory: usize) {
         .memory_reservation_for_growth(0);
 }
 
+/// Where compiled components are, within the cache directory.
+#[cfg(feature = "compiler")]
+const COMPILED: &str = "compiled";
+
 /// The compile cache, or none: a read-only file system must not keep the host from handling
 /// messages.
 #[cfg(feature = "compiler")]
@@ -211,9 +217,12 @@ fn cache(directory: Option<PathBuf>) -> Option<Cache> {
         tracing::debug!("no home directory, hence no cache for compiled components");
         return None;
     };
-    // A directory of its own: the engine deletes all files in it that it does not know.
-    let directory = directory.join("compiled");
-    let opened = std::path::absolute(&directory).map_err(wasmtime::Error::from).and_then(|absolute| {
+    // A directory of its own: the engine deletes all files in it that it does not know. What is in
+    // it is executed: a cache that others can write is not used.
+    let is_private = private_directory(&directory, COMPILED);
+    let directory = directory.join(COMPILED);
+    let absolute = is_private.and_then(|()| std::path::absolute(&directory));
+    let opened = absolute.map_err(wasmtime::Error::from).and_then(|absolute| {
         let mut config = CacheConfig::new();
         config.with_directory(absolute);
         Cache::new(config)

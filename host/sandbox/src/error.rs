@@ -48,7 +48,7 @@ pub enum LoadError {
         imports: Vec<String>,
     },
     /// It needs what was not granted to it.
-    #[error("needs {}; grant it, or build the component without it", ungranted(.needs))]
+    #[error("needs {}", ungranted(.needs))]
     NotGranted {
         /// The imports, each with the flag that grants it.
         needs: Vec<(String, &'static str)>,
@@ -87,9 +87,13 @@ pub enum LoadError {
 }
 
 fn ungranted(needs: &[(String, &str)]) -> String {
-    let needs: Vec<_> =
-        needs.iter().map(|(import, flag)| format!("{}, which only {flag} grants", short(import))).collect();
-    needs.join(", and ")
+    let imports: Vec<_> = needs.iter().map(|(import, _)| short(import)).collect();
+    let flags: Vec<_> = needs.iter().map(|(_, flag)| format!("`{flag}`")).collect();
+    let (it, flags) = (if needs.len() == 1 { "it" } else { "them" }, flags.join(" and "));
+    format!(
+        "{}, and nothing grants {it}; build the component without {it}, or grant {it} with {flags}",
+        imports.join(" and ")
+    )
 }
 
 /// Cuts a cause to what is fit for a line of a log.
@@ -149,7 +153,7 @@ mod tests {
             (LoadError::MissingImport { imports: names }, "n… and 4990 more"),
             (
                 LoadError::NotGranted { needs: vec![("n".repeat(90_000), "--outbox")] },
-                "n…, which only --outbox grants",
+                "n…, and nothing grants it; build the component without it, or grant it with `--outbox`",
             ),
             (LoadError::Damaged { cause: cut("n".repeat(90_000)) }, "n…; build"),
         ] {

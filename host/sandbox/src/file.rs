@@ -22,12 +22,14 @@ pub fn read_file(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
     if found.len() > limit as u64 {
         return Err(too_large(limit));
     }
-    read(&mut File::open(path)?, limit)
+    read(&mut File::open(path)?, found.len() as usize, limit)
 }
 
-/// Reads to the end. A file that claims no length, or grows, has a limit as well.
-fn read(file: &mut File, limit: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+/// Reads to the end, which is expected after `length` bytes. A file that claims no length, or
+/// grows, has a limit as well.
+fn read(file: &mut File, length: usize, limit: usize) -> io::Result<Vec<u8>> {
+    // One byte more: the last read finds the end without growing.
+    let mut bytes = Vec::with_capacity(length + 1);
     file.take(limit as u64 + 1).read_to_end(&mut bytes)?;
     if bytes.len() > limit { Err(too_large(limit)) } else { Ok(bytes) }
 }
@@ -67,6 +69,6 @@ mod tests {
         assert_eq!(read_file(&missing, 5).unwrap_err().kind(), ErrorKind::NotFound);
         // What says nothing of its length, as files of `/proc` do.
         let mut zero = File::open("/dev/zero").unwrap();
-        assert_eq!(read(&mut zero, 1000).unwrap_err().kind(), ErrorKind::FileTooLarge);
+        assert_eq!(read(&mut zero, 0, 1000).unwrap_err().kind(), ErrorKind::FileTooLarge);
     }
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::http::address::Cidr;
 use crate::http::origin::Origin;
-use crate::http::signed::{HeaderGrant, IdentityGrant, TokenSource};
+use crate::http::signed::{IdentityGrant, SecretHeader, Signers, TokenSource};
 use crate::names;
 
 /// What the operator grants to a component.
@@ -25,17 +25,17 @@ pub struct Grants {
     /// Where `wasi:http` may send requests to that the host signs with its identity.
     pub identities: Vec<IdentityGrant>,
     /// Where it may send requests to that the host adds a header to.
-    pub headers: Vec<HeaderGrant>,
+    pub headers: Vec<SecretHeader>,
     /// Where the tokens come from. Without it no request is signed with an identity.
     pub tokens: Option<Arc<dyn TokenSource>>,
-    /// The names that `outbox.send` knows.
-    pub outputs: Vec<String>,
+    /// The names of queues that `outbox.send` knows.
+    pub outbox: Vec<String>,
 }
 
 /// Names only: values are secrets, or may be.
 impl fmt::Debug for Grants {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { env, config, http, private, identities, headers, tokens, outputs } = self;
+        let Self { env, config, http, private, identities, headers, tokens, outbox } = self;
         let names = |pairs: &[(String, String)]| pairs.iter().map(|pair| pair.0.clone()).collect::<Vec<_>>();
         f.debug_struct("Grants")
             .field("env", &names(env))
@@ -45,7 +45,7 @@ impl fmt::Debug for Grants {
             .field("identities", identities)
             .field("headers", headers)
             .field("tokens", tokens)
-            .field("outputs", outputs)
+            .field("outbox", outbox)
             .finish()
     }
 }
@@ -63,11 +63,19 @@ pub struct Grant {
 }
 
 impl Grants {
+    /// Two grants that add something to the very same requests, if there are any.
+    pub fn conflict(&self) -> Option<(String, String)> {
+        let (one, two) = Signers::new(&self.identities, &self.headers, None).conflict()?;
+        let grants = self.identities.iter().map(|it| it.to_string());
+        let grants: Vec<_> = grants.chain(self.headers.iter().map(|it| it.to_string())).collect();
+        Some((grants[one].clone(), grants[two].clone()))
+    }
+
     /// The grant that an import depends on, named as in a component; `None` if it needs no grant.
     pub(crate) fn of(&self, import: &str) -> Option<Grant> {
         let grant = |flag, needed, granted| Some(Grant { flag, needed, granted });
         if import == names::OUTBOX {
-            return grant("--outbox NAME=QUEUE-URL", true, !self.outputs.is_empty());
+            return grant("--outbox NAME=QUEUE-URL", true, !self.outbox.is_empty());
         }
         if import == names::SETTINGS {
             return grant("--config KEY=VALUE", true, !self.config.is_empty());
@@ -89,6 +97,7 @@ impl Grants {
 #[cfg(test)]
 mod tests {
     use super::Grants;
+    use crate::http::signed::HeaderGrant;
 
     #[test]
     fn an_import_names_the_flag_that_grants_it() {
@@ -97,7 +106,7 @@ mod tests {
             env: vec![("A".into(), "1".into())],
             config: vec![("a".into(), "1".into())],
             http: vec!["example.com".parse().unwrap()],
-            outputs: vec!["invoices".into()],
+            outbox: vec!["invoices".into()],
             ..Grants::default()
         };
         for (import, flag, needed) in [
@@ -113,6 +122,25 @@ mod tests {
         for import in ["wasi:http/types@0.2.6", "wasi:io/poll@0.2.0", "acme:db/store@1.0.0"] {
             assert_eq!(nothing.of(import), None);
         }
+    }
+
+    #[test]
+    fn no_two_grants_are_about_the_same_requests() {
+        let conflict = |identities: &[&str], header: &str| {
+            let identities = identities.iter().map(|it| it.parse().unwrap()).collect();
+            let header: HeaderGrant = header.parse().unwrap();
+            let headers = vec![header.with_value(Some("secret")).unwrap()];
+            Grants { identities, headers, ..Grants::default() }.conflict()
+        };
+        let blob = "acme.blob.core.windows.net/orders";
+        let read = format!("GET {blob}");
+        let key = "api.example.com/v1=x-api-key=@KEY";
+        assert_eq!(conflict(&[blob, "acme.blob.core.windows.net", "PUT acme.azconfig.io"], key), None);
+        assert_eq!(conflict(&[&read, &format!("PUT,DELETE {blob}")], key), None);
+        let (one, two) = conflict(&[&read, blob], key).unwrap();
+        assert!(one.starts_with("GET acme") && two.starts_with("acme"), "{one}, {two}");
+        let (one, two) = conflict(&["GET api.example.com/v1/=api://x"], key).unwrap();
+        assert_eq!((&*one, &*two), ("GET api.example.com/v1=api://x", "api.example.com/v1=x-api-key"));
     }
 
     #[test]

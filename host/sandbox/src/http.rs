@@ -22,7 +22,6 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use tokio::time::timeout;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
@@ -35,8 +34,8 @@ use crate::http::connect::Opened;
 use crate::http::exchange::exchange;
 use crate::http::gather::Gathered;
 use crate::http::origin::Origin;
-use crate::http::pool::{Connection, Place};
-use crate::http::signed::{Decision, Secrecy, Unechoed, echoed};
+use crate::http::pool::{Answered, Connection, Place};
+use crate::http::signed::{Decision, HeldUp, Secrecy, Unechoed, echoed};
 use crate::policy::Policy;
 
 /// What the engine waits for: a request, or what reads its response from the network.
@@ -64,11 +63,16 @@ impl GuestHttp {
         let mut context = WasiHttpCtx::new();
         context.set_field_size_limit(MAX_HEADERS);
         let (log, policy, account) = (Arc::clone(log), Arc::clone(policy), Arc::clone(account));
-        Self { context, hooks: Hooks { log, policy, account, budget: None } }
+        Self { context, hooks: Hooks { log, policy, account, budget: None, held_up: Arc::default() } }
     }
 
     pub(crate) fn view<'a>(&'a mut self, table: &'a mut ResourceTable) -> WasiHttpCtxView<'a> {
         WasiHttpCtxView { hooks: &mut self.hooks, table, ctx: &mut self.context }
+    }
+
+    /// Why the host had no token for a request of the guest's, if it had none.
+    pub(crate) fn without_token(&self) -> Option<String> {
+        self.hooks.policy.signers.was_held_up(&self.hooks.held_up)
     }
 
     /// The limit that the guest ran into, in words, if it did.
@@ -83,6 +87,7 @@ struct Hooks {
     account: Arc<Account>,
     /// Made for the first request: most handlers send none.
     budget: Option<Arc<Budget>>,
+    held_up: Arc<HeldUp>,
 }
 
 impl Hooks {
@@ -132,6 +137,7 @@ struct Way {
     place: Place,
     policy: Arc<Policy>,
     log: Arc<GuestLog>,
+    held_up: Arc<HeldUp>,
     /// How long a connection may take.
     limit: Duration,
     /// What the guest asked for.
@@ -144,7 +150,7 @@ impl Way {
         &self,
         connection: Connection,
         request: Request<Gathered<B>>,
-    ) -> Result<(Response<Incoming>, Option<Secrecy>), Error>
+    ) -> Result<(Response<Answered>, Option<Secrecy>), Error>
     where
         B: Body<Data = Bytes, Error = Error> + Send + Unpin + 'static,
     {
@@ -158,10 +164,10 @@ impl Way {
         let mut response = self.exchange(connection, Request::from_parts(parts, body)).await?;
         if response.status() == StatusCode::UNAUTHORIZED
             && let Some((mut parts, body)) = again
-            && self.policy.signers.refused(signer, &secrecy)
+            && let Some(another) = self.policy.signers.sign_again(signer, &mut parts, &secrecy).await
         {
             drop(response);
-            secrecy = self.sign(signer, &mut parts).await?;
+            secrecy = another;
             let body = Gathered::<B>::of(body);
             response = self.exchange(self.connection().await?, Request::from_parts(parts, body)).await?;
         }
@@ -172,7 +178,7 @@ impl Way {
     }
 
     async fn sign(&self, signer: usize, parts: &mut Parts) -> Result<Secrecy, Error> {
-        let signed = self.policy.signers.sign(signer, parts).await;
+        let signed = self.policy.signers.sign(signer, parts, &self.held_up).await;
         signed.map_err(|cause| {
             let host = self.place.origin.host();
             tracing::warn!(host, "no token for a handler's request: {cause}");
@@ -185,7 +191,7 @@ impl Way {
         &self,
         connection: Connection,
         request: Request<Gathered<B>>,
-    ) -> Result<Response<Incoming>, Error>
+    ) -> Result<Response<Answered>, Error>
     where
         B: Body<Data = Bytes, Error = Error> + Send + Unpin + 'static,
     {
@@ -234,14 +240,14 @@ impl WasiHttpHooks for Hooks {
         let held = self.account.hold(cost::CALL.saturating_add(asked));
         self.account.give_back(asked);
         let (policy, log) = (Arc::clone(&self.policy), Arc::clone(&self.log));
-        let account = Arc::clone(&self.account);
+        let (account, held_up) = (Arc::clone(&self.account), Arc::clone(&self.held_up));
         Box::new(async move {
             let (place, budget) = admitted?;
             let mut held = held.ok_or(Error::ConnectionLimitReached)?;
             let request = request.map(|body| Counted { body, budget: Arc::clone(&budget), sent: true });
             let asked = options.unwrap_or_default();
             let limit = asked.connect_timeout.map_or(MAX_CONNECT, |asked| asked.min(MAX_CONNECT));
-            let way = Way { place, policy, log, limit, asked };
+            let way = Way { place, policy, log, held_up, limit, asked };
             let (connection, request) = gather::while_opening(way.connection(), request, &mut held).await?;
             let (response, secrecy) = way.send(connection, request).await?;
             let response = owned(response);

@@ -42,6 +42,17 @@ impl Component {
         self.invoke_observed(invocation, |_| {}).await
     }
 
+    /// Why the host had no token the last time that a handler's request needed one. While it has
+    /// none, messages are best not handed to the component.
+    pub fn without_token(&self) -> Option<String> {
+        self.shared.policy.signers.missing()
+    }
+
+    /// Asks again for that token.
+    pub async fn ask_for_token(&self) {
+        self.shared.policy.signers.ask_again().await;
+    }
+
     /// As [`invoke`](Component::invoke), and says when each [`InvocationStep`] is over, for
     /// measurements of where the time goes.
     pub async fn invoke_observed(
@@ -77,6 +88,13 @@ impl Component {
         };
         over(InvocationStep::Call);
         let state = instance.store.data_mut();
+        // Whatever the guest made of it, the host is at fault.
+        let verdict = match state.http.without_token() {
+            Some(cause) if verdict != Verdict::Completed => {
+                Verdict::retry(RetryReason::IdentityUnavailable, cause)
+            }
+            _ => verdict,
+        };
         let usage = Usage { time: started.elapsed(), cpu, peak_memory };
         let mut outbox = Vec::new();
         let completed = verdict == Verdict::Completed;

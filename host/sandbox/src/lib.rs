@@ -31,12 +31,15 @@ mod names;
 mod outbox;
 mod policy;
 mod precompiled;
+mod private;
 mod settings;
 mod shape;
 mod shorten;
 mod state;
 mod usage;
 mod wit;
+
+pub use ::http::Method;
 
 pub use self::census::MAX_COMPONENT;
 pub use self::compile::{Cpu, compile, own_target};
@@ -48,9 +51,13 @@ pub use self::file::read_file;
 pub use self::grants::{Grant, Grants};
 pub use self::http::address::{Cidr, CidrError};
 pub use self::http::origin::{Origin, OriginError};
-pub use self::http::signed::{HeaderGrant, HeaderGrantError, IdentityGrant, IdentityGrantError, TokenSource};
+pub use self::http::signed::{
+    HeaderGrant, HeaderGrantError, IdentityGrant, IdentityGrantError, SecretHeader, StorageService,
+    TokenSource,
+};
 pub use self::instance::InvocationStep;
 pub use self::invoke::Component;
 pub use self::limits::Limits;
 pub use self::precompiled::{MachineCode, Unusable, unpack};
+pub use self::private::{check_private_file, private_directory};
 pub use self::settings::Settings;

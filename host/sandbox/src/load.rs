@@ -213,7 +213,7 @@ mod tests {
         );
         assert_eq!(
             load_error(wat(&text)).to_string(),
-            "needs longshore:handler/outbox@0.1.0, which only --outbox NAME=QUEUE-URL grants, and wasi:config/store@0.2.0-rc.1, which only --config KEY=VALUE grants; grant it, or build the component without it"
+            "needs longshore:handler/outbox@0.1.0 and wasi:config/store@0.2.0-rc.1, and nothing grants them; build the component without them, or grant them with `--outbox NAME=QUEUE-URL` and `--config KEY=VALUE`"
         );
     }
 

@@ -23,6 +23,10 @@ pub enum Mood {
     WrongAudience,
     /// It takes the request, and says nothing.
     Silent,
+    /// It refuses with this status, whoever asks.
+    Refuses(u16),
+    /// With a token, and its time of expiry as a number, and without what it is for.
+    Bare,
 }
 
 struct State {
@@ -40,7 +44,12 @@ pub struct Identity {
 
 impl Identity {
     pub fn start(mood: Mood) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::start_at(0, mood)
+    }
+
+    /// The same on this port.
+    pub fn start_at(port: u16, mood: Mood) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
         let url = format!("http://{}/msi/token", listener.local_addr().unwrap());
         let state = State { moods: vec![mood], requests: Vec::new(), tokens: Vec::new() };
         let identity = Self { state: Arc::new(Mutex::new(state)), url };
@@ -86,10 +95,21 @@ impl Identity {
                 std::thread::sleep(Duration::from_secs(60));
                 return None;
             }
+            Mood::Refuses(status) => return refuse(&mut stream, status),
             _ if !request.contains(&format!("client_id={CLIENT_ID}")) => {
                 ("400 Bad Request", r#"{"statusCode":400,"message":"No managed identity found"}"#.to_owned())
             }
             Mood::Tokens(life_s) => ("200 OK", self.mint(&resource(&request)?, life_s)),
+            Mood::Bare => {
+                let minted: serde_json::Value =
+                    serde_json::from_str(&self.mint(&resource(&request)?, 3600)).ok()?;
+                let at: u64 = minted["expires_on"].as_str()?.parse().ok()?;
+                (
+                    "200 OK",
+                    serde_json::json!({ "access_token": minted["access_token"], "expires_on": at })
+                        .to_string(),
+                )
+            }
             Mood::WrongAudience => ("200 OK", self.mint("https://management.azure.com", 3600)),
         };
         let length = body.len();
@@ -113,6 +133,10 @@ impl Identity {
         serde_json::json!({ "access_token": token, "expires_on": expires_on, "token_type": kind, "resource": resource })
             .to_string()
     }
+}
+
+fn refuse(stream: &mut TcpStream, status: u16) -> Option<()> {
+    write!(stream, "HTTP/1.1 {status} Refused\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{{}}").ok()
 }
 
 /// For whom a token is asked: `resource` in the query of `GET /msi/token?… HTTP/1.1`.

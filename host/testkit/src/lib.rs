@@ -15,6 +15,7 @@ pub mod program;
 pub mod queue_suite;
 pub mod recorder;
 pub mod sample;
+pub mod steady;
 pub mod wait;
 pub mod wat;
 pub mod web;

@@ -163,6 +163,13 @@ impl Process {
         wait::until(what, || self.ended())
     }
 
+    /// The most memory that it had so far, in bytes, while it runs (`VmHWM`, proc_pid_status(5)).
+    pub fn peak_memory(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
+    }
+
     /// What it has written to standard output so far.
     pub fn stdout(&self) -> String {
         String::from_utf8(std::fs::read(&self.stdout).unwrap()).unwrap()
@@ -336,6 +343,14 @@ mod tests {
     #[should_panic(expected = "panicked at")]
     fn a_panic_of_the_host_is_no_success() {
         shell("echo thread main panicked at src/main.rs >&2").run().succeeded();
+    }
+
+    #[test]
+    fn the_memory_of_a_process_is_known_while_it_runs() {
+        let process = shell("exec sleep 600").start();
+        // Right after its start it may have none.
+        let peak = wait::until("memory", || process.peak_memory().filter(|bytes| *bytes > 64 * 1024));
+        assert!(peak < 64 << 20, "{peak}");
     }
 
     #[test]

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use longshore_handler::Invocation;
+use longshore_queue::encoding::Encoding;
 
 /// The first attempt at a message of queue `orders`, with half a minute to handle it.
 pub fn invocation(id: impl Into<String>, body: impl AsRef<[u8]>) -> Invocation {
@@ -16,6 +18,11 @@ pub fn invocation(id: impl Into<String>, body: impl AsRef<[u8]>) -> Invocation {
         deadline: Duration::from_secs(30),
         properties: Vec::new(),
     }
+}
+
+/// A body as a handler sees it: as the host decodes by default what lies in a queue.
+pub fn decoded(body: &str) -> Bytes {
+    Encoding::Auto.decode(&Bytes::copy_from_slice(body.as_bytes())).unwrap()
 }
 
 /// The body of an order event, as the example handler takes it: `msg` says what it does, such as

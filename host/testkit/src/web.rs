@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -30,6 +31,8 @@ pub struct Seen {
     pub body: Bytes,
     /// The number of its connection, from 1 on.
     pub connection: usize,
+    /// When all of it was there.
+    pub at: SystemTime,
 }
 
 impl Seen {
@@ -43,6 +46,8 @@ impl Seen {
 /// - `/echo` repeats the request's headers in its body, `/echo-header` in a header;
 /// - `/status/N` answers with this status, `/status-once/N` only the first time, then with 200;
 /// - `/to/URL` redirects there;
+/// - `/bytes/N` answers with so many bytes, `/slow` after half a second;
+/// - `/close` closes the connection behind its answer;
 /// - `/vanish` closes without an answer a connection that served a request before;
 /// - all else is answered with `METHOD PATH`.
 pub struct WebServer {
@@ -54,6 +59,7 @@ pub struct WebServer {
 #[derive(Default)]
 struct State {
     connections: AtomicUsize,
+    open: AtomicUsize,
     seen: Mutex<Vec<Seen>>,
     /// Each change closes the connections that are open.
     closing: watch::Sender<u32>,
@@ -95,6 +101,11 @@ impl WebServer {
         self.state.connections.load(Ordering::SeqCst)
     }
 
+    /// How many of them are open.
+    pub fn open_connections(&self) -> usize {
+        self.state.open.load(Ordering::SeqCst)
+    }
+
     /// What it was asked so far.
     pub fn seen(&self) -> Vec<Seen> {
         self.state.seen.lock().unwrap().clone()
@@ -109,6 +120,7 @@ impl WebServer {
 async fn serve(stream: TcpStream, tls: Option<TlsAcceptor>, number: usize, state: Arc<State>) {
     let mut closing = state.closing.subscribe();
     let served = AtomicUsize::new(0);
+    state.open.fetch_add(1, Ordering::SeqCst);
     let answer = service_fn(|request: Request<Incoming>| {
         let (state, before) = (Arc::clone(&state), served.fetch_add(1, Ordering::SeqCst));
         async move { answer(request, number, before, &state).await }
@@ -128,6 +140,7 @@ async fn serve(stream: TcpStream, tls: Option<TlsAcceptor>, number: usize, state
         () = serving => {}
         _ = closing.changed() => {}
     }
+    state.open.fetch_sub(1, Ordering::SeqCst);
 }
 
 /// Why a connection ends without an answer.
@@ -165,6 +178,7 @@ async fn answer(
             headers: headers.clone(),
             body,
             connection,
+            at: SystemTime::now(),
         });
         before
     };
@@ -190,6 +204,15 @@ async fn answer(
                 .header("location", to)
                 .body(Full::default())
                 .map_err(|_| Vanished)?)
+        }
+        ["", "bytes", size] => with("200", "x".repeat(size.parse().unwrap_or_default())),
+        ["", "slow"] => {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            with("200", format!("{method} {path}"))
+        }
+        ["", "close"] => {
+            let answer = Response::builder().header("connection", "close").body(Full::default());
+            Ok(answer.map_err(|_| Vanished)?)
         }
         ["", "vanish"] if served_before > 0 => Err(Vanished),
         _ => with("200", format!("{method} {path}")),

@@ -9,11 +9,11 @@ use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, sleep_until};
 
 use crate::admit::admit;
-use crate::context::RunContext;
+use crate::context::{Handling, RunContext};
 use crate::fate::{Fate, Judgement};
 use crate::hide::hide_earlier;
 use crate::judge::judge;
-use crate::lease::Lease;
+use crate::lease::{Lease, Terms};
 use crate::settle::Settlement;
 use crate::settled::Settled;
 use longshore_handler::{Answer, Invocation};
@@ -25,23 +25,38 @@ enum Interrupted {
     Stopped,
 }
 
-/// Handles and settles a message that was received with a call sent at `sent`.
-pub(crate) async fn attempt(context: Arc<RunContext>, received: Received, sent: Instant) -> Settled {
+impl From<Interrupted> for Judgement {
+    fn from(interrupted: Interrupted) -> Self {
+        match interrupted {
+            Interrupted::LeaseLost => Fate::Lost,
+            Interrupted::Stopped => Fate::Release("stopped"),
+        }
+        .into()
+    }
+}
+
+/// Handles and settles a message that was received with a call sent at `sent`, and leased on these
+/// terms. It counts as one in `handling` until its handler has ended.
+pub(crate) async fn attempt(
+    context: Arc<RunContext>,
+    received: Received,
+    sent: Instant,
+    terms: Terms,
+    handling: Handling,
+) -> Settled {
     let started = Instant::now();
     let _in_hand = context.in_hand(received.message.dequeue_count);
-    let terms = context.terms.within(context.parts.queue.longest_lease());
+    let terms = terms.within(context.parts.queue.longest_lease());
     let mut lease = Lease::new(&received, sent, terms);
     let Received { message, damaged, .. } = received;
     // The slot is taken until the message is settled.
     let slot = slot(&context, &mut lease).await;
     let Judgement { fate, earlier } = match slot {
-        Err(Interrupted::Stopped) => Fate::Release("stopped").into(),
-        Err(Interrupted::LeaseLost) => Fate::Lost.into(),
-        Ok(_) if Instant::now() >= lease.ends() => Fate::Lost.into(),
-        Ok(_) => match overtaken(&context, sent) {
-            Some(reason) => Fate::Release(reason).into(),
-            None => decide(&context, &mut lease, &message, damaged).await,
-        },
+        Ok(_) => decide(&context, &mut lease, sent, &message, damaged, handling).await,
+        Err(interrupted) => {
+            drop(handling);
+            interrupted.into()
+        }
     };
     let mut ended = Settlement::new(&context, &message, lease).carry_out(fate).await;
     ended.outcome.log(&message.id, message.dequeue_count, started.elapsed());
@@ -77,21 +92,32 @@ fn overtaken(context: &RunContext, sent: Instant) -> Option<&'static str> {
     context.parts.handler.unavailable().map(|_| "component-unavailable")
 }
 
-/// Decides what is to become of a message: its handler is asked, if the message may be handled.
+/// Decides what is to become of a message whose receive was sent at `sent`: its handler is asked,
+/// if the message may be handled.
 async fn decide(
     context: &RunContext,
     lease: &mut Lease,
+    sent: Instant,
     message: &Message,
     damaged: Option<String>,
+    handling: Handling,
 ) -> Judgement {
+    if Instant::now() >= lease.ends() {
+        return Fate::Lost.into();
+    }
+    if let Some(reason) = overtaken(context, sent) {
+        return Fate::Release(reason).into();
+    }
     let config = &context.parts.config;
-    match admit(message, damaged, config.max_dequeue, config.encoding) {
-        Err((reason, detail)) => Fate::Poison(reason, detail).into(),
-        Ok(body) => match invoke(context, lease, invocation(context, message, body)).await {
-            Ok(answer) => judge(context, message, lease, answer).await,
-            Err(Interrupted::LeaseLost) => Fate::Lost.into(),
-            Err(Interrupted::Stopped) => Fate::Release("stopped").into(),
-        },
+    let body = match admit(message, damaged, config.max_dequeue, config.encoding) {
+        Ok(body) => body,
+        Err((reason, detail)) => return Fate::Poison(reason, detail).into(),
+    };
+    let answer = invoke(context, lease, invocation(context, message, body)).await;
+    drop(handling);
+    match answer {
+        Ok(answer) => judge(context, message, lease, answer).await,
+        Err(interrupted) => interrupted.into(),
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::admit::Encoding;
 use crate::lease::LeaseMode;
 use crate::poison::PoisonFormat;
 use crate::retry::RetryPolicy;
+use longshore_queue::encoding::Encoding;
 
 /// How a worker behaves. [`Config::default`] is what the documentation calls the defaults.
 #[derive(Clone, Debug)]

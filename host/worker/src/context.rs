@@ -5,16 +5,16 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::breaker::Breaker;
 use crate::config::Config;
-use crate::lease::Terms;
+use crate::lease::{LeaseMode, Terms};
 use crate::lock::lock;
-use crate::outputs::Outputs;
+use crate::outbox::Outboxes;
 use crate::totals::Totals;
 use longshore_handler::Handler;
-use longshore_queue::Queue;
+use longshore_queue::{Queue, QueueError};
 
 /// What a worker was given: its settings, its queues and its handler.
 #[derive(Clone)]
@@ -24,7 +24,7 @@ pub(crate) struct Parts {
     /// Where messages go that cannot be handled.
     pub(crate) poison: Arc<dyn Queue>,
     /// Where messages go that handlers send.
-    pub(crate) outputs: Arc<Outputs>,
+    pub(crate) outboxes: Arc<Outboxes>,
     pub(crate) handler: Arc<dyn Handler>,
     pub(crate) totals: Arc<Totals>,
 }
@@ -32,12 +32,16 @@ pub(crate) struct Parts {
 /// What the loop of a run shares with the tasks that handle its messages.
 pub(crate) struct RunContext {
     pub(crate) parts: Parts,
-    /// On which terms the run leases messages.
-    pub(crate) terms: Terms,
+    /// On which terms the run leases messages, unless they are fixed meanwhile.
+    terms: Terms,
+    is_fixed: AtomicBool,
     /// One permit for each message that may be handled and settled at once.
     pub(crate) slots: Semaphore,
     /// How many messages in hand were received before.
     received_before: AtomicUsize,
+    /// How many messages have a handler that runs, or that may still be started.
+    handling: AtomicUsize,
+    handled: Notify,
     breaker: Mutex<Breaker>,
     rng: Mutex<StdRng>,
     ending: watch::Sender<Ending>,
@@ -64,6 +68,17 @@ impl Drop for ReceivedBefore {
     }
 }
 
+/// Counts a message whose handler runs, or may still be started.
+pub(crate) struct Handling(Arc<RunContext>);
+
+impl Drop for Handling {
+    fn drop(&mut self) {
+        if self.0.handling.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.handled.notify_waiters();
+        }
+    }
+}
+
 impl RunContext {
     /// The context of a run that starts now.
     pub(crate) fn new(parts: Parts, terms: Terms) -> Self {
@@ -71,13 +86,37 @@ impl RunContext {
         Self {
             slots: Semaphore::new(parts.config.concurrency),
             received_before: AtomicUsize::new(0),
+            handling: AtomicUsize::new(0),
+            handled: Notify::new(),
             breaker: Mutex::new(Breaker::new(parts.config.breaker)),
             rng: Mutex::new(rng),
             ending: watch::Sender::new(Ending::No),
             warned_of_long_delays: AtomicBool::new(false),
             parts,
             terms,
+            is_fixed: AtomicBool::new(false),
         }
+    }
+
+    /// On which terms the next receive leases messages.
+    pub(crate) fn terms(&self) -> Terms {
+        if self.is_fixed.load(Ordering::Relaxed) {
+            Terms::fixed(self.parts.config.deadline)
+        } else {
+            self.terms
+        }
+    }
+
+    /// Takes the queue at its word that leases cannot be updated, where the run was to find that
+    /// out by itself. Returns whether it was.
+    pub(crate) fn may_not_update(&self, error: &QueueError) -> bool {
+        if self.parts.config.lease != LeaseMode::Auto || !matches!(error, QueueError::Denied { .. }) {
+            return false;
+        }
+        if !self.is_fixed.swap(true, Ordering::Relaxed) {
+            tracing::warn!(%error, "leases are fixed from now on: they are not renewed, and their end is the retry");
+        }
+        true
     }
 
     /// The run's circuit breaker.
@@ -101,6 +140,23 @@ impl RunContext {
             self.received_before.fetch_add(1, Ordering::Relaxed);
             ReceivedBefore(Arc::clone(self))
         })
+    }
+
+    /// Counts a message as one whose handler may run, until what is returned is dropped.
+    pub(crate) fn handling(self: &Arc<Self>) -> Handling {
+        self.handling.fetch_add(1, Ordering::Relaxed);
+        Handling(Arc::clone(self))
+    }
+
+    /// Waits until no handler runs, or may still be started.
+    pub(crate) async fn handlers_ended(&self) {
+        loop {
+            let handled = self.handled.notified();
+            if self.handling.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            handled.await;
+        }
     }
 
     /// From now on no handler is started.

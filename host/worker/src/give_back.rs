@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::context::RunContext;
-use crate::lease::Lease;
+use crate::lease::{Lease, Terms};
 use crate::platform::{LAST_RECEIVE, SETTLEMENT};
 use crate::receive::Receiver;
 use crate::report::Outcome;
@@ -17,10 +17,10 @@ use longshore_queue::Received;
 pub(crate) async fn give_back(mut receiver: Receiver, context: &RunContext) {
     let ends = Instant::now() + LAST_RECEIVE;
     while let Ok(Some(answered)) = timeout_at(ends, receiver.next()).await {
-        let sent = answered.sent;
+        let (sent, terms) = (answered.sent, answered.terms);
         let messages = answered.into_messages();
         context.parts.totals.received(messages.len());
-        let released = join_all(messages.iter().map(|it| release(it, sent, context, "stopped"))).await;
+        let released = join_all(messages.iter().map(|it| release(it, sent, terms, context, "stopped"))).await;
         for outcome in &released {
             context.parts.totals.ended(outcome);
         }
@@ -31,11 +31,12 @@ pub(crate) async fn give_back(mut receiver: Receiver, context: &RunContext) {
 pub(crate) async fn release(
     received: &Received,
     sent: Instant,
+    terms: Terms,
     context: &RunContext,
     reason: &'static str,
 ) -> Outcome {
-    let mut lease = Lease::new(received, sent, context.terms);
-    if context.terms.renewable {
+    let mut lease = Lease::new(received, sent, terms);
+    if terms.renewable {
         // Should this fail, the end of the lease gives the message back.
         let _ = timeout(SETTLEMENT, lease.hide(&*context.parts.queue, Duration::ZERO)).await;
     }

@@ -17,7 +17,11 @@ pub(crate) async fn hide(
     if !lease.is_renewable() {
         return Ok(lease.lapses());
     }
-    let (due, receipt) = lease.hide(&*context.parts.queue, hiding.delay).await?;
+    let (due, receipt) = match lease.hide(&*context.parts.queue, hiding.delay).await {
+        // It is left to its end.
+        Err(LeaseError::Refused(error)) if context.may_not_update(&error) => return Ok(lease.lapses()),
+        hidden => hidden?,
+    };
     let Some(receipt) = receipt else { return Ok(due) };
     let hidden = Hidden { id: lease.id().to_owned(), receipt, until: due, expires: lease.expires() };
     let instead = context.breaker().hidden(hidden.clone(), hiding.rule);

@@ -45,7 +45,7 @@ impl HoldLog {
             (_, Some(OnHold { cause: HoldCause::NoHandler, try_at, ends, .. })) => tracing::error!(
                 next_try_s = left(now, try_at),
                 hold_ends_s = left(now, ends),
-                "there is no component to call: nothing is received, and it is loaded again now and then"
+                "there is no component to call, or no token for what it calls: nothing is received, and it is looked for now and then"
             ),
             (Some(OnHold { cause, since, .. }), None) => {
                 let held_s = seconds(since, now);
@@ -57,7 +57,7 @@ impl HoldLog {
                         );
                     }
                     HoldCause::NoHandler => {
-                        tracing::warn!(held_s, "the component was loaded: receiving goes on");
+                        tracing::warn!(held_s, "the component can be called: receiving goes on");
                     }
                 }
             }

@@ -8,7 +8,7 @@ use crate::breaker::{AfterFailure, FailedAttempt, Hiding};
 use crate::context::RunContext;
 use crate::fate::{Earlier, Fate, Judgement, explain, last_attempt};
 use crate::lease::{Lease, LeaseError};
-use crate::outputs::PreparedOutput;
+use crate::outbox::PreparedMessage;
 use crate::platform::POLLING_INTERVAL;
 use crate::poison::PoisonReason;
 use longshore_handler::{Answer, RetryReason, Verdict};
@@ -17,11 +17,11 @@ use longshore_queue::{Message, QueueError};
 /// What an attempt came to.
 enum Attempted {
     /// The handler succeeded. These are to be sent.
-    Succeeded(Vec<PreparedOutput>),
+    Succeeded(Vec<PreparedMessage>),
     /// The handler says that the message is at fault.
     Rejected { detail: String },
-    /// There was no handler.
-    Unavailable,
+    /// There was no handler, or the host had no identity for it.
+    Unavailable(RetryReason),
     /// Another attempt may succeed.
     Failed(Failed),
 }
@@ -52,7 +52,7 @@ pub(crate) async fn judge(
             Err(NotSent::LeaseLost) => Fate::Lost.into(),
         },
         Attempted::Rejected { detail } => Fate::Poison(PoisonReason::Rejected, detail).into(),
-        Attempted::Unavailable => Fate::Release("component-unavailable").into(),
+        Attempted::Unavailable(reason) => Fate::Release(reason.as_str()).into(),
         Attempted::Failed(failed) => judge_failure(context, message, lease, failed),
     }
 }
@@ -62,16 +62,16 @@ fn attempted(context: &RunContext, message: &Message, answer: Answer) -> Attempt
     match answer.verdict {
         Verdict::Completed => {
             let source = context.parts.queue.url();
-            match context.parts.outputs.prepare(source, &message.id, answer.outbox) {
+            match context.parts.outboxes.prepare(source, &message.id, answer.outbox) {
                 Ok(outputs) => Attempted::Succeeded(outputs),
                 Err((reason, detail)) => Attempted::Failed(Failed { reason, detail, asked: None }),
             }
         }
         Verdict::Reject { detail } => Attempted::Rejected { detail },
-        Verdict::Retry { reason: RetryReason::ComponentUnavailable, .. }
-            if context.parts.handler.unavailable().is_some() =>
+        Verdict::Retry { reason, .. }
+            if reason.is_the_hosts_own() && context.parts.handler.unavailable().is_some() =>
         {
-            Attempted::Unavailable
+            Attempted::Unavailable(reason)
         }
         Verdict::Retry { reason, detail, after } => {
             Attempted::Failed(Failed { reason, detail, asked: after })
@@ -90,8 +90,8 @@ enum NotSent {
 }
 
 /// Sends what the handler wants sent, while the lease on its message lasts.
-async fn send(context: &RunContext, lease: &mut Lease, outputs: &[PreparedOutput]) -> Result<(), NotSent> {
-    for PreparedOutput { name, queue, message: output } in outputs {
+async fn send(context: &RunContext, lease: &mut Lease, outputs: &[PreparedMessage]) -> Result<(), NotSent> {
+    for PreparedMessage { name, queue, message: output } in outputs {
         let sent = lease.send(&*context.parts.queue, &**queue, output).await;
         sent.map_err(|error| match error {
             LeaseError::Lost => NotSent::LeaseLost,

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use longshore_queue::{DeadLetter, MAX_VISIBILITY, Outgoing, Queue, QueueError, Receipt, Received, Right};
 
@@ -19,10 +19,17 @@ const SETTLE_ROOM: Duration = Duration::from_secs(10);
 const EXPIRY_ROOM: Duration = Duration::from_secs(60);
 /// How much longer than the handler's deadline a fixed lease lasts.
 pub const FIXED_ROOM: Duration = Duration::from_secs(30);
+/// For how long a run asks again whether it may renew, before its first receive.
+const ASKED_FOR: Duration = Duration::from_secs(10);
+/// How long one such question may take: an identity that gives no token says so after 19.5 s, and
+/// that ends the run.
+const MAX_QUESTION: Duration = Duration::from_secs(20);
 /// The pause between two tries of a call that failed in passing; doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// The longest such pause.
 const MAX_PAUSE: Duration = Duration::from_secs(5);
+/// How long a call may have no clear answer before the log says so.
+const SILENT_FOR: Duration = Duration::from_secs(10);
 
 /// On which terms messages are leased.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,24 +73,75 @@ pub enum LeaseMode {
 
 impl Terms {
     /// The terms for a run. `Auto` asks the queue whether the identity may update messages.
-    pub async fn agree(mode: LeaseMode, queue: &dyn Queue, visibility: Duration, deadline: Duration) -> Self {
-        let renewable = match mode {
-            LeaseMode::Renew => true,
-            LeaseMode::Fixed => false,
+    pub async fn agree(
+        mode: LeaseMode,
+        queue: &dyn Queue,
+        visibility: Duration,
+        deadline: Duration,
+    ) -> Agreed {
+        let may_update = match mode {
+            LeaseMode::Renew => MayUpdate::Yes,
+            LeaseMode::Fixed => MayUpdate::No,
             LeaseMode::Auto => may_update(queue).await,
         };
-        // A fixed lease has to outlast the handler, and leave room to settle.
-        Self { visibility: if renewable { visibility } else { deadline + FIXED_ROOM }, renewable }
+        let renewable = Self { visibility, renewable: true };
+        match may_update {
+            MayUpdate::Yes => Agreed { terms: renewable, unclear: None },
+            MayUpdate::No => Agreed { terms: Self::fixed(deadline), unclear: None },
+            MayUpdate::Unclear(error) => Agreed { terms: renewable, unclear: Some(error) },
+        }
+    }
+
+    /// Terms without renewal. Such a lease has to outlast the handler, and leave room to settle.
+    pub(crate) fn fixed(deadline: Duration) -> Self {
+        Self { visibility: deadline + FIXED_ROOM, renewable: false }
     }
 }
 
-async fn may_update(queue: &dyn Queue) -> bool {
-    match queue.may(Right::Update).await {
-        Ok(()) => true,
-        Err(error) => {
-            tracing::warn!(%error, "leases are fixed: they are not renewed, and their end is the retry");
-            false
+/// The terms that a run begins with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agreed {
+    /// The terms.
+    pub terms: Terms,
+    /// Why the queue has not answered, where it was asked and gave no clear answer.
+    pub unclear: Option<QueueError>,
+}
+
+/// Whether the identity may update messages.
+enum MayUpdate {
+    Yes,
+    No,
+    Unclear(QueueError),
+}
+
+/// Asks whether the identity may update messages. Only a refusal says that it may not. Where there
+/// is no clear answer, the lease is taken as renewable: the first renewal will tell.
+async fn may_update(queue: &dyn Queue) -> MayUpdate {
+    let (ends, mut pause) = (Instant::now() + ASKED_FOR, FIRST_PAUSE);
+    loop {
+        let error = match timeout(MAX_QUESTION, queue.may(Right::Update)).await {
+            Ok(Ok(())) => return MayUpdate::Yes,
+            Ok(Err(error @ QueueError::Denied { .. })) => {
+                tracing::warn!(%error, "leases are fixed: they are not renewed, and their end is the retry");
+                return MayUpdate::No;
+            }
+            // Whatever else is wrong will be wrong for the first receive as well, which says so.
+            Ok(Err(error)) if !error.is_transient() => return MayUpdate::Unclear(error),
+            Ok(Err(error)) => error,
+            Err(_) => {
+                QueueError::unclear(queue.url(), format!("no answer within {} s", MAX_QUESTION.as_secs()))
+            }
+        };
+        let wait = match &error {
+            QueueError::Busy { retry_after: Some(after), .. } => *after,
+            _ => pause,
+        };
+        if wait >= ends.saturating_duration_since(Instant::now()) {
+            tracing::warn!(%error, "whether leases can be renewed is not known, and they are taken as renewable");
+            return MayUpdate::Unclear(error);
         }
+        sleep(wait).await;
+        pause = (pause * 2).min(MAX_PAUSE);
     }
 }
 
@@ -255,6 +313,7 @@ impl Lease {
     where
         F: Future<Output = Result<T, QueueError>>,
     {
+        let (began, mut is_said) = (Instant::now(), false);
         let mut pause = FIRST_PAUSE;
         let mut unclear = false;
         while Instant::now() < self.ends {
@@ -267,6 +326,10 @@ impl Lease {
                 Ok(Err(error)) => return Err(LeaseError::Refused(error)),
                 Err(_) => break,
             };
+            if !is_said && began.elapsed() >= SILENT_FOR {
+                is_said = true;
+                tracing::warn!(message_id = self.id, %error, "a call for this message fails again and again: it is repeated while the lease lasts");
+            }
             tracing::debug!(message_id = self.id, %error, "trying again while the lease lasts");
             let wait = match error {
                 QueueError::Busy { retry_after: Some(after), .. } => after,
@@ -274,7 +337,8 @@ impl Lease {
             };
             unclear |= matches!(error, QueueError::Unclear { .. });
             pause = (pause * 2).min(MAX_PAUSE);
-            sleep_until(self.ends.min(Instant::now() + wait)).await;
+            let now = Instant::now();
+            sleep_until(now + wait.min(self.ends.saturating_duration_since(now))).await;
         }
         Err(LeaseError::Lost)
     }

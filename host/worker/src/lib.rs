@@ -20,7 +20,7 @@ pub mod intake;
 mod judge;
 pub mod lease;
 mod lock;
-pub mod outputs;
+pub mod outbox;
 pub mod percentiles;
 pub mod platform;
 pub mod poison;

@@ -12,6 +12,8 @@ use longshore_queue::{DETAIL_PROPERTY, Message, REASON_PROPERTY};
 
 /// What marks an envelope, with its version.
 pub const MARK: &str = "poison/1";
+/// How the marks of all versions begin.
+const MARK_OF_ANY_VERSION: &str = "poison/";
 /// The longest detail that an envelope carries, in bytes.
 const MAX_DETAIL: usize = 4096;
 /// The length that a detail is cut to first when the envelope is too large.
@@ -184,6 +186,17 @@ impl<'a> Envelope<'a> {
         (envelope.longshore == MARK).then_some(envelope)
     }
 
+    /// Whether a body says that it is an envelope, of whatever version.
+    pub fn is_claimed(body: &[u8]) -> bool {
+        #[derive(Deserialize)]
+        struct Claim<'c> {
+            #[serde(borrow)]
+            longshore: Cow<'c, str>,
+        }
+        serde_json::from_slice::<Claim<'_>>(body)
+            .is_ok_and(|it| it.longshore.starts_with(MARK_OF_ANY_VERSION))
+    }
+
     /// The envelope as it goes into the queue. It is always XML text, since a Storage queue takes
     /// no other. JSON escapes every character that XML does not have, but for two.
     pub fn to_bytes(&self) -> Bytes {
@@ -202,7 +215,7 @@ impl<'a> Envelope<'a> {
     /// A body that looks like an envelope would be taken for one: it is never sent as it was
     /// received.
     pub fn fallbacks(&self, format: PoisonFormat, received: &Bytes) -> impl Iterator<Item = Bytes> {
-        let misleading = Envelope::parse(received).is_some();
+        let misleading = Envelope::is_claimed(received);
         let cuts = match format {
             PoisonFormat::Raw if !misleading => &[][..],
             PoisonFormat::Envelope | PoisonFormat::Raw => &[MAX_DETAIL, SHORT_DETAIL, 0],

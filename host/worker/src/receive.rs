@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
 
+use crate::lease::Terms;
 use longshore_queue::{Queue, QueueError, Received};
 
 /// The pause after the first receive that failed in passing. It doubles with each further one.
@@ -23,6 +24,8 @@ pub(crate) struct Answered {
     pub(crate) asked: u32,
     /// When it was sent.
     pub(crate) sent: Instant,
+    /// On which terms it leased what it brought.
+    pub(crate) terms: Terms,
     answer: Result<Vec<Received>, QueueError>,
 }
 
@@ -53,31 +56,52 @@ pub(crate) enum Batch {
 /// The receives in flight, and the failures in a row.
 pub(crate) struct Receiver {
     queue: Arc<dyn Queue>,
-    visibility: Duration,
     in_flight: FuturesUnordered<BoxFuture<'static, Answered>>,
     failing_since: Option<Instant>,
     failures: u32,
+    first_answer: FirstAnswer,
+}
+
+/// Whether the queue has given a clear answer to a receive of this run.
+enum FirstAnswer {
+    NotAsked,
+    /// Why not, as far as is known.
+    Missing(QueueError),
+    Given,
 }
 
 impl Receiver {
-    /// Receives from `queue`, and leases messages for `visibility`.
-    pub(crate) fn new(queue: Arc<dyn Queue>, visibility: Duration) -> Self {
-        let in_flight = FuturesUnordered::new();
-        Self { queue, visibility, in_flight, failing_since: None, failures: 0 }
+    /// Receives from `queue`, which has given no clear answer yet for this reason, if it was asked
+    /// something before.
+    pub(crate) fn new(queue: Arc<dyn Queue>, unclear: Option<QueueError>) -> Self {
+        Self {
+            queue,
+            in_flight: FuturesUnordered::new(),
+            failing_since: None,
+            failures: 0,
+            first_answer: unclear.map_or(FirstAnswer::NotAsked, FirstAnswer::Missing),
+        }
     }
 
-    /// For how long messages are leased.
-    pub(crate) fn visibility(&self) -> Duration {
-        self.visibility
-    }
-
-    /// Asks for up to `max` messages.
-    pub(crate) fn send(&self, max: u32) {
-        let (queue, visibility) = (Arc::clone(&self.queue), self.visibility);
+    /// Asks for up to `max` messages, to be leased on these terms.
+    pub(crate) fn send(&mut self, max: u32, terms: Terms) {
+        let queue = Arc::clone(&self.queue);
+        if matches!(self.first_answer, FirstAnswer::NotAsked) {
+            self.first_answer =
+                FirstAnswer::Missing(QueueError::unclear(queue.url(), "it answered no receive"));
+        }
         self.in_flight.push(Box::pin(async move {
             let sent = Instant::now();
-            Answered { asked: max, sent, answer: queue.receive(max, visibility).await }
+            Answered { asked: max, sent, terms, answer: queue.receive(max, terms.visibility).await }
         }));
+    }
+
+    /// Why the queue has never answered clearly in this run, if it was asked and has not.
+    pub(crate) fn never_answered(&self) -> Option<&QueueError> {
+        match &self.first_answer {
+            FirstAnswer::Missing(error) => Some(error),
+            FirstAnswer::NotAsked | FirstAnswer::Given => None,
+        }
     }
 
     /// The next receive that is answered; `None` if none is in flight.
@@ -91,6 +115,7 @@ impl Receiver {
         match answered.answer {
             Ok(messages) => {
                 (self.failing_since, self.failures) = (None, 0);
+                self.first_answer = FirstAnswer::Given;
                 Ok(if messages.is_empty() { Batch::Empty } else { Batch::Messages(messages) })
             }
             Err(error) if error.is_transient() => self.pause(error),
@@ -108,6 +133,9 @@ impl Receiver {
             _ => FIRST_PAUSE.saturating_mul(1 << self.failures.min(10)).min(MAX_PAUSE),
         };
         self.failures += 1;
+        if let FirstAnswer::Missing(why) = &mut self.first_answer {
+            why.clone_from(&error);
+        }
         tracing::warn!(%error, pause_ms = pause.as_millis() as u64, "receiving failed, trying again");
         Ok(match error {
             QueueError::Unclear { .. } => Batch::Lost(now + pause),

@@ -67,9 +67,9 @@ impl Outcome {
         let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         match self {
             Self::Completed => tracing::info!(message_id, dequeue_count, outcome, ms),
-            Self::Retried(..) | Self::Poisoned(..) => {
-                tracing::info!(message_id, dequeue_count, outcome, reason, detail, ms);
-            }
+            Self::Retried(..) => tracing::info!(message_id, dequeue_count, outcome, reason, detail, ms),
+            // Somebody has to look after it.
+            Self::Poisoned(..) => tracing::warn!(message_id, dequeue_count, outcome, reason, detail, ms),
             Self::Abandoned(_) | Self::LeaseLost => {
                 tracing::warn!(message_id, dequeue_count, outcome, reason, ms)
             }

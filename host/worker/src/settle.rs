@@ -98,7 +98,10 @@ impl<'a> Settlement<'a> {
     /// Makes the message visible again. It has not failed, so that no breaker hides it.
     async fn release(&mut self, reason: &'static str) -> Result<Settled, LeaseError> {
         if self.lease.is_renewable() {
-            self.lease.hide(&*self.context.parts.queue, Duration::ZERO).await?;
+            match self.lease.hide(&*self.context.parts.queue, Duration::ZERO).await {
+                Err(LeaseError::Refused(error)) if self.context.may_not_update(&error) => {}
+                hidden => drop(hidden?),
+            }
         }
         Ok(Outcome::Abandoned(reason).into())
     }

@@ -18,8 +18,8 @@ use crate::hide::hide_earlier;
 use crate::hold::OnHold;
 use crate::hold_log::HoldLog;
 use crate::intake::{InHand, Intake, Next};
-use crate::lease::Terms;
-use crate::outputs::Outputs;
+use crate::lease::{Agreed, Terms};
+use crate::outbox::Outboxes;
 use crate::platform::SETTLEMENT;
 use crate::receive::{Answered, Batch, Receiver};
 use crate::report::{Outcome, Summary};
@@ -51,14 +51,14 @@ impl Worker {
         poison: Arc<dyn Queue>,
         handler: Arc<dyn Handler>,
     ) -> Self {
-        let (outputs, totals) = (Arc::default(), Arc::new(Totals::default()));
-        Self { parts: Parts { config, queue, poison, outputs, handler, totals } }
+        let (outboxes, totals) = (Arc::default(), Arc::new(Totals::default()));
+        Self { parts: Parts { config, queue, poison, outboxes, handler, totals } }
     }
 
     /// Lets the handler send messages to these queues. Without them it can send none.
     #[must_use]
-    pub fn sending_to(self, outputs: Outputs) -> Self {
-        Self { parts: Parts { outputs: Arc::new(outputs), ..self.parts } }
+    pub fn sending_to(self, outboxes: Outboxes) -> Self {
+        Self { parts: Parts { outboxes: Arc::new(outboxes), ..self.parts } }
     }
 
     /// What the run waits for, while it is on hold.
@@ -119,8 +119,9 @@ impl Run {
         let drain = Drain::new(until(config, &**queue), config.max_messages, started);
         let intake =
             Intake::new(drain, config.concurrency, now).holding(config.hold, config.hold_without_handler);
-        let terms = Terms::agree(config.lease, &**queue, config.visibility, config.deadline).await;
-        let receiver = Receiver::new(Arc::clone(queue), terms.visibility);
+        let Agreed { terms, unclear } =
+            Terms::agree(config.lease, &**queue, config.visibility, config.deadline).await;
+        let receiver = Receiver::new(Arc::clone(queue), unclear);
         let context = Arc::new(RunContext::new(parts, terms));
         let (hold_log, tasks) = (HoldLog::default(), JoinSet::new());
         Ok(Self { context, intake, receiver, attendance, hold_log, tasks, stop })
@@ -141,10 +142,10 @@ impl Run {
             let allowance = self.allowance();
             self.say_whether_on_hold(allowance, now);
             let wake_at = match self.intake.next(now, self.in_hand(), allowance) {
-                Next::End(end) => return Ok(end),
+                Next::End(end) => return self.ended(end),
                 Next::Receive(max) => {
                     self.intake.receive_sent(max, now);
-                    self.receiver.send(max);
+                    self.receiver.send(max, self.context.terms());
                     continue;
                 }
                 Next::LookForHandler => {
@@ -161,6 +162,15 @@ impl Run {
                 change = self.attendance.change() => self.handler_changed(change),
                 () = wait_until(wake_at) => {}
             }
+        }
+    }
+
+    /// How the run ends that comes to this end. A queue that gave no answer in all its time is a
+    /// fault, and no end of the work.
+    fn ended(&self, end: End) -> Result<End, QueueError> {
+        match self.receiver.never_answered() {
+            Some(error) if end == End::TimeBudget => Err(error.clone()),
+            _ => Ok(end),
         }
     }
 
@@ -193,11 +203,11 @@ impl Run {
 
     /// Takes in what a receive brought.
     fn take_in(&mut self, answered: Answered) -> Result<(), QueueError> {
-        let (asked, sent, now) = (answered.asked, answered.sent, Instant::now());
+        let (asked, sent, terms, now) = (answered.asked, answered.sent, answered.terms, Instant::now());
         self.intake.receive_answered(asked, answered.brought());
         let batch = self.receiver.accept(answered)?;
         match batch {
-            Batch::Messages(messages) => self.start_attempts(messages, asked, sent),
+            Batch::Messages(messages) => self.start_attempts(messages, asked, sent, terms),
             Batch::Busy(retry_at) => self.intake.pause_until(retry_at),
             Batch::Lost(retry_at) => {
                 self.intake.receive_lost();
@@ -209,13 +219,13 @@ impl Run {
                 self.intake.found_nothing(sent, now, &mut *self.context.rng());
             }
         }
-        self.intake.receive_clear(now, self.receiver.visibility());
+        self.intake.receive_clear(now, terms.visibility);
         Ok(())
     }
 
     /// Handles the messages of a receive that was sent at `sent` and `asked` for so many, each in a
     /// task of its own. A service may give more than it was asked for: these are given back.
-    fn start_attempts(&mut self, mut messages: Vec<Received>, asked: u32, sent: Instant) {
+    fn start_attempts(&mut self, mut messages: Vec<Received>, asked: u32, sent: Instant, terms: Terms) {
         longshore_failpoint::kill_at("after-receive");
         self.context.parts.totals.received(messages.len());
         let surplus = messages.split_off(messages.len().min(asked as usize));
@@ -231,11 +241,13 @@ impl Run {
         for message in messages {
             self.context.breaker().received(&message.message.id);
             // In a box: a task is copied several times before it runs, and this one is large.
-            self.tasks.spawn(Box::pin(attempt(Arc::clone(&self.context), message, sent)));
+            let (context, handling) = (Arc::clone(&self.context), self.context.handling());
+            self.tasks.spawn(Box::pin(attempt(context, message, sent, terms, handling)));
         }
         for message in surplus {
             let context = Arc::clone(&self.context);
-            self.tasks.spawn(async move { release(&message, sent, &context, "not-asked-for").await.into() });
+            self.tasks
+                .spawn(async move { release(&message, sent, terms, &context, "not-asked-for").await.into() });
         }
     }
 
@@ -306,12 +318,13 @@ async fn wait_until(at: Option<Instant>) {
     }
 }
 
-/// Waits for the messages in hand: for their handlers as long as the grace lasts, then for their
-/// settlement.
+/// Waits for the messages in hand: for their handlers as long as the grace lasts, then for what is
+/// still to be settled.
 async fn end_attempts(context: &RunContext, tasks: &mut JoinSet<Settled>, stop: &mut StopSignal) {
     let grace_ends = Instant::now() + context.parts.config.grace;
     tokio::select! {
-        _ = timeout_at(grace_ends, count_all(context, tasks)) => {}
+        () = count_all(context, tasks) => {}
+        _ = timeout_at(grace_ends, context.handlers_ended()) => {}
         () = stop.wait(Urgency::Now) => {}
     }
     context.interrupt();

@@ -101,6 +101,7 @@ impl ArmError {
 
 impl Asked<'_> {
     fn error(&self, kind: ArmErrorKind, cause: String, mend: String) -> ArmError {
+        let cause = if cause.contains(self.of) { cause } else { format!("{}: {cause}", self.of) };
         ArmError { kind, verb: self.operation.verb, cause, mend, retry_after: None }
     }
 
@@ -120,7 +121,10 @@ impl Asked<'_> {
     /// No answer, or half of one.
     pub(super) fn silent(&self, method: Method, cause: &str) -> ArmError {
         let (kind, mend) = match method {
-            Method::Get => (ArmErrorKind::Busy, "try again"),
+            Method::Get => (
+                ArmErrorKind::Busy,
+                "try again; if it stays so, is that the endpoint of Azure Resource Manager, and no proxy's?",
+            ),
             _ => (
                 ArmErrorKind::Unclear,
                 "it may have been done all the same: `longshore job list` tells; only then do it again",
@@ -142,7 +146,7 @@ impl Asked<'_> {
                 "is there a way to it from here? HTTPS_PROXY names a proxy, --arm-endpoint another cloud"
                     .into(),
             ),
-            _ => self.silent(method, &cause),
+            _ => self.silent(method, &format!("{endpoint}: {cause}")),
         }
     }
 

@@ -5,6 +5,9 @@ use std::str::FromStr;
 
 use longshore_sandbox::digits;
 use oci_client::Reference;
+use url::Url;
+
+use super::error::RegistryError;
 
 /// An artifact, by tag or by digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +35,27 @@ impl Address {
         host == "localhost" || host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback())
     }
 
-    /// The root of the registry's API.
+    /// The repository within the registry.
+    pub(super) fn repository(&self) -> &str {
+        self.0.repository()
+    }
+
+    /// The digest, or else the tag.
+    pub(super) fn reference(&self) -> &str {
+        self.0.digest().or(self.0.tag()).unwrap_or_default()
+    }
+
+    /// The URL of the registry's API.
+    pub(super) fn api(&self) -> Result<Url, RegistryError> {
+        Url::parse(&format!("{}/v2/", self.root())).map_err(|error| RegistryError::Other {
+            registry: self.registry().to_owned(),
+            cause: format!(
+                "its name makes no URL: {error}; write it as in oci://registry.example:5000/order:1"
+            ),
+        })
+    }
+
+    /// The root of the registry.
     pub(super) fn root(&self) -> String {
         let scheme = if self.is_local() { "http" } else { "https" };
         format!("{scheme}://{}", self.registry())

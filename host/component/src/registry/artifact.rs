@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use longshore_sandbox::Description;
+use longshore_sandbox::{Description, MAX_COMPONENT, digits};
 use oci_client::manifest::{OciDescriptor, OciImageManifest};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use super::address::Address;
 use super::error::RegistryError;
 
 /// The media type of a component's configuration.
@@ -15,6 +17,12 @@ pub(super) const CONFIG: &str = "application/vnd.wasm.config.v0+json";
 pub(super) const WASM: &str = "application/wasm";
 /// The media type of a manifest.
 pub(super) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+
+/// What is asked for where a manifest is wanted. Indexes are asked for as well, so that one is
+/// named as such, and not as something that does not exist.
+pub(super) const MANIFESTS: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json";
+/// How many artifacts of an index are named, and how long their list may be, in characters.
+const NAMED: (usize, usize) = (5, 800);
 
 /// The media type of a component that was compiled ahead of time, by
 /// [`compile`](longshore_sandbox::compile).
@@ -28,7 +36,10 @@ pub const WORLD: &str = "longshore.world";
 pub const WORLD_VERSION: &str = "longshore.world.version";
 
 /// The largest layer that is fetched, in bytes: a registry must not fill the host's memory.
-const MAX_LAYER: i64 = 512 << 20;
+pub(super) const MAX_LAYER: i64 = 512 << 20;
+
+/// How much is said of what is no component, in characters: a manifest may be large.
+const MAX_WHAT: usize = 400;
 
 /// What `longshore.config` says of a component, in the words of the layout.
 #[derive(Debug, Serialize)]
@@ -67,6 +78,31 @@ pub struct Details {
     pub precompiled: Vec<String>,
 }
 
+/// The error for a manifest that is an index; `None` if it is none ([image
+/// index](https://github.com/opencontainers/image-spec/blob/main/image-index.md)).
+pub(super) fn index(address: &Address, bytes: &[u8]) -> Option<RegistryError> {
+    #[derive(Deserialize)]
+    struct Index {
+        manifests: Vec<Value>,
+    }
+    let Index { manifests } = serde_json::from_slice(bytes).ok()?;
+    let named = |it: &Value| {
+        let digest = it["digest"].as_str().filter(|digest| digits(digest).is_some())?;
+        let platform = &it["platform"];
+        let system = [&platform["os"], &platform["architecture"]];
+        let system: Vec<&str> = system.into_iter().filter_map(Value::as_str).collect();
+        let of = if system.is_empty() { String::new() } else { format!(" ({})", system.join("/")) };
+        Some(format!("{}{of}", address.at(digest)))
+    };
+    let (most, length) = NAMED;
+    let mut names: Vec<String> = manifests.iter().filter_map(named).take(most).collect();
+    if manifests.len() > names.len() {
+        names.push("…".into());
+    }
+    let names = names.join(", ").chars().take(length).collect();
+    Some(RegistryError::Index { address: address.to_string(), count: manifests.len(), names })
+}
+
 /// A manifest that was understood.
 #[derive(Debug)]
 pub(super) struct Manifest {
@@ -79,7 +115,7 @@ pub(super) struct Manifest {
 impl Manifest {
     /// Reads a manifest, if it describes a component.
     pub(super) fn read(bytes: &[u8]) -> Result<Self, RegistryError> {
-        let other = |what: String| RegistryError::NoComponent { what };
+        let other = |what: String| RegistryError::NoComponent { what: what.chars().take(MAX_WHAT).collect() };
         let manifest: OciImageManifest = serde_json::from_slice(bytes)
             .map_err(|error| other(format!("its manifest is not that of one artifact ({error})")))?;
         let layers = manifest.layers;
@@ -95,11 +131,13 @@ impl Manifest {
             .filter_map(|layer| Some((layer.annotations.as_ref()?.get(TARGET)?.clone(), layer.clone())))
             .collect();
         for layer in &layers {
-            if !(0..=MAX_LAYER).contains(&layer.size) {
-                return Err(other(format!("it is {} bytes long, and {MAX_LAYER} are allowed", layer.size)));
+            // No component is loaded that is larger, so that none is fetched.
+            let most = if layer.media_type == WASM { MAX_COMPONENT as i64 } else { MAX_LAYER };
+            if !(0..=most).contains(&layer.size) {
+                return Err(other(format!("it is {} bytes long, and {most} are allowed", layer.size)));
             }
         }
-        if !component.digest.starts_with("sha256:") {
+        if digits(&component.digest).is_none() {
             return Err(other(format!("its digest is {}, and not a sha256", component.digest)));
         }
         let annotations = manifest.annotations.unwrap_or_default();

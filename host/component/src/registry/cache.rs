@@ -5,14 +5,21 @@
 //! code is the exception: it is checked when it is unpacked, and mapped into memory as it lies from
 //! then on. For this it is trusted as executables are.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use etcetera::BaseStrategy;
-use longshore_sandbox::{digest, digits};
+use longshore_sandbox::{check_private_file, digest, digits, private_directory, read_file};
 
-/// The directory, or none, where there is no place for one.
+use super::artifact::MAX_LAYER;
+
+/// The largest file that is read, in bytes.
+const MAX_KEPT: usize = MAX_LAYER as usize;
+/// Where artifacts are, within the cache directory.
+const ARTIFACTS: &str = "oci";
+
+/// The directory; or none, where there is no place for one, or others may write it.
 #[derive(Clone, Debug)]
 pub(super) struct Cache(Option<PathBuf>);
 
@@ -21,7 +28,14 @@ impl Cache {
     pub(super) fn open(directory: Option<&Path>) -> Self {
         let own = || Some(etcetera::choose_base_strategy().ok()?.cache_dir().join("longshore"));
         let directory = directory.map(Path::to_owned).or_else(own);
-        Self(directory.map(|directory| directory.join("oci")))
+        let private = directory.filter(|directory| match private_directory(directory, ARTIFACTS) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(directory = %directory.display(), %error, "the cache is not used: each start fetches the component again");
+                false
+            }
+        });
+        Self(private.map(|directory| directory.join(ARTIFACTS)))
     }
 
     /// What has this digest, if it is there and whole.
@@ -40,7 +54,7 @@ impl Cache {
     /// Where the machine code lies that was unpacked from this layer, for this component.
     pub(super) async fn unpacked(&self, layer: &str, component: &str) -> Option<PathBuf> {
         let path = self.unpacked_path(layer, component)?;
-        tokio::fs::metadata(&path).await.ok().map(|_| path)
+        is_ours(&path).then_some(path)
     }
 
     /// Keeps unpacked machine code, and says where.
@@ -63,8 +77,23 @@ impl Cache {
     }
 }
 
+/// Whether there is such a file, and nobody else could have written it.
+fn is_ours(path: &Path) -> bool {
+    match check_private_file(path) {
+        Ok(()) => true,
+        Err(error) if error.kind() == ErrorKind::NotFound => false,
+        Err(error) => {
+            tracing::warn!(%error, "a file in the cache is not used");
+            false
+        }
+    }
+}
+
 fn read(path: &Path, name: &str) -> Option<Bytes> {
-    let bytes = std::fs::read(path).ok()?;
+    if !is_ours(path) {
+        return None;
+    }
+    let bytes = read_file(path, MAX_KEPT).ok()?;
     if digest(&bytes) == name {
         return Some(bytes.into());
     }
@@ -89,7 +118,6 @@ async fn keep(path: PathBuf, bytes: Bytes) -> bool {
 
 fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let directory = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(directory)?;
     let mut file = tempfile::NamedTempFile::new_in(directory)?;
     file.write_all(bytes)?;
     // Or a power cut could leave the name and not the content: machine code is not checked again.
@@ -134,9 +162,35 @@ mod tests {
         assert_eq!(std::fs::read_dir(directory.path().join("oci")).unwrap().count(), 1);
     }
 
+    #[tokio::test]
+    async fn what_others_could_have_written_and_what_is_a_pipe_is_not_used() {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt};
+        let directory = tempfile::tempdir().unwrap();
+        let below = directory.path().join("cache");
+        let cache = Cache::open(Some(&below));
+        let name = digest(b"component");
+        cache.put(&name, Bytes::from_static(b"component")).await;
+        let code = cache.put_unpacked(&name, &name, Bytes::from_static(b"code")).await.unwrap();
+        for path in [cache.path(&name).unwrap(), code.clone()] {
+            assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(0o666)).unwrap();
+        }
+        assert_eq!((cache.get(&name).await, cache.unpacked(&name, &name).await), (None, None));
+        // Writing it anew makes it ours.
+        cache.put(&name, Bytes::from_static(b"component")).await;
+        assert!(cache.get(&name).await.is_some());
+        std::fs::set_permissions(&below, PermissionsExt::from_mode(0o777)).unwrap();
+        assert!(Cache::open(Some(&below)).get(&name).await.is_none());
+
+        std::fs::remove_file(&code).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&code).status().unwrap().success());
+        assert_eq!(cache.unpacked(&name, &name).await, None);
+    }
+
     #[test]
     fn no_digest_leads_out_of_the_directory() {
-        let cache = Cache::open(Some(Path::new("/cache")));
+        let directory = tempfile::tempdir().unwrap();
+        let cache = Cache::open(Some(directory.path()));
         for digest in ["sha256:../../etc/passwd", "sha512:aa", "", &format!("sha256:{}", "/".repeat(64))] {
             assert_eq!(cache.path(digest), None);
         }

@@ -2,22 +2,20 @@
 
 use std::error::Error as _;
 
-use oci_client::errors::{OciDistributionError, OciErrorCode};
-
-use super::address::Address;
-
 /// Why something could not be fetched from a registry, or put there.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RegistryError {
     /// No connection, or it broke.
     #[error(
-        "no answer from the registry {registry}: {cause}; is its name right, and may this host connect to it? A component that is named by its digest needs no registry once it is in the cache"
+        "no answer from the registry {registry}: {cause}; is its name right, does it listen there, and may this host connect to it?{also}"
     )]
     Unreachable {
         /// The registry.
         registry: String,
         /// What happened.
         cause: String,
+        /// What else helps whoever asked.
+        also: &'static str,
     },
     /// A connection, and nothing on it for so long that another try would be as long.
     #[error(
@@ -75,6 +73,16 @@ pub enum RegistryError {
         /// What differs.
         cause: String,
     },
+    /// A tag that stands for several artifacts.
+    #[error("{address} is an index of {count} artifacts, and no component; name one of them: {names}")]
+    Index {
+        /// What was named.
+        address: String,
+        /// How many there are.
+        count: usize,
+        /// Their addresses, and what each is for.
+        names: String,
+    },
     /// There are no credentials to send.
     #[error("{0}")]
     NoLogin(String),
@@ -89,49 +97,9 @@ pub enum RegistryError {
 }
 
 /// What to do about a login that is missing or wrong.
-const LOGIN: &str = "set LONGSHORE_REGISTRY_USER and LONGSHORE_REGISTRY_PASSWORD, or log in so that the password stands in ~/.docker/config.json (credential helpers are not asked); for an Azure Container Registry under another name, --registry-auth azure";
+const LOGIN: &str = "set LONGSHORE_REGISTRY_USER and LONGSHORE_REGISTRY_PASSWORD, with LONGSHORE_REGISTRY_HOST, or log in with Docker, so that the login stands in ~/.docker/config.json or with one of its helpers; for an Azure Container Registry under another name, --registry-auth azure";
 
 impl RegistryError {
-    /// What the protocol's client says; `who` names the credentials that were sent.
-    pub(super) fn of(address: &Address, error: &OciDistributionError, who: &'static str) -> Self {
-        use OciDistributionError as Oci;
-        let registry = address.registry().to_owned();
-        match error {
-            Oci::UnauthorizedError { .. } | Oci::AuthenticationFailure(_) => {
-                Self::Unauthorized { registry, who }
-            }
-            Oci::ServerError { code, message, .. } => Self::status(registry, *code, message, who),
-            Oci::RegistryError { envelope, .. } => {
-                let Some(error) = envelope.errors.first() else {
-                    return Self::Other { registry, cause: "an error without a code".into() };
-                };
-                match &error.code {
-                    OciErrorCode::Unauthorized => Self::Unauthorized { registry, who },
-                    OciErrorCode::Denied => Self::Denied { registry, who },
-                    OciErrorCode::Toomanyrequests => Self::Busy { registry, status: "429".into() },
-                    OciErrorCode::ManifestUnknown
-                    | OciErrorCode::NameUnknown
-                    | OciErrorCode::BlobUnknown
-                    | OciErrorCode::NotFound => Self::NotFound { registry },
-                    code => Self::Other { registry, cause: format!("{code:?}: {}", error.message) },
-                }
-            }
-            Oci::ImageManifestNotFoundError(_) => Self::NotFound { registry },
-            Oci::RequestError(error) => Self::of_call(registry, error),
-            Oci::DigestError(error) => Self::Damaged { cause: error.to_string() },
-            error => Self::Other { registry, cause: error.to_string() },
-        }
-    }
-
-    /// What became of a call that had no answer.
-    fn of_call(registry: String, error: &reqwest::Error) -> Self {
-        if error.is_timeout() {
-            Self::Silent { registry }
-        } else {
-            Self::Unreachable { registry, cause: cause(error) }
-        }
-    }
-
     /// What a status means.
     pub(super) fn status(registry: String, status: u16, message: &str, who: &'static str) -> Self {
         match status {
@@ -139,16 +107,30 @@ impl RegistryError {
             403 => Self::Denied { registry, who },
             404 => Self::NotFound { registry },
             429 | 500.. => Self::Busy { registry, status: status.to_string() },
-            _ => Self::Other { registry, cause: format!("{status} {message}") },
+            300..=399 => Self::Other {
+                registry,
+                cause: format!(
+                    "it answered {status}, a redirect that is not followed; look at what stands between"
+                ),
+            },
+            _ => Self::Other {
+                registry,
+                cause: format!(
+                    "it answered {status} {message}; is it a registry, and does it take artifacts?"
+                ),
+            },
         }
     }
 
-    /// What broke a stream of bytes.
-    pub(super) fn of_stream(address: &Address, error: &std::io::Error) -> Self {
-        let inner = error.get_ref();
-        match inner.and_then(|inner| inner.downcast_ref::<reqwest::Error>()) {
-            Some(error) => Self::of_call(address.registry().to_owned(), error),
-            None => Self::Damaged { cause: error.to_string() },
+    /// As it is said where something was to be fetched.
+    pub(super) fn when_fetching(self) -> Self {
+        match self {
+            Self::Unreachable { registry, cause, .. } => {
+                let also =
+                    " A component that is named by its digest needs no registry once it is in the cache";
+                Self::Unreachable { registry, cause, also }
+            }
+            other => other,
         }
     }
 
@@ -159,7 +141,7 @@ impl RegistryError {
 }
 
 /// What is at the bottom of a failed call. The layers above it repeat its URL.
-fn cause(error: &reqwest::Error) -> String {
+pub(super) fn cause_of(error: &reqwest::Error) -> String {
     let mut inner: &dyn std::error::Error = error;
     while let Some(source) = inner.source() {
         inner = source;

@@ -4,15 +4,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use longshore_sandbox::MachineCode;
-use oci_client::RegistryOperation;
 use oci_client::manifest::OciDescriptor;
 
 use super::access::Access;
 use super::address::Address;
-use super::artifact::{Details, MANIFEST, Manifest};
+use super::artifact::{Details, Manifest, index};
 use super::cache::Cache;
 use super::error::RegistryError;
-use super::session::Session;
+use super::session::{Purpose, Session};
 use crate::fetched::{Fetched, Obtained};
 
 /// The pauses between tries, where the registry may answer in a moment.
@@ -92,7 +91,7 @@ impl<'a> Pull<'a> {
         }
         let pinned = pinned.map_or_else(|| address.clone(), |digest| address.at(&digest));
         let (bytes, digest) = self.fetch(What::Manifest(&pinned)).await?;
-        let manifest = Manifest::read(&bytes)?;
+        let manifest = Manifest::read(&bytes).map_err(|error| index(address, &bytes).unwrap_or(error))?;
         self.cache.put(&digest, bytes).await;
         // Two that resolve at once: the first stands for both.
         let digest = access.resolved.get_or_init(|| {
@@ -138,7 +137,7 @@ impl<'a> Pull<'a> {
                     tracing::debug!(%error, "trying again");
                     tokio::time::sleep(*pause).await;
                 }
-                (done, _) => return done,
+                (done, _) => return done.map_err(RegistryError::when_fetching),
             }
         }
     }
@@ -146,13 +145,10 @@ impl<'a> Pull<'a> {
     async fn fetch_once(&mut self, what: What<'_>) -> Result<(Bytes, String), RegistryError> {
         let session = match &mut self.session {
             Some(session) => session,
-            none => none.insert(Session::begin(self.address, self.access, RegistryOperation::Pull).await?),
+            none => none.insert(Session::begin(self.address, self.access, Purpose::Pull).await?),
         };
         match what {
-            What::Manifest(address) => {
-                let pulled = session.client.pull_manifest_raw(&address.0, &session.auth, &[MANIFEST]).await;
-                pulled.map_err(|error| session.error(&error))
-            }
+            What::Manifest(address) => session.manifest(address).await,
             What::Blob(blob) => Ok((session.blob(blob).await?, blob.digest.clone())),
         }
     }

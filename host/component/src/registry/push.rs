@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use http::HeaderValue;
 use jiff::Timestamp;
 use longshore_sandbox::Description;
-use oci_client::RegistryOperation;
 use oci_client::manifest::{OciDescriptor, OciImageManifest};
 use serde::Serialize;
 
@@ -16,7 +14,7 @@ use super::artifact::{
     ArtifactConfig, CONFIG, MANIFEST, PRECOMPILED, TARGET, WASM, WORLD, WORLD_VERSION, World,
 };
 use super::error::RegistryError;
-use super::session::Session;
+use super::session::{Purpose, Session};
 
 /// What was pushed.
 #[derive(Clone, Debug, Serialize)]
@@ -74,34 +72,16 @@ pub async fn push(
         annotations: Some(all),
         ..OciImageManifest::default()
     };
-    let session = Session::begin(address, access, RegistryOperation::Push).await?;
+    let session = Session::begin(address, access, Purpose::Push).await?;
     let compiled = precompiled.into_iter().map(|(_, bytes)| bytes);
     let blobs = manifest.layers.iter().zip(std::iter::once(component).chain(compiled));
     for (blob, bytes) in blobs.chain([(&manifest.config, config)]) {
-        session.offer(address, blob, bytes).await?;
+        session.offer(blob, bytes).await?;
     }
     let manifest = json(&manifest);
     let digest = longshore_sandbox::digest(&manifest);
-    let put =
-        session.client.push_manifest_raw(&address.0, manifest, HeaderValue::from_static(MANIFEST)).await;
-    put.map_err(|error| session.error(&error))?;
+    session.put(manifest).await?;
     Ok(Pushed { address: address.at(&digest).to_string(), manifest: digest, component: layer.digest, bytes })
-}
-
-impl Session<'_> {
-    async fn offer(
-        &self,
-        address: &Address,
-        blob: &OciDescriptor,
-        bytes: Bytes,
-    ) -> Result<(), RegistryError> {
-        let there = self.client.blob_exists(&address.0, &blob.digest).await;
-        if there.map_err(|error| self.error(&error))? {
-            return Ok(());
-        }
-        let sent = self.client.push_blob(&address.0, bytes, &blob.digest).await;
-        sent.map(drop).map_err(|error| self.error(&error))
-    }
 }
 
 fn described(media_type: &str, bytes: &[u8]) -> OciDescriptor {

@@ -79,6 +79,14 @@ pub struct ComponentPath {
     pub component: Source,
 }
 
+/// How many messages at once.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct ConcurrencyArg {
+    /// How many messages are handled at once.
+    #[arg(long, env = "LONGSHORE_CONCURRENCY", value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub concurrency: u16,
+}
+
 /// Which Container Apps job.
 // It must flatten nothing: clap takes an optional group with a group in it for absent.
 #[derive(Clone, Debug, Args)]

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::args::{ArmArg, ComponentArg, JobArg, PoisonArg, QueueArg};
+use super::args::{ArmArg, ComponentArg, ConcurrencyArg, JobArg, PoisonArg, QueueArg};
 use super::sandbox::SandboxArgs;
 
 /// Say what can be known before the first message.
@@ -40,6 +40,9 @@ pub struct CheckArgs {
     /// seconds.
     #[arg(long)]
     pub probe_send: bool,
+
+    #[command(flatten)]
+    pub(crate) concurrency: ConcurrencyArg,
 
     #[command(flatten)]
     pub(crate) sandbox: SandboxArgs,

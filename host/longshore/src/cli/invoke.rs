@@ -7,8 +7,8 @@ use clap::Args;
 
 use super::args::ComponentArg;
 use super::sandbox::SandboxArgs;
-use super::values::{duration, property};
-use longshore_worker::admit::Encoding;
+use super::values::{property, some_time};
+use longshore_queue::encoding::Encoding;
 
 /// Hand one message to a component.
 #[derive(Debug, Args)]
@@ -41,7 +41,7 @@ pub struct InvokeArgs {
     pub properties: Vec<(String, String)>,
 
     /// How long the handler may take.
-    #[arg(long, env = "LONGSHORE_DEADLINE", value_name = "D", default_value = "30s", value_parser = duration)]
+    #[arg(long, env = "LONGSHORE_DEADLINE", value_name = "D", default_value = "30s", value_parser = some_time)]
     pub deadline: Duration,
 
     /// How the body is encoded.

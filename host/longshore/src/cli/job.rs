@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::args::JobOf;
-use super::values::property;
+use super::values::{Lines, flat, lines, property};
 use longshore_azure::jobs::Overrides;
 
 /// Start and stop executions of a Container Apps job, and see what became of them.
@@ -32,8 +32,8 @@ pub struct JobStartArgs {
 
     /// A variable of the container: another value, or one more. Can be repeated.
     // No variable of its own: LONGSHORE_ENV is what `run` grants to handlers.
-    #[arg(long, value_name = "NAME=VALUE", value_parser = property)]
-    pub env: Vec<(String, String)>,
+    #[arg(long, value_name = "NAME=VALUE", value_parser = lines(property))]
+    pub env: Vec<Lines<(String, String)>>,
 
     /// Another image.
     #[arg(long, value_name = "IMAGE")]
@@ -56,7 +56,7 @@ impl JobStartArgs {
             container: self.container.clone(),
             image: self.image.clone(),
             args: self.args.clone(),
-            env: self.env.clone(),
+            env: flat(&self.env),
         }
     }
 }

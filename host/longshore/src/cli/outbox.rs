@@ -1,7 +1,11 @@
-//! `--outbox`: the queues that handlers may send messages to.
+//! `--outbox` and `--outbox-encoding`: the queues that handlers may send messages to, and how
+//! bodies are written there.
+
+use std::str::FromStr;
 
 use longshore_queue::QueueUrl;
 use longshore_queue::url::InvalidQueueUrl;
+use longshore_worker::outbox::OutboxEncoding;
 
 /// A queue that handlers may send messages to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,7 +16,7 @@ pub struct OutboxQueue {
     pub url: QueueUrl,
 }
 
-impl std::str::FromStr for OutboxQueue {
+impl FromStr for OutboxQueue {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -22,5 +26,29 @@ impl std::str::FromStr for OutboxQueue {
         }
         let url = url.parse().map_err(|error: InvalidQueueUrl| error.to_string())?;
         Ok(Self { name: name.to_owned(), url })
+    }
+}
+
+/// How bodies are written to one of these queues.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncodingOf {
+    /// What handlers call the queue.
+    pub name: String,
+    /// How.
+    pub encoding: OutboxEncoding,
+}
+
+impl FromStr for EncodingOf {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        const FORM: &str = "write it as NAME=base64, with a name that --outbox grants";
+        let (name, encoding) = text.split_once('=').ok_or(FORM)?;
+        let encoding = match encoding {
+            "text" => OutboxEncoding::Text,
+            "base64" => OutboxEncoding::Base64,
+            _ => return Err(format!("an encoding is text or base64; {FORM}")),
+        };
+        Ok(Self { name: name.to_owned(), encoding })
     }
 }

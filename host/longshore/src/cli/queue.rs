@@ -11,4 +11,7 @@ pub enum QueueVerb {
     Create(QueueArg),
     /// Show how many messages a queue holds, invisible ones included.
     Stats(QueueArg),
+    /// Give back to the disk what deleted messages have left in the file of a file queue and of
+    /// the queues beside it.
+    Compact(QueueArg),
 }

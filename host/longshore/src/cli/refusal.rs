@@ -23,19 +23,47 @@ pub(crate) fn refuse(error: &clap::Error) -> ExitCode {
 /// The text, with an ellipsis in the place of each secret.
 pub(crate) fn without_secrets(text: &str) -> String {
     let text = without_passwords(text);
-    let lower = text.to_ascii_lowercase();
-    let mut shown = String::new();
-    let mut from = 0;
-    while let Some(start) =
-        MARKS.iter().filter_map(|mark| Some(from + lower[from..].find(mark)? + mark.len())).min()
-    {
+    let Decoded { bytes, places } = Decoded::of(&text);
+    let (mut shown, mut from, mut at) = (String::new(), 0, 0);
+    while let Some(marked) = MARKS.iter().filter_map(|mark| end_of(mark, &bytes, at)).min() {
+        let start = places[marked];
         let ends = |c: char| c.is_whitespace() || "&;'\"`".contains(c);
         shown.push_str(&text[from..start]);
         shown.push('…');
         from = text[start..].find(ends).map_or(text.len(), |length| start + length);
+        at = places.partition_point(|place| *place < from);
     }
     shown.push_str(&text[from..]);
     shown
+}
+
+/// Where a mark ends that stands at `from` or behind it.
+fn end_of(mark: &str, bytes: &[u8], from: usize) -> Option<usize> {
+    let found = bytes[from..].windows(mark.len()).position(|it| it == mark.as_bytes())?;
+    Some(from + found + mark.len())
+}
+
+/// A text in lower case, with what is percent-encoded in it decoded: services read `%73ig` as
+/// `sig`.
+struct Decoded {
+    bytes: Vec<u8>,
+    /// Where each byte begins in the text; and where the text ends.
+    places: Vec<usize>,
+}
+
+impl Decoded {
+    fn of(text: &str) -> Self {
+        let (mut bytes, mut places, mut at) = (Vec::new(), Vec::new(), 0);
+        while let Some(byte) = text.as_bytes().get(at) {
+            let digits = text.get(at + 1..at + 3).filter(|_| *byte == b'%');
+            let decoded = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+            bytes.push(decoded.unwrap_or(*byte).to_ascii_lowercase());
+            places.push(at);
+            at += if decoded.is_some() { 3 } else { 1 };
+        }
+        places.push(text.len());
+        Self { bytes, places }
+    }
 }
 
 /// The text, with an ellipsis for the user and the password before the host of a URL.
@@ -66,6 +94,10 @@ mod tests {
             ("'x?SIG=a' and \"y?sig=b\"", "'x?SIG=…' and \"y?sig=…\""),
             ("AccountName=a;AccountKey=b==;Endpoint=c", "AccountName=a;AccountKey=…;Endpoint=c"),
             ("SharedAccessKey=b", "SharedAccessKey=…"),
+            // As a service reads it.
+            ("'https://a/q?sv=1&%73ig=a%2Bb&se=2' found", "'https://a/q?sv=1&%73ig=…&se=2' found"),
+            ("'a?%53%69%47%3Dsecret'", "'a?%53%69%47%3D…'"),
+            ("100%, 5%é, %zzsig=a%", "100%, 5%é, %zzsig=…"),
             ("'https://a:b@c/d@e' or 'http://f/g'", "'https://…@c/d@e' or 'http://f/g'"),
         ] {
             assert_eq!(without_secrets(text), shown);

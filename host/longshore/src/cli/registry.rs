@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::BoolishValueParser;
 
 use longshore_component::Source;
 use longshore_component::registry::{Access, Login};
@@ -13,13 +14,13 @@ use longshore_component::registry::{Access, Login};
 pub struct RegistryArgs {
     /// Refuse a component that is named by a tag. A tag can be moved by everyone with the right to
     /// push.
-    #[arg(long, env = "LONGSHORE_REQUIRE_DIGEST")]
+    #[arg(long, env = "LONGSHORE_REQUIRE_DIGEST", value_parser = BoolishValueParser::new())]
     pub require_digest: bool,
 
     /// Run what `push --precompiled` made of a component also if a tag names it. Without this flag
     /// only a digest is trusted that far. It is machine code that nothing checks. Everyone with the
     /// right to push to the tag decides what the host executes.
-    #[arg(long, env = "LONGSHORE_TRUST_TAG", conflicts_with = "require_digest")]
+    #[arg(long, env = "LONGSHORE_TRUST_TAG", value_parser = BoolishValueParser::new(), conflicts_with = "require_digest")]
     pub trust_tag: bool,
 
     /// Who the host is to a registry.

@@ -1,18 +1,21 @@
 //! The flags of `longshore run`, and what they make of the worker.
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::BoolishValueParser;
 
-use super::args::{ComponentArg, PoisonOf};
+use super::args::{ComponentArg, ConcurrencyArg, PoisonOf};
+use super::outbox::EncodingOf;
 use super::sandbox::SandboxArgs;
-use super::values::{duration, show};
+use super::values::{Lines, duration, flat, lines, parse, show, some_time};
 use longshore_component::Source;
+use longshore_queue::encoding::Encoding;
 use longshore_worker::Config;
-use longshore_worker::admit::Encoding;
-use longshore_worker::lease::LeaseMode;
-use longshore_worker::outputs::OutputFormat;
+use longshore_worker::lease::{FIXED_ROOM, LeaseMode};
+use longshore_worker::outbox::{OutboxEncoding, OutboxFormat};
 use longshore_worker::poison::PoisonFormat;
 use longshore_worker::retry::RetryPolicy;
 
@@ -26,15 +29,14 @@ pub struct RunArgs {
     pub(crate) component: ComponentArg,
 
     /// Load the component again when its file changes. The next message gets the new one.
-    #[arg(long, env = "LONGSHORE_WATCH")]
+    #[arg(long, env = "LONGSHORE_WATCH", value_parser = BoolishValueParser::new())]
     pub watch: bool,
 
-    /// How many messages are handled at once.
-    #[arg(long, env = "LONGSHORE_CONCURRENCY", value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000))]
-    pub concurrency: u16,
+    #[command(flatten)]
+    pub(crate) concurrency: ConcurrencyArg,
 
     /// How long a handler may take for one message.
-    #[arg(long, env = "LONGSHORE_DEADLINE", value_name = "D", default_value = "30s", value_parser = duration)]
+    #[arg(long, env = "LONGSHORE_DEADLINE", value_name = "D", default_value = "30s", value_parser = some_time)]
     pub deadline: Duration,
 
     /// How long a received message is invisible to others, unless its lease is renewed.
@@ -86,14 +88,15 @@ pub struct RunArgs {
     pub max_messages: Option<u64>,
 
     /// Poll without end instead of ending when the queue is empty.
-    #[arg(long, env = "LONGSHORE_FOREVER")]
+    #[arg(long, env = "LONGSHORE_FOREVER", value_parser = BoolishValueParser::new())]
     pub forever: bool,
 
     /// How long running handlers have after SIGTERM.
     #[arg(long, env = "LONGSHORE_GRACE", value_name = "D", default_value = "20s", value_parser = duration)]
     pub grace: Duration,
 
-    /// How message bodies are encoded.
+    /// How message bodies are encoded. `auto` guesses: the body `MTIz` reaches the handler as
+    /// `123`. `text` and `base64` do not guess.
     #[arg(long, env = "LONGSHORE_ENCODING", value_enum, default_value_t)]
     pub encoding: Encoding,
 
@@ -103,13 +106,43 @@ pub struct RunArgs {
 
     /// How messages for the queues of `--outbox` are written.
     #[arg(long, env = "LONGSHORE_OUTBOX_FORMAT", value_enum, default_value_t)]
-    pub outbox_format: OutputFormat,
+    pub outbox_format: OutboxFormat,
+
+    /// How bodies are written to one queue of `--outbox`: as `base64`, which the trigger of Azure
+    /// Functions expects in a Storage queue, or as they are, which is `text`. The flag can be
+    /// repeated, and the variable holds one a line.
+    #[arg(long, env = "LONGSHORE_OUTBOX_ENCODING", value_name = "NAME=ENCODING", value_parser = lines(parse::<EncodingOf>))]
+    pub outbox_encoding: Vec<Lines<EncodingOf>>,
 
     #[command(flatten)]
     pub(crate) sandbox: SandboxArgs,
 }
 
 impl RunArgs {
+    /// How bodies are written to a queue of the outbox.
+    pub fn encoding_of(&self, outbox: &str) -> OutboxEncoding {
+        let named = flat(&self.outbox_encoding).into_iter().find(|it| it.name == outbox);
+        named.map(|it| it.encoding).unwrap_or_default()
+    }
+
+    /// Refuses an encoding of a queue that is not there, and a second one of the same.
+    fn check_encodings(&self) -> Result<(), String> {
+        let outboxes: Vec<_> = self.sandbox.grants.outbox().into_iter().map(|it| it.name).collect();
+        let mut named = BTreeSet::new();
+        for EncodingOf { name, .. } in flat(&self.outbox_encoding) {
+            if !outboxes.contains(&name) {
+                let granted = if outboxes.is_empty() { "none".to_owned() } else { outboxes.join(", ") };
+                return Err(format!(
+                    "--outbox-encoding names `{name}`, and --outbox grants {granted}; grant it with `--outbox {name}=QUEUE-URL`"
+                ));
+            }
+            if !named.insert(name.clone()) {
+                return Err(format!("--outbox-encoding names `{name}` twice; name it once"));
+            }
+        }
+        Ok(())
+    }
+
     /// The worker's configuration, or why the flags contradict each other.
     pub fn config(&self) -> Result<Config, String> {
         if !self.forever && self.time_budget <= self.deadline {
@@ -124,9 +157,15 @@ impl RunArgs {
         if self.watch && !matches!(self.component.component, Source::File(_)) {
             return Err(format!("--watch looks at a file, and {} is none", self.component.component));
         }
-        if self.deadline.is_zero() {
-            return Err("--deadline 0 leaves a handler no time".into());
+        let fixed = self.deadline.saturating_add(FIXED_ROOM);
+        if self.lease != LeaseMode::Renew && fixed > longshore_queue::MAX_VISIBILITY {
+            let (deadline, room) = (show(self.deadline), show(FIXED_ROOM));
+            return Err(format!(
+                "--deadline {deadline} and {room} are longer than a lease that is not renewed may last, 7days; make the deadline shorter, or take --lease renew"
+            ));
         }
+        self.sandbox.grants.check_outbox()?;
+        self.check_encodings()?;
         if self.retry_cap < self.retry_base {
             let (base, cap) = (show(self.retry_base), show(self.retry_cap));
             return Err(format!("--retry-cap {cap} is shorter than --retry-base {base}"));
@@ -135,7 +174,7 @@ impl RunArgs {
         // hidden.
         let is_attended = std::io::stderr().is_terminal();
         Ok(Config {
-            concurrency: usize::from(self.concurrency),
+            concurrency: self.concurrency.concurrency.into(),
             visibility: self.visibility,
             lease: self.lease,
             deadline: self.deadline,

@@ -7,14 +7,12 @@ use std::time::Duration;
 
 use clap::{Args, value_parser};
 
+use super::given::{Given, resolved, setting, variable};
 use super::outbox::OutboxQueue;
 use super::registry::RegistryArgs;
-use super::values::{Lines, duration, flat, lines, parse, property};
+use super::values::{Lines, flat, lines, parse, some_time};
 use crate::host_identity::HostIdentity;
 use longshore_sandbox::{Cidr, Grants, HeaderGrant, IdentityGrant, Limits, Origin, Settings};
-
-/// A name and its value.
-type Pair = (String, String);
 
 /// What a handler may reach. Nothing is granted by default. Each flag can be repeated. Its variable
 /// holds one grant a line. A flag replaces what its variable grants.
@@ -22,12 +20,14 @@ type Pair = (String, String);
 #[command(next_help_heading = "Grants")]
 pub struct GrantArgs {
     /// An environment variable that the handler sees. Without a value, the handler sees the host's.
+    /// `KEY=@FILE` takes the value from a file, and `KEY=@@…` is a value that begins with `@`.
     #[arg(long, env = "LONGSHORE_ENV", hide_env_values = true, value_name = "KEY[=VALUE]", value_parser = lines(variable))]
-    pub env: Vec<Lines<Pair>>,
+    pub env: Vec<Lines<Given>>,
 
-    /// A setting that the handler can read through `wasi:config`.
-    #[arg(long, env = "LONGSHORE_CONFIG", hide_env_values = true, value_name = "KEY=VALUE", value_parser = lines(property))]
-    pub config: Vec<Lines<Pair>>,
+    /// A setting that the handler can read through `wasi:config`. `KEY=@FILE` takes the value from
+    /// a file, such as a key of several lines.
+    #[arg(long, env = "LONGSHORE_CONFIG", hide_env_values = true, value_name = "KEY=VALUE", value_parser = lines(setting))]
+    pub config: Vec<Lines<Given>>,
 
     /// A host that the handler may send HTTP requests to. They use TLS, unless `http://` stands
     /// before the host.
@@ -43,7 +43,8 @@ pub struct GrantArgs {
 
     /// A header that the host adds to requests to a host: the key of an API. Its value is that of
     /// one of the host's variables, and the handler never has it.
-    #[arg(long, env = "LONGSHORE_HTTP_HEADER", value_name = "HOST[/PATH]=NAME=@VARIABLE", value_parser = lines(parse::<HeaderGrant>))]
+    // Who does not know may write the key itself here.
+    #[arg(long, env = "LONGSHORE_HTTP_HEADER", hide_env_values = true, value_name = "HOST[/PATH]=NAME=@VARIABLE", value_parser = lines(parse::<HeaderGrant>))]
     pub http_header: Vec<Lines<HeaderGrant>>,
 
     /// Addresses that such a host may have although they are not public: `10.1.0.0/16`.
@@ -60,16 +61,34 @@ pub struct GrantArgs {
 
 impl GrantArgs {
     /// The grants, as the sandbox takes them.
-    pub fn grants(&self) -> Grants {
+    ///
+    /// # Errors
+    /// When a value cannot be had from a file, or from a variable of this process.
+    pub fn grants(&self) -> Result<Grants, String> {
+        let (env, config) = (resolved("env", &self.env)?, resolved("config", &self.config)?);
+        let headers = flat(&self.http_header).into_iter().map(|grant| {
+            let value = std::env::var(grant.variable()).ok();
+            grant.with_value(value.as_deref()).map_err(|error| format!("--http-header {error}"))
+        });
+        let headers = headers.collect::<Result<_, _>>()?;
+        let tokens = (!self.http_identity.is_empty()).then(|| Arc::new(HostIdentity) as _);
+        let grants = Grants { env, config, headers, tokens, ..self.reach() };
+        match grants.conflict() {
+            None => Ok(grants),
+            Some((one, two)) => Err(format!(
+                "`{one}` and `{two}` both add something to the same requests; give each a path or methods of its own"
+            )),
+        }
+    }
+
+    /// What the handler may reach, without the values that it sees and those that it does not.
+    pub fn reach(&self) -> Grants {
         Grants {
-            env: flat(&self.env),
-            config: flat(&self.config),
             http: flat(&self.allow_http),
             private: flat(&self.allow_private),
             identities: flat(&self.http_identity),
-            headers: flat(&self.http_header),
-            tokens: (!self.http_identity.is_empty()).then(|| Arc::new(HostIdentity) as _),
-            outputs: self.outbox().into_iter().map(|queue| queue.name).collect(),
+            outbox: self.outbox().into_iter().map(|queue| queue.name).collect(),
+            ..Grants::default()
         }
     }
 
@@ -146,11 +165,11 @@ pub struct SandboxArgs {
     /// The component, compiled ahead of time by `longshore compile`. The file is machine code, and
     /// nothing checks what it does. If it does not fit the component or this host, the component is
     /// compiled after all.
-    #[arg(long, env = "LONGSHORE_PRECOMPILED", value_name = "FILE", help_heading = "Options")]
+    #[arg(long, env = "LONGSHORE_PRECOMPILED", value_name = "FILE", help_heading = "Loading the component")]
     pub precompiled: Option<PathBuf>,
 
     /// How long it may take to fetch and compile the component.
-    #[arg(long, env = "LONGSHORE_LOAD_TIMEOUT", value_name = "D", default_value = "5m", value_parser = duration, help_heading = "Options")]
+    #[arg(long, env = "LONGSHORE_LOAD_TIMEOUT", value_name = "D", default_value = "5m", value_parser = some_time, help_heading = "Loading the component")]
     pub load_timeout: Duration,
 
     #[command(flatten)]
@@ -163,9 +182,25 @@ pub struct SandboxArgs {
 
 impl SandboxArgs {
     /// The sandbox for `concurrency` handlers at a time.
-    pub fn settings(&self, concurrency: usize) -> Settings {
+    ///
+    /// # Errors
+    /// When a value that is granted cannot be had.
+    pub fn settings(&self, concurrency: usize) -> Result<Settings, String> {
+        Ok(Settings {
+            concurrency,
+            limits: self.limits(),
+            grants: self.grants.grants()?,
+            reuse: self.reuse,
+            precompiled: self.precompiled.clone(),
+            load_timeout: self.load_timeout,
+            cache: self.registry.cache_dir.clone(),
+        })
+    }
+
+    /// What one handler may use.
+    pub fn limits(&self) -> Limits {
         let kibibytes = |number: u32| (number as usize) << 10;
-        let limits = Limits {
+        Limits {
             memory: (self.memory as usize) << 20,
             table_elements: self.table_elements as usize,
             stack: kibibytes(self.stack),
@@ -176,27 +211,6 @@ impl SandboxArgs {
             log: kibibytes(self.log_limit),
             outbox_messages: self.outbox_messages as usize,
             outbox_bytes: kibibytes(self.outbox_limit),
-        };
-        let grants = self.grants.grants();
-        Settings {
-            concurrency,
-            limits,
-            grants,
-            reuse: self.reuse,
-            precompiled: self.precompiled.clone(),
-            load_timeout: self.load_timeout,
-            cache: self.registry.cache_dir.clone(),
         }
-    }
-}
-
-fn variable(text: &str) -> Result<Pair, String> {
-    match text.split_once('=') {
-        Some(("", _)) => Err("the variable has no name; write it as KEY=VALUE".into()),
-        Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
-        None => match std::env::var(text) {
-            Ok(value) => Ok((text.to_owned(), value)),
-            Err(error) => Err(format!("{text} has no value here ({error}); write it as {text}=VALUE")),
-        },
     }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use clap::Args;
 
 use super::args::QueueArg;
-use super::values::{duration, property};
+use super::values::{duration, property, show};
+use longshore_worker::platform::POLLING_INTERVAL;
 
 /// Put messages into a queue.
 #[derive(Debug, Args)]
@@ -26,7 +27,8 @@ pub struct SendArgs {
     #[arg(long, value_name = "N", conflicts_with = "bodies")]
     pub sample: Option<u64>,
 
-    /// How long the messages stay invisible.
+    /// How long the messages stay invisible. KEDA counts them meanwhile: each of its polls starts
+    /// an execution that finds nothing.
     #[arg(long, value_name = "D", value_parser = duration, default_value = "0")]
     pub delay: Duration,
 
@@ -47,4 +49,17 @@ pub struct SendArgs {
     /// no properties.
     #[arg(long, value_name = "NAME=VALUE", value_parser = property)]
     pub property: Vec<(String, String)>,
+}
+
+impl SendArgs {
+    /// What to know of what was asked, if there is something.
+    pub fn note(&self) -> Option<String> {
+        let counted = self.queue.queue.kind().scaler.is_some();
+        (counted && self.delay > POLLING_INTERVAL).then(|| {
+            format!(
+                "KEDA counts messages that are hidden: until they are due, each of its polls may start an execution that finds nothing; send them when they are due, or with a --delay of {} at most",
+                show(POLLING_INTERVAL)
+            )
+        })
+    }
 }

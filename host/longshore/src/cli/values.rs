@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
+use clap::parser::ValueSource;
 use clap::{Arg, Command};
 
 /// Reads a value that may hold a secret. Its error does not repeat the value, as clap's own would.
@@ -41,14 +42,32 @@ where
     }
 }
 
+/// The longest duration that a flag takes: clocks cannot count on for ever.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
 /// A duration such as `30s`, `5m` or `1h 30m`; `0` needs no unit.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     if text == "0" {
         return Ok(Duration::ZERO);
     }
-    humantime::parse_duration(text).map_err(|error| format!("{error}; write it as in 30s, 5m or 1h"))
+    match humantime::parse_duration(text) {
+        Ok(duration) if duration > LONGEST => Err("it is longer than ten years; name a shorter time".into()),
+        Ok(duration) => Ok(duration),
+        Err(error) => Err(format!("{error}; write it as in 30s, 5m or 1h")),
+    }
 }
 
+/// The time that a handler, or a component that is loaded, has. Clocks tick in milliseconds.
+pub(super) fn some_time(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        time if time < Duration::from_millis(1) => {
+            Err("it is shorter than 1ms, which leaves no time at all; name some, as in 30s".into())
+        }
+        time => Ok(time),
+    }
+}
+
+/// The name and value of a property.
 pub(super) fn property(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("write it as NAME=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))
@@ -58,23 +77,88 @@ pub(super) fn show(duration: Duration) -> humantime::FormattedDuration {
     humantime::format_duration(duration)
 }
 
-/// What one flag, or its variable, names: in a variable each stands on a line of its own.
+/// What one use of a flag names, or its variable: in a variable each stands on a line of its own.
 #[derive(Clone, Debug)]
-pub struct Lines<T>(pub Vec<T>);
+pub struct Lines<T>(Vec<(Option<usize>, T)>);
 
-/// Reads a flag, or its variable, whose lines are read one by one. Empty lines are skipped.
-pub(super) fn lines<T>(
-    read: fn(&str) -> Result<T, String>,
-) -> impl Fn(&str) -> Result<Lines<T>, String> + Clone + Send + Sync {
-    move |text| {
-        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+impl<T> Lines<T> {
+    /// What a flag names.
+    #[cfg(test)]
+    pub(super) fn one(value: T) -> Self {
+        Self(vec![(None, value)])
+    }
+
+    /// What is named, each with its line in the variable.
+    pub(super) fn numbered(&self) -> impl Iterator<Item = (Option<usize>, &T)> {
+        self.0.iter().map(|(line, value)| (*line, value))
+    }
+}
+
+/// Reads a flag, or its variable, whose lines are read one by one. Empty lines are skipped. Its
+/// error names a line by its number, and does not repeat what stands there, since that may be a
+/// secret.
+pub(super) struct LinesParser<T>(fn(&str) -> Result<T, String>);
+
+/// Reads each line with `read`, whose errors do not repeat what they read.
+pub(super) fn lines<T>(read: fn(&str) -> Result<T, String>) -> LinesParser<T> {
+    LinesParser(read)
+}
+
+impl<T> Clone for LinesParser<T> {
+    fn clone(&self) -> Self {
+        Self(self.0)
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> TypedValueParser for LinesParser<T> {
+    type Value = Lines<T>;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        arg: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<Lines<T>, clap::Error> {
+        self.parse_ref_(command, arg, value, ValueSource::CommandLine)
+    }
+
+    fn parse_ref_(
+        &self,
+        command: &Command,
+        arg: Option<&Arg>,
+        value: &OsStr,
+        source: ValueSource,
+    ) -> Result<Lines<T>, clap::Error> {
+        let refuse = |place: String, cause: String| {
+            let message = format!("invalid value {place}: {cause}");
+            command.clone().error(ErrorKind::ValueValidation, message)
+        };
+        let flag = || format!("for '{}'", arg.map(Arg::to_string).unwrap_or_default());
+        let Some(text) = value.to_str() else { return Err(refuse(flag(), "it is not UTF-8".into())) };
+        if source != ValueSource::EnvVariable {
+            return match (self.0)(text) {
+                Ok(value) => Ok(Lines(vec![(None, value)])),
+                Err(cause) => Err(refuse(flag(), cause)),
+            };
+        }
+        let variable = arg.and_then(|arg| arg.get_env()?.to_str()).unwrap_or_default();
+        let lines = (1..).zip(text.lines().map(str::trim)).filter(|(_, line)| !line.is_empty());
+        let read = |(number, line)| match (self.0)(line) {
+            Ok(value) => Ok((Some(number), value)),
+            Err(cause) => Err(refuse(format!("in line {number} of {variable}"), cause)),
+        };
         lines.map(read).collect::<Result<_, _>>().map(Lines)
     }
 }
 
+/// The variable of a flag.
+pub(super) fn variable_of(flag: &str) -> String {
+    format!("LONGSHORE_{}", flag.to_uppercase().replace('-', "_"))
+}
+
 /// What all uses of a flag name together.
 pub(super) fn flat<T: Clone>(groups: &[Lines<T>]) -> Vec<T> {
-    groups.iter().flat_map(|group| group.0.clone()).collect()
+    groups.iter().flat_map(Lines::numbered).map(|(_, value)| value.clone()).collect()
 }
 
 /// Reads a value, and says what is wrong with it as text.

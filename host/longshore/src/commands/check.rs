@@ -5,21 +5,27 @@
 mod deliveries;
 mod finding;
 mod job;
+mod reach;
+mod room;
 mod rule;
 mod ruling;
 
 use std::time::Duration;
 
+use url::Host;
+
 use self::finding::{Finding, Known};
+use self::ruling::Ruling;
 use super::print;
-use crate::cli::{CheckArgs, Format, PoisonArg, PoisonOf, QueueArg};
+use crate::cli::{CheckArgs, Format, OutboxQueue, PoisonArg, PoisonOf, QueueArg};
 use crate::exit::{Exit, Failure};
+use crate::memory;
 use longshore_azure::Azure;
 use longshore_azure::jobs::Job;
 use longshore_component::Source;
 use longshore_queue::{Outgoing, Queue, QueueError, QueueUrl, Right};
 use longshore_queue_drivers::open;
-use longshore_sandbox::{Sandbox, Settings};
+use longshore_sandbox::{IdentityGrant, Sandbox, Settings};
 
 /// How long the message of `--probe-send` stays hidden, and when it expires.
 const PROBE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(2));
@@ -32,13 +38,18 @@ const INFERRED: &str = "asked by deleting a message that does not exist";
 
 pub(super) async fn execute(args: CheckArgs, format: Format) -> Result<Exit, Failure> {
     args.sandbox.grants.check_outbox().map_err(Failure::usage)?;
+    let settings = args.sandbox.settings(1).map_err(Failure::usage)?;
     let mut findings = Vec::new();
     let (mut url, mut poison) = (args.queue.map(|it| it.queue), args.poison.poison_queue);
+    // A token goes to these, whatever they are. To what only the job names it does not.
+    let named =
+        Named([url.as_ref(), poison.as_ref()].into_iter().flatten().map(QueueUrl::token_host).collect());
     // Who named the queue: the command line is wrong, or the set-up of the job.
     let blame = if url.is_some() { Failure::usage } else { Failure::fault };
+    let mut outbox = args.sandbox.grants.outbox();
     let mut job = None;
-    if let Some(named) = &args.job {
-        let id = &named.job;
+    if let Some(of) = &args.job {
+        let id = &of.job;
         let asked = Job::new(id.clone(), args.arm.arm_endpoint.clone(), Azure::shared());
         let setup = job::Setup::read(&asked.get().await?)
             .map_err(|cause| Failure::fault(format!("{id}: {cause}")))?;
@@ -46,6 +57,15 @@ pub(super) async fn execute(args: CheckArgs, format: Format) -> Result<Exit, Fai
         // What is said here comes before what the job says.
         url = url.or_else(|| setup.queue());
         poison = poison.or_else(|| setup.poison_queue());
+        if outbox.is_empty() {
+            outbox = setup.outbox();
+            outbox.retain(|OutboxQueue { name, url }| {
+                let withheld = named.withheld(url, "outbox exists", "--outbox");
+                let is_asked = withheld.is_none();
+                findings.extend(withheld.map(|it| Finding { of: format!("{name}: {}", it.of), ..it }));
+                is_asked
+            });
+        }
         job = Some((asked, setup));
     }
     if let Some(url) = &url
@@ -54,7 +74,7 @@ pub(super) async fn execute(args: CheckArgs, format: Format) -> Result<Exit, Fai
         findings.push(deliveries::finding(url, limit, job.as_ref()).await);
     }
     match url {
-        Some(url) => findings.extend(queues(url, poison, args.probe_send, blame).await?),
+        Some(url) => findings.extend(queues(url, poison, &named, args.probe_send, blame).await?),
         // Only a job can hide it: without one the queue is required.
         None => findings.push(Finding {
             check: "queue exists",
@@ -64,10 +84,29 @@ pub(super) async fn execute(args: CheckArgs, format: Format) -> Result<Exit, Fai
             detail: "its URL is not in a variable that can be read; name it with --queue".into(),
         }),
     }
+    for queue in outbox {
+        findings.push(outbox_exists(queue).await?);
+    }
+    findings.extend(match &job {
+        Some((_, setup)) if settings.grants.identities.is_empty() => {
+            reach::findings(&setup.identities(), IdentityGrant::is_known_service).await
+        }
+        _ => reach::findings(&settings.grants.identities, |_| true).await,
+    });
+    if job.is_none() {
+        // Nobody but the kernel knows the memory of this process, and of no other.
+        let Ruling(result, detail) = match memory::container() {
+            Some(container) => room::ruling(container, args.concurrency.concurrency, &args.sandbox),
+            None => Ruling::unknown(
+                "no limit of memory is set for this process; name the job with --job to ask for its container's",
+            ),
+        };
+        findings.push(Finding { check: "memory", of: "this process".into(), result, needed: false, detail });
+    }
     findings.push(match args.component {
         Some(named) => {
             let source = args.sandbox.registry.source(named.component).map_err(Failure::usage)?;
-            loads(&source, &args.sandbox.settings(1)).await
+            loads(&source, &settings).await
         }
         None => Finding {
             check: "component loads",
@@ -92,33 +131,82 @@ pub(super) async fn execute(args: CheckArgs, format: Format) -> Result<Exit, Fai
     Ok(if failed { Exit::Fault } else { Exit::Done })
 }
 
+/// The hosts that the command line names.
+struct Named(Vec<Option<Host>>);
+
+impl Named {
+    /// What is not known of a queue, since only the job names it, at a host that may be anybody's:
+    /// a token that is sent there could be used by whoever gets it.
+    fn withheld(&self, url: &QueueUrl, check: &'static str, flag: &str) -> Option<Finding> {
+        let host = url.token_goes_elsewhere().filter(|_| !self.0.contains(&url.token_host()))?;
+        let service = url.kind().name;
+        let detail = format!(
+            "it was not asked, since it would get your token: only the job names {host}, which is no host of the service that has {service}; if you trust it, name the queue with {flag}"
+        );
+        Some(Finding { check, of: url.to_string(), result: Known::Unknown, needed: true, detail })
+    }
+}
+
 /// What can be known of the queue and its poison queue, for the identity that asks.
 async fn queues(
     url: QueueUrl,
     poison: Option<QueueUrl>,
+    named: &Named,
     probe_send: bool,
     blame: fn(String) -> Failure,
 ) -> Result<Vec<Finding>, Failure> {
     let of = PoisonOf { queue: QueueArg { queue: url }, poison: PoisonArg { poison_queue: poison } };
     let poison = of.url().map_err(blame)?;
-    let (queue, poison) = (open(&of.queue.queue).await?, open(&poison).await?);
-    let mut findings = permissions(&*queue).await?;
+    let of_queue = async {
+        match named.withheld(&of.queue.queue, "queue exists", "--queue") {
+            Some(withheld) => Ok(vec![withheld]),
+            None => permissions(&*open(&of.queue.queue).await?).await,
+        }
+    };
+    let of_poison = async {
+        match named.withheld(&poison, "poison queue exists", "--poison-queue") {
+            Some(withheld) => Ok(vec![withheld]),
+            None => poison_permissions(&*open(&poison).await?, probe_send).await,
+        }
+    };
+    // At once: a service that does not answer is waited for once.
+    let (mut findings, of_poison) = tokio::try_join!(of_queue, of_poison)?;
+    findings.extend(of_poison);
+    Ok(findings)
+}
+
+/// Whether the poison queue is there, and may be sent to.
+async fn poison_permissions(poison: &dyn Queue, probe_send: bool) -> Result<Vec<Finding>, QueueError> {
     let receive = poison.may(Right::Receive).await;
-    findings.push(exists(&*poison, "poison queue exists", receive).await?);
+    let mut found = exists(poison, "poison queue exists", receive).await?;
+    if found.result == Known::No && poison.url().kind().is_made_when_needed() {
+        (found.result, found.detail) =
+            (Known::Ok, "it is not there yet, and is made when it is needed".into());
+    }
+    let mut findings = vec![found];
     // What is moved to a dead-letter sub-queue is not sent: the right to receive is enough for
     // that.
     if !poison.url().is_dead_letter_queue() {
-        findings.push(may_send(&*poison, probe_send).await?);
+        findings.push(may_send(poison, probe_send).await?);
     }
     Ok(findings)
 }
 
+/// Whether a queue that handlers send to is there. Only sending would tell whether it may be sent
+/// to, and its readers would see that.
+async fn outbox_exists(OutboxQueue { name, url }: OutboxQueue) -> Result<Finding, QueueError> {
+    let queue = open(&url).await?;
+    let receive = queue.may(Right::Receive).await;
+    let found = exists(&*queue, "outbox exists", receive).await?;
+    Ok(Finding { of: format!("{name}: {}", found.of), ..found })
+}
+
 /// Whether the queue is there, and whether its messages may be received, renewed and counted.
 async fn permissions(queue: &dyn Queue) -> Result<Vec<Finding>, QueueError> {
-    let receive = queue.may(Right::Receive).await;
+    let (receive, renew, count) =
+        tokio::join!(queue.may(Right::Receive), queue.may(Right::Update), queue.approximate_count());
+    let count = count.map(drop);
     let mut findings = vec![exists(queue, "queue exists", receive.clone()).await?];
-    let renew = queue.may(Right::Update).await;
-    let count = queue.approximate_count().await.map(drop);
     for (check, needed, answer, inferred) in
         [("receive", true, receive, INFERRED), ("renew", false, renew, ""), ("count", false, count, "")]
     {

@@ -1,5 +1,9 @@
 //! `longshore compile`: a component, compiled ahead of time.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+
+use rustix::fs::Mode;
 use serde::Serialize;
 
 use super::print;
@@ -14,7 +18,7 @@ struct Compiled {
     bytes: usize,
 }
 
-pub(super) async fn execute(args: CompileArgs, format: Format) -> Result<Exit, Failure> {
+pub(super) async fn execute(args: CompileArgs, umask: Mode, format: Format) -> Result<Exit, Failure> {
     let source = args.registry.source(args.component.component).map_err(Failure::usage)?;
     let fetched = source.fetch().await?;
     let (bytes, target, cpu) = (fetched.bytes, args.target, args.cpu);
@@ -22,7 +26,10 @@ pub(super) async fn execute(args: CompileArgs, format: Format) -> Result<Exit, F
         tokio::task::spawn_blocking(move || longshore_sandbox::compile(&bytes, target.as_deref(), cpu));
     let artifact = compiling.await?.during(|| format!("cannot compile {source}"))?;
     let written = tokio::fs::write(&args.to, &artifact).await;
-    written.during(|| format!("cannot write {}", args.to.display()))?;
+    // It is the user's file, to be put into an image or handed on.
+    let mode = (Mode::from_raw_mode(0o666) - umask).bits();
+    let open = tokio::fs::set_permissions(&args.to, Permissions::from_mode(mode)).await;
+    written.and(open).during(|| format!("cannot write {}", args.to.display()))?;
     let compiled = Compiled {
         component: source.to_string(),
         digest: fetched.digest,

@@ -41,17 +41,37 @@ pub(super) fn fields_of(value: &impl Serialize) -> Result<Vec<(String, String)>,
 }
 
 fn field(name: &str, value: &Value) -> (String, String) {
-    let duration = |time: Duration| humantime::format_duration(time).to_string();
     let (name, value) = if let Some(name) = name.strip_suffix("_ms") {
-        (name, shown(value, &|number| duration(Duration::from_millis(number))))
+        (name, shown(value, &|number| rounded(Duration::from_millis(number))))
     } else if let Some(name) = name.strip_suffix("_us") {
-        (name, shown(value, &|number| duration(Duration::from_micros(number))))
+        (name, shown(value, &|number| rounded(Duration::from_micros(number))))
     } else if let Some(name) = name.strip_suffix("_bytes") {
         (name, shown(value, &|number| format!("{} KiB", number >> 10)))
     } else {
         (name, shown(value, &|number| number.to_string()))
     };
     (name.replace('_', " "), value)
+}
+
+/// A duration, to three digits, and to the second from a minute on: `2.3ms`, `1.25s`, `19m 30s`.
+fn rounded(time: Duration) -> String {
+    let (unit, in_unit) = match time {
+        Duration::ZERO => return "0s".into(),
+        time if time >= Duration::from_secs(60) => {
+            return humantime::format_duration(Duration::from_secs(time.as_secs())).to_string();
+        }
+        time if time >= Duration::from_secs(1) => ("s", time.as_secs_f64()),
+        time if time >= Duration::from_millis(1) => ("ms", time.as_secs_f64() * 1e3),
+        time => ("us", time.as_secs_f64() * 1e6),
+    };
+    let decimals = if in_unit < 10.0 {
+        100.0
+    } else if in_unit < 100.0 {
+        10.0
+    } else {
+        1.0
+    };
+    format!("{}{unit}", (in_unit * decimals).round() / decimals)
 }
 
 /// A value on one line, with its numbers written by `number`.
@@ -74,7 +94,26 @@ mod tests {
     use longshore_worker::percentiles::Percentiles;
     use longshore_worker::report::Summary;
 
-    use super::fields_of;
+    use std::time::Duration;
+
+    use super::{fields_of, rounded};
+
+    #[test]
+    fn a_duration_has_as_many_digits_as_somebody_reads() {
+        for (micros, expected) in [
+            (0, "0s"),
+            (7, "7us"),
+            (999, "999us"),
+            (2_303, "2.3ms"),
+            (12_345, "12.3ms"),
+            (123_456, "123ms"),
+            (1_250_000, "1.25s"),
+            (59_960_000, "60s"),
+            (1_170_123_456, "19m 30s"),
+        ] {
+            assert_eq!(rounded(Duration::from_micros(micros)), expected);
+        }
+    }
 
     #[test]
     fn a_summary_is_printed_whole_in_its_order_and_with_its_units() {
@@ -84,7 +123,7 @@ mod tests {
             poisoned: 2,
             duration_ms: 1250,
             poison_reasons: [("rejected", 2)].into(),
-            handler_us: Percentiles { p50: 1500, p95: 1500, p99: 2_000_000 },
+            handler_us: Percentiles { p50: 1500, p95: 2303, p99: 2_000_000 },
             peak_memory_bytes: Percentiles { p50: 1 << 20, p95: 1 << 20, p99: 2 << 20 },
             ..Summary::default()
         };
@@ -99,9 +138,9 @@ mod tests {
                 "poisoned: 2",
                 "abandoned: 0",
                 "lease lost: 0",
-                "duration: 1s 250ms",
+                "duration: 1.25s",
                 "poison reasons: rejected 2",
-                "handler: p50 1ms 500us, p95 1ms 500us, p99 2s",
+                "handler: p50 1.5ms, p95 2.3ms, p99 2s",
                 "cpu: p50 0s, p95 0s, p99 0s",
                 "peak memory: p50 1024 KiB, p95 1024 KiB, p99 2048 KiB",
             ]

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::added::Added;
 use super::print;
 use crate::cli::{Format, InspectArgs};
 use crate::exit::{Clause, Exit, Failure};
@@ -17,6 +18,8 @@ struct Inspected {
     registry: Option<Details>,
     #[serde(flatten)]
     description: Description,
+    #[serde(flatten)]
+    added: Added,
 }
 
 pub(super) async fn execute(args: InspectArgs, format: Format) -> Result<Exit, Failure> {
@@ -26,9 +29,11 @@ pub(super) async fn execute(args: InspectArgs, format: Format) -> Result<Exit, F
         Source::Registry(address, access) => Some(access.details(address).await?),
         Source::File(_) => None,
     };
-    let description = longshore_sandbox::describe(&fetched.bytes, &args.grants.grants())
+    let grants = args.grants.grants().map_err(Failure::usage)?;
+    let description = longshore_sandbox::describe(&fetched.bytes, &grants)
         .during(|| format!("{source} is no component that longshore can read"))?;
-    let inspected = Inspected { component: source.to_string(), registry, description };
+    let added = Added::by(&grants);
+    let inspected = Inspected { component: source.to_string(), registry, description, added };
     let found = &inspected.description;
     let mut fields = vec![
         ("component", inspected.component.clone()),
@@ -46,6 +51,9 @@ pub(super) async fn execute(args: InspectArgs, format: Format) -> Result<Exit, F
         fields
             .push(("precompiled", if precompiled.is_empty() { "no".into() } else { precompiled.join(", ") }));
         fields.extend(annotations.iter().map(|(name, value)| (name.as_str(), value.clone())));
+    }
+    for (name, value) in inspected.added.fields() {
+        fields.push((name, value));
     }
     print::fields(&fields, &inspected, format)?;
     if format == Format::Table {

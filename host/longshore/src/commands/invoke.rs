@@ -10,11 +10,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::io::AsyncReadExt;
 
+use super::added::Added;
 use super::print;
 use crate::cli::{Format, InvokeArgs};
 use crate::exit::{Clause, Exit, Failure};
 use longshore_component::LoadedComponent;
-use longshore_handler::{Answer, Handler, Invocation, OutboxMessage, RetryReason, Verdict};
+use longshore_handler::{Answer, Handler, Invocation, OutboxMessage, Verdict};
 use longshore_sandbox::Sandbox;
 
 #[derive(Default, Serialize)]
@@ -30,6 +31,8 @@ struct Invoked {
     cpu_ms: f64,
     peak_memory_bytes: usize,
     outbox: Vec<WouldSend>,
+    #[serde(flatten)]
+    added: Added,
 }
 
 /// A message that the handler would have sent.
@@ -60,7 +63,8 @@ pub(super) async fn execute(args: InvokeArgs, format: Format) -> Result<Exit, Fa
         Failure::other(format!("the body cannot be decoded: {cause}; is --encoding right?"))
     })?;
     let source = args.sandbox.registry.source(args.component.component).map_err(Failure::usage)?;
-    let sandbox = Sandbox::new(&args.sandbox.settings(1))?;
+    let settings = args.sandbox.settings(1).map_err(Failure::usage)?;
+    let sandbox = Sandbox::new(&settings)?;
     let handler = LoadedComponent::load(sandbox, source).await;
     let invocation = Invocation {
         id: args.id,
@@ -75,15 +79,16 @@ pub(super) async fn execute(args: InvokeArgs, format: Format) -> Result<Exit, Fa
     let Answer { verdict, outbox, usage } = handler.handle(invocation).await;
     let duration_ms = started.elapsed().as_secs_f64() * 1000.0;
     let measured = Invoked {
-        duration_ms,
-        cpu_ms: usage.cpu.as_secs_f64() * 1000.0,
+        duration_ms: rounded(duration_ms),
+        cpu_ms: rounded(usage.cpu.as_secs_f64() * 1000.0),
         peak_memory_bytes: usage.peak_memory,
         outbox: outbox.into_iter().map(WouldSend::from).collect(),
+        added: Added::by(&settings.grants),
         ..Invoked::default()
     };
     let exit = match &verdict {
         Verdict::Completed => Exit::Done,
-        Verdict::Retry { reason: RetryReason::ComponentUnavailable, .. } => Exit::Fault,
+        Verdict::Retry { reason, .. } if reason.is_the_hosts_own() => Exit::Fault,
         Verdict::Reject { .. } | Verdict::Retry { .. } => Exit::Other,
     };
     let result = match verdict {
@@ -107,8 +112,14 @@ pub(super) async fn execute(args: InvokeArgs, format: Format) -> Result<Exit, Fa
         let body = sent.body.as_deref().or(sent.body_base64.as_deref()).unwrap_or_default();
         fields.push(("would send", format!("to {}: {body}", sent.output)));
     }
+    fields.extend(result.added.fields());
     print::fields(&fields, &result, format)?;
     Ok(exit)
+}
+
+/// Milliseconds, to the microsecond.
+fn rounded(ms: f64) -> f64 {
+    (ms * 1000.0).round() / 1000.0
 }
 
 async fn body(args: &InvokeArgs) -> Result<Bytes, Failure> {

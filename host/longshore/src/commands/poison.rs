@@ -234,6 +234,10 @@ impl Redriver<'_> {
             return whole.is_none().then_some("undecodable");
         }
         let Some(body) = envelope.body.bytes().filter(|_| !damaged) else { return Some("undecodable") };
+        // Another version wrote it, whose body this one cannot take out.
+        if !is_wrapped(envelope) && !keeps_types && Envelope::is_claimed(&body) {
+            return Some("undecodable");
+        }
         unfit(self.queue, &body)
     }
 

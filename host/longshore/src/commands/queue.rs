@@ -1,16 +1,24 @@
-//! `longshore queue create|stats`.
+//! `longshore queue create|stats|compact`.
 
 use serde::Serialize;
 
 use super::print;
 use crate::cli::{Format, QueueVerb};
 use crate::exit::{Exit, Failure};
+use longshore_queue::queue::Compacted;
 use longshore_queue_drivers::open;
 
 #[derive(Serialize)]
 struct Created {
     queue: String,
     created: bool,
+}
+
+#[derive(Serialize)]
+struct CompactedQueue {
+    queue: String,
+    before_bytes: u64,
+    after_bytes: u64,
 }
 
 #[derive(Serialize)]
@@ -32,6 +40,15 @@ pub(super) async fn execute(verb: QueueVerb, format: Format) -> Result<Exit, Fai
             let result = Stats { queue: args.queue.to_string(), approximate_count };
             let fields =
                 [("queue", result.queue.clone()), ("approximate count", approximate_count.to_string())];
+            print::fields(&fields, &result, format)?;
+        }
+        QueueVerb::Compact(args) => {
+            let Compacted { before, after } = open(&args.queue).await?.compact().await?;
+            let queue = args.queue.to_string();
+            let result = CompactedQueue { queue, before_bytes: before, after_bytes: after };
+            let kibibytes = |bytes: u64| format!("{} KiB", bytes >> 10);
+            let fields =
+                [("queue", result.queue.clone()), ("before", kibibytes(before)), ("after", kibibytes(after))];
             print::fields(&fields, &result, format)?;
         }
     }

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join;
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
-use tokio::signal::unix::{SignalKind, signal};
+use serde::Serialize;
 use tokio::time::Instant;
 
 use super::fields::fields_of;
 use super::print;
+use super::stop_signals::StopSignals;
 use crate::cli::{Format, OutboxQueue, RunArgs};
 use crate::exit::{Clause, Exit, Failure};
 use crate::memory;
@@ -20,7 +22,7 @@ use longshore_queue_drivers::open;
 use longshore_sandbox::{Sandbox, Settings};
 use longshore_worker::drain::End;
 use longshore_worker::hold::{HoldCause, OnHold};
-use longshore_worker::outputs::Outputs;
+use longshore_worker::outbox::Outboxes;
 use longshore_worker::report::Summary;
 use longshore_worker::stop::{Stopper, Urgency};
 use longshore_worker::{Config, Worker};
@@ -30,27 +32,27 @@ const REDRAW: Duration = Duration::from_millis(100);
 
 pub(super) async fn execute(args: RunArgs, format: Format) -> Result<Exit, Failure> {
     let mut config = args.config().map_err(Failure::usage)?;
-    let component = args.sandbox.registry.source(args.component.component).map_err(Failure::usage)?;
+    let component = args.sandbox.registry.source(args.component.component.clone()).map_err(Failure::usage)?;
     let poison = args.of.url().map_err(Failure::usage)?;
-    args.sandbox.grants.check_outbox().map_err(Failure::usage)?;
+    let granted = args.sandbox.settings(config.concurrency).map_err(Failure::usage)?;
     let stopper = Stopper::default();
     stop_on_signals(stopper.clone())?;
     let (queue, poison) = (open(&args.of.queue.queue).await?, open(&poison).await?);
     // While the sandbox is set up and the component loaded.
     let prepared = queue.clone();
     tokio::spawn(async move { prepared.prepare().await });
-    let mut sends_to = Outputs::new(args.outbox_format);
+    let mut sends_to = Outboxes::new(args.outbox_format);
     for OutboxQueue { name, url } in args.sandbox.grants.outbox() {
         let outbox = open(&url).await?;
         let learning = outbox.clone();
         tokio::spawn(async move { learning.learn_limits().await });
-        sends_to.add(&name, outbox);
+        sends_to.add(&name, outbox, args.encoding_of(&name));
     }
     let started = Instant::now();
     let settings = Settings {
         // Loading is a part of the run.
         load_timeout: args.sandbox.load_timeout.min(budget(&config)),
-        ..args.sandbox.settings(config.concurrency)
+        ..granted
     };
     config.concurrency = admitted(&settings);
     let sandbox = Sandbox::new(&Settings { concurrency: config.concurrency, ..settings })?;
@@ -61,7 +63,11 @@ pub(super) async fn execute(args: RunArgs, format: Format) -> Result<Exit, Failu
         // A compiler that is at work ends with the process (rule 9).
         () = stop.wait(Urgency::Drain) => {}
         // Why it could not be loaded is in the log, and the worker looks for it again.
-        _ = handler.reload() => {}
+        (there, _) = join(sends_to.look(), handler.reload()) => {
+            if let Err((name, error)) = there {
+                return Err(error).during(|| format!("nothing was received, since a queue of --outbox is missing: {name}"));
+            }
+        }
     }
     config.time_budget = config.time_budget.saturating_sub(started.elapsed());
     tracing::info!(queue = %queue.url(), component = handler.digest(), concurrency = config.concurrency, "started");
@@ -125,15 +131,11 @@ fn budget(config: &Config) -> Duration {
 
 /// SIGTERM and Ctrl-C ask for an end; each further one asks more urgently.
 fn stop_on_signals(stopper: Stopper) -> Result<(), Failure> {
-    let mut terminate = signal(SignalKind::terminate()).during(|| "cannot listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).during(|| "cannot listen for Ctrl-C")?;
+    let mut signals = StopSignals::listen()?;
     tokio::spawn(async move {
         loop {
-            let name = tokio::select! {
-                _ = terminate.recv() => "SIGTERM",
-                _ = interrupt.recv() => "Ctrl-C",
-            };
-            tracing::info!(signal = name, "stopping; once more to interrupt running handlers");
+            let signal = signals.next().await;
+            tracing::info!(signal, "stopping; once more to interrupt running handlers");
             stopper.stop();
         }
     });
@@ -205,8 +207,15 @@ fn log(summary: &Summary, ended: &str) {
     );
 }
 
+/// What is printed of a run: why it ended, and what it did.
+#[derive(Serialize)]
+struct Printed<'a> {
+    ended: &'a str,
+    #[serde(flatten)]
+    summary: &'a Summary,
+}
+
 fn print_summary(summary: &Summary, ended: &str, format: Format) -> Result<(), Failure> {
-    let mut fields = vec![("ended".to_owned(), ended.to_owned())];
-    fields.extend(fields_of(summary)?);
-    print::fields(&fields, summary, format)
+    let printed = Printed { ended, summary };
+    print::fields(&fields_of(&printed)?, &printed, format)
 }

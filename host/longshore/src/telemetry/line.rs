@@ -40,15 +40,25 @@ pub(super) struct JsonLines<W>(pub(super) W);
 
 impl<W: Write> Write for JsonLines<W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let text = String::from_utf8_lossy(line);
-        let text = text.trim_end_matches('\n');
-        self.0.write_all(format!("{}\n", short_json(text)).as_bytes())?;
+        if is_plain(line) {
+            self.0.write_all(line)?;
+        } else {
+            let text = String::from_utf8_lossy(line);
+            let text = text.trim_end_matches('\n');
+            self.0.write_all(format!("{}\n", short_json(text)).as_bytes())?;
+        }
         Ok(line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         self.0.flush()
     }
+}
+
+/// Whether a line is short enough, and has nothing but visible ASCII and its end. Nearly all are.
+fn is_plain(line: &[u8]) -> bool {
+    let Some((b'\n', text)) = line.split_last() else { return false };
+    line.len() <= LONGEST_LINE && text.iter().all(|byte| (b' '..=b'~').contains(byte))
 }
 
 /// Writes whole lines of text, and cuts those that are too long.

@@ -7,8 +7,11 @@
     reason = "clippy.toml allows it in tests, and does not see that what they use is one too"
 )]
 
+mod checks;
 mod directory;
 mod drain;
+#[cfg(target_os = "linux")]
+mod full_disk;
 mod leases;
 mod loading;
 #[cfg(target_os = "linux")]
@@ -17,7 +20,9 @@ mod oracle;
 mod orders;
 mod outbound_tls;
 mod outbox;
+mod outboxes;
 mod process;
+mod reached;
 mod receiving;
 mod reload;
 mod secrets;
@@ -25,8 +30,10 @@ mod signed;
 mod stopping;
 mod torture;
 mod unavailable;
+mod variables;
 mod verbs_component;
 mod verbs_flags;
 mod verbs_queue;
 mod verbs_run;
+mod waiting;
 mod watch;

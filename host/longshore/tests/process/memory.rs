@@ -11,8 +11,8 @@ struct Group(PathBuf);
 
 impl Group {
     /// A group of this many bytes, of whichever version the machine has.
-    fn new(bytes: u64) -> Self {
-        let name = format!("longshore-{}", std::process::id());
+    fn new(test: &str, bytes: u64) -> Self {
+        let name = format!("longshore-{test}-{}", std::process::id());
         let (tree, file) = match Path::new("/sys/fs/cgroup/memory") {
             tree if tree.is_dir() => (tree, "memory.limit_in_bytes"),
             _ => (Path::new("/sys/fs/cgroup"), "memory.max"),
@@ -47,7 +47,7 @@ fn handlers_that_use_most_of_their_memory_fit_into_a_container_of_a_gibibyte() {
     std::fs::write(&component, wat::handler("", touch)).unwrap();
     directory.send((0..32).map(|n| format!("[{n}]")));
 
-    let group = Group::new(1 << 30);
+    let group = Group::new("run", 1 << 30);
     let start = format!(
         "echo $$ > {}/cgroup.procs && exec {} run --output=json --queue {} --component {} --cache-dir {}",
         group.0.display(),
@@ -63,4 +63,26 @@ fn handlers_that_use_most_of_their_memory_fit_into_a_container_of_a_gibibyte() {
     assert_eq!((directory.rows(ORDERS).len(), directory.rows(POISON).len()), (0, 0));
     let admitted = ended.stderr.lines().filter(|line| line.contains("\"admitted\":6")).count();
     assert_eq!(admitted, 1, "it is said once: {}", ended.stderr);
+}
+
+#[test]
+#[ignore = "it makes a control group, as root: `make test-services` runs it"]
+fn a_check_in_a_container_names_how_many_handlers_fit_as_a_run_admits_them() {
+    let directory = Directory::new();
+    let group = Group::new("check", 1 << 30);
+    for (flags, result, words) in [
+        ("--concurrency=16", "wrong", "hold 6 of them beside the host: a run admits no more than 6 at once"),
+        ("--concurrency=6", "ok", ""),
+    ] {
+        let start = format!(
+            "echo $$ > {}/cgroup.procs && exec {} check --output=json --queue {} {flags}",
+            group.0.display(),
+            env!("CARGO_BIN_EXE_longshore"),
+            directory.url(ORDERS),
+        );
+        let ended = Program::new("sh", &directory.path("")).args(["-c", &start]).run().succeeded();
+        let found = ended.json_lines().into_iter().find(|it| it["check"] == "memory").unwrap();
+        assert_eq!(found["result"], result, "{found}");
+        assert!(found["detail"].as_str().unwrap_or_default().contains(words), "{found}");
+    }
 }

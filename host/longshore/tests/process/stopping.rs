@@ -63,7 +63,7 @@ fn what_ends_within_the_grace_is_completed_and_the_rest_is_visible_at_once() {
         summary.as_object_mut().unwrap().remove(measured).unwrap();
     }
     let expected = serde_json::json!({
-        "received": 9, "completed": 5, "retried": 0, "poisoned": 0, "abandoned": 4, "lease_lost": 0,
+        "ended": "stopped", "received": 9, "completed": 5, "retried": 0, "poisoned": 0, "abandoned": 4, "lease_lost": 0,
         "poison_reasons": {},
     });
     assert_eq!(summary, expected);

@@ -172,7 +172,7 @@ fn poison_without_an_envelope_is_redriven_as_it_is() {
     let sent = directory.send([&body]);
     run(&mut directory.worker(&["--poison-format=raw"])).succeeded();
     assert_eq!(directory.rows(POISON)[0].body, body);
-    let foreign = r#"{"longshore":"poison/9","body":"x"}"#;
+    let foreign = r#"{"longshore":"a harbour","body":"x"}"#;
     run(&mut longshore(["send", "--queue", &directory.url(POISON), foreign])).succeeded();
     let listed = verb(&directory, &["poison", "list"]).json_lines();
     let reasons: Vec<_> = listed.iter().map(|envelope| &envelope["reason"]).collect();
@@ -312,5 +312,48 @@ fn a_send_that_fails_names_the_lines_that_are_missing() {
     let lines = format!("one\n\n{}\nfour\n", "x".repeat(70_000));
     let mut send = longshore(["send", "--queue", &directory.url(ORDERS), "--file", "-"]);
     let ended = send.input(lines.as_bytes()).run().ends_with(1);
-    ended.says(&["not sent: line 3", "takes 65536", "nothing was sent from line"]);
+    ended.says(&["not sent: line 3", "takes 65536", "nothing after line"]);
+}
+
+#[test]
+fn a_line_without_end_is_refused_before_it_is_read() {
+    let directory = Directory::new();
+    let send =
+        longshore(["send", "--queue", &directory.url(ORDERS), "--file", "/dev/zero"]).run().ends_with(1);
+    send.says(&["/dev/zero", "line 1 is longer than"]);
+}
+
+#[test]
+fn a_send_that_is_stopped_says_how_many_were_sent_and_where_to_go_on() {
+    let directory = Directory::new();
+    let queue = directory.url(ORDERS);
+    let send = longshore(["send", "--queue", &queue, "--sample", "1000000"]).start();
+    while directory.rows(ORDERS).is_empty() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    send.terminate();
+    let ended = send.wait().ends_with(1);
+    let sent = directory.rows(ORDERS).len();
+    let last = format!("up to message {sent}; nothing after");
+    ended.says(&["stopped by a signal", &format!("{sent} messages were sent"), &last]);
+}
+
+#[test]
+fn an_envelope_of_another_version_stays_and_no_sender_s_body_looks_like_one() {
+    let directory = Directory::new();
+    let url = directory.url(ORDERS);
+    let newer = r#"{"longshore":"poison/2","reason":"rejected","body":"real"}"#;
+    longshore(["queue", "create", "--queue", &directory.url(POISON)]).run().succeeded();
+    longshore(["send", "--queue", &directory.url(POISON), newer]).run().succeeded();
+    let ended = longshore(["poison", "redrive", "--output=json", "--queue", &url]).run().ends_with(1);
+    assert_eq!(ended.json()["skipped"], json!({ "undecodable": 1 }), "{ended:?}");
+    assert_eq!(directory.rows(POISON).len(), 1);
+
+    let directory = Directory::new();
+    let sent = newer.replace("real", "sent");
+    directory.send([sent.clone()]);
+    run(&mut directory.worker(&["--poison-format=raw"])).succeeded();
+    let url = directory.url(ORDERS);
+    longshore(["poison", "redrive", "--queue", &url]).run().succeeded();
+    assert_eq!(directory.rows(ORDERS)[0].body, sent.into_bytes(), "it comes back as it was");
 }

@@ -30,6 +30,8 @@ fn the_exit_code_is_1_for_what_has_no_code_of_its_own() {
         let ended = run(&mut longshore(&arguments));
         assert_eq!(ended.code(), 1, "{:?}: {ended:?}", &arguments[..3]);
     }
+    let no_time = run(&mut longshore(["invoke", "{}", "--component=o.wasm", "--deadline=0"]));
+    no_time.ends_with(2).says(&["leaves no time"]);
     let rejected = order("o-1", "reject");
     let mut invoke = longshore(["invoke", &rejected, "--component"]);
     let ended = run(invoke.arg(guest::order()).arg("--cache-dir").arg(cache()));
@@ -87,7 +89,11 @@ fn the_exit_code_is_2_and_a_sentence_says_why_when_flags_contradict_each_other()
         (&["--time-budget=10s"], "leaves no time to receive"),
         (&["--visibility=900ms"], "is not between 1s and 7days"),
         (&["--visibility=8d"], "is not between 1s and 7days"),
-        (&["--deadline=0"], "leaves a handler no time"),
+        (&["--deadline=0"], "leaves no time"),
+        (&["--load-timeout=0"], "leaves no time"),
+        (&["--forever", "--lease=fixed", "--deadline=7days"], "longer than a lease"),
+        (&["--forever", "--deadline=167h 59m 31s"], "take --lease renew"),
+        (&["--linger=10000000000days"], "longer than ten years"),
         (&["--retry-base=1m", "--retry-cap=30s"], "is shorter than"),
         (&["--deadline=soon"], "write it as in 30s"),
         (&["--concurrency=0"], "1..=1000"),
@@ -157,6 +163,7 @@ fn the_summary_has_exactly_the_documented_keys() {
         "completed",
         "cpu_us",
         "duration_ms",
+        "ended",
         "handler_us",
         "lease_lost",
         "peak_memory_bytes",
@@ -167,6 +174,31 @@ fn the_summary_has_exactly_the_documented_keys() {
     ];
     assert_eq!(keys, documented.into());
     assert_eq!(ended.stdout.lines().count(), 1, "one object, and nothing else: {}", ended.stdout);
+    assert!(ended.stdout.starts_with(r#"{"ended":"drained","received":0,"#), "{}", ended.stdout);
+}
+
+#[test]
+fn the_summary_says_why_the_run_ended() {
+    let directory = Directory::new();
+    let retries: Vec<_> = (0..8).map(|n| order(&format!("o-{n}"), "retry")).collect();
+    for (flags, code, expected) in [
+        (&["--max-messages=1"][..], 0, "max-messages"),
+        (&["--hold=0"], 4, "breaker-open"),
+        (&["--time-budget=1001ms"], 0, "time-budget"),
+    ] {
+        directory.send(&retries);
+        let flags =
+            if expected == "breaker-open" { [flags, &["--breaker=20"]].concat() } else { flags.to_vec() };
+        let ended = run(&mut directory.worker(&flags)).ends_with(code);
+        assert_eq!(ended.json()["ended"], expected, "{ended:?}");
+    }
+    let missing = directory.path("missing.wasm");
+    let ended = run(&mut directory.worker_with(&missing, &["--hold=0"])).ends_with(3);
+    assert_eq!(ended.json()["ended"], "component-unavailable");
+    let mut worker = directory.worker(&["--forever"]).start();
+    worker.wait_for_line("\"started\"");
+    worker.terminate();
+    assert_eq!(worker.wait().succeeded().json()["ended"], "stopped");
 }
 
 #[test]

@@ -9,6 +9,8 @@
 
 mod arm;
 mod examples;
+mod hostile;
+mod hostile_registry;
 mod poison;
 mod registry;
 mod servicebus;

@@ -7,7 +7,7 @@
 mod errors;
 mod exchange;
 mod front;
-mod host;
+pub mod host;
 mod login;
 mod precompiled;
 mod server;

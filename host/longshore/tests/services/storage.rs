@@ -15,6 +15,7 @@ mod host;
 pub mod logs;
 mod program;
 mod proxy;
+mod reach;
 mod tls;
 mod verify;
 

@@ -7,11 +7,13 @@
 //! liberties: a sender may choose a message's id (two messages of one id are two messages),
 //! durations count in milliseconds instead of seconds, and a message may never expire.
 
+mod compact;
 mod connection;
 mod database;
 #[cfg(target_os = "linux")]
 mod mount;
 mod receipt;
+mod room;
 mod schema;
 mod store;
 
@@ -26,6 +28,7 @@ use self::database::{Database, DatabaseUse};
 use self::receipt::FileReceipt;
 use longshore_queue::limits::{check_lease, check_life, check_max, check_visibility};
 use longshore_queue::place::Place;
+use longshore_queue::queue::Compacted;
 use longshore_queue::{
     DETAIL_PROPERTY, DeadLetter, Horizon, Message, Outgoing, Queue, QueueError, QueueUrl, REASON_PROPERTY,
     Receipt, Received, Right, Specimen,
@@ -111,12 +114,12 @@ impl Queue for FileQueue {
     async fn update(&self, id: &str, receipt: &Receipt, visibility: Duration) -> Result<Receipt, QueueError> {
         check_visibility(visibility)?;
         let (id, receipt) = (id.to_owned(), receipt.clone());
-        self.database.run(DatabaseUse::Write, move |store| store.update(&id, &receipt, visibility)).await
+        self.database.run(DatabaseUse::Settle, move |store| store.update(&id, &receipt, visibility)).await
     }
 
     async fn delete(&self, id: &str, receipt: &Receipt) -> Result<(), QueueError> {
         let (id, receipt) = (id.to_owned(), receipt.clone());
-        self.database.run(DatabaseUse::Write, move |store| store.delete(&id, &receipt)).await
+        self.database.run(DatabaseUse::Settle, move |store| store.delete(&id, &receipt)).await
     }
 
     async fn peek(&self, max: u32) -> Result<Vec<Message>, QueueError> {
@@ -141,6 +144,12 @@ impl Queue for FileQueue {
 
     async fn approximate_count(&self) -> Result<u64, QueueError> {
         self.database.run(DatabaseUse::Read, |store| store.count()).await
+    }
+
+    async fn compact(&self) -> Result<Compacted, QueueError> {
+        let (url, directory) = (self.url.clone(), self.directory.clone());
+        let compacting = tokio::task::spawn_blocking(move || compact::compact(&url, &directory));
+        compacting.await.map_err(|error| QueueError::unclear(&self.url, error))?
     }
 
     fn moves_to(&self, poison: &QueueUrl) -> bool {

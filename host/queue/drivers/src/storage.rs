@@ -58,6 +58,10 @@ const NEVER: i32 = -1;
 const NO_MESSAGE: &str = "00000000-0000-0000-0000-000000000000";
 const NO_RECEIPT: &str = "AgAAAAMAAAAAAAAAAAAAAAAAAAA=";
 
+/// The longest receipt that is kept, in bytes. The service's have some forty, and one that fits
+/// into no URL could settle nothing.
+const MAX_RECEIPT: usize = 1024;
+
 const DATE: HeaderName = HeaderName::from_static("date");
 const POP_RECEIPT: HeaderName = HeaderName::from_static("x-ms-popreceipt");
 
@@ -147,6 +151,12 @@ impl StorageQueue {
         QueueError::unclear(&self.url, cause)
     }
 
+    /// A status that is a success, and that the service never answers such a call with: somebody
+    /// else did.
+    fn no_answer_of_the_service(&self, status: StatusCode) -> QueueError {
+        self.unclear(&format!("HTTP {status}, which the service does not answer"))
+    }
+
     /// The messages in an answer, with their receipts.
     fn read(&self, headers: &Headers, body: &Bytes) -> Result<Vec<(QueueEntry, Message)>, QueueError> {
         // What the service calls now; ours may be wrong.
@@ -159,8 +169,10 @@ impl StorageQueue {
             tracing::warn!(queue = %self.url, messages = found.entries.len(), "the answer breaks off: what was whole is used");
         }
         let message = |mut entry: QueueEntry| {
-            let Some(id) = entry.id.take() else {
-                tracing::warn!(queue = %self.url, "a message came without an id: it is left to its lease");
+            // It becomes a part of URLs, where another one would lead elsewhere.
+            let is_id = |id: &String| id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+            let Some(id) = entry.id.take().filter(is_id).filter(|id| !id.is_empty()) else {
+                tracing::warn!(queue = %self.url, "a message came without an id that one can be: it is left to its lease");
                 return None;
             };
             let left = |at: Timestamp| Duration::try_from(at.duration_since(now)).unwrap_or_default();
@@ -175,7 +187,12 @@ impl StorageQueue {
             };
             Some((entry, message))
         };
-        Ok(found.entries.into_iter().filter_map(message).collect())
+        let listed = found.entries.len();
+        let messages: Vec<_> = found.entries.into_iter().filter_map(message).collect();
+        if listed > 0 && messages.is_empty() {
+            return Err(self.unclear("its messages have no ids"));
+        }
+        Ok(messages)
     }
 }
 
@@ -187,7 +204,11 @@ impl Queue for StorageQueue {
 
     async fn create(&self) -> Result<bool, QueueError> {
         match self.call(StorageCall::Create, self.client.0.create(None)).await {
-            Ok(created) => Ok(created.status() == StatusCode::Created),
+            Ok(created) => match created.status() {
+                StatusCode::Created => Ok(true),
+                StatusCode::NoContent => Ok(false),
+                status => Err(self.no_answer_of_the_service(status)),
+            },
             // It is there, with metadata: that is somebody's, and none of our business.
             Err(QueueError::Fault { cause, .. }) if cause.contains("QueueAlreadyExists") => Ok(false),
             Err(error) => Err(error),
@@ -221,7 +242,7 @@ impl Queue for StorageQueue {
         let (headers, body) = opened(answer);
         let received = |(entry, message): (QueueEntry, Message)| {
             // Without a receipt nothing can be done with it before its lease ends.
-            let receipt = Receipt(entry.receipt?);
+            let receipt = Receipt(entry.receipt.filter(|receipt| receipt.len() <= MAX_RECEIPT)?);
             let uncounted = entry.dequeue_count.err().map(|damage| damage.to_string());
             Some(Received { message, receipt, damaged: uncounted.or(entry.text.damage) })
         };
@@ -269,13 +290,17 @@ impl Queue for StorageQueue {
         let update = self.client.0.update_message(id, &receipt.0, seconds(visibility), None);
         let answer = self.call(StorageCall::Update, update).await?;
         match answer.headers().get_optional_str(&POP_RECEIPT) {
-            Some(receipt) => Ok(Receipt(receipt.to_owned())),
-            None => Err(self.unclear("the answer to an update has no receipt")),
+            Some(receipt) if receipt.len() <= MAX_RECEIPT => Ok(Receipt(receipt.to_owned())),
+            _ => Err(self.unclear("the answer to an update has no receipt")),
         }
     }
 
     async fn delete(&self, id: &str, receipt: &Receipt) -> Result<(), QueueError> {
-        self.call(StorageCall::Delete, self.client.0.delete_message(id, &receipt.0, None)).await.map(drop)
+        let deleting = self.client.0.delete_message(id, &receipt.0, None);
+        match self.call(StorageCall::Delete, deleting).await?.status() {
+            StatusCode::NoContent => Ok(()),
+            status => Err(self.no_answer_of_the_service(status)),
+        }
     }
 
     async fn peek(&self, max: u32) -> Result<Vec<Message>, QueueError> {

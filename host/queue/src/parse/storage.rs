@@ -5,6 +5,7 @@ use url::Url;
 use crate::parse::malformed::{Malformed, Parsed};
 use crate::parse::name::check_name;
 use crate::place::{Place, Signature};
+use crate::this_host::is_this_host;
 
 /// Reads the URL of a Storage queue.
 pub(crate) fn parse(url: &Url) -> Parsed {
@@ -21,7 +22,11 @@ pub(crate) fn parse(url: &Url) -> Parsed {
         Some((account, name)) if !in_host && !account.is_empty() => (Some(account), name),
         _ => return Err(Malformed::new("the path is not that of a queue")),
     };
-    check_name(name).map_err(|cause| Malformed::new(format!("`{name}` is no queue name: {cause}")))?;
+    check_name(name).map_err(|cause| {
+        // What is encoded there may be a query, and a signature in it.
+        let shown = if name.contains('%') { "that".to_owned() } else { format!("`{name}`") };
+        Malformed::new(format!("{shown} is no queue name: {cause}"))
+    })?;
     let signature = match url.query() {
         None | Some("") => None,
         Some(query) if url.query_pairs().any(|(key, _)| key == "sig") => Some(Signature(query.to_owned())),
@@ -32,6 +37,13 @@ pub(crate) fn parse(url: &Url) -> Parsed {
             });
         }
     };
+    let is_here = url.host().is_some_and(|host| is_this_host(&host));
+    if signature.is_some() && url.scheme() == "http" && !is_here {
+        return Err(Malformed {
+            cause: "a signature does not travel in the clear, but on this very host".into(),
+            mend: Some("write https"),
+        });
+    }
     let origin = url.origin().ascii_serialization();
     let endpoint = match account {
         Some(account) => format!("{origin}/{account}"),

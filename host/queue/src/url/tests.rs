@@ -161,10 +161,73 @@ fn no_secret_is_ever_shown() {
         "https://user:c2VjcmV0@acc.queue.core.windows.net/orders",
         "AccountName=acc;AccountKey=c2VjcmV0",
         "Endpoint=sb://ns.servicebus.windows.net/;SharedAccessKey=c2VjcmV0",
+        "https://acc.queue.core.windows.net/Orders%3Fsig%3Dc2VjcmV0",
+        "http://acc.queue.core.windows.net/orders?%73ig=c2VjcmV0",
     ];
     for text in refused {
         let error = text.parse::<QueueUrl>().expect_err(text);
         assert!(!format!("{error} {error:?}").contains("c2Vj"), "{error}");
+    }
+}
+
+#[test]
+fn a_signature_travels_in_the_clear_on_this_host_only_however_it_is_spelt() {
+    for (host, allowed) in [
+        ("127.0.0.1:10001", true),
+        ("127.9.9.9", true),
+        ("[::1]:10001", true),
+        ("localhost:10001", true),
+        ("LOCALHOST", true),
+        ("storage.localhost:10001", true),
+        ("0x7f.1:10001", true),
+        ("azurite:10001", false),
+        ("10.0.0.4:10001", false),
+        ("169.254.169.254", false),
+        ("[::ffff:10.0.0.4]", false),
+        ("localhost.example", false),
+        ("notlocalhost", false),
+    ] {
+        for signature in ["sv=1&sig=c2Vj", "%73ig=c2Vj"] {
+            let text = format!("http://{host}/account/orders?{signature}");
+            let parsed = text.parse::<QueueUrl>();
+            assert_eq!(parsed.is_ok(), allowed, "{text}: {parsed:?}");
+            let shown = parsed.map_or_else(|error| error.to_string(), |url| format!("{url} {url:?}"));
+            assert!(!shown.contains("c2Vj"), "{shown}");
+            assert!(allowed || shown.contains("in the clear") && shown.contains("https"), "{shown}");
+        }
+        assert!(format!("https://{host}/account/orders?sig=x").parse::<QueueUrl>().is_ok(), "{host}");
+    }
+}
+
+#[test]
+fn a_token_goes_unasked_to_the_services_own_hosts_and_to_this_one() {
+    let key = "SharedAccessKeyName=all;SharedAccessKey=c2Vj;EntityPath=orders";
+    for (url, elsewhere) in [
+        ("file:./queues/orders", None),
+        ("https://acme.queue.core.windows.net/orders", None),
+        ("https://acme.z01.queue.storage.azure.net/orders", None),
+        ("https://127.0.0.1:10001/account/orders", None),
+        ("https://[::1]/account/orders", None),
+        ("https://evil.example/account/orders", Some("evil.example")),
+        ("https://EVIL.example:8443/account/orders", Some("evil.example")),
+        (
+            "https://acme.queue.core.windows.net.evil.example/orders",
+            Some("acme.queue.core.windows.net.evil.example"),
+        ),
+        ("https://localhost.evil.example/account/orders", Some("localhost.evil.example")),
+        ("https://10.0.0.4/account/orders", Some("10.0.0.4")),
+        // Whoever has a signature or a key needs no token.
+        ("https://evil.example/account/orders?sig=x", None),
+        (&format!("Endpoint=sb://evil.example/;{key}"), None),
+        ("sb://acme.servicebus.windows.net/orders", None),
+        ("sb://127.0.0.1:5671/orders", None),
+        ("sb://evil.example/orders", Some("evil.example")),
+        (
+            "sb://acme.servicebus.windows.net.evil.example:443/orders",
+            Some("acme.servicebus.windows.net.evil.example"),
+        ),
+    ] {
+        assert_eq!(parse(url).token_goes_elsewhere().as_deref(), elsewhere, "{url}");
     }
 }
 

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::{Sleep, sleep};
 use wasmtime_wasi_http::{Error, RequestOptions};
 
 use crate::account::Held;
+use crate::http::pool::Answered;
 use crate::limits::Limits;
 
 /// How long a response may pause in its body, unless the guest says less. The message's deadline
@@ -96,7 +96,7 @@ impl<B: Body<Data = Bytes, Error = Error> + Unpin> Body for Counted<B> {
 
 /// A response's body that ends with an error when it pauses for too long.
 pub(super) struct Timed {
-    body: Incoming,
+    body: Answered,
     /// What the call costs, for as long as the guest has the response.
     _held: Held,
     limit: Duration,
@@ -105,7 +105,7 @@ pub(super) struct Timed {
 }
 
 impl Timed {
-    pub(super) fn new(body: Incoming, options: Option<RequestOptions>, held: Held) -> Self {
+    pub(super) fn new(body: Answered, options: Option<RequestOptions>, held: Held) -> Self {
         let asked = options.and_then(|options| options.between_bytes_timeout);
         let limit = asked.map_or(BETWEEN_BYTES, |asked| asked.min(BETWEEN_BYTES));
         Self { body, _held: held, limit, due: None }

@@ -1,21 +1,23 @@
 //! Sends a request, and once more where that changes nothing.
 
 use std::borrow::Cow;
+use std::error::Error as _;
 use std::time::Duration;
 
 use bytes::Bytes;
+use h2::Reason;
 use http::header::{HOST, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
 use tokio::time::timeout;
 use wasmtime_wasi_http::{Error, RequestOptions};
 
 use crate::http::gather::Gathered;
 use crate::http::origin::Origin;
-use crate::http::pool::{Connection, RequestBody};
+use crate::http::pool::{Answered, Connection, RequestBody};
 
 /// How long the response's first byte may take, unless the guest says less. The message's deadline
 /// ends it in any case.
@@ -33,13 +35,14 @@ pub(super) async fn exchange<B>(
     request: Request<Gathered<B>>,
     options: RequestOptions,
     open: impl AsyncFnOnce() -> Result<Connection, Error>,
-) -> Result<Response<Incoming>, Error>
+) -> Result<Response<Answered>, Error>
 where
     B: Body<Data = Bytes, Error = Error> + Send + Unpin + 'static,
 {
     let limit = options.first_byte_timeout.map_or(MAX_FIRST_BYTE, |asked| asked.min(MAX_FIRST_BYTE));
     let (parts, body) = request.into_parts();
-    let again = body.whole().filter(|_| connection.was_kept && is_repeatable(&parts));
+    let is_repeatable = is_repeatable(&parts);
+    let again = body.whole().filter(|_| connection.was_kept);
     let again = again.map(|body| Request::from_parts(parts.clone(), whole(body)));
     let sending = async {
         let was_kept = connection.was_kept;
@@ -49,7 +52,7 @@ where
             Err(failed) => failed,
         };
         let unsent = failed.take_message().filter(|_| was_kept);
-        let repeated = again.filter(|_| failed.error().is_incomplete_message());
+        let repeated = again.filter(|_| is_undone(failed.error(), is_repeatable));
         let Some(request) = unsent.or(repeated) else { return Err(failed.into_error().into()) };
         send(open().await?, request, origin).await?.map_err(|failed| failed.into_error().into())
     };
@@ -70,7 +73,21 @@ fn is_repeatable(request: &Parts) -> bool {
     }
 }
 
-type Sent = Result<Response<Incoming>, hyper::client::conn::TrySendError<Request<RequestBody>>>;
+/// Whether a request that failed on a kept connection may be sent once more.
+fn is_undone(error: &hyper::Error, is_repeatable: bool) -> bool {
+    let of_http2 = error.source().and_then(|it| it.downcast_ref::<h2::Error>());
+    // The server says that it has not looked at this request (RFC 9113, section 8.7): it has
+    // refused it, or has closed the connection for all requests behind another one.
+    let is_refused = of_http2.is_some_and(|it| {
+        let reason = it.reason().unwrap_or(Reason::INTERNAL_ERROR);
+        let is_refused = it.is_reset() && reason == Reason::REFUSED_STREAM;
+        it.is_remote() && (is_refused || it.is_go_away() && reason == Reason::NO_ERROR)
+    });
+    // What was answered, however badly, was looked at.
+    is_refused || is_repeatable && !(error.is_parse() || error.is_user() || error.is_timeout())
+}
+
+type Sent = Result<Response<Answered>, TrySendError<Request<RequestBody>>>;
 
 async fn send(
     connection: Connection,
@@ -103,9 +120,51 @@ fn address(request: &mut Request<RequestBody>, origin: &Origin, http2: bool) -> 
 
 #[cfg(test)]
 mod tests {
-    use http::Request;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
-    use super::is_repeatable;
+    use super::*;
+    use crate::http::connect::Opened;
+    use crate::http::pool::{Place, Pool};
+
+    fn pipe() -> (Opened, DuplexStream) {
+        let (ours, theirs) = duplex(4096);
+        (Opened { stream: Box::new(ours), http2: false }, theirs)
+    }
+
+    /// Reads one request, and answers that there is nothing.
+    async fn answer(stream: &mut DuplexStream) -> String {
+        let mut request = vec![0; 4096];
+        let length = stream.read(&mut request).await.unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        String::from_utf8_lossy(&request[..length]).into_owned()
+    }
+
+    #[tokio::test]
+    async fn what_nothing_was_sent_of_goes_over_another_connection_whatever_it_is() {
+        let (pool, place) = (Pool::default(), Place { origin: "server.test".parse().unwrap(), signer: None });
+        let request = || {
+            let body =
+                Gathered::<http_body_util::combinators::UnsyncBoxBody<Bytes, Error>>::of("order".into());
+            Request::post("/orders").body(body).unwrap()
+        };
+        let (opened, mut first) = pipe();
+        let connection = pool.get(&place, async { Ok(opened) }).await.unwrap();
+        let none = async || Err(Error::ConnectionRefused);
+        let sending = exchange(connection, &place.origin, request(), RequestOptions::default(), none);
+        let (response, _) = tokio::join!(sending, answer(&mut first));
+        response.unwrap().into_body().collect().await.unwrap();
+        tokio::task::yield_now().await;
+        // It closes at the very moment at which the next request is sent.
+        let kept = pool.get(&place, async { Err(Error::ConnectionRefused) }).await.unwrap();
+        assert!(kept.was_kept);
+        drop(first);
+        let (opened, mut second) = pipe();
+        let open = async || pool.get_new(&place, async { Ok(opened) }).await;
+        let sending = exchange(kept, &place.origin, request(), RequestOptions::default(), open);
+        let (response, seen) = tokio::join!(sending, answer(&mut second));
+        assert_eq!(response.unwrap().status(), 200);
+        assert!(seen.starts_with("POST /orders HTTP/1.1") && seen.ends_with("order"), "{seen}");
+    }
 
     #[test]
     fn only_what_may_be_asked_twice_is_repeated() {

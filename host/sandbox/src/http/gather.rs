@@ -27,6 +27,11 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// Opens the connection, and gathers what comes of the body in the meantime. What is gathered
 /// counts as the guest's memory.
+///
+/// # Errors
+/// The connection cannot be opened, or the body is not as long as the request says. On a connection
+/// that is kept, the server would take the next request for the rest of it. The engine looks at
+/// that as well; one lock is not enough for a token.
 pub(super) async fn while_opening<C, B>(
     connection: impl Future<Output = Result<C, Error>>,
     request: Request<B>,
@@ -38,10 +43,11 @@ where
     let (mut parts, body) = request.into_parts();
     let mut body =
         Gathered { gathering: BytesMut::new(), start: Bytes::new(), trailers: None, rest: Some(body) };
-    let says_itself = parts.headers.contains_key(CONTENT_LENGTH);
+    let said = said_length(&parts.headers)?;
+    let may_gather = said.is_none_or(|length| length <= LONGEST as u64);
     let mut connection = pin!(connection);
     let mut open = None;
-    while !says_itself && !body.is_end_stream() && body.rest.is_some() && body.gathering.len() < LONGEST {
+    while may_gather && !body.is_end_stream() && body.rest.is_some() && body.gathering.len() < LONGEST {
         if open.is_none() {
             tokio::select! {
                 biased;
@@ -60,12 +66,27 @@ where
         Some(open) => open,
         None => connection.await?,
     };
+    if let Some(said) = said
+        && body.is_here()
+        && said != body.start.len() as u64
+    {
+        return Err(Error::HttpRequestBodySize(Some(said)));
+    }
     // What is empty has no length that the connection would name by itself (RFC 9110, section 8.6).
     let expects_one = [Method::POST, Method::PUT, Method::PATCH].contains(&parts.method);
-    if body.is_end_stream() && expects_one && !says_itself {
+    if body.is_end_stream() && expects_one && said.is_none() {
         parts.headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
     Ok((open, Request::from_parts(parts, body)))
+}
+
+/// The length that a request says, if it says one.
+fn said_length(headers: &HeaderMap) -> Result<Option<u64>, Error> {
+    let mut said = headers.get_all(CONTENT_LENGTH).iter();
+    let Some(first) = said.next() else { return Ok(None) };
+    let digits = first.to_str().ok().filter(|it| it.bytes().all(|byte| byte.is_ascii_digit()));
+    let length = digits.and_then(|it| it.parse().ok()).filter(|_| said.next().is_none());
+    length.map(Some).ok_or(Error::HttpRequestBodySize(None))
 }
 
 /// A body, of which the start is here, and the rest unless that was all.
@@ -92,8 +113,11 @@ impl<B: Body<Data = Bytes, Error = Error> + Unpin> Gathered<B> {
 
     /// All of it, if it is here and has no trailers.
     pub(super) fn whole(&self) -> Option<Bytes> {
-        (self.rest.as_ref().is_none_or(Body::is_end_stream) && self.trailers.is_none())
-            .then(|| self.start.clone())
+        (self.is_here() && self.trailers.is_none()).then(|| self.start.clone())
+    }
+
+    fn is_here(&self) -> bool {
+        self.rest.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn add(&mut self, frame: Option<Result<Frame<Bytes>, Error>>, held: &mut Held) -> Result<(), Error> {
@@ -159,6 +183,7 @@ mod tests {
     use std::time::Duration;
 
     use bytes::Bytes;
+    use http::header::CONTENT_LENGTH;
     use http::{HeaderMap, HeaderValue, Request};
     use http_body::{Body, Frame};
     use http_body_util::BodyExt;
@@ -216,6 +241,34 @@ mod tests {
         drop(sender);
         let body = gather(request, 100).await.unwrap();
         assert_eq!((body.size_hint().exact(), body.is_end_stream()), (Some(0), true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_is_not_as_long_as_it_says_is_refused() {
+        for (said, written, expected) in [
+            (&["5"][..], 5, true),
+            (&["0"], 0, true),
+            (&["5"], 0, false),
+            (&["5"], 4, false),
+            (&["5"], 6, false),
+            (&["0"], 1, false),
+            (&["5", "5"], 5, false),
+            (&["+5"], 5, false),
+            (&["5,5"], 5, false),
+            (&[""], 0, false),
+            (&["99999999999999999999"], 5, false),
+        ] {
+            let (sender, mut request) = body();
+            for said in said {
+                request.headers_mut().append(CONTENT_LENGTH, HeaderValue::from_str(said).unwrap());
+            }
+            if written > 0 {
+                sender.send(data(written)).await.unwrap();
+            }
+            drop(sender);
+            let gathered = gather(request, 100).await;
+            assert_eq!(gathered.is_ok(), expected, "{said:?} {written}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -4,47 +4,37 @@
 //! there. So none that was opened under one grant serves another. Its address was checked when it
 //! was opened, and it is not kept for ever: a name may come to mean another address.
 
+mod kept;
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::fmt;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::combinators::UnsyncBoxBody;
+use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use hyper::client::conn::{TrySendError, http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper::client::conn::TrySendError;
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 use wasmtime_wasi_http::Error;
-use wasmtime_wasi_http::io::TokioIo;
 
 use crate::http::connect::Opened;
 use crate::http::origin::Origin;
-
-/// What the headers of a response may take, in bytes.
-const MAX_RESPONSE_HEADERS: usize = 64 << 10;
-
-/// How long a connection is kept that nobody uses.
-const MAX_IDLE: Duration = Duration::from_secs(15);
-
-/// How long a connection may be used. Then its host is looked up again.
-const MAX_LIFE: Duration = Duration::from_secs(10 * 60);
-
-/// How often, and for how long, a server of HTTP/2 is asked whether it is still there. Else all
-/// requests would wait for one that is not.
-const ASK_ALIVE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(5));
+pub(super) use crate::http::pool::kept::RequestBody;
+use crate::http::pool::kept::{Driver, Kept, MAX_IDLE, Sent};
 
 /// How many connections that nobody uses are kept for one place.
-const MAX_KEPT: usize = 64;
+const MAX_KEPT: usize = 256;
 
-/// How long a connection that is just being given back is awaited. To open one takes as long.
-const GIVING_BACK: Duration = Duration::from_millis(2);
-
-/// The body of a request, however it comes about.
-pub(super) type RequestBody = UnsyncBoxBody<Bytes, Error>;
+/// How long a connection is awaited that is about to be given back: there are as many as requests,
+/// so that one of them is just being read to its end.
+const GIVING_BACK: Duration = Duration::from_millis(50);
 
 /// For whom a connection is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -65,11 +55,11 @@ impl Pool {
         place: &Place,
         open: impl Future<Output = Result<Opened, Error>>,
     ) -> Result<Connection, Error> {
-        let connections = Arc::clone(lock(&self.0).entry(place.clone()).or_default());
-        if let Some(kept) = connections.kept_soon().await {
-            return Ok(kept);
+        let request = InUse::new(self.of(place));
+        match request.of.kept_soon().await {
+            Some(kept) => Ok(Connection { kept, was_kept: true, request }),
+            None => Connections::open(request, open).await,
         }
-        connections.open(open).await
     }
 
     /// A connection that `open` opens, whatever is kept.
@@ -78,8 +68,17 @@ impl Pool {
         place: &Place,
         open: impl Future<Output = Result<Opened, Error>>,
     ) -> Result<Connection, Error> {
-        let connections = Arc::clone(lock(&self.0).entry(place.clone()).or_default());
-        connections.open(open).await
+        Connections::open(InUse::new(self.of(place)), open).await
+    }
+
+    fn of(&self, place: &Place) -> Arc<Connections> {
+        Arc::clone(lock(&self.0).entry(place.clone()).or_default())
+    }
+
+    /// How many places anybody has asked for.
+    #[cfg(test)]
+    pub(crate) fn places(&self) -> usize {
+        lock(&self.0).len()
     }
 }
 
@@ -94,27 +93,34 @@ struct Connections {
 #[derive(Default)]
 struct State {
     /// With HTTP/1.1, one for each request at a time; the last used is the last.
-    idle: Vec<Idle>,
-    /// With HTTP/2, one for all requests.
-    shared: Option<Shared>,
-    /// How many are open, in use or not.
+    idle: Vec<Kept>,
+    /// With HTTP/2, for many requests at a time.
+    shared: Vec<Kept>,
+    /// How many are open or being opened, whether in use or not.
     open: usize,
-    /// The first one is being opened: nobody knows yet whether one is enough.
-    first: bool,
+    /// How many requests have a connection, or want one.
+    requests: usize,
+    /// The first one is being opened, and by which attempt: nobody knows yet whether one is enough.
+    first: Option<u64>,
+    /// How often that was attempted.
+    attempts: u64,
     /// Somebody looks after those that nobody uses.
     swept: bool,
 }
 
-struct Idle {
-    sender: http1::SendRequest<RequestBody>,
-    opened: Instant,
-    used: Instant,
-}
-
-struct Shared {
-    sender: http2::SendRequest<RequestBody>,
-    opened: Instant,
-    used: Instant,
+impl State {
+    fn kept(&mut self) -> Option<Kept> {
+        self.shared.retain(Kept::is_good);
+        if let Some(kept) = self.shared.iter_mut().find_map(Kept::for_one_more) {
+            return Some(kept);
+        }
+        while let Some(kept) = self.idle.pop() {
+            if kept.is_good() {
+                return Some(kept);
+            }
+        }
+        None
+    }
 }
 
 impl fmt::Debug for Connections {
@@ -126,100 +132,54 @@ impl fmt::Debug for Connections {
 
 impl Connections {
     /// One that is kept, or is given back within a moment.
-    async fn kept_soon(self: &Arc<Self>) -> Option<Connection> {
-        let waiting = async {
-            loop {
-                let mut changed = pin!(self.changed.notified());
-                changed.as_mut().enable();
-                if let Some(kept) = self.kept() {
+    async fn kept_soon(&self) -> Option<Kept> {
+        let until = Instant::now() + GIVING_BACK;
+        let mut awaited = None;
+        loop {
+            let mut changed = pin!(self.changed.notified());
+            changed.as_mut().enable();
+            let (first, is_enough) = {
+                let mut state = lock(&self.state);
+                if let Some(kept) = state.kept() {
                     return Some(kept);
                 }
-                let State { open, first, .. } = *lock(&self.state);
-                match (first, open) {
-                    // Whoever opens it says so, in time.
-                    (true, _) => changed.await,
-                    (false, 0) => return None,
-                    (false, _) => timeout(GIVING_BACK, changed).await.ok()?,
-                }
-            }
-        };
-        waiting.await
-    }
-
-    fn kept(self: &Arc<Self>) -> Option<Connection> {
-        let mut state = lock(&self.state);
-        let now = Instant::now();
-        let fresh = |opened, used| now - used < MAX_IDLE && now - opened < MAX_LIFE;
-        if let Some(Shared { sender, opened, used }) = &mut state.shared {
-            if sender.is_ready() && fresh(*opened, *used) {
-                *used = now;
-                return Some(self.connection(Sender::Http2(sender.clone()), *opened, true));
-            }
-            state.shared = None;
-        }
-        while let Some(Idle { sender, opened, used }) = state.idle.pop() {
-            if sender.is_ready() && fresh(opened, used) {
-                return Some(self.connection(Sender::Http1(sender), opened, true));
+                (state.first, state.open >= state.requests)
+            };
+            // Only one attempt is awaited: where the first has failed, each tries for itself.
+            if first.is_some() && *awaited.get_or_insert(first) == first {
+                changed.await;
+            } else if is_enough {
+                timeout_at(until, changed).await.ok()?;
+            } else {
+                return None;
             }
         }
-        None
-    }
-
-    fn connection(self: &Arc<Self>, sender: Sender, opened: Instant, was_kept: bool) -> Connection {
-        Connection { sender, opened, was_kept, of: Arc::clone(self) }
     }
 
     /// Opens one more.
     async fn open(
-        self: &Arc<Self>,
+        request: InUse,
         open: impl Future<Output = Result<Opened, Error>>,
     ) -> Result<Connection, Error> {
-        let opening = Opening::new(self);
-        let Opened { stream, http2 } = open.await?;
-        let stream = TokioIo::new(stream);
-        let opened = Instant::now();
-        let sender = if http2 {
-            let (sender, connection) = http2::Builder::new(TokioExecutor::new())
-                .timer(TokioTimer::new())
-                .keep_alive_interval(ASK_ALIVE.0)
-                .keep_alive_timeout(ASK_ALIVE.1)
-                .max_header_list_size(MAX_RESPONSE_HEADERS as u32)
-                .handshake(stream)
-                .await?;
-            self.drive(connection);
-            let mut state = lock(&self.state);
-            state.shared = Some(Shared { sender: sender.clone(), opened, used: opened });
-            self.swept(&mut state);
-            drop(state);
-            Sender::Http2(sender)
-        } else {
-            let (sender, connection) =
-                http1::Builder::new().max_buf_size(MAX_RESPONSE_HEADERS).handshake(stream).await?;
-            self.drive(connection);
-            Sender::Http1(sender)
-        };
+        let of = Arc::clone(&request.of);
+        let opening = Opening::new(&of);
+        let counted = Open::new(&of);
+        let (mut kept, driver) = Kept::greet(open.await?).await?;
+        counted.drive(driver);
+        if let Some(taken) = kept.for_one_more() {
+            let mut state = lock(&of.state);
+            state.shared.push(kept);
+            of.swept(&mut state);
+            kept = taken;
+        }
         drop(opening);
-        Ok(self.connection(sender, opened, false))
+        Ok(Connection { kept, was_kept: false, request })
     }
 
-    /// Reads and writes for as long as the connection is open. It ends with the pool.
-    fn drive(self: &Arc<Self>, connection: impl Future<Output = hyper::Result<()>> + Send + 'static) {
-        lock(&self.state).open += 1;
-        let of = Arc::downgrade(self);
-        tokio::spawn(async move {
-            // What goes wrong, requests and bodies say.
-            let _ = connection.await;
-            if let Some(of) = of.upgrade() {
-                lock(&of.state).open -= 1;
-                of.changed.notify_waiters();
-            }
-        });
-    }
-
-    fn give_back(self: &Arc<Self>, sender: http1::SendRequest<RequestBody>, opened: Instant) {
+    fn give_back(self: &Arc<Self>, kept: Kept) {
         let mut state = lock(&self.state);
         if state.idle.len() < MAX_KEPT {
-            state.idle.push(Idle { sender, opened, used: Instant::now() });
+            state.idle.push(kept);
             self.swept(&mut state);
         }
         drop(state);
@@ -240,11 +200,10 @@ async fn sweep(of: Weak<Connections>) {
         sleep(MAX_IDLE / 2).await;
         let Some(of) = of.upgrade() else { return };
         let mut state = lock(&of.state);
-        state.idle.retain(|idle| idle.used.elapsed() < MAX_IDLE && !idle.sender.is_closed());
         // Requests that are on their way have senders of their own.
-        state.shared =
-            state.shared.take().filter(|it| it.used.elapsed() < MAX_IDLE && !it.sender.is_closed());
-        if state.idle.is_empty() && state.shared.is_none() {
+        state.idle.retain(Kept::is_good);
+        state.shared.retain(Kept::is_good);
+        if state.idle.is_empty() && state.shared.is_empty() {
             state.swept = false;
             return;
         }
@@ -254,46 +213,89 @@ async fn sweep(of: Weak<Connections>) {
 /// Says that the first connection is being opened, for as long as this lasts.
 struct Opening<'a> {
     of: &'a Connections,
-    first: bool,
+    is_first: bool,
 }
 
 impl<'a> Opening<'a> {
     fn new(of: &'a Connections) -> Self {
         let mut state = lock(&of.state);
-        let first = state.open == 0 && !state.first;
-        state.first |= first;
-        Self { of, first }
+        let is_first = state.open == 0 && state.first.is_none();
+        if is_first {
+            state.attempts += 1;
+            state.first = Some(state.attempts);
+        }
+        Self { of, is_first }
     }
 }
 
 impl Drop for Opening<'_> {
     fn drop(&mut self) {
-        if self.first {
-            lock(&self.of.state).first = false;
+        if self.is_first {
+            lock(&self.of.state).first = None;
             self.of.changed.notify_waiters();
         }
     }
 }
 
-enum Sender {
-    Http1(http1::SendRequest<RequestBody>),
-    Http2(http2::SendRequest<RequestBody>),
+/// A connection that is open or being opened, for as long as this lasts.
+struct Open(Weak<Connections>);
+
+impl Open {
+    fn new(of: &Arc<Connections>) -> Self {
+        lock(&of.state).open += 1;
+        Self(Arc::downgrade(of))
+    }
+
+    /// Reads and writes for as long as the connection is open. It ends with the pool.
+    fn drive(self, driver: Driver) {
+        tokio::spawn(async move {
+            // What goes wrong, requests and bodies say.
+            let _ = driver.await;
+            drop(self);
+        });
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if let Some(of) = self.0.upgrade() {
+            lock(&of.state).open -= 1;
+            of.changed.notify_waiters();
+        }
+    }
+}
+
+/// A request that has a connection, or wants one, for as long as this lasts.
+struct InUse {
+    of: Arc<Connections>,
+}
+
+impl InUse {
+    fn new(of: Arc<Connections>) -> Self {
+        lock(&of.state).requests += 1;
+        Self { of }
+    }
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        lock(&self.of.state).requests -= 1;
+    }
 }
 
 /// A connection for one request.
 pub(super) struct Connection {
-    sender: Sender,
-    opened: Instant,
+    kept: Kept,
     /// It served a request before. Its server may have closed it since.
     pub(super) was_kept: bool,
-    of: Arc<Connections>,
+    request: InUse,
 }
 
 impl Connection {
     /// Whether a request keeps its scheme and host (HTTP/2), or names its host in a header
     /// (HTTP/1.1).
     pub(super) fn is_http2(&self) -> bool {
-        matches!(self.sender, Sender::Http2(_))
+        self.kept.is_http2()
     }
 
     /// Sends a request. The connection is kept for others as soon as the response was read.
@@ -303,27 +305,51 @@ impl Connection {
     pub(super) async fn send(
         self,
         request: Request<RequestBody>,
-    ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
-        match self.sender {
-            Sender::Http2(mut sender) => sender.try_send_request(request).await,
-            Sender::Http1(mut sender) => {
-                let response = sender.try_send_request(request).await?;
-                let (of, opened) = (self.of, self.opened);
-                if sender.is_ready() {
-                    of.give_back(sender, opened);
-                } else {
-                    let of = Arc::downgrade(&of);
-                    tokio::spawn(async move {
-                        if sender.ready().await.is_ok()
-                            && let Some(of) = of.upgrade()
-                        {
-                            of.give_back(sender, opened);
-                        }
-                    });
-                }
-                Ok(response)
+    ) -> Result<Response<Answered>, TrySendError<Request<RequestBody>>> {
+        let Self { kept, request: in_use, .. } = self;
+        let (response, sent) = kept.send(request).await?;
+        let stream = match sent {
+            Sent::BesideOthers(stream) => Some(stream),
+            Sent::Alone(kept) => {
+                let of = Arc::downgrade(&in_use.of);
+                tokio::spawn(async move {
+                    if let Some(kept) = kept.ready().await
+                        && let Some(of) = of.upgrade()
+                    {
+                        of.give_back(kept);
+                    }
+                });
+                None
             }
-        }
+        };
+        Ok(response.map(|body| Answered { body, _in_use: in_use, _stream: stream }))
+    }
+}
+
+/// A response's body. Its request is on its way for as long as it is there.
+pub(super) struct Answered {
+    body: Incoming,
+    _in_use: InUse,
+    _stream: Option<Arc<()>>,
+}
+
+impl Body for Answered {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

@@ -8,22 +8,25 @@
 mod echo;
 mod guard;
 mod identity;
+mod missing;
 mod path;
 mod secret_header;
+mod signer;
 
 use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, PROXY_AUTHORIZATION};
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Method};
+use http::{HeaderValue, Method};
 
 pub(super) use self::echo::{Secrecy, Unechoed, echoed};
-pub use self::identity::{IdentityGrant, IdentityGrantError};
-pub use self::secret_header::{HeaderGrant, HeaderGrantError};
+pub use self::identity::{IdentityGrant, IdentityGrantError, StorageService};
+pub(super) use self::missing::HeldUp;
+pub use self::secret_header::{HeaderGrant, HeaderGrantError, SecretHeader};
 use crate::http::origin::Origin;
-use crate::http::signed::path::PathPrefix;
+use crate::http::signed::missing::MissingToken;
+use crate::http::signed::signer::{Addition, Signer};
 
 /// Where the tokens of an identity come from.
 #[async_trait::async_trait]
@@ -34,27 +37,9 @@ pub trait TokenSource: fmt::Debug + Send + Sync {
     /// Why there is none, in words.
     async fn token(&self, scope: &str, client_id: Option<&str>) -> Result<String, String>;
 
-    /// Forgets a token that a service has refused.
-    fn refused(&self, scope: &str, client_id: Option<&str>, token: &str);
-}
-
-/// What the host adds to requests.
-#[derive(Clone, Debug)]
-pub(super) enum Addition {
-    /// `Authorization`, with a token.
-    Token { scope: String, client_id: Option<String> },
-    /// A header that is the same each time.
-    Header { name: HeaderName, value: HeaderValue },
-}
-
-/// Requests to one place, and what is added to them.
-#[derive(Clone, Debug)]
-pub(super) struct Signer {
-    pub(super) origin: Origin,
-    prefix: PathPrefix,
-    /// `None` stands for all methods.
-    methods: Option<Vec<Method>>,
-    pub(super) addition: Addition,
+    /// Another token than this one, which a service has refused; `None` where there is none to be
+    /// had for now.
+    async fn replacement(&self, scope: &str, client_id: Option<&str>, refused: &str) -> Option<String>;
 }
 
 /// What becomes of a request, by the grants that sign.
@@ -73,17 +58,32 @@ pub(super) enum Decision {
 pub(crate) struct Signers {
     list: Vec<Signer>,
     source: Option<Arc<dyn TokenSource>>,
+    missing: MissingToken,
 }
 
 impl Signers {
     pub(crate) fn new(
         identities: &[IdentityGrant],
-        headers: &[HeaderGrant],
+        headers: &[SecretHeader],
         source: Option<Arc<dyn TokenSource>>,
     ) -> Self {
         let list =
-            identities.iter().map(IdentityGrant::signer).chain(headers.iter().map(HeaderGrant::signer));
-        Self { list: list.collect(), source }
+            identities.iter().map(IdentityGrant::signer).chain(headers.iter().map(SecretHeader::signer));
+        Self { list: list.collect(), source, missing: MissingToken::default() }
+    }
+
+    /// Two that add something to the very same requests, by their places in the list.
+    pub(crate) fn conflict(&self) -> Option<(usize, usize)> {
+        let meet = |one: &Signer, other: &Signer| {
+            let methods = match (&one.methods, &other.methods) {
+                (Some(ones), Some(others)) => ones.iter().any(|it| others.contains(it)),
+                _ => true,
+            };
+            one.origin == other.origin && one.prefix == other.prefix && methods
+        };
+        let pairs =
+            (0..self.list.len()).flat_map(|one| (one + 1..self.list.len()).map(move |two| (one, two)));
+        pairs.into_iter().find(|(one, two)| meet(&self.list[*one], &self.list[*two]))
     }
 
     /// Which one signs a request, if it may be signed.
@@ -103,31 +103,33 @@ impl Signers {
         let path = path.split('?').next().unwrap_or_default();
         let segments = path::segments(path);
         // Where all of a host is granted, nothing is left by a path.
-        let covers = |prefix: &PathPrefix| {
-            prefix.is_whole_host() || segments.as_ref().is_ok_and(|it| prefix.covers(it))
+        let covers = |it: &Signer| {
+            it.prefix.is_whole_host() || segments.as_ref().is_ok_and(|segments| it.covers(segments))
         };
-        let within = about().filter(|(_, it)| covers(&it.prefix));
-        let Some((index, signer)) = within.max_by_key(|(_, it)| it.prefix.depth()) else {
-            if let Err(trick) = segments {
-                return Decision::Refused(format!("{trick}, and could leave what was granted"));
-            }
-            return self.unsigned(origin, &may_call, || {
-                let granted: Vec<_> = about().map(|(_, it)| it.prefix.to_string()).collect();
-                format!("its path is not below {}", granted.join(" or "))
-            });
+        let within = || about().filter(|(_, it)| covers(it));
+        let fitting = within().filter(|(_, it)| it.takes(&request.method));
+        let Some((index, signer)) = fitting.max_by_key(|(_, it)| it.prefix.depth()) else {
+            let refusal = match (&segments, within().next()) {
+                (Err(trick), None) => {
+                    return Decision::Refused(format!("{trick}, and could leave what was granted"));
+                }
+                (Ok(_), None) => {
+                    let granted: Vec<_> = about().map(|(_, it)| it.prefix.to_string()).collect();
+                    format!("its path is not below {}", granted.join(" or "))
+                }
+                (_, Some(_)) => {
+                    let methods = within().flat_map(|(_, it)| it.methods.iter().flatten());
+                    let named: Vec<_> = methods.map(Method::as_str).collect();
+                    format!("the grant is for {} only", named.join(", "))
+                }
+            };
+            // Without a signature it may go where that is granted as well.
+            return if may_call(origin) { Decision::NoneApplies } else { Decision::Refused(refusal) };
         };
-        if let Some(methods) = &signer.methods
-            && !methods.contains(&request.method)
-        {
-            return self.unsigned(origin, &may_call, || {
-                let named: Vec<_> = methods.iter().map(Method::as_str).collect();
-                format!("the grant is for {} only", named.join(", "))
-            });
-        }
         let source_is_granted = |source: &Origin, path: &str| {
-            let granted = self.list.iter().filter(|it| it.origin == *source);
-            let covered = |it: &Signer| path::segments(path).is_ok_and(|it_has| it.prefix.covers(&it_has));
-            may_call(source) || granted.into_iter().any(covered)
+            let mut granted = self.list.iter().filter(|it| it.origin == *source);
+            may_call(source)
+                || granted.any(|it| path::segments(path).is_ok_and(|segments| it.covers(&segments)))
         };
         match guard::refusal(request, &signer.prefix, &signer.addition, source_is_granted) {
             Some(refusal) => Decision::Refused(refusal),
@@ -135,33 +137,27 @@ impl Signers {
         }
     }
 
-    /// A request that no grant covers goes without a signature where that is granted as well.
-    fn unsigned(
-        &self,
-        origin: &Origin,
-        may_call: impl Fn(&Origin) -> bool,
-        refusal: impl Fn() -> String,
-    ) -> Decision {
-        if may_call(origin) { Decision::NoneApplies } else { Decision::Refused(refusal()) }
-    }
-
     /// Adds to a request what its grant says.
     ///
     /// # Errors
     /// Why there is no token, in words.
-    pub(super) async fn sign(&self, index: usize, request: &mut Parts) -> Result<Secrecy, String> {
+    pub(super) async fn sign(
+        &self,
+        index: usize,
+        request: &mut Parts,
+        held_up: &HeldUp,
+    ) -> Result<Secrecy, String> {
         let headers = &mut request.headers;
         // A compressed answer could hold what is looked for.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let secret = match &self.list[index].addition {
             Addition::Token { scope, client_id } => {
                 headers.remove(PROXY_AUTHORIZATION);
-                let source = self.source.as_ref().ok_or("this host has no identity")?;
-                let token = source.token(scope, client_id.as_deref()).await?;
-                let value = HeaderValue::try_from(format!("Bearer {token}"));
-                let mut value = value.map_err(|_| "the token is no text that a header may have")?;
-                value.set_sensitive(true);
-                headers.insert(AUTHORIZATION, value);
+                held_up.waits(index);
+                let token = self.token(index, scope, client_id.as_deref()).await;
+                let token = token.inspect_err(|cause| held_up.has_none(cause.clone()))?;
+                held_up.goes_on();
+                headers.insert(AUTHORIZATION, bearer(&token)?);
                 token
             }
             Addition::Header { name, value } => {
@@ -172,30 +168,173 @@ impl Signers {
         Ok(Secrecy::of(secret))
     }
 
-    /// Has another token fetched than the one that a service has just refused. `false` where there
-    /// is none to be had.
-    pub(super) fn refused(&self, index: usize, secrecy: &Secrecy) -> bool {
-        match (&self.list[index].addition, &self.source) {
-            (Addition::Token { scope, client_id }, Some(source)) => {
-                source.refused(scope, client_id.as_deref(), secrecy.secret());
-                true
-            }
-            _ => false,
+    async fn token(&self, index: usize, scope: &str, client_id: Option<&str>) -> Result<String, String> {
+        let source = self.source.as_ref().ok_or("this host has no identity")?;
+        let token = source.token(scope, client_id).await;
+        match &token {
+            Ok(_) => self.missing.found(index),
+            Err(cause) => self.missing.note(index, cause.clone()),
         }
+        token
+    }
+
+    /// Why a guest got no token that it needed; `None` if it got all of them.
+    pub(super) fn was_held_up(&self, guest: &HeldUp) -> Option<String> {
+        let (waiting_for, cause) = guest.by()?;
+        if let Some(index) = waiting_for {
+            self.missing.note(index, cause.clone());
+        }
+        Some(cause)
+    }
+
+    /// Why the token was not there that was asked for last; `None` if it was, or if none was asked
+    /// for yet.
+    pub(crate) fn missing(&self) -> Option<String> {
+        let (index, cause) = self.missing.get()?;
+        Some(format!("no token for requests to {}: {cause}", self.list[index].origin))
+    }
+
+    /// Asks again for the token that was not there.
+    pub(crate) async fn ask_again(&self) {
+        if let Some((index, _)) = self.missing.get()
+            && let Addition::Token { scope, client_id } = &self.list[index].addition
+        {
+            // The cause is noted.
+            let _ = self.token(index, scope, client_id.as_deref()).await;
+        }
+    }
+
+    /// Adds another token than the one that a service has just refused; `None` where there is none
+    /// to be had.
+    pub(super) async fn sign_again(
+        &self,
+        index: usize,
+        request: &mut Parts,
+        refused: &Secrecy,
+    ) -> Option<Secrecy> {
+        let Addition::Token { scope, client_id } = &self.list[index].addition else { return None };
+        let source = self.source.as_ref()?;
+        let token = source.replacement(scope, client_id.as_deref(), refused.secret()).await?;
+        request.headers.remove(PROXY_AUTHORIZATION);
+        request.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        request.headers.insert(AUTHORIZATION, bearer(&token).ok()?);
+        Some(Secrecy::of(token))
     }
 }
 
-/// Splits off the methods that stand before a host: `GET,PUT host`.
-fn methods(text: &str) -> Result<(Option<Vec<Method>>, &str), String> {
-    let Some((methods, rest)) = text.trim().split_once(' ') else { return Ok((None, text.trim())) };
-    let methods = methods.split(',').map(|name| {
-        let known = name.bytes().all(|byte| byte.is_ascii_uppercase());
-        Method::from_str(name).ok().filter(|_| known && !name.is_empty())
-    });
-    let methods = methods.collect::<Option<Vec<_>>>();
-    let methods = methods.ok_or("methods are written in capitals, with commas: `GET,PUT host`")?;
-    match methods.iter().find(|it| [Method::TRACE, Method::CONNECT].contains(it)) {
-        Some(method) => Err(format!("{method} is never signed")),
-        None => Ok((Some(methods), rest.trim())),
+fn bearer(token: &str) -> Result<HeaderValue, String> {
+    let value = HeaderValue::try_from(format!("Bearer {token}"));
+    let mut value = value.map_err(|_| "the token is no text that a header may have")?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    /// What becomes of a request under these grants: the place of the one that signs it, or the
+    /// refusal.
+    fn decided(grants: &[&str], request: &str, may_call: bool) -> Result<Option<usize>, String> {
+        let grants: Vec<IdentityGrant> = grants.iter().map(|it| it.parse().unwrap()).collect();
+        let signers = Signers::new(&grants, &[], None);
+        let (method, uri) = request.split_once(' ').unwrap();
+        let parts = Request::builder().method(method).uri(uri).body(()).unwrap().into_parts().0;
+        let origin = Origin::of(&parts.uri).unwrap();
+        match signers.decide(&origin, &parts, |_| may_call) {
+            Decision::Signed(index) => Ok(Some(index)),
+            Decision::NoneApplies => Ok(None),
+            Decision::Refused(refusal) => Err(refusal),
+        }
+    }
+
+    #[test]
+    fn the_longest_path_that_takes_the_method_signs() {
+        let grants = [
+            "GET acme.blob.core.windows.net",
+            "acme.blob.core.windows.net/orders",
+            "GET,HEAD acme.blob.core.windows.net/orders/2026;client-id=reader",
+            "PUT acme.blob.core.windows.net/orders/2026;client-id=writer",
+        ];
+        let blob = |request: &str| {
+            let (method, path) = request.split_once(' ').unwrap();
+            decided(&grants, &format!("{method} https://acme.blob.core.windows.net{path}"), false)
+        };
+        for (request, expected) in [
+            ("GET /", 0),
+            ("GET /other/1", 0),
+            ("GET /orders/1", 1),
+            ("DELETE /orders/1", 1),
+            ("GET /orders/2026/1", 2),
+            ("PUT /orders/2026/1", 3),
+            ("DELETE /orders/2026/1", 1),
+        ] {
+            assert_eq!(blob(request), Ok(Some(expected)), "{request}");
+        }
+        assert_eq!(blob("PUT /other/1"), Err("the grant is for GET only".into()));
+    }
+
+    #[test]
+    fn what_no_grant_signs_goes_without_where_that_is_granted_as_well() {
+        let grants = ["GET acme.blob.core.windows.net/orders"];
+        for request in
+            ["GET https://acme.blob.core.windows.net/x", "PUT https://acme.blob.core.windows.net/orders"]
+        {
+            assert!(decided(&grants, request, false).is_err(), "{request}");
+            assert_eq!(decided(&grants, request, true), Ok(None), "{request}");
+        }
+        let trick = "GET https://acme.blob.core.windows.net/orders/../x";
+        assert!(decided(&grants, trick, true).unwrap_err().contains("could leave"));
+        assert_eq!(decided(&grants, "GET https://other.test/", false), Ok(None), "it is about another host");
+    }
+
+    #[test]
+    fn a_table_is_granted_with_its_rows_and_no_other_table() {
+        let grants = [
+            "acme.table.core.windows.net/orders",
+            "127.0.0.1:10002/devstoreaccount1/orders=https://storage.azure.com/.default",
+        ];
+        for (index, base) in
+            ["acme.table.core.windows.net", "127.0.0.1:10002/devstoreaccount1"].into_iter().enumerate()
+        {
+            for path in [
+                "/orders",
+                "/orders()",
+                "/orders(PartitionKey='a',RowKey='b')",
+                "/orders(PartitionKey='a%20b',RowKey='')",
+            ] {
+                assert_eq!(
+                    decided(&grants, &format!("GET https://{base}{path}"), false),
+                    Ok(Some(index)),
+                    "{base}{path}"
+                );
+            }
+            for path in ["/orders2()", "/Tables", "/$batch", "/orders2(PartitionKey='a',RowKey='b')"] {
+                assert!(
+                    decided(&grants, &format!("GET https://{base}{path}"), false).is_err(),
+                    "{base}{path}"
+                );
+            }
+        }
+        // Elsewhere parentheses are letters like others.
+        let blobs = ["acme.blob.core.windows.net/orders"];
+        assert!(decided(&blobs, "GET https://acme.blob.core.windows.net/orders()", false).is_err());
+    }
+
+    #[test]
+    fn what_lets_others_in_or_reaches_beyond_is_never_signed() {
+        let grants = ["acme.blob.core.windows.net", "acme.dfs.core.windows.net/orders"];
+        for (request, word) in [
+            ("POST https://acme.blob.core.windows.net/?restype=service&comp=userdelegationkey", "seven days"),
+            ("PUT https://acme.blob.core.windows.net/orders?restype=container&comp=acl", "let others in"),
+            ("PUT https://acme.blob.core.windows.net/orders?restype=container&%63omp=%61cl", "let others in"),
+            ("PATCH https://acme.dfs.core.windows.net/orders/1?action=setAccessControl", "let others in"),
+            ("POST https://acme.dfs.core.windows.net/orders?comp=batch", "beyond"),
+        ] {
+            let refusal = decided(&grants, request, false).unwrap_err();
+            assert!(refusal.contains(word), "{request}: {refusal}");
+        }
     }
 }

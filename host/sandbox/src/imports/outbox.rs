@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use longshore_handler::{OutboxMessage, RetryReason};
+use longshore_handler::{OutboxMessage, RetryReason, ungranted_outbox};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, WasmList, WasmStr};
 
-use crate::failure;
 use crate::host_trap::HostTrap;
 use crate::names;
 use crate::outbox::OVERHEAD;
@@ -35,9 +34,8 @@ fn lift(
 ) -> wasmtime::Result<(OutboxMessage, usize)> {
     let policy = Arc::clone(&store.data().policy);
     let output = output.to_str(&*store)?.into_owned();
-    if !policy.grants.outputs.contains(&output) {
-        let known = policy.grants.outputs.join(", ");
-        let detail = failure::detail(format!("{output:?} is none of the outputs that are granted: {known}"));
+    if !policy.grants.outbox.contains(&output) {
+        let detail = ungranted_outbox(&output, policy.grants.outbox.iter());
         return Err(HostTrap { reason: RetryReason::UnknownOutput, detail }.into());
     }
     store.data().outbox.admits_one_more(&policy.limits)?;

@@ -39,7 +39,7 @@ impl Host {
     fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let limits = Limits { memory: 8 << 20, ..Limits::default() };
-        let grants = Grants { outputs: vec!["invoices".into()], ..Grants::default() };
+        let grants = Grants { outbox: vec!["invoices".into()], ..Grants::default() };
         let cache = tempfile::tempdir().unwrap();
         let path = Some(cache.path().into());
         let settings = Settings { concurrency: 1, limits, grants, cache: path, ..Settings::default() };

@@ -42,9 +42,10 @@ fn ample() -> u64 {
 }
 
 impl Case {
+    /// What the handler sees: a text as the host decodes it from a queue, and bytes as they are.
     fn body(&self) -> Vec<u8> {
         match (&self.body, &self.body_base64) {
-            (Some(text), None) => text.clone().into_bytes(),
+            (Some(text), None) => sample::decoded(text).into(),
             (None, Some(base64)) => STANDARD.decode(base64).unwrap(),
             _ => panic!("a case has a body or a body_base64"),
         }

@@ -13,7 +13,7 @@ fn settings() -> Settings {
         env: vec![("GRANTED".into(), "yes".into())],
         config: vec![("greeting".into(), "hello".into())],
         http: vec!["granted.invalid".parse().unwrap()],
-        outputs: vec!["invoices".into(), "receipts".into()],
+        outbox: vec!["invoices".into(), "receipts".into()],
         ..Grants::default()
     };
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");

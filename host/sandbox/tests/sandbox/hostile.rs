@@ -36,7 +36,7 @@ fn harbour() -> &'static Harbour {
         let grants = Grants {
             config: vec![("greeting".into(), "hello".into())],
             http: vec!["localhost:1".parse().unwrap()],
-            outputs: vec!["invoices".into()],
+            outbox: vec!["invoices".into()],
             ..Grants::default()
         };
         let sandbox = Sandbox::new(&Settings { concurrency: 4, grants, ..settings() }).unwrap();
@@ -149,7 +149,7 @@ hostile! {
     http_to_the_metadata_service_is_refused: "get:http://169.254.169.254/metadata/identity" => Requested, "HttpRequestDenied";
     http_to_a_granted_name_that_resolves_to_loopback_is_refused: "get:https://localhost:1/" => Requested, "DestinationIpProhibited";
     http_calls_without_end_run_into_their_limit: "flood:https://elsewhere.invalid/" => HttpLimit, "more than 50 HTTP requests";
-    an_output_of_an_unknown_name_is_refused: "output:elsewhere" => UnknownOutput, "\"elsewhere\" is none of the outputs that are granted: invoices";
+    an_output_of_an_unknown_name_is_refused: "output:elsewhere" => UnknownOutput, "the outbox \"elsewhere\" is not granted, only invoices; grant it with `--outbox NAME=QUEUE-URL`";
     ten_thousand_outputs_run_into_the_outbox_limit: "outputs:10000" => OutboxLimit, "more than 100 messages";
     outputs_that_are_large_together_run_into_the_outbox_limit: "large-outputs" => OutboxLimit, "more than 1048576 bytes";
     an_output_of_a_handler_that_fails_is_not_sent: "output-then-fail" => Requested, "after all";
@@ -230,7 +230,7 @@ fn what_the_host_keeps_for_a_guest_runs_into_its_memory_limit() {
     let limits = longshore_sandbox::Limits { memory: 8 << 20, ..Default::default() };
     let grants = Grants {
         config: vec![("greeting".into(), "hello".into())],
-        outputs: vec!["invoices".into()],
+        outbox: vec!["invoices".into()],
         ..Grants::default()
     };
     let small = Sandbox::new(&Settings { concurrency: 1, limits, grants, ..settings() }).unwrap();
@@ -289,7 +289,7 @@ fn http_to_the_metadata_service_through_a_redirect_is_refused() {
         config: vec![("greeting".into(), "hello".into())],
         http: vec![host.parse().unwrap()],
         private: vec!["127.0.0.1".parse().unwrap()],
-        outputs: vec!["invoices".into()],
+        outbox: vec!["invoices".into()],
         ..Grants::default()
     };
     let sandbox = Sandbox::new(&Settings { concurrency: 1, grants, ..settings() }).unwrap();

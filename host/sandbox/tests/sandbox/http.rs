@@ -14,7 +14,7 @@ fn rogue(http: &[String], private: &[&str], limits: Limits) -> Component {
         config: vec![("greeting".into(), "hello".into())],
         http: http.iter().map(|it| it.parse().unwrap()).collect(),
         private: private.iter().map(|it| it.parse().unwrap()).collect(),
-        outputs: vec!["invoices".into()],
+        outbox: vec!["invoices".into()],
         ..Grants::default()
     };
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");

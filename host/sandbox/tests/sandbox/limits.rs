@@ -34,7 +34,7 @@ fn grants() -> Grants {
         env: vec![("GRANTED".into(), "yes".into())],
         config: vec![("greeting".into(), "hello".into())],
         http: vec!["granted.invalid".parse().unwrap()],
-        outputs: vec!["invoices".into(), "receipts".into()],
+        outbox: vec!["invoices".into(), "receipts".into()],
         ..Grants::default()
     }
 }

@@ -7,4 +7,5 @@ mod contracts;
 mod grants;
 mod hostile;
 mod http;
+mod kept;
 mod limits;

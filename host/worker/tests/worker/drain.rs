@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use longshore_handler::Verdict;
+use longshore_handler::{RetryReason, Verdict};
 use longshore_queue::QueueError;
 use longshore_worker::Config;
 use longshore_worker::drain::End;
@@ -99,6 +99,48 @@ async fn a_slow_handler_has_nothing_waiting_behind_it() {
     });
     assert_eq!(set.run().await.summary.completed, 200);
     assert_eq!(watch.await.unwrap(), 16);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_taken_ahead_while_a_message_in_hand_was_received_before() {
+    const AGAIN: &str = "100";
+    let handler = TestHandler::new(|invocation| async move {
+        match (&*invocation.id, invocation.dequeue_count) {
+            (AGAIN, 1) => Verdict::Retry {
+                reason: RetryReason::Requested,
+                detail: String::new(),
+                after: Some(Duration::from_millis(100)),
+            },
+            (AGAIN, _) => {
+                sleep(5 * S).await;
+                Verdict::Completed
+            }
+            _ => {
+                sleep(Duration::from_millis(5)).await;
+                Verdict::Completed
+            }
+        }
+    });
+    let config = Config { concurrency: 4, ..Config::default() };
+    let set = Set::new(config, MemoryQueue::filled("orders", 200), handler);
+    let (queue, handler) = (set.queue.clone(), set.handler.clone());
+    let leased = |queue: &MemoryQueue| queue.hidden_for().iter().filter(|(left, _)| !left.is_zero()).count();
+    let watch = tokio::spawn(async move {
+        let second = || handler.seen().into_iter().filter(|(_, id, _)| id == AGAIN).nth(1);
+        while second().is_none() {
+            sleep(Duration::from_millis(10)).await;
+        }
+        (0..5000).for_each(|number| drop(queue.put(&format!("[{number}]"))));
+        sleep(3 * S).await;
+        let during = leased(&queue);
+        sleep(5 * S / 2).await;
+        (during, leased(&queue))
+    });
+    let finished = set.run().await;
+    let (during, afterwards) = watch.await.unwrap();
+    assert_eq!(finished.summary.completed, 5200);
+    assert!((2..=4).contains(&during), "{during} leased: only what is being handled");
+    assert!(afterwards > 20, "{afterwards} leased");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,11 +1,9 @@
 //! Rules 3 and 4: a lease ends on our clock, renewal and settlement never race, and a lost lease is
 //! fenced.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use longshore_handler::Verdict;
-use longshore_queue::{Queue, QueueError};
+use longshore_queue::Queue;
 use longshore_worker::Config;
 use longshore_worker::lease::{Lease, LeaseError, LeaseMode, Terms};
 use tokio::time::{Instant, sleep};
@@ -13,6 +11,7 @@ use tokio::time::{Instant, sleep};
 use super::Set;
 use super::handler::TestHandler;
 use super::model::{Fault, MemoryQueue, S, busy};
+use super::weather::{refuses_updates, unclear};
 
 const TERMS: Terms = Terms { visibility: Duration::from_secs(60), renewable: true };
 const FIXED: Terms = Terms { renewable: false, ..TERMS };
@@ -21,10 +20,6 @@ async fn lease(queue: &MemoryQueue, terms: Terms) -> (Lease, Instant) {
     let sent = Instant::now();
     let received = queue.receive(1, terms.visibility).await.unwrap();
     (Lease::new(&received[0], sent, terms), sent)
-}
-
-fn unclear() -> QueueError {
-    QueueError::unclear("orders", "cut")
 }
 
 #[tokio::test(start_paused = true)]
@@ -95,18 +90,7 @@ async fn a_renewal_that_is_forbidden_leaves_the_lease_to_its_end() {
     let queue = MemoryQueue::filled("orders", 1);
     let (mut lease, sent) = lease(&queue, TERMS).await;
     sleep(30 * S).await;
-    queue.set_faults(|what, _| match what {
-        "update" => Fault {
-            error: Some(QueueError::Denied {
-                queue: "orders".into(),
-                operation: "update",
-                cause: "403".into(),
-                mend: "role".into(),
-            }),
-            ..Fault::default()
-        },
-        _ => Fault::default(),
-    });
+    refuses_updates(&queue);
     lease.renew(&*queue).await.unwrap();
     assert_eq!((lease.renewal_due(), lease.ends() - sent), (lease.ends(), 55 * S));
     lease.delete(&*queue).await.unwrap();
@@ -293,53 +277,4 @@ async fn a_lease_that_is_lost_while_the_handler_ends_deletes_nothing() {
     });
     let finished = set.run().await;
     assert_eq!((finished.summary.lease_lost, queue.len()), (1, 1));
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_identity_that_may_not_update_works_with_fixed_leases() {
-    let queue = MemoryQueue::filled("orders", 20);
-    queue.set_faults(|what, _| match what {
-        "update" => Fault {
-            error: Some(QueueError::Denied {
-                queue: "orders".into(),
-                operation: "update",
-                cause: "403".into(),
-                mend: "role".into(),
-            }),
-            ..Fault::default()
-        },
-        _ => Fault::default(),
-    });
-    let flaky = TestHandler::new(|invocation| async move {
-        if invocation.id == "3" && invocation.dequeue_count < 3 {
-            super::handler::failed()
-        } else {
-            Verdict::Completed
-        }
-    });
-    // The end of a lease is the retry: only a run that lingers longer than a lease sees it.
-    let config = Config { linger: 90 * S, ..Config::default() };
-    let set = Set::new(config, queue.clone(), flaky);
-    let finished = set.run().await;
-    assert_eq!((finished.summary.completed, finished.summary.retried, queue.len()), (20, 2, 0));
-    // The run asks once whether it may, with a message that does not exist. None is updated.
-    let updated: Vec<_> =
-        queue.sent_of("update").into_iter().filter(|it| it.id.parse::<u64>().is_ok()).collect();
-    assert_eq!(updated, []);
-    let third: Vec<_> =
-        set.handler.seen().into_iter().filter(|(_, id, _)| id == "3").map(|(at, ..)| at).collect();
-    assert!(third.windows(2).all(|pair| pair[1] - pair[0] >= 60 * S), "deadline + 30 s");
-}
-
-#[tokio::test(start_paused = true)]
-async fn auto_asks_by_updating_a_message_that_does_not_exist() {
-    let queue: Arc<MemoryQueue> = MemoryQueue::new("orders");
-    let agreed = Terms::agree(LeaseMode::Auto, &*queue, 60 * S, 30 * S).await;
-    assert_eq!(agreed, TERMS);
-    queue.set_faults(|_, _| Fault { error: Some(unclear()), ..Fault::default() });
-    assert_eq!(
-        Terms::agree(LeaseMode::Auto, &*queue, 60 * S, 40 * S).await,
-        Terms { visibility: 70 * S, ..FIXED }
-    );
-    assert_eq!(Terms::agree(LeaseMode::Renew, &*queue, 60 * S, 40 * S).await, TERMS);
 }

@@ -5,6 +5,7 @@ use std::fmt::{Debug, Write};
 use std::sync::Once;
 
 use longshore_handler::{RetryReason, Verdict};
+use longshore_queue::QueueError;
 use longshore_worker::Config;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -86,13 +87,27 @@ async fn each_message_has_one_line_with_its_outcome_and_its_cause() {
     let starts = |start: &str| lines.iter().filter(|line| line.starts_with(start)).count();
     for start in [
         r#"INFO message_id="0" dequeue_count=1 outcome="completed" ms="#,
-        r#"INFO message_id="1" dequeue_count=1 outcome="poisoned" reason="rejected" detail="no order" ms="#,
+        r#"WARN message_id="1" dequeue_count=1 outcome="poisoned" reason="rejected" detail="no order" ms="#,
         r#"INFO message_id="2" dequeue_count=1 outcome="retried" reason="trap" detail="unreachable" ms="#,
         r#"INFO message_id="2" dequeue_count=2 outcome="completed" ms="#,
         r#"WARN message_id="3" dequeue_count=1 outcome="lease-lost" reason="" ms="#,
     ] {
         assert_eq!(starts(start), 1, "{start}: {lines:#?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_settlement_that_is_refused_again_and_again_says_so_once_while_it_is_tried() {
+    let set = Set::new(Config::default(), MemoryQueue::filled("orders", 1), TestHandler::completes(S));
+    let mut refusals = 20;
+    set.queue.set_faults(move |what, _| {
+        let refused = what == "delete" && refusals > 0;
+        refusals -= u32::from(refused);
+        Fault { error: refused.then(|| QueueError::busy("orders", "HTTP 503")), ..Fault::default() }
+    });
+    let lines = lines_of(set, "again and again").await;
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+    assert!(lines[0].starts_with("WARN") && lines[0].contains("HTTP 503"), "{lines:#?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,10 +12,11 @@ mod lease;
 mod log;
 mod model;
 mod outage;
-mod outputs;
+mod outbox;
 mod settle;
 mod stop;
 mod summary;
+mod terms;
 mod unavailable;
 mod weather;
 

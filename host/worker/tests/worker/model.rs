@@ -300,7 +300,11 @@ impl Queue for MemoryQueue {
             Right::Receive => "delete",
             Right::Update => "update",
         };
-        self.call(call, "none", |_, _| Ok(())).await
+        self.call(call, "none", |state, _| match state.missing {
+            true => Err(QueueError::QueueNotFound { queue: self.url.to_string() }),
+            false => Ok(()),
+        })
+        .await
     }
 
     async fn receive(&self, max: u32, visibility: Duration) -> Result<Vec<Received>, QueueError> {

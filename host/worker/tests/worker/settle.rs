@@ -292,7 +292,7 @@ async fn a_count_of_zero_at_receipt_cannot_be_believed_and_is_poisoned_as_undeco
 async fn an_undecodable_body_is_poisoned_and_its_neighbours_are_handled() {
     let queue = MemoryQueue::filled("orders", 2);
     queue.put("not base64!");
-    let config = Config { encoding: longshore_worker::admit::Encoding::Base64, ..Config::default() };
+    let config = Config { encoding: longshore_queue::encoding::Encoding::Base64, ..Config::default() };
     let set = Set::new(config, queue, TestHandler::completes(Duration::ZERO));
     set.run().await;
     assert_eq!(set.handler.seen().len(), 0);

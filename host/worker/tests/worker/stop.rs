@@ -1,6 +1,7 @@
 //! Rule 9: SIGTERM.
 
 use longshore_handler::Verdict;
+use longshore_queue::QueueError;
 use longshore_worker::Config;
 use longshore_worker::drain::End;
 use tokio::time::{Instant, sleep};
@@ -98,6 +99,30 @@ async fn a_stop_never_takes_longer_than_the_platform_allows() {
     assert_eq!(finished.end, Ok(End::Stopped));
     assert!(started.elapsed() <= (10 + 30) * S, "{:?}", started.elapsed());
     assert_eq!(finished.summary.abandoned, finished.summary.received);
+}
+
+#[tokio::test(start_paused = true)]
+async fn settlement_has_five_seconds_once_no_handler_runs() {
+    // The delete of the last message but one is refused for now and for ever. Where there is a last
+    // one, its handler runs until three seconds after the stop.
+    for (refused, last, ends_after) in [("0", "1", 5 * S), ("1", "2", 8 * S)] {
+        let uneven = TestHandler::new(move |invocation| async move {
+            sleep(if invocation.id == last { 12 * S } else { S }).await;
+            Verdict::Completed
+        });
+        let messages: usize = if refused == "0" { 1 } else { 3 };
+        let set = Set::new(Config::default(), MemoryQueue::filled("orders", messages), uneven);
+        set.queue.set_faults(move |what, id| Fault {
+            error: (what == "delete" && id == refused).then(|| QueueError::busy("orders", "HTTP 503")),
+            ..Fault::default()
+        });
+        stop_after(&set, 10 * S);
+        let started = Instant::now();
+        let finished = set.run().await;
+        let took = started.elapsed() - 10 * S;
+        assert!(took >= ends_after - S && took <= ends_after + S, "{messages}: {took:?}");
+        assert_eq!((finished.end, finished.summary.completed), (Ok(End::Stopped), messages as u64 - 1));
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use longshore_queue::QueueError;
 use longshore_worker::Config;
 use longshore_worker::drain::End;
+use longshore_worker::lease::LeaseMode;
 use tokio::time::{Instant, sleep};
 
 use super::Set;
@@ -137,4 +138,36 @@ async fn a_stop_is_heard_while_the_queue_is_asked_for_the_terms_of_leases() {
     let started = Instant::now();
     assert_eq!((set.run().await.end, started.elapsed()), (Ok(End::Stopped), 5 * S));
     untouched(&set, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_never_answers_is_a_fault_when_the_time_is_over_and_one_that_once_did_is_not() {
+    fn unclear() -> Fault {
+        Fault { error: Some(QueueError::unclear("orders", "cut")), ..Fault::default() }
+    }
+    // As long as a call may take.
+    fn silent() -> Fault {
+        Fault { delay_before: 20 * S, ..unclear() }
+    }
+    let config = || Config { time_budget: 40 * S, deadline: 10 * S, ..Config::default() };
+    for fault in [unclear(), silent()] {
+        for mode in [LeaseMode::Auto, LeaseMode::Fixed] {
+            let config = Config { lease: mode, ..config() };
+            let set = Set::new(config, MemoryQueue::filled("orders", 3), TestHandler::completes(S));
+            let fault = fault.clone();
+            set.queue.set_faults(move |_, _| fault.clone());
+            let started = Instant::now();
+            let finished = set.run().await;
+            assert!(matches!(finished.end, Err(QueueError::Unclear { .. })), "{finished:?}");
+            assert!(started.elapsed() < 60 * S, "{:?}", started.elapsed());
+        }
+    }
+    let set = Set::new(config(), MemoryQueue::filled("orders", 1), TestHandler::completes(S));
+    let mut received = 0;
+    set.queue.set_faults(move |what, _| {
+        received += usize::from(what == "receive");
+        if received > 1 { silent() } else { Fault::default() }
+    });
+    let finished = set.run().await;
+    assert_eq!((finished.end, finished.summary.completed), (Ok(End::TimeBudget), 1));
 }

@@ -1,11 +1,12 @@
-//! Faults by chance, from a seed.
+//! Faults by chance, from a seed, and those that tests name.
 
 use std::time::Duration;
 
+use longshore_queue::QueueError;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::model::{Fault, busy};
+use super::model::{Fault, MemoryQueue, busy};
 
 /// Faults by chance: each call is delayed. Now and then one is lost on its way there or back, or
 /// refused.
@@ -28,4 +29,24 @@ pub fn weather(seed: u64, rate: f64) -> impl FnMut(&'static str, &str) -> Fault 
         }
         fault
     }
+}
+
+/// What a queue says that does not let its messages be updated.
+pub fn denied() -> QueueError {
+    QueueError::Denied {
+        queue: "orders".into(),
+        operation: "update",
+        cause: "403".into(),
+        mend: "role".into(),
+    }
+}
+
+/// What is known of a call whose answer was lost.
+pub fn unclear() -> QueueError {
+    QueueError::unclear("orders", "cut")
+}
+
+/// Has a queue refuse every update.
+pub fn refuses_updates(queue: &MemoryQueue) {
+    queue.set_faults(|what, _| Fault { error: (what == "update").then(denied), ..Fault::default() });
 }

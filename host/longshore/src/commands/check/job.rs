@@ -3,11 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use clap::{Command, CommandFactory, FromArgMatches};
+use clap::{ArgAction, Command, CommandFactory, FromArgMatches};
 use serde_json::Value;
 
-use crate::cli::{Cli, RunArgs, Verb, without_secrets};
+use super::room;
+use crate::cli::{Cli, OutboxQueue, RunArgs, Verb, is_switch, is_unset, misspelt, switch, without_secrets};
+use crate::telemetry;
 use longshore_queue::QueueUrl;
+use longshore_sandbox::IdentityGrant;
 
 /// Stands for the component of the image, which cannot be seen from here.
 const IN_THE_IMAGE: &str = "/handler/handler.wasm";
@@ -20,8 +23,8 @@ pub(super) struct Setup {
     pub(super) configuration: Value,
     /// `identity`.
     pub(super) identity: Value,
-    /// The container that runs the host.
-    pub(super) container: Value,
+    /// The memory of the container that runs the host, in bytes.
+    pub(super) memory: Option<u64>,
     /// Its variables. `None`: from a secret.
     pub(super) variables: BTreeMap<String, Option<String>>,
     /// The flags of the host in it; or why they cannot be known.
@@ -55,7 +58,7 @@ impl Setup {
         Ok(Self {
             configuration: properties["configuration"].clone(),
             identity: job["identity"].clone(),
-            container: container.clone(),
+            memory: container["resources"]["memory"].as_str().and_then(room::bytes),
             variables,
             run,
         })
@@ -67,6 +70,16 @@ impl Setup {
     pub(super) fn queue(&self) -> Option<QueueUrl> {
         let url = self.run.as_ref().ok()?.of.queue.queue.clone();
         (url.to_string() != NOWHERE).then_some(url)
+    }
+
+    /// The queues that handlers may send to, where they can be read.
+    pub(super) fn outbox(&self) -> Vec<OutboxQueue> {
+        self.run.as_ref().map(|run| run.sandbox.grants.outbox()).unwrap_or_default()
+    }
+
+    /// What handlers may call with the job's identity, where it can be read.
+    pub(super) fn identities(&self) -> Vec<IdentityGrant> {
+        self.run.as_ref().map(|run| run.sandbox.grants.reach().identities).unwrap_or_default()
     }
 
     /// The poison queue, where one is named.
@@ -110,13 +123,23 @@ fn flags(container: &Value, variables: &BTreeMap<String, Option<String>>) -> Res
         return hidden(format!("the container does not `run`: its arguments are `{}`", args.join(" ")));
     };
     let cli = Cli::command();
+    if let Some(cause) = misspelt(variables.keys().cloned(), &cli) {
+        return Err(NoFlags::Wrong(cause));
+    }
+    let given = |long: &str| {
+        let name = |word: &String| word.strip_prefix("--").and_then(|it| it.split('=').next()) == Some(long);
+        args.iter().any(name)
+    };
     let mut words = Vec::new();
-    for arg in cli.find_subcommand("run").into_iter().flat_map(Command::get_arguments) {
+    let of_run = cli.find_subcommand("run").into_iter().flat_map(Command::get_arguments);
+    for arg in cli.get_arguments().chain(of_run) {
         let (Some(long), Some(variable)) = (arg.get_long(), arg.get_env().and_then(|it| it.to_str())) else {
             continue;
         };
         let value = match variables.get(variable) {
-            Some(Some(value)) => value.as_str(),
+            // A flag replaces its variable.
+            _ if given(long) => continue,
+            Some(Some(value)) if !is_unset(arg, value) => value.as_str(),
             // A flag whose value may be a secret hides it. No arithmetic is made with those.
             Some(None) if !arg.is_hide_env_values_set() => {
                 return hidden(format!("{variable} comes from a secret"));
@@ -128,10 +151,16 @@ fn flags(container: &Value, variables: &BTreeMap<String, Option<String>>) -> Res
                 _ => continue,
             },
         };
-        if arg.get_action().takes_values() {
+        if is_switch(arg) {
+            match switch(value) {
+                Some(_) => words.push(format!("--{long}")),
+                None => return Err(NoFlags::Wrong(format!("{variable} is {value}; write true or false"))),
+            }
+        } else if matches!(arg.get_action(), ArgAction::Append) {
+            let lines = value.lines().map(str::trim).filter(|line| !line.is_empty());
+            words.extend(lines.map(|line| format!("--{long}={line}")));
+        } else {
             words.push(format!("--{long}={value}"));
-        } else if value == "true" {
-            words.push(format!("--{long}"));
         }
     }
     // What was said on the command line comes last, and counts.
@@ -145,11 +174,15 @@ fn flags(container: &Value, variables: &BTreeMap<String, Option<String>>) -> Res
         let line = text.lines().next().unwrap_or_default();
         NoFlags::Wrong(without_secrets(line.trim_start_matches("error: ")))
     };
-    match parsed.map_err(wrong)?.verb {
-        Verb::Run(run) => match run.config() {
-            Ok(_) => Ok(run),
-            Err(cause) => Err(NoFlags::Wrong(cause)),
-        },
+    let Cli { verb, log, .. } = parsed.map_err(wrong)?;
+    telemetry::filter(&log).map_err(NoFlags::Wrong)?;
+    match verb {
+        Verb::Run(run) => {
+            run.config().map_err(NoFlags::Wrong)?;
+            let component = run.component.component.clone();
+            run.sandbox.registry.source(component).map_err(NoFlags::Wrong)?;
+            Ok(run)
+        }
         _ => hidden("the container does not `run`".into()),
     }
 }

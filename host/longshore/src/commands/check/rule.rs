@@ -10,13 +10,11 @@ use serde_json::Value;
 
 use super::finding::Finding;
 use super::job::{NoFlags, Setup};
+use super::room;
 use super::ruling::{Judge, Ruling, seconds};
 use crate::cli::RunArgs;
 use longshore_worker::platform::{KILLED_AFTER, LAST_RECEIVE, MAX_GRACE, SETTLEMENT, START, STOP};
 
-/// What the host may take beside its handlers' memories, in MiB. A drain that was measured held
-/// 22.5 MB in all. Messages, instances and what allocators keep come on top.
-const HOST_MEMORY_MIB: f64 = 64.0;
 /// Everything that can be said about the job, in the order in which it matters.
 pub(super) fn findings(setup: &Setup, of: &str) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -38,7 +36,7 @@ pub(super) fn findings(setup: &Setup, of: &str) -> Vec<Finding> {
     find("replicaTimeout", true, given(&|run| timeout(run, configuration["replicaTimeout"].as_u64())));
     find("grace", true, given(&grace));
     find("deadline", false, given(&deadline));
-    find("memory", false, given(&|run| memory(run, setup.container["resources"]["memory"].as_str())));
+    find("memory", false, given(&|run| memory(run, setup.memory)));
     match configuration["triggerType"].as_str() {
         Some("Event") => scale::findings(setup, &given, &mut find),
         Some(other) => find(
@@ -159,18 +157,9 @@ fn deadline(run: &RunArgs) -> Ruling {
     Ruling::ok()
 }
 
-fn memory(run: &RunArgs, memory: Option<&str>) -> Ruling {
-    let gib = |text: &str| text.strip_suffix("Gi")?.parse::<f64>().ok();
-    let mib = |text: &str| text.strip_suffix("Mi")?.parse::<f64>().ok();
-    let Some(has) = memory.and_then(|text| gib(text).map(|it| it * 1024.0).or_else(|| mib(text))) else {
-        return Ruling::unknown("ARM does not say how much the container has");
-    };
-    let most = f64::from(run.concurrency) * f64::from(run.sandbox.memory) + HOST_MEMORY_MIB;
-    if most > has {
-        return Ruling::unknown(format!(
-            "whether handlers need it is not known: {} at once may take {} MiB each, with the host's {HOST_MEMORY_MIB} that is {most} MiB, and the container has {has} MiB; lower LONGSHORE_CONCURRENCY or LONGSHORE_MEMORY to rule that out",
-            run.concurrency, run.sandbox.memory
-        ));
+fn memory(run: &RunArgs, container: Option<u64>) -> Ruling {
+    match container {
+        Some(container) => room::ruling(container, run.concurrency.concurrency, &run.sandbox),
+        None => Ruling::unknown("ARM does not say how much the container has"),
     }
-    Ruling::ok()
 }

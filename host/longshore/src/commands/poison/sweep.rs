@@ -9,13 +9,13 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use futures_util::{StreamExt, stream};
 use indicatif::ProgressBar;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::super::again;
+use super::super::stop_signals::StopSignals;
 use super::choice::Choice;
 use super::tally::{Tally, Treatment};
-use crate::exit::{Clause, Failure};
+use crate::exit::Failure;
 use longshore_queue::{Horizon, MAX_RECEIVE, Queue, QueueError, Receipt, Received};
 use longshore_worker::poison::Envelope;
 
@@ -69,7 +69,7 @@ struct Sweep<'a> {
     /// What is leased and stays, by key: its id and its newest receipt.
     held: HashMap<String, (String, Receipt)>,
     next: Instant,
-    stop: [Signal; 2],
+    stop: StopSignals,
 }
 
 impl<'a> Sweep<'a> {
@@ -78,8 +78,7 @@ impl<'a> Sweep<'a> {
         choice: &'a Choice<'a>,
         pace: Option<Duration>,
     ) -> Result<Self, Failure> {
-        let listen = |kind| signal(kind).during(|| "cannot listen for signals");
-        let stop = [listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?];
+        let stop = StopSignals::listen()?;
         let counted = again::ask(async || poison.approximate_count().await).await.answer?;
         let horizon = again::ask(async || poison.horizon().await).await.answer?;
         Ok(Self {
@@ -225,11 +224,11 @@ impl<'a> Sweep<'a> {
     }
 
     async fn unless_stopped<T>(&mut self, doing: impl Future<Output = T>) -> Result<T, Failure> {
-        let [interrupt, terminate] = &mut self.stop;
         tokio::select! {
             done = doing => Ok(done),
-            _ = interrupt.recv() => Err(Failure::other("interrupted; what was not done is still there")),
-            _ = terminate.recv() => Err(Failure::other("stopped by SIGTERM; what was not done is still there")),
+            signal = self.stop.next() => {
+                Err(Failure::other(format!("stopped by {signal}; what was not done is still there")))
+            }
         }
     }
 

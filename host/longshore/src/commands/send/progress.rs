@@ -38,6 +38,15 @@ impl SendProgress {
         }
     }
 
+    /// A signal has ended it: how many were sent, and where to go on.
+    pub(super) fn stopped(&self, queue: &QueueUrl) -> Failure {
+        let (unit, last) = (self.unit, self.last);
+        Failure::other(format!(
+            "stopped by a signal: {} messages were sent to {queue}, up to {unit} {last}; nothing after that {unit} was sent",
+            self.sent
+        ))
+    }
+
     /// How many were sent before something else went wrong.
     pub(super) fn already(&self) -> String {
         format!("{} messages were sent before this, up to {} {}", self.sent, self.unit, self.last)
@@ -51,7 +60,7 @@ impl SendProgress {
         let numbers = |failures: &[&(u64, QueueError)]| {
             ranges(&failures.iter().map(|(number, _)| *number).collect::<Vec<_>>())
         };
-        let (unit, from) = (self.unit, self.last + 1);
+        let (unit, last) = (self.unit, self.last);
         let mut said = vec![format!("{} messages were sent to {queue}", self.sent)];
         if !refused.is_empty() {
             said.push(format!("not sent: {unit} {}", numbers(&refused)));
@@ -59,7 +68,7 @@ impl SendProgress {
         if !unclear.is_empty() {
             said.push(format!("perhaps sent: {unit} {}", numbers(&unclear)));
         }
-        said.push(format!("nothing was sent from {unit} {from} on: mend the cause, and go on with these"));
+        said.push(format!("nothing after {unit} {last} was sent: mend the cause, and go on with these"));
         Err(error.clone()).during(|| said.join("; "))
     }
 }
@@ -102,7 +111,7 @@ mod tests {
             "2 messages were sent to file:./q/orders",
             "not sent: line 3-4, 7",
             "perhaps sent: line 8",
-            "from line 10 on",
+            "nothing after line 9",
             "HTTP 503",
         ] {
             assert!(said.contains(words), "{said}");

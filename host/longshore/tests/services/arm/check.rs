@@ -25,7 +25,7 @@ pub fn good() -> Value {
                         "minExecutions": 0, "maxExecutions": 10, "pollingInterval": 30,
                         "rules": [{
                             "name": "queue", "type": "azure-queue", "identity": IDENTITY.to_uppercase(),
-                            "metadata": { "accountName": "account", "queueName": "orders", "queueLength": "960" },
+                            "metadata": { "accountName": "account", "queueName": "orders", "queueLength": "360" },
                         }],
                     },
                 },
@@ -36,7 +36,7 @@ pub fn good() -> Value {
                     "env": [
                         variable("AZURE_CLIENT_ID", CLIENT_ID),
                         variable("LONGSHORE_QUEUE", "https://account.queue.core.windows.net/orders"),
-                        variable("LONGSHORE_CONCURRENCY", "16"), variable("LONGSHORE_DEADLINE", "30s"),
+                        variable("LONGSHORE_CONCURRENCY", "6"), variable("LONGSHORE_DEADLINE", "30s"),
                         variable("LONGSHORE_TIME_BUDGET", "1200s"), variable("LONGSHORE_GRACE", "20s"),
                         variable("LONGSHORE_MAX_DEQUEUE", "5"), variable("LONGSHORE_LEASE", "renew"),
                         variable("LONGSHORE_LINGER", "30s"),
@@ -62,7 +62,7 @@ pub fn variable(job: &mut Value, name: &str, value: Value) {
 
 /// Checks a job, on a queue that is out of reach: what is asked of it is unknown, and changes no
 /// exit code.
-fn check(job: Value) -> Ended {
+pub fn check(job: Value) -> Ended {
     let server = Server::start(move |call| {
         assert_eq!(call.what, format!("GET {JOB}"), "a check only reads");
         Answer::ok(job.clone())
@@ -91,7 +91,6 @@ fn the_set_up_of_this_repository_has_nothing_wrong() {
         // Whether the image has variables, and what handlers do, cannot be seen in the job.
         ("job flags", "unknown"),
         ("deadline", "unknown"),
-        ("memory", "unknown"),
         ("queueLength", "unknown"),
         ("delays that handlers name", "unknown"),
         ("component loads", "unknown"),
@@ -101,6 +100,7 @@ fn the_set_up_of_this_repository_has_nothing_wrong() {
         ("parallelism", "ok"),
         ("replicaTimeout", "ok"),
         ("grace", "ok"),
+        ("memory", "ok"),
         ("scale rule", "ok"),
         // Roles are not the job's.
         ("scale identity", "unknown"),
@@ -201,17 +201,51 @@ fn each_wrong_set_up_is_found_with_its_mend() {
             "--no-such-flag",
         ),
         ("/properties/template/containers/0/command", json!(["/bin/sh"]), "job flags", "unknown", "/bin/sh"),
-        // 16 × 128 MiB are all that it has, and the host needs some itself.
+        // The host takes some itself, and so does each handler beside its memory.
+        (
+            "LONGSHORE_CONCURRENCY",
+            json!("16"),
+            "memory",
+            "wrong",
+            "the container's 1024 MiB hold 6 of them beside the host: a run admits no more than 6 at once; set LONGSHORE_CONCURRENCY to 6, or LONGSHORE_MEMORY to 53, or the container's memory to 2217 MiB",
+        ),
         (
             "/properties/template/containers/0/resources/memory",
-            json!("2Gi"),
+            json!("0.5Gi"),
+            "memory",
+            "wrong",
+            "hold 3 of them",
+        ),
+        (
+            "/properties/template/containers/0/resources/memory",
+            json!("100Mi"),
+            "memory",
+            "wrong",
+            "hold 0 of them beside the host: a run admits no more than 1 at once; set the container's memory to",
+        ),
+        (
+            "/properties/template/containers/0/resources/memory",
+            json!("lots"),
             "memory",
             "unknown",
-            "2112 MiB, and the container has 2048 MiB",
+            "does not say",
         ),
-        ("/properties/template/containers/0/resources/memory", json!("2.5Gi"), "memory", "ok", ""),
-        ("LONGSHORE_MEMORY", json!("61"), "memory", "unknown", "1040 MiB, and the container has 1024 MiB"),
-        ("LONGSHORE_MEMORY", json!("60"), "memory", "ok", ""),
+        ("LONGSHORE_MEMORY", json!("149"), "memory", "wrong", "LONGSHORE_MEMORY to 148"),
+        ("LONGSHORE_MEMORY", json!("148"), "memory", "ok", ""),
+        // As `run` reads them.
+        ("LONGSHORE_FOREVER", json!("no"), "replicaTimeout", "ok", ""),
+        ("LONGSHORE_FOREVER", json!("Yes"), "job flags", "wrong", "cannot be used with"),
+        ("LONGSHORE_FOREVER", json!("maybe"), "job flags", "wrong", "LONGSHORE_FOREVER is maybe"),
+        ("LONGSHORE_MAX_MESSAGES", json!(""), "queueLength", "unknown", "right if it is"),
+        ("LONGSHORE_POISON_QUEUE", json!(" "), "replicaTimeout", "ok", ""),
+        ("LONGSHORE_MAX_DEQEUE", json!("7"), "job flags", "wrong", "the nearest is LONGSHORE_MAX_DEQUEUE"),
+        ("LONGSHORE_LOG", json!("longshore=loud"), "job flags", "wrong", "write a level such as info"),
+        ("LONGSHORE_OUTPUT", json!("yaml"), "job flags", "wrong", "--output"),
+        ("LONGSHORE_LOG_FORMAT", json!("xml"), "job flags", "wrong", "--log-format"),
+        ("LONGSHORE_CONFIG", json!("a=1\nb=@/in/the/container"), "replicaTimeout", "ok", ""),
+        ("LONGSHORE_CONFIG", json!("a=1\nhidden"), "job flags", "wrong", "there is no `=`"),
+        ("LONGSHORE_OUTBOX_ENCODING", json!("a=base64"), "job flags", "wrong", "grant it with `--outbox a="),
+        ("LONGSHORE_DEADLINE", json!("7days"), "job flags", "wrong", "leaves no time to receive"),
         ("AZURE_CLIENT_ID", Value::Null, "job identity", "wrong", "AZURE_CLIENT_ID is not set"),
         ("LONGSHORE_TIME_BUDGET", json!("30s"), "job flags", "wrong", "leaves no time to receive"),
         ("LONGSHORE_TIME_BUDGET", json!("soon"), "job flags", "wrong", "exit code 2"),
@@ -245,7 +279,7 @@ fn each_wrong_set_up_is_found_with_its_mend() {
         ),
         ("LONGSHORE_DEADLINE", json!("20s"), "deadline", "ok", ""),
         ("LONGSHORE_MAX_MESSAGES", json!("100"), "queueLength", "wrong", "set queueLength to 100"),
-        ("LONGSHORE_CONCURRENCY", json!("1000"), "queueLength", "wrong", "set queueLength to 1000 or more"),
+        ("LONGSHORE_CONCURRENCY", json!("1000"), "queueLength", "unknown", "6 × seconds of work"),
         (
             "LONGSHORE_RETRY_CAP",
             json!("2m"),
@@ -261,7 +295,7 @@ fn each_wrong_set_up_is_found_with_its_mend() {
         ("rule/type", json!("azure-servicebus"), "scale rule", "wrong", "is counted by azure-queue"),
         ("rule/metadata/queueName", json!("other"), "scale rule", "wrong", "counts queueName other"),
         ("rule/metadata/accountName", json!("other"), "scale rule", "wrong", "counts accountName other"),
-        ("rule/metadata/queueLength", json!("5"), "queueLength", "wrong", "set queueLength to 16 or more"),
+        ("rule/metadata/queueLength", json!("5"), "queueLength", "wrong", "set queueLength to 6 or more"),
         ("rule/metadata/queueLength", Value::Null, "queueLength", "wrong", "every 5 messages"),
         ("rule/metadata/queueLength", json!("none"), "queueLength", "wrong", "no number"),
         (
@@ -320,6 +354,18 @@ fn no_signature_in_a_jobs_flags_is_printed() {
     let ran = check(job);
     assert_eq!(found(&ran, "job flags").0, "wrong");
     assert!(!ran.stdout.contains("sig=secret") && !ran.stderr.contains("sig=secret"), "{ran:?}");
+}
+
+#[test]
+fn a_wrong_line_of_a_jobs_settings_is_not_printed() {
+    for (name, value) in [("LONGSHORE_CONFIG", "good=swordfish\nswordfish"), ("LONGSHORE_ENV", "=swordfish")]
+    {
+        let mut job = good();
+        variable(&mut job, name, json!(value));
+        let ran = check(job);
+        assert_eq!(found(&ran, "job flags").0, "wrong");
+        assert!(!ran.stdout.contains("swordfish") && !ran.stderr.contains("swordfish"), "{ran:?}");
+    }
 }
 
 #[test]

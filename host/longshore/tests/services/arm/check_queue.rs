@@ -1,9 +1,13 @@
 //! `check`: what is learnt of the queue, and of its own limit of deliveries.
 
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use longshore_testkit::program::Ended;
 use serde_json::{Value, json};
 
-use crate::arm::check::{found, good, variable};
+use crate::arm::check::{check, found, good, variable};
 use crate::arm::server::{Answer, JOB, Server};
 
 #[test]
@@ -85,4 +89,100 @@ fn what_was_asked_to_learn_whether_messages_may_be_received_is_said() {
     );
     let (result, detail) = receive((403, "AuthorizationPermissionMismatch"));
     assert!(result == "denied" && detail.contains("not allowed to delete messages"), "{result}: {detail}");
+}
+
+#[test]
+fn an_outbox_that_a_job_names_is_looked_for_only_where_a_token_may_go() {
+    let mut job = good();
+    let (missing, foreign) = ("file:./queues/missing", "https://queue.example/account/invoices");
+    variable(&mut job, "LONGSHORE_OUTBOX", json!(format!("a={missing}\nb={foreign}")));
+    let ran = check(job).ends_with(3);
+    let lines = ran.json_lines();
+    let result = |of: &str| {
+        lines.iter().find(|it| it["of"] == of).unwrap_or_else(|| panic!("{of}: {ran:?}"))["result"].clone()
+    };
+    assert_eq!(result(&format!("a: {missing}")), "no");
+    assert_eq!(result(&format!("b: {foreign}")), "unknown");
+}
+
+/// Where calls to other hosts end up, and how many came.
+fn witness() -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = calls.clone();
+    std::thread::spawn(move || {
+        for _ in listener.incoming() {
+            counted.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    (url, calls)
+}
+
+#[test]
+fn no_token_goes_to_a_host_that_only_the_job_names() {
+    let (proxy, calls) = witness();
+    for queue in [
+        "https://evil.example/account/orders",
+        "https://account.queue.core.windows.net.evil.example/orders",
+        "https://evil.example:8443/account/orders",
+        "sb://evil.example/orders",
+    ] {
+        let mut job = good();
+        variable(&mut job, "LONGSHORE_QUEUE", json!(queue));
+        // It gives tokens for itself, and fails whoever wants one for a queue.
+        let server = Server::start(move |call| match call.what.as_str() {
+            what if *what == format!("GET {JOB}") => Answer::ok(job.clone()),
+            _ => Answer::error(404, "ResourceNotFound", "there is none"),
+        });
+        let ran = server.run_with(&["check", "--job", JOB], &[("HTTPS_PROXY", &proxy)]).never_panicked();
+        for check in ["queue exists", "poison queue exists"] {
+            let (result, detail) = found(&ran, check);
+            assert_eq!(result, "unknown", "{queue}: {detail}");
+            assert!(detail.contains("would get your token") && detail.contains("evil.example"), "{detail}");
+            assert!(detail.contains("queue"), "{detail}");
+        }
+        assert_eq!((server.tokens(), calls.load(Ordering::Relaxed)), (1, 0), "{queue}: one for ARM");
+    }
+    // A poison queue that only the job names, beside a queue that the command line names.
+    let mut job = good();
+    variable(&mut job, "LONGSHORE_POISON_QUEUE", json!("https://evil.example/account/poison"));
+    let server = Server::start(move |call| match call.what.as_str() {
+        what if *what == format!("GET {JOB}") => Answer::ok(job.clone()),
+        _ => Answer::error(404, "QueueNotFound", "there is none"),
+    });
+    let queue = format!("{}/account/orders?sig=x", server.url);
+    let ran = server.run_with(&["check", "--job", JOB, "--queue", &queue], &[("HTTPS_PROXY", &proxy)]);
+    assert_eq!(found(&ran, "poison queue exists").0, "unknown", "{ran:?}");
+    assert_ne!(found(&ran, "queue exists").0, "unknown", "{ran:?}");
+    assert_eq!((server.tokens(), calls.load(Ordering::Relaxed)), (1, 0));
+}
+
+#[test]
+fn a_grant_that_only_the_job_names_is_asked_about_where_a_token_may_go() {
+    let (proxy, calls) = witness();
+    let mut job = good();
+    let (known, foreign) = ("GET acme.blob.core.windows.net/orders", "evil.example/acme/orders");
+    let scope = "=https://storage.azure.com/.default";
+    variable(&mut job, "LONGSHORE_HTTP_IDENTITY", json!(format!("{known}\n{foreign}{scope}")));
+    // Its key is in a secret of the job's, which is not here.
+    variable(&mut job, "LONGSHORE_HTTP_HEADER", json!("api.example.com=x-api-key=@KEY_OF_THE_JOB"));
+    let server = Server::start(move |call| match call.what.as_str() {
+        what if *what == format!("GET {JOB}") => Answer::ok(job.clone()),
+        _ => Answer::error(404, "QueueNotFound", "there is none"),
+    });
+    server.gives_tokens_for_storage();
+    let queue = format!("{}/account/orders?sig=x", server.url);
+    let ran = server.run_with(&["check", "--job", JOB, "--queue", &queue], &[("HTTPS_PROXY", &proxy)]);
+    let ran = ran.never_panicked();
+    let reads = |of: &str| {
+        let of = format!("{of}{scope}");
+        let found = ran.json_lines().into_iter().find(|it| it["check"] == "identity reads" && it["of"] == of);
+        found.unwrap_or_else(|| panic!("{of}: {ran:?}"))
+    };
+    // The witness takes calls, and answers none.
+    assert!(reads(known)["detail"].to_string().contains("did not answer"), "{ran:?}");
+    assert!(reads(foreign)["detail"].to_string().contains("would get your token"), "{ran:?}");
+    assert_eq!(calls.load(Ordering::Relaxed), 1, "one call to the service that is known");
+    assert_ne!(found(&ran, "job flags").0, "wrong", "{ran:?}");
 }

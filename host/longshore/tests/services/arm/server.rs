@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -65,6 +66,8 @@ pub struct Server {
     script: Arc<Script>,
     calls: Arc<Mutex<Vec<Call>>>,
     tokens: Arc<Mutex<Vec<String>>>,
+    /// Whether it gives tokens for storage as well.
+    for_storage: Arc<AtomicBool>,
 }
 
 impl Server {
@@ -72,7 +75,8 @@ impl Server {
     pub fn start(script: impl Fn(&Call) -> Answer + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let server = Self { url, script: Arc::new(script), calls: Arc::default(), tokens: Arc::default() };
+        let (script, for_storage) = (Arc::new(script), Arc::default());
+        let server = Self { url, script, calls: Arc::default(), tokens: Arc::default(), for_storage };
         let serving = server.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming() {
@@ -81,6 +85,11 @@ impl Server {
             }
         });
         server
+    }
+
+    /// Has it give tokens for storage, too.
+    pub fn gives_tokens_for_storage(&self) {
+        self.for_storage.store(true, Ordering::Relaxed);
     }
 
     /// What it was asked so far, the identity endpoint left out.
@@ -176,7 +185,12 @@ impl Server {
     }
 
     fn mint(&self, query: &str) -> Value {
-        assert!(query.contains("resource=https%3A%2F%2Fmanagement.azure.com"), "for ARM: {query}");
+        let for_storage = self.for_storage.load(Ordering::Relaxed)
+            && query.contains("resource=https%3A%2F%2Fstorage.azure.com");
+        assert!(
+            for_storage || query.contains("resource=https%3A%2F%2Fmanagement.azure.com"),
+            "for ARM: {query}"
+        );
         let mut tokens = self.tokens.lock().unwrap();
         let token = format!("token-number-{}", tokens.len());
         tokens.push(token.clone());

@@ -27,6 +27,8 @@ const AT_ONCE: usize = 25;
 const MESSAGES: usize = 12;
 /// The time limit of a call, here.
 const LIMIT: Duration = Duration::from_millis(600);
+/// The same where no call is late on purpose.
+const PATIENT: Duration = Duration::from_secs(60);
 
 const BUSY: Fate = Fate::Answer("503 Server Busy", "retry-after: 1\r\nx-ms-error-code: ServerBusy\r\n");
 const UNAUTHORIZED: Fate = Fate::Answer("401 Unauthorized", "x-ms-error-code: InvalidAuthenticationInfo\r\n");
@@ -173,15 +175,20 @@ async fn one_schedule(seed: u64) -> Counted {
     Counted { faults: faults.load(Ordering::Relaxed), lost, again }
 }
 
+/// The bodies of all that was poisoned. What a receive has hidden whose answer was lost is awaited.
 async fn envelopes(poison: &dyn Queue) -> HashSet<String> {
-    let mut bodies = HashSet::new();
+    let (mut ids, mut bodies) = (HashSet::new(), HashSet::new());
     loop {
-        let batch = poison.receive(MAX_RECEIVE, Duration::from_secs(600)).await.unwrap();
+        let batch = certainly(|| poison.receive(MAX_RECEIVE, Duration::from_secs(60))).await;
         if batch.is_empty() {
-            return bodies;
+            if ids.len() as u64 >= certainly(|| poison.approximate_count()).await {
+                return bodies;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
         }
         for held in batch {
             bodies.insert(Envelope::parse(&held.message.body).unwrap().body.body.into_owned());
+            ids.insert(held.message.id);
         }
     }
 }
@@ -191,6 +198,7 @@ async fn refused(
     method: &'static str,
     part: &'static str,
     fate: Fate,
+    limit: Duration,
 ) -> (Arc<dyn Queue>, Arc<dyn Queue>, Proxy) {
     let (name, poison) = (fresh(), fresh());
     plain().named(&name).create().await.unwrap();
@@ -202,17 +210,18 @@ async fn refused(
             },
         );
     let proxy = Proxy::start(plain(), decide).await;
-    let queue = open(&proxy.url(&plain().signed(&name)), LIMIT);
-    (queue, open(&proxy.url(&plain().signed(&poison)), LIMIT), proxy)
+    let queue = open(&proxy.url(&plain().signed(&name)), limit);
+    (queue, open(&proxy.url(&plain().signed(&poison)), limit), proxy)
 }
 
 fn quick() -> Config {
-    Config { lease: LeaseMode::Auto, linger: Duration::ZERO, breaker: 0, ..config(1) }
+    let (visibility, time_budget) = (Duration::from_secs(30), Duration::from_secs(120));
+    Config { lease: LeaseMode::Auto, linger: Duration::ZERO, visibility, time_budget, ..config(1) }
 }
 
 #[tokio::test]
 async fn with_the_processor_role_alone_leases_are_fixed_and_the_work_is_done() {
-    let (queue, poison, _proxy) = refused("PUT", "popreceipt", FORBIDDEN).await;
+    let (queue, poison, _proxy) = refused("PUT", "popreceipt", FORBIDDEN, PATIENT).await;
     for body in ["[1]", "[2]", "[\"reject\"]"] {
         certainly(|| queue.send(text(body))).await;
     }
@@ -224,7 +233,7 @@ async fn with_the_processor_role_alone_leases_are_fixed_and_the_work_is_done() {
 
 #[tokio::test]
 async fn no_permission_to_receive_ends_the_run_with_the_permission_that_is_missing() {
-    let (queue, poison, _proxy) = refused("GET", "numofmessages", FORBIDDEN).await;
+    let (queue, poison, _proxy) = refused("GET", "numofmessages", FORBIDDEN, PATIENT).await;
     let finished = work(quick(), &queue, &poison, &Arc::new(Recorder::default())).await;
     let error = finished.end.unwrap_err();
     assert!(matches!(&error, QueueError::Denied { mend, .. } if mend.contains("p (process)")), "{error}");
@@ -233,7 +242,7 @@ async fn no_permission_to_receive_ends_the_run_with_the_permission_that_is_missi
 #[tokio::test]
 async fn no_permission_to_delete_or_to_poison_ends_the_run_and_keeps_the_message() {
     for (method, part, body) in [("DELETE", "popreceipt", "[1]"), ("POST", "messages", "[\"reject\"]")] {
-        let (queue, poison, proxy) = refused(method, part, FORBIDDEN).await;
+        let (queue, poison, proxy) = refused(method, part, FORBIDDEN, PATIENT).await;
         let direct = plain().named(queue.url().name());
         direct.send(text(body)).await.unwrap();
         let finished = work(quick(), &queue, &poison, &Arc::new(Recorder::default())).await;
@@ -245,7 +254,7 @@ async fn no_permission_to_delete_or_to_poison_ends_the_run_and_keeps_the_message
 
 #[tokio::test]
 async fn a_busy_service_says_when_to_come_again() {
-    let (queue, _poison, _proxy) = refused("GET", "messages", BUSY).await;
+    let (queue, _poison, _proxy) = refused("GET", "messages", BUSY, PATIENT).await;
     let error = queue.receive(1, Duration::from_secs(60)).await.unwrap_err();
     let expected = Some(Duration::from_secs(1));
     assert!(matches!(&error, QueueError::Busy { retry_after, .. } if *retry_after == expected), "{error:?}");
@@ -262,7 +271,7 @@ async fn a_receive_whose_answer_is_lost_is_unclear_not_repeated_and_shows_no_sec
         Fate::Truncated,
     ];
     for fate in fates {
-        let (queue, _poison, proxy) = refused("GET", "messages", fate.clone()).await;
+        let (queue, _poison, proxy) = refused("GET", "messages", fate.clone(), LIMIT).await;
         plain().named(queue.url().name()).send(text("a-secret-body")).await.unwrap();
         let error = queue.receive(1, Duration::from_secs(1)).await.unwrap_err();
         assert!(matches!(error, QueueError::Unclear { .. }), "{fate:?}: {error:?}");

@@ -1,5 +1,7 @@
 //! The whole loop through the real binary, from `IDENTITY_ENDPOINT` to the poison queue.
 
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -138,16 +140,120 @@ fn an_identity_that_says_nothing_ends_a_cold_start_within_20_s() {
 }
 
 #[test]
+fn an_identity_that_refuses_once_or_is_not_there_yet_is_asked_again() {
+    std::thread::scope(|all| {
+        for status in [400, 401, 403, 404, 429, 500, 503] {
+            all.spawn(move || {
+                let identity = Identity::start(HOUR);
+                let host = Host::with_identity(&identity);
+                identity.turn(&[Mood::Refuses(status), Mood::Refuses(status), HOUR]);
+                assert_eq!(host.count(), 0, "{status}");
+            });
+        }
+        all.spawn(|| {
+            let identity = Identity::start(Mood::Bare);
+            assert_eq!(Host::with_identity(&identity).count(), 0, "a number is a time as well");
+        });
+        all.spawn(|| {
+            // The port is free until the endpoint starts, five seconds after the host.
+            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let host = Host::with_identity(&Identity::start(HOUR));
+            let mut stats = host.program(&["queue", "stats"]);
+            let stats = stats.env("IDENTITY_ENDPOINT", format!("http://127.0.0.1:{port}/msi/token")).start();
+            std::thread::sleep(Duration::from_secs(5));
+            let late = Identity::start_at(port, HOUR);
+            let ended = host.end_of(stats).succeeded();
+            assert_eq!(late.requests().len(), 1);
+            ended.says(&["no token yet, asking again", "Connection refused"]);
+        });
+        all.spawn(|| {
+            let identity = Identity::start(Mood::Refuses(500));
+            let host = Host::without_queue(&identity, Some(longshore_testkit::identity::CLIENT_ID));
+            let ended = host.start(&["queue", "stats"]).ends_with(3);
+            ended.says(&["answered HTTP 500", "is IDENTITY_ENDPOINT the platform's own"]);
+            let took = ended.took;
+            let limit = Duration::from_secs(20) + slack(Duration::from_secs(2));
+            assert!(took > Duration::from_secs(15) && took < limit, "{took:?}");
+        });
+    });
+}
+
+/// A directory whose `az` is this script.
+fn with_az(script: &str) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let az = directory.path().join("az");
+    std::fs::write(&az, format!("#!/bin/sh\n{script}\n")).unwrap();
+    std::fs::set_permissions(&az, std::fs::Permissions::from_mode(0o755)).unwrap();
+    directory
+}
+
+fn as_developer(directory: &tempfile::TempDir, args: &[&str]) -> longshore_testkit::program::Program {
+    let mut host = Host::at("https://127.0.0.1:9/account/orders".into()).program(args);
+    let path = format!("{}:{}", directory.path().display(), std::env::var("PATH").unwrap());
+    host.env("PATH", path).env("SSL_CERT_FILE", secure().authority.as_deref().unwrap());
+    host
+}
+
+#[test]
+fn a_developers_az_that_takes_its_time_is_waited_for_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let runs = directory.path().join("runs");
+    let expires = "4102444800";
+    let az = with_az(&format!(
+        "echo run >> {}; sleep 8; echo '{{\"accessToken\":\"t\",\"expires_on\":{expires},\"tokenType\":\"Bearer\"}}'",
+        runs.display()
+    ));
+    // With a token, nobody is found at the queue's address.
+    let ended = as_developer(&az, &["queue", "stats"]).run().ends_with(3);
+    ended.says(&["no connection to it"]);
+    assert_eq!(std::fs::read_to_string(&runs).unwrap(), "run\n");
+}
+
+#[test]
+fn a_developers_az_ends_with_whoever_waits_for_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let (started, over) = (directory.path().join("started"), directory.path().join("over"));
+    let script = format!("echo > {}; sleep 3; echo > {}", started.display(), over.display());
+    let az = with_az(&script);
+    let component = longshore_testkit::guest::order();
+    let run = ["run", "--component", component.to_str().unwrap()];
+    for (args, code) in [(&["queue", "stats"][..], None), (&run, Some(0))] {
+        let _ = std::fs::remove_file(&started);
+        let asking = as_developer(&az, args).start();
+        until("az", || started.exists().then_some(()));
+        asking.terminate();
+        let ended = asking.wait();
+        assert_eq!(ended.status.code(), code, "{ended:?}");
+    }
+    std::thread::sleep(Duration::from_secs(4));
+    assert!(!over.exists(), "one was left running");
+}
+
+#[test]
+fn a_developer_who_is_not_logged_in_is_told_so_at_once() {
+    let az = with_az("echo 'ERROR: Please run az login to setup account.' >&2; exit 1");
+    let ended = as_developer(&az, &["queue", "stats"]).run().ends_with(3);
+    ended.says(&["Please run az login", "azd not found", "log in with `az login`"]);
+    assert!(!ended.stderr.contains("aka.ms") && ended.took < slack(Duration::from_secs(10)), "{ended:?}");
+}
+
+#[test]
 fn errors_name_the_thing_the_cause_and_the_mend() {
     let identity = Identity::start(HOUR);
-    let none = Host::without_queue(&identity, None).start(&["queue", "stats"]);
-    assert!(none.code() == 3 && none.stderr.contains("AZURE_CLIENT_ID is not set"), "{none:?}");
-
-    let other = Host::without_queue(&identity, Some("another")).start(&["queue", "stats"]);
-    assert!(
-        other.code() == 3 && other.stderr.contains("client id is another (AZURE_CLIENT_ID)"),
-        "{other:?}"
-    );
+    // Each is asked for as long as an identity that was just assigned may be unknown.
+    std::thread::scope(|both| {
+        for (client_id, words) in [
+            (None, "AZURE_CLIENT_ID is not set"),
+            (Some("another"), "client id is another (AZURE_CLIENT_ID)"),
+        ] {
+            let identity = &identity;
+            both.spawn(move || {
+                let ended = Host::without_queue(identity, client_id).start(&["queue", "stats"]);
+                assert!(ended.code() == 3, "{ended:?}");
+                ended.says(&[words, "answered HTTP 400 (No managed identity found)"]);
+            });
+        }
+    });
 
     let missing = Host::without_queue(&identity, Some(longshore_testkit::identity::CLIENT_ID)).run(&[]);
     assert!(missing.code() == 3 && missing.stderr.contains("longshore queue create"), "{missing:?}");
@@ -191,7 +297,7 @@ async fn no_signature_receipt_or_body_is_in_the_log_whatever_goes_wrong() {
     direct.send(&["ok", "reject", "retry-until:2", "trap", "sleep:3000", "ok", "ok"]);
     let proxy = Proxy::start(plain(), decide).await;
     let faulty = Host::at(proxy.url(&direct.url));
-    let run = ["--visibility", "4s", "--deadline", "5s", "--time-budget", "25s", "--max-dequeue", "3"];
+    let run = ["--visibility", "4s", "--deadline", "5s", "--time-budget", "2m", "--max-dequeue", "3"];
     let ran = tokio::task::spawn_blocking(move || faulty.run(&run)).await.unwrap();
     assert!(ran.stderr.lines().count() > 7, "it did log: {}", ran.stderr);
     let calls = calls.lock().unwrap();

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Error, ErrorCode, OpenFlags};
 
+use crate::file::room;
 use crate::file::schema::{self, Contents};
 use longshore_queue::{QueueError, QueueUrl};
 
@@ -45,6 +46,9 @@ const SETTINGS: &str = "
     PRAGMA temp_store = MEMORY;
 ";
 
+/// Settings where the disk has little room: the log is written back each 16 pages (64 KiB).
+const SHORT_LOG: &str = "PRAGMA wal_autocheckpoint = 16";
+
 /// Opens the database of a directory; `None` if there is none, or one without our tables, and none
 /// is to be made.
 ///
@@ -57,7 +61,7 @@ pub(super) fn connect(
     create: bool,
 ) -> Result<Option<Connection>, QueueError> {
     #[cfg(target_os = "linux")]
-    crate::file::mount::refuse_remote(directory)?;
+    crate::file::mount::look(directory)?;
     let path = directory.join(FILE);
     if create {
         std::fs::create_dir_all(directory).map_err(|error| no_directory(url, directory, &error))?;
@@ -78,6 +82,9 @@ pub(super) fn connect(
     // at each receive.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(explain)?;
     connection.execute_batch(SETTINGS).map_err(explain)?;
+    if room::is_short(directory) {
+        connection.execute_batch(SHORT_LOG).map_err(explain)?;
+    }
     let snapshot = connection.unchecked_transaction().map_err(explain)?;
     let contents = schema::contents(&snapshot).map_err(explain)?;
     drop(snapshot);
@@ -127,6 +134,9 @@ fn opens(path: &Path) -> io::Result<()> {
 fn no_directory(url: &QueueUrl, directory: &Path, error: &io::Error) -> QueueError {
     if too_many_files(error) {
         return no_file_left(url);
+    }
+    if room::is_no_room(error) {
+        return room::no_room(url, directory, room::NEEDED);
     }
     let mend = match error.kind() {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
@@ -204,11 +214,19 @@ pub(super) fn fault(url: &QueueUrl, path: &Path, error: &Error) -> QueueError {
             Err(_) => {}
         }
     }
+    let directory = path.parent().unwrap_or(Path::new("."));
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => return room::no_room(url, directory, room::NEEDED),
+        // SQLite says no more than that a call failed.
+        Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) if room::is_full(directory) => {
+            return room::no_room(url, directory, room::NEEDED);
+        }
+        _ => {}
+    }
     let mend = match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
             "the file is damaged: move it away together with its `-wal` and `-shm`, and restore a copy or create the queue anew"
         }
-        Some(ErrorCode::DiskFull) => "make room on its disk",
         Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
             "give this user the right to write the file and its directory"
         }
@@ -270,7 +288,6 @@ mod tests {
         for (code, mend) in [
             (ffi::SQLITE_NOTADB, "the file is damaged"),
             (ffi::SQLITE_CORRUPT, "the file is damaged"),
-            (ffi::SQLITE_FULL, "make room on its disk"),
             (ffi::SQLITE_CANTOPEN, "give this user the right"),
             (ffi::SQLITE_READONLY, "give this user the right"),
             (ffi::SQLITE_PERM, "give this user the right"),
@@ -283,6 +300,9 @@ mod tests {
             };
             assert!(cause.starts_with("queues/queues.db: ") && said.starts_with(mend), "{code}: {said}");
         }
+        let full = Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_FULL), None);
+        let said = fault(&url(), path, &full).to_string();
+        assert!(said.starts_with("there is no room in queues: ") && said.contains("queue compact"), "{said}");
         let locked = Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_LOCKED), None);
         let busy = fault(&url(), path, &locked).to_string();
         assert_eq!(

@@ -3,15 +3,17 @@
 //! A commit costs one flush of the disk, whatever it holds. While one is flushed, others queue up
 //! behind it and share the next: sixteen deletes and a receive cost one flush.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::JoinHandle;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::file::connection::{FILE, commit_fault, connect, fault};
+use crate::file::room;
 use crate::file::store::{Applied, Store, not_found};
 use longshore_queue::{QueueError, QueueUrl};
 
@@ -22,6 +24,8 @@ const BATCH: usize = 256;
 /// How long a caller waits at most. Longer than any lock is waited for, hence only a stuck disk
 /// gets there.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+/// How long the end of the thread is awaited.
+const END_LIMIT: Duration = Duration::from_secs(2);
 
 /// How an operation uses the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +34,8 @@ pub(super) enum DatabaseUse {
     Read,
     /// It shares a transaction.
     Write,
+    /// The same, and it takes no room on the disk.
+    Settle,
     /// The same, and it is done and answered after all others: a receiver should know first what
     /// has ended.
     Receive,
@@ -44,21 +50,25 @@ pub(super) struct Database {
     /// For errors.
     url: QueueUrl,
     jobs: Option<Sender<Box<dyn Operation>>>,
-    thread: Option<JoinHandle<()>>,
+    /// Says nothing, and is closed when the thread ends.
+    over: Mutex<Receiver<Infallible>>,
 }
 
 impl Database {
     /// Starts the thread for one queue. The database is opened with the first operation.
     pub(super) fn start(url: QueueUrl, directory: PathBuf) -> Result<Self, QueueError> {
         let (jobs, waiting) = channel();
-        let writer = WriterThread { url: url.clone(), directory, connection: None };
-        let thread =
-            std::thread::Builder::new().name("file-queue".into()).spawn(move || writer.run(&waiting));
-        let thread = thread.map_err(|error| QueueError::Fault {
+        let (alive, over) = channel();
+        let writer = WriterThread { url: url.clone(), directory, connection: None, lent_reserve: false };
+        let thread = std::thread::Builder::new().name("file-queue".into()).spawn(move || {
+            let _alive = alive;
+            writer.run(&waiting);
+        });
+        thread.map_err(|error| QueueError::Fault {
             cause: format!("the thread of the database of {url} could not be started: {error}"),
             mend: "allow this process more threads".into(),
         })?;
-        Ok(Self { url, jobs: Some(jobs), thread: Some(thread) })
+        Ok(Self { url, jobs: Some(jobs), over: Mutex::new(over) })
     }
 
     /// Has one operation done, and waits until it is committed.
@@ -86,10 +96,10 @@ impl Drop for Database {
     fn drop(&mut self) {
         drop(self.jobs.take());
         // Without waiting, a process that ends here could leave the log behind for the next to
-        // recover.
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        // recover. A database that somebody else holds is not waited for: a stop is heard at once
+        // (rule 9).
+        let over = self.over.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let _ = over.recv_timeout(END_LIMIT);
     }
 }
 
@@ -146,6 +156,8 @@ struct WriterThread {
     directory: PathBuf,
     /// Opened when it is first needed, and again after an error that leaves its state in doubt.
     connection: Option<Connection>,
+    /// Whether the reserve on the disk was given up for this connection, or for another beside it.
+    lent_reserve: bool,
 }
 
 impl WriterThread {
@@ -159,7 +171,8 @@ impl WriterThread {
                 first.chain(due()).take(BATCH).partition(|job| job.usage() == DatabaseUse::Read);
             writers.sort_by_key(|job| job.usage() == DatabaseUse::Receive);
             let create = writers.iter().any(|job| job.usage() == DatabaseUse::Create);
-            if let Err(error) = self.open(create) {
+            let takes_room = create || writers.iter().any(|job| job.usage() == DatabaseUse::Write);
+            if let Err(error) = self.open(create, takes_room) {
                 for job in writers.into_iter().chain(readers) {
                     job.answer(Err(error.clone()));
                 }
@@ -168,14 +181,24 @@ impl WriterThread {
             self.write(writers);
             self.read(readers);
         }
+        // Closing writes the log back, which needs no more room, and removes it.
+        self.connection = None;
+        if self.lent_reserve {
+            room::take_reserve_back(&self.directory);
+        }
     }
 
-    fn open(&mut self, create: bool) -> Result<(), QueueError> {
+    /// Opens the database. What takes no room may have the reserve.
+    fn open(&mut self, create: bool, takes_room: bool) -> Result<(), QueueError> {
         if self.connection.is_none() {
+            if !takes_room {
+                room::give_up_reserve(&self.directory);
+            }
             let connection =
                 connect(&self.url, &self.directory, create)?.ok_or_else(|| not_found(&self.url))?;
             connection.set_prepared_statement_cache_capacity(32);
             self.connection = Some(connection);
+            self.lent_reserve = !room::keep_reserve(&self.directory) && !takes_room;
         }
         Ok(())
     }

@@ -1,16 +1,20 @@
-//! Which file system a directory lies on, so that one that processes cannot share memory over is
-//! refused.
+//! Which file system a directory lies on: one that processes cannot share memory over is refused,
+//! and one that nobody knows is warned of.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use longshore_queue::QueueError;
 
-/// File systems that lie on another machine, or on the other side of a virtual machine's boundary.
+/// File systems that lie on another machine, on the other side of a virtual machine's boundary, or
+/// on a disk that several machines write to.
 /// A trailing `*` stands for any ending. Names as in `/proc/self/mountinfo`.
 const REMOTE: &[&str] = &[
     "9p",
+    "acfs",
     "afs",
     "beegfs",
     "ceph",
@@ -18,46 +22,104 @@ const REMOTE: &[&str] = &[
     "coda",
     "davfs",
     "fakeowner",
+    "fuse.azure*",
+    "fuse.beegfs*",
     "fuse.blobfuse*",
     "fuse.ceph*",
+    "fuse.curlftpfs",
+    "fuse.davfs*",
     "fuse.gcsfuse",
     "fuse.glusterfs",
+    "fuse.goofys*",
     "fuse.grpcfuse",
+    "fuse.hdfs*",
+    "fuse.juicefs",
+    "fuse.lizardfs",
+    "fuse.mfs",
+    "fuse.moosefs",
+    "fuse.mount-s3",
+    "fuse.mountpoint-s3",
+    "fuse.nfs*",
+    "fuse.objectivefs",
     "fuse.osxfs",
     "fuse.prl_fsd",
     "fuse.rclone",
     "fuse.s3fs",
+    "fuse.seaweedfs",
+    "fuse.smb*",
     "fuse.sshfs",
     "fuse.vmhgfs-fuse",
+    "gfs",
+    "gfs2",
     "glusterfs",
     "gpfs",
     "kafs",
     "lustre",
     "ncpfs",
     "nfs*",
+    "ocfs2*",
     "orangefs",
     "osxfs",
+    "panfs",
     "prl_fs",
+    "pvfs2",
     "smb*",
     "vboxsf",
     "virtiofs",
     "vmhgfs",
+    "wekafs",
 ];
 
-/// Refuses a directory that lies on a file system without shared memory between its processes.
+/// File systems of this machine's own disks and memory, on which SQLite's log works.
+const LOCAL: &[&str] = &[
+    "aufs",
+    "bcachefs",
+    "btrfs",
+    "ecryptfs",
+    "exfat",
+    "ext2",
+    "ext3",
+    "ext4",
+    "f2fs",
+    "fuse.fuse-overlayfs",
+    "fuseblk",
+    "hfsplus",
+    "jfs",
+    "nilfs2",
+    "ntfs*",
+    "overlay",
+    "ramfs",
+    "reiser*",
+    "rootfs",
+    "tmpfs",
+    "udf",
+    "ufs",
+    "vfat",
+    "xfs",
+    "zfs",
+];
+
+/// Refuses a directory that lies on a file system without shared memory between its processes, and
+/// warns of one of which nothing is known.
 ///
 /// SQLite's write-ahead log keeps its index in shared memory, and two hosts that map the same file
 /// do not see each other's pages ([Write-Ahead Logging](https://sqlite.org/wal.html), section 1):
 /// the database would be corrupted. The directory need not be there yet. Without `/proc` nothing
 /// can be found out, and nothing is refused.
-pub(super) fn refuse_remote(directory: &Path) -> Result<(), QueueError> {
+pub(super) fn look(directory: &Path) -> Result<(), QueueError> {
     let Ok(mounts) = std::fs::read("/proc/self/mountinfo") else { return Ok(()) };
     let Ok(absolute) = std::path::absolute(directory) else { return Ok(()) };
     let Some(existing) = absolute.ancestors().find_map(|ancestor| ancestor.canonicalize().ok()) else {
         return Ok(());
     };
-    match file_system(&mounts, &existing) {
-        Some(mount) if is_remote(&mount.kind) => Err(QueueError::Fault {
+    let Some(mount) = file_system(&mounts, &existing) else { return Ok(()) };
+    match Suitability::of(&mount.kind) {
+        Suitability::Works => Ok(()),
+        Suitability::Unknown => {
+            warn_once(directory, &mount);
+            Ok(())
+        }
+        Suitability::Fails => Err(QueueError::Fault {
             cause: format!(
                 "{} lies on {}, mounted at {}: SQLite's write-ahead log needs memory that all its processes share",
                 directory.display(),
@@ -66,7 +128,48 @@ pub(super) fn refuse_remote(directory: &Path) -> Result<(), QueueError> {
             ),
             mend: "keep the queue on a local disk, and reach it from one host only".into(),
         }),
-        _ => Ok(()),
+    }
+}
+
+/// Each mount is warned of once: several queues lie on it.
+fn warn_once(directory: &Path, mount: &Mount) {
+    static WARNED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+    let mut warned = WARNED.lock().unwrap_or_else(PoisonError::into_inner);
+    if warned.insert(mount.point.clone()) {
+        tracing::warn!(
+            directory = %directory.display(),
+            file_system = mount.kind,
+            mounted_at = %mount.point.display(),
+            "it is not known whether SQLite's write-ahead log works on this file system: messages may be lost if it has no shared memory or no locks; keep the queue on a local disk"
+        );
+    }
+}
+
+/// Whether a file queue works on a file system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Suitability {
+    Works,
+    Fails,
+    /// It is on neither list. Whoever mounts it may know more.
+    Unknown,
+}
+
+impl Suitability {
+    /// Of a file system that is called so.
+    fn of(kind: &str) -> Self {
+        let is_on = |list: &[&str]| {
+            list.iter().any(|name| match name.strip_suffix('*') {
+                Some(start) => kind.starts_with(start),
+                None => kind == *name,
+            })
+        };
+        if is_on(REMOTE) {
+            Self::Fails
+        } else if is_on(LOCAL) {
+            Self::Works
+        } else {
+            Self::Unknown
+        }
     }
 }
 
@@ -75,13 +178,6 @@ pub(super) fn refuse_remote(directory: &Path) -> Result<(), QueueError> {
 struct Mount {
     point: PathBuf,
     kind: String,
-}
-
-fn is_remote(kind: &str) -> bool {
-    REMOTE.iter().any(|name| match name.strip_suffix('*') {
-        Some(start) => kind.starts_with(start),
-        None => kind == *name,
-    })
 }
 
 /// Finds the mount that holds an absolute path, in the text of `/proc/self/mountinfo`
@@ -169,13 +265,43 @@ a line of another kind
     }
 
     #[test]
-    fn network_file_systems_are_told_from_local_ones() {
-        for kind in ["nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "virtiofs", "fuse.sshfs", "fuse.blobfuse2"]
-        {
-            assert!(is_remote(kind), "{kind}");
-        }
-        for kind in ["ext4", "xfs", "btrfs", "overlay", "tmpfs", "zfs", "fuseblk", "fuse.fuse-overlayfs"] {
-            assert!(!is_remote(kind), "{kind}");
+    fn a_file_system_that_does_not_work_is_told_from_one_that_does_and_from_one_that_nobody_knows() {
+        for (expected, kinds) in [
+            (
+                Suitability::Fails,
+                &[
+                    "nfs",
+                    "nfs4",
+                    "cifs",
+                    "smb3",
+                    "smbfs",
+                    "9p",
+                    "virtiofs",
+                    "fuse.sshfs",
+                    "fuse.blobfuse2",
+                    "ocfs2",
+                    "gfs2",
+                ][..],
+            ),
+            (
+                Suitability::Works,
+                &[
+                    "ext4",
+                    "xfs",
+                    "btrfs",
+                    "overlay",
+                    "tmpfs",
+                    "zfs",
+                    "fuseblk",
+                    "fuse.fuse-overlayfs",
+                    "ntfs3",
+                ],
+            ),
+            (Suitability::Unknown, &["fuse", "fuse.mine", "fuse.gocryptfs", "newfs"]),
+        ] {
+            for kind in kinds {
+                assert_eq!(Suitability::of(kind), expected, "{kind}");
+            }
         }
     }
 }

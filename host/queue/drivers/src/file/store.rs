@@ -209,13 +209,18 @@ impl<'a> Store<'a> {
         let expires_at: Option<i64> = row.get(4)?;
         let counted: i64 = row.get(2)?;
         let left = |at: i64| Duration::from_millis(at.saturating_sub(self.now).max(0).unsigned_abs());
+        let json: Option<String> = row.get(5)?;
+        let properties = properties(json.as_deref());
+        if json.is_some() && properties.is_empty() {
+            tracing::warn!(queue = %self.url, seq = row.get::<_, i64>(0)?, "a message's properties in the database are no list of names and values: it has none");
+        }
         let message = Message {
             id: row.get(1)?,
             body: Bytes::from(row.get::<_, Vec<u8>>(6)?),
             dequeue_count: u32::try_from(counted.max(0)).unwrap_or(u32::MAX),
             inserted: Timestamp::from_millisecond(row.get(3)?).unwrap_or_default(),
             time_to_live: expires_at.map(left),
-            properties: properties(row.get(5)?),
+            properties,
         };
         Ok(Found { seq: row.get(0)?, expires_at, counted, message })
     }
@@ -240,7 +245,7 @@ impl<'a> Store<'a> {
     /// The receipt and the properties of a message that is there.
     fn find(&self, id: &str, seq: i64) -> rusqlite::Result<Option<(i64, Properties)>> {
         let mut find = self.connection.prepare_cached(FIND)?;
-        let read = |row: &Row<'_>| Ok((row.get(0)?, properties(row.get(1)?)));
+        let read = |row: &Row<'_>| Ok((row.get(0)?, properties(row.get::<_, Option<String>>(1)?.as_deref())));
         find.query_row(params![seq, self.url.name(), id, self.now], read).optional()
     }
 
@@ -292,6 +297,6 @@ fn json(properties: &Properties) -> Option<String> {
 
 /// A message whose properties somebody damaged by hand must still be received, counted and
 /// poisoned: it has none.
-fn properties(json: Option<String>) -> Properties {
-    json.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default()
+fn properties(json: Option<&str>) -> Properties {
+    json.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default()
 }

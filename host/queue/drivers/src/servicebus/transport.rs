@@ -22,6 +22,8 @@ use crate::servicebus::proxy::HttpProxy;
 
 /// How long one connection may take to be made, its handshake included.
 const CONNECT: Duration = Duration::from_secs(5);
+/// What the standard library says first where a name cannot be resolved. It has no kind of its own.
+const NO_SUCH_NAME: &str = "failed to lookup address information";
 /// The path of the WebSocket.
 const PATH: &str = "/$servicebus/websocket";
 
@@ -132,7 +134,15 @@ async fn dial(
         let mend = "is it the namespace's own address? SSL_CERT_FILE names authorities to trust";
         return Err(QueueError::Fault { cause: format!("{host}:{port}: {cause}"), mend: mend.into() });
     }
-    Err(QueueError::busy(url, format!("no connection to {host}:{port}: {cause}")))
+    let mend = if cause.contains(NO_SUCH_NAME) {
+        let name = url.owner().unwrap_or_default();
+        format!(
+            "; is there a namespace `{name}` (`az servicebus namespace exists --name {name}`), and does this network resolve its name?"
+        )
+    } else {
+        String::new()
+    };
+    Err(QueueError::busy(url, format!("no connection to {host}:{port}: {cause}{mend}")))
 }
 
 async fn connect(host: &str, port: u16) -> Result<ByteStream, String> {
@@ -170,4 +180,20 @@ fn config() -> Result<Arc<ClientConfig>, String> {
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
     Ok(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_namespace_whose_name_is_not_known_is_named_with_what_to_look_at() {
+        // Names below `invalid` never exist (RFC 6761, section 6.4).
+        let url: QueueUrl = "sb://acme.invalid/orders".parse().unwrap();
+        let error = open(&url, "acme.invalid", Transport::Amqps).await.unwrap_err().to_string();
+        for words in ["sb://acme.invalid/orders", "acme.invalid:443", "a namespace `acme`", "--name acme`"] {
+            assert!(error.contains(words), "{error}");
+        }
+        assert!(error.ends_with('?'), "{error}");
+    }
 }

@@ -9,6 +9,9 @@ use azure_core::error::{Error, ErrorKind};
 use longshore_azure::{NoToken, cause, retry_after};
 use longshore_queue::{QueueError, QueueUrl};
 
+/// How much of an error code is repeated, in characters.
+const MAX_CODE: usize = 80;
+
 /// What was asked of the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StorageCall {
@@ -94,6 +97,8 @@ impl Explainer<'_> {
         code: &str,
         retry_after: Option<Duration>,
     ) -> QueueError {
+        // No code of the service is as long.
+        let code = code.char_indices().nth(MAX_CODE).map_or(code, |(end, _)| &code[..end]);
         let said = if code.is_empty() { format!("HTTP {status}") } else { format!("HTTP {status} {code}") };
         match (status, code) {
             (404, "MessageNotFound") => QueueError::MessageNotFound,

@@ -6,8 +6,8 @@ use http::Uri;
 use http::request::Parts;
 
 use crate::http::origin::Origin;
-use crate::http::signed::Addition;
 use crate::http::signed::path::{self, PathPrefix};
+use crate::http::signed::signer::Addition;
 
 /// Headers by which a server takes a request for another one: its method, its path, or who sends
 /// it.
@@ -38,6 +38,12 @@ const RENAME_SOURCE: &str = "x-ms-rename-source";
 /// operations in the body, whose paths nobody checks here.
 const DELEGATION_KEY: &str = "userdelegationkey";
 const BATCH: &str = "batch";
+/// Operations on storage that let others in: a policy for signatures and public access ([Set
+/// Container ACL](https://learn.microsoft.com/rest/api/storageservices/set-container-acl)), or the
+/// rights of files ([Path
+/// Update](https://learn.microsoft.com/rest/api/storageservices/datalakestoragegen2/path/update)).
+const ACCESS: [(&str, &str); 3] =
+    [("comp", "acl"), ("action", "setaccesscontrol"), ("action", "setaccesscontrolrecursive")];
 
 /// Why a request is not signed, in words; `None` if it is.
 pub(super) fn refusal(
@@ -61,6 +67,9 @@ pub(super) fn refusal(
     for (name, value) in pairs(&request.uri) {
         if value == DELEGATION_KEY {
             return Some("a user delegation key works everywhere for seven days".into());
+        }
+        if ACCESS.iter().any(|(of, what)| name == *of && value == *what) {
+            return Some("it would let others in".into());
         }
         if name == "comp" && value == BATCH && !prefix.is_whole_host() {
             return Some(format!("a batch may reach beyond {prefix}"));

@@ -7,16 +7,16 @@ use http::Method;
 
 use crate::http::origin::Origin;
 use crate::http::signed::path::PathPrefix;
-use crate::http::signed::{Addition, Signer, methods};
+use crate::http::signed::signer::{Addition, Signer, methods};
 
 /// Services of Azure whose tokens are known: how their hosts end, and for which scope a token is
 /// asked. `None` stands for the host itself.
 /// ([Services that support Entra
 /// authentication](https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/managed-identities-status).)
 const SERVICES: [(&str, Option<&str>); 13] = [
-    (".blob.core.windows.net", Some(STORAGE)),
+    (BLOB, Some(STORAGE)),
     (".queue.core.windows.net", Some(STORAGE)),
-    (".table.core.windows.net", Some(STORAGE)),
+    (TABLE, Some(STORAGE)),
     (".file.core.windows.net", Some(STORAGE)),
     (".dfs.core.windows.net", Some(STORAGE)),
     (KEY_VAULT, Some("https://vault.azure.net/.default")),
@@ -25,9 +25,12 @@ const SERVICES: [(&str, Option<&str>); 13] = [
     (".openai.azure.com", Some(COGNITIVE)),
     (".services.ai.azure.com", Some("https://ai.azure.com/.default")),
     (".search.windows.net", Some("https://search.azure.com/.default")),
-    (".eventgrid.azure.net", Some("https://eventgrid.azure.net/.default")),
+    (EVENT_GRID, Some("https://eventgrid.azure.net/.default")),
     (".servicebus.windows.net", Some("https://servicebus.azure.net/.default")),
 ];
+const EVENT_GRID: &str = ".eventgrid.azure.net";
+const BLOB: &str = ".blob.core.windows.net";
+const TABLE: &str = ".table.core.windows.net";
 const STORAGE: &str = "https://storage.azure.com/.default";
 const COGNITIVE: &str = "https://cognitiveservices.azure.com/.default";
 /// Who may write there may let others in.
@@ -35,23 +38,31 @@ const KEY_VAULT: &str = ".vault.azure.net";
 
 /// Hosts that manage Azure or sign people in, by themselves or by how they end: a token for one of
 /// these makes more of itself.
-const POWERS: [&str; 15] = [
+const POWERS: [&str; 16] = [
     "management.azure.com",
+    "management.azure.microsoft.scloud",
     "management.core.windows.net",
     "management.usgovcloudapi.net",
     "management.chinacloudapi.cn",
     "management.core.usgovcloudapi.net",
     "management.core.chinacloudapi.cn",
-    "login.microsoftonline.com",
-    "login.microsoftonline.us",
-    "login.partner.microsoftonline.cn",
+    "microsoftonline.com",
+    "microsoftonline.us",
+    "microsoftonline.cn",
     "login.chinacloudapi.cn",
     "login.microsoft.com",
     "login.windows.net",
     "sts.windows.net",
     "graph.windows.net",
-    "device.login.microsoftonline.com",
+    "graph.chinacloudapi.cn",
 ];
+
+/// The same by the ids of their applications, which scopes name as well ([Application IDs of
+/// Microsoft's own
+/// applications](https://learn.microsoft.com/troubleshoot/entra/entra-id/governance/verify-first-party-apps-sign-in)):
+/// Azure's management, and the directory of before Microsoft Graph.
+const POWERS_BY_ID: [&str; 2] =
+    ["797f4846-ba00-4fd7-ba71-dba1f8f63f13", "00000002-0000-0000-c000-000000000000"];
 
 /// A host, or a part of it, that requests reach with the host's identity:
 /// `[METHOD[,METHOD…] ]HOST[:PORT][/PREFIX][=SCOPE][;client-id=ID]`.
@@ -62,6 +73,17 @@ pub struct IdentityGrant {
     methods: Option<Vec<Method>>,
     scope: String,
     client_id: Option<String>,
+}
+
+/// Services of Azure Storage, as grants tell them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StorageService {
+    /// Blobs.
+    Blob,
+    /// Tables.
+    Table,
+    /// The host's name does not tell.
+    Unnamed,
 }
 
 /// Why a text grants no identity.
@@ -91,11 +113,40 @@ impl IdentityGrant {
         self.client_id.as_deref()
     }
 
+    /// The parts of the path below which it grants calls; none stands for all of the host.
+    pub fn path(&self) -> &[String] {
+        self.prefix.segments()
+    }
+
+    /// Whether it grants calls with this method.
+    pub fn takes(&self, method: &Method) -> bool {
+        self.methods.as_ref().is_none_or(|it| it.contains(method))
+    }
+
+    /// Whether its host is one of a service that is known here, so that a token may go there
+    /// whoever has named it.
+    pub fn is_known_service(&self) -> bool {
+        service(self.origin.host()).is_some()
+    }
+
+    /// The service of Azure Storage that it is about, if it is one that can be asked whether a
+    /// token is let in.
+    pub fn storage(&self) -> Option<StorageService> {
+        match service(self.origin.host()) {
+            Some((BLOB, _)) => Some(StorageService::Blob),
+            Some((TABLE, _)) => Some(StorageService::Table),
+            // An emulator, or a name of one's own.
+            None if self.scope == STORAGE => Some(StorageService::Unnamed),
+            _ => None,
+        }
+    }
+
     pub(super) fn signer(&self) -> Signer {
         Signer {
             origin: self.origin.clone(),
             prefix: self.prefix.clone(),
             methods: self.methods.clone(),
+            has_rows: self.scope == STORAGE && service(self.origin.host()).is_none_or(|(it, _)| it == TABLE),
             addition: Addition::Token { scope: self.scope.clone(), client_id: self.client_id.clone() },
         }
     }
@@ -175,19 +226,30 @@ fn manages(host: &str) -> bool {
     POWERS.iter().any(|it| host == *it || host.strip_suffix(it).is_some_and(|rest| rest.ends_with('.')))
 }
 
+/// Which of the known services a host is one of, by how its name ends, and its scope.
+fn service(host: &str) -> Option<(&'static str, Option<&'static str>)> {
+    SERVICES.into_iter().find(|(suffix, _)| {
+        // The account's name before the suffix, and nothing that only ends like it. Event Grid has
+        // its region there as well.
+        let labels = if *suffix == EVENT_GRID { 2 } else { 1 };
+        host.strip_suffix(suffix).is_some_and(|name| {
+            name.split('.').count() == labels && name.split('.').all(|label| !label.is_empty())
+        })
+    })
+}
+
 fn usual_scope(host: &str) -> Option<String> {
-    let (_, scope) = SERVICES.iter().find(|(suffix, _)| {
-        // One name before the suffix: the account, and nothing that only ends like it.
-        host.strip_suffix(suffix).is_some_and(|name| !name.is_empty() && !name.contains('.'))
-    })?;
+    let (_, scope) = service(host)?;
     Some(scope.map_or_else(|| format!("https://{host}/.default"), str::to_owned))
 }
 
 /// A scope that was named: a resource, and nothing that makes more of itself.
 fn checked_scope(scope: &str) -> Result<String, String> {
     let resource = scope.split_once("://").map_or(scope, |(_, rest)| rest);
-    let host = resource.split('/').next().unwrap_or_default().to_ascii_lowercase();
-    if manages(&host) {
+    let authority = resource.split(['/', '?', '#']).next().unwrap_or_default().to_ascii_lowercase();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let host = host.split(':').next().unwrap_or_default();
+    if manages(host) || POWERS_BY_ID.contains(&host) {
         return Err(format!("tokens for {host} manage Azure or sign people in, and handlers never do"));
     }
     let is_plain = !scope.is_empty() && scope.bytes().all(|byte| byte.is_ascii_graphic());
@@ -209,6 +271,10 @@ mod tests {
             ("acme.vault.azure.net", "GET,HEAD acme.vault.azure.net=https://vault.azure.net/.default"),
             ("PUT acme.vault.azure.net", "PUT acme.vault.azure.net=https://vault.azure.net/.default"),
             ("acme.azconfig.io", "acme.azconfig.io=https://acme.azconfig.io/.default"),
+            (
+                "acme.westeurope-1.eventgrid.azure.net",
+                "acme.westeurope-1.eventgrid.azure.net=https://eventgrid.azure.net/.default",
+            ),
             (
                 "api.example.com:8443/v1=api://1234/.default;client-id=0a-1b",
                 "api.example.com:8443/v1=api://1234/.default;client-id=0a-1b",
@@ -233,9 +299,19 @@ mod tests {
             ("login.microsoftonline.com=api://x", "manages Azure"),
             ("api.example.com=https://management.azure.com/.default", "manage Azure"),
             ("api.example.com=https://management.core.windows.net//.default", "manage Azure"),
+            ("api.example.com=https://Management.Azure.com:443/.default", "manage Azure"),
+            ("api.example.com=https://x@management.azure.com/.default", "manage Azure"),
+            ("api.example.com=https://management.azure.com./.default", "manage Azure"),
+            ("api.example.com=management.azure.com", "manage Azure"),
+            ("api.example.com=797F4846-ba00-4fd7-ba71-dba1f8f63f13/.default", "manage Azure"),
+            ("api.example.com=api://797f4846-ba00-4fd7-ba71-dba1f8f63f13", "manage Azure"),
+            ("eu.login.microsoftonline.com=api://x", "manages Azure"),
             ("api.example.com", "is not known"),
             ("graph.microsoft.com", "is not known"),
             ("blob.core.windows.net", "is not known"),
+            (".blob.core.windows.net", "is not known"),
+            ("acme.eventgrid.azure.net", "is not known"),
+            ("a.b.westeurope-1.eventgrid.azure.net", "is not known"),
             ("evil.acme.blob.core.windows.net", "is not known"),
             ("acme.blob.core.windows.net.evil.test", "is not known"),
             ("acme.documents.azure.com", "is not known"),

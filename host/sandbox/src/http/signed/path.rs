@@ -20,6 +20,10 @@ impl PathPrefix {
         is_plain.then_some(Self(segments))
     }
 
+    pub(super) fn segments(&self) -> &[String] {
+        &self.0
+    }
+
     pub(super) fn is_whole_host(&self) -> bool {
         self.0.is_empty()
     }
@@ -29,7 +33,17 @@ impl PathPrefix {
     }
 
     pub(super) fn covers(&self, segments: &[String]) -> bool {
-        self.0.iter().enumerate().all(|(at, segment)| segments.get(at) == Some(segment))
+        segments.starts_with(&self.0)
+    }
+
+    /// Whether the segments name a row, or a query, of what this names, as in `orders(RowKey='b')`
+    /// and `orders()`.
+    pub(super) fn covers_row(&self, segments: &[String]) -> bool {
+        let Some((table, before)) = self.0.split_last() else { return false };
+        let key = |it: &String| {
+            it.strip_prefix(table.as_str()).is_some_and(|key| key.starts_with('(') && key.ends_with(')'))
+        };
+        segments.len() == self.0.len() && segments.starts_with(before) && segments.last().is_some_and(key)
     }
 }
 
@@ -155,6 +169,18 @@ mod tests {
             "/orders/2026/%ff",
         ] {
             assert!(segments(path).is_err(), "{path}");
+        }
+        let rows = ["/orders/2026(PartitionKey='a',RowKey='b%28')", "/orders/2026()"];
+        let no_rows = [
+            "/orders/2026x()",
+            "/orders/2026(",
+            "/orders/2026(a)/b",
+            "/orders(a)",
+            "/2026(a)",
+            "/orders/2026",
+        ];
+        for (path, expected) in rows.map(|it| (it, true)).into_iter().chain(no_rows.map(|it| (it, false))) {
+            assert_eq!(prefix.covers_row(&segments(path).unwrap()), expected, "{path}");
         }
         assert!(PathPrefix::new("").unwrap().covers(&segments("/anything").unwrap()));
         assert_eq!(PathPrefix::new("/a/b/").unwrap().to_string(), "/a/b");

@@ -8,16 +8,24 @@ use http::{HeaderName, HeaderValue, Method};
 
 use crate::http::origin::Origin;
 use crate::http::signed::path::PathPrefix;
-use crate::http::signed::{Addition, Signer, methods};
+use crate::http::signed::signer::{Addition, Signer, methods};
 
 /// A header for requests to a host, or a part of it: `[METHOD[,METHOD…]
-/// ]HOST[:PORT][/PREFIX]=NAME=@VARIABLE`. The value is what the variable holds on this host.
-#[derive(Clone, PartialEq, Eq)]
+/// ]HOST[:PORT][/PREFIX]=NAME=@VARIABLE`. The value is what the variable holds on the host that
+/// runs the handler.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeaderGrant {
     origin: Origin,
     prefix: PathPrefix,
     methods: Option<Vec<Method>>,
     name: HeaderName,
+    variable: String,
+}
+
+/// Such a header with its value, which is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretHeader {
+    grant: HeaderGrant,
     value: HeaderValue,
 }
 
@@ -35,36 +43,52 @@ impl HeaderGrant {
         &self.origin
     }
 
-    pub(super) fn signer(&self) -> Signer {
-        Signer {
-            origin: self.origin.clone(),
-            prefix: self.prefix.clone(),
-            methods: self.methods.clone(),
-            addition: Addition::Header { name: self.name.clone(), value: self.value.clone() },
-        }
+    /// The variable that its value is in.
+    pub fn variable(&self) -> &str {
+        &self.variable
     }
 
-    /// Reads a grant, with the values of variables from this function.
+    /// The header with its value, as its variable holds it.
     ///
     /// # Errors
-    /// It names no host, header or variable, or the variable has no value that a header may have.
-    pub fn parse(text: &str, variable: impl Fn(&str) -> Option<String>) -> Result<Self, HeaderGrantError> {
-        // What stands after the last `=` may be a secret that somebody wrote there.
-        let shown = text.rsplit_once('=').map_or(text, |(before, _)| before);
-        let refused = |cause: String| HeaderGrantError { text: format!("{shown}=…"), cause };
+    /// The variable has no value, or none that a header may have.
+    pub fn with_value(self, value: Option<&str>) -> Result<SecretHeader, HeaderGrantError> {
+        let refused = |cause: &str| HeaderGrantError {
+            text: format!("{self}=@{}", self.variable),
+            cause: format!("the variable {} {cause}", self.variable),
+        };
+        let value = value.map(|it| it.trim_end_matches(['\r', '\n'])).filter(|it| !it.is_empty());
+        let value = value.ok_or_else(|| refused("has no value here"))?;
+        let mut value = HeaderValue::try_from(value).map_err(|_| refused("holds what no header may have"))?;
+        value.set_sensitive(true);
+        Ok(SecretHeader { grant: self, value })
+    }
+}
+
+impl SecretHeader {
+    pub(super) fn signer(&self) -> Signer {
+        let HeaderGrant { origin, prefix, methods, name, .. } = self.grant.clone();
+        let addition = Addition::Header { name, value: self.value.clone() };
+        Signer { origin, prefix, methods, has_rows: false, addition }
+    }
+}
+
+impl FromStr for HeaderGrant {
+    type Err = HeaderGrantError;
+
+    fn from_str(text: &str) -> Result<Self, HeaderGrantError> {
+        // What stands last may be a secret that somebody wrote there, and that has a `=` in it.
+        let mut shown: Vec<_> = text.splitn(3, '=').collect();
+        shown.pop();
+        let refused = |cause: String| HeaderGrantError { text: format!("{}=…", shown.join("=")), cause };
         let (methods, rest) = methods(text).map_err(refused)?;
         let mut parts = rest.splitn(3, '=');
         let (Some(place), Some(name), Some(value)) = (parts.next(), parts.next(), parts.next()) else {
             return Err(refused("it has no host, header and variable".into()));
         };
-        let variable_name = value.strip_prefix('@').ok_or_else(|| {
+        let variable = value.strip_prefix('@').filter(|it| !it.is_empty()).ok_or_else(|| {
             refused("the value stands in a variable, so that no list of processes shows it".into())
         })?;
-        let value =
-            variable(variable_name).ok_or_else(|| refused(format!("{variable_name} has no value here")))?;
-        let mut value = HeaderValue::try_from(value.trim_end_matches(['\r', '\n']))
-            .map_err(|_| refused(format!("{variable_name} holds what no header may have")))?;
-        value.set_sensitive(true);
         if place.starts_with("http://") && !is_loopback(place) {
             return Err(refused("a secret does not travel in the clear".into()));
         }
@@ -80,21 +104,13 @@ impl HeaderGrant {
         if [HOST, CONTENT_LENGTH, TRANSFER_ENCODING].contains(&name) {
             return Err(refused(format!("{name} says where a request goes, or where it ends")));
         }
-        Ok(Self { origin, prefix, methods, name, value })
+        Ok(Self { origin, prefix, methods, name, variable: variable.to_owned() })
     }
 }
 
 fn is_loopback(place: &str) -> bool {
     let host = place.trim_start_matches("http://").split(['/', ':']).next().unwrap_or_default();
     host == "localhost" || host.parse().is_ok_and(|it: std::net::Ipv4Addr| it.is_loopback())
-}
-
-impl FromStr for HeaderGrant {
-    type Err = HeaderGrantError;
-
-    fn from_str(text: &str) -> Result<Self, HeaderGrantError> {
-        Self::parse(text, |name| std::env::var(name).ok())
-    }
 }
 
 /// Without the value.
@@ -113,23 +129,32 @@ impl fmt::Display for HeaderGrant {
     }
 }
 
-impl fmt::Debug for HeaderGrant {
+/// The same.
+impl fmt::Display for SecretHeader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "HeaderGrant({self})")
+        self.grant.fmt(f)
+    }
+}
+
+impl fmt::Debug for SecretHeader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SecretHeader({self})")
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::HeaderGrant;
+    use super::{HeaderGrant, SecretHeader};
 
-    fn parse(text: &str) -> Result<HeaderGrant, String> {
-        let variable = |name: &str| match name {
-            "KEY" => Some("swordfish\n".to_owned()),
-            "BAD" => Some("sword\r\nfish".to_owned()),
+    fn parse(text: &str) -> Result<SecretHeader, String> {
+        let grant: HeaderGrant = text.parse().map_err(|error: super::HeaderGrantError| error.to_string())?;
+        let value = match grant.variable() {
+            "KEY" => Some("swordfish\n"),
+            "BAD" => Some("sword\r\nfish"),
+            "EMPTY" => Some(""),
             _ => None,
         };
-        HeaderGrant::parse(text, variable).map_err(|error| error.to_string())
+        grant.with_value(value).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -144,7 +169,12 @@ mod tests {
     fn a_header_that_cannot_be_granted_is_refused_and_its_value_is_not_shown() {
         for (text, word) in [
             ("api.example.com=x-api-key=swordfish", "stands in a variable"),
-            ("api.example.com=x-api-key=@NONE", "has no value here"),
+            ("api.example.com=x-api-key=swordfish==", "stands in a variable"),
+            ("api.example.com=swordfish", "no host, header and variable"),
+            ("swordfish", "no host, header and variable"),
+            ("api.example.com=x-api-key=@", "stands in a variable"),
+            ("api.example.com=x-api-key=@NONE", "NONE has no value here"),
+            ("api.example.com=x-api-key=@EMPTY", "EMPTY has no value here"),
             ("api.example.com=x-api-key=@BAD", "no header may have"),
             ("api.example.com=x:key=@KEY", "is no header"),
             ("api.example.com=host=@KEY", "where a request goes"),

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::super::job::Setup;
+use super::super::room;
 use super::super::ruling::{Judge, Ruling, retry_delay, seconds};
 use crate::cli::RunArgs;
 use longshore_queue::kind::{self, Scaler};
@@ -36,7 +37,7 @@ pub(super) fn findings(
     find("scale identity", true, identity(setup, rule, scaler));
     find("counting", true, counting(rule));
     find("minExecutions", false, minimum(scale["minExecutions"].as_u64()));
-    find("queueLength", false, given(&|run| length(run, rule, scaler)));
+    find("queueLength", false, given(&|run| length(run, room::admitted(run, setup.memory), rule, scaler)));
     let polling = scale["pollingInterval"].as_u64().unwrap_or_else(|| seconds(POLLING_INTERVAL));
     find("retry delays", false, given(&|run| retries(run, polling)));
     find("delays that handlers name", false, given(&|run| named_delays(run, polling)));
@@ -141,15 +142,14 @@ fn minimum(least: Option<u64>) -> Ruling {
     }
 }
 
-/// Messages for each execution, against what one execution takes.
-fn length(run: &RunArgs, rule: &Value, scaler: &Scaler) -> Ruling {
+/// Messages for each execution, against what one execution takes, which handles `at_once` at once.
+fn length(run: &RunArgs, at_once: u64, rule: &Value, scaler: &Scaler) -> Ruling {
     let name = scaler.length;
     let length = match text(rule, name).map(str::parse::<u64>) {
         None => DEFAULT_LENGTH,
         Some(Ok(length)) if length > 0 => length,
         Some(_) => return Ruling::wrong(format!("{name} is no number above zero")),
     };
-    let at_once = u64::from(run.concurrency);
     match run.max_messages {
         Some(most) if length > most => Ruling::wrong(format!(
             "one execution is started for {length} messages, and takes {most} (--max-messages): the rest waits for the next poll; set {name} to {most}, or leave LONGSHORE_MAX_MESSAGES out"

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use futures_util::future::join_all;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use longshore_handler::{OutboxMessage, RetryReason};
-use longshore_queue::{Outgoing, Queue, QueueUrl};
+use longshore_handler::{OutboxMessage, RetryReason, ungranted_outbox};
+use longshore_queue::{Outgoing, Queue, QueueError, QueueUrl, Right};
 
 /// What a property takes beside its name and value, in bytes: two constructors and two lengths of
 /// four bytes (AMQP 1.0, section 1.6.20).
@@ -18,7 +19,7 @@ const PROPERTY_OVERHEAD: usize = 10;
 
 /// How messages for other queues are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum OutputFormat {
+pub enum OutboxFormat {
     /// The body, as the handler sent it.
     #[default]
     Raw,
@@ -28,16 +29,28 @@ pub enum OutputFormat {
     CloudEvents,
 }
 
+/// How a body is written for the queue that it goes to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum OutboxEncoding {
+    /// As it is.
+    #[default]
+    Text,
+    /// As base64, as Azure Functions reads the messages of a Storage queue by default ([host.json
+    /// settings](https://learn.microsoft.com/azure/azure-functions/functions-bindings-storage-queue#hostjson-settings),
+    /// `messageEncoding`).
+    Base64,
+}
+
 /// The queues that handlers may send to, by the names that handlers know.
 #[derive(Debug, Default)]
-pub struct Outputs {
-    queues: BTreeMap<String, Arc<dyn Queue>>,
-    format: OutputFormat,
+pub struct Outboxes {
+    queues: BTreeMap<String, (Arc<dyn Queue>, OutboxEncoding)>,
+    format: OutboxFormat,
 }
 
 /// A message that is ready to be sent.
 #[derive(Debug)]
-pub(crate) struct PreparedOutput {
+pub(crate) struct PreparedMessage {
     pub(crate) name: String,
     pub(crate) queue: Arc<dyn Queue>,
     pub(crate) message: Outgoing,
@@ -65,7 +78,7 @@ enum Data<'a> {
     Text(&'a str),
 }
 
-impl OutputFormat {
+impl OutboxFormat {
     fn write(self, id: &str, source: &QueueUrl, body: Bytes) -> Bytes {
         if self == Self::Raw {
             return body;
@@ -84,15 +97,43 @@ impl OutputFormat {
     }
 }
 
-impl Outputs {
+impl OutboxEncoding {
+    fn write(self, body: Bytes) -> Bytes {
+        match self {
+            Self::Text => body,
+            Self::Base64 => STANDARD.encode(&body).into(),
+        }
+    }
+}
+
+impl Outboxes {
     /// No queues yet, and how messages for them will be written.
-    pub fn new(format: OutputFormat) -> Self {
+    pub fn new(format: OutboxFormat) -> Self {
         Self { queues: BTreeMap::new(), format }
     }
 
     /// Lets handlers send to a queue under a name.
-    pub fn add(&mut self, name: &str, queue: Arc<dyn Queue>) {
-        self.queues.insert(name.to_owned(), queue);
+    pub fn add(&mut self, name: &str, queue: Arc<dyn Queue>, encoding: OutboxEncoding) {
+        self.queues.insert(name.to_owned(), (queue, encoding));
+    }
+
+    /// Looks whether all of these queues are there. An identity that may only send is often not
+    /// told: then the first message tells.
+    ///
+    /// # Errors
+    /// The name of the first queue that is not there, and [`QueueError::QueueNotFound`].
+    pub async fn look(&self) -> Result<(), (String, QueueError)> {
+        let look = async |(name, (queue, _)): (&String, &(Arc<dyn Queue>, OutboxEncoding))| {
+            let asked = match queue.may(Right::Receive).await {
+                Err(QueueError::Denied { .. }) => queue.approximate_count().await.map(drop),
+                asked => asked,
+            };
+            match asked {
+                Err(error @ QueueError::QueueNotFound { .. }) => Err((name.clone(), error)),
+                _ => Ok(()),
+            }
+        };
+        join_all(self.queues.iter().map(look)).await.into_iter().collect()
     }
 
     /// Gives each message its queue and its id: the id of the message that it came from, a slash,
@@ -105,21 +146,28 @@ impl Outputs {
         source: &QueueUrl,
         id: &str,
         outbox: Vec<OutboxMessage>,
-    ) -> Result<Vec<PreparedOutput>, (RetryReason, String)> {
+    ) -> Result<Vec<PreparedMessage>, (RetryReason, String)> {
         let prepare = |(index, OutboxMessage { output: name, body, properties })| {
-            let Some(queue) = self.queues.get(&name).map(Arc::clone) else {
-                return Err((RetryReason::UnknownOutput, format!("{name:?} is no output")));
+            let Some((queue, encoding)) = self.queues.get(&name) else {
+                return Err((RetryReason::UnknownOutput, ungranted_outbox(&name, self.queues.keys())));
             };
+            let queue = Arc::clone(queue);
             let id = format!("{id}/{index}");
-            let body = self.format.write(&id, source, body);
+            let body = encoding.write(self.format.write(&id, source, body));
             let beside = kept_properties(&*queue, &properties);
             if !queue.fits(&body) || body.len().saturating_add(beside) > queue.max_body() && beside > 0 {
-                let bytes = body.len() + beside;
-                let detail = format!("{name}: {} does not take a message of {bytes} bytes", queue.url());
+                let (bytes, url) = (body.len() + beside, queue.url());
+                let detail = if bytes > queue.max_body() {
+                    format!("{name}: {url} does not take a message of {bytes} bytes")
+                } else {
+                    format!(
+                        "{name}: {url} takes text, and the body is none; send it as base64, with `--outbox-encoding {name}=base64`"
+                    )
+                };
                 return Err((RetryReason::OutputTooLarge, detail));
             }
             let message = Outgoing { body, id: Some(id), properties, ..Outgoing::default() };
-            Ok(PreparedOutput { name, queue, message })
+            Ok(PreparedMessage { name, queue, message })
         };
         outbox.into_iter().enumerate().map(prepare).collect()
     }
@@ -135,7 +183,7 @@ fn kept_properties(queue: &dyn Queue, properties: &[(String, String)]) -> usize 
 
 #[cfg(test)]
 mod tests {
-    use super::{Bytes, OutputFormat};
+    use super::{Bytes, OutboxEncoding, OutboxFormat};
 
     #[test]
     fn a_cloud_event_holds_the_body_as_it_was_and_the_id_of_its_origin() {
@@ -148,11 +196,22 @@ mod tests {
             (b"two books", r#""datacontenttype":"text/plain","data":"two books"}"#),
             (b"\xff\x00", r#""datacontenttype":"application/octet-stream","data_base64":"/wA="}"#),
         ] {
-            let event = OutputFormat::CloudEvents.write("m-1/0", &source, Bytes::from_static(body));
+            let event = OutboxFormat::CloudEvents.write("m-1/0", &source, Bytes::from_static(body));
             let text = str::from_utf8(&event).unwrap();
             let start = r#"{"specversion":"1.0","id":"m-1/0","source":"file:./queues/orders","type":"longshore.output","#;
             assert_eq!(text, format!("{start}{expected}"));
-            assert_eq!(OutputFormat::Raw.write("m-1/0", &source, Bytes::from_static(body)), body);
+            assert_eq!(OutboxFormat::Raw.write("m-1/0", &source, Bytes::from_static(body)), body);
         }
+    }
+
+    #[test]
+    fn base64_is_written_around_the_format() {
+        let source = "file:./queues/orders".parse().unwrap();
+        let event = OutboxFormat::CloudEvents.write("m-1/0", &source, Bytes::from_static(b"[1]"));
+        assert!(event.starts_with(b"{\"specversion\""));
+        assert!(OutboxEncoding::Base64.write(event).starts_with(b"eyJzcGVjdmVyc2lvbi"));
+        let binary = Bytes::from_static(b"\xff\x00");
+        assert_eq!(OutboxEncoding::Base64.write(binary.clone()), "/wA=");
+        assert_eq!(OutboxEncoding::Text.write(binary.clone()), binary);
     }
 }

@@ -1,0 +1,84 @@
+//! Tokens that are not there. A handler that needs one can handle no message, which is no message's
+//! fault.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::time::{Duration, Instant};
+
+/// From when on a token that is waited for is one that is not there.
+const NOT_THERE_AFTER: Duration = Duration::from_secs(1);
+
+/// What is missing for all guests of a sandbox.
+#[derive(Debug, Default)]
+pub(super) struct MissingToken(Mutex<Option<(usize, String)>>);
+
+impl MissingToken {
+    /// Notes that there is none for this grant, by its place in the list, and why.
+    pub(super) fn note(&self, signer: usize, cause: String) {
+        *lock(&self.0) = Some((signer, cause));
+    }
+
+    /// Notes that there is one for this grant.
+    pub(super) fn found(&self, signer: usize) {
+        let mut missing = lock(&self.0);
+        if missing.as_ref().is_some_and(|(of, _)| *of == signer) {
+            *missing = None;
+        }
+    }
+
+    pub(super) fn get(&self) -> Option<(usize, String)> {
+        lock(&self.0).clone()
+    }
+}
+
+/// Whether one guest was held up by a missing token.
+#[derive(Debug, Default)]
+pub(in crate::http) struct HeldUp(Mutex<HeldUpBy>);
+
+#[derive(Debug, Default)]
+enum HeldUpBy {
+    #[default]
+    Nothing,
+    Waiting {
+        signer: usize,
+        since: Instant,
+    },
+    NoToken(String),
+}
+
+impl HeldUp {
+    pub(super) fn waits(&self, signer: usize) {
+        let mut by = lock(&self.0);
+        if let HeldUpBy::Nothing = *by {
+            *by = HeldUpBy::Waiting { signer, since: Instant::now() };
+        }
+    }
+
+    pub(super) fn goes_on(&self) {
+        let mut by = lock(&self.0);
+        if let HeldUpBy::Waiting { .. } = *by {
+            *by = HeldUpBy::Nothing;
+        }
+    }
+
+    pub(super) fn has_none(&self, cause: String) {
+        *lock(&self.0) = HeldUpBy::NoToken(cause);
+    }
+
+    /// Why it got no token, and for which grant if it is waiting still.
+    pub(super) fn by(&self) -> Option<(Option<usize>, String)> {
+        match &*lock(&self.0) {
+            HeldUpBy::NoToken(cause) => Some((None, cause.clone())),
+            HeldUpBy::Waiting { signer, since } if since.elapsed() >= NOT_THERE_AFTER => {
+                let waited = since.elapsed().as_secs();
+                Some((Some(*signer), format!("the identity gave no token within {waited} s")))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What it guards is valid after every statement.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

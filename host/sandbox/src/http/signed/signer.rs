@@ -1,0 +1,56 @@
+//! One grant that signs: which requests, and what is added to them.
+
+use std::str::FromStr;
+
+use http::{HeaderName, HeaderValue, Method};
+
+use crate::http::origin::Origin;
+use crate::http::signed::path::PathPrefix;
+
+/// What the host adds to requests.
+#[derive(Clone, Debug)]
+pub(super) enum Addition {
+    /// `Authorization`, with a token.
+    Token { scope: String, client_id: Option<String> },
+    /// A header that is the same each time.
+    Header { name: HeaderName, value: HeaderValue },
+}
+
+/// Requests to one place, and what is added to them.
+#[derive(Clone, Debug)]
+pub(super) struct Signer {
+    pub(super) origin: Origin,
+    pub(super) prefix: PathPrefix,
+    /// `None` stands for all methods.
+    pub(super) methods: Option<Vec<Method>>,
+    /// Whether the last part of a path may name a row of what the prefix names, as in
+    /// `orders(PartitionKey='a',RowKey='b')` ([Addressing Table service
+    /// resources](https://learn.microsoft.com/rest/api/storageservices/addressing-table-service-resources)).
+    pub(super) has_rows: bool,
+    pub(super) addition: Addition,
+}
+
+impl Signer {
+    pub(super) fn takes(&self, method: &Method) -> bool {
+        self.methods.as_ref().is_none_or(|it| it.contains(method))
+    }
+
+    pub(super) fn covers(&self, segments: &[String]) -> bool {
+        self.prefix.covers(segments) || self.has_rows && self.prefix.covers_row(segments)
+    }
+}
+
+/// Splits off the methods that stand before a host: `GET,PUT host`.
+pub(super) fn methods(text: &str) -> Result<(Option<Vec<Method>>, &str), String> {
+    let Some((methods, rest)) = text.trim().split_once(' ') else { return Ok((None, text.trim())) };
+    let methods = methods.split(',').map(|name| {
+        let known = name.bytes().all(|byte| byte.is_ascii_uppercase());
+        Method::from_str(name).ok().filter(|_| known && !name.is_empty())
+    });
+    let methods = methods.collect::<Option<Vec<_>>>();
+    let methods = methods.ok_or("methods are written in capitals, with commas: `GET,PUT host`")?;
+    match methods.iter().find(|it| [Method::TRACE, Method::CONNECT].contains(it)) {
+        Some(method) => Err(format!("{method} is never signed")),
+        None => Ok((Some(methods), rest.trim())),
+    }
+}

@@ -1,0 +1,126 @@
+//! Rule 3: the terms on which a run leases messages.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use longshore_handler::{RetryReason, Verdict};
+use longshore_queue::QueueError;
+use longshore_worker::Config;
+use longshore_worker::lease::{LeaseMode, Terms};
+use tokio::time::{Instant, sleep};
+
+use super::Set;
+use super::handler::TestHandler;
+use super::model::{Fault, MemoryQueue, S, busy};
+use super::weather::{denied, refuses_updates, unclear};
+
+const TERMS: Terms = Terms { visibility: Duration::from_secs(60), renewable: true };
+const FIXED: Terms = Terms { renewable: false, ..TERMS };
+
+#[tokio::test(start_paused = true)]
+async fn an_identity_that_may_not_update_works_with_fixed_leases() {
+    let queue = MemoryQueue::filled("orders", 20);
+    refuses_updates(&queue);
+    let flaky = TestHandler::new(|invocation| async move {
+        if invocation.id == "3" && invocation.dequeue_count < 3 {
+            super::handler::failed()
+        } else {
+            Verdict::Completed
+        }
+    });
+    // The end of a lease is the retry: only a run that lingers longer than a lease sees it.
+    let config = Config { linger: 90 * S, ..Config::default() };
+    let set = Set::new(config, queue.clone(), flaky);
+    let finished = set.run().await;
+    assert_eq!((finished.summary.completed, finished.summary.retried, queue.len()), (20, 2, 0));
+    // The run asks once whether it may, with a message that does not exist. None is updated.
+    let updated: Vec<_> =
+        queue.sent_of("update").into_iter().filter(|it| it.id.parse::<u64>().is_ok()).collect();
+    assert_eq!(updated, []);
+    let third: Vec<_> =
+        set.handler.seen().into_iter().filter(|(_, id, _)| id == "3").map(|(at, ..)| at).collect();
+    assert!(third.windows(2).all(|pair| pair[1] - pair[0] >= 60 * S), "deadline + 30 s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn auto_asks_by_updating_a_message_that_does_not_exist() {
+    let queue: Arc<MemoryQueue> = MemoryQueue::new("orders");
+    let agreed = Terms::agree(LeaseMode::Auto, &*queue, 60 * S, 30 * S).await.terms;
+    assert_eq!(agreed, TERMS);
+    queue.set_faults(|_, _| Fault { error: Some(denied()), ..Fault::default() });
+    assert_eq!(
+        Terms::agree(LeaseMode::Auto, &*queue, 60 * S, 40 * S).await.terms,
+        Terms { visibility: 70 * S, ..FIXED }
+    );
+    assert_eq!(Terms::agree(LeaseMode::Renew, &*queue, 60 * S, 40 * S).await.terms, TERMS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn auto_asks_again_where_there_is_no_clear_answer_and_only_a_refusal_makes_leases_fixed() {
+    let agree = async |answers: Vec<Option<QueueError>>| {
+        let queue: Arc<MemoryQueue> = MemoryQueue::new("orders");
+        let mut answers = answers.into_iter();
+        let mut last = None;
+        queue.set_faults(move |_, _| {
+            last = answers.next().unwrap_or_else(|| last.clone());
+            Fault { error: last.clone(), ..Fault::default() }
+        });
+        let started = Instant::now();
+        let agreed = Terms::agree(LeaseMode::Auto, &*queue, 60 * S, 30 * S).await.terms;
+        (agreed, queue.sent_of("update").len(), started.elapsed())
+    };
+    let missing = QueueError::QueueNotFound { queue: "orders".into() };
+    let later = busy(Some(3 * S));
+    for (answers, expected, calls, at_least) in [
+        (vec![Some(busy(None)), None], TERMS, 2, S / 4),
+        (vec![Some(unclear()), Some(unclear()), Some(denied())], FIXED, 3, S / 2),
+        (vec![Some(later), None], TERMS, 2, 3 * S),
+        (vec![Some(missing)], TERMS, 1, Duration::ZERO),
+    ] {
+        let (agreed, asked, took) = agree(answers.clone()).await;
+        assert_eq!((agreed, asked), (expected, calls), "{answers:?}");
+        assert!(took >= at_least && took < 12 * S, "{answers:?}: {took:?}");
+    }
+    let (agreed, asked, took) = agree(vec![Some(unclear())]).await;
+    assert!(agreed == TERMS && asked > 2 && took <= 12 * S, "{agreed:?} {asked} {took:?}");
+    let (agreed, asked, took) = agree(vec![Some(busy(Some(Duration::MAX)))]).await;
+    assert_eq!((agreed, asked, took), (TERMS, 1, Duration::ZERO), "nobody waits for that");
+    let queue: Arc<MemoryQueue> = MemoryQueue::new("orders");
+    queue.set_faults(|_, _| Fault { delay_before: 60 * S, ..Fault::default() });
+    let asked = Instant::now();
+    let agreed = Terms::agree(LeaseMode::Auto, &*queue, 60 * S, 30 * S).await;
+    assert!(agreed.terms == TERMS && agreed.unclear.is_some(), "{agreed:?}");
+    assert_eq!(asked.elapsed(), 20 * S, "and for a queue that says nothing as long as one call takes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn leases_that_were_taken_as_renewable_are_fixed_by_the_first_refusal_and_the_run_goes_on() {
+    let queue = MemoryQueue::filled("orders", 6);
+    let config = Config { deadline: 90 * S, visibility: 30 * S, linger: 200 * S, ..Config::default() };
+    let set = Set::new(
+        config,
+        queue.clone(),
+        TestHandler::new(|invocation| async move {
+            sleep(S).await;
+            if invocation.dequeue_count == 1 && invocation.id == "3" {
+                return Verdict::retry(RetryReason::Requested, "later");
+            }
+            Verdict::Completed
+        }),
+    );
+    let mut probes = 0;
+    queue.set_faults(move |what, _| {
+        let error = match what {
+            "update" if probes < 100 => {
+                probes += 1;
+                // Not clear while it is asked, refused from then on.
+                Some(if probes <= 6 { unclear() } else { denied() })
+            }
+            _ => None,
+        };
+        Fault { error, ..Fault::default() }
+    });
+    let finished = set.run().await;
+    assert_eq!(finished.end, Ok(longshore_worker::drain::End::Drained));
+    assert_eq!((finished.summary.completed, finished.summary.retried), (6, 1), "{:?}", finished.summary);
+}
