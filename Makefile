@@ -37,7 +37,7 @@ CLIPPY     := cargo clippy $(WHOLE)
 
 .DEFAULT_GOAL := help
 
-include guest/languages.mk infra/azure.mk infra/check.mk
+include guest/languages.mk examples/examples.mk infra/azure.mk infra/check.mk
 .PHONY: help run build guest order host check lint lint-guest doc features test test-worker test-guest test-host test-services \
 	services-installed judge-broker verify-azure torture servicebus-100 fuzz fuzz-coverage mutants bench format clean wasm-target docker-registry
 
@@ -84,7 +84,7 @@ test-guest: wasm-target
 test-host: guest
 	$(TEST)
 
-test-services: services-installed guest guest-python guest-js test-infra ## tests with Azurite, a broker, a registry, handlers in Python and JavaScript, and of infra/
+test-services: services-installed guest guest-python guest-js examples lint-examples test-examples test-infra ## tests with Azurite, a broker, a registry, handlers in Python and JavaScript, of the examples and of infra/
 	# Most of them wait for somebody: four at once, also on two cores.
 	$(TEST) --test services -- --test-threads 4
 	$(TEST) --test sandbox --test process -- --ignored --skip in_little_address_space
@@ -109,10 +109,12 @@ doc: ## build the documentation of the crates; a broken link is an error
 format: ## format the sources
 	cargo fmt --all
 	cd guest && cargo fmt --all
+	cd examples && cargo fmt --all
 
 clean: ## remove what was built, and ./queues with every queue in it, also one of your own
 	cargo clean
 	cd guest && cargo clean
+	rm -rf examples/target
 	rm -rf queues
 
 ##@ Look closer

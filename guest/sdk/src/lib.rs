@@ -32,11 +32,14 @@
 //! `wit/handler.wit`, the contract itself.
 //!
 //! What the operator grants is at hand in [`config`] and [`outbox`]; environment variables are
-//! where they always are. A component that uses neither imports neither.
+//! where they always are. A component that uses neither imports neither. With the feature `azure`,
+//! Microsoft's SDKs work in a handler, and the host signs their requests.
 //!
 //! A handler is an ordinary function: test it natively with `cargo test`. Log lines go to standard
 //! error there.
 
+#[cfg(feature = "azure")]
+pub mod azure;
 pub mod config;
 mod failure;
 mod json;

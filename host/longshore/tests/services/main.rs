@@ -8,6 +8,7 @@
 )]
 
 mod arm;
+mod examples;
 mod hostile;
 mod hostile_registry;
 mod poison;

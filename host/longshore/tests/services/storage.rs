@@ -12,7 +12,7 @@ mod clients;
 mod damaged;
 mod faults;
 mod host;
-mod logs;
+pub mod logs;
 mod program;
 mod proxy;
 mod reach;

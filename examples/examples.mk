@@ -1,0 +1,52 @@
+# The examples, which share one workspace of cargo, one of npm and one folder of Python packages.
+
+EXAMPLES := examples
+BUILT    := $(EXAMPLES)/target
+# Where the packages lie that become part of the components in Python. Those that make components lie in guest/python/.venv.
+PACKAGES := $(EXAMPLES)/target/packages
+
+# Tests use what the components were built with, the macros that read wit/ above all: with a profile of their own all of it would be
+# compiled once more. What they compile themselves need not be fast.
+QUICKLY  := CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
+
+.PHONY: examples examples-rust test-examples lint-examples
+
+##@ Examples
+examples: examples-rust $(foreach name,claim-check exactly-once,$(BUILT)/$(name)-python.wasm $(BUILT)/$(name)-typescript.wasm) ## build the examples, in three languages
+
+examples-rust: wasm-target
+	cd $(EXAMPLES) && cargo build --release --locked --target wasm32-wasip2
+	cp $(BUILT)/wasm32-wasip2/release/claim_check.wasm $(BUILT)/claim-check-rust.wasm
+	cp $(BUILT)/wasm32-wasip2/release/exactly_once.wasm $(BUILT)/exactly-once-rust.wasm
+
+test-examples: $(JS)/node_modules/.installed $(EXAMPLES)/node_modules/.installed ## the tests of the examples, and of the SDK that they use, natively
+	cd $(EXAMPLES) && $(QUICKLY) cargo test --release --locked
+	cd guest && $(QUICKLY) cargo test --release --locked --package longshore-guest --features azure --target-dir ../$(BUILT)
+	for it in $(EXAMPLES)/*/python; do python3 -m unittest discover -q -s $$it || exit 1; done
+	cd $(EXAMPLES) && ../$(JS)/node_modules/.bin/esbuild --bundle --format=esm --platform=node --log-level=warning \
+		--out-extension:.js=.mjs --outdir=target/tests */typescript/*.test.ts
+	node --test $(BUILT)/tests
+
+lint-examples: wasm-target $(JS)/node_modules/.installed $(EXAMPLES)/node_modules/.installed ## formatting, lints and types of the examples
+	cd $(EXAMPLES) && cargo fmt --all --check
+	cd $(EXAMPLES) && cargo clippy --release --locked --target wasm32-wasip2 -- -D warnings
+	cd guest && cargo clippy --release --locked --target wasm32-wasip2 --target-dir ../$(BUILT) --package longshore-guest \
+		--features azure -- -D warnings
+	cd $(EXAMPLES) && ../$(JS)/node_modules/.bin/tsc
+
+# What the machine has installed besides would be on the path as well, were it not for VIRTUAL_ENV.
+$(BUILT)/%-python.wasm: $(PYTHON)/.venv/installed $(PACKAGES)/.installed $(wildcard $(EXAMPLES)/*/python/*.py $(PYTHON)/longshore_guest/*.py) $(WIT) $(EXAMPLES)/wit/worlds.wit
+	VIRTUAL_ENV=$(PYTHON)/.venv $(PYTHON)/.venv/bin/componentize-py -q -d $(EXAMPLES)/wit -w $*-in-python componentize $(subst -,_,$*) \
+		-p $(EXAMPLES)/$*/python -p $(PYTHON) -p $(PACKAGES) -o $@
+
+$(BUILT)/%-typescript.wasm: $(JS)/node_modules/.installed $(EXAMPLES)/node_modules/.installed $(wildcard $(EXAMPLES)/*/typescript/*.ts $(JS)/sdk/*) $(WIT) $(EXAMPLES)/wit/worlds.wit
+	node $(JS)/sdk/build.js $(EXAMPLES)/$*/typescript/$(subst -,_,$*).ts $@ $(EXAMPLES)/wit $*
+
+# Without what `cryptography` brings, which is native: longshore_guest/azure.py says what stands for it.
+$(PACKAGES)/.installed: $(EXAMPLES)/requirements.txt $(PYTHON)/.venv/installed
+	$(PYTHON)/.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --no-compile --upgrade --target $(@D) -r $<
+	touch $@
+
+$(EXAMPLES)/node_modules/.installed: $(EXAMPLES)/package-lock.json
+	cd $(EXAMPLES) && npm ci --ignore-scripts --no-audit --no-fund --silent
+	touch $@
