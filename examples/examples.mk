@@ -1,7 +1,7 @@
 # The examples, which share one workspace of cargo, one of npm and one folder of Python packages.
 
 EXAMPLES := examples
-BUILT    := $(EXAMPLES)/target
+EXAMPLES_BUILT := $(EXAMPLES)/target
 # Where the packages lie that become part of the components in Python. Those that make components lie in guest/python/.venv.
 PACKAGES := $(EXAMPLES)/target/packages
 
@@ -12,34 +12,34 @@ QUICKLY  := CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARG
 .PHONY: examples examples-rust test-examples lint-examples
 
 ##@ Examples
-examples: examples-rust $(foreach name,claim-check exactly-once,$(BUILT)/$(name)-python.wasm $(BUILT)/$(name)-typescript.wasm) ## build the examples, in three languages
+examples: examples-rust $(foreach name,claim-check exactly-once,$(EXAMPLES_BUILT)/$(name)-python.wasm $(EXAMPLES_BUILT)/$(name)-typescript.wasm) ## build the examples, in three languages
 
 examples-rust: wasm-target
 	cd $(EXAMPLES) && cargo build --release --locked --target wasm32-wasip2
-	cp $(BUILT)/wasm32-wasip2/release/claim_check.wasm $(BUILT)/claim-check-rust.wasm
-	cp $(BUILT)/wasm32-wasip2/release/exactly_once.wasm $(BUILT)/exactly-once-rust.wasm
+	cp $(EXAMPLES_BUILT)/wasm32-wasip2/release/claim_check.wasm $(EXAMPLES_BUILT)/claim-check-rust.wasm
+	cp $(EXAMPLES_BUILT)/wasm32-wasip2/release/exactly_once.wasm $(EXAMPLES_BUILT)/exactly-once-rust.wasm
 
 test-examples: $(JS)/node_modules/.installed $(EXAMPLES)/node_modules/.installed ## the tests of the examples, and of the SDK that they use, natively
 	cd $(EXAMPLES) && $(QUICKLY) cargo test --release --locked
-	cd guest && $(QUICKLY) cargo test --release --locked --package longshore-guest --features azure --target-dir ../$(BUILT)
+	cd guest && $(QUICKLY) cargo test --release --locked --package longshore-guest --features azure --target-dir ../$(EXAMPLES_BUILT)
 	for it in $(EXAMPLES)/*/python; do python3 -m unittest discover -q -s $$it || exit 1; done
 	cd $(EXAMPLES) && ../$(JS)/node_modules/.bin/esbuild --bundle --format=esm --platform=node --log-level=warning \
 		--out-extension:.js=.mjs --outdir=target/tests */typescript/*.test.ts
-	node --test $(BUILT)/tests
+	node --test $(EXAMPLES_BUILT)/tests
 
 lint-examples: wasm-target $(JS)/node_modules/.installed $(EXAMPLES)/node_modules/.installed ## formatting, lints and types of the examples
 	cd $(EXAMPLES) && cargo fmt --all --check
 	cd $(EXAMPLES) && cargo clippy --release --locked --target wasm32-wasip2 -- -D warnings
-	cd guest && cargo clippy --release --locked --target wasm32-wasip2 --target-dir ../$(BUILT) --package longshore-guest \
+	cd guest && cargo clippy --release --locked --target wasm32-wasip2 --target-dir ../$(EXAMPLES_BUILT) --package longshore-guest \
 		--features azure -- -D warnings
 	cd $(EXAMPLES) && ../$(JS)/node_modules/.bin/tsc
 
 # What the machine has installed besides would be on the path as well, were it not for VIRTUAL_ENV.
-$(BUILT)/%-python.wasm: $(PYTHON)/.venv/installed $(PACKAGES)/.installed $(wildcard $(EXAMPLES)/*/python/*.py $(PYTHON)/longshore_guest/*.py) $(WIT) $(EXAMPLES)/wit/worlds.wit
+$(EXAMPLES_BUILT)/%-python.wasm: $(PYTHON)/.venv/installed $(PACKAGES)/.installed $(wildcard $(EXAMPLES)/*/python/*.py $(PYTHON)/longshore_guest/*.py) $(WIT) $(EXAMPLES)/wit/worlds.wit
 	VIRTUAL_ENV=$(PYTHON)/.venv $(PYTHON)/.venv/bin/componentize-py -q -d $(EXAMPLES)/wit -w $*-in-python componentize $(subst -,_,$*) \
 		-p $(EXAMPLES)/$*/python -p $(PYTHON) -p $(PACKAGES) -o $@
 
-$(BUILT)/%-typescript.wasm: $(JS)/node_modules/.installed $(EXAMPLES)/node_modules/.installed $(wildcard $(EXAMPLES)/*/typescript/*.ts $(JS)/sdk/*) $(WIT) $(EXAMPLES)/wit/worlds.wit
+$(EXAMPLES_BUILT)/%-typescript.wasm: $(JS)/node_modules/.installed $(EXAMPLES)/node_modules/.installed $(wildcard $(EXAMPLES)/*/typescript/*.ts $(JS)/sdk/*) $(WIT) $(EXAMPLES)/wit/worlds.wit
 	node $(JS)/sdk/build.js $(EXAMPLES)/$*/typescript/$(subst -,_,$*).ts $@ $(EXAMPLES)/wit $*
 
 # Without what `cryptography` brings, which is native: longshore_guest/azure.py says what stands for it.
