@@ -12,7 +12,7 @@ QUICKLY  := CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARG
 .PHONY: examples examples-rust test-examples lint-examples
 
 ##@ Examples
-examples: examples-rust $(foreach name,claim-check exactly-once,$(EXAMPLES_BUILT)/$(name)-python.wasm $(EXAMPLES_BUILT)/$(name)-typescript.wasm) ## build the examples, in three languages
+examples: examples-rust $(PYTHON)/target/http-probe.wasm $(foreach name,claim-check exactly-once,$(EXAMPLES_BUILT)/$(name)-python.wasm $(EXAMPLES_BUILT)/$(name)-typescript.wasm) ## build the examples, in three languages
 
 examples-rust: wasm-target
 	cd $(EXAMPLES) && cargo build --release --locked --target wasm32-wasip2
@@ -33,6 +33,12 @@ lint-examples: wasm-target $(JS)/node_modules/.installed $(EXAMPLES)/node_module
 	cd guest && cargo clippy --release --locked --target wasm32-wasip2 --target-dir ../$(EXAMPLES_BUILT) --package longshore-guest \
 		--features azure -- -D warnings
 	cd $(EXAMPLES) && ../$(JS)/node_modules/.bin/tsc
+
+# A handler of the tests, for what the examples in Python do not use of the package for handlers.
+$(PYTHON)/target/http-probe.wasm: $(PYTHON)/.venv/installed $(PYTHON)/tests/http_probe.py $(wildcard $(PYTHON)/longshore_guest/*.py) $(WIT) $(EXAMPLES)/wit/worlds.wit
+	mkdir -p $(@D)
+	VIRTUAL_ENV=$(PYTHON)/.venv $(PYTHON)/.venv/bin/componentize-py -q -d $(EXAMPLES)/wit -w exactly-once-in-python componentize http_probe \
+		-p $(PYTHON)/tests -p $(PYTHON) -o $@
 
 # What the machine has installed besides would be on the path as well, were it not for VIRTUAL_ENV.
 $(EXAMPLES_BUILT)/%-python.wasm: $(PYTHON)/.venv/installed $(PACKAGES)/.installed $(wildcard $(EXAMPLES)/*/python/*.py $(PYTHON)/longshore_guest/*.py) $(WIT) $(EXAMPLES)/wit/worlds.wit

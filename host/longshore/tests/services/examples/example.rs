@@ -16,10 +16,21 @@ use crate::storage::logs;
 /// The languages that each example is written in, as the files of its components are named.
 pub const LANGUAGES: [&str; 3] = ["rust", "python", "typescript"];
 /// Brings the components.
-const EXAMPLES: &str = "make examples";
+pub const EXAMPLES: &str = "make examples";
 /// Of Azurite's tokens no scope is known by the host.
 const SCOPE: &str = "https://storage.azure.com/.default";
 
+/// The real binary, which says what it has to say as JSON.
+pub fn longshore() -> Program {
+    let home = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    // Another build than cargo's last can be tested: a release, or that of another work tree.
+    let binary = std::env::var_os("LONGSHORE_BINARY");
+    let mut program = Program::new(binary.unwrap_or(env!("CARGO_BIN_EXE_longshore").into()), home);
+    program.env("LONGSHORE_CACHE_DIR", home.join("compiled")).env("LONGSHORE_OUTPUT", "json");
+    program
+}
+
+/// An example, with a directory for its queues.
 pub struct Example {
     name: &'static str,
     language: &'static str,
@@ -51,15 +62,8 @@ impl Example {
 
     /// A verb about one of its queues.
     pub fn on(&self, queue: &str, args: &[&str]) -> Program {
-        let home = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        // Another build than cargo's last can be tested: a release, or that of another work tree.
-        let binary = std::env::var_os("LONGSHORE_BINARY");
-        let mut program = Program::new(binary.unwrap_or(env!("CARGO_BIN_EXE_longshore").into()), home);
-        program
-            .args(args)
-            .env("LONGSHORE_CACHE_DIR", home.join("compiled"))
-            .env("LONGSHORE_QUEUE", self.queue(queue))
-            .env("LONGSHORE_OUTPUT", "json");
+        let mut program = longshore();
+        program.args(args).env("LONGSHORE_QUEUE", self.queue(queue));
         program
     }
 
