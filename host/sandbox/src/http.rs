@@ -13,6 +13,7 @@ pub(crate) mod gather;
 pub(crate) mod origin;
 pub(crate) mod pool;
 pub(crate) mod signed;
+mod unwanted;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +37,7 @@ use crate::http::gather::Gathered;
 use crate::http::origin::Origin;
 use crate::http::pool::{Answered, Connection, Place};
 use crate::http::signed::{Decision, HeldUp, Secrecy, Unechoed, echoed};
+use crate::http::unwanted::Unwanted;
 use crate::policy::Policy;
 
 /// What the engine waits for: a request, or what reads its response from the network.
@@ -242,6 +244,7 @@ impl WasiHttpHooks for Hooks {
         let (policy, log) = (Arc::clone(&self.policy), Arc::clone(&self.log));
         let (account, held_up) = (Arc::clone(&self.account), Arc::clone(&self.held_up));
         Box::new(async move {
+            let request = request.map(Unwanted::once_dropped);
             let (place, budget) = admitted?;
             let mut held = held.ok_or(Error::ConnectionLimitReached)?;
             let request = request.map(|body| Counted { body, budget: Arc::clone(&budget), sent: true });
