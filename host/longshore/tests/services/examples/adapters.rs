@@ -1,5 +1,5 @@
-//! What the adapters make of a service that cannot, and of a host that will not; and what they offer
-//! that no example uses.
+//! What the adapters make of a service that cannot, and of a host that will not; and what they
+//! offer that no example uses.
 
 use longshore_testkit::needs;
 use longshore_testkit::web::WebServer;
