@@ -344,3 +344,22 @@ async fn no_permission_to_delete_ends_the_run_instead_of_handling_everything_aga
     assert!(matches!(finished.end, Err(QueueError::Denied { .. })));
     assert_eq!((finished.summary.received, set.queue.len()), (1, 40));
 }
+
+#[tokio::test(start_paused = true)]
+async fn as_long_as_the_queue_gives_all_it_is_asked_for_a_receive_does_not_wait_for_another() {
+    let config = Config { concurrency: 128, ..Config::default() };
+    let uneven = TestHandler::new(|invocation| async move {
+        sleep(S / 10 * (1 + invocation.id.parse::<u32>().unwrap() % 40)).await;
+        Verdict::Completed
+    });
+    let set = Set::new(config, MemoryQueue::filled("orders", 2000), uneven);
+    set.queue.set_faults(|what, _| Fault {
+        delay_after: if what == "receive" { 2 * S } else { S / 100 },
+        ..Fault::default()
+    });
+    let finished = set.run().await;
+    let sent: Vec<Instant> = set.queue.calls_of("receive").iter().map(|call| call.at).collect();
+    let beside = sent.windows(2).filter(|pair| pair[1] - pair[0] < S).count();
+    assert_eq!(finished.summary.completed, 2000);
+    assert!(beside > 10, "{beside} of {}", sent.len());
+}
