@@ -37,9 +37,12 @@ impl Secrecy {
 
     /// Whether headers repeat it.
     pub(in crate::http) fn is_in(&self, headers: &HeaderMap) -> bool {
-        let finder = self.finder.as_ref();
-        finder.is_some_and(|it| headers.values().any(|value| it.find(value.as_bytes()).is_some()))
+        is_in(self.finder.as_deref(), headers)
     }
+}
+
+fn is_in(finder: Option<&Finder<'static>>, headers: &HeaderMap) -> bool {
+    finder.is_some_and(|it| headers.values().any(|value| it.find(value.as_bytes()).is_some()))
 }
 
 impl fmt::Debug for Secrecy {
@@ -105,10 +108,7 @@ impl<B: Body<Data = Bytes, Error = Error> + Unpin> Body for Unechoed<B> {
                 let data = data.clone();
                 self.completes(&data)
             }
-            (None, Some(trailers)) => {
-                let finder = self.finder.as_ref();
-                finder.is_some_and(|it| trailers.values().any(|value| it.find(value.as_bytes()).is_some()))
-            }
+            (None, Some(trailers)) => is_in(self.finder.as_deref(), trailers),
             (None, None) => false,
         };
         if repeats { Poll::Ready(Some(Err(echoed()))) } else { polled }
