@@ -11,6 +11,7 @@ use longshore_worker::poison::{Envelope, PoisonFormat};
 use super::Set;
 use super::handler::{TestHandler, failed};
 use super::model::{Fault, MemoryQueue, S};
+use super::weather::denied;
 
 #[tokio::test(start_paused = true)]
 async fn what_is_completed_is_deleted_and_the_run_ends() {
@@ -130,6 +131,16 @@ async fn a_message_that_fits_nowhere_stays_hidden_for_the_cap_and_the_run_goes_o
     assert!(set.queue.hidden_for()[0].0 > 25 * S);
     // Full detail, short detail, none, the body itself, its base64.
     assert_eq!(set.poison.calls_of("send").len(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poison_queue_that_the_identity_may_not_send_to_ends_the_run_and_is_asked_once() {
+    let rejects = TestHandler::new(|_| async { Verdict::Reject { detail: String::new() } });
+    let set = Set::new(Config::default(), MemoryQueue::filled("orders", 1), rejects);
+    set.poison.set_faults(|what, _| Fault { error: (what == "send").then(denied), ..Fault::default() });
+    let finished = set.run().await;
+    assert_eq!((finished.end, set.queue.len()), (Err(denied()), 1));
+    assert_eq!(set.poison.sent_of("send").len(), 1, "a smaller body is refused as well");
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use longshore_handler::{RetryReason, Verdict};
 use longshore_queue::QueueError;
 use longshore_worker::Config;
+use longshore_worker::drain::End;
 use longshore_worker::lease::{LeaseMode, Terms};
 use tokio::time::{Instant, sleep};
 
@@ -121,6 +122,31 @@ async fn leases_that_were_taken_as_renewable_are_fixed_by_the_first_refusal_and_
         Fault { error, ..Fault::default() }
     });
     let finished = set.run().await;
-    assert_eq!(finished.end, Ok(longshore_worker::drain::End::Drained));
+    assert_eq!(finished.end, Ok(End::Drained));
     assert_eq!((finished.summary.completed, finished.summary.retried), (6, 1), "{:?}", finished.summary);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_that_the_identity_may_not_do_is_left_out_and_any_other_refusal_is_a_fault() {
+    let bad_request = QueueError::Fault { cause: "HTTP 400".into(), mend: "look at it".into() };
+    for (refusal, end) in [(denied(), Ok(End::Drained)), (bad_request.clone(), Err(bad_request))] {
+        // It breaks while the first receive is under way, and is mended later.
+        let started = Instant::now();
+        let is_there = move |now| !(started + S..started + 60 * S).contains(&now);
+        let handler = TestHandler::missing(is_there);
+        let set = Set::new(Config::default(), MemoryQueue::filled("orders", 1), handler);
+        set.queue.set_faults(move |what, id| {
+            let of_a_message = what == "update" && id.parse::<u64>().is_ok();
+            let delay_after = if what == "receive" { 2 * S } else { Duration::ZERO };
+            Fault { error: of_a_message.then(|| refusal.clone()), delay_after, ..Fault::default() }
+        });
+        let breaks = set.handler.clone();
+        tokio::spawn(async move {
+            sleep(S).await;
+            breaks.replace();
+        });
+        let finished = set.run().await;
+        assert_eq!(finished.summary.abandoned, 1, "{finished:?}");
+        assert_eq!(finished.end, end);
+    }
 }
