@@ -38,7 +38,7 @@ CLIPPY     := cargo clippy $(WHOLE)
 .DEFAULT_GOAL := help
 
 include guest/languages.mk examples/examples.mk infra/azure.mk infra/check.mk
-.PHONY: help run build guest order host check lint lint-guest doc features test test-worker test-guest test-host test-services \
+.PHONY: help run build guest order host check lint lint-guest doc features test test-worker test-guest test-host test-services service-tests \
 	services-installed judge-broker verify-azure torture servicebus-100 fuzz fuzz-coverage mutants bench format clean wasm-target docker-registry
 
 help: ## print this help
@@ -84,7 +84,9 @@ test-guest: wasm-target
 test-host: guest
 	$(TEST)
 
-test-services: services-installed guest guest-python guest-js examples lint-examples test-examples test-infra ## tests with Azurite, a broker, a registry, handlers in Python and JavaScript, of the examples and of infra/
+test-services: service-tests lint-examples test-examples test-infra ## tests with Azurite, a broker, a registry, handlers in Python and JavaScript, of the examples and of infra/
+
+service-tests: services-installed guest guest-python guest-js examples
 	# Most of them wait for somebody: four at once, also on two cores.
 	$(TEST) --test services -- --test-threads 4
 	$(TEST) --test sandbox --test process -- --ignored --skip in_little_address_space
