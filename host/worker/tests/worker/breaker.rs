@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use longshore_handler::Verdict;
 use longshore_worker::Config;
 use longshore_worker::drain::End;
+use longshore_worker::hold::HoldCause;
 use tokio::time::{Instant, sleep};
 
 use super::Set;
@@ -240,4 +241,29 @@ async fn a_queue_whose_every_message_is_settled_is_not_held_for() {
     let finished = set.run().await;
     assert_eq!((finished.end, finished.summary.poisoned), (Ok(End::BreakerOpen), 6));
     assert!(started.elapsed() < 3 * MINUTE, "{:?}", started.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_says_what_it_waits_for_while_it_is_on_hold_and_at_no_other_time() {
+    let started = Instant::now();
+    let outage = TestHandler::new(move |_| async move {
+        sleep(S).await;
+        if started.elapsed() < 20 * S { failed() } else { Verdict::Completed }
+    });
+    let set = Set::new(Config::default(), MemoryQueue::filled("orders", 100), outage);
+    let worker = Arc::clone(&set.worker);
+    let asked = tokio::spawn(async move {
+        sleep(S / 2).await;
+        let before = worker.on_hold();
+        sleep(10 * S).await;
+        let during = worker.on_hold();
+        sleep(40 * S).await;
+        (before, during, worker.on_hold())
+    });
+    assert_eq!(set.run().await.summary.completed, 100);
+    let (before, during, after) = asked.await.unwrap();
+    assert_eq!((before, after), (None, None));
+    let during = during.expect("the breaker is open after five failures");
+    assert_eq!((during.cause, during.since), (HoldCause::Breaker, started + 5 * S));
+    assert_eq!(during.try_at, Some(started + 35 * S));
 }
