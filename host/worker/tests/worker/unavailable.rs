@@ -141,6 +141,25 @@ async fn a_stop_is_heard_while_the_queue_is_asked_for_the_terms_of_leases() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_run_without_a_handler_says_so_although_its_queue_never_answered_either() {
+    let started = Instant::now();
+    let handler = TestHandler::missing(move |now| now < started + 5 * S);
+    let config = Config { hold_without_handler: Some(60 * S), ..Config::default() };
+    let set = Set::new(config, MemoryQueue::filled("orders", 1), handler);
+    set.queue.set_faults(|what, _| Fault {
+        error: (what == "receive").then(|| QueueError::unclear("orders", "cut")),
+        ..Fault::default()
+    });
+    let breaks = set.handler.clone();
+    tokio::spawn(async move {
+        sleep(10 * S).await;
+        breaks.replace();
+    });
+    assert_eq!(set.run().await.end, Ok(End::NoHandler));
+    assert!(set.queue.sent_of("receive").len() > 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_queue_that_never_answers_is_a_fault_when_the_time_is_over_and_one_that_once_did_is_not() {
     fn unclear() -> Fault {
         Fault { error: Some(QueueError::unclear("orders", "cut")), ..Fault::default() }
