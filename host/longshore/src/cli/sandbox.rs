@@ -71,6 +71,18 @@ impl GrantArgs {
             grant.with_value(value.as_deref()).map_err(|error| format!("--http-header {error}"))
         });
         let headers = headers.collect::<Result<_, _>>()?;
+        for grant in flat(&self.http_identity) {
+            if let Some(doubt) = grant.doubt() {
+                tracing::warn!("--http-identity {doubt}");
+            }
+        }
+        let seen = |grant: &HeaderGrant| env.iter().any(|(name, _)| name == grant.variable());
+        if let Some(grant) = flat(&self.http_header).iter().find(|it| seen(it)) {
+            tracing::warn!(
+                "--env hands {} to the handler, which --http-header keeps from it",
+                grant.variable()
+            );
+        }
         let tokens = (!self.http_identity.is_empty()).then(|| Arc::new(HostIdentity) as _);
         let grants = Grants { env, config, headers, tokens, ..self.reach() };
         match grants.conflict() {

@@ -179,6 +179,26 @@ async fn no_way(protocol: &str) {
         (&orders, format!("GET https://{host}/keys?x=/orders"), "not below /orders"),
         (&whole, format!("PUT https://{host}/orders/1\ncontent-length: 9000"), "HttpRequestBodySize"),
         (&get_only, format!("PUT https://{host}/orders/1\n\nbody"), "for GET only"),
+        (&whole, format!("trace https://{host}/"), "in capitals"),
+        (&whole, format!("PUT https://{host}/1\nx-ms-source-container-name: keys"), "nobody checks"),
+        (&whole, format!("PUT https://{host}/1\nx-ms-deleted-container-name: keys"), "nobody checks"),
+        (&whole, format!("PUT https://{host}/1\nx-ms-blob-public-access: container"), "let others in"),
+        (&whole, format!("PUT https://{host}/1?comp=%u0061cl"), "let others in"),
+        (&whole, format!("POST https://{host}/1\nX_HTTP_METHOD_OVERRIDE: DELETE"), "another request"),
+        (&whole, format!("POST https://{host}/1\nforwarded: host=keys"), "another request"),
+        (&orders, format!("GET https://{host}/orders/%u002e%u002e/keys"), "could leave"),
+        (&orders, format!("GET https://{host}/orders/..%20/keys"), "could leave"),
+        (&orders, format!("GET https://{host}/orders/%EF%BC%8E%EF%BC%8E/keys"), "could leave"),
+        (
+            &orders,
+            format!("PUT https://{host}/orders/1\nx-ms-file-rename-source: https://{host}/keys/1"),
+            "rename-source",
+        ),
+        (
+            &vec![format!("--http-identity=POST {host}={SCOPE}")],
+            format!("POST https://{host}/?comp=batch"),
+            "holds any methods",
+        ),
     ] {
         let said = reach.ask(grant, &request).await;
         assert!(said.contains(word), "{request}: {said}");

@@ -74,6 +74,12 @@ impl Origin {
         &self.host
     }
 
+    /// Whether the host is an address, or a name that the public DNS has not: an emulator, mostly.
+    pub(crate) fn is_local(&self) -> bool {
+        let host = self.host();
+        self.address().is_some() || !host.contains('.') || host.ends_with(".localhost")
+    }
+
     pub(crate) fn port(&self) -> u16 {
         self.port
     }

@@ -12,6 +12,7 @@ mod missing;
 mod path;
 mod secret_header;
 mod signer;
+mod sources;
 
 use std::fmt;
 use std::sync::Arc;
@@ -126,12 +127,17 @@ impl Signers {
             // Without a signature it may go where that is granted as well.
             return if may_call(origin) { Decision::NoneApplies } else { Decision::Refused(refusal) };
         };
+        // A service reads a source of the same account with the request's own token.
         let source_is_granted = |source: &Origin, path: &str| {
-            let mut granted = self.list.iter().filter(|it| it.origin == *source);
-            may_call(source)
-                || granted.any(|it| path::segments(path).is_ok_and(|segments| it.covers(&segments)))
+            let reads = |it: &&Signer| {
+                let is_token = matches!(it.addition, Addition::Token { .. });
+                is_token && it.origin == *source && it.takes(&Method::GET)
+            };
+            let covers = |it: &Signer| path::segments(path).is_ok_and(|segments| it.covers(&segments));
+            let is_of_a_signer = self.list.iter().any(|it| identity::same_account(&it.origin, source));
+            self.list.iter().filter(reads).any(covers) || !is_of_a_signer && may_call(source)
         };
-        match guard::refusal(request, &signer.prefix, &signer.addition, source_is_granted) {
+        match guard::refusal(request, signer, segments.as_deref().ok(), source_is_granted) {
             Some(refusal) => Decision::Refused(refusal),
             None => Decision::Signed(index),
         }
@@ -332,9 +338,130 @@ mod tests {
             ("PUT https://acme.blob.core.windows.net/orders?restype=container&%63omp=%61cl", "let others in"),
             ("PATCH https://acme.dfs.core.windows.net/orders/1?action=setAccessControl", "let others in"),
             ("POST https://acme.dfs.core.windows.net/orders?comp=batch", "beyond"),
+            ("PUT https://acme.blob.core.windows.net/orders?comp=%u0061cl", "let others in"),
+            ("POST https://acme.blob.core.windows.net/?comp=userdelegationkey%00", "seven days"),
+            ("trace https://acme.blob.core.windows.net/", "in capitals"),
+            ("get https://acme.blob.core.windows.net/", "in capitals"),
+            ("TRACK https://acme.blob.core.windows.net/", "repeat or tunnel"),
         ] {
             let refusal = decided(&grants, request, false).unwrap_err();
             assert!(refusal.contains(word), "{request}: {refusal}");
+        }
+    }
+
+    #[test]
+    fn a_batch_needs_a_grant_of_the_whole_host_and_of_all_methods() {
+        let batches =
+            ["https://acme.blob.core.windows.net/?comp=batch", "https://acme.table.core.windows.net/$batch"];
+        for (grants, is_signed) in [
+            (["acme.blob.core.windows.net", "acme.table.core.windows.net"], true),
+            (["GET,POST acme.blob.core.windows.net", "POST acme.table.core.windows.net"], false),
+        ] {
+            for batch in batches {
+                let decided = decided(&grants, &format!("POST {batch}"), false);
+                assert_eq!(decided.is_ok(), is_signed, "{batch}: {decided:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_hands_out_keys_is_not_signed() {
+        let grants = [
+            "acme.services.ai.azure.com",
+            "acme.cognitiveservices.azure.com",
+            "GET,POST acme.vault.azure.net",
+        ];
+        for request in [
+            "POST https://acme.services.ai.azure.com/api/projects/p/connections/c/getConnectionWithCredentials?api-version=v1",
+            "POST https://acme.services.ai.azure.com/api/projects/p/datasets/d/versions/1/credentials",
+            "POST https://acme.services.ai.azure.com/api/projects/p/datasets/d/versions/1/startPendingUpload",
+            "POST https://acme.cognitiveservices.azure.com/sts/v1.0/issueToken",
+            "POST https://acme.vault.azure.net/keys/k/backup",
+        ] {
+            let refusal = decided(&grants, request, false).unwrap_err();
+            assert!(refusal.contains("hands out a key"), "{request}: {refusal}");
+        }
+        let trick = "POST https://acme.vault.azure.net/keys/k/x/../backup";
+        assert!(decided(&grants, trick, false).unwrap_err().contains("no plain one"));
+        assert!(
+            decided(&grants, "GET https://acme.services.ai.azure.com/api/projects/p/connections", false)
+                .is_ok()
+        );
+    }
+
+    /// What becomes of a request with one header.
+    fn with_header(grants: &[&str], request: &str, header: (&str, &str), may_call: bool) -> Option<String> {
+        let grants: Vec<IdentityGrant> = grants.iter().map(|it| it.parse().unwrap()).collect();
+        let (method, uri) = request.split_once(' ').unwrap();
+        let request = Request::builder().method(method).uri(uri).header(header.0, header.1).body(()).unwrap();
+        let parts = request.into_parts().0;
+        match Signers::new(&grants, &[], None).decide(&Origin::of(&parts.uri).unwrap(), &parts, |_| may_call)
+        {
+            Decision::Refused(refusal) => Some(refusal),
+            Decision::Signed(_) | Decision::NoneApplies => None,
+        }
+    }
+
+    #[test]
+    fn headers_that_reach_another_place_or_let_others_in_are_not_signed() {
+        let grants = ["acme.blob.core.windows.net/orders", "acme.file.core.windows.net/orders"];
+        let blob = "PUT https://acme.blob.core.windows.net/orders/1";
+        let file = "PUT https://acme.file.core.windows.net/orders/1";
+        for (request, header, is_refused) in [
+            (file, ("x-ms-file-rename-source", "https://acme.file.core.windows.net/other/1"), true),
+            (file, ("x-ms-file-rename-source", "https://acme.file.core.windows.net/orders/2"), false),
+            (file, ("x-ms-file-rename-source", "https://evil.test/orders/2"), true),
+            (file, ("x-ms-file-rename-replace-if-exists", "true"), false),
+            (file, ("x-ms-file-permission", "inherit"), false),
+            (file, ("x-ms-file-permission", "O:SYG:SYD:"), true),
+            (blob, ("x-ms-source-container-name", "secrets"), true),
+            (blob, ("x-ms-deleted-container-name", "secrets"), true),
+            (blob, ("x-ms-new-kind-of-source", "x"), true),
+            (blob, ("x-ms-meta-source", "shop"), false),
+            (blob, ("x-ms-source-if-match", "x"), false),
+            (blob, ("x-ms-source-range", "bytes=0-1"), false),
+            (blob, ("x-ms-blob-public-access", "container"), true),
+            (blob, ("x-ms-acl", "user::rwx"), true),
+            (blob, ("x-ms-permissions", "0777"), true),
+            (blob, ("X_HTTP_METHOD_OVERRIDE", "DELETE"), true),
+            (blob, ("forwarded", "host=other"), true),
+            (blob, ("x-forwarded-uri", "/keys"), true),
+            (blob, ("x-forwarded-for", "10.1.2.3"), false),
+            (blob, ("x-original-uri", "/keys"), true),
+            (blob, ("destination", "/keys"), true),
+        ] {
+            let refused = with_header(&grants, request, header, false);
+            assert_eq!(refused.is_some(), is_refused, "{header:?}: {refused:?}");
+        }
+    }
+
+    #[test]
+    fn a_source_of_a_granted_account_needs_a_grant_that_reads_it() {
+        let write = "PUT https://acme.blob.core.windows.net/out/1";
+        let source = |of: &str| format!("https://{of}");
+        for (grants, of, may_call, is_refused) in [
+            (&["acme.blob.core.windows.net/out"][..], "acme.blob.core.windows.net/out/2", false, false),
+            (&["acme.blob.core.windows.net/out"], "acme.blob.core.windows.net/in/2", false, true),
+            (&["acme.blob.core.windows.net/out"], "acme.blob.core.windows.net/in/2", true, true),
+            (&["acme.blob.core.windows.net/out"], "acme.dfs.core.windows.net/in/2", true, true),
+            (&["acme.blob.core.windows.net/out"], "acme-secondary.blob.core.windows.net/in/2", true, true),
+            (&["acme.blob.core.windows.net/out"], "other.test/2", true, false),
+            (&["acme.blob.core.windows.net/out"], "other.test/2", false, true),
+            (
+                &["acme.blob.core.windows.net/out", "PUT acme.blob.core.windows.net/in"],
+                "acme.blob.core.windows.net/in/2",
+                false,
+                true,
+            ),
+            (
+                &["acme.blob.core.windows.net/out", "GET acme.blob.core.windows.net/in"],
+                "acme.blob.core.windows.net/in/2",
+                false,
+                false,
+            ),
+        ] {
+            let refused = with_header(grants, write, ("x-ms-copy-source", &source(of)), may_call);
+            assert_eq!(refused.is_some(), is_refused, "{grants:?} {of}: {refused:?}");
         }
     }
 }

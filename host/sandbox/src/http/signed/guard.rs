@@ -1,43 +1,53 @@
 //! What is never signed, although it goes where it may.
 
-use http::HeaderMap;
-use http::Method;
 use http::Uri;
 use http::request::Parts;
 
 use crate::http::origin::Origin;
-use crate::http::signed::path::{self, PathPrefix};
-use crate::http::signed::signer::Addition;
+use crate::http::signed::identity;
+use crate::http::signed::path;
+use crate::http::signed::signer::{Addition, Signer};
+use crate::http::signed::sources;
 
-/// Headers by which a server takes a request for another one: its method, its path, or who sends
-/// it.
+/// Headers by which a server takes a request for another one: its method, its path, its host, or
+/// where it ends. [`is_disguise`] names more of them by how they begin.
 const DISGUISES: [&str; 8] = [
     "x-http-method-override",
     "x-http-method",
     "x-method-override",
-    "x-original-url",
-    "x-rewrite-url",
-    "x-forwarded-host",
-    "x-forwarded-prefix",
-    "x-original-host",
+    "x-host",
+    "forwarded",
+    "destination",
+    "via",
+    "trailer",
 ];
 
 /// Headers that carry a second token.
 const SECOND_TOKENS: [&str; 2] = ["x-ms-authorization-auxiliary", "x-ms-copy-source-authorization"];
 
-/// A header that names a blob to copy from, by its URL ([Put Blob From
-/// URL](https://learn.microsoft.com/rest/api/storageservices/put-blob-from-url)).
-const COPY_SOURCE: &str = "x-ms-copy-source";
-/// One that names a file to move, by its path in the same account ([Path
+/// Headers that let others in, or say who may: with them, what is made is open to more than those
+/// who were let in before ([Create
+/// Container](https://learn.microsoft.com/rest/api/storageservices/create-container), [Path
 /// Create](https://learn.microsoft.com/rest/api/storageservices/datalakestoragegen2/path/create)).
-const RENAME_SOURCE: &str = "x-ms-rename-source";
+const ACCESS_HEADERS: [&str; 6] = [
+    "x-ms-blob-public-access",
+    "x-ms-acl",
+    "x-ms-permissions",
+    "x-ms-owner",
+    "x-ms-group",
+    "x-ms-file-permission-key",
+];
+/// One that every request has that makes a file, and that lets nobody in while it says so ([Create
+/// File](https://learn.microsoft.com/rest/api/storageservices/create-file)).
+const FILE_PERMISSION: (&str, &str) = ("x-ms-file-permission", "inherit");
 
 /// Operations on storage that give more than an answer: a key that signs for seven days whatever
 /// its holder likes ([Get User Delegation
 /// Key](https://learn.microsoft.com/rest/api/storageservices/get-user-delegation-key)), and other
-/// operations in the body, whose paths nobody checks here.
+/// operations in the body, whose methods and paths nobody checks here.
 const DELEGATION_KEY: &str = "userdelegationkey";
 const BATCH: &str = "batch";
+const BATCH_SEGMENT: &str = "$batch";
 /// Operations on storage that let others in: a policy for signatures and public access ([Set
 /// Container ACL](https://learn.microsoft.com/rest/api/storageservices/set-container-acl)), or the
 /// rights of files ([Path
@@ -48,76 +58,83 @@ const ACCESS: [(&str, &str); 3] =
 /// Why a request is not signed, in words; `None` if it is.
 pub(super) fn refusal(
     request: &Parts,
-    prefix: &PathPrefix,
-    addition: &Addition,
+    signer: &Signer,
+    segments: Option<&[String]>,
     source_is_granted: impl Fn(&Origin, &str) -> bool,
 ) -> Option<String> {
-    if matches!(request.method, Method::TRACE | Method::CONNECT) {
-        return Some(format!("{} would repeat or tunnel what the host adds", request.method));
+    let method = request.method.as_str();
+    if !method.bytes().all(|it| it.is_ascii_uppercase()) {
+        return Some(format!("`{method}` is no method in capitals, and a server may take it for one"));
     }
-    if let Some(name) = DISGUISES.into_iter().find(|it| request.headers.contains_key(*it)) {
+    if ["TRACE", "TRACK", "CONNECT"].contains(&method) {
+        return Some(format!("{method} would repeat or tunnel what the host adds"));
+    }
+    if let Some(name) = request.headers.keys().map(http::HeaderName::as_str).find(|it| is_disguise(it)) {
         return Some(format!("the header {name} can make it another request than the one that was checked"));
     }
-    if let Addition::Header { .. } = addition {
-        return None;
+    let pairs = pairs(&request.uri);
+    if signer.methods.is_some() && pairs.iter().any(|(name, _)| name == "_method") {
+        return Some("`_method` can make it another request than the one that was checked".into());
     }
+    let Addition::Token { scope, .. } = &signer.addition else { return None };
     if let Some(name) = SECOND_TOKENS.into_iter().find(|it| request.headers.contains_key(*it)) {
         return Some(format!("the header {name} carries a token, and handlers have none"));
     }
-    for (name, value) in pairs(&request.uri) {
+    // Of a path that is no plain one, nobody can say what it ends with.
+    if segments.is_none() && (signer.methods.is_some() || identity::has_keys(scope)) {
+        return Some("its path is no plain one, and could be another than the one that was checked".into());
+    }
+    let last = segments.and_then(|it| it.last()).map(|it| it.to_ascii_lowercase());
+    let last = last.as_deref().unwrap_or_default();
+    if identity::hands_out_keys(scope, last) {
+        return Some(format!("`{last}` hands out a key that works without the host"));
+    }
+    for (name, value) in &pairs {
         if value == DELEGATION_KEY {
             return Some("a user delegation key works everywhere for seven days".into());
         }
-        if ACCESS.iter().any(|(of, what)| name == *of && value == *what) {
+        if ACCESS.iter().any(|(of, what)| name == of && value == what) {
             return Some("it would let others in".into());
         }
-        if name == "comp" && value == BATCH && !prefix.is_whole_host() {
-            return Some(format!("a batch may reach beyond {prefix}"));
-        }
     }
-    sources(&request.headers, prefix, source_is_granted)
+    let lets_in = |name: &str| {
+        let is_inherited = request.headers.get(name).is_some_and(|it| it == FILE_PERMISSION.1);
+        request.headers.contains_key(name) && !(name == FILE_PERMISSION.0 && is_inherited)
+    };
+    if let Some(name) = ACCESS_HEADERS.into_iter().chain([FILE_PERMISSION.0]).find(|it| lets_in(it)) {
+        return Some(format!("the header {name} would let others in"));
+    }
+    let is_batch =
+        last == BATCH_SEGMENT || pairs.iter().any(|(name, value)| name == "comp" && value == BATCH);
+    if is_batch && !(signer.prefix.is_whole_host() && signer.methods.is_none()) {
+        return Some(format!(
+            "a batch may reach beyond {}, and holds any methods; it needs a grant of the whole host without methods",
+            signer.prefix
+        ));
+    }
+    sources::refusal(&request.headers, signer, source_is_granted)
 }
 
-/// Why what the service is to fetch is not granted.
-fn sources(
-    headers: &HeaderMap,
-    prefix: &PathPrefix,
-    is_granted: impl Fn(&Origin, &str) -> bool,
-) -> Option<String> {
-    for value in headers.get_all(COPY_SOURCE) {
-        let source = value.to_str().ok().and_then(|it| it.parse::<Uri>().ok());
-        let granted = source.as_ref().is_some_and(|source| {
-            Origin::of(source).is_some_and(|origin| is_granted(&origin, source.path()))
-        });
-        if !granted {
-            return Some(format!("{COPY_SOURCE} names a place that is not granted"));
-        }
-    }
-    for value in headers.get_all(RENAME_SOURCE) {
-        let path = value.to_str().unwrap_or("\\").split('?').next().unwrap_or_default();
-        if !path::segments(path).is_ok_and(|it| prefix.covers(&it)) {
-            return Some(format!("{RENAME_SOURCE} names a path that is not below {prefix}"));
-        }
-    }
-    None
+/// Whether a header can make a server see another request. Some servers read `_` as `-`.
+fn is_disguise(name: &str) -> bool {
+    let forwarded = name.strip_prefix("x-forwarded-").is_some_and(|it| !["for", "proto"].contains(&it));
+    DISGUISES.contains(&name)
+        || forwarded
+        || name.contains('_')
+        || ["x-original-", "x-rewrite-"].iter().any(|it| name.starts_with(it))
 }
 
 /// Names and values of a query, in small letters, decoded as often as a server may.
-fn pairs(uri: &Uri) -> impl Iterator<Item = (String, String)> {
-    let query = uri.query().unwrap_or_default().to_owned();
+fn pairs(uri: &Uri) -> Vec<(String, String)> {
     let plain = |text: &str| {
         let mut text = text.replace('+', " ");
         for _ in 0..3 {
             text = path::decode_lossy(&text);
         }
-        text.trim().to_ascii_lowercase()
+        let ends = |it: char| it.is_whitespace() || it.is_control();
+        text.trim_matches(ends).to_ascii_lowercase()
     };
-    query
-        .split(['&', ';'])
-        .map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (plain(name), plain(value))
-        })
-        .collect::<Vec<_>>()
-        .into_iter()
+    let query = uri.query().unwrap_or_default();
+    let pairs = query.split(['&', ';']).map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    pairs.map(|(name, value)| (plain(name), plain(value))).collect()
 }

@@ -19,11 +19,11 @@ const SERVICES: [(&str, Option<&str>); 13] = [
     (TABLE, Some(STORAGE)),
     (".file.core.windows.net", Some(STORAGE)),
     (".dfs.core.windows.net", Some(STORAGE)),
-    (KEY_VAULT, Some("https://vault.azure.net/.default")),
+    (KEY_VAULT, Some(VAULT)),
     (".azconfig.io", None),
     (".cognitiveservices.azure.com", Some(COGNITIVE)),
     (".openai.azure.com", Some(COGNITIVE)),
-    (".services.ai.azure.com", Some("https://ai.azure.com/.default")),
+    (".services.ai.azure.com", Some(AI)),
     (".search.windows.net", Some("https://search.azure.com/.default")),
     (EVENT_GRID, Some("https://eventgrid.azure.net/.default")),
     (".servicebus.windows.net", Some("https://servicebus.azure.net/.default")),
@@ -33,6 +33,8 @@ const BLOB: &str = ".blob.core.windows.net";
 const TABLE: &str = ".table.core.windows.net";
 const STORAGE: &str = "https://storage.azure.com/.default";
 const COGNITIVE: &str = "https://cognitiveservices.azure.com/.default";
+const AI: &str = "https://ai.azure.com/.default";
+const VAULT: &str = "https://vault.azure.net/.default";
 /// Who may write there may let others in.
 const KEY_VAULT: &str = ".vault.azure.net";
 
@@ -63,6 +65,51 @@ const POWERS: [&str; 16] = [
 /// Azure's management, and the directory of before Microsoft Graph.
 const POWERS_BY_ID: [&str; 2] =
     ["797f4846-ba00-4fd7-ba71-dba1f8f63f13", "00000002-0000-0000-c000-000000000000"];
+
+/// Services that take tokens in a form that the host does not write.
+const TOKENLESS: [(&str, &str); 1] =
+    [(".documents.azure.com", "Cosmos DB takes tokens in a form of its own, which is not supported")];
+
+/// What hands out a key or a token that works without the host, by the last part of a path: the
+/// keys of a project's connections and signatures for its storage ([Connections - Get With
+/// Credentials](https://learn.microsoft.com/rest/api/aifoundry/aiprojects/connections)), a token
+/// that anybody may use, and a key of a vault.
+const KEYS: [(&str, &[&str]); 3] = [
+    (AI, &["getconnectionwithcredentials", "credentials", "startpendingupload", "issuetoken"]),
+    (COGNITIVE, &["issuetoken", "listkeys"]),
+    (VAULT, &["backup"]),
+];
+
+/// Names of Azure Storage and of Key Vault that are not in the table: those of other clouds, and
+/// of accounts in zones of DNS.
+const OF_THE_SAME: [(&str, &str); 6] = [
+    (STORAGE, ".core.usgovcloudapi.net"),
+    (STORAGE, ".core.chinacloudapi.cn"),
+    (STORAGE, ".storage.azure.net"),
+    (STORAGE, ".core.windows.net"),
+    (VAULT, ".vault.usgovcloudapi.net"),
+    (VAULT, ".vault.azure.cn"),
+];
+
+/// Whether a request for a path that ends like this gets a key, under this scope.
+pub(super) fn hands_out_keys(scope: &str, last_segment: &str) -> bool {
+    KEYS.iter().any(|(of, segments)| *of == scope && segments.contains(&last_segment))
+}
+
+/// Whether there are such paths under this scope.
+pub(super) fn has_keys(scope: &str) -> bool {
+    KEYS.iter().any(|(of, _)| *of == scope)
+}
+
+/// Whether two origins are, or may be, of one storage account.
+pub(super) fn same_account(one: &Origin, other: &Origin) -> bool {
+    const STORAGE_HOST: &str = ".core.windows.net";
+    let account = |origin: &Origin| {
+        let name = origin.host().strip_suffix(STORAGE_HOST)?.split('.').next()?.to_owned();
+        Some(name.trim_end_matches("-secondary").to_owned())
+    };
+    one == other || account(one).is_some_and(|it| account(other) == Some(it))
+}
 
 /// A host, or a part of it, that requests reach with the host's identity:
 /// `[METHOD[,METHOD…] ]HOST[:PORT][/PREFIX][=SCOPE][;client-id=ID]`.
@@ -129,6 +176,22 @@ impl IdentityGrant {
         service(self.origin.host()).is_some()
     }
 
+    /// What is to be thought of twice, in words: a token that all services of a kind take goes to a
+    /// host that is none of them.
+    pub fn doubt(&self) -> Option<String> {
+        let host = self.origin.host();
+        let is_known = SERVICES.iter().any(|(_, scope)| *scope == Some(&*self.scope));
+        let is_its_own = service(host).is_some_and(|(_, scope)| scope == Some(&*self.scope))
+            || OF_THE_SAME.iter().any(|(scope, suffix)| *scope == self.scope && host.ends_with(suffix));
+        let is_here = self.origin.is_local();
+        (is_known && !is_its_own && !is_here).then(|| {
+            format!(
+                "`{self}` sends {host} a token that every service of {} takes; is it really one of them?",
+                self.scope.trim_end_matches("/.default")
+            )
+        })
+    }
+
     /// The service of Azure Storage that it is about, if it is one that can be asked whether a
     /// token is let in.
     pub fn storage(&self) -> Option<StorageService> {
@@ -183,6 +246,9 @@ impl FromStr for IdentityGrant {
         if manages(origin.host()) {
             let cause = format!("{} manages Azure or signs people in, and handlers never do", origin.host());
             return Err(refused(cause, "grant the service that the handler is about"));
+        }
+        if let Some((_, cause)) = TOKENLESS.iter().find(|(suffix, _)| origin.host().ends_with(suffix)) {
+            return Err(refused(format!("{}: {cause}", origin.host()), "call it with a key: --http-header"));
         }
         let scope = match scope {
             Some(scope) => checked_scope(scope).map_err(|cause| refused(cause, HOW))?,
@@ -252,7 +318,9 @@ fn checked_scope(scope: &str) -> Result<String, String> {
     if manages(host) || POWERS_BY_ID.contains(&host) {
         return Err(format!("tokens for {host} manage Azure or sign people in, and handlers never do"));
     }
-    let is_plain = !scope.is_empty() && scope.bytes().all(|byte| byte.is_ascii_graphic());
+    // With these, a server may read another resource than stands here.
+    let is_tricky = |byte: u8| [b'\\', b'%', b'@'].contains(&byte);
+    let is_plain = !scope.is_empty() && scope.bytes().all(|it| it.is_ascii_graphic() && !is_tricky(it));
     is_plain.then(|| scope.to_owned()).ok_or_else(|| format!("`{scope}` is no scope"))
 }
 
@@ -291,6 +359,25 @@ mod tests {
     }
 
     #[test]
+    fn a_token_for_a_whole_kind_of_service_at_another_host_is_doubted() {
+        for (text, is_doubted) in [
+            ("evil.test=https://storage.azure.com/.default", true),
+            ("acme.blob.core.windows.com=https://storage.azure.com/.default", true),
+            ("api.example.com=https://vault.azure.net/.default", true),
+            ("127.0.0.1:10000/devstoreaccount1=https://storage.azure.com/.default", false),
+            ("localhost:10000=https://storage.azure.com/.default", false),
+            ("acme.blob.core.windows.net", false),
+            ("acme.blob.core.usgovcloudapi.net=https://storage.azure.com/.default", false),
+            ("acme.z12.blob.storage.azure.net=https://storage.azure.com/.default", false),
+            ("api.example.com=api://1234/.default", false),
+            ("acme.azconfig.io", false),
+        ] {
+            let grant: IdentityGrant = text.parse().unwrap();
+            assert_eq!(grant.doubt().is_some(), is_doubted, "{text}: {:?}", grant.doubt());
+        }
+    }
+
+    #[test]
     fn what_would_give_a_handler_more_than_a_service_is_refused() {
         for (text, word) in [
             ("http://acme.blob.core.windows.net", "in the clear"),
@@ -314,7 +401,11 @@ mod tests {
             ("a.b.westeurope-1.eventgrid.azure.net", "is not known"),
             ("evil.acme.blob.core.windows.net", "is not known"),
             ("acme.blob.core.windows.net.evil.test", "is not known"),
-            ("acme.documents.azure.com", "is not known"),
+            ("acme.documents.azure.com", "form of its own"),
+            ("acme.documents.azure.com=https://acme.documents.azure.com/.default", "form of its own"),
+            ("api.example.com=https://management.azure.com\\.default", "is no scope"),
+            ("api.example.com=https://%6danagement.azure.com/.default", "is no scope"),
+            ("GET, PUT acme.blob.core.windows.net", "no blanks"),
             ("*.blob.core.windows.net", "is no host"),
             ("acme.blob.core.windows.net/a/../b", "no plain path"),
             ("get acme.blob.core.windows.net", "capitals"),

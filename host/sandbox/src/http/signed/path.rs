@@ -58,10 +58,13 @@ impl fmt::Display for PathPrefix {
 pub(super) fn segments(path: &str) -> Result<Vec<String>, &'static str> {
     check(path)?;
     let mut read = Cow::Borrowed(path);
-    for _ in 0..DECODINGS {
+    for times in 0.. {
         let once = decode(&read).ok_or("its path is not UTF-8")?.into_owned();
         if once == *read {
             break;
+        }
+        if times == DECODINGS {
+            return Err("its path is encoded again and again");
         }
         check(&once)?;
         read = Cow::Owned(once);
@@ -75,6 +78,11 @@ pub(super) fn segments(path: &str) -> Result<Vec<String>, &'static str> {
 
 /// Whether a path is what it looks like.
 fn check(path: &str) -> Result<(), &'static str> {
+    // Windows' own HTTP servers decode `%u002e` as well.
+    if path.as_bytes().windows(2).any(|it| it.eq_ignore_ascii_case(b"%u")) {
+        return Err("its path has a `%u`");
+    }
+    let path = &plain(path);
     if path.contains('\\') {
         return Err("its path has a backslash");
     }
@@ -84,7 +92,8 @@ fn check(path: &str) -> Result<(), &'static str> {
     let segments: Vec<_> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
     // Servers of Java's cut off what follows a semicolon.
     let names = || segments.iter().map(|it| it.split(';').next().unwrap_or_default());
-    if names().any(|name| name == "." || name == "..") {
+    // Some cut off blanks and dots at an end, as Windows does.
+    if names().any(|name| name.contains('.') && name.chars().all(|it| it == '.' || it.is_whitespace())) {
         return Err("its path goes up or stays where it is (`.`, `..`)");
     }
     let inner = segments.len() - 1;
@@ -92,6 +101,26 @@ fn check(path: &str) -> Result<(), &'static str> {
         return Err("its path has an empty part (`//`)");
     }
     Ok(())
+}
+
+/// The path with letters in place of others that some servers take for them: those that Unicode's
+/// compatible forms (NFKC) make of them.
+fn plain(path: &str) -> Cow<'_, str> {
+    if path.is_ascii() {
+        return Cow::Borrowed(path);
+    }
+    let mut plain = String::with_capacity(path.len());
+    for letter in path.chars() {
+        match letter {
+            '\u{ff0e}' | '\u{2024}' | '\u{fe52}' => plain.push('.'),
+            '\u{2025}' => plain.push_str(".."),
+            '\u{2026}' => plain.push_str("..."),
+            '\u{ff0f}' => plain.push('/'),
+            '\u{ff3c}' | '\u{fe68}' => plain.push('\\'),
+            letter => plain.push(letter),
+        }
+    }
+    Cow::Owned(plain)
 }
 
 /// Decodes what is encoded in a path ([RFC 3986, section
@@ -124,9 +153,26 @@ fn decoded(bytes: &[u8]) -> Vec<u8> {
     decoded
 }
 
-/// The same of any text; what is not UTF-8 is shown as that.
+/// The same of any text, and of `%u` with four digits, as Windows' own servers do. What is not
+/// UTF-8 is shown as that.
 pub(super) fn decode_lossy(text: &str) -> String {
-    String::from_utf8_lossy(&decoded(text.as_bytes())).into_owned()
+    let text = String::from_utf8_lossy(&decoded(text.as_bytes())).into_owned();
+    let mut pieces = text.split("%u");
+    let mut read = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let unit = piece.get(..4).and_then(|it| u32::from_str_radix(it, 16).ok()).and_then(char::from_u32);
+        match unit {
+            Some(letter) => {
+                read.push(letter);
+                read.push_str(&piece[4..]);
+            }
+            None => {
+                read.push_str("%u");
+                read.push_str(piece);
+            }
+        }
+    }
+    read
 }
 
 #[cfg(test)]
@@ -167,6 +213,15 @@ mod tests {
             "/orders/2026/./x",
             "/orders/2026/%0d%0ax",
             "/orders/2026/%ff",
+            "/orders/2026/%u002e%u002e/keys",
+            "/orders/2026/..%u005ckeys",
+            "/orders/2026/%25U002e./keys",
+            "/orders/2026/..%20/keys",
+            "/orders/2026/.../keys",
+            "/orders/2026/%EF%BC%8E%EF%BC%8E/keys",
+            "/orders/2026/..%EF%BC%8Fkeys",
+            "/orders/2026/%E2%80%A5/keys",
+            "/orders/2026/%25252525252e%25252525252e/keys",
         ] {
             assert!(segments(path).is_err(), "{path}");
         }
@@ -181,6 +236,11 @@ mod tests {
         ];
         for (path, expected) in rows.map(|it| (it, true)).into_iter().chain(no_rows.map(|it| (it, false))) {
             assert_eq!(prefix.covers_row(&segments(path).unwrap()), expected, "{path}");
+        }
+        for path in
+            ["/orders/2026/a...b", "/orders/2026/Report…2.pdf", "/orders/2026/.hidden", "/orders/2026/100%"]
+        {
+            assert!(segments(path).is_ok(), "{path}");
         }
         assert!(PathPrefix::new("").unwrap().covers(&segments("/anything").unwrap()));
         assert_eq!(PathPrefix::new("/a/b/").unwrap().to_string(), "/a/b");

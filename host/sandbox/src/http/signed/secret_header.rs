@@ -3,12 +3,15 @@
 use std::fmt;
 use std::str::FromStr;
 
-use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderName, HeaderValue, Method};
 
 use crate::http::origin::Origin;
 use crate::http::signed::path::PathPrefix;
 use crate::http::signed::signer::{Addition, Signer, methods};
+
+/// The shortest secret, in bytes: no answer can be searched for what is shorter.
+const SHORTEST: usize = 8;
 
 /// A header for requests to a host, or a part of it: `[METHOD[,METHOD…]
 /// ]HOST[:PORT][/PREFIX]=NAME=@VARIABLE`. The value is what the variable holds on the host that
@@ -59,6 +62,9 @@ impl HeaderGrant {
         };
         let value = value.map(|it| it.trim_end_matches(['\r', '\n'])).filter(|it| !it.is_empty());
         let value = value.ok_or_else(|| refused("has no value here"))?;
+        if value.len() < SHORTEST {
+            return Err(refused("holds less than 8 characters, which an answer may repeat by chance"));
+        }
         let mut value = HeaderValue::try_from(value).map_err(|_| refused("holds what no header may have"))?;
         value.set_sensitive(true);
         Ok(SecretHeader { grant: self, value })
@@ -101,8 +107,12 @@ impl FromStr for HeaderGrant {
             format!("{scheme}{host}").parse().map_err(|_| refused(format!("`{host}` is no host")))?;
         let prefix = PathPrefix::new(path).ok_or_else(|| refused(format!("`{path}` is no plain path")))?;
         let name: HeaderName = name.parse().map_err(|_| refused(format!("`{name}` is no header")))?;
-        if [HOST, CONTENT_LENGTH, TRANSFER_ENCODING].contains(&name) {
+        if [HOST, CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, TE, TRAILER, UPGRADE, EXPECT].contains(&name)
+        {
             return Err(refused(format!("{name} says where a request goes, or where it ends")));
+        }
+        if name.as_str().contains("source") {
+            return Err(refused(format!("{name} has the service fetch something")));
         }
         Ok(Self { origin, prefix, methods, name, variable: variable.to_owned() })
     }
@@ -152,6 +162,7 @@ mod tests {
             "KEY" => Some("swordfish\n"),
             "BAD" => Some("sword\r\nfish"),
             "EMPTY" => Some(""),
+            "SHORT" => Some("pin1234"),
             _ => None,
         };
         grant.with_value(value).map_err(|error| error.to_string())
@@ -176,6 +187,10 @@ mod tests {
             ("api.example.com=x-api-key=@NONE", "NONE has no value here"),
             ("api.example.com=x-api-key=@EMPTY", "EMPTY has no value here"),
             ("api.example.com=x-api-key=@BAD", "no header may have"),
+            ("api.example.com=x-api-key=@SHORT", "less than 8"),
+            ("api.example.com=connection=@KEY", "where it ends"),
+            ("api.example.com=te=@KEY", "where it ends"),
+            ("api.example.com=x-ms-copy-source=@KEY", "fetch something"),
             ("api.example.com=x:key=@KEY", "is no header"),
             ("api.example.com=host=@KEY", "where a request goes"),
             ("http://api.example.com=x-api-key=@KEY", "in the clear"),

@@ -43,12 +43,16 @@ impl Signer {
 /// Splits off the methods that stand before a host: `GET,PUT host`.
 pub(super) fn methods(text: &str) -> Result<(Option<Vec<Method>>, &str), String> {
     let Some((methods, rest)) = text.trim().split_once(' ') else { return Ok((None, text.trim())) };
+    if methods.ends_with(',') || rest.trim_start().starts_with(',') {
+        return Err("there are no blanks between methods: `GET,PUT host`".into());
+    }
     let methods = methods.split(',').map(|name| {
         let known = name.bytes().all(|byte| byte.is_ascii_uppercase());
         Method::from_str(name).ok().filter(|_| known && !name.is_empty())
     });
     let methods = methods.collect::<Option<Vec<_>>>();
-    let methods = methods.ok_or("methods are written in capitals, with commas: `GET,PUT host`")?;
+    let methods = methods
+        .ok_or("what stands before a blank are methods, in capitals and with commas: `GET,PUT host`")?;
     match methods.iter().find(|it| [Method::TRACE, Method::CONNECT].contains(it)) {
         Some(method) => Err(format!("{method} is never signed")),
         None => Ok((Some(methods), rest.trim())),
