@@ -2,7 +2,7 @@ metadata description = 'What Azure would refuse late, or what contradicts itself
 
 import { besideMib, hostMib } from 'modules/job.bicep'
 import { serviceOf, typeOf } from 'ids.bicep'
-import { job, memoryMib, outbox } from 'types.bicep'
+import { job, memoryMib, outbox, secret } from 'types.bicep'
 
 var small = 'abcdefghijklmnopqrstuvwxyz'
 var digits = '0123456789'
@@ -70,6 +70,26 @@ func outboxProblems(each outbox) string[] =>
     queueIdProblems(each.?queueId)
   )
 
+func secretProblems(each secret) string[] =>
+  concat(
+    empty(each.?keyVaultUrl) != empty(each.?secretId)
+      ? []
+      : ['The secret "${each.variable}" needs either a keyVaultUrl or a secretId.'],
+    empty(each.?keyVaultUrl) || startsWith(each.?keyVaultUrl ?? '', 'https://') && contains(
+        each.?keyVaultUrl ?? '',
+        '/secrets/'
+      )
+      ? []
+      : ['keyVaultUrl "${each.?keyVaultUrl ?? ''}" is no URL such as https://NAME.vault.azure.net/secrets/NAME.'],
+    idProblems('secretId', each.?secretId, 'Microsoft.KeyVault/vaults/secrets'),
+    only(each.variable, '${small}${toUpper(small)}${digits}_') && !endsWith(each.variable, '_') && !contains(
+        toLower(each.variable),
+        'azure_client_id'
+      ) && (!startsWith(toUpper(each.variable), 'LONGSHORE_') || startsWith(each.variable, 'LONGSHORE_REGISTRY_'))
+      ? []
+      : ['The secret "${each.variable}" is no variable of yours, of letters, digits and underscores.']
+  )
+
 @export()
 @description('What is wrong with a job, its defaults filled in.')
 func jobProblems(it job, title string) string[] =>
@@ -101,7 +121,18 @@ func jobProblems(it job, title string) string[] =>
         : [
             'component "${it.?component ?? ''}" is neither oci://REGISTRY/REPOSITORY@sha256:DIGEST nor a path that begins with a slash.'
           ]
-      !contains(join(concat(it.allowHttp!, it.allowPrivate!), ''), '\n') ? [] : ['A grant has a line break.']
+      flatten(map(it.secrets!, each => secretProblems(each)))
+      length(it.secrets!) == length(union(map(it.secrets!, each => toUpper(each.variable)), [])) ? [] : ['Two secrets have one variable.']
+      map(
+        filter(
+          it.httpHeader!,
+          each => !contains(map(it.secrets!, known => '=@${known.variable}'), '=@${last(split(each, '=@'))}')
+        ),
+        each => 'httpHeader "${each}" does not end with "=@" and a variable of secrets.'
+      )
+      !contains(join(concat(it.allowHttp!, it.allowPrivate!, it.httpIdentity!, it.httpHeader!), ''), '\n')
+        ? []
+        : ['A grant has a line break.']
       !contains(join(map(concat(items(it.config!), items(it.env!)), each => each.value), ''), '\n')
         ? []
         : ['A value in config or env has a line break.']

@@ -39,3 +39,8 @@ func queueIdOf(groupId string, service string, account string, name string) stri
   service == 'storage'
     ? '${groupId}/providers/Microsoft.Storage/storageAccounts/${account}/queueServices/default/queues/${name}'
     : '${groupId}/providers/Microsoft.ServiceBus/namespaces/${account}/queues/${name}'
+
+@export()
+@description('A secret as Container Apps takes it, by its id.')
+func secretUrl(secretId string) string =>
+  'https://${segment(secretId, 8)}${environment().suffixes.keyvaultDns}/secrets/${last(segmentsOf(secretId))}'

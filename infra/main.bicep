@@ -220,6 +220,7 @@ module grants 'modules/grants.bicep' = {
       lease: wanted[i].lease
     })
     outboxIds: flatten(map(wanted, each => map(filter(each.outboxes, it => it.?queueId != null), it => it.queueId)))
+    secretIds: flatten(map(wanted, each => map(filter(each.secrets, it => it.?secretId != null), it => it.secretId)))
     jobIds: flatten(map(
       jobNames,
       it => [resourceId('Microsoft.App/jobs', it), resourceId('Microsoft.App/jobs', '${it}-manual')]

@@ -16,6 +16,8 @@ param registryId string
 param queues { id: string, poisonId: string, lease: string }[]
 @description('Workers send to these queues.')
 param outboxIds string[]
+@description('Workers have variables from these secrets of key vaults.')
+param secretIds string[]
 @description('An operator starts these jobs. modules/job.bicep assigns that role, which is only said here.')
 param jobIds string[]
 param workerPrincipalId string
@@ -80,7 +82,8 @@ var ofOutboxes = map(outboxIds, id => {
 var asked = union(
   empty(registryId) ? [] : [{ on: registryId, role: roles.AcrPull, who: 'worker' }],
   ofQueues,
-  ofOutboxes
+  ofOutboxes,
+  map(secretIds, id => { on: id, role: roles.KeyVaultSecretsUser, who: 'worker' })
 )
 var ofJobs = map(jobIds, id => { on: id, role: roles.ContainerAppsJobsOperator, who: 'operator' })
 var isAsked = empty(operatorPrincipalId) ? ['worker'] : ['worker', 'operator']

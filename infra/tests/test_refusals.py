@@ -13,6 +13,7 @@ from snapshot import made_by, predicted
 
 ID = "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg/providers"
 QUEUES = "Microsoft.Storage/storageAccounts/theirs/queueServices/default/queues"
+URL = "https://theirs.vault.azure.net/secrets/key"
 LONG = "the-name-is-very-long"
 
 
@@ -52,6 +53,14 @@ def test_everything_that_is_wrong_with_jobs_is_said_at_once():
         ({"outboxes": [{"name": "two", "url": "sb://a.servicebus.windows.net/a"}] * 2}, "Two outboxes have one name"),
         ({"component": "order.wasm"}, 'component "order.wasm" is neither oci://'),
         ({"allowHttp": ["a.example.com\nb.example.com"]}, "A grant has a line break"),
+        ({"httpIdentity": ["a.example.com\nb.example.com"]}, "A grant has a line break"),
+        ({"httpHeader": ["a.example.com=x=secret"]}, 'httpHeader "a.example.com=x=secret" does not end with'),
+        ({"httpHeader": ["a.example.com=x=@KEY"]}, 'httpHeader "a.example.com=x=@KEY" does not end with'),
+        ({"secrets": [{"variable": "NEITHER"}]}, 'The secret "NEITHER" needs either a keyVaultUrl or a secretId'),
+        ({"secrets": [{"variable": "URL", "keyVaultUrl": "theirs"}]}, 'keyVaultUrl "theirs" is no URL such as https://'),
+        ({"secrets": [{"variable": "ID", "secretId": "theirs"}]}, 'secretId "theirs" is no resource id of a Microsoft.KeyVault/vaults/secrets'),
+        ({"secrets": [{"variable": "LONGSHORE_QUEUE", "keyVaultUrl": URL}]}, 'The secret "LONGSHORE_QUEUE" is no variable of yours'),
+        ({"secrets": [{"variable": "KEY", "keyVaultUrl": URL}, {"variable": "key", "keyVaultUrl": URL}]}, "Two secrets have one variable"),
         ({"config": {"a=b": "c"}}, 'A name in config or env has a "="'),
         ({"env": {"KEY": "one\ntwo"}}, "A value in config or env has a line break"),
     ]  # fmt: skip

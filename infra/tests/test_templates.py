@@ -31,7 +31,16 @@ def test_no_two_resources_have_one_name(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_there_is_no_secret_anywhere(name):
     for it in variant(name).resources:
-        assert not re.search(r"connectionString|secret|password|sharedKey\"|listKeys|SharedAccess", json.dumps(it.body), re.I)
+        body, named = it.body, []
+        if it.type == "Microsoft.App/jobs":
+            named = body["properties"]["configuration"].get("secrets", [])
+            (container,) = body["properties"]["template"]["containers"]
+            assert {each["secretRef"] for each in container["env"] if "secretRef" in each} == {each["name"] for each in named}
+            assert all(each.keys() == {"name", "keyVaultUrl", "identity"} for each in named)
+        said = json.dumps(body).replace("secretRef", "").replace(json.dumps(named), "").replace('"secrets"', "")
+        for each in named:
+            said = said.replace(each["name"], "")
+        assert not re.search(r"connectionString|secret|password|sharedKey\"|listKeys|SharedAccess", said, re.I)
 
 
 def test_what_exists_is_not_made_a_second_time():
