@@ -28,6 +28,18 @@ type secret = {
 }
 
 @export()
+@description('A blob container that handlers may use, with the role and the grant for it.')
+@sealed()
+type container = {
+  @description('The container of this name is made, in the storage account of the deployment.')
+  name: string?
+  @description('This is the resource id of a container that exists already, also in another group or subscription. Give either this or `name`.')
+  containerId: string?
+  @description('With `read` handlers may send `GET` and `HEAD`, and the worker is Storage Blob Data Reader on the container. With `write` they may send all methods, and it is Storage Blob Data Contributor.')
+  access: ('read' | 'write')
+}
+
+@export()
 @description('A job and its queue. Every property can be left out.')
 @sealed()
 type job = {
@@ -101,6 +113,8 @@ type job = {
   allowHttp: string[]?
   @description('Handlers may call these with the worker\'s identity, each `[METHOD,… ]HOST[/PATH][=SCOPE]`. The host adds the token. Roles there are your business. The default is none.')
   httpIdentity: string[]?
+  @description('Handlers may use these blob containers. The grants for them join `httpIdentity`. The default is none.')
+  containers: container[]?
   @description('Handlers may call these with a header that the host adds, each `HOST[/PATH]=NAME=@VARIABLE`. `secrets` has the variable. The default is none.')
   httpHeader: string[]?
   @description('The host has these variables from key vaults. The default is none.')
@@ -189,6 +203,7 @@ var defaults = {
   maxMessages: 0
   allowHttp: []
   httpIdentity: []
+  containers: []
   httpHeader: []
   secrets: []
   allowPrivate: []

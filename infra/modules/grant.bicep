@@ -1,6 +1,6 @@
-metadata description = 'One role on one queue, registry or secret, assigned in the resource group that it is in.'
+metadata description = 'One role on one queue, container, registry or secret, assigned in the resource group that it is in.'
 
-import { segment, typeOf } from '../ids.bicep'
+import { assignmentName, segment, typeOf } from '../ids.bicep'
 
 @description('This is the resource id of that.')
 param id string
@@ -15,7 +15,7 @@ var properties = {
   principalType: principalType
   roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role)
 }
-var assignment = guid(id, principalId, role)
+var assignment = assignmentName(id, principalId, role)
 var name = last(split(id, '/'))
 
 resource account 'Microsoft.Storage/storageAccounts@2025-08-01' existing = {
@@ -28,6 +28,20 @@ resource account 'Microsoft.Storage/storageAccounts@2025-08-01' existing = {
       name: name
     }
   }
+
+  resource blobs 'blobServices' existing = {
+    name: 'default'
+
+    resource container 'containers' existing = {
+      name: name
+    }
+  }
+}
+
+resource onContainer 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (type == 'microsoft.storage/storageaccounts/blobservices/containers') {
+  scope: account::blobs::container
+  name: assignment
+  properties: properties
 }
 
 resource onStorage 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (type == 'microsoft.storage/storageaccounts/queueservices/queues') {

@@ -64,6 +64,22 @@ def test_a_secret_comes_from_its_vault_by_the_jobs_identity():
     assert all(re.fullmatch("[a-z][a-z0-9-]*[a-z0-9]", it["name"]) for it in (by_id, by_url))
 
 
+def test_a_container_comes_with_the_grant_for_it():
+    for name, job, made, grants in [
+        ("containers", "", ["claims", "invoices"], [r"api\.example\.com=api://", r"'GET,HEAD \{0\}'.*'claims'"]),
+        ("containers", "-invoices", ["claims", "invoices"], [r"'GET,HEAD \{0\}'.*'claims'", r"'\{0\}'.*'invoices'"]),
+        ("existing-container", "", [], [r"'GET,HEAD \{0\}'.*'theirs', environment\(\)\.suffixes\.storage, 'claims'"]),
+        ("servicebus-container", "", ["claims"], [r"'\{0\}'.*'claims'"]),
+    ]:
+        deployment = variant(name)
+        assert [it.name.split("/")[2] for it in deployment.of_type("Microsoft.Storage/storageAccounts/blobServices/containers")] == made
+        said = variables_of(job_of(deployment, f"long-shore{job}"))["LONGSHORE_HTTP_IDENTITY"]
+        print(name, job, said)
+        assert re.search(".*".join(grants), said, re.S), (name, job, said)
+    # Service Bus has no account for queues.
+    assert not variant("servicebus-container").of_type("Microsoft.Storage/storageAccounts/queueServices")
+
+
 def test_whichever_way_handlers_may_send_requests_their_bodies_take_memory():
     cases = [{"concurrency": 100} | it for it in ({}, {"allowHttp": ["a.example.com"]}, {"httpIdentity": ["a.blob.core.windows.net"]})]
     cases.append({"concurrency": 100, "httpHeader": ["a.example.com=x=@KEY"], "secrets": [{"variable": "KEY", "keyVaultUrl": "https://a.vault.azure.net/secrets/a"}]})
