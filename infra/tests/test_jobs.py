@@ -65,17 +65,19 @@ def test_a_secret_comes_from_its_vault_by_the_jobs_identity():
 
 
 def test_a_container_comes_with_the_grant_for_it():
+    def host(container: str, account: str = r"\w+") -> str:
+        return rf"format\('\{{0\}}\.blob\.\{{1\}}/\{{2\}}', '{account}', environment\(\)\.suffixes\.storage, '{container}'\)"
+
     for name, job, made, grants in [
-        ("containers", "", ["claims", "invoices"], [r"api\.example\.com=api://", r"'GET,HEAD \{0\}'.*'claims'"]),
-        ("containers", "-invoices", ["claims", "invoices"], [r"'GET,HEAD \{0\}'.*'claims'", r"'\{0\}'.*'invoices'"]),
-        ("existing-container", "", [], [r"'GET,HEAD \{0\}'.*'theirs', environment\(\)\.suffixes\.storage, 'claims'"]),
-        ("servicebus-container", "", ["claims"], [r"'\{0\}'.*'claims'"]),
+        ("containers", "", ["claims", "invoices"], ["api.example.com=api://", "'GET,HEAD ', " + host("claims")]),
+        ("containers", "-invoices", ["claims", "invoices"], ["'GET,HEAD ', " + host("claims"), "'', " + host("invoices")]),
+        ("existing-container", "", [], ["'GET,HEAD ', " + host("claims", "theirs")]),
+        ("servicebus-container", "", ["claims"], ["'', " + host("claims")]),
     ]:
         deployment = variant(name)
         assert [it.name.split("/")[2] for it in deployment.of_type("Microsoft.Storage/storageAccounts/blobServices/containers")] == made
         said = variables_of(job_of(deployment, f"long-shore{job}"))["LONGSHORE_HTTP_IDENTITY"]
-        print(name, job, said)
-        assert re.search(".*".join(grants), said, re.S), (name, job, said)
+        assert re.search(".*".join(grants), said, re.S), (name, job)
     # Service Bus has no account for queues.
     assert not variant("servicebus-container").of_type("Microsoft.Storage/storageAccounts/queueServices")
 

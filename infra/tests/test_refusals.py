@@ -244,8 +244,8 @@ def test_the_models_find_a_word_that_the_service_does_not_know(planted, there, m
     [
         ("storage", "grants", "{ on: each.id, role: roles.StorageQueueDataReader, who: 'worker' }", "{ on: each.id, role: roles.StorageQueueDataMessageProcessor, who: 'worker' }", "8a0f0c08-91a1-4084-bc3d-661d67233fed"),
         ("containers", "grants", "? roles.StorageBlobDataReader : roles", "? roles.StorageBlobDataContributor : roles", "ba92f5b4-2d11-453d-a403-e96b0029c9fe"),
-        ("existing-container", "grant", "scope: account::blobs::container", "scope: account", "storageAccounts/theirs/providers/Microsoft.Authorization"),
-        ("existing-container", "job", "it.access == 'read' ? 'GET,HEAD ' : ''", "''", "[format('{0}', format('{0}.blob."),
+        ("existing-container", "grant", "scope: account::blobs::container", "scope: account", "storageAccounts/theirs', 'Microsoft.Authorization/roleAssignments'"),
+        ("existing-container", "job", "it.access == 'read' ? 'GET,HEAD ' : ''", "''", "format('{0}{1}', '', format('{0}.blob."),
     ],
     ids=["a role on a queue", "a role on a container", "a role on the account", "a grant for all methods"],
 )  # fmt: skip

@@ -146,7 +146,7 @@ def test_the_role_that_renews_has_three_actions():
 def test_what_exists_is_not_changed_but_for_roles_on_the_one_queue_and_the_registry():
     for name, allowed in [
         ("existing-storage-queue", {f"{THEIRS}/{QUEUE_OF}/orders", f"{THEIRS}/{QUEUE_OF}/orders-poison"}),
-        ("existing-servicebus-queue", {f"{THEIRS}/Microsoft.ServiceBus/namespaces/theirs/queues/Orders"}),
+        ("existing-servicebus-queue", {f"{THEIRS}/Microsoft.ServiceBus/namespaces/theirs/queues/orders"}),
         ("existing-registry", {f"{THEIRS}/Microsoft.ContainerRegistry/registries/theirs"}),
         ("existing-container", {f"{THEIRS}/Microsoft.Storage/storageAccounts/theirs/blobServices/default/containers/claims"}),
         ("existing-environment", set()),
