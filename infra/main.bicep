@@ -312,7 +312,7 @@ module alerts 'modules/alert.bicep' = [
 output AZURE_RESOURCE_GROUP string = resourceGroup().name
 output AZURE_CONTAINER_REGISTRY_NAME string = last(split(registryId, '/'))
 output AZURE_CONTAINER_REGISTRY_ENDPOINT string = registryServer
-output LONGSHORE_JOB_NAME string = jobNames[0]
+output LONGSHORE_NAME string = base
 output LONGSHORE_JOB string = resourceId('Microsoft.App/jobs', jobNames[0])
 output LONGSHORE_QUEUE string = queueUrl(queueIds[0])
 @description('Every job and its queue.')
