@@ -23,7 +23,7 @@ IMAGE                =
 # OPERATOR="$(az ad sp show --id APPLICATION-ID --query id --output tsv)" PARAMETERS=operatorPrincipalType=ServicePrincipal
 OPERATOR             = $$(az ad signed-in-user show --query id --output tsv)
 # Where images are built: the registry from which the job pulls.
-REGISTRY             = $$($(JOB_SHOW) 'properties.configuration.registries[0].server' | cut -d . -f 1)
+REGISTRY             = $$($(call OF_JOBS,.properties.configuration.registries[0].server | [0]) | cut -d . -f 1)
 IMAGE_TAG            = $(or $(shell git rev-parse --short=12 HEAD 2>/dev/null),latest)
 
 GROUP_TEMPLATE        := infra/main.bicep
@@ -32,14 +32,15 @@ SUBSCRIPTION_TEMPLATE := infra/subscription.bicep
 GROUP    = $(or $(AZURE_RESOURCE_GROUP),rg-$(NAME))
 ON       = $(addprefix --subscription ,$(SUBSCRIPTION))
 IN       = --resource-group $(GROUP) $(ON)
-JOB_SHOW = az containerapp job show $(IN) --name $(NAME) --output tsv --query
 BUILT    = $(REGISTRY).azurecr.io/longshore:$(IMAGE_TAG)
 REGION   = $(or $(LOCATION),$(if $(AZURE_RESOURCE_GROUP),,westeurope))
 WHERE    = $(if $(AZURE_RESOURCE_GROUP),$(IN) --template-file $(GROUP_TEMPLATE),$(ON) --location $(REGION) --template-file $(SUBSCRIPTION_TEMPLATE))
 # A deployment that names no image would go back to the one that does nothing.
-RUNNING  = $$($(JOB_SHOW) 'properties.template.containers[0].image' 2> /dev/null)
-# In a group that was given there may be other people's jobs.
-OURS     = starts_with(name, '$(NAME)') && (contains(@, '/k8se/quickstart-jobs:') || contains(@, '/longshore:'))
+RUNNING  = $$($(call OF_JOBS,.properties.template.containers[0].image | [0]) 2> /dev/null)
+# Each job may have a name behind that of the deployment. In a group that was given there may be other people's.
+OURS     = (name == '$(NAME)' || starts_with(name, '$(NAME)-')) && properties.template.containers[0].env[?name == 'LONGSHORE_QUEUE']
+# $(1): what of them.
+OF_JOBS  = az containerapp job list $(IN) --output tsv --query "[?$(OURS)]$(1)"
 
 # $(1): create, or what-if.
 define DEPLOYMENT
@@ -71,7 +72,7 @@ azure-image: ## build the image of this tree in the registry
 	az acr build $(ON) --registry $(REGISTRY) --image longshore:$(IMAGE_TAG) --target release --timeout 3600 .
 
 azure-image-use: ## point the jobs at that image
-	for job in $$(az containerapp job list $(IN) --output tsv --query "[?$(subst @,properties.template.containers[0].image,$(OURS))].name"); do \
+	for job in $$($(call OF_JOBS,.name)); do \
 		az containerapp job update $(IN) --name $$job --image $(BUILT) || exit; \
 	done
 

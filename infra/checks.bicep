@@ -1,8 +1,8 @@
 metadata description = 'What Azure would refuse late, or what contradicts itself, in sentences.'
 
 import { besideMib, hostMib } from 'modules/job.bicep'
-import { serviceOf, typeOf } from 'ids.bicep'
-import { job, memoryMib, outbox } from 'types.bicep'
+import { segment, serviceOf, typeOf } from 'ids.bicep'
+import { container, job, memoryMib, outbox, secret } from 'types.bicep'
 
 var small = 'abcdefghijklmnopqrstuvwxyz'
 var digits = '0123456789'
@@ -23,7 +23,7 @@ func isHyphenated(text string) bool =>
 @export()
 @description('What is wrong with the id of a resource that exists already.')
 func idProblems(parameter string, id string?, type string) string[] =>
-  id == null || typeOf(id ?? '') == toLower(type) ? [] : ['${parameter} "${id ?? ''}" is no resource id of a ${type}.']
+  empty(id) || typeOf(id ?? '') == toLower(type) ? [] : ['${parameter} "${id ?? ''}" is no resource id of a ${type}.']
 
 @export()
 @description('What is wrong with a GUID, which may be left out.')
@@ -42,7 +42,10 @@ func nameProblems(name string) string[] =>
       ]
 
 func queueIdProblems(id string?) string[] =>
-  id == null || !empty(serviceOf(id ?? ''))
+  empty(id) || serviceOf(id ?? '') == 'servicebus' && !contains(id ?? '', '~') || serviceOf(id ?? '') == 'storage' && toLower(segment(
+      id ?? '',
+      10
+    )) == 'default' && isHyphenated(last(split(id ?? '', '/')))
     ? []
     : ['queueId "${id ?? ''}" is no resource id of a Storage queue or a Service Bus queue.']
 
@@ -68,6 +71,37 @@ func outboxProblems(each outbox) string[] =>
   concat(
     empty(each.?url) != empty(each.?queueId) ? [] : ['The outbox "${each.name}" needs either a url or a queueId.'],
     queueIdProblems(each.?queueId)
+  )
+
+func containerProblems(each container) string[] =>
+  concat(
+    empty(each.?name) != empty(each.?containerId) ? [] : ['A container needs either a name or a containerId.'],
+    idProblems('containerId', each.?containerId, 'Microsoft.Storage/storageAccounts/blobServices/containers'),
+    empty(each.?name) || isHyphenated(each.?name ?? '') && length(each.?name ?? '') >= 3 && length(each.?name ?? '') <= 63
+      ? []
+      : [
+          'The container "${each.?name ?? ''}" has to have 3 to 63 small letters, digits and single hyphens, with no hyphen at an end.'
+        ]
+  )
+
+func secretProblems(each secret) string[] =>
+  concat(
+    empty(each.?keyVaultUrl) != empty(each.?secretId)
+      ? []
+      : ['The secret "${each.variable}" needs either a keyVaultUrl or a secretId.'],
+    empty(each.?keyVaultUrl) || startsWith(each.?keyVaultUrl ?? '', 'https://') && contains(
+        each.?keyVaultUrl ?? '',
+        '/secrets/'
+      )
+      ? []
+      : ['keyVaultUrl "${each.?keyVaultUrl ?? ''}" is no URL such as https://NAME.vault.azure.net/secrets/NAME.'],
+    idProblems('secretId', each.?secretId, 'Microsoft.KeyVault/vaults/secrets'),
+    only(each.variable, '${small}${toUpper(small)}${digits}_') && !endsWith(each.variable, '_') && !contains(
+        toLower(each.variable),
+        'azure_client_id'
+      ) && (!startsWith(toUpper(each.variable), 'LONGSHORE_') || startsWith(each.variable, 'LONGSHORE_REGISTRY_'))
+      ? []
+      : ['The secret "${each.variable}" is no variable of yours, of letters, digits and underscores.']
   )
 
 @export()
@@ -101,7 +135,25 @@ func jobProblems(it job, title string) string[] =>
         : [
             'component "${it.?component ?? ''}" is neither oci://REGISTRY/REPOSITORY@sha256:DIGEST nor a path that begins with a slash.'
           ]
-      !contains(join(concat(it.allowHttp!, it.allowPrivate!), ''), '\n') ? [] : ['A grant has a line break.']
+      flatten(map(it.containers!, each => containerProblems(each)))
+      length(it.containers!) == length(union(
+          map(it.containers!, each => toLower(each.?containerId ?? each.?name ?? '')),
+          []
+        ))
+        ? []
+        : ['Two containers are one; write access includes reading.']
+      flatten(map(it.secrets!, each => secretProblems(each)))
+      length(it.secrets!) == length(union(map(it.secrets!, each => toUpper(each.variable)), [])) ? [] : ['Two secrets have one variable.']
+      map(
+        filter(
+          it.httpHeader!,
+          each => !contains(map(it.secrets!, known => '=@${known.variable}'), '=@${last(split(each, '=@'))}')
+        ),
+        each => 'httpHeader "${each}" does not end with "=@" and a variable of secrets.'
+      )
+      !contains(join(concat(it.allowHttp!, it.allowPrivate!, it.httpIdentity!, it.httpHeader!), ''), '\n')
+        ? []
+        : ['A grant has a line break.']
       !contains(join(map(concat(items(it.config!), items(it.env!)), each => each.value), ''), '\n')
         ? []
         : ['A value in config or env has a line break.']

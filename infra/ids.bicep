@@ -39,3 +39,18 @@ func queueIdOf(groupId string, service string, account string, name string) stri
   service == 'storage'
     ? '${groupId}/providers/Microsoft.Storage/storageAccounts/${account}/queueServices/default/queues/${name}'
     : '${groupId}/providers/Microsoft.ServiceBus/namespaces/${account}/queues/${name}'
+
+@export()
+@description('A secret as Container Apps takes it, by its id.')
+func secretUrl(secretId string) string =>
+  'https://${segment(secretId, 8)}${environment().suffixes.keyvaultDns}/secrets/${last(segmentsOf(secretId))}'
+
+@export()
+@description('A container as `longshore run --http-identity` takes it, by its id.')
+func containerHost(containerId string) string =>
+  '${segment(containerId, 8)}.blob.${environment().suffixes.storage}/${last(segmentsOf(containerId))}'
+
+@export()
+@description('The name of a role assignment. Azure refuses a second one of another name, and takes ids in any case.')
+func assignmentName(id string, principalId string, role string) string =>
+  guid(toLower(id), toLower(principalId), toLower(role))

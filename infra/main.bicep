@@ -60,8 +60,24 @@ param operatorPrincipalType string = 'User'
 @description('This address gets a mail when executions fail. Empty means nobody.')
 param alertEmail string = ''
 
-// What was asked for, and what is wrong with it.
-var wanted = [for each in jobs: shallowMerge([defaults, { image: image }, job, each])]
+var nothing = 'mcr.microsoft.com/k8se/quickstart-jobs:latest'
+
+// What was asked for, and what is wrong with it. Null and an empty text are as good as nothing, but for a profile.
+var known = toObject(filter(items(existing), it => string(it.value ?? '') != ''), it => it.key, it => it.value)
+var wanted = [
+  for each in jobs: shallowMerge(flatten([
+    [defaults, { image: empty(image) ? nothing : image }]
+    map(
+      [job, each],
+      said =>
+        toObject(
+          filter(items(said), it => it.value != null && (it.key == 'workloadProfile' || string(it.value) != '')),
+          it => it.key,
+          it => it.value
+        )
+    )
+  ]))
+]
 var mended = toLower(replace(replace(name, '_', '-'), '.', '-'))
 var jobNames = [for each in wanted: empty(each.?name) ? mended : '${mended}-${toLower(each.?name ?? '')}']
 var queueKeys = [for each in wanted: toLower(each.?queueId ?? '${queueService} ${each.queueName}')]
@@ -69,6 +85,9 @@ var problemsOfJobs = [
   for (each, i) in wanted: concat(
     jobProblems(each, jobNames[i]),
     nameProblems(jobNames[i]),
+    each.?poisonQueueId != null && toLower(each.?poisonQueueId ?? '') == toLower(each.?queueId ?? '')
+      ? ['${jobNames[i]}: the poison queue is the queue itself, so that what is poisoned would come back for ever.']
+      : [],
     length(jobNames[i]) > 25 ? ['The name of the job "${jobNames[i]}" is longer than 25 characters.'] : [],
     empty(each.?queueId) ? queueProblems(queueService, each.queueName) : [],
     each.makePoisonQueue && serviceOf(each.?queueId ?? '') != 'storage'
@@ -85,20 +104,22 @@ var problems = union(
   nameProblems(mended),
   flatten([
     flatten(problemsOfJobs)
-    length(union(jobNames, [])) < length(jobs) ? ['Two jobs have one name; give each a name of its own.'] : []
+    length(union(jobNames, map(jobNames, it => '${it}-manual'))) < 2 * length(jobs)
+      ? ['Two jobs have one name; give each a name of its own. Each has another one behind which "-manual" stands.']
+      : []
     length(union(queueKeys, [])) < length(jobs) ? ['Two jobs drain one queue; one job with more executions does that.'] : []
-    idProblems('identityId', existing.?identityId, 'Microsoft.ManagedIdentity/userAssignedIdentities')
-    idProblems('registryId', existing.?registryId, 'Microsoft.ContainerRegistry/registries')
-    idProblems('environmentId', existing.?environmentId, 'Microsoft.App/managedEnvironments')
-    idProblems('workspaceId', existing.?workspaceId, 'Microsoft.OperationalInsights/workspaces')
-    idProblems('subnetId', existing.?subnetId, 'Microsoft.Network/virtualNetworks/subnets')
+    idProblems('identityId', known.?identityId, 'Microsoft.ManagedIdentity/userAssignedIdentities')
+    idProblems('registryId', known.?registryId, 'Microsoft.ContainerRegistry/registries')
+    idProblems('environmentId', known.?environmentId, 'Microsoft.App/managedEnvironments')
+    idProblems('workspaceId', known.?workspaceId, 'Microsoft.OperationalInsights/workspaces')
+    idProblems('subnetId', known.?subnetId, 'Microsoft.Network/virtualNetworks/subnets')
     guidProblems('renewRole', renewRole)
     guidProblems('serviceBusScalerRole', serviceBusScalerRole)
     guidProblems('operatorPrincipalId', operatorPrincipalId)
-    (existing.?identityPulls ?? false) && (existing.?identityId == null || existing.?registryId == null)
+    (known.?identityPulls ?? false) && (known.?identityId == null || known.?registryId == null)
       ? ['identityPulls is about an identity and a registry that exist already; name both.']
       : []
-    existing.?environmentId != null && existing.?subnetId != null
+    known.?environmentId != null && known.?subnetId != null
       ? ['An environment that exists already has its network; leave out subnetId or environmentId.']
       : []
     !empty(alertEmail) && !hasLogs
@@ -109,11 +130,15 @@ var problems = union(
 var base = empty(problems) ? mended : fail(join(problems, ' '))
 var letters = replace(base, '-', '')
 // 13 letters and digits.
-var unique = uniqueString(resourceGroup().id, base, location)
+// A region and a group are the same however they are written.
+var unique = uniqueString(toLower(resourceGroup().id), base, toLower(replace(location, ' ', '')))
 var accountName = '${take(letters, 24 - 13)}${unique}'
 var namespaceName = '${base}-${unique}'
-var makesWorkspace = existing.?workspaceId == null && existing.?environmentId == null
-var hasLogs = existing.?workspaceId != null || makesWorkspace
+var scalerRole = empty(serviceBusScalerRole)
+  ? loadJsonContent('roles.json').AzureServiceBusDataReceiver
+  : serviceBusScalerRole
+var makesWorkspace = known.?workspaceId == null && known.?environmentId == null
+var hasLogs = known.?workspaceId != null || makesWorkspace
 
 // Where each queue is, and which of them are made.
 var queueIds = [
@@ -125,50 +150,64 @@ var queueIds = [
   )
 ]
 var made = filter(wanted, each => each.?queueId == null)
+var accountId = '${resourceGroup().id}/providers/Microsoft.Storage/storageAccounts/${accountName}'
+var containers = [
+  for each in wanted: map(each.containers, it => {
+    id: it.?containerId ?? '${accountId}/blobServices/default/containers/${it.name}'
+    access: it.access
+  })
+]
+// Two jobs may use one container.
+var madeContainers = union(
+  map(filter(flatten(map(wanted, each => each.containers)), it => it.?containerId == null), it => it.name),
+  []
+)
+var madeQueues = queueService == 'storage' ? map(made, each => each.queueName) : []
 
-resource theirIdentity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = if (existing.?identityId != null) {
-  name: last(split(existing.?identityId ?? base, '/'))
+resource theirIdentity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = if (known.?identityId != null) {
+  name: last(split(known.?identityId ?? base, '/'))
   scope: resourceGroup(
-    segment(existing.?identityId ?? resourceGroup().id, 2),
-    segment(existing.?identityId ?? resourceGroup().id, 4)
+    segment(known.?identityId ?? resourceGroup().id, 2),
+    segment(known.?identityId ?? resourceGroup().id, 4)
   )
 }
 
-module identity 'modules/identity.bicep' = if (existing.?identityId == null) {
+module identity 'modules/identity.bicep' = if (known.?identityId == null) {
   params: { name: '${base}-id', location: location, tags: tags }
 }
 
-var identityId = existing.?identityId ?? resourceId('Microsoft.ManagedIdentity/userAssignedIdentities', '${base}-id')
-var workerPrincipalId = existing.?identityId == null
+var identityId = known.?identityId ?? resourceId('Microsoft.ManagedIdentity/userAssignedIdentities', '${base}-id')
+var workerPrincipalId = known.?identityId == null
   ? identity!.outputs.principalId
   : theirIdentity!.properties.principalId
-var workerClientId = existing.?identityId == null ? identity!.outputs.clientId : theirIdentity!.properties.clientId
+var workerClientId = known.?identityId == null ? identity!.outputs.clientId : theirIdentity!.properties.clientId
 
-resource theirRegistry 'Microsoft.ContainerRegistry/registries@2025-11-01' existing = if (existing.?registryId != null) {
-  name: last(split(existing.?registryId ?? base, '/'))
+resource theirRegistry 'Microsoft.ContainerRegistry/registries@2025-11-01' existing = if (known.?registryId != null) {
+  name: last(split(known.?registryId ?? base, '/'))
   scope: resourceGroup(
-    segment(existing.?registryId ?? resourceGroup().id, 2),
-    segment(existing.?registryId ?? resourceGroup().id, 4)
+    segment(known.?registryId ?? resourceGroup().id, 2),
+    segment(known.?registryId ?? resourceGroup().id, 4)
   )
 }
 
-module registry 'modules/registry.bicep' = if (existing.?registryId == null && makeRegistry) {
+module registry 'modules/registry.bicep' = if (known.?registryId == null && makeRegistry) {
   params: { name: '${letters}${unique}', location: location, tags: tags }
 }
 
-var registryId = existing.?registryId ?? (makeRegistry
+var registryId = known.?registryId ?? (makeRegistry
   ? resourceId('Microsoft.ContainerRegistry/registries', '${letters}${unique}')
   : '')
 // That of a registry may have more in it than its name.
-var registryServer = existing.?registryId != null
+var registryServer = known.?registryId != null
   ? theirRegistry!.properties.loginServer
   : (makeRegistry ? '${letters}${unique}${environment().suffixes.acrLoginServer}' : '')
 
-module storage 'modules/storage.bicep' = if (queueService == 'storage' && !empty(made)) {
+module storage 'modules/storage.bicep' = if (!empty(concat(madeQueues, madeContainers))) {
   params: {
     name: accountName
     sku: storageSku
-    queueNames: map(made, each => each.queueName)
+    queueNames: madeQueues
+    containerNames: madeContainers
     location: location
     tags: tags
   }
@@ -194,13 +233,13 @@ module logs 'modules/logs.bicep' = if (makesWorkspace) {
   params: { name: '${base}-logs', location: location, tags: tags }
 }
 
-var workspaceId = existing.?workspaceId ?? resourceId('Microsoft.OperationalInsights/workspaces', '${base}-logs')
+var workspaceId = known.?workspaceId ?? resourceId('Microsoft.OperationalInsights/workspaces', '${base}-logs')
 
-module appEnvironment 'modules/environment.bicep' = if (existing.?environmentId == null) {
+module appEnvironment 'modules/environment.bicep' = if (known.?environmentId == null) {
   params: {
     name: '${base}-env'
     workspaceId: workspaceId
-    subnetId: existing.?subnetId
+    subnetId: known.?subnetId
     location: location
     tags: tags
   }
@@ -212,14 +251,16 @@ module grants 'modules/grants.bicep' = {
     base: base
     assignRoles: assignRoles
     renewRole: renewRole
-    scalerRole: serviceBusScalerRole
-    registryId: existing.?identityPulls ?? false ? '' : registryId
+    scalerRole: scalerRole
+    registryId: known.?identityPulls ?? false ? '' : registryId
     queues: map(range(0, length(jobs)), i => {
       id: queueIds[i]
       poisonId: wanted[i].?poisonQueueId ?? '${queueIds[i]}-poison'
       lease: wanted[i].lease
     })
     outboxIds: flatten(map(wanted, each => map(filter(each.outboxes, it => it.?queueId != null), it => it.queueId)))
+    containers: flatten(containers)
+    secretIds: flatten(map(wanted, each => map(filter(each.secrets, it => it.?secretId != null), it => it.secretId)))
     jobIds: flatten(map(
       jobNames,
       it => [resourceId('Microsoft.App/jobs', it), resourceId('Microsoft.App/jobs', '${it}-manual')]
@@ -236,12 +277,13 @@ module workers 'modules/job.bicep' = [
     params: {
       name: jobNames[i]
       settings: each
-      environmentId: existing.?environmentId ?? resourceId('Microsoft.App/managedEnvironments', '${base}-env')
+      environmentId: known.?environmentId ?? resourceId('Microsoft.App/managedEnvironments', '${base}-env')
       identityId: identityId
       identityClientId: workerClientId
       hasRegistry: !empty(registryId)
       registryServer: registryServer
       queueId: queueIds[i]
+      containers: containers[i]
       operatorPrincipalId: assignRoles ? operatorPrincipalId : ''
       operatorPrincipalType: operatorPrincipalType
       location: location
@@ -270,7 +312,7 @@ module alerts 'modules/alert.bicep' = [
 output AZURE_RESOURCE_GROUP string = resourceGroup().name
 output AZURE_CONTAINER_REGISTRY_NAME string = last(split(registryId, '/'))
 output AZURE_CONTAINER_REGISTRY_ENDPOINT string = registryServer
-output LONGSHORE_JOB_NAME string = jobNames[0]
+output LONGSHORE_NAME string = base
 output LONGSHORE_JOB string = resourceId('Microsoft.App/jobs', jobNames[0])
 output LONGSHORE_QUEUE string = queueUrl(queueIds[0])
 @description('Every job and its queue.')

@@ -15,6 +15,31 @@ type outbox = {
 }
 
 @export()
+@description('A variable of the host whose value is in a key vault. No value is in the template, and handlers do not see it.')
+@sealed()
+type secret = {
+  @description('This is what `httpHeader` calls it, such as `API_KEY`.')
+  @minLength(1)
+  variable: string
+  @description('This is the resource id of the secret, `…/Microsoft.KeyVault/vaults/NAME/secrets/NAME`. The worker gets the role to read this one secret.')
+  secretId: string?
+  @description('This is the URL of the secret, `https://NAME.vault.azure.net/secrets/NAME`. Roles on it are your business. Give either this or `secretId`.')
+  keyVaultUrl: string?
+}
+
+@export()
+@description('A blob container that handlers may use, with the role and the grant for it.')
+@sealed()
+type container = {
+  @description('The container of this name is made, in the storage account of the deployment.')
+  name: string?
+  @description('This is the resource id of a container that exists already, also in another group or subscription. Give either this or `name`.')
+  containerId: string?
+  @description('With `read` handlers may send `GET` and `HEAD`, and the worker is Storage Blob Data Reader on the container. With `write` they may send all methods, and it is Storage Blob Data Contributor.')
+  access: ('read' | 'write')
+}
+
+@export()
 @description('A job and its queue. Every property can be left out.')
 @sealed()
 type job = {
@@ -86,6 +111,14 @@ type job = {
 
   @description('Handlers may send HTTP requests to these hosts, each `HOST[:PORT]`. The default is none.')
   allowHttp: string[]?
+  @description('Handlers may call these with the worker\'s identity, each `[METHOD,… ]HOST[/PATH][=SCOPE]`. The host adds the token. Roles there are your business. The default is none.')
+  httpIdentity: string[]?
+  @description('Handlers may use these blob containers. The grants for them join `httpIdentity`. The default is none.')
+  containers: container[]?
+  @description('Handlers may call these with a header that the host adds, each `HOST[/PATH]=NAME=@VARIABLE`. `secrets` has the variable. The default is none.')
+  httpHeader: string[]?
+  @description('The host has these variables from key vaults. The default is none.')
+  secrets: secret[]?
   @description('Such hosts may have these addresses although they are not public, each a range such as `10.1.0.0/16`. The default is none.')
   allowPrivate: string[]?
   @description('Handlers read these settings through `wasi:config`. They are no place for secrets: whoever can read the job can read them. The default is none.')
@@ -169,6 +202,10 @@ var defaults = {
   maxDequeue: 5
   maxMessages: 0
   allowHttp: []
+  httpIdentity: []
+  containers: []
+  httpHeader: []
+  secrets: []
   allowPrivate: []
   config: {}
   env: {}

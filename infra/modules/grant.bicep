@@ -1,8 +1,8 @@
-metadata description = 'One role on one queue or registry, assigned in the resource group that it is in.'
+metadata description = 'One role on one queue, container, registry or secret, assigned in the resource group that it is in.'
 
-import { segment, typeOf } from '../ids.bicep'
+import { assignmentName, segment, typeOf } from '../ids.bicep'
 
-@description('This is the resource id of the queue or the registry.')
+@description('This is the resource id of that.')
 param id string
 @description('This is the role definition, as a GUID.')
 param role string
@@ -15,7 +15,7 @@ var properties = {
   principalType: principalType
   roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role)
 }
-var assignment = guid(id, principalId, role)
+var assignment = assignmentName(id, principalId, role)
 var name = last(split(id, '/'))
 
 resource account 'Microsoft.Storage/storageAccounts@2025-08-01' existing = {
@@ -28,6 +28,20 @@ resource account 'Microsoft.Storage/storageAccounts@2025-08-01' existing = {
       name: name
     }
   }
+
+  resource blobs 'blobServices' existing = {
+    name: 'default'
+
+    resource container 'containers' existing = {
+      name: name
+    }
+  }
+}
+
+resource onContainer 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (type == 'microsoft.storage/storageaccounts/blobservices/containers') {
+  scope: account::blobs::container
+  name: assignment
+  properties: properties
 }
 
 resource onStorage 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (type == 'microsoft.storage/storageaccounts/queueservices/queues') {
@@ -56,6 +70,20 @@ resource registry 'Microsoft.ContainerRegistry/registries@2025-11-01' existing =
 
 resource onRegistry 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (type == 'microsoft.containerregistry/registries') {
   scope: registry
+  name: assignment
+  properties: properties
+}
+
+resource vault 'Microsoft.KeyVault/vaults@2025-05-01' existing = {
+  name: segment(id, 8)
+
+  resource secret 'secrets' existing = {
+    name: name
+  }
+}
+
+resource onSecret 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (type == 'microsoft.keyvault/vaults/secrets') {
+  scope: vault::secret
   name: assignment
   properties: properties
 }

@@ -1,6 +1,6 @@
 metadata description = 'Assigns roles, or says with which `az` commands somebody else can.'
 
-import { segment, serviceOf } from '../ids.bicep'
+import { assignmentName, segment, serviceOf } from '../ids.bicep'
 
 @description('The custom role is named after this.')
 param base string
@@ -16,6 +16,10 @@ param registryId string
 param queues { id: string, poisonId: string, lease: string }[]
 @description('Workers send to these queues.')
 param outboxIds string[]
+@description('Handlers use these containers.')
+param containers { id: string, access: string }[]
+@description('Workers have variables from these secrets of key vaults.')
+param secretIds string[]
 @description('An operator starts these jobs. modules/job.bicep assigns that role, which is only said here.')
 param jobIds string[]
 param workerPrincipalId string
@@ -35,13 +39,14 @@ var actions = [
 ]
 var renewed = filter(queues, each => serviceOf(each.id) == 'storage' && each.lease == 'renew')
 var makesRole = empty(renewRole) && !empty(renewed)
-var renewer = empty(renewRole) ? guid(resourceGroup().id, base, 'longshore-queue-worker') : renewRole
+var groupId = '/subscriptions/${subscription().subscriptionId}/resourceGroups/${toLower(resourceGroup().name)}'
+var renewer = empty(renewRole) ? guid(toLower(groupId), base, 'longshore-queue-worker') : renewRole
 // Role names are unique in a tenant. `make azure-role-remove` finds the role by how its name begins.
-var renewerName = 'Longshore queue worker ${base} ${uniqueString(resourceGroup().id, base)}'
+var renewerName = 'Longshore queue worker ${base} ${uniqueString(toLower(groupId), base)}'
 // The group in which the role is made has to be one of them.
 var groupIds = union(
-  [resourceGroup().id],
-  map(renewed, each => '/subscriptions/${segment(each.id, 2)}/resourceGroups/${segment(each.id, 4)}')
+  [groupId],
+  map(renewed, each => '/subscriptions/${toLower(segment(each.id, 2))}/resourceGroups/${toLower(segment(each.id, 4))}')
 )
 
 var ofQueues = flatten(map(
@@ -76,12 +81,19 @@ var ofOutboxes = map(outboxIds, id => {
   role: serviceOf(id) == 'storage' ? roles.StorageQueueDataMessageSender : roles.AzureServiceBusDataSender
   who: 'worker'
 })
-// A union has each of them once: two jobs may send to one queue.
-var asked = union(
+// A union has each of them once, however ids are written: two jobs may send to one queue.
+var wanted = concat(
   empty(registryId) ? [] : [{ on: registryId, role: roles.AcrPull, who: 'worker' }],
   ofQueues,
-  ofOutboxes
+  ofOutboxes,
+  map(containers, it => {
+    on: it.id
+    role: it.access == 'read' ? roles.StorageBlobDataReader : roles.StorageBlobDataContributor
+    who: 'worker'
+  }),
+  map(secretIds, id => { on: id, role: roles.KeyVaultSecretsUser, who: 'worker' })
 )
+var asked = union(map(wanted, each => { on: toLower(each.on), role: toLower(each.role), who: each.who }), [])
 var ofJobs = map(jobIds, id => { on: id, role: roles.ContainerAppsJobsOperator, who: 'operator' })
 var isAsked = empty(operatorPrincipalId) ? ['worker'] : ['worker', 'operator']
 var grants = filter(asked, each => contains(isAsked, each.who))
@@ -104,17 +116,20 @@ module assigned 'grant.bicep' = [
 ]
 
 var definition = string({
-  Name: renewerName
-  Description: 'Receive, renew, release and delete messages of one queue'
-  Actions: []
-  DataActions: actions
-  AssignableScopes: groupIds
+  properties: {
+    roleName: renewerName
+    description: 'Receive, renew, release and delete messages of one queue'
+    type: 'CustomRole'
+    permissions: [{ actions: [], dataActions: actions }]
+    assignableScopes: groupIds
+  }
 })
 var principals = {
   worker: { id: workerPrincipalId, type: 'ServicePrincipal' }
   operator: { id: operatorPrincipalId, type: operatorPrincipalType }
 }
-var makeRole = 'az role definition create --role-definition \'${definition}\''
+// Under the names that the template gives, so that commands can be run again, and a later deployment may assign the same roles.
+var makeRole = 'az rest --method put --url "${groupId}/providers/Microsoft.Authorization/roleDefinitions/${renewer}?api-version=2022-04-01" --body \'${definition}\''
 
 @description('Whoever may assign roles runs these commands. There are none when the roles were assigned.')
 output commands string[] = assignRoles
@@ -124,6 +139,6 @@ output commands string[] = assignRoles
       map(
         filter(concat(asked, ofJobs), each => contains(isAsked, each.who)),
         each =>
-          'az role assignment create --assignee-object-id ${principals[each.who].id} --assignee-principal-type ${principals[each.who].type} --role "${makesRole && each.role == renewer ? renewerName : each.role}" --scope ${each.on}'
+          'az role assignment create --name ${assignmentName(each.on, principals[each.who].id, each.role)} --assignee-object-id ${principals[each.who].id} --assignee-principal-type ${principals[each.who].type} --role ${each.role} --scope ${each.on}'
       )
     )

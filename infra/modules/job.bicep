@@ -1,7 +1,7 @@
 metadata description = 'A job that runs longshore, twice: KEDA starts the one when the queue holds messages, somebody starts the other by hand.'
 
 import { job, memoryMib } from '../types.bicep'
-import { queueUrl, serviceOf } from '../ids.bicep'
+import { assignmentName, containerHost, queueUrl, secretUrl, serviceOf } from '../ids.bicep'
 
 @description('The job is called this. The one that is started by hand has `-manual` behind it.')
 @minLength(2)
@@ -28,6 +28,9 @@ param registryServer string
 @description('The job drains this queue, by its resource id.')
 param queueId string
 
+@description('Handlers may use these containers, by their resource ids.')
+param containers { id: string, access: string }[]
+
 @description('This principal may start and stop executions. Nobody if it is empty.')
 param operatorPrincipalId string
 param operatorPrincipalType string
@@ -46,6 +49,13 @@ var graceSeconds = settings.graceSeconds!
 var workloadProfile = settings.workloadProfile!
 var maxMessages = settings.maxMessages!
 var outboxes = settings.outboxes!
+// A secret is called after its variable: small letters, digits and hyphens.
+var secrets = toObject(settings.secrets!, it => it.variable, it => 'secret-${toLower(replace(it.variable, '_', '-'))}')
+
+var identityGrants = concat(
+  settings.httpIdentity!,
+  map(containers, it => '${it.access == 'read' ? 'GET,HEAD ' : ''}${containerHost(it.id)}')
+)
 
 // The host admits no more handlers than fit beside itself and beside each other. It counts what the host takes, and for each handler
 // its stack and what it hands over beside its memory; where these are granted, HTTP bodies and messages for outboxes as well.
@@ -55,7 +65,9 @@ var hostMib = 112
 @export()
 @description('A handler takes so many MiB beside its memory.')
 var besideMib = 4
-var grantedMib = (empty(settings.allowHttp!) ? 0 : 10) + (empty(outboxes) ? 0 : 1)
+var grantedMib = (empty(concat(settings.allowHttp!, identityGrants, settings.httpHeader!)) ? 0 : 10) + (empty(outboxes)
+  ? 0
+  : 1)
 var fitting = max(1, (mebibytes - hostMib) / (handlerMemoryMib + besideMib + grantedMib))
 var admitted = min(settings.concurrency!, fitting)
 
@@ -123,6 +135,7 @@ var given = {
   LONGSHORE_LOG_FORMAT: 'json'
   LONGSHORE_OUTPUT: 'json'
   LONGSHORE_ALLOW_HTTP: join(settings.allowHttp!, '\n')
+  LONGSHORE_HTTP_HEADER: join(settings.httpHeader!, '\n')
   LONGSHORE_ALLOW_PRIVATE: join(settings.allowPrivate!, '\n')
   LONGSHORE_CONFIG: join(map(items(settings.config!), it => '${it.key}=${it.value}'), '\n')
   LONGSHORE_ENV: join(map(items(settings.env!), it => '${it.key}=${it.value}'), '\n')
@@ -136,10 +149,13 @@ var given = {
 var names = concat(
   ['AZURE_CLIENT_ID', 'LONGSHORE_QUEUE'],
   empty(outboxes) ? [] : ['LONGSHORE_OUTBOX'],
+  empty(identityGrants) ? [] : ['LONGSHORE_HTTP_IDENTITY'],
   settings.?poisonQueueId == null ? [] : ['LONGSHORE_POISON_QUEUE'],
-  map(filter(items(given), it => !empty(it.?value)), it => it.key)
+  map(filter(items(given), it => !empty(it.?value)), it => it.key),
+  map(settings.secrets!, it => it.variable)
 )
 var outboxLines = join(map(outboxes, it => '${it.name}=${it.?url ?? queueUrl(it.?queueId ?? '')}'), '\n')
+var identityLines = join(identityGrants, '\n')
 var poisonUrl = queueUrl(settings.?poisonQueueId ?? queueId)
 
 resource jobs 'Microsoft.App/jobs@2026-07-01' = [
@@ -159,6 +175,11 @@ resource jobs 'Microsoft.App/jobs@2026-07-01' = [
         replicaTimeout: replicaTimeout
         // The host settles its failures itself; what makes it fail is not cured by running it again.
         replicaRetryLimit: 0
+        secrets: map(settings.secrets!, it => {
+          name: secrets[it.variable]
+          keyVaultUrl: it.?keyVaultUrl ?? secretUrl(it.?secretId ?? '')
+          identity: identityId
+        })
         registries: hasRegistry ? [{ server: registryServer, identity: identityId }] : []
         eventTriggerConfig: each.eventTriggerConfig
         manualTriggerConfig: each.manualTriggerConfig
@@ -177,11 +198,18 @@ resource jobs 'Microsoft.App/jobs@2026-07-01' = [
               for it in names: {
                 name: it
                 // Without the client id ACA looks for a system-assigned identity, which the job has not.
-                value: it == 'AZURE_CLIENT_ID'
-                  ? identityClientId
-                  : it == 'LONGSHORE_QUEUE'
-                      ? queueUrl(queueId)
-                      : it == 'LONGSHORE_OUTBOX' ? outboxLines : it == 'LONGSHORE_POISON_QUEUE' ? poisonUrl : given[it]
+                value: contains(secrets, it)
+                  ? null
+                  : it == 'AZURE_CLIENT_ID'
+                      ? identityClientId
+                      : it == 'LONGSHORE_QUEUE'
+                          ? queueUrl(queueId)
+                          : it == 'LONGSHORE_OUTBOX'
+                              ? outboxLines
+                              : it == 'LONGSHORE_HTTP_IDENTITY'
+                                  ? identityLines
+                                  : it == 'LONGSHORE_POISON_QUEUE' ? poisonUrl : given[it]
+                secretRef: secrets[?it]
               }
             ]
           }
@@ -194,7 +222,7 @@ resource jobs 'Microsoft.App/jobs@2026-07-01' = [
 resource operate 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   for (each, i) in triggers: if (!empty(operatorPrincipalId)) {
     scope: jobs[i]
-    name: guid(jobs[i].id, operatorPrincipalId, roles.ContainerAppsJobsOperator)
+    name: assignmentName(jobs[i].id, operatorPrincipalId, roles.ContainerAppsJobsOperator)
     properties: {
       principalId: operatorPrincipalId
       principalType: operatorPrincipalType

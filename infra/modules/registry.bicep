@@ -16,5 +16,7 @@ resource registry 'Microsoft.ContainerRegistry/registries@2025-11-01' = {
   properties: {
     adminUserEnabled: false
     anonymousPullEnabled: false
+    // In the other mode AcrPull allows nothing.
+    roleAssignmentMode: 'LegacyRegistryPermissions'
   }
 }

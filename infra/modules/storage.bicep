@@ -1,4 +1,4 @@
-metadata description = 'A storage account, its queues and their poison queues.'
+metadata description = 'A storage account, its queues, their poison queues, and containers of blobs.'
 
 @description('It is unique in all of Azure and has small letters and digits.')
 @minLength(3)
@@ -9,6 +9,7 @@ param name string
 param sku string
 
 param queueNames string[]
+param containerNames string[]
 param location string
 param tags { *: string }
 
@@ -27,7 +28,7 @@ resource account 'Microsoft.Storage/storageAccounts@2025-08-01' = {
   }
 }
 
-resource queues 'Microsoft.Storage/storageAccounts/queueServices@2025-08-01' = {
+resource queues 'Microsoft.Storage/storageAccounts/queueServices@2025-08-01' = if (!empty(queueNames)) {
   parent: account
   name: 'default'
 }
@@ -36,5 +37,17 @@ resource work 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-08-01
   for queueName in flatten(map(queueNames, it => [it, '${it}-poison'])): {
     parent: queues
     name: queueName
+  }
+]
+
+resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2025-08-01' = if (!empty(containerNames)) {
+  parent: account
+  name: 'default'
+}
+
+resource containers 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-08-01' = [
+  for it in containerNames: {
+    parent: blobs
+    name: it
   }
 ]

@@ -111,4 +111,4 @@ def rule_of(job: dict) -> dict:
 
 def variables_of(job: dict) -> dict[str, str]:
     (container,) = job["properties"]["template"]["containers"]
-    return {it["name"]: it["value"] for it in container["env"]}
+    return {it["name"]: it["value"] for it in container["env"] if "secretRef" not in it}

@@ -43,10 +43,50 @@ def test_a_handler_of_ones_own_needs_no_edit():
     assert sorted(said["LONGSHORE_CONFIG"].split("\n")) == ["currency=EUR", "region=eu"]
     assert (said["LONGSHORE_ENV"], said["LONGSHORE_OUTBOX_ENCODING"]) == ("TZ=UTC", "mails=base64")
     assert "mails=https://theirs.queue.core.windows.net/mails" in said["LONGSHORE_OUTBOX"] and "invoices" in said["LONGSHORE_OUTBOX"]
+    assert said["LONGSHORE_HTTP_IDENTITY"].split("\n")[1].startswith("api.example.com/v1=api://")
+    assert said["LONGSHORE_HTTP_HEADER"] == "keys.example.com=x-api-key=@API_KEY\nother.example.com=x-api-key=@OTHER_KEY"
     assert (said["LONGSHORE_BREAKER"], said["LONGSHORE_HTTP_CALLS"], said["LONGSHORE_REQUIRE_DIGEST"]) == ("10", "5", "true")
     (registry,) = job_of(deployment)["properties"]["configuration"]["registries"]
     # A registry may have more in the name of its server than its own.
     assert registry["server"].startswith("[reference(") and "loginServer" in registry["server"]
+
+
+def test_a_secret_comes_from_its_vault_by_the_jobs_identity():
+    job = job_of(variant("own-handler"))
+    (container,) = job["properties"]["template"]["containers"]
+    by_id, by_url = job["properties"]["configuration"]["secrets"]
+    assert {it["name"]: it["secretRef"] for it in container["env"] if "secretRef" in it} == {"API_KEY": by_id["name"], "OTHER_KEY": by_url["name"]}
+    assert re.fullmatch(r"\[.*'theirs', environment\(\).suffixes.keyvaultDns, 'api-key'.*", by_id["keyVaultUrl"])
+    assert by_url["keyVaultUrl"] == "https://theirs.vault.azure.net/secrets/other-key"
+    (identity,) = job["identity"]["userAssignedIdentities"]
+    assert by_id["identity"] == by_url["identity"] == identity
+    # Names of secrets have small letters, digits and hyphens.
+    assert all(re.fullmatch("[a-z][a-z0-9-]*[a-z0-9]", it["name"]) for it in (by_id, by_url))
+
+
+def test_a_container_comes_with_the_grant_for_it():
+    def host(container: str, account: str = r"\w+") -> str:
+        return rf"format\('\{{0\}}\.blob\.\{{1\}}/\{{2\}}', '{account}', environment\(\)\.suffixes\.storage, '{container}'\)"
+
+    for name, job, made, grants in [
+        ("containers", "", ["claims", "invoices"], ["api.example.com=api://", "'GET,HEAD ', " + host("claims")]),
+        ("containers", "-invoices", ["claims", "invoices"], ["'GET,HEAD ', " + host("claims"), "'', " + host("invoices")]),
+        ("existing-container", "", [], ["'GET,HEAD ', " + host("claims", "theirs")]),
+        ("servicebus-container", "", ["claims"], ["'', " + host("claims")]),
+    ]:
+        deployment = variant(name)
+        assert [it.name.split("/")[2] for it in deployment.of_type("Microsoft.Storage/storageAccounts/blobServices/containers")] == made
+        said = variables_of(job_of(deployment, f"long-shore{job}"))["LONGSHORE_HTTP_IDENTITY"]
+        assert re.search(".*".join(grants), said, re.S), (name, job)
+    # Service Bus has no account for queues.
+    assert not variant("servicebus-container").of_type("Microsoft.Storage/storageAccounts/queueServices")
+
+
+def test_whichever_way_handlers_may_send_requests_their_bodies_take_memory():
+    cases = [{"concurrency": 100} | it for it in ({}, {"allowHttp": ["a.example.com"]}, {"httpIdentity": ["a.blob.core.windows.net"]})]
+    cases.append({"concurrency": 100, "httpHeader": ["a.example.com=x=@KEY"], "secrets": [{"variable": "KEY", "keyVaultUrl": "https://a.vault.azure.net/secrets/a"}]})
+    at_once = [int(variables_of(it)["LONGSHORE_CONCURRENCY"]) for it in each_as_a_job([it | {"handlerMemoryMib": 32} for it in cases])]
+    assert at_once == [(1024 - 112) // 36] + [(1024 - 112) // 46] * 3
 
 
 def test_an_image_that_everybody_may_pull_needs_no_registry():

@@ -15,6 +15,9 @@ ROLES = {
     "AzureServiceBusDataReceiver": "4f6d3b9b-027b-4f4c-9142-0e5a2a2247e0",
     "AzureServiceBusDataSender": "69a216fc-b8fb-44d8-bc22-1f3c2cd27a39",
     "ContainerAppsJobsOperator": "b9a307c4-5aa3-4b52-ba60-2b17c136cd7b",
+    "KeyVaultSecretsUser": "4633458b-17de-408a-b874-0445c86b69e6",
+    "StorageBlobDataContributor": "ba92f5b4-2d11-453d-a403-e96b0029c9fe",
+    "StorageBlobDataReader": "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1",
     "StorageQueueDataMessageProcessor": "8a0f0c08-91a1-4084-bc3d-661d67233fed",
     "StorageQueueDataMessageSender": "c6a89b2d-59bc-44d0-9896-0f6e12d7b80a",
     "StorageQueueDataReader": "19e7f393-937e-4f77-808e-94535e297925",
@@ -103,7 +106,7 @@ MORE = {
         ("worker", "StorageQueueDataMessageSender", "queues invoices-poison"),
         ("worker", "AzureServiceBusDataReceiver", "queues mails"),
     },
-    "own-handler": ON_QUEUE - {PULL} | {("worker", "AcrPull", "registries theirs"), ("worker", "StorageQueueDataMessageSender", "queues invoices")},
+    "own-handler": ON_QUEUE - {PULL} | {("worker", "AcrPull", "registries theirs"), ("worker", "StorageQueueDataMessageSender", "queues invoices"), ("worker", "KeyVaultSecretsUser", "secrets api-key")},
     "public-image": ON_QUEUE - {PULL},
     "everything-exists": {
         ("worker", "22222222-2222-2222-2222-222222222222", "queues orders"),
@@ -111,6 +114,16 @@ MORE = {
         ("worker", "StorageQueueDataMessageSender", "queues orders-failed"),
     },
     "no-roles": set(),
+    # On each container alone, and once although two jobs use it.
+    "containers": ON_QUEUE | {
+        ("worker", "StorageQueueDataMessageProcessor", "queues invoices"),
+        ("worker", "StorageQueueDataReader", "queues invoices"),
+        ("worker", "StorageQueueDataMessageSender", "queues invoices-poison"),
+        ("worker", "StorageBlobDataReader", "containers claims"),
+        ("worker", "StorageBlobDataContributor", "containers invoices"),
+    },
+    "existing-container": ON_QUEUE | {("worker", "StorageBlobDataReader", "containers claims")},
+    "servicebus-container": {PULL, ("worker", "AzureServiceBusDataReceiver", "queues orders"), ("worker", "StorageBlobDataContributor", "containers claims")},
 }
 
 
@@ -133,8 +146,9 @@ def test_the_role_that_renews_has_three_actions():
 def test_what_exists_is_not_changed_but_for_roles_on_the_one_queue_and_the_registry():
     for name, allowed in [
         ("existing-storage-queue", {f"{THEIRS}/{QUEUE_OF}/orders", f"{THEIRS}/{QUEUE_OF}/orders-poison"}),
-        ("existing-servicebus-queue", {f"{THEIRS}/Microsoft.ServiceBus/namespaces/theirs/queues/Orders"}),
+        ("existing-servicebus-queue", {f"{THEIRS}/Microsoft.ServiceBus/namespaces/theirs/queues/orders"}),
         ("existing-registry", {f"{THEIRS}/Microsoft.ContainerRegistry/registries/theirs"}),
+        ("existing-container", {f"{THEIRS}/Microsoft.Storage/storageAccounts/theirs/blobServices/default/containers/claims"}),
         ("existing-environment", set()),
         ("existing-environment-without-logs", set()),
         ("existing-workspace", set()),
@@ -160,23 +174,46 @@ def test_who_may_not_assign_roles_gets_the_commands():
         "registryId": f"{GROUP}/providers/Microsoft.ContainerRegistry/registries/longshore",
         "queues": [{"id": queue, "poisonId": f"{queue}-poison", "lease": "renew"}],
         "outboxIds": [],
+        "containers": [{"id": queue.replace("queueServices/default/queues", "blobServices/default/containers"), "access": "write"}],
+        "secretIds": [],
         "jobIds": [job, f"{job}-manual"],
         "workerPrincipalId": "the-worker",
         "operatorPrincipalId": "the-people",
         "operatorPrincipalType": "Group",
     }
     make, *assign = predicted("modules/grants.bicep", **asked, assignRoles=False).outputs["commands"]
-    definition = json.loads(re.fullmatch(r"az role definition create --role-definition '(.*)'", make)[1])
-    (role,) = variant("storage").of_type("Microsoft.Authorization/roleDefinitions")
-    assert definition["DataActions"] == role.body["properties"]["permissions"][0]["dataActions"]
-    assert (definition["Name"], definition["AssignableScopes"]) == (role.body["properties"]["roleName"], [GROUP])
+    # Under the very names that the template gives: it may assign them later, and commands may be run again.
+    assigning = predicted("modules/grants.bicep", **asked, assignRoles=True)
+    (role,) = assigning.of_type("Microsoft.Authorization/roleDefinitions")
+    url, said = re.fullmatch(r"az rest --method put --url \"(.*)\?api-version=2022-04-01\" --body '(.*)'", make).groups()
+    assert url == f"{GROUP}/providers/Microsoft.Authorization/roleDefinitions/{role.name}"
+    definition, made = json.loads(said)["properties"], role.body["properties"]
+    assert {it: definition[it] for it in ("roleName", "type", "description", "assignableScopes")} == {it: made[it] for it in ("roleName", "type", "description", "assignableScopes")}
+    assert definition["permissions"][0] == {it: made["permissions"][0][it] for it in ("actions", "dataActions")}
+    assert {it.name for it in assigning.of_type("Microsoft.Authorization/roleAssignments")} < {re.search("--name (\\S+)", it)[1] for it in assign}
     found = set()
-    names = {guid: name for name, guid in ROLES.items()} | {definition["Name"]: "renewer"}
+    names = {guid: name for name, guid in ROLES.items()} | {role.name: "renewer"}
     for it in assign:
         who, type_, said, scope = re.fullmatch(
-            r'az role assignment create --assignee-object-id the-(\w+) --assignee-principal-type (\w+) --role "(.*)" --scope (.*)', it
+            r'az role assignment create --name [0-9a-f-]{36} --assignee-object-id the-(\w+) --assignee-principal-type (\w+) --role (\S+) --scope (\S+)', it
         ).groups()
         assert type_ == {"worker": "ServicePrincipal", "people": "Group"}[who]
         found.add((who, names[said], " ".join(scope.rsplit("/", 2)[1:])))
-    assert found == ON_QUEUE | {("people", *it) for it in PEOPLE}
-    assert predicted("modules/grants.bicep", **asked, assignRoles=True).outputs["commands"] == []
+    assert found == ON_QUEUE | {("worker", "StorageBlobDataContributor", "containers orders")} | {("people", *it) for it in PEOPLE}
+    assert assigning.outputs["commands"] == []
+
+
+def test_a_role_is_assigned_once_however_ids_are_written():
+    # Azure refuses a second assignment of one role, whatever its name.
+    queue, outbox = f"{THEIRS}/{QUEUE_OF}/orders", f"{THEIRS}/{QUEUE_OF}/invoices"
+    common = {"operatorPrincipalId": "11111111-2222-3333-4444-55555555555a", "serviceBusScalerRole": ROLES["AzureServiceBusDataReceiver"].upper()}
+
+    def assignments(*ids: str) -> list:
+        jobs = [{"queueId": ids[0], "outboxes": [{"name": "one", "queueId": ids[1]}]}, {"name": "b", "queueId": f"{THEIRS}/Microsoft.ServiceBus/namespaces/theirs/queues/b"}]
+        jobs[1]["outboxes"] = [{"name": "one", "queueId": ids[2]}]
+        return predicted(jobs=jobs, **common).of_type("Microsoft.Authorization/roleAssignments")
+
+    ours = assignments(queue, outbox, outbox)
+    theirs = assignments(queue.lower(), outbox, outbox.lower())
+    assert len(ours) == len(theirs) == len({(it.scope, json.dumps(it.body)) for it in ours})
+    assert {it.name for it in ours if "people" not in it.name} == {it.name for it in theirs}

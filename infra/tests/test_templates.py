@@ -31,7 +31,16 @@ def test_no_two_resources_have_one_name(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_there_is_no_secret_anywhere(name):
     for it in variant(name).resources:
-        assert not re.search(r"connectionString|secret|password|sharedKey\"|listKeys|SharedAccess", json.dumps(it.body), re.I)
+        body, named = it.body, []
+        if it.type == "Microsoft.App/jobs":
+            named = body["properties"]["configuration"].get("secrets", [])
+            (container,) = body["properties"]["template"]["containers"]
+            assert {each["secretRef"] for each in container["env"] if "secretRef" in each} == {each["name"] for each in named}
+            assert all(each.keys() == {"name", "keyVaultUrl", "identity"} for each in named)
+        said = json.dumps(body).replace("secretRef", "").replace(json.dumps(named), "").replace('"secrets"', "")
+        for each in named:
+            said = said.replace(each["name"], "")
+        assert not re.search(r"connectionString|secret|password|sharedKey\"|listKeys|SharedAccess", said, re.I)
 
 
 def test_what_exists_is_not_made_a_second_time():
@@ -79,8 +88,12 @@ def test_shared_keys_passwords_and_anonymous_access_are_off():
     (account,) = variant("storage").of_type("Microsoft.Storage/storageAccounts")
     assert account.body["properties"]["allowSharedKeyAccess"] is False
     assert account.body["properties"]["allowBlobPublicAccess"] is False
+    # Where blobs are alone in it as well.
+    (other,) = variant("servicebus-container").of_type("Microsoft.Storage/storageAccounts")
+    assert other.body["properties"] == account.body["properties"]
     (registry,) = variant("storage").of_type("Microsoft.ContainerRegistry/registries")
-    assert registry.body["properties"] == {"adminUserEnabled": False, "anonymousPullEnabled": False}
+    # In the other mode AcrPull allows nothing.
+    assert registry.body["properties"] == {"adminUserEnabled": False, "anonymousPullEnabled": False, "roleAssignmentMode": "LegacyRegistryPermissions"}
     (namespace,) = variant("servicebus").of_type("Microsoft.ServiceBus/namespaces")
     assert namespace.body["properties"]["disableLocalAuth"] is True
 
@@ -169,6 +182,18 @@ def test_a_long_name_leaves_room_for_what_is_unique():
     long = account("a-name-of-20-letters")
     assert len(long) == 24 and long[:-13] == "anameof20le"
     assert long[-13:] != account("a-name-of-20-letterz")[-13:]
+
+
+def test_a_region_is_one_region_however_it_is_written():
+    (here,), (there,) = (predicted(location=it).of_type("Microsoft.Storage/storageAccounts") for it in ("westeurope", "West Europe"))
+    assert here.name == there.name
+
+
+def test_what_is_empty_or_null_is_left_out():
+    ids = dict.fromkeys(["identityId", "registryId", "environmentId", "workspaceId", "subnetId"], "")
+    nothing = {"queueId": "", "poisonQueueId": "", "component": "", "image": "", "cpu": None, "queueName": None, "containers": None}
+    assert predicted(job=nothing, jobs=[nothing], existing=ids, image="", serviceBusScalerRole="") == predicted()
+    assert predicted(queueService="servicebus", serviceBusScalerRole="") == predicted(queueService="servicebus")
 
 
 def test_a_name_is_one_deployment_however_it_is_written():

@@ -71,6 +71,11 @@ impl Grants {
         Some((grants[one].clone(), grants[two].clone()))
     }
 
+    /// Whether handlers may send any HTTP requests.
+    pub fn may_call(&self) -> bool {
+        !(self.http.is_empty() && self.identities.is_empty() && self.headers.is_empty())
+    }
+
     /// The grant that an import depends on, named as in a component; `None` if it needs no grant.
     pub(crate) fn of(&self, import: &str) -> Option<Grant> {
         let grant = |flag, needed, granted| Some(Grant { flag, needed, granted });
@@ -84,11 +89,7 @@ impl Grants {
             "wasi:cli/environment" => grant("--env KEY[=VALUE]", false, !self.env.is_empty()),
             // Toolchains of other languages import it whether or not it is used. The host therefore
             // refuses the request, not the component.
-            "wasi:http/outgoing-handler" => {
-                let granted =
-                    !(self.http.is_empty() && self.identities.is_empty() && self.headers.is_empty());
-                grant("--allow-http HOST[:PORT]", false, granted)
-            }
+            "wasi:http/outgoing-handler" => grant("--allow-http HOST[:PORT]", false, self.may_call()),
             _ => None,
         }
     }

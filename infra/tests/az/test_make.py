@@ -17,6 +17,8 @@ INFRA = ROOT / "infra"
 # Answers with what a test has put there for a command, else with one word, as lookups do.
 STAND_IN = """#!/bin/sh
 { printf '%s\\037' "$@"; echo; } >> "$STAND_IN/calls"
+# What jobs are asked for stands at the end.
+case "$*" in "containerapp job list "*.image*0]) set -- containerapp job image ;; "containerapp job list "*.server*) set -- containerapp job server ;; esac
 for name in "$1-$2-$3-$4" "$1-$2-$3"; do
     if test -f "$STAND_IN/$name"; then cat "$STAND_IN/$name"; exit; fi
 done
@@ -162,9 +164,9 @@ def test_what_if_asks_about_what_azure_does(cloud):
 
 
 def test_the_first_deployment_names_no_image_and_a_later_one_keeps_it(cloud):
-    cloud.fails("containerapp job show")
+    cloud.fails("containerapp job image")
     assert "image" not in one(cloud.make("azure-template"), "deployment sub create").parameters()
-    cloud.answers("containerapp job show", "ours.azurecr.io/longshore:1\n")
+    cloud.answers("containerapp job image", "ours.azurecr.io/longshore:1\n")
     assert one(cloud.make("azure-template"), "deployment sub create").parameters().get("image") == "ours.azurecr.io/longshore:1"
 
 
@@ -185,25 +187,36 @@ def test_the_jobs_get_the_image_that_was_built(cloud):
 
 
 def test_the_image_is_built_where_the_job_pulls_from(cloud):
-    cloud.answers("containerapp job show", "ours.azurecr.io\n")
+    cloud.answers("containerapp job server", "ours.azurecr.io\n")
     calls = cloud.make("azure-image", "azure-image-use", "IMAGE_TAG=t1")
     assert one(calls, "acr build").flag("registry") == "ours"
     assert {it.flag("image") for it in calls if it.named("containerapp job update")} == {"ours.azurecr.io/longshore:t1"}
 
 
-def test_only_jobs_of_that_name_that_run_longshore_or_nothing_get_it(cloud):
+def test_only_jobs_of_that_name_that_drain_a_queue_get_it(cloud):
     jmespath = pytest.importorskip("jmespath")
-    query = one(cloud.make("azure-image-use"), "containerapp job list").flag("query")
+    query = one(cloud.make("azure-image-use", "REGISTRY=ours"), "containerapp job list").flag("query")
     jobs = [
-        {"name": name, "properties": {"template": {"containers": [{"image": image}]}}}
-        for name, image in [
-            (NAME, "mcr.microsoft.com/k8se/quickstart-jobs:latest"),
-            (f"{NAME}-manual", "ours.azurecr.io/longshore:1"),
-            (f"{NAME}-import", "ours.azurecr.io/import:1"),
-            ("their-job", "ours.azurecr.io/longshore:1"),
+        {
+            "name": name,
+            "properties": {
+                "configuration": {"registries": [{"server": "ours.azurecr.io"}]},
+                "template": {"containers": [{"image": "ours.azurecr.io/it:1", "env": env and [{"name": it} for it in env]}]},
+            },
+        }
+        for name, env in [
+            (f"{NAME}-import", None),
+            (f"{NAME}-invoices", ["TZ", "LONGSHORE_QUEUE"]),
+            (f"{NAME}-export", ["TZ"]),
+            (f"{NAME}er", ["LONGSHORE_QUEUE"]),
+            (NAME, ["LONGSHORE_QUEUE"]),
+            ("their-job", ["LONGSHORE_QUEUE"]),
         ]
     ]
-    assert jmespath.search(query, jobs) == [NAME, f"{NAME}-manual"]
+    assert jmespath.search(query, jobs) == [f"{NAME}-invoices", NAME]
+    # Whichever job is there says what runs: each may have a name of its own.
+    queries = [it.flag("query") for it in cloud.make("azure-template", "azure-image") if it.named("containerapp job list")]
+    assert [jmespath.search(it, jobs) for it in queries] == ["ours.azurecr.io/it:1", "ours.azurecr.io"]
 
 
 def test_who_may_operate_is_who_is_logged_in_unless_somebody_is_named(cloud):
@@ -259,7 +272,7 @@ def test_the_hook_of_azd_does_what_azure_does_behind_the_template(cloud):
     hook = " ".join(re.search(r"run: >-\n(.*)", azd_file(), re.S)[1].split())
     cloud.environment |= {
         "AZURE_SUBSCRIPTION_ID": "theirs",
-        "LONGSHORE_JOB_NAME": NAME,
+        "LONGSHORE_NAME": NAME,
         "AZURE_RESOURCE_GROUP": "made",
         "AZURE_CONTAINER_REGISTRY_NAME": "ours",
     }
@@ -280,7 +293,7 @@ MISTAKES = [
     ("$(or $(IMAGE),$(RUNNING))", "$(IMAGE)", test_the_first_deployment_names_no_image_and_a_later_one_keeps_it),
     ("$(if $(IMAGE),,azure-image azure-image-use)", "azure-image azure-image-use", test_an_image_that_is_there_is_not_built),
     ("azure-template $(if", "$(if", test_the_jobs_get_the_image_that_was_built),
-    ("starts_with(name, '$(NAME)') && ", "", test_only_jobs_of_that_name_that_run_longshore_or_nothing_get_it),
+    ("(name == '$(NAME)' || starts_with(name, '$(NAME)-')) && ", "", test_only_jobs_of_that_name_that_drain_a_queue_get_it),
     ("az acr build $(ON)", "az acr build", test_every_command_works_in_the_subscription_that_is_named),
     ("azure-not-ours,azure-role-remove)", "azure-not-ours,)", test_the_right_to_renew_goes_with_its_role_and_the_group_last),
     (" | cut -d . -f 1", "", test_the_image_is_built_where_the_job_pulls_from),

@@ -1,0 +1,5 @@
+using '../../main.bicep'
+
+param name = 'long-shore'
+param queueService = 'servicebus'
+param job = { containers: [{ name: 'claims', access: 'write' }] }
