@@ -130,7 +130,7 @@ mod tests {
         let conflict = |identities: &[&str], header: &str| {
             let identities = identities.iter().map(|it| it.parse().unwrap()).collect();
             let header: HeaderGrant = header.parse().unwrap();
-            let headers = vec![header.with_value(Some("secret")).unwrap()];
+            let headers = vec![header.with_value(Some("swordfish")).unwrap()];
             Grants { identities, headers, ..Grants::default() }.conflict()
         };
         let blob = "acme.blob.core.windows.net/orders";
