@@ -14,6 +14,8 @@ set -eu
 # A release fills in both.
 REPOSITORY=OWNER/longshore
 RELEASE=
+# What stands where nobody has said whose the repository is.
+UNKNOWN=OWNER/longshore
 
 say() { printf '%s\n' "$*" >&2; }
 die() {
@@ -87,10 +89,9 @@ sha256_of() {
 
 # Asks GitHub who built the archive. The sum alone only says that the archive is the one that the release lists.
 attest() {
-    if [ -n "${LONGSHORE_RELEASES_URL:-}" ] && [ "${LONGSHORE_ATTESTATION:-}" != required ]; then
-        return
-    fi
-    if ! has gh; then
+    if [ "$repository" = "$UNKNOWN" ]; then
+        missing="LONGSHORE_REPOSITORY does not say who should have built it"
+    elif ! has gh; then
         missing="gh is not installed"
     elif ! gh auth status < /dev/null > /dev/null 2>&1; then
         missing="gh is not logged in"
@@ -110,7 +111,7 @@ main() {
     repository=${LONGSHORE_REPOSITORY:-$REPOSITORY}
     version=${LONGSHORE_VERSION:-$RELEASE}
     version=${version#v}
-    if [ "$repository" = OWNER/longshore ] && [ -z "${LONGSHORE_RELEASES_URL:-}" ]; then
+    if [ "$repository" = "$UNKNOWN" ] && [ -z "${LONGSHORE_RELEASES_URL:-}" ]; then
         die "this copy does not know its repository; take install.sh from a release, or set LONGSHORE_REPOSITORY=OWNER/NAME"
     fi
     releases=${LONGSHORE_RELEASES_URL:-https://github.com/$repository/releases}

@@ -372,11 +372,11 @@ def test_a_program_that_does_not_run_here_is_not_installed(releases, install, ho
 @pytest.mark.parametrize("there", [True, False])
 def test_a_folder_that_may_not_be_written_to_is_named_with_the_mend(releases, install, home, tmp_path, there):
     releases.add("0.1.0")
-    # Root may write everywhere.
+    # Root may write everywhere. Others may not even enter the folders that pytest makes.
     user = NOBODY if os.geteuid() == 0 else None
-    for it in [tmp_path, *tmp_path.parents]:
-        if it.owner() != "root" or it.stat().st_mode & 0o005 != 0o005:
-            it.chmod(it.stat().st_mode | 0o055)
+    for it in [tmp_path, *tmp_path.parents] if user else []:
+        if not it.stat().st_mode & 0o001:
+            it.chmod(0o755)
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o555)
     directory = closed if there else closed / "bin"
@@ -414,18 +414,19 @@ GH = {
 @pytest.mark.parametrize(
     ("gh", "required", "code", "said"),
     [
-        (None, False, 0, ""),
-        (None, True, 1, "gh is not installed"),
+        (None, False, 0, "Who built the archive was not verified: gh is not installed"),
+        (None, True, 1, "LONGSHORE_ATTESTATION=required, but gh is not installed"),
+        ("not logged in", False, 0, "not verified: gh is not logged in"),
         ("not logged in", True, 1, "gh is not logged in"),
         ("too old", True, 1, "this gh knows no attestations"),
-        ("forged", True, 1, "no attestations found"),
-        ("right", True, 0, "gh has verified that OWNER/longshore built the archive"),
+        ("forged", False, 1, "no attestations found"),
+        ("right", True, 0, "gh has verified that somebody/longshore built the archive"),
     ],
 )
 def test_who_built_the_archive_is_verified_where_gh_can(releases, install, home, tmp_path, gh, required, code, said):
     releases.add("0.1.0")
     path = tools(tmp_path / "tools", *TOOLS, "curl", **({"gh": GH[gh]} if gh else {}))
-    done = install(path, LONGSHORE_ATTESTATION="required" if required else "")
+    done = install(path, LONGSHORE_ATTESTATION="required" if required else "", LONGSHORE_REPOSITORY="somebody/longshore")
     assert done.returncode == code and said in done.stderr
     assert left(home) == ([] if code else ["longshore"])
 
