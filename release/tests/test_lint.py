@@ -12,10 +12,10 @@ CI = ".github/workflows/ci.yml"
 
 MISTAKES = {
     "an action by its tag": (lint.zizmor, RELEASE, f"uses: {CHECKOUT}", "uses: actions/checkout@v7", "unpinned-uses"),
-    "a token that stays on the disk": (lint.zizmor, CI, "persist-credentials: false", "persist-credentials: true", "artipacked"),
+    "a token that stays on the disk": (lint.zizmor, CI, "        with:\n          persist-credentials: false\n", "", "artipacked"),
     "a template in a script": (lint.zizmor, RELEASE, '"$GITHUB_REF_NAME" "$GITHUB_REPOSITORY"', '"${{ github.ref_name }}"', "template-injection"),
     "an input in a script of the action": (lint.zizmor, "action.yml", '"$COMPONENT" "$ADDRESS"', '"${{ inputs.component }}" "$ADDRESS"', "template-injection"),
-    "rights that nobody named": (lint.zizmor, CI, "permissions: {}\n", "permissions: write-all\n", "excessive-permissions"),
+    "rights that nobody named": (lint.zizmor, CI, "    permissions:\n      contents: read\n", "    permissions: write-all\n", "excessive-permissions"),
     "a run for strangers with our rights": (lint.zizmor, CI, "  pull_request:\n", "  pull_request_target:\n", "dangerous-triggers"),
     "updates without a pause": (lint.zizmor, ".github/dependabot.yml", "    cooldown: { default-days: 7 }\n", "", "dependabot-cooldown"),
     "a cache in a release": (
