@@ -47,13 +47,16 @@ def zizmor(root: Path) -> list[str]:
     return [said] if code else []
 
 
-def schemas(root: Path) -> list[str]:
-    """Keys and values that GitHub knows."""
+def schemas(root: Path, one: str | None = None) -> list[str]:
+    """Keys and values that GitHub knows; of one file, if one is named."""
     found = []
     for schema, pattern in SCHEMAS.items():
         files = sorted(root.glob(pattern))
-        if not files:
+        if one:
+            files = [it for it in files if it == root / one]
+        elif not files:
             found.append(f"no file is {pattern}")
+        if not files:
             continue
         code, said = run(PROGRAMS / "check-jsonschema", "--builtin-schema", schema, *files, cwd=root)
         found += [said] if code else []

@@ -48,4 +48,6 @@ def test_a_planted_mistake_is_found(mistake, tmp_path):
     text = (tmp_path / file).read_text()
     assert right in text
     (tmp_path / file).write_text(text.replace(right, wrong))
-    assert said in "\n".join(linter(tmp_path))
+    # The schemas take a second each: those of the other files have nothing to say.
+    found = linter(tmp_path, file) if linter is lint.schemas else linter(tmp_path)
+    assert said in "\n".join(found)
