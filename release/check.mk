@@ -5,7 +5,7 @@ RELEASE_VENV  := $(RELEASE)/.venv
 # The repository's name, for `make release-repository`.
 REPOSITORY    =
 
-.PHONY: lint-release test-release release-requirements release-repository shellcheck-installed
+.PHONY: lint-release test-release release-pins release-repository shellcheck-installed
 
 test-services: lint-release test-release
 
@@ -21,7 +21,7 @@ test-release: $(RELEASE_VENV)/installed $(RELEASE)/node_modules/.package-lock.js
 release-repository: ## write the repository's name wherever it stands: make release-repository REPOSITORY=somebody/longshore
 	python3 release/release.py repository "$(REPOSITORY)"
 
-release-requirements: ## pin anew what these checks need, after a change of release/tests/requirements.in
+release-pins: ## pin anew what these checks need, after a change of release/tests/requirements.in
 	python3 -m venv $(RELEASE_VENV)
 	$(RELEASE_VENV)/bin/pip install --quiet --disable-pip-version-check pip-tools
 	$(RELEASE_VENV)/bin/pip-compile --quiet --generate-hashes --strip-extras --no-header --no-annotate \
