@@ -37,6 +37,7 @@ $(RELEASE)/node_modules/.package-lock.json: $(RELEASE)/package-lock.json
 	npm ci --prefix $(RELEASE) --ignore-scripts --no-audit --no-fund --silent
 	touch $@
 
-shellcheck-installed:
+# Two at once would want one lock of Debian's packages.
+shellcheck-installed: | docker-registry
 	@command -v shellcheck > /dev/null || { apt-get -q update && apt-get -qy install --no-install-recommends shellcheck; } \
 		|| { echo 'install Debian'"'"'s package shellcheck, or run this as root' >&2; exit 1; }
