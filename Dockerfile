@@ -1,8 +1,9 @@
-# Three builds, each its own stage, so that a change of one does not rebuild the others:
-#   host      the native binary          from Cargo.*, host/, wit/
-#   handler   the component              from guest/, wit/
-#   release   both, and nothing else     what runs on Azure
-#   dev       both, and the Azure CLI    what runs on a laptop: make docker-run
+# Builds, each its own stage, so that a change of one does not rebuild the others:
+#   host        the native binary         from Cargo.*, host/, wit/
+#   handler     the component             from guest/, wit/
+#   host-only   the binary alone          what a release publishes: LONGSHORE_COMPONENT names a handler in a registry
+#   release     both, and nothing else    what runs on Azure
+#   dev         both, and the Azure CLI   what runs on a laptop: make docker-run
 #
 # Container Apps runs linux/amd64; the same file builds linux/arm64 (`docker buildx build --platform …`), where nothing has to be
 # set, since each platform compiles for itself. No feature of BuildKit is used: `az acr build` has none, nor has buildah.
@@ -40,21 +41,23 @@ RUN longshore compile /out/handler.wasm --to /out/handler.cwasm
 # Debian 12 without a shell or a package manager: the C library, CA certificates, and a user that is not root. It has no versions, only this
 # tag, which moves with Debian's security updates: each build takes the newest. Where two builds have to be the same, put the digest
 # behind it (`docker buildx imagetools inspect` prints it); none could be looked up where this was written.
-FROM gcr.io/distroless/cc-debian12:nonroot AS release
+FROM gcr.io/distroless/cc-debian12:nonroot AS host-only
 LABEL org.opencontainers.image.title="longshore" \
       org.opencontainers.image.description="Unloads a queue in an Azure Container Apps job, and hands each message to a sandboxed WebAssembly component" \
       org.opencontainers.image.licenses="MIT"
 COPY --from=host /out/longshore /usr/local/bin/longshore
-# The last layer, and a small one: another handler changes this alone. One that is mounted over /handler, or named by
-# LONGSHORE_COMPONENT, takes no build at all.
-COPY --from=handler-layer /out/ /handler/
-ENV LONGSHORE_COMPONENT=/handler/handler.wasm \
-    LONGSHORE_PRECOMPILED=/handler/handler.cwasm
 # By number, so that a platform can see that it is not root. The root file system may be read-only: nothing is written.
 USER 65532:65532
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/usr/local/bin/longshore"]
 CMD ["run"]
+
+FROM host-only AS release
+# The last layer, and a small one: another handler changes this alone. One that is mounted over /handler, or named by
+# LONGSHORE_COMPONENT, takes no build at all.
+COPY --from=handler-layer /out/ /handler/
+ENV LONGSHORE_COMPONENT=/handler/handler.wasm \
+    LONGSHORE_PRECOMPILED=/handler/handler.cwasm
 
 FROM mcr.microsoft.com/azure-cli:2.80.0 AS dev
 LABEL org.opencontainers.image.title="longshore-dev" \

@@ -41,6 +41,8 @@ include guest/languages.mk examples/examples.mk infra/azure.mk infra/check.mk
 .PHONY: help run build guest order host check lint lint-guest doc features test test-worker test-guest test-host test-services service-tests \
 	services-installed judge-broker verify-azure torture servicebus-100 fuzz fuzz-coverage mutants bench format clean wasm-target docker-registry
 
+include release/check.mk
+
 help: ## print this help
 	@awk -F ':.*## ' '/^##@ / { section[++sections] = substr($$0, 5) } /^[a-z0-9-]+:.*## / { if (!(sections in section)) next; \
 		lines[section[sections]] = lines[section[sections]] sprintf("  make %-18s %s\n", $$1, $$2) } \

@@ -36,7 +36,7 @@ def context(tmp_path_factory):
     copy = tmp_path_factory.mktemp("context")
     for it in ("Dockerfile", ".dockerignore", "Cargo.toml", "Cargo.lock", "Makefile"):
         shutil.copy(ROOT / it, copy)
-    for it in (".cargo", "host", "guest", "wit", "infra"):
+    for it in (".cargo", "host", "guest", "wit", "infra", "examples", "release"):
         shutil.copytree(ROOT / it, copy / it, ignore=shutil.ignore_patterns("target", "node_modules", ".venv*"))
     (copy / "secret").write_text("not for the image")
     return copy
