@@ -141,7 +141,9 @@ pub(super) fn measure(workbench: &Workbench) {
     println!(
         "{ROUNDS} times so many messages, {CONCURRENCY} at a time, one request each over TLS: GET, and POST with an SDK"
     );
-    println!("                                       messages  a second  CPU each  connections  / Node: rate   CPU");
+    println!(
+        "                                       messages  a second  CPU each  connections  / Node: rate   CPU"
+    );
     let node = all[CALLERS.len() - 1];
     for (caller, calls) in CALLERS.iter().zip(&all) {
         let (rate, cpu) = (calls.per_second(), calls.cpu_ms_each());
@@ -152,7 +154,9 @@ pub(super) fn measure(workbench: &Workbench) {
         }
         println!();
     }
-    println!("at least 1 of Node's rate and at most 1 of its CPU without an SDK; at most 18 connections with any");
+    println!(
+        "at least 1 of Node's rate and at most 1 of its CPU without an SDK; at most 18 connections with any"
+    );
 }
 
 impl Scene<'_> {
