@@ -11,6 +11,7 @@ mod identity;
 mod missing;
 mod path;
 mod secret_header;
+mod sent;
 mod signer;
 
 use std::fmt;
@@ -26,6 +27,7 @@ pub(super) use self::missing::HeldUp;
 pub use self::secret_header::{HeaderGrant, HeaderGrantError, SecretHeader};
 use crate::http::origin::Origin;
 use crate::http::signed::missing::MissingToken;
+use crate::http::signed::sent::SentSecrets;
 use crate::http::signed::signer::{Addition, Signer};
 
 /// Where the tokens of an identity come from.
@@ -59,6 +61,7 @@ pub(crate) struct Signers {
     list: Vec<Signer>,
     source: Option<Arc<dyn TokenSource>>,
     missing: MissingToken,
+    sent: SentSecrets,
 }
 
 impl Signers {
@@ -69,7 +72,7 @@ impl Signers {
     ) -> Self {
         let list =
             identities.iter().map(IdentityGrant::signer).chain(headers.iter().map(SecretHeader::signer));
-        Self { list: list.collect(), source, missing: MissingToken::default() }
+        Self { list: list.collect(), source, ..Self::default() }
     }
 
     /// Two that add something to the very same requests, by their places in the list.
@@ -137,7 +140,7 @@ impl Signers {
         }
     }
 
-    /// Adds to a request what its grant says.
+    /// Adds to a request what its grant says; returns the token, where it is one.
     ///
     /// # Errors
     /// Why there is no token, in words.
@@ -146,26 +149,32 @@ impl Signers {
         index: usize,
         request: &mut Parts,
         held_up: &HeldUp,
-    ) -> Result<Secrecy, String> {
+    ) -> Result<Option<String>, String> {
         let headers = &mut request.headers;
         // A compressed answer could hold what is looked for.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let secret = match &self.list[index].addition {
+        match &self.list[index].addition {
             Addition::Token { scope, client_id } => {
                 headers.remove(PROXY_AUTHORIZATION);
-                held_up.waits(index);
+                let waiting = held_up.waits(index);
                 let token = self.token(index, scope, client_id.as_deref()).await;
                 let token = token.inspect_err(|cause| held_up.has_none(cause.clone()))?;
-                held_up.goes_on();
+                drop(waiting);
                 headers.insert(AUTHORIZATION, bearer(&token)?);
-                token
+                self.sent.add(index, token.as_bytes());
+                Ok(Some(token))
             }
             Addition::Header { name, value } => {
                 headers.insert(name, value.clone());
-                value.to_str().unwrap_or_default().to_owned()
+                self.sent.add(index, value.as_bytes());
+                Ok(None)
             }
-        };
-        Ok(Secrecy::of(secret))
+        }
+    }
+
+    /// What no answer may repeat: whatever was added to any request so far.
+    pub(super) fn secrecy(&self) -> Secrecy {
+        if self.list.is_empty() { Secrecy::default() } else { self.sent.secrecy() }
     }
 
     async fn token(&self, index: usize, scope: &str, client_id: Option<&str>) -> Result<String, String> {
@@ -206,19 +215,15 @@ impl Signers {
 
     /// Adds another token than the one that a service has just refused; `None` where there is none
     /// to be had.
-    pub(super) async fn sign_again(
-        &self,
-        index: usize,
-        request: &mut Parts,
-        refused: &Secrecy,
-    ) -> Option<Secrecy> {
+    pub(super) async fn sign_again(&self, index: usize, request: &mut Parts, refused: &str) -> Option<()> {
         let Addition::Token { scope, client_id } = &self.list[index].addition else { return None };
         let source = self.source.as_ref()?;
-        let token = source.replacement(scope, client_id.as_deref(), refused.secret()).await?;
+        let token = source.replacement(scope, client_id.as_deref(), refused).await?;
         request.headers.remove(PROXY_AUTHORIZATION);
         request.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         request.headers.insert(AUTHORIZATION, bearer(&token).ok()?);
-        Some(Secrecy::of(token))
+        self.sent.add(index, token.as_bytes());
+        Some(())
     }
 }
 

@@ -47,18 +47,14 @@ enum HeldUpBy {
 }
 
 impl HeldUp {
-    pub(super) fn waits(&self, signer: usize) {
+    /// It waits for the token of this grant for as long as what is returned lasts. A guest that
+    /// gives up its request waits no longer.
+    pub(super) fn waits(&self, signer: usize) -> Waiting<'_> {
         let mut by = lock(&self.0);
         if let HeldUpBy::Nothing = *by {
             *by = HeldUpBy::Waiting { signer, since: Instant::now() };
         }
-    }
-
-    pub(super) fn goes_on(&self) {
-        let mut by = lock(&self.0);
-        if let HeldUpBy::Waiting { .. } = *by {
-            *by = HeldUpBy::Nothing;
-        }
+        Waiting(self)
     }
 
     pub(super) fn has_none(&self, cause: String) {
@@ -78,7 +74,41 @@ impl HeldUp {
     }
 }
 
+/// A guest that waits for a token.
+pub(super) struct Waiting<'a>(&'a HeldUp);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut by = lock(&self.0.0);
+        if let HeldUpBy::Waiting { .. } = *by {
+            *by = HeldUpBy::Nothing;
+        }
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // What it guards is valid after every statement.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_guest_is_held_up_for_as_long_as_it_waits_and_no_longer() {
+        let guest = HeldUp::default();
+        let waiting = guest.waits(3);
+        assert!(guest.by().is_none(), "a moment is no delay");
+        tokio::time::advance(NOT_THERE_AFTER).await;
+        assert_eq!(guest.by().map(|it| it.0), Some(Some(3)));
+        // It gives up its request, and dies of something else later.
+        drop(waiting);
+        tokio::time::advance(NOT_THERE_AFTER * 5).await;
+        assert!(guest.by().is_none());
+        let waiting = guest.waits(3);
+        guest.has_none("refused".into());
+        drop(waiting);
+        assert_eq!(guest.by(), Some((None, "refused".into())));
+    }
 }
