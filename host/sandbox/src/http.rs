@@ -260,7 +260,8 @@ impl WasiHttpHooks for Hooks {
             let request = request.map(Unwanted::once_dropped);
             let (place, budget) = admitted?;
             let mut held = held.ok_or(Error::ConnectionLimitReached)?;
-            let request = request.map(|body| Counted { body, budget: Arc::clone(&budget), sent: true });
+            let out = body::Way::Out { is_signed: place.signer.is_some() };
+            let request = request.map(|body| Counted { body, budget: Arc::clone(&budget), way: out });
             let asked = options.unwrap_or_default();
             let limit = asked.connect_timeout.map_or(MAX_CONNECT, |asked| asked.min(MAX_CONNECT));
             let way = Way { place, policy, log, held_up, limit, asked };
@@ -274,7 +275,7 @@ impl WasiHttpHooks for Hooks {
             let counted = |body| {
                 let body = Timed::new(body, options, held);
                 let body = Unechoed::new(body, secrecy);
-                Counted { body, budget, sent: false }.boxed_unsync()
+                Counted { body, budget, way: body::Way::In }.boxed_unsync()
             };
             // The connection is driven by a task of its own, for those that come after this one.
             let driven: Task<()> = Box::new(async { Ok(()) });

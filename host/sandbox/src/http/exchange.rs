@@ -34,6 +34,10 @@ const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 const CONDITIONS: [HeaderName; 5] =
     [IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE, IF_RANGE];
 
+/// The same of Azure Storage, as their names begin ([Specifying conditional
+/// headers](https://learn.microsoft.com/rest/api/storageservices/specifying-conditional-headers-for-blob-service-operations)).
+const AZURE_CONDITIONS: [&str; 4] = ["x-ms-if-", "x-ms-blob-condition-", "x-ms-lease-", "x-ms-source-if-"];
+
 /// Sends a request. A server may have closed a connection that was kept: then the request goes over
 /// one that `open` opens, if nothing of it was sent, or if it may be repeated.
 pub(super) async fn exchange<B>(
@@ -52,13 +56,13 @@ where
     let again = body.whole().filter(|_| connection.was_kept);
     let again = again.map(|body| Request::from_parts(parts.clone(), whole(body)));
     let sending = async {
-        let was_kept = connection.was_kept;
         let first = Request::from_parts(parts, body.boxed_unsync());
         let mut failed = match send(connection, first, origin).await? {
             Ok(response) => return Ok(response),
             Err(failed) => failed,
         };
-        let unsent = failed.take_message().filter(|_| was_kept);
+        // It may have waited longer for its token than the server did for it.
+        let unsent = failed.take_message();
         let repeated = again.filter(|_| is_undone(failed.error(), is_repeatable));
         let Some(request) = unsent.or(repeated) else { return Err(failed.into_error().into()) };
         send(open().await?, request, origin).await?.map_err(|failed| failed.into_error().into())
@@ -76,7 +80,10 @@ fn is_repeatable(request: &Parts) -> bool {
     match request.method {
         Method::GET | Method::HEAD | Method::OPTIONS => true,
         Method::PUT | Method::DELETE => {
-            !CONDITIONS.iter().any(|it| request.headers.contains_key(it)) && !names_operation(&request.uri)
+            let has_condition = |name: &HeaderName| {
+                CONDITIONS.contains(name) || AZURE_CONDITIONS.iter().any(|it| name.as_str().starts_with(it))
+            };
+            !request.headers.keys().any(has_condition) && !names_operation(&request.uri)
         }
         _ => false,
     }

@@ -56,16 +56,16 @@ fn prepared(address: IpAddr) -> StorageAccount {
 impl StorageAccount {
     /// Asks for something of the blobs: `CONTAINER/NAME`, or with a query.
     pub fn blob(&self, method: &str, path: &str, body: &[u8]) -> Answer {
-        self.ask(self.blob_port, method, path, "x-ms-blob-type: BlockBlob\r\n", body)
+        self.call(self.blob_port, method, path, "x-ms-blob-type: BlockBlob\r\n", body)
     }
 
     /// Asks for something of the tables, as JSON.
     pub fn table(&self, method: &str, path: &str, body: &[u8]) -> Answer {
         let json = "accept: application/json;odata=nometadata\r\ncontent-type: application/json\r\n";
-        self.ask(self.table_port, method, path, json, body)
+        self.call(self.table_port, method, path, json, body)
     }
 
-    fn ask(&self, port: u16, method: &str, path: &str, headers: &str, body: &[u8]) -> Answer {
+    fn call(&self, port: u16, method: &str, path: &str, headers: &str, body: &[u8]) -> Answer {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(&self.authority).unwrap()).unwrap();
         let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))

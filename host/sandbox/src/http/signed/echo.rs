@@ -14,6 +14,11 @@ use wasmtime_wasi_http::Error;
 /// The shortest text that is looked for: what is shorter stands in answers by chance.
 const SHORTEST: usize = 8;
 
+/// How long a piece is that is looked for, in bytes, and how many of one secret are: who has an
+/// answer come in parts gets a part that holds one of them whole.
+const PIECE: usize = 16;
+const PIECES: usize = 4;
+
 /// What a handler must not see, and how it is found.
 #[derive(Clone, Default)]
 pub(in crate::http) struct Secrecy(Arc<[Arc<Finder<'static>>]>);
@@ -24,15 +29,23 @@ impl FromIterator<Arc<Finder<'static>>> for Secrecy {
     }
 }
 
-/// What is looked for of a secret, unless it is too short.
+/// What is looked for of a secret, unless it is too short: pieces of it.
 ///
 /// Of `Bearer KEY` that is the key, and of a token its signature, without which it is worth nothing
 /// ([RFC 7519, section 3](https://www.rfc-editor.org/rfc/rfc7519#section-3)).
-pub(super) fn finder(secret: &[u8]) -> Option<Arc<Finder<'static>>> {
+pub(super) fn finders(secret: &[u8]) -> Vec<Arc<Finder<'static>>> {
     let key = secret.rsplit(|it| *it == b' ').next().filter(|it| it.len() >= SHORTEST).unwrap_or(secret);
     let signature = key.rsplit(|it| *it == b'.').next().filter(|it| it.len() >= 4 * SHORTEST);
     let needle = signature.unwrap_or(key);
-    (needle.len() >= SHORTEST).then(|| Arc::new(Finder::new(needle).into_owned()))
+    if needle.len() < SHORTEST {
+        return Vec::new();
+    }
+    let piece = needle.len().min(PIECE);
+    // From its beginning to its end, at even distances.
+    let last = needle.len() - piece;
+    let mut starts: Vec<_> = (0..PIECES).map(|number| last * number / (PIECES - 1)).collect();
+    starts.dedup();
+    starts.iter().map(|at| Arc::new(Finder::new(&needle[*at..][..piece]).into_owned())).collect()
 }
 
 impl Secrecy {
@@ -59,6 +72,7 @@ impl fmt::Debug for Secrecy {
 
 /// What a body ends with that repeats it.
 pub(in crate::http) fn echoed() -> Error {
+    tracing::warn!("an answer repeats what the host has added to requests, and ends there");
     Error::InternalError(Some("the answer repeats what the host has added to the request".into()))
 }
 
@@ -138,7 +152,7 @@ mod tests {
 
     /// That of one secret.
     fn secrecy(secret: &str) -> Secrecy {
-        finder(secret.as_bytes()).into_iter().collect()
+        finders(secret.as_bytes()).into_iter().collect()
     }
 
     async fn passes(frames: &[&str], secret: &str) -> bool {
@@ -174,6 +188,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_half_of_a_secret_is_enough() {
+        let signature: String = (0..40).map(|n| format!("{n:03}-Sig_")).collect();
+        let token = format!("eyJh.eyJz.{signature}");
+        let (first, second) = signature.split_at(signature.len() / 2);
+        assert!(!passes(&[first], &token).await);
+        assert!(!passes(&[second], &token).await);
+    }
+
+    #[tokio::test]
     async fn of_a_header_that_names_its_scheme_the_key_is_enough() {
         assert!(!passes(&["your key is swordfish"], "Bearer swordfish").await);
         assert!(!passes(&["clé-de-l'API"], "Bearer clé-de-l'API").await);
@@ -183,7 +206,7 @@ mod tests {
     #[tokio::test]
     async fn secrets_of_different_lengths_are_found_across_frames() {
         let both: Secrecy =
-            [&b"swordfish"[..], b"a-much-longer-secret"].into_iter().filter_map(finder).collect();
+            [&b"swordfish"[..], b"a-much-longer-secret"].into_iter().flat_map(finders).collect();
         for (one, two, passes) in
             [("sword", "fish", false), ("a-much-lon", "ger-secret", false), ("sword", "a-much-longer", true)]
         {

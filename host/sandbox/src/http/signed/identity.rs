@@ -10,8 +10,7 @@ use crate::http::signed::path::PathPrefix;
 use crate::http::signed::signer::{Addition, Signer, methods};
 
 /// Services of Azure whose tokens are known: how their hosts end, and for which scope a token is
-/// asked. `None` stands for the host itself.
-/// ([Services that support Entra
+/// asked. `None` stands for the host itself. ([Services that support Entra
 /// authentication](https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/managed-identities-status).)
 const SERVICES: [(&str, Option<&str>); 13] = [
     (BLOB, Some(STORAGE)),
@@ -253,6 +252,7 @@ fn checked_scope(scope: &str) -> Result<String, String> {
         return Err(format!("tokens for {host} manage Azure or sign people in, and handlers never do"));
     }
     let is_plain = !scope.is_empty() && scope.bytes().all(|byte| byte.is_ascii_graphic());
+    let is_plain = is_plain && !scope.contains(['\\', '%', '@']);
     is_plain.then(|| scope.to_owned()).ok_or_else(|| format!("`{scope}` is no scope"))
 }
 
@@ -321,6 +321,8 @@ mod tests {
             ("TRACE acme.blob.core.windows.net", "never signed"),
             ("acme.blob.core.windows.net;client=1", "no client id"),
             ("acme.blob.core.windows.net=", "is no scope"),
+            ("api.example.com=https://%6danagement.azure.com/.default", "is no scope"),
+            ("api.example.com=https://management.azure.com\\.default", "is no scope"),
             ("", "is no host"),
         ] {
             let refused = text.parse::<IdentityGrant>().unwrap_err().to_string();

@@ -58,10 +58,15 @@ impl fmt::Display for PathPrefix {
 pub(super) fn segments(path: &str) -> Result<Vec<String>, &'static str> {
     check(path)?;
     let mut read = Cow::Borrowed(path);
-    for _ in 0..DECODINGS {
+    let mut decodings = 0;
+    loop {
         let once = decode(&read).ok_or("its path is not UTF-8")?.into_owned();
         if once == *read {
             break;
+        }
+        decodings += 1;
+        if decodings > DECODINGS {
+            return Err("its path is encoded again and again");
         }
         check(&once)?;
         read = Cow::Owned(once);
@@ -81,10 +86,16 @@ fn check(path: &str) -> Result<(), &'static str> {
     if path.chars().any(char::is_control) {
         return Err("its path has a control character");
     }
+    // Servers of Windows' read it as one character (`%u002e`).
+    if path.to_ascii_lowercase().contains("%u") {
+        return Err("its path has an encoding that only some servers read (`%u`)");
+    }
     let segments: Vec<_> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
     // Servers of Java's cut off what follows a semicolon.
     let names = || segments.iter().map(|it| it.split(';').next().unwrap_or_default());
-    if names().any(|name| name == "." || name == "..") {
+    // Others cut off blanks and dots, or take wide letters for narrow ones.
+    let is_dot = |it: char| matches!(it, '.' | '\u{2024}' | '\u{fe52}' | '\u{ff0e}');
+    if names().any(|name| name.contains(is_dot) && name.chars().all(|it| is_dot(it) || it.is_whitespace())) {
         return Err("its path goes up or stays where it is (`.`, `..`)");
     }
     let inner = segments.len() - 1;
@@ -167,6 +178,11 @@ mod tests {
             "/orders/2026/./x",
             "/orders/2026/%0d%0ax",
             "/orders/2026/%ff",
+            "/orders/2026/%u002e%u002e/keys",
+            "/orders/2026/..%20/keys",
+            "/orders/2026/.../keys",
+            "/orders/2026/%EF%BC%8E%EF%BC%8E/keys",
+            "/orders/2026/%25252525252e%25252525252e/keys",
         ] {
             assert!(segments(path).is_err(), "{path}");
         }

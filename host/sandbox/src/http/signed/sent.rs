@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use memchr::memmem::Finder;
 
-use crate::http::signed::echo::{Secrecy, finder};
+use crate::http::signed::echo::{Secrecy, finders};
 
 /// How many secrets of one grant are remembered: a service may repeat the one before, which is
 /// valid still.
@@ -19,7 +19,7 @@ pub(super) struct SentSecrets(Mutex<State>);
 #[derive(Default)]
 struct State {
     /// Of which grant, by its place in the list; the newest stands last.
-    secrets: Vec<(usize, Arc<[u8]>, Option<Arc<Finder<'static>>>)>,
+    secrets: Vec<(usize, Arc<[u8]>, Vec<Arc<Finder<'static>>>)>,
     /// All of them.
     secrecy: Secrecy,
 }
@@ -31,12 +31,12 @@ impl SentSecrets {
         if state.secrets.iter().any(|(of, known, _)| *of == signer && **known == *secret) {
             return;
         }
-        state.secrets.push((signer, secret.into(), finder(secret)));
+        state.secrets.push((signer, secret.into(), finders(secret)));
         let mut places = (0..state.secrets.len()).filter(|at| state.secrets[*at].0 == signer);
         if let (Some(oldest), true) = (places.next(), places.count() == OF_ONE_GRANT) {
             state.secrets.remove(oldest);
         }
-        state.secrecy = state.secrets.iter().filter_map(|(.., finder)| finder.clone()).collect();
+        state.secrecy = state.secrets.iter().flat_map(|(.., finders)| finders.clone()).collect();
     }
 
     pub(super) fn secrecy(&self) -> Secrecy {
