@@ -145,7 +145,7 @@ judge-broker: $(SERVICEBUS)/.venv/installed ## have the Service Bus broker of th
 verify-azure: guest $(STORAGE)/.venv/installed ## test a Storage queue for real: QUEUE_URL=https://ACCOUNT.queue.core.windows.net/orders, with your login
 	$(STORAGE)/verify.sh "$(QUEUE_URL)"
 
-bench: guest guest-python guest-js $(PEERS)/.venv/installed $(STORAGE)/.venv/installed $(SERVICEBUS)/.venv/installed ## measure speed and memory, and print them beside their floors: make bench ONLY=call
+bench: guest guest-python guest-js examples $(PEERS)/.venv/installed $(STORAGE)/.venv/installed $(SERVICEBUS)/.venv/installed ## measure speed and memory, and print them beside their floors: make bench ONLY=call
 	RUST_BACKTRACE=0 BENCH_PYTHON=$(abspath $(PEERS))/.venv/bin/python \
 		BENCH_STORAGE_PYTHON=$(abspath $(STORAGE))/.venv/bin/python \
 		BENCH_SERVICEBUS_PYTHON=$(abspath $(SERVICEBUS))/.venv/bin/python \

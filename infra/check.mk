@@ -27,14 +27,15 @@ CARGO_MUTANTS     := cargo-mutants@27.1.0
 	docker-run test-image container-tools arm64 arm64-tools
 
 # Apart from lint, since cargo-deny takes ten minutes of a core to install.
-deny: $(TOOLS)/cargo-deny ## check licences, sources and duplicates of all crates that the host and the handlers are made of
+deny: $(TOOLS)/cargo-deny ## check licences, sources and duplicates of all crates that the host, the handlers and the examples are made of
 	$(TOOLS)/cargo-deny --all-features check --hide-inclusion-graph licenses bans sources
-	$(TOOLS)/cargo-deny --manifest-path guest/Cargo.toml --config deny.toml check --hide-inclusion-graph licenses bans sources
+	for it in guest examples; do $(TOOLS)/cargo-deny --manifest-path $$it/Cargo.toml --config deny.toml \
+		check --hide-inclusion-graph licenses bans sources || exit 1; done
 
 # Fetches RustSec's database from GitHub.
 deny-advisories: $(TOOLS)/cargo-deny ## look for known vulnerabilities in them
 	$(TOOLS)/cargo-deny --all-features check advisories
-	$(TOOLS)/cargo-deny --manifest-path guest/Cargo.toml --config deny.toml check advisories
+	for it in guest examples; do $(TOOLS)/cargo-deny --manifest-path $$it/Cargo.toml --config deny.toml check advisories || exit 1; done
 
 $(TOOLS)/cargo-deny:
 	cargo install --locked --root $(dir $(TOOLS)) $(CARGO_DENY)

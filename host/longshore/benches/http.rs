@@ -1,7 +1,9 @@
 //! One call over HTTPS for each message: over connections that are kept, with the host's identity,
-//! over a connection for each, and beside Node's `fetch` without any queue.
+//! with Microsoft's SDKs in three languages, over a connection for each, and beside Node's `fetch`
+//! without any queue.
 
 use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use longshore_testkit::identity::{CLIENT_ID, HEADER, Identity, Mood};
@@ -14,6 +16,10 @@ use super::{child, drain};
 /// How many calls are made over connections that are kept, and over one for each.
 const KEPT: usize = 12_000;
 const ONE_EACH: usize = 2_000;
+/// How many messages the handlers have that the SDKs are in: for Python's and JavaScript's an
+/// engine starts anew.
+const IN_RUST: usize = 6_000;
+const IN_ENGINES: usize = 600;
 /// How often each is measured.
 const ROUNDS: usize = 3;
 const CONCURRENCY: usize = 16;
@@ -29,11 +35,51 @@ enum Caller {
     Kept,
     /// The host, which adds a token.
     Signed,
+    /// The same for `examples/exactly-once` in this language: an SDK's POST of one row.
+    Sdk(&'static str),
     /// Node's `fetch`.
     Node,
 }
 
-const CALLERS: [Caller; 5] = [Caller::Nobody, Caller::OneEach, Caller::Kept, Caller::Signed, Caller::Node];
+impl Caller {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Nobody => "longshore run, no call",
+            Self::OneEach => "longshore run, a connection for each",
+            Self::Kept => "longshore run",
+            Self::Signed => "with an identity",
+            Self::Sdk("rust") => "  and azure_core in Rust",
+            Self::Sdk("python") => "  and azure-data-tables in Python",
+            Self::Sdk(_) => "  and @azure/data-tables in TypeScript",
+            Self::Node => "Node's fetch, no queue",
+        }
+    }
+
+    fn messages(self) -> usize {
+        match self {
+            Self::OneEach => ONE_EACH,
+            Self::Sdk("rust") => IN_RUST,
+            Self::Sdk(_) => IN_ENGINES,
+            _ => KEPT,
+        }
+    }
+
+    /// Whether it is to keep up with Node's `fetch`, and make no more connections than that takes.
+    fn is_beside_node(self) -> bool {
+        matches!(self, Self::Kept | Self::Signed | Self::Sdk(_))
+    }
+}
+
+const CALLERS: [Caller; 8] = [
+    Caller::Nobody,
+    Caller::OneEach,
+    Caller::Kept,
+    Caller::Signed,
+    Caller::Sdk("rust"),
+    Caller::Sdk("python"),
+    Caller::Sdk("typescript"),
+    Caller::Node,
+];
 
 /// What all calls of one caller took.
 #[derive(Clone, Copy, Default)]
@@ -58,16 +104,29 @@ impl Calls {
 /// What every caller needs.
 struct Scene<'a> {
     workbench: &'a Workbench,
-    authority: std::path::PathBuf,
+    authority: PathBuf,
     server: SteadyServer,
     identity: Identity,
+    /// Where machine code is kept, so that no run that is measured compiles.
+    compiled: PathBuf,
+}
+
+/// The handler that calls.
+fn component(caller: Caller) -> PathBuf {
+    let Caller::Sdk(language) = caller else { return guest::rogue().to_owned() };
+    let built = format!("examples/target/exactly-once-{language}.wasm");
+    needs::file(longshore_testkit::root().join(built), "make examples")
 }
 
 pub(super) fn measure(workbench: &Workbench) {
     let directory = workbench.directory("http");
     let authority = certificates::make(&directory, "IP:127.0.0.1");
     let (server, identity) = (SteadyServer::start(&directory), Identity::start(Mood::Tokens(3600)));
-    let scene = Scene { workbench, authority, server, identity };
+    let compiled = workbench.directory("http-compiled");
+    let scene = Scene { workbench, authority, server, identity, compiled };
+    for caller in CALLERS {
+        scene.compile(&component(caller));
+    }
     let mut all = [Calls::default(); CALLERS.len()];
     // In turns, so that whatever else the machine does hits all of them alike.
     for round in 0..ROUNDS {
@@ -80,36 +139,36 @@ pub(super) fn measure(workbench: &Workbench) {
         }
     }
     println!(
-        "{ROUNDS} times {KEPT} messages ({ONE_EACH} with a connection for each), {CONCURRENCY} at a time, one GET each over TLS"
+        "{ROUNDS} times so many messages, {CONCURRENCY} at a time, one request each over TLS: GET, and POST with an SDK"
     );
-    println!("                                    a second   CPU each   connections of one round");
+    println!(
+        "                                       messages  a second  CPU each  connections  / Node: rate   CPU"
+    );
+    let node = all[CALLERS.len() - 1];
     for (caller, calls) in CALLERS.iter().zip(&all) {
-        let name = match caller {
-            Caller::Nobody => "longshore run, no call",
-            Caller::OneEach => "longshore run, a connection for each",
-            Caller::Kept => "longshore run",
-            Caller::Signed => "longshore run, with an identity",
-            Caller::Node => "Node's fetch, no queue",
-        };
-        println!(
-            "{name:<36} {:7.0}   {:.3} ms   {:6}",
-            calls.per_second(),
-            calls.cpu_ms_each(),
-            calls.connections
-        );
+        let (rate, cpu) = (calls.per_second(), calls.cpu_ms_each());
+        let (name, messages, connections) = (caller.name(), caller.messages(), calls.connections);
+        print!("{name:<38} {messages:8} {rate:9.0} {cpu:6.3} ms {connections:12}");
+        if caller.is_beside_node() {
+            print!("        {:6.3} {:5.2}", rate / node.per_second(), cpu / node.cpu_ms_each());
+        }
+        println!();
     }
-    let [.., kept, signed, node] = all;
-    for (name, calls) in [("longshore run", kept), ("with an identity", signed)] {
-        println!(
-            "{name} / Node: {:.2} of its rate (at least 1), {:.2} of its CPU (at most 1), {} connections (at most 18)",
-            calls.per_second() / node.per_second(),
-            calls.cpu_ms_each() / node.cpu_ms_each(),
-            calls.connections
-        );
-    }
+    println!(
+        "at least 1 of Node's rate and at most 1 of its CPU without an SDK; at most 18 connections with any"
+    );
 }
 
 impl Scene<'_> {
+    fn compile(&self, component: &Path) {
+        let mut invoke = Command::new(&self.workbench.host);
+        invoke.args(["invoke", "no JSON", "--config=greeting=hello", "--outbox=invoices=file:./invoices"]);
+        invoke.arg("--cache-dir").arg(&self.compiled).arg("--component").arg(component);
+        // Whatever becomes of the message, but for what is no message's fault.
+        let ended = invoke.output().expect("longshore runs");
+        assert!(!matches!(ended.status.code(), Some(2 | 3)), "{}", String::from_utf8_lossy(&ended.stderr));
+    }
+
     fn calls(&self, caller: Caller, round: usize) -> Calls {
         self.server.counted();
         let mut calls = match caller {
@@ -124,26 +183,36 @@ impl Scene<'_> {
 
     fn host(&self, caller: Caller, round: usize) -> Calls {
         let port = self.server.port;
-        let (messages, calls, path) = match caller {
-            Caller::Nobody => (KEPT, 0, "orders"),
-            Caller::OneEach => (ONE_EACH, 1, "close"),
-            _ => (KEPT, 1, "orders"),
+        let messages = caller.messages();
+        let (calls, path) = match caller {
+            Caller::Nobody => (0, "orders"),
+            Caller::OneEach => (1, "close"),
+            _ => (1, "orders"),
         };
-        let directory = self.workbench.directory(&format!("http-{caller:?}-{round}"));
-        let body = format!("gets:{calls}@https://127.0.0.1:{port}/{path}");
+        let name = format!("http-{}-{round}", caller.name().replace([' ', '/'], "-"));
+        let directory = self.workbench.directory(&name);
+        let body = match caller {
+            Caller::Sdk(_) => r#"{"account":"c-7","amount_cents":250}"#.to_owned(),
+            _ => format!("gets:{calls}@https://127.0.0.1:{port}/{path}"),
+        };
         let queue = drain::fill_with(&directory, messages, &body);
         let outbox = format!("file:{}", directory.join("invoices").display());
         let made = Command::new(&self.workbench.host).args(["queue", "create", "--queue", &outbox]).output();
         assert!(made.expect("longshore runs").status.success());
         let grant = match caller {
-            Caller::Signed => format!("--http-identity=127.0.0.1:{port}=api://orders/.default"),
+            Caller::Signed | Caller::Sdk(_) => {
+                format!("--http-identity=127.0.0.1:{port}=api://orders/.default")
+            }
             _ => format!("--allow-http=127.0.0.1:{port}"),
         };
         let run = Command::new(&self.workbench.host)
-            .args(["run", "--output", "json", "--queue", &queue.url(), "--component"])
-            .arg(guest::rogue())
+            .args(["run", "--output", "json", "--queue", &queue.url(), "--cache-dir"])
+            .arg(&self.compiled)
+            .arg("--component")
+            .arg(component(caller))
             .args(["--concurrency", &CONCURRENCY.to_string(), "--max-messages", &messages.to_string()])
             .args(["--config=greeting=hello", "--allow-private=127.0.0.1", &grant])
+            .arg(format!("--config=table=https://127.0.0.1:{port}/bookings"))
             .arg(format!("--outbox=invoices={outbox}"))
             .envs([("IDENTITY_ENDPOINT", self.identity.url.as_str()), ("IDENTITY_HEADER", HEADER)])
             .env("AZURE_CLIENT_ID", CLIENT_ID)

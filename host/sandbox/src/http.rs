@@ -147,39 +147,52 @@ struct Way {
 }
 
 impl Way {
-    /// Sends a request, with what its grant adds.
+    /// Sends a request, with what its grant adds. No answer repeats what was added to any.
     async fn send<B>(
         &self,
         connection: Connection,
         request: Request<Gathered<B>>,
-    ) -> Result<(Response<Answered>, Option<Secrecy>), Error>
+    ) -> Result<(Response<Answered>, Secrecy), Error>
     where
         B: Body<Data = Bytes, Error = Error> + Send + Unpin + 'static,
     {
-        let Some(signer) = self.place.signer else {
-            return Ok((self.exchange(connection, request).await?, None));
+        let response = match self.place.signer {
+            Some(signer) => self.send_signed(signer, connection, request).await?,
+            None => self.exchange(connection, request).await?,
         };
-        let (mut parts, body) = request.into_parts();
-        // A service that refuses a token has done nothing, so that it may be asked with a new one.
-        let again = body.whole().map(|body| (parts.clone(), body));
-        let mut secrecy = self.sign(signer, &mut parts).await?;
-        let mut response = self.exchange(connection, Request::from_parts(parts, body)).await?;
-        if response.status() == StatusCode::UNAUTHORIZED
-            && let Some((mut parts, body)) = again
-            && let Some(another) = self.policy.signers.sign_again(signer, &mut parts, &secrecy).await
-        {
-            drop(response);
-            secrecy = another;
-            let body = Gathered::<B>::of(body);
-            response = self.exchange(self.connection().await?, Request::from_parts(parts, body)).await?;
-        }
+        let secrecy = self.policy.signers.secrecy();
         if secrecy.is_in(response.headers()) {
             return Err(echoed());
         }
-        Ok((response, Some(secrecy)))
+        Ok((response, secrecy))
     }
 
-    async fn sign(&self, signer: usize, parts: &mut Parts) -> Result<Secrecy, Error> {
+    async fn send_signed<B>(
+        &self,
+        signer: usize,
+        connection: Connection,
+        request: Request<Gathered<B>>,
+    ) -> Result<Response<Answered>, Error>
+    where
+        B: Body<Data = Bytes, Error = Error> + Send + Unpin + 'static,
+    {
+        let (mut parts, body) = request.into_parts();
+        // A service that refuses a token has done nothing, so that it may be asked with a new one.
+        let again = body.whole().map(|body| (parts.clone(), body));
+        let token = self.sign(signer, &mut parts).await?;
+        let response = self.exchange(connection, Request::from_parts(parts, body)).await?;
+        if response.status() == StatusCode::UNAUTHORIZED
+            && let (Some(token), Some((mut parts, body))) = (token, again)
+            && self.policy.signers.sign_again(signer, &mut parts, &token).await.is_some()
+        {
+            drop(response);
+            let body = Gathered::<B>::of(body);
+            return self.exchange(self.connection().await?, Request::from_parts(parts, body)).await;
+        }
+        Ok(response)
+    }
+
+    async fn sign(&self, signer: usize, parts: &mut Parts) -> Result<Option<String>, Error> {
         let signed = self.policy.signers.sign(signer, parts, &self.held_up).await;
         signed.map_err(|cause| {
             let host = self.place.origin.host();
@@ -247,7 +260,8 @@ impl WasiHttpHooks for Hooks {
             let request = request.map(Unwanted::once_dropped);
             let (place, budget) = admitted?;
             let mut held = held.ok_or(Error::ConnectionLimitReached)?;
-            let request = request.map(|body| Counted { body, budget: Arc::clone(&budget), sent: true });
+            let out = body::Way::Out { is_signed: place.signer.is_some() };
+            let request = request.map(|body| Counted { body, budget: Arc::clone(&budget), way: out });
             let asked = options.unwrap_or_default();
             let limit = asked.connect_timeout.map_or(MAX_CONNECT, |asked| asked.min(MAX_CONNECT));
             let way = Way { place, policy, log, held_up, limit, asked };
@@ -260,8 +274,8 @@ impl WasiHttpHooks for Hooks {
             }
             let counted = |body| {
                 let body = Timed::new(body, options, held);
-                let body = Unechoed::new(body, secrecy.as_ref());
-                Counted { body, budget, sent: false }.boxed_unsync()
+                let body = Unechoed::new(body, secrecy);
+                Counted { body, budget, way: body::Way::In }.boxed_unsync()
             };
             // The connection is driven by a task of its own, for those that come after this one.
             let driven: Task<()> = Box::new(async { Ok(()) });

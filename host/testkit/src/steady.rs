@@ -17,7 +17,8 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 const BODY: &str = r#"{"order_id":"o-000001","state":"accepted","by":"a service on this machine"}"#;
 
 /// A server over TLS, of HTTP/1.1, on a thread of its own that ends with the process. It answers
-/// requests without a body, and closes the connection behind its answer to `/close`.
+/// POST with 204 and all else with a small record. Bodies have to say how long they are. It closes
+/// the connection behind its answer to `/close`.
 pub struct SteadyServer {
     /// Where it listens, on 127.0.0.1.
     pub port: u16,
@@ -75,17 +76,36 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, requests: &Atomi
             read.extend_from_slice(&chunk[..length]);
         };
         let closes = read.starts_with(b"GET /close");
-        read.drain(..end);
+        let is_post = read.starts_with(b"POST ");
+        let whole = end + content_length(&read[..end]);
+        while read.len() < whole {
+            let length = stream.read(&mut chunk).await.ok().filter(|length| *length > 0)?;
+            read.extend_from_slice(&chunk[..length]);
+        }
+        read.drain(..whole);
         requests.fetch_add(1, Ordering::Relaxed);
         let connection = if closes { "close" } else { "keep-alive" };
         let length = BODY.len();
-        let answer = format!(
-            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: {connection}\r\n\r\n{BODY}"
-        );
+        let answer = if is_post {
+            // As a table answers that has taken a row (Insert Entity).
+            "HTTP/1.1 204 No Content\r\netag: W/\"1\"\r\n\r\n".to_owned()
+        } else {
+            format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: {connection}\r\n\r\n{BODY}"
+            )
+        };
         stream.write_all(answer.as_bytes()).await.ok()?;
         stream.flush().await.ok()?;
         if closes {
             return stream.shutdown().await.ok();
         }
     }
+}
+
+/// How long the body is that a request's head announces.
+fn content_length(head: &[u8]) -> usize {
+    let head = String::from_utf8_lossy(head);
+    let fields = head.lines().filter_map(|line| line.split_once(':'));
+    let mut lengths = fields.filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    lengths.next().map_or(0, |(_, length)| length.trim().parse().unwrap())
 }

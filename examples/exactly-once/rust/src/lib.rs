@@ -1,5 +1,6 @@
 //! Exactly once, in Rust. See the README.
 
+mod blob;
 mod booking;
 
 use azure_core::http::{Context, Method, Pipeline, Request, StatusCode, Url};
@@ -15,7 +16,13 @@ longshore_guest::export!(handle);
 
 fn handle(payment: Payment, message: &Message) -> Result<(), Failure> {
     payment.check()?;
-    match azure::block_on(insert(&payment, &message.id)) {
+    let booking = async {
+        match config::get("container") {
+            Some(container) => blob::write(&container, &payment, &message.id).await,
+            None => insert(&payment, &message.id).await,
+        }
+    };
+    match azure::block_on(booking) {
         Ok(()) => info!("booked"),
         Err(Failed::Exists) => info!("already booked: this is a repeated delivery"),
         Err(Failed::Otherwise(failure)) => return Err(failure),
@@ -24,7 +31,7 @@ fn handle(payment: Payment, message: &Message) -> Result<(), Failure> {
 }
 
 enum Failed {
-    /// The row is there.
+    /// The row, or the blob, is there.
     Exists,
     Otherwise(Failure),
 }
@@ -32,7 +39,8 @@ enum Failed {
 impl From<azure_core::Error> for Failed {
     fn from(error: azure_core::Error) -> Self {
         match error.http_status() {
-            Some(StatusCode::Conflict) => Self::Exists,
+            // The second says that the condition of a blob does not hold.
+            Some(StatusCode::Conflict | StatusCode::PreconditionFailed) => Self::Exists,
             _ => Self::Otherwise(azure::failure("booking", &error)),
         }
     }

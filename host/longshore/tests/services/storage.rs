@@ -16,6 +16,7 @@ pub mod logs;
 mod program;
 mod proxy;
 mod reach;
+pub mod storage_account;
 mod tls;
 mod verify;
 

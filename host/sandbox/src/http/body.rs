@@ -61,8 +61,17 @@ impl Budget {
 pub(super) struct Counted<B> {
     pub(super) body: B,
     pub(super) budget: Arc<Budget>,
-    /// By the guest, and not to it.
-    pub(super) sent: bool,
+    pub(super) way: Way,
+}
+
+/// Which way a body goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// From the guest to a server. What the host signs has no trailers: nobody checks them, and
+    /// some servers read them as headers.
+    Out { is_signed: bool },
+    /// From a server to the guest.
+    In,
 }
 
 impl<B: Body<Data = Bytes, Error = Error> + Unpin> Body for Counted<B> {
@@ -74,15 +83,19 @@ impl<B: Body<Data = Bytes, Error = Error> + Unpin> Body for Counted<B> {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(context);
-        if let Poll::Ready(Some(Ok(frame))) = &polled
-            && let Some(data) = frame.data_ref()
-            && !self.budget.take(&self.budget.bytes, data.len())
-        {
-            let error =
-                if self.sent { Error::HttpRequestBodySize(None) } else { Error::HttpResponseBodySize(None) };
-            return Poll::Ready(Some(Err(error)));
+        let Poll::Ready(Some(Ok(frame))) = &polled else { return polled };
+        match (frame.data_ref(), self.way) {
+            (None, Way::Out { is_signed: true }) => {
+                Poll::Ready(Some(Err(Error::HttpRequestTrailerSectionSize(None))))
+            }
+            (Some(data), way) if !self.budget.take(&self.budget.bytes, data.len()) => {
+                Poll::Ready(Some(Err(match way {
+                    Way::Out { .. } => Error::HttpRequestBodySize(None),
+                    Way::In => Error::HttpResponseBodySize(None),
+                })))
+            }
+            _ => polled,
         }
-        polled
     }
 
     fn is_end_stream(&self) -> bool {
@@ -136,5 +149,24 @@ impl Body for Timed {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::{BodyExt, StreamBody};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_signed_request_has_no_trailers() {
+        for (way, passes) in
+            [(Way::Out { is_signed: true }, false), (Way::Out { is_signed: false }, true), (Way::In, true)]
+        {
+            let frames = [Frame::data(Bytes::from("body")), Frame::trailers(http::HeaderMap::new())];
+            let body = StreamBody::new(futures_util::stream::iter(frames.map(Ok::<_, Error>)));
+            let budget = Arc::new(Budget::new(&Limits::default()));
+            assert_eq!(Counted { body, budget, way }.collect().await.is_ok(), passes, "{way:?}");
+        }
     }
 }

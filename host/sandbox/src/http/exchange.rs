@@ -1,12 +1,15 @@
 //! Sends a request, and once more where that changes nothing.
 
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
 use std::error::Error as _;
 use std::time::Duration;
 
 use bytes::Bytes;
 use h2::Reason;
-use http::header::{HOST, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE};
+use http::header::{HOST, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, TE};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
 use http_body::Body;
@@ -23,9 +26,17 @@ use crate::http::pool::{Answered, Connection, RequestBody};
 /// ends it in any case.
 const MAX_FIRST_BYTE: Duration = Duration::from_secs(60);
 
+/// A part of the upgrade from HTTP/1.1, which is no more ([RFC 7540, section
+/// 3.2.1](https://www.rfc-editor.org/rfc/rfc7540#section-3.2.1)).
+const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+
 /// What makes a request one that may succeed the first time only.
 const CONDITIONS: [HeaderName; 5] =
     [IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE, IF_RANGE];
+
+/// The same of Azure Storage, as their names begin ([Specifying conditional
+/// headers](https://learn.microsoft.com/rest/api/storageservices/specifying-conditional-headers-for-blob-service-operations)).
+const AZURE_CONDITIONS: [&str; 4] = ["x-ms-if-", "x-ms-blob-condition-", "x-ms-lease-", "x-ms-source-if-"];
 
 /// Sends a request. A server may have closed a connection that was kept: then the request goes over
 /// one that `open` opens, if nothing of it was sent, or if it may be repeated.
@@ -45,13 +56,13 @@ where
     let again = body.whole().filter(|_| connection.was_kept);
     let again = again.map(|body| Request::from_parts(parts.clone(), whole(body)));
     let sending = async {
-        let was_kept = connection.was_kept;
         let first = Request::from_parts(parts, body.boxed_unsync());
         let mut failed = match send(connection, first, origin).await? {
             Ok(response) => return Ok(response),
             Err(failed) => failed,
         };
-        let unsent = failed.take_message().filter(|_| was_kept);
+        // It may have waited longer for its token than the server did for it.
+        let unsent = failed.take_message();
         let repeated = again.filter(|_| is_undone(failed.error(), is_repeatable));
         let Some(request) = unsent.or(repeated) else { return Err(failed.into_error().into()) };
         send(open().await?, request, origin).await?.map_err(|failed| failed.into_error().into())
@@ -68,9 +79,22 @@ fn whole(body: Bytes) -> RequestBody {
 fn is_repeatable(request: &Parts) -> bool {
     match request.method {
         Method::GET | Method::HEAD | Method::OPTIONS => true,
-        Method::PUT | Method::DELETE => !CONDITIONS.iter().any(|it| request.headers.contains_key(it)),
+        Method::PUT | Method::DELETE => {
+            let has_condition = |name: &HeaderName| {
+                CONDITIONS.contains(name) || AZURE_CONDITIONS.iter().any(|it| name.as_str().starts_with(it))
+            };
+            !request.headers.keys().any(has_condition) && !names_operation(&request.uri)
+        }
         _ => false,
     }
+}
+
+/// Whether it says in its query what is to be done, as with Azure Storage. It may add something
+/// each time, as [Append Block](https://learn.microsoft.com/rest/api/storageservices/append-block)
+/// does with PUT.
+fn names_operation(uri: &Uri) -> bool {
+    let pairs = uri.query().unwrap_or_default().split('&');
+    pairs.map(|pair| pair.split('=').next().unwrap_or_default()).any(|name| name.eq_ignore_ascii_case("comp"))
 }
 
 /// Whether a request that failed on a kept connection may be sent once more.
@@ -108,6 +132,12 @@ fn address(request: &mut Request<RequestBody>, origin: &Origin, http2: bool) -> 
         let scheme = if origin.tls() { "https" } else { "http" };
         let uri = Uri::builder().scheme(scheme).authority(origin.authority()).path_and_query(&*path);
         request.headers_mut().remove(HOST);
+        // What HTTP/2 does not have is an error of the connection to some servers, and so of all
+        // requests on it (RFC 9113, section 8.2.2).
+        if request.headers().get_all(TE).iter().any(|it| it != "trailers") {
+            request.headers_mut().remove(TE);
+        }
+        request.headers_mut().remove(HTTP2_SETTINGS);
         *request.uri_mut() = uri.build().ok()?;
     } else {
         // Scheme and host are for proxies only (RFC 9112, section 3.2.1).
@@ -116,71 +146,4 @@ fn address(request: &mut Request<RequestBody>, origin: &Origin, http2: bool) -> 
         *request.uri_mut() = uri;
     }
     Some(())
-}
-
-#[cfg(test)]
-mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
-
-    use super::*;
-    use crate::http::connect::Opened;
-    use crate::http::pool::{Place, Pool};
-
-    fn pipe() -> (Opened, DuplexStream) {
-        let (ours, theirs) = duplex(4096);
-        (Opened { stream: Box::new(ours), http2: false }, theirs)
-    }
-
-    /// Reads one request, and answers that there is nothing.
-    async fn answer(stream: &mut DuplexStream) -> String {
-        let mut request = vec![0; 4096];
-        let length = stream.read(&mut request).await.unwrap();
-        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
-        String::from_utf8_lossy(&request[..length]).into_owned()
-    }
-
-    #[tokio::test]
-    async fn what_nothing_was_sent_of_goes_over_another_connection_whatever_it_is() {
-        let (pool, place) = (Pool::default(), Place { origin: "server.test".parse().unwrap(), signer: None });
-        let request = || {
-            let body =
-                Gathered::<http_body_util::combinators::UnsyncBoxBody<Bytes, Error>>::of("order".into());
-            Request::post("/orders").body(body).unwrap()
-        };
-        let (opened, mut first) = pipe();
-        let connection = pool.get(&place, async { Ok(opened) }).await.unwrap();
-        let none = async || Err(Error::ConnectionRefused);
-        let sending = exchange(connection, &place.origin, request(), RequestOptions::default(), none);
-        let (response, _) = tokio::join!(sending, answer(&mut first));
-        response.unwrap().into_body().collect().await.unwrap();
-        tokio::task::yield_now().await;
-        // It closes at the very moment at which the next request is sent.
-        let kept = pool.get(&place, async { Err(Error::ConnectionRefused) }).await.unwrap();
-        assert!(kept.was_kept);
-        drop(first);
-        let (opened, mut second) = pipe();
-        let open = async || pool.get_new(&place, async { Ok(opened) }).await;
-        let sending = exchange(kept, &place.origin, request(), RequestOptions::default(), open);
-        let (response, seen) = tokio::join!(sending, answer(&mut second));
-        assert_eq!(response.unwrap().status(), 200);
-        assert!(seen.starts_with("POST /orders HTTP/1.1") && seen.ends_with("order"), "{seen}");
-    }
-
-    #[test]
-    fn only_what_may_be_asked_twice_is_repeated() {
-        for (method, header, expected) in [
-            ("GET", "if-none-match", true),
-            ("HEAD", "x-a", true),
-            ("PUT", "x-a", true),
-            ("DELETE", "x-a", true),
-            ("PUT", "if-none-match", false),
-            ("DELETE", "if-match", false),
-            ("POST", "x-a", false),
-            ("PATCH", "x-a", false),
-            ("MERGE", "x-a", false),
-        ] {
-            let request = Request::builder().method(method).header(header, "*").body(()).unwrap();
-            assert_eq!(is_repeatable(&request.into_parts().0), expected, "{method} {header}");
-        }
-    }
 }

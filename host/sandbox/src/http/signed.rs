@@ -11,8 +11,11 @@ mod identity;
 mod missing;
 mod path;
 mod secret_header;
+mod sent;
 mod signer;
 mod sources;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,6 +30,7 @@ pub(super) use self::missing::HeldUp;
 pub use self::secret_header::{HeaderGrant, HeaderGrantError, SecretHeader};
 use crate::http::origin::Origin;
 use crate::http::signed::missing::MissingToken;
+use crate::http::signed::sent::SentSecrets;
 use crate::http::signed::signer::{Addition, Signer};
 
 /// Where the tokens of an identity come from.
@@ -60,6 +64,7 @@ pub(crate) struct Signers {
     list: Vec<Signer>,
     source: Option<Arc<dyn TokenSource>>,
     missing: MissingToken,
+    sent: SentSecrets,
 }
 
 impl Signers {
@@ -70,7 +75,7 @@ impl Signers {
     ) -> Self {
         let list =
             identities.iter().map(IdentityGrant::signer).chain(headers.iter().map(SecretHeader::signer));
-        Self { list: list.collect(), source, missing: MissingToken::default() }
+        Self { list: list.collect(), source, ..Self::default() }
     }
 
     /// Two that add something to the very same requests, by their places in the list.
@@ -143,7 +148,7 @@ impl Signers {
         }
     }
 
-    /// Adds to a request what its grant says.
+    /// Adds to a request what its grant says; returns the token, where it is one.
     ///
     /// # Errors
     /// Why there is no token, in words.
@@ -152,26 +157,32 @@ impl Signers {
         index: usize,
         request: &mut Parts,
         held_up: &HeldUp,
-    ) -> Result<Secrecy, String> {
+    ) -> Result<Option<String>, String> {
         let headers = &mut request.headers;
         // A compressed answer could hold what is looked for.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let secret = match &self.list[index].addition {
+        match &self.list[index].addition {
             Addition::Token { scope, client_id } => {
                 headers.remove(PROXY_AUTHORIZATION);
-                held_up.waits(index);
+                let waiting = held_up.waits(index);
                 let token = self.token(index, scope, client_id.as_deref()).await;
                 let token = token.inspect_err(|cause| held_up.has_none(cause.clone()))?;
-                held_up.goes_on();
+                drop(waiting);
                 headers.insert(AUTHORIZATION, bearer(&token)?);
-                token
+                self.sent.add(index, token.as_bytes());
+                Ok(Some(token))
             }
             Addition::Header { name, value } => {
                 headers.insert(name, value.clone());
-                value.to_str().unwrap_or_default().to_owned()
+                self.sent.add(index, value.as_bytes());
+                Ok(None)
             }
-        };
-        Ok(Secrecy::of(secret))
+        }
+    }
+
+    /// What no answer may repeat: whatever was added to any request so far.
+    pub(super) fn secrecy(&self) -> Secrecy {
+        if self.list.is_empty() { Secrecy::default() } else { self.sent.secrecy() }
     }
 
     async fn token(&self, index: usize, scope: &str, client_id: Option<&str>) -> Result<String, String> {
@@ -212,19 +223,15 @@ impl Signers {
 
     /// Adds another token than the one that a service has just refused; `None` where there is none
     /// to be had.
-    pub(super) async fn sign_again(
-        &self,
-        index: usize,
-        request: &mut Parts,
-        refused: &Secrecy,
-    ) -> Option<Secrecy> {
+    pub(super) async fn sign_again(&self, index: usize, request: &mut Parts, refused: &str) -> Option<()> {
         let Addition::Token { scope, client_id } = &self.list[index].addition else { return None };
         let source = self.source.as_ref()?;
-        let token = source.replacement(scope, client_id.as_deref(), refused.secret()).await?;
+        let token = source.replacement(scope, client_id.as_deref(), refused).await?;
         request.headers.remove(PROXY_AUTHORIZATION);
         request.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         request.headers.insert(AUTHORIZATION, bearer(&token).ok()?);
-        Some(Secrecy::of(token))
+        self.sent.add(index, token.as_bytes());
+        Some(())
     }
 }
 
@@ -233,235 +240,4 @@ fn bearer(token: &str) -> Result<HeaderValue, String> {
     let mut value = value.map_err(|_| "the token is no text that a header may have")?;
     value.set_sensitive(true);
     Ok(value)
-}
-
-#[cfg(test)]
-mod tests {
-    use http::Request;
-
-    use super::*;
-
-    /// What becomes of a request under these grants: the place of the one that signs it, or the
-    /// refusal.
-    fn decided(grants: &[&str], request: &str, may_call: bool) -> Result<Option<usize>, String> {
-        let grants: Vec<IdentityGrant> = grants.iter().map(|it| it.parse().unwrap()).collect();
-        let signers = Signers::new(&grants, &[], None);
-        let (method, uri) = request.split_once(' ').unwrap();
-        let parts = Request::builder().method(method).uri(uri).body(()).unwrap().into_parts().0;
-        let origin = Origin::of(&parts.uri).unwrap();
-        match signers.decide(&origin, &parts, |_| may_call) {
-            Decision::Signed(index) => Ok(Some(index)),
-            Decision::NoneApplies => Ok(None),
-            Decision::Refused(refusal) => Err(refusal),
-        }
-    }
-
-    #[test]
-    fn the_longest_path_that_takes_the_method_signs() {
-        let grants = [
-            "GET acme.blob.core.windows.net",
-            "acme.blob.core.windows.net/orders",
-            "GET,HEAD acme.blob.core.windows.net/orders/2026;client-id=reader",
-            "PUT acme.blob.core.windows.net/orders/2026;client-id=writer",
-        ];
-        let blob = |request: &str| {
-            let (method, path) = request.split_once(' ').unwrap();
-            decided(&grants, &format!("{method} https://acme.blob.core.windows.net{path}"), false)
-        };
-        for (request, expected) in [
-            ("GET /", 0),
-            ("GET /other/1", 0),
-            ("GET /orders/1", 1),
-            ("DELETE /orders/1", 1),
-            ("GET /orders/2026/1", 2),
-            ("PUT /orders/2026/1", 3),
-            ("DELETE /orders/2026/1", 1),
-        ] {
-            assert_eq!(blob(request), Ok(Some(expected)), "{request}");
-        }
-        assert_eq!(blob("PUT /other/1"), Err("the grant is for GET only".into()));
-    }
-
-    #[test]
-    fn what_no_grant_signs_goes_without_where_that_is_granted_as_well() {
-        let grants = ["GET acme.blob.core.windows.net/orders"];
-        for request in
-            ["GET https://acme.blob.core.windows.net/x", "PUT https://acme.blob.core.windows.net/orders"]
-        {
-            assert!(decided(&grants, request, false).is_err(), "{request}");
-            assert_eq!(decided(&grants, request, true), Ok(None), "{request}");
-        }
-        let trick = "GET https://acme.blob.core.windows.net/orders/../x";
-        assert!(decided(&grants, trick, true).unwrap_err().contains("could leave"));
-        assert_eq!(decided(&grants, "GET https://other.test/", false), Ok(None), "it is about another host");
-    }
-
-    #[test]
-    fn a_table_is_granted_with_its_rows_and_no_other_table() {
-        let grants = [
-            "acme.table.core.windows.net/orders",
-            "127.0.0.1:10002/devstoreaccount1/orders=https://storage.azure.com/.default",
-        ];
-        for (index, base) in
-            ["acme.table.core.windows.net", "127.0.0.1:10002/devstoreaccount1"].into_iter().enumerate()
-        {
-            for path in [
-                "/orders",
-                "/orders()",
-                "/orders(PartitionKey='a',RowKey='b')",
-                "/orders(PartitionKey='a%20b',RowKey='')",
-            ] {
-                assert_eq!(
-                    decided(&grants, &format!("GET https://{base}{path}"), false),
-                    Ok(Some(index)),
-                    "{base}{path}"
-                );
-            }
-            for path in ["/orders2()", "/Tables", "/$batch", "/orders2(PartitionKey='a',RowKey='b')"] {
-                assert!(
-                    decided(&grants, &format!("GET https://{base}{path}"), false).is_err(),
-                    "{base}{path}"
-                );
-            }
-        }
-        // Elsewhere parentheses are letters like others.
-        let blobs = ["acme.blob.core.windows.net/orders"];
-        assert!(decided(&blobs, "GET https://acme.blob.core.windows.net/orders()", false).is_err());
-    }
-
-    #[test]
-    fn what_lets_others_in_or_reaches_beyond_is_never_signed() {
-        let grants = ["acme.blob.core.windows.net", "acme.dfs.core.windows.net/orders"];
-        for (request, word) in [
-            ("POST https://acme.blob.core.windows.net/?restype=service&comp=userdelegationkey", "seven days"),
-            ("PUT https://acme.blob.core.windows.net/orders?restype=container&comp=acl", "let others in"),
-            ("PUT https://acme.blob.core.windows.net/orders?restype=container&%63omp=%61cl", "let others in"),
-            ("PATCH https://acme.dfs.core.windows.net/orders/1?action=setAccessControl", "let others in"),
-            ("POST https://acme.dfs.core.windows.net/orders?comp=batch", "beyond"),
-            ("PUT https://acme.blob.core.windows.net/orders?comp=%u0061cl", "let others in"),
-            ("POST https://acme.blob.core.windows.net/?comp=userdelegationkey%00", "seven days"),
-            ("trace https://acme.blob.core.windows.net/", "in capitals"),
-            ("get https://acme.blob.core.windows.net/", "in capitals"),
-            ("TRACK https://acme.blob.core.windows.net/", "repeat or tunnel"),
-        ] {
-            let refusal = decided(&grants, request, false).unwrap_err();
-            assert!(refusal.contains(word), "{request}: {refusal}");
-        }
-    }
-
-    #[test]
-    fn a_batch_needs_a_grant_of_the_whole_host_and_of_all_methods() {
-        let batches =
-            ["https://acme.blob.core.windows.net/?comp=batch", "https://acme.table.core.windows.net/$batch"];
-        for (grants, is_signed) in [
-            (["acme.blob.core.windows.net", "acme.table.core.windows.net"], true),
-            (["GET,POST acme.blob.core.windows.net", "POST acme.table.core.windows.net"], false),
-        ] {
-            for batch in batches {
-                let decided = decided(&grants, &format!("POST {batch}"), false);
-                assert_eq!(decided.is_ok(), is_signed, "{batch}: {decided:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn what_hands_out_keys_is_not_signed() {
-        let grants = [
-            "acme.services.ai.azure.com",
-            "acme.cognitiveservices.azure.com",
-            "GET,POST acme.vault.azure.net",
-        ];
-        for request in [
-            "POST https://acme.services.ai.azure.com/api/projects/p/connections/c/getConnectionWithCredentials?api-version=v1",
-            "POST https://acme.services.ai.azure.com/api/projects/p/datasets/d/versions/1/credentials",
-            "POST https://acme.services.ai.azure.com/api/projects/p/datasets/d/versions/1/startPendingUpload",
-            "POST https://acme.cognitiveservices.azure.com/sts/v1.0/issueToken",
-            "POST https://acme.vault.azure.net/keys/k/backup",
-        ] {
-            let refusal = decided(&grants, request, false).unwrap_err();
-            assert!(refusal.contains("hands out a key"), "{request}: {refusal}");
-        }
-        let trick = "POST https://acme.vault.azure.net/keys/k/x/../backup";
-        assert!(decided(&grants, trick, false).unwrap_err().contains("no plain one"));
-        assert!(
-            decided(&grants, "GET https://acme.services.ai.azure.com/api/projects/p/connections", false)
-                .is_ok()
-        );
-    }
-
-    /// What becomes of a request with one header.
-    fn with_header(grants: &[&str], request: &str, header: (&str, &str), may_call: bool) -> Option<String> {
-        let grants: Vec<IdentityGrant> = grants.iter().map(|it| it.parse().unwrap()).collect();
-        let (method, uri) = request.split_once(' ').unwrap();
-        let request = Request::builder().method(method).uri(uri).header(header.0, header.1).body(()).unwrap();
-        let parts = request.into_parts().0;
-        match Signers::new(&grants, &[], None).decide(&Origin::of(&parts.uri).unwrap(), &parts, |_| may_call)
-        {
-            Decision::Refused(refusal) => Some(refusal),
-            Decision::Signed(_) | Decision::NoneApplies => None,
-        }
-    }
-
-    #[test]
-    fn headers_that_reach_another_place_or_let_others_in_are_not_signed() {
-        let grants = ["acme.blob.core.windows.net/orders", "acme.file.core.windows.net/orders"];
-        let blob = "PUT https://acme.blob.core.windows.net/orders/1";
-        let file = "PUT https://acme.file.core.windows.net/orders/1";
-        for (request, header, is_refused) in [
-            (file, ("x-ms-file-rename-source", "https://acme.file.core.windows.net/other/1"), true),
-            (file, ("x-ms-file-rename-source", "https://acme.file.core.windows.net/orders/2"), false),
-            (file, ("x-ms-file-rename-source", "https://evil.test/orders/2"), true),
-            (file, ("x-ms-file-rename-replace-if-exists", "true"), false),
-            (file, ("x-ms-file-permission", "inherit"), false),
-            (file, ("x-ms-file-permission", "O:SYG:SYD:"), true),
-            (blob, ("x-ms-source-container-name", "secrets"), true),
-            (blob, ("x-ms-deleted-container-name", "secrets"), true),
-            (blob, ("x-ms-new-kind-of-source", "x"), true),
-            (blob, ("x-ms-meta-source", "shop"), false),
-            (blob, ("x-ms-source-if-match", "x"), false),
-            (blob, ("x-ms-source-range", "bytes=0-1"), false),
-            (blob, ("x-ms-blob-public-access", "container"), true),
-            (blob, ("x-ms-acl", "user::rwx"), true),
-            (blob, ("x-ms-permissions", "0777"), true),
-            (blob, ("X_HTTP_METHOD_OVERRIDE", "DELETE"), true),
-            (blob, ("forwarded", "host=other"), true),
-            (blob, ("x-forwarded-uri", "/keys"), true),
-            (blob, ("x-forwarded-for", "10.1.2.3"), false),
-            (blob, ("x-original-uri", "/keys"), true),
-            (blob, ("destination", "/keys"), true),
-        ] {
-            let refused = with_header(&grants, request, header, false);
-            assert_eq!(refused.is_some(), is_refused, "{header:?}: {refused:?}");
-        }
-    }
-
-    #[test]
-    fn a_source_of_a_granted_account_needs_a_grant_that_reads_it() {
-        let write = "PUT https://acme.blob.core.windows.net/out/1";
-        let source = |of: &str| format!("https://{of}");
-        for (grants, of, may_call, is_refused) in [
-            (&["acme.blob.core.windows.net/out"][..], "acme.blob.core.windows.net/out/2", false, false),
-            (&["acme.blob.core.windows.net/out"], "acme.blob.core.windows.net/in/2", false, true),
-            (&["acme.blob.core.windows.net/out"], "acme.blob.core.windows.net/in/2", true, true),
-            (&["acme.blob.core.windows.net/out"], "acme.dfs.core.windows.net/in/2", true, true),
-            (&["acme.blob.core.windows.net/out"], "acme-secondary.blob.core.windows.net/in/2", true, true),
-            (&["acme.blob.core.windows.net/out"], "other.test/2", true, false),
-            (&["acme.blob.core.windows.net/out"], "other.test/2", false, true),
-            (
-                &["acme.blob.core.windows.net/out", "PUT acme.blob.core.windows.net/in"],
-                "acme.blob.core.windows.net/in/2",
-                false,
-                true,
-            ),
-            (
-                &["acme.blob.core.windows.net/out", "GET acme.blob.core.windows.net/in"],
-                "acme.blob.core.windows.net/in/2",
-                false,
-                false,
-            ),
-        ] {
-            let refused = with_header(grants, write, ("x-ms-copy-source", &source(of)), may_call);
-            assert_eq!(refused.is_some(), is_refused, "{grants:?} {of}: {refused:?}");
-        }
-    }
 }

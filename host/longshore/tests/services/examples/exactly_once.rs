@@ -1,6 +1,6 @@
 //! `examples/exactly-once`: a row under the message's id, however often the message is delivered.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::examples::example::{Example, LANGUAGES};
 use crate::examples::storage::storage;
@@ -28,6 +28,26 @@ fn a_payment_is_booked_once_although_its_worker_dies_before_the_message_is_delet
         assert_eq!(booked.len(), 1, "{language}: {booked:?}");
         assert_eq!(booked[0]["amount_cents"], 250, "{language}");
     }
+}
+
+#[test]
+#[cfg(feature = "failpoints")]
+fn with_a_blob_under_the_message_s_id_a_payment_is_booked_once_as_well() {
+    let example = Example::new("exactly-once", "rust").with_grants("blob.env");
+    let payment = r#"{"account":"c-7","amount_cents":250}"#;
+    let sent = example.on("messages", &["send", payment]).run().succeeded().json();
+    let blob = format!("payments/{}.json", sent["id"].as_str().unwrap());
+    let died = example.worker(&[]).env("FAILPOINTS", "between-output-and-delete=return").run();
+    assert!(died.was_killed(), "{died:?}");
+    let booked = storage().blob("GET", &blob, b"");
+    assert_eq!(booked.json(), json!({ "account": "c-7", "amount_cents": 250 }));
+    // Whoever writes it anew is seen.
+    let marked = storage().blob("PUT", &blob, b"as it was");
+    assert_eq!(marked.status, 201, "{marked:?}");
+    let ended = example.run(&["--forever", "--max-messages", "1"]).succeeded();
+    ended.says(&["already booked"]);
+    assert_eq!(ended.json()["completed"], 1, "{ended:?}");
+    assert_eq!(storage().blob("GET", &blob, b"").body, "as it was");
 }
 
 #[test]

@@ -12,13 +12,12 @@ use tempfile::TempDir;
 
 use crate::examples::storage::storage;
 use crate::storage::logs;
+use crate::storage::storage_account::{SCOPE, StorageAccount};
 
 /// The languages that each example is written in, as the files of its components are named.
 pub const LANGUAGES: [&str; 3] = ["rust", "python", "typescript"];
 /// Brings the components.
 pub const EXAMPLES: &str = "make examples";
-/// Of Azurite's tokens no scope is known by the host.
-const SCOPE: &str = "https://storage.azure.com/.default";
 
 /// The real binary, which says what it has to say as JSON.
 pub fn longshore() -> Program {
@@ -35,18 +34,33 @@ pub struct Example {
     name: &'static str,
     language: &'static str,
     directory: TempDir,
+    account: &'static StorageAccount,
+    /// The file of its own that says what it may do.
+    grants: &'static str,
     /// Instead of the account's table: `HOST:PORT/PATH`.
     table: Option<String>,
 }
 
 impl Example {
-    /// With an empty queue.
+    /// With an empty queue, and the account on loopback.
     pub fn new(name: &'static str, language: &'static str) -> Self {
-        let example = Self { name, language, directory: tempfile::tempdir().unwrap(), table: None };
+        Self::with(storage(), name, language)
+    }
+
+    /// The same with another account.
+    pub fn with(account: &'static StorageAccount, name: &'static str, language: &'static str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let example = Self { name, language, directory, account, grants: "grants.env", table: None };
         for queue in ["messages", "invoices"] {
             example.on(queue, &["queue", "create"]).run().succeeded();
         }
         example
+    }
+
+    /// The same, with what another of the example's files grants.
+    pub fn with_grants(mut self, grants: &'static str) -> Self {
+        self.grants = grants;
+        self
     }
 
     /// The same, with something else in the place of the account's table: `HOST:PORT/PATH`.
@@ -96,13 +110,12 @@ impl Example {
         let component = needs::file(longshore_testkit::root().join(component), EXAMPLES);
         let mut program = self.on("messages", args);
         program.arg("--component").arg(component);
-        let storage = storage();
         program
-            .env("SSL_CERT_FILE", &storage.authority)
-            .env("IDENTITY_ENDPOINT", &storage.identity.url)
+            .env("SSL_CERT_FILE", &self.account.authority)
+            .env("IDENTITY_ENDPOINT", &self.account.identity.url)
             .env("IDENTITY_HEADER", HEADER)
             .env("AZURE_CLIENT_ID", CLIENT_ID)
-            .env("LONGSHORE_ALLOW_PRIVATE", "127.0.0.0/8")
+            .env("LONGSHORE_ALLOW_PRIVATE", self.account.address.to_string())
             .envs(self.grants());
         program
     }
@@ -111,7 +124,7 @@ impl Example {
     #[track_caller]
     pub fn run(&self, args: &[&str]) -> Ended {
         let ended = self.worker(args).run().never_panicked();
-        logs::check(&ended.stderr, &storage().identity.tokens());
+        logs::check(&ended.stderr, &self.account.identity.tokens());
         ended
     }
 
@@ -119,7 +132,7 @@ impl Example {
     fn grants(&self) -> Vec<(String, String)> {
         let folder = longshore_testkit::root().join("examples").join(self.name);
         let output = Command::new("sh")
-            .args(["-c", "set -a; . ./grants.env; exec env -0"])
+            .args(["-c", "set -a; . \"./$1\"; exec env -0", "sh", self.grants])
             .current_dir(folder)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap())
@@ -133,9 +146,9 @@ impl Example {
     }
 
     fn at_the_tests_account(&self, name: &str, value: &str) -> String {
-        let table = self.table.clone().unwrap_or_else(|| format!("{}/bookings", storage().tables()));
+        let table = self.table.clone().unwrap_or_else(|| format!("{}/bookings", self.account.tables()));
         let value = value
-            .replace("acme.blob.core.windows.net", &storage().blobs())
+            .replace("acme.blob.core.windows.net", &self.account.blobs())
             .replace("acme.table.core.windows.net/bookings", &table)
             .replace("https://acme.queue.core.windows.net/invoices", &self.queue("invoices"));
         if name != "LONGSHORE_HTTP_IDENTITY" {

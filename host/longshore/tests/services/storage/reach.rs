@@ -1,77 +1,16 @@
 //! Handlers that reach blobs and tables with the host's identity, and have no token themselves:
 //! through the real binary, on Azurite's services, behind the identity endpoint.
 
-use std::net::{IpAddr, TcpListener, TcpStream, UdpSocket};
-use std::path::PathBuf;
-use std::process::{Child, ChildStdin, Stdio};
-
-use longshore_testkit::identity::{CLIENT_ID, HEADER, Identity, Mood};
+use longshore_testkit::guest;
+use longshore_testkit::identity::{CLIENT_ID, HEADER, Mood};
 use longshore_testkit::program::{Ended, Program};
-use longshore_testkit::wait::until;
-use longshore_testkit::{certificates, guest, needs};
-use tempfile::TempDir;
 
-use crate::storage::azurite::{ACCOUNT, installed};
 use crate::storage::logs;
+use crate::storage::storage_account::{SCOPE, StorageAccount, private_address};
 
-const SCOPE: &str = "https://storage.azure.com/.default";
 const VERSION: &str = "x-ms-version: 2021-12-02";
 
-/// Azurite with all of its services, and an identity.
-struct Storage {
-    child: Child,
-    _stdin: ChildStdin,
-    address: IpAddr,
-    blobs: u16,
-    tables: u16,
-    authority: PathBuf,
-    identity: Identity,
-    directory: TempDir,
-}
-
-impl Drop for Storage {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Storage {
-    fn at(address: IpAddr) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let port = || TcpListener::bind((address, 0)).unwrap().local_addr().unwrap().port();
-        let [blobs, queues, tables] = [(); 3].map(|()| port());
-        let authority = certificates::make(directory.path(), &format!("IP:{address}"));
-        installed("node/node_modules");
-        let mut command = needs::program("node", needs::SERVICES);
-        command.arg(installed("node/azurite-all.js")).current_dir(&directory);
-        command.args(["--silent", "--disableTelemetry", "--inMemoryPersistence", "--oauth", "basic"]);
-        command.args(["--cert", "server.pem", "--key", "server.key"]);
-        for (service, port) in [("blob", blobs), ("queue", queues), ("table", tables)] {
-            command.args([format!("--{service}Host"), address.to_string()]);
-            command.args([format!("--{service}Port"), port.to_string()]);
-        }
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-        let stdin = child.stdin.take().unwrap();
-        for port in [blobs, tables] {
-            until(format_args!("Azurite, to listen on port {port}"), || {
-                assert!(child.try_wait().unwrap().is_none(), "Azurite has ended");
-                TcpStream::connect((address, port)).ok()
-            });
-        }
-        let identity = Identity::start(Mood::Tokens(3600));
-        Self { child, _stdin: stdin, address, blobs, tables, authority, identity, directory }
-    }
-
-    /// A service, without a scheme: `127.0.0.1:PORT/ACCOUNT`.
-    fn blobs(&self) -> String {
-        format!("{}:{}/{ACCOUNT}", self.address, self.blobs)
-    }
-
-    fn tables(&self) -> String {
-        format!("{}:{}/{ACCOUNT}", self.address, self.tables)
-    }
-
+impl StorageAccount {
     fn program(&self, arguments: &[&str]) -> Program {
         let home = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
         let mut program = Program::new(env!("CARGO_BIN_EXE_longshore"), home);
@@ -114,13 +53,6 @@ impl Storage {
     }
 }
 
-/// An address of this machine that is not loopback, and not public.
-fn private_address() -> IpAddr {
-    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
-    socket.connect("198.51.100.1:9").expect("this machine has a network");
-    socket.local_addr().unwrap().ip()
-}
-
 fn found(all: &[(&str, &str)]) -> Vec<(String, String)> {
     all.iter().map(|(check, result)| ((*check).to_owned(), (*result).to_owned())).collect()
 }
@@ -128,15 +60,15 @@ fn found(all: &[(&str, &str)]) -> Vec<(String, String)> {
 #[test]
 fn a_handler_writes_and_reads_blobs_of_its_container_and_of_no_other() {
     for address in ["127.0.0.1".parse().unwrap(), private_address()] {
-        let storage = Storage::at(address);
+        let storage = StorageAccount::at(address);
         let blobs = storage.blobs();
-        let all = [Storage::grant(&blobs)];
+        let all = [StorageAccount::grant(&blobs)];
         for container in ["orders", "keys"] {
             let made = format!("PUT https://{blobs}/{container}?restype=container\n{VERSION}\n\n");
             let said = storage.ask(&all, &made);
             assert!(said.contains("201|"), "{said}");
         }
-        let orders = [Storage::grant(&format!("{blobs}/orders"))];
+        let orders = [StorageAccount::grant(&format!("{blobs}/orders"))];
         let put = format!("PUT https://{blobs}/orders/o-1.json\n{VERSION}\nx-ms-blob-type: BlockBlob");
         let said = storage.ask(&orders, &format!("{put}\nif-none-match: *\n\n{{\"order_id\":1}}"));
         assert!(said.contains("201|"), "{said}");
@@ -171,16 +103,16 @@ fn a_handler_writes_and_reads_blobs_of_its_container_and_of_no_other() {
 
 #[test]
 fn a_handler_keeps_rows_of_its_table_and_of_no_other() {
-    let storage = Storage::at("127.0.0.1".parse().unwrap());
+    let storage = StorageAccount::at("127.0.0.1".parse().unwrap());
     let tables = storage.tables();
     let json =
         "x-ms-version: 2020-12-06\naccept: application/json;odata=nometadata\ncontent-type: application/json";
     for table in ["orders", "keys"] {
         let made = format!("POST https://{tables}/Tables\n{json}\n\n{{\"TableName\":\"{table}\"}}");
-        let said = storage.ask(&[Storage::grant(&tables)], &made);
+        let said = storage.ask(&[StorageAccount::grant(&tables)], &made);
         assert!(said.contains("201|"), "{said}");
     }
-    let orders = [Storage::grant(&format!("{tables}/orders"))];
+    let orders = [StorageAccount::grant(&format!("{tables}/orders"))];
     let row = r#"{"PartitionKey":"2026","RowKey":"o-1","state":"new"}"#;
     let insert = format!("POST https://{tables}/orders\n{json}\n\n{row}");
     let said = storage.ask(&orders, &insert);
@@ -201,8 +133,8 @@ fn a_handler_keeps_rows_of_its_table_and_of_no_other() {
 
 #[test]
 fn a_private_address_is_reached_only_where_that_is_granted_as_well() {
-    let storage = Storage::at(private_address());
-    let grant = Storage::grant(&storage.blobs());
+    let storage = StorageAccount::at(private_address());
+    let grant = StorageAccount::grant(&storage.blobs());
     let mut invoke =
         storage.program(&["invoke", "--outbox=invoices=file:./invoices", "--config=greeting=hello"]);
     invoke.arg(grant).arg("--component").arg(guest::rogue());
@@ -214,9 +146,9 @@ fn a_private_address_is_reached_only_where_that_is_granted_as_well() {
 
 #[test]
 fn check_says_whether_the_identity_is_let_in_and_what_only_a_write_would_tell() {
-    let storage = Storage::at("127.0.0.1".parse().unwrap());
+    let storage = StorageAccount::at("127.0.0.1".parse().unwrap());
     let (blobs, tables) = (storage.blobs(), storage.tables());
-    let all = [Storage::grant(&blobs), Storage::grant(&tables)];
+    let all = [StorageAccount::grant(&blobs), StorageAccount::grant(&tables)];
     storage.ask(&all, &format!("PUT https://{blobs}/orders?restype=container\n{VERSION}\n\n"));
     let json =
         "x-ms-version: 2020-12-06\naccept: application/json;odata=nometadata\ncontent-type: application/json";
@@ -226,15 +158,19 @@ fn check_says_whether_the_identity_is_let_in_and_what_only_a_write_would_tell() 
         found(&[("token", "yes"), ("reads", "no"), ("writes", "unknown")]),
     );
     for service in [&blobs, &tables] {
-        assert_eq!(storage.check(&Storage::grant(service)), let_in, "{service}");
-        assert_eq!(storage.check(&Storage::grant(&format!("{service}/orders"))), let_in, "{service}");
-        assert_eq!(storage.check(&Storage::grant(&format!("{service}/missing"))), missing, "{service}");
+        assert_eq!(storage.check(&StorageAccount::grant(service)), let_in, "{service}");
+        assert_eq!(storage.check(&StorageAccount::grant(&format!("{service}/orders"))), let_in, "{service}");
+        assert_eq!(
+            storage.check(&StorageAccount::grant(&format!("{service}/missing"))),
+            missing,
+            "{service}"
+        );
     }
-    let reads = storage.check(&Storage::grant(&format!("GET,HEAD {blobs}/orders")));
+    let reads = storage.check(&StorageAccount::grant(&format!("GET,HEAD {blobs}/orders")));
     assert_eq!(reads, found(&[("token", "yes"), ("reads", "allowed")]));
-    let writes = storage.check(&Storage::grant(&format!("PUT {blobs}/orders")));
+    let writes = storage.check(&StorageAccount::grant(&format!("PUT {blobs}/orders")));
     assert_eq!(writes, found(&[("token", "yes"), ("reads", "unknown"), ("writes", "unknown")]));
     storage.identity.turn(&[Mood::WrongAudience]);
-    let denied = storage.check(&Storage::grant(&format!("{blobs}/orders")));
+    let denied = storage.check(&StorageAccount::grant(&format!("{blobs}/orders")));
     assert_eq!(denied[1], ("reads".into(), "denied".into()), "{denied:?}");
 }

@@ -14,35 +14,54 @@ use wasmtime_wasi_http::Error;
 /// The shortest text that is looked for: what is shorter stands in answers by chance.
 const SHORTEST: usize = 8;
 
+/// How long a piece is that is looked for, in bytes, and how many of one secret are: who has an
+/// answer come in parts gets a part that holds one of them whole.
+const PIECE: usize = 16;
+const PIECES: usize = 4;
+
 /// What a handler must not see, and how it is found.
-#[derive(Clone)]
-pub(in crate::http) struct Secrecy {
-    secret: Arc<str>,
-    /// What is looked for: of a token its signature, without which it is worth nothing ([RFC 7519,
-    /// section 3](https://www.rfc-editor.org/rfc/rfc7519#section-3)).
-    finder: Option<Arc<Finder<'static>>>,
+#[derive(Clone, Default)]
+pub(in crate::http) struct Secrecy(Arc<[Arc<Finder<'static>>]>);
+
+impl FromIterator<Arc<Finder<'static>>> for Secrecy {
+    fn from_iter<T: IntoIterator<Item = Arc<Finder<'static>>>>(finders: T) -> Self {
+        Self(finders.into_iter().collect())
+    }
+}
+
+/// What is looked for of a secret, unless it is too short: pieces of it.
+///
+/// Of `Bearer KEY` that is the key, and of a token its signature, without which it is worth nothing
+/// ([RFC 7519, section 3](https://www.rfc-editor.org/rfc/rfc7519#section-3)).
+pub(super) fn finders(secret: &[u8]) -> Vec<Arc<Finder<'static>>> {
+    let key = secret.rsplit(|it| *it == b' ').next().filter(|it| it.len() >= SHORTEST).unwrap_or(secret);
+    let signature = key.rsplit(|it| *it == b'.').next().filter(|it| it.len() >= 4 * SHORTEST);
+    let needle = signature.unwrap_or(key);
+    if needle.len() < SHORTEST {
+        return Vec::new();
+    }
+    let piece = needle.len().min(PIECE);
+    // From its beginning to its end, at even distances.
+    let last = needle.len() - piece;
+    let mut starts: Vec<_> = (0..PIECES).map(|number| last * number / (PIECES - 1)).collect();
+    starts.dedup();
+    starts.iter().map(|at| Arc::new(Finder::new(&needle[*at..][..piece]).into_owned())).collect()
 }
 
 impl Secrecy {
-    pub(super) fn of(secret: String) -> Self {
-        let signature = secret.rsplit('.').next().filter(|it| it.len() >= 4 * SHORTEST);
-        let needle = signature.unwrap_or(&secret);
-        let finder = (needle.len() >= SHORTEST).then(|| Arc::new(Finder::new(needle).into_owned()));
-        Self { secret: secret.into(), finder }
-    }
-
-    pub(super) fn secret(&self) -> &str {
-        &self.secret
-    }
-
     /// Whether headers repeat it.
     pub(in crate::http) fn is_in(&self, headers: &HeaderMap) -> bool {
-        is_in(self.finder.as_deref(), headers)
+        headers.values().any(|value| self.stands_in(value.as_bytes()))
     }
-}
 
-fn is_in(finder: Option<&Finder<'static>>, headers: &HeaderMap) -> bool {
-    finder.is_some_and(|it| headers.values().any(|value| it.find(value.as_bytes()).is_some()))
+    fn stands_in(&self, text: &[u8]) -> bool {
+        self.0.iter().any(|it| it.find(text).is_some())
+    }
+
+    /// The length of the longest text that is looked for.
+    fn longest(&self) -> usize {
+        self.0.iter().map(|it| it.needle().len()).max().unwrap_or_default()
+    }
 }
 
 impl fmt::Debug for Secrecy {
@@ -53,33 +72,33 @@ impl fmt::Debug for Secrecy {
 
 /// What a body ends with that repeats it.
 pub(in crate::http) fn echoed() -> Error {
+    tracing::warn!("an answer repeats what the host has added to requests, and ends there");
     Error::InternalError(Some("the answer repeats what the host has added to the request".into()))
 }
 
 /// A body that ends before it has repeated what the host has added.
 pub(in crate::http) struct Unechoed<B> {
     body: B,
-    finder: Option<Arc<Finder<'static>>>,
+    secrecy: Secrecy,
     /// What came last, in which the beginning of it may be.
     tail: Vec<u8>,
 }
 
 impl<B> Unechoed<B> {
-    pub(in crate::http) fn new(body: B, secrecy: Option<&Secrecy>) -> Self {
-        Self { body, finder: secrecy.and_then(|it| it.finder.clone()), tail: Vec::new() }
+    pub(in crate::http) fn new(body: B, secrecy: Secrecy) -> Self {
+        Self { body, secrecy, tail: Vec::new() }
     }
 
     /// Whether it is complete with these bytes.
     fn completes(&mut self, data: &[u8]) -> bool {
-        let Some(finder) = &self.finder else { return false };
-        let kept = finder.needle().len() - 1;
-        if finder.find(data).is_some() {
+        let Some(kept) = self.secrecy.longest().checked_sub(1) else { return false };
+        if self.secrecy.stands_in(data) {
             return true;
         }
         // Across the border of two frames.
         let border = data.len().min(kept);
         self.tail.extend_from_slice(&data[..border]);
-        if finder.find(&self.tail).is_some() {
+        if self.secrecy.stands_in(&self.tail) {
             return true;
         }
         if data.len() >= kept {
@@ -108,7 +127,7 @@ impl<B: Body<Data = Bytes, Error = Error> + Unpin> Body for Unechoed<B> {
                 let data = data.clone();
                 self.completes(&data)
             }
-            (None, Some(trailers)) => is_in(self.finder.as_deref(), trailers),
+            (None, Some(trailers)) => self.secrecy.is_in(trailers),
             (None, None) => false,
         };
         if repeats { Poll::Ready(Some(Err(echoed()))) } else { polled }
@@ -131,14 +150,18 @@ mod tests {
 
     use super::*;
 
+    /// That of one secret.
+    fn secrecy(secret: &str) -> Secrecy {
+        finders(secret.as_bytes()).into_iter().collect()
+    }
+
     async fn passes(frames: &[&str], secret: &str) -> bool {
         let frames: VecDeque<_> = frames
             .iter()
             .map(|it| Ok::<_, Error>(Frame::data(Bytes::copy_from_slice(it.as_bytes()))))
             .collect();
         let body = StreamBody::new(futures_util::stream::iter(frames));
-        let secrecy = Secrecy::of(secret.into());
-        Unechoed::new(body, Some(&secrecy)).collect().await.is_ok()
+        Unechoed::new(body, secrecy(secret)).collect().await.is_ok()
     }
 
     #[tokio::test]
@@ -161,6 +184,35 @@ mod tests {
         assert!(passes(&["eyJh.eyJz"], &token).await);
         let mut headers = HeaderMap::new();
         headers.insert("x-seen", format!("Bearer {token}").parse().unwrap());
-        assert!(Secrecy::of(token).is_in(&headers));
+        assert!(secrecy(&token).is_in(&headers));
+    }
+
+    #[tokio::test]
+    async fn a_half_of_a_secret_is_enough() {
+        let signature: String = (0..40).map(|n| format!("{n:03}-Sig_")).collect();
+        let token = format!("eyJh.eyJz.{signature}");
+        let (first, second) = signature.split_at(signature.len() / 2);
+        assert!(!passes(&[first], &token).await);
+        assert!(!passes(&[second], &token).await);
+    }
+
+    #[tokio::test]
+    async fn of_a_header_that_names_its_scheme_the_key_is_enough() {
+        assert!(!passes(&["your key is swordfish"], "Bearer swordfish").await);
+        assert!(!passes(&["clé-de-l'API"], "Bearer clé-de-l'API").await);
+        assert!(passes(&["Bearer"], "Bearer swordfish").await);
+    }
+
+    #[tokio::test]
+    async fn secrets_of_different_lengths_are_found_across_frames() {
+        let both: Secrecy =
+            [&b"swordfish"[..], b"a-much-longer-secret"].into_iter().flat_map(finders).collect();
+        for (one, two, passes) in
+            [("sword", "fish", false), ("a-much-lon", "ger-secret", false), ("sword", "a-much-longer", true)]
+        {
+            let frames = [one, two].map(|it| Ok::<_, Error>(Frame::data(Bytes::from(it))));
+            let body = StreamBody::new(futures_util::stream::iter(frames));
+            assert_eq!(Unechoed::new(body, both.clone()).collect().await.is_ok(), passes, "{one} {two}");
+        }
     }
 }

@@ -39,7 +39,8 @@ const ACCESS_HEADERS: [&str; 6] = [
 ];
 /// One that every request has that makes a file, and that lets nobody in while it says so ([Create
 /// File](https://learn.microsoft.com/rest/api/storageservices/create-file)).
-const FILE_PERMISSION: (&str, &str) = ("x-ms-file-permission", "inherit");
+const FILE_PERMISSION: &str = "x-ms-file-permission";
+const AS_USUAL: [&str; 2] = ["inherit", "preserve"];
 
 /// Operations on storage that give more than an answer: a key that signs for seven days whatever
 /// its holder likes ([Get User Delegation
@@ -84,7 +85,8 @@ pub(super) fn refusal(
     if segments.is_none() && (signer.methods.is_some() || identity::has_keys(scope)) {
         return Some("its path is no plain one, and could be another than the one that was checked".into());
     }
-    let last = segments.and_then(|it| it.last()).map(|it| it.to_ascii_lowercase());
+    let parts = segments.unwrap_or_default();
+    let last = parts.iter().rfind(|it| !it.is_empty()).map(|it| it.to_ascii_lowercase());
     let last = last.as_deref().unwrap_or_default();
     if identity::hands_out_keys(scope, last) {
         return Some(format!("`{last}` hands out a key that works without the host"));
@@ -98,10 +100,11 @@ pub(super) fn refusal(
         }
     }
     let lets_in = |name: &str| {
-        let is_inherited = request.headers.get(name).is_some_and(|it| it == FILE_PERMISSION.1);
-        request.headers.contains_key(name) && !(name == FILE_PERMISSION.0 && is_inherited)
+        let is_usual =
+            |it: &http::HeaderValue| name == FILE_PERMISSION && AS_USUAL.iter().any(|usual| it == usual);
+        !request.headers.get_all(name).iter().all(is_usual)
     };
-    if let Some(name) = ACCESS_HEADERS.into_iter().chain([FILE_PERMISSION.0]).find(|it| lets_in(it)) {
+    if let Some(name) = ACCESS_HEADERS.into_iter().chain([FILE_PERMISSION]).find(|it| lets_in(it)) {
         return Some(format!("the header {name} would let others in"));
     }
     let is_batch =

@@ -1,5 +1,6 @@
 //! One grant that signs: which requests, and what is added to them.
 
+use std::fmt;
 use std::str::FromStr;
 
 use http::{HeaderName, HeaderValue, Method};
@@ -28,6 +29,18 @@ pub(super) struct Signer {
     /// resources](https://learn.microsoft.com/rest/api/storageservices/addressing-table-service-resources)).
     pub(super) has_rows: bool,
     pub(super) addition: Addition,
+}
+
+/// As a flag names its requests: `GET,PUT host/path`.
+impl fmt::Display for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(methods) = &self.methods {
+            let names: Vec<_> = methods.iter().map(Method::as_str).collect();
+            write!(f, "{} ", names.join(","))?;
+        }
+        write!(f, "{}", self.origin)?;
+        if self.prefix.is_whole_host() { Ok(()) } else { write!(f, "{}", self.prefix) }
+    }
 }
 
 impl Signer {

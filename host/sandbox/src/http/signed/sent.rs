@@ -1,0 +1,74 @@
+//! What the host has added to requests so far, and so is looked for in answers.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use memchr::memmem::Finder;
+
+use crate::http::signed::echo::{Secrecy, finders};
+
+/// How many secrets of one grant are remembered: a service may repeat the one before, which is
+/// valid still.
+const OF_ONE_GRANT: usize = 2;
+
+/// The newest secrets of each grant. Any answer may repeat any of them: a service can keep what one
+/// request had, and show it to the next.
+#[derive(Default)]
+pub(super) struct SentSecrets(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    /// Of which grant, by its place in the list; the newest stands last.
+    secrets: Vec<(usize, Arc<[u8]>, Vec<Arc<Finder<'static>>>)>,
+    /// All of them.
+    secrecy: Secrecy,
+}
+
+impl SentSecrets {
+    /// Remembers that a grant's requests have this from now on.
+    pub(super) fn add(&self, signer: usize, secret: &[u8]) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.secrets.iter().any(|(of, known, _)| *of == signer && **known == *secret) {
+            return;
+        }
+        state.secrets.push((signer, secret.into(), finders(secret)));
+        let mut places = (0..state.secrets.len()).filter(|at| state.secrets[*at].0 == signer);
+        if let (Some(oldest), true) = (places.next(), places.count() == OF_ONE_GRANT) {
+            state.secrets.remove(oldest);
+        }
+        state.secrecy = state.secrets.iter().flat_map(|(.., finders)| finders.clone()).collect();
+    }
+
+    pub(super) fn secrecy(&self) -> Secrecy {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).secrecy.clone()
+    }
+}
+
+impl fmt::Debug for SentSecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SentSecrets(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn knows(sent: &SentSecrets, text: &str) -> bool {
+        let mut headers = http::HeaderMap::new();
+        headers.insert("x-seen", text.parse().unwrap());
+        sent.secrecy().is_in(&headers)
+    }
+
+    #[test]
+    fn the_two_newest_secrets_of_each_grant_are_looked_for() {
+        let sent = SentSecrets::default();
+        sent.add(7, b"another-grants");
+        for secret in ["first-secret", "second-secret", "second-secret", "third-secret", "second-secret"] {
+            sent.add(1, secret.as_bytes());
+        }
+        let known =
+            ["first-secret", "second-secret", "third-secret", "another-grants"].map(|it| knows(&sent, it));
+        assert_eq!(known, [false, true, true, true]);
+    }
+}
