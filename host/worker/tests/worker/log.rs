@@ -150,3 +150,13 @@ async fn a_run_warns_once_of_delays_that_are_longer_than_kedas_polling_interval(
     let set = Set::new(config, MemoryQueue::filled("orders", 1), TestHandler::fails());
     assert_eq!(lines_of(set, "long retry delays").await, [""; 0]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_gives_more_than_it_was_asked_for_is_warned_of_and_no_other_is() {
+    for (surplus, warns) in [(0, false), (3, true)] {
+        let set = Set::new(Config::default(), MemoryQueue::filled("orders", 8), TestHandler::completes(S));
+        set.queue.gives_more_than_asked(surplus);
+        let lines = lines_of(set, "more messages than it was asked for").await;
+        assert_eq!(!lines.is_empty(), warns, "{lines:?}");
+    }
+}
