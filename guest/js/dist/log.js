@@ -1,0 +1,12 @@
+// The host's log: each line appears there under the id of the message that is handled. `console` arrives there as well.
+import { log } from '#host/logging';
+/** Logs at level *trace*. */
+export const trace = (text, context = '') => log('trace', context, text);
+/** Logs at level *debug*. */
+export const debug = (text, context = '') => log('debug', context, text);
+/** Logs at level *info*. */
+export const info = (text, context = '') => log('info', context, text);
+/** Logs at level *warn*. */
+export const warn = (text, context = '') => log('warn', context, text);
+/** Logs at level *error*. */
+export const error = (text, context = '') => log('error', context, text);

@@ -1,0 +1,5 @@
+import { stage } from './stage.js';
+export function get(key) {
+    const config = stage.getStore()?.config ?? {};
+    return Object.hasOwn(config, key) ? config[key] : undefined;
+}
