@@ -19,5 +19,6 @@ pub fn get(key: &str) -> Option<String> {
 /// # Errors
 /// When it was not granted: a retry that names it, since no message is at fault.
 pub fn require(key: &str) -> Result<String, Failure> {
-    get(key).ok_or_else(|| Failure::retry(format!("the setting {key} is missing: --config {key}=… grants it")))
+    get(key)
+        .ok_or_else(|| Failure::retry(format!("the setting {key} is missing: --config {key}=… grants it")))
 }

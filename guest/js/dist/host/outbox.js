@@ -1,1 +1,0 @@
-export { send } from 'longshore:handler/outbox@0.1.0';

@@ -1,4 +1,0 @@
-import { stage } from './stage.js';
-export function send(outbox, body, properties) {
-    stage.getStore()?.sent.push({ outbox, body, properties });
-}

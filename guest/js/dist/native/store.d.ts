@@ -1,1 +1,0 @@
-export declare function get(key: string): string | undefined;
