@@ -9,7 +9,7 @@ PACKAGES := $(EXAMPLES)/target/packages
 # compiled once more. What they compile themselves need not be fast.
 QUICKLY  := CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
 
-.PHONY: examples examples-rust test-examples lint-examples
+.PHONY: examples examples-rust test-examples lint-examples test-sdks
 
 ##@ Examples
 examples: examples-rust $(PYTHON)/target/http-probe.wasm $(foreach name,claim-check exactly-once,$(EXAMPLES_BUILT)/$(name)-python.wasm $(EXAMPLES_BUILT)/$(name)-typescript.wasm) ## build the examples, in three languages
@@ -27,6 +27,11 @@ test-examples: $(JS_SDK) $(EXAMPLES)/node_modules/.installed ## the tests of the
 	cd $(EXAMPLES) && ../$(JS)/node_modules/.bin/esbuild --bundle --format=esm --platform=node --log-level=warning \
 		--out-extension:.js=.mjs --outdir=target/tests claim-check/typescript/*.test.ts exactly-once/typescript/*.test.ts
 	node --test $(EXAMPLES_BUILT)/tests
+
+# The host is that of the other tests, so that it is built once, or BINARY.
+test-sdks: wasm-target $(JS_SDK) ## the packages for handlers as registries have them: installed outside, and examples/hello built with each
+	$(if $(BINARY),,cargo build $(WHOLE) --bin longshore)
+	LONGSHORE_BINARY=$(abspath $(or $(BINARY),$(TARGET)/debug/longshore)) python3 guest/tests/published.py $(ARGS)
 
 lint-examples: wasm-target $(JS_SDK) $(EXAMPLES)/node_modules/.installed ## formatting, lints and types of the examples
 	cd $(EXAMPLES) && cargo fmt --all --check
