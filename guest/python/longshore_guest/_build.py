@@ -7,8 +7,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
-from modulefinder import ModuleFinder
 from pathlib import Path
+
+from ._imports import Imports
 
 PACKAGE = Path(__file__).parent
 # componentize-py keeps every import of a world, used or not, and each has to be granted. So the world has what is used.
@@ -36,7 +37,10 @@ def build(source: Path, output: Path, *, paths: Iterable[Path] = (), needs: Iter
         raise BuildFailed(f"{source.name} cannot be imported: rename it, as in handler.py")
     folders = [source.resolve().parent, *(it.resolve() for it in paths), PACKAGE.parent]
     installed = [Path(it) for it in site.getsitepackages()]
-    needed = {*needs, *_needs(source, [*folders, *installed])}
+    try:
+        needed = {*needs, *_needs(source, [*folders, *installed])}
+    except SyntaxError as error:
+        raise BuildFailed(f"{error.filename}:{error.lineno}: {error.msg}") from None
     output = output.resolve()
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="longshore-") as temporary:
@@ -54,12 +58,9 @@ def build(source: Path, output: Path, *, paths: Iterable[Path] = (), needs: Iter
 
 def _needs(source: Path, folders: list[Path]) -> set[str]:
     """Which modules of this package are imported, by the handler or by what it imports."""
-    finder = ModuleFinder(path=[str(it) for it in dict.fromkeys(folders)])
-    try:
-        finder.run_script(str(source))
-    except SyntaxError as error:
-        raise BuildFailed(f"{error.filename}:{error.lineno}: {error.msg}") from None
-    return {it for it in NEEDS if f"longshore_guest.{it}" in finder.modules}
+    found = Imports(folders)
+    found.follow(source, "")
+    return {it for it in NEEDS if f"longshore_guest.{it}" in found.modules}
 
 
 def _world(needs: Iterable[str]) -> str:

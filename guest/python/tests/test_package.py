@@ -25,6 +25,22 @@ class Package(unittest.TestCase):
         self.assertEqual(_build._needs(HERE / "test_handler.py", folders), {"config", "outbox"})
         self.assertNotIn("outbox", _build._world({"http"}))
 
+    def test_imports_are_followed_through_packages_with_and_without_a_file_of_their_own(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for name, source in {
+                "handler.py": "import plain.inner\nfrom whole import used\nimport os, nowhere",
+                "plain/inner.py": "from longshore_guest import outbox",
+                "whole/__init__.py": "",
+                "whole/used.py": "from . import beside",
+                "whole/beside.py": "from longshore_guest.config import get",
+                "whole/unused.py": "from longshore_guest import http",
+            }.items():
+                file = Path(folder, name)
+                file.parent.mkdir(exist_ok=True)
+                file.write_text(source)
+            folders = [Path(folder), _build.PACKAGE.parent]
+            self.assertEqual(_build._needs(Path(folder, "handler.py"), folders), {"config", "outbox"})
+
     def test_what_cannot_be_built_is_said_in_a_line(self):
         with tempfile.TemporaryDirectory() as folder:
             dashed = Path(folder, "my-handler.py")
