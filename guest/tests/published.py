@@ -18,7 +18,8 @@ REPOSITORY = Path(__file__).parents[2]
 GUEST = REPOSITORY / "guest"
 HOST = os.environ["LONGSHORE_BINARY"]
 # What a project must not see: it stands alone.
-HIDDEN = ("PYTHONPATH", "VIRTUAL_ENV", "NODE_PATH", "CARGO_TARGET_DIR")
+HIDDEN = ("LONGSHORE_BINARY", "PYTHONPATH", "VIRTUAL_ENV", "NODE_PATH", "CARGO_TARGET_DIR")
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in HIDDEN}
 
 
 class Published(unittest.TestCase):
@@ -26,8 +27,7 @@ class Published(unittest.TestCase):
         self.folder = Path(self.enterContext(tempfile.TemporaryDirectory(prefix="longshore-sdk-")))
 
     def run_in(self, folder: Path, *command: "str | Path", **variables: str) -> str:
-        environment = {name: value for name, value in os.environ.items() if name not in HIDDEN} | variables
-        ran = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        ran = subprocess.run(command, cwd=folder, env=ENVIRONMENT | variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         self.assertEqual(ran.returncode, 0, f"{' '.join(map(str, command))}:\n{ran.stdout}")
         return ran.stdout
 
@@ -44,7 +44,7 @@ class Published(unittest.TestCase):
         ]:
             grants = ["--config=currency=EUR", "--outbox=invoices=file:./queues/invoices"]
             command = [HOST, "invoke", "--output=json", "--log=off", f"--component={component}", *grants, f"--file=samples/{sample}.json"]
-            ran = subprocess.run(command, cwd=project, stdout=subprocess.PIPE, text=True, check=False)
+            ran = subprocess.run(command, cwd=project, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True, check=False)
             ended = json.loads(ran.stdout)
             print(f"{project.name} {sample}: {ended['outcome']}, {ended['cpu_ms']} ms, {(project / component).stat().st_size} bytes")
             self.assertEqual((ended["outcome"], ended.get("detail")), (outcome, detail))
