@@ -82,6 +82,11 @@ pub use failure::{Failure, OrFail, Retry};
 #[doc(hidden)]
 pub use json::handle_json;
 
+/// The example of the README is compiled as well.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
+
 /// Hands the host what `print!` still holds, as a program does when it ends: a line without a
 /// newline.
 #[doc(hidden)]
