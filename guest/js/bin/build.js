@@ -66,31 +66,34 @@ async function exportOf(source) {
 
 /**
  * Where each line of the bundle comes from, as runs of lines that lie behind each other in one source as well. `words` in
- * src/failure.ts reads it, and only when something has gone wrong.
+ * src/failure.ts reads it, and only when something has gone wrong. Of a package it has the name alone: its lines would be
+ * megabytes in the component.
  */
-function linesOf(text, map, folder) {
+export function linesOf(text, map, folder) {
   const entries = new SourceMap(JSON.parse(map));
   const sources = [];
   const runs = [];
   text.split('\n').forEach((line, number) => {
     const entry = entries.findEntry(number, line.search(/\S|$/));
     const isMapped = entry.originalSource !== undefined && entry.generatedLine === number;
-    // Without a mapping: what esbuild adds.
-    let place = -1;
-    if (isMapped) {
-      const name = relative(folder, resolve(folder, entry.originalSource));
-      place = sources.indexOf(name);
-      if (place < 0) place = sources.push(name) - 1;
-    } else if (runs.length > 0) {
-      // A part of what began above it.
-      return;
-    }
-    const original = isMapped ? entry.originalLine + 1 : 0;
+    // A line without a mapping is a part of what began above it.
+    if (!isMapped && runs.length > 0) return;
+    const [name, original] = isMapped ? originOf(entry, folder) : ['', 0];
+    let place = sources.indexOf(name);
+    if (place < 0) place = sources.push(name) - 1;
     const last = runs.at(-1);
-    if (last?.[1] === place && last[2] - last[0] === original - (number + 1)) return;
-    runs.push([number + 1, place, original]);
+    const continues = original === 0 ? last?.[2] === 0 : last?.[2] > 0 && last[2] - last[0] === original - (number + 1);
+    if (last?.[1] !== place || !continues) runs.push([number + 1, place, original]);
   });
-  return JSON.stringify({ sources, runs });
+  // As a text it is no object of the engine until it is read.
+  return JSON.stringify(JSON.stringify({ sources, runs }));
+}
+
+/** The source of a line and its line there, or the package and 0. */
+function originOf(entry, folder) {
+  const name = relative(folder, resolve(folder, entry.originalSource));
+  const found = /(?:^|\/)node_modules\/((?:@[^/]+\/)?[^/]+)\/(?!.*\/node_modules\/)/.exec(name);
+  return found === null ? [name, entry.originalLine + 1] : [`node_modules/${found[1]}`, 0];
 }
 
 const world = (imports) => `package longshore:built;

@@ -46,8 +46,8 @@ interface Frame {
 }
 
 /**
- * What `longshore-build` adds to the bundle: its sources, and where the lines of the bundle come from. Each run of lines begins with
- * a line of the bundle, and has the place of a source and the line there.
+ * What `longshore-build` adds to the bundle, as JSON: its sources, and where the lines of the bundle come from. Each run of lines
+ * begins with a line of the bundle, and has the place of a source and the line there, or 0 for a package.
  */
 interface Lines {
   readonly sources: readonly string[];
@@ -72,8 +72,11 @@ function frames(error: unknown): Frame[] {
 }
 
 function source(file: string, line: number): string | undefined {
-  const lines = (globalThis as { longshoreLines?: Lines }).longshoreLines;
-  if (lines === undefined) return `${file.replace(/^file:\/\//, '')}:${line}`;
-  const run = lines.runs.findLast(([first]) => first <= line);
-  return run === undefined || run[1] < 0 ? undefined : `${lines.sources[run[1]]}:${run[2] + line - run[0]}`;
+  const { longshoreLines } = globalThis as { longshoreLines?: string };
+  if (longshoreLines === undefined) return `${file.replace(/^file:\/\//, '')}:${line}`;
+  const { sources, runs } = JSON.parse(longshoreLines) as Lines;
+  const [first, place, original] = runs.findLast((it) => it[0] <= line) ?? [0, 0, 0];
+  const name = sources[place];
+  if (name === undefined || name === '') return undefined;
+  return original === 0 ? name : `${name}:${original + line - first}`;
 }
