@@ -9,7 +9,7 @@ PACKAGES := $(EXAMPLES)/target/packages
 # compiled once more. What they compile themselves need not be fast.
 QUICKLY  := CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
 
-.PHONY: examples examples-rust test-examples lint-examples
+.PHONY: examples examples-rust test-examples lint-examples test-sdks
 
 ##@ Examples
 examples: examples-rust $(PYTHON)/target/http-probe.wasm $(foreach name,claim-check exactly-once,$(EXAMPLES_BUILT)/$(name)-python.wasm $(EXAMPLES_BUILT)/$(name)-typescript.wasm) ## build the examples, in three languages
@@ -19,34 +19,39 @@ examples-rust: wasm-target
 	cp $(EXAMPLES_BUILT)/wasm32-wasip2/release/claim_check.wasm $(EXAMPLES_BUILT)/claim-check-rust.wasm
 	cp $(EXAMPLES_BUILT)/wasm32-wasip2/release/exactly_once.wasm $(EXAMPLES_BUILT)/exactly-once-rust.wasm
 
-test-examples: $(JS)/node_modules/.installed $(EXAMPLES)/node_modules/.installed ## the tests of the examples, and of the SDK that they use, natively
+test-examples: $(JS_SDK) $(EXAMPLES)/node_modules/.installed ## the tests of the examples, and of the SDK that they use, natively
 	cd $(EXAMPLES) && $(QUICKLY) cargo test --release --locked
 	cd guest && $(QUICKLY) cargo test --release --locked --package longshore-guest --features azure --target-dir ../$(EXAMPLES_BUILT)
-	for it in $(EXAMPLES)/*/python; do python3 -m unittest discover -q -s $$it || exit 1; done
+	for it in $(PYTHON)/tests $(EXAMPLES)/*/python; do PYTHONPATH=$(PYTHON) python3 -m unittest discover -q -s $$it || exit 1; done
+	node --test $(JS)/test/
 	cd $(EXAMPLES) && ../$(JS)/node_modules/.bin/esbuild --bundle --format=esm --platform=node --log-level=warning \
-		--out-extension:.js=.mjs --outdir=target/tests */typescript/*.test.ts
+		--out-extension:.js=.mjs --outdir=target/tests claim-check/typescript/*.test.ts exactly-once/typescript/*.test.ts
 	node --test $(EXAMPLES_BUILT)/tests
 
-lint-examples: wasm-target $(JS)/node_modules/.installed $(EXAMPLES)/node_modules/.installed ## formatting, lints and types of the examples
+# The host is that of the other tests, so that it is built once, or BINARY.
+test-sdks: wasm-target $(JS_SDK) ## the packages for handlers as registries have them: installed outside, and examples/hello built with each
+	$(if $(BINARY),,cargo build $(WHOLE) --bin longshore)
+	LONGSHORE_BINARY=$(abspath $(or $(BINARY),$(TARGET)/debug/longshore)) python3 guest/tests/published.py $(ARGS)
+
+lint-examples: wasm-target $(JS_SDK) $(EXAMPLES)/node_modules/.installed ## formatting, lints and types of the examples
 	cd $(EXAMPLES) && cargo fmt --all --check
 	cd $(EXAMPLES) && cargo clippy --release --locked --target wasm32-wasip2 -- -D warnings
 	cd guest && cargo clippy --release --locked --target wasm32-wasip2 --target-dir ../$(EXAMPLES_BUILT) --package longshore-guest \
 		--features azure -- -D warnings
 	cd $(EXAMPLES) && ../$(JS)/node_modules/.bin/tsc
 
+# What one command makes components with.
+BUILD_PYTHON := PYTHONPATH=$(PYTHON) $(PYTHON)/.venv/bin/python -m longshore_guest build
+
 # A handler of the tests, for what the examples in Python do not use of the package for handlers.
-$(PYTHON)/target/http-probe.wasm: $(PYTHON)/.venv/installed $(PYTHON)/tests/http_probe.py $(wildcard $(PYTHON)/longshore_guest/*.py) $(WIT) $(EXAMPLES)/wit/worlds.wit
-	mkdir -p $(@D)
-	VIRTUAL_ENV=$(PYTHON)/.venv $(PYTHON)/.venv/bin/componentize-py -q -d $(EXAMPLES)/wit -w exactly-once-in-python componentize http_probe \
-		-p $(PYTHON)/tests -p $(PYTHON) -o $@
+$(PYTHON)/target/http-probe.wasm: $(PYTHON)/.venv/installed $(PYTHON)/tests/http_probe.py $(PYTHON_SDK)
+	$(BUILD_PYTHON) $(PYTHON)/tests/http_probe.py -o $@
 
-# What the machine has installed besides would be on the path as well, were it not for VIRTUAL_ENV.
-$(EXAMPLES_BUILT)/%-python.wasm: $(PYTHON)/.venv/installed $(PACKAGES)/.installed $(wildcard $(EXAMPLES)/*/python/*.py $(PYTHON)/longshore_guest/*.py) $(WIT) $(EXAMPLES)/wit/worlds.wit
-	VIRTUAL_ENV=$(PYTHON)/.venv $(PYTHON)/.venv/bin/componentize-py -q -d $(EXAMPLES)/wit -w $*-in-python componentize $(subst -,_,$*) \
-		-p $(EXAMPLES)/$*/python -p $(PYTHON) -p $(PACKAGES) -o $@
+$(EXAMPLES_BUILT)/%-python.wasm: $(PACKAGES)/.installed $(wildcard $(EXAMPLES)/*/python/*.py) $(PYTHON_SDK)
+	$(BUILD_PYTHON) $(EXAMPLES)/$*/python/$(subst -,_,$*).py -p $(PACKAGES) -o $@
 
-$(EXAMPLES_BUILT)/%-typescript.wasm: $(JS)/node_modules/.installed $(EXAMPLES)/node_modules/.installed $(wildcard $(EXAMPLES)/*/typescript/*.ts $(JS)/sdk/*) $(WIT) $(EXAMPLES)/wit/worlds.wit
-	node $(JS)/sdk/build.js $(EXAMPLES)/$*/typescript/$(subst -,_,$*).ts $@ $(EXAMPLES)/wit $*
+$(EXAMPLES_BUILT)/%-typescript.wasm: $(JS_SDK) $(EXAMPLES)/node_modules/.installed $(wildcard $(EXAMPLES)/*/typescript/*.ts)
+	node $(JS)/bin/build.js $(EXAMPLES)/$*/typescript/$(subst -,_,$*).ts -o $@
 
 # Without what `cryptography` brings, which is native: longshore_guest/azure.py says what stands for it.
 $(PACKAGES)/.installed: $(EXAMPLES)/requirements.txt $(PYTHON)/.venv/installed

@@ -3,12 +3,15 @@
 PYTHON := guest/python
 JS     := guest/js
 WIT    := $(wildcard wit/*.wit wit/deps/*/*.wit guest/wit/*.wit)
+# The packages for handlers, as they lie here. The one for JavaScript is compiled.
+PYTHON_SDK := $(wildcard $(PYTHON)/longshore_guest/*.py $(PYTHON)/longshore_guest/wit/*/*.wit)
+JS_SDK     := $(JS)/dist/.built
 # Another table of messages for `make conformance`.
 TABLE   =
 # A component that was named on the command line is tried alone.
 NAMED   = $(if $(findstring command,$(origin COMPONENT)),$(abspath $(COMPONENT)))
 
-.PHONY: guest-python guest-js conformance
+.PHONY: guest-python guest-js conformance wit
 
 ##@ Handlers in other languages
 guest-python: $(PYTHON)/target/order-python.wasm ## build the example handler in Python
@@ -24,8 +27,19 @@ $(PYTHON)/.venv/installed: $(PYTHON)/requirements.txt
 
 guest-js: $(JS)/target/order-js.wasm ## build the example handler in JavaScript
 
-$(JS)/target/order-js.wasm: $(JS)/order.js $(JS)/build.js $(JS)/node_modules/.installed $(WIT)
-	cd $(JS) && node build.js order.js target/order-js.wasm
+$(JS)/target/order-js.wasm: $(JS)/order.js $(JS_SDK)
+	node $(JS)/bin/build.js $(JS)/order.js -o $@
+
+$(JS_SDK): $(wildcard $(JS)/src/*.ts $(JS)/src/*/*.ts $(JS)/bin/*.js $(JS)/wit/*/*.wit) $(JS)/imports.d.ts $(JS)/tsconfig.json $(JS)/package.json $(JS)/node_modules/.installed
+	rm -rf $(@D)
+	cd $(JS) && node_modules/.bin/tsc
+	touch $@
+
+# A package of a registry has nothing above its folder: each carries the contract. Their tests compare them.
+wit: ## copy the contract into the packages for handlers, after a change of wit/
+	for it in sdk/wit:. python/longshore_guest/wit:handler js/wit:handler; do cp wit/handler.wit guest/$${it%%:*}/$${it##*:}/; done
+	for it in sdk/wit/deps python/longshore_guest/wit js/wit; do cp wit/deps/config/store.wit guest/$$it/config/; \
+		cp wit/deps/logging/logging.wit guest/$$it/logging/; done
 
 $(JS)/node_modules/.installed: $(JS)/package-lock.json
 	cd $(JS) && npm ci --ignore-scripts --no-audit --no-fund --silent

@@ -3,14 +3,12 @@
 import json
 import re
 
-
-class NoOrder(ValueError):
-    """The message is at fault. What it says is logged: it names fields, and holds no values."""
+from longshore_guest import Reject
 
 
 def _count(value: object, field: str) -> int:
     if type(value) is not int or not 0 <= value < 1 << 32:
-        raise NoOrder(f"{field}: expected a whole number")
+        raise Reject(f"{field}: expected a whole number")
     return value
 
 
@@ -24,13 +22,13 @@ def of(order: bytes) -> dict[str, object]:
         value = json.loads(order)
         order_id, lines = value["order_id"], value["lines"]
         items = [_item(_count(line["quantity"], "quantity"), _count(line["price_cents"], "price_cents")) for line in lines]
-    except NoOrder:
+    except Reject:
         raise
     except (ValueError, TypeError, KeyError, RecursionError):
         # These errors quote what they found.
-        raise NoOrder("the blob holds no order") from None
+        raise Reject("the blob holds no order") from None
     if not isinstance(order_id, str):
-        raise NoOrder("order_id: expected a string")
+        raise Reject("order_id: expected a string")
     return {"order_id": order_id, "lines": items, "total_cents": sum(item["cost_cents"] for item in items)}
 
 
@@ -38,5 +36,5 @@ def name(blob: object) -> str:
     """Where the invoice of an order goes: `incoming/o-1.json` becomes `invoices/o-1.json`."""
     plain = re.fullmatch(r"incoming/([A-Za-z0-9_.-]+)", blob) if isinstance(blob, str) else None
     if plain is None or not plain[1].strip("."):
-        raise NoOrder("blob: expected a plain name below incoming/")
+        raise Reject("blob: expected a plain name below incoming/")
     return f"invoices/{plain[1]}"

@@ -1,28 +1,18 @@
 // The claim check in TypeScript. See the README.
 
 import { AnonymousCredential, BlockBlobClient } from '@azure/storage-blob';
-import { reject, retry, type Handler } from 'longshore-guest';
+import { config, handler, log, outbox, Reject } from 'longshore-guest';
 import { clientOptions, failure } from 'longshore-guest/azure';
-import { send } from 'longshore:handler/outbox@0.1.0';
-import { get } from 'wasi:config/store@0.2.0-rc.1';
-import { log } from 'wasi:logging/logging@0.1.0-draft';
+import { object, string } from 'longshore-guest/schema';
 
 import { invoiceName, invoiceOf } from './invoice.ts';
 
+/** What a message says: where the real one lies, in the container of the setting `container`. */
+const Claim = object({ blob: string() });
+
 /** A client without a credential: the host signs what was granted. */
 function blob(name: string): BlockBlobClient {
-  const container = get('container');
-  if (container === undefined) throw retry('the setting container is missing');
-  return new BlockBlobClient(`${container}/${name}`, new AnonymousCredential(), clientOptions());
-}
-
-/** What a message says: where the real one lies. */
-function claimOf(body: Uint8Array): string {
-  try {
-    return JSON.parse(new TextDecoder().decode(body)).blob;
-  } catch {
-    throw reject('the message is no claim: {"blob": "incoming/…"}');
-  }
+  return new BlockBlobClient(`${config.require('container')}/${name}`, new AnonymousCredential(), clientOptions());
 }
 
 async function read(name: string): Promise<string> {
@@ -30,7 +20,7 @@ async function read(name: string): Promise<string> {
     const response = await blob(name).download();
     return (await (await response.blobBody)?.text()) ?? '';
   } catch (error) {
-    if ((error as { statusCode?: number }).statusCode === 404) throw reject('there is no blob of that name');
+    if ((error as { statusCode?: number }).statusCode === 404) throw new Reject('there is no blob of that name');
     throw failure('reading the order', error);
   }
 }
@@ -44,12 +34,9 @@ async function write(name: string, text: string): Promise<void> {
   }
 }
 
-export const handler: Handler = {
-  async handle(message) {
-    const claim = claimOf(message.body);
-    const result = invoiceName(claim);
-    await write(result, JSON.stringify(invoiceOf(await read(claim))));
-    log('info', '', `wrote ${result}`);
-    send('invoices', new TextEncoder().encode(JSON.stringify({ blob: result })), []);
-  },
-};
+export default handler(Claim, async (claim) => {
+  const result = invoiceName(claim.blob);
+  await write(result, JSON.stringify(invoiceOf(await read(claim.blob))));
+  log.info(`wrote ${result}`);
+  outbox.send('invoices', { blob: result });
+});

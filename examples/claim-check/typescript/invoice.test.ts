@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { isFailure } from 'longshore-guest';
+import { Reject } from 'longshore-guest';
 
 import cases from '../cases.json';
 import { invoiceName, invoiceOf } from './invoice.ts';
 
 function isRejection(error: unknown): boolean {
-  return isFailure(error) && error.tag === 'reject' && !error.val.includes('secret');
+  return error instanceof Reject && !error.message.includes('secret');
 }
 
 for (const { name, order, invoice } of cases) {

@@ -1,6 +1,6 @@
 // What becomes of an order: its invoice.
 
-import { reject } from 'longshore-guest';
+import { Reject } from 'longshore-guest';
 
 /** What a line of the order costs. */
 export interface Item {
@@ -27,13 +27,13 @@ export function invoiceOf(text: string): Invoice {
   try {
     order = JSON.parse(text);
   } catch {
-    throw reject('the blob holds no JSON');
+    throw new Reject('the blob holds no JSON');
   }
-  if (typeof order?.order_id !== 'string') throw reject('order_id: expected a string');
-  if (!Array.isArray(order.lines)) throw reject('lines: expected a list');
+  if (typeof order?.order_id !== 'string') throw new Reject('order_id: expected a string');
+  if (!Array.isArray(order.lines)) throw new Reject('lines: expected a list');
   const lines = order.lines.map((line): Item => {
     const { quantity, price_cents } = line ?? {};
-    if (!isCount(quantity) || !isCount(price_cents)) throw reject('lines: expected whole numbers');
+    if (!isCount(quantity) || !isCount(price_cents)) throw new Reject('lines: expected whole numbers');
     return { quantity, price_cents, cost_cents: quantity * price_cents };
   });
   return { order_id: order.order_id, lines, total_cents: lines.reduce((sum, line) => sum + line.cost_cents, 0) };
@@ -42,6 +42,6 @@ export function invoiceOf(text: string): Invoice {
 /** Where the invoice of an order goes: `incoming/o-1.json` becomes `invoices/o-1.json`. */
 export function invoiceName(blob: unknown): string {
   const name = typeof blob === 'string' ? /^incoming\/([A-Za-z0-9_.-]+)$/.exec(blob)?.[1] : undefined;
-  if (name === undefined || /^\.+$/.test(name)) throw reject('blob: expected a plain name below incoming/');
+  if (name === undefined || /^\.+$/.test(name)) throw new Reject('blob: expected a plain name below incoming/');
   return `invoices/${name}`;
 }

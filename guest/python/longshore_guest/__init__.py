@@ -1,27 +1,27 @@
-"""What handlers in Python share: outcomes here, HTTP in `http`, and Microsoft's SDKs in `azure`.
+"""Write message handlers for `longshore` in Python.
 
-The package is source: put the folder `guest/python` on the path of `componentize-py` (`-p`). Its modules need a world
-that exports `longshore:handler/handler@0.1.0`; `http` and `azure` need one that imports
-`wasi:http/outgoing-handler@0.2.12` as well.
+>>> from dataclasses import dataclass
+>>> from longshore_guest import Message, Reject, Retry, config, handler, outbox
+>>>
+>>> @dataclass
+... class Order:
+...     order_id: str
+...     qty: int = 1
+>>>
+>>> @handler
+... def handle(order: Order, message: Message) -> None:
+...     if order.qty < 1:
+...         raise Reject("qty: must be 1 or more")
+...     outbox.send("invoices", {"order_id": order.order_id, "currency": config.require("currency")})
+
+`python -m longshore_guest build handler.py -o handler.wasm` makes the component.
+
+`config`, `outbox`, `http` and `azure` are modules of their own, since a component needs a grant for what it imports.
+`testing` runs a handler natively. The log is Python's own `logging`, and `print`.
 """
 
-from componentize_py_types import Err
-from wit_world.exports.handler import Failure_Reject, Failure_Retry, Retry
+from ._failure import Reject, Retry
+from ._handler import handler
+from ._message import Message
 
-__all__ = ["reject", "retry"]
-
-
-def retry(reason: str, after_ms: int | None = None) -> Err:
-    """Raise it when another attempt may succeed; the host chooses the delay, in milliseconds, unless it is named.
-
-    The reason is logged: no secret, nothing of the body.
-    """
-    return Err(Failure_Retry(Retry(reason, after_ms)))
-
-
-def reject(reason: str) -> Err:
-    """Raise it when no attempt will ever succeed: the message goes to the poison queue, with the reason.
-
-    The reason is logged: no secret, nothing of the body.
-    """
-    return Err(Failure_Reject(reason))
+__all__ = ["Message", "Reject", "Retry", "handler"]

@@ -22,6 +22,7 @@ import codecs
 import importlib.abc
 import importlib.machinery
 import io
+import logging
 import os
 import platform
 import sys
@@ -29,7 +30,8 @@ import types
 import uuid
 from urllib.parse import urlsplit
 
-from . import http, retry
+from . import http
+from ._failure import Retry
 
 __all__ = ["CREDENTIAL", "ERRORS", "NoCredential", "client_options", "failure"]
 
@@ -69,6 +71,9 @@ def _node() -> int:
     # (RFC 9562, section 6.10).
     return int.from_bytes(os.urandom(6), "big") | 1 << 40
 
+
+# A line for each request, with its headers.
+logging.getLogger("azure").setLevel(logging.WARNING)
 
 sys.meta_path.insert(0, _StandIns())
 uuid.getnode = _node
@@ -167,7 +172,7 @@ def client_options() -> dict[str, object]:
     }
 
 
-def failure(what: str, error: "AzureError | http.RequestFailed") -> Exception:
+def failure(what: str, error: "AzureError | http.RequestFailed") -> Retry:
     """Raise it: the retry that an error of the SDKs asks for.
 
     The reason says `what` failed, and why: the status and the service's own code, or what happened to the connection. It
@@ -175,5 +180,5 @@ def failure(what: str, error: "AzureError | http.RequestFailed") -> Exception:
     """
     if isinstance(error, HttpResponseError):
         code = getattr(error, "error_code", None) or error.reason
-        return retry(f"{what}: {error.status_code} {getattr(code, 'value', code)}")
-    return retry(f"{what}: {error}")
+        return Retry(f"{what}: {error.status_code} {getattr(code, 'value', code)}")
+    return Retry(f"{what}: {error}")

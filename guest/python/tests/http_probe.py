@@ -4,27 +4,23 @@ what it was answered: the host's tests compare it with what the server saw."""
 import io
 import json
 
-from longshore_guest import http, reject
-from wit_world import exports
-from wit_world.exports.handler import Message
+from longshore_guest import Reject, handler, http
 
 
-class Handler(exports.Handler):
-    """What the host calls, once for each message."""
-
-    def handle(self, message: Message) -> None:
-        base = message.body.decode()
-        answers = [
-            http.get(f"{base}/got?x=1", headers={"X-Of-Mine": "7", "Host": "elsewhere"}),
-            http.post(f"{base}/posted", "text", timeout=10),
-            http.put(f"{base}/put", io.BytesIO(b"file" * 50_000)),
-            http.patch(f"{base}/patched", iter([b"in ", b"pieces"])),
-            http.delete(f"{base}/deleted"),
-            http.head(f"{base}/status/404"),
-        ]
-        said = [[answer.status, answer.text()] for answer in answers]
-        try:
-            http.get("https://never.granted.example/")
-        except http.RequestFailed as error:
-            said.append([error.refused, str(error)])
-        raise reject(json.dumps(said))
+@handler
+def probe(body: bytes) -> None:
+    base = body.decode()
+    answers = [
+        http.get(f"{base}/got?x=1", headers={"X-Of-Mine": "7", "Host": "elsewhere"}),
+        http.post(f"{base}/posted", "text", timeout=10),
+        http.put(f"{base}/put", io.BytesIO(b"file" * 50_000)),
+        http.patch(f"{base}/patched", iter([b"in ", b"pieces"])),
+        http.delete(f"{base}/deleted"),
+        http.head(f"{base}/status/404"),
+    ]
+    said = [[answer.status, answer.text()] for answer in answers]
+    try:
+        http.get("https://never.granted.example/")
+    except http.RequestFailed as error:
+        said.append([error.refused, str(error)])
+    raise Reject(json.dumps(said))

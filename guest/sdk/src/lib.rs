@@ -31,12 +31,26 @@
 //! to be idempotent, and nothing stays in memory. What an outcome means is said in
 //! `wit/handler.wit`, the contract itself.
 //!
+//! Errors become retries by `?`, with the whole chain of causes: see [`Failure`].
+//!
 //! What the operator grants is at hand in [`config`] and [`outbox`]; environment variables are
 //! where they always are. A component that uses neither imports neither. With the feature `azure`,
 //! Microsoft's SDKs work in a handler, and the host signs their requests.
 //!
-//! A handler is an ordinary function: test it natively with `cargo test`. Log lines go to standard
-//! error there.
+//! A handler is an ordinary function: test it natively with `cargo test`, and with [`testing`].
+//!
+//! Add to `Cargo.toml`, so that the component is small and starts soon:
+//!
+//! ```toml
+//! [lib]
+//! crate-type = ["cdylib"]
+//!
+//! [profile.release]
+//! lto = "fat"
+//! codegen-units = 1
+//! panic = "abort"
+//! strip = "debuginfo"
+//! ```
 
 #[cfg(feature = "azure")]
 pub mod azure;
@@ -45,12 +59,14 @@ mod failure;
 mod json;
 pub mod log;
 pub mod outbox;
+#[cfg(not(target_family = "wasm"))]
+pub mod testing;
 
 #[doc(hidden)]
 #[allow(missing_docs, unreachable_pub, clippy::all)]
 pub mod bindings {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "wit",
         world: "longshore:handler/guest",
         generate_all,
         pub_export_macro: true,
@@ -59,9 +75,17 @@ pub mod bindings {
     });
 }
 
-pub use bindings::exports::longshore::handler::handler::{Failure, Message, Retry};
+pub use bindings::exports::longshore::handler::handler::Message;
+#[doc(hidden)]
+pub use failure::for_the_host;
+pub use failure::{Failure, OrFail, Retry};
 #[doc(hidden)]
 pub use json::handle_json;
+
+/// The example of the README is compiled as well.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
 
 /// Hands the host what `print!` still holds, as a program does when it ends: a line without a
 /// newline.
@@ -91,10 +115,15 @@ macro_rules! export {
             struct Component;
 
             impl $crate::bindings::exports::longshore::handler::handler::Guest for Component {
-                fn handle($message: $crate::Message) -> ::core::result::Result<(), $crate::Failure> {
+                fn handle(
+                    $message: $crate::Message,
+                ) -> ::core::result::Result<
+                    (),
+                    $crate::bindings::exports::longshore::handler::handler::Failure,
+                > {
                     let handled = $call;
                     $crate::print_what_is_left();
-                    handled
+                    $crate::for_the_host(handled)
                 }
             }
 

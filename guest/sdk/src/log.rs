@@ -16,7 +16,7 @@ pub fn log(level: Level, context: &str, line: fmt::Arguments<'_>) {
     #[cfg(target_family = "wasm")]
     crate::bindings::wasi::logging::logging::log(level, context, &line);
     #[cfg(not(target_family = "wasm"))]
-    eprintln!("{level:?} {context}: {line}");
+    crate::testing::log(level, context, &line);
 }
 
 /// Logs a line at level *trace*, with the arguments of `format!`.

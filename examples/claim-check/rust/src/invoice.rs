@@ -1,6 +1,6 @@
 //! What becomes of an order: its invoice.
 
-use longshore_guest::Failure;
+use longshore_guest::{Failure, OrFail};
 use serde::{Deserialize, Serialize};
 
 /// An order, as its blob holds it. Other fields are ignored.
@@ -40,8 +40,7 @@ impl From<Line> for Item {
 /// The invoice of an order.
 pub(crate) fn of(order: &[u8]) -> Result<Invoice, Failure> {
     // An error of serde quotes what it found, and reasons are logged.
-    let order: Order =
-        serde_json::from_slice(order).map_err(|_| Failure::reject("the blob holds no order"))?;
+    let order: Order = serde_json::from_slice(order).or_reject("the blob holds no order")?;
     let lines: Vec<Item> = order.lines.into_iter().map(Item::from).collect();
     let total_cents = lines.iter().map(|line| line.cost_cents).sum();
     Ok(Invoice { order_id: order.order_id, lines, total_cents })

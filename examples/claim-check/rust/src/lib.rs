@@ -4,7 +4,7 @@ mod invoice;
 
 use azure_core::http::{RequestContent, StatusCode, Url};
 use azure_storage_blob::{BlobClient, BlobClientOptions};
-use longshore_guest::{Failure, Message, azure, config, info, outbox};
+use longshore_guest::{Failure, Message, OrFail, azure, config, info, outbox};
 use serde::{Deserialize, Serialize};
 
 /// What a message says: where the real one lies, in the container of the setting `container`.
@@ -19,9 +19,7 @@ fn handle(claim: Claim, _: &Message) -> Result<(), Failure> {
     let result = invoice::name(&claim.blob)?;
     azure::block_on(async {
         let invoice = invoice::of(&read(&claim.blob).await?)?;
-        let json =
-            serde_json::to_vec(&invoice).map_err(|_| Failure::retry("an invoice cannot be written"))?;
-        write(&result, json).await
+        write(&result, serde_json::to_vec(&invoice)?).await
     })?;
     info!("wrote {result}");
     outbox::send_json("invoices", &Claim { blob: result })
@@ -44,11 +42,8 @@ async fn write(name: &str, json: Vec<u8>) -> Result<(), Failure> {
 
 /// A client without a credential: the host signs what was granted.
 fn blob(name: &str) -> Result<BlobClient, Failure> {
-    let container =
-        config::get("container").ok_or_else(|| Failure::retry("the setting container is missing"))?;
-    let url: Url = format!("{container}/{name}")
-        .parse()
-        .map_err(|_| Failure::retry("the setting container is no URL"))?;
+    let container = config::require("container")?;
+    let url: Url = format!("{container}/{name}").parse().or_retry("the setting container")?;
     let options =
         BlobClientOptions { client_options: azure::client_options(), ..BlobClientOptions::default() };
     BlobClient::new(url, None, Some(options)).map_err(|error| azure::failure("the client", &error))

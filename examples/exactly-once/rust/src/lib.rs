@@ -4,7 +4,7 @@ mod blob;
 mod booking;
 
 use azure_core::http::{Context, Method, Pipeline, Request, StatusCode, Url};
-use longshore_guest::{Failure, Message, azure, config, info};
+use longshore_guest::{Failure, Message, OrFail, azure, config, info};
 
 use crate::booking::Payment;
 
@@ -36,6 +36,12 @@ enum Failed {
     Otherwise(Failure),
 }
 
+impl From<Failure> for Failed {
+    fn from(failure: Failure) -> Self {
+        Self::Otherwise(failure)
+    }
+}
+
 impl From<azure_core::Error> for Failed {
     fn from(error: azure_core::Error) -> Self {
         match error.http_status() {
@@ -48,9 +54,7 @@ impl From<azure_core::Error> for Failed {
 
 /// [Insert Entity](https://learn.microsoft.com/rest/api/storageservices/insert-entity), which fails if the key is there.
 async fn insert(payment: &Payment, id: &str) -> Result<(), Failed> {
-    let table = config::get("table").and_then(|it| it.parse::<Url>().ok());
-    let table =
-        table.ok_or_else(|| Failed::Otherwise(Failure::retry("the setting table is missing, or no URL")))?;
+    let table: Url = config::require("table")?.parse().or_retry("the setting table")?;
     let mut request = Request::new(table, Method::Post);
     request.insert_header("accept", "application/json;odata=nometadata");
     request.insert_header("content-type", "application/json");

@@ -1,0 +1,82 @@
+// Why a message was not handled.
+
+/**
+ * Throw it when another attempt may succeed. The host chooses the delay, unless it is named, in milliseconds.
+ * The reason is logged: no secret, nothing of the body.
+ */
+export class Retry extends Error {
+  override readonly name = 'Retry';
+  readonly delayMs: number | undefined;
+
+  constructor(reason: string, options: { readonly delayMs?: number; readonly cause?: unknown } = {}) {
+    super(reason, options);
+    this.delayMs = options.delayMs;
+  }
+}
+
+/**
+ * Throw it when no attempt will ever succeed: the message goes to the poison queue, with the reason.
+ * The reason is logged: no secret, nothing of the body.
+ */
+export class Reject extends Error {
+  override readonly name = 'Reject';
+}
+
+/** What is said of an error is cut here, in characters. Its stack in the log is not. */
+const MAX_REASON = 1_000;
+
+/** An error that nobody caught: `TypeError: price is undefined at src/handler.ts:31 in price`. */
+export function words(error: unknown): string {
+  const thrown = error instanceof Error ? `${error.name}: ${error.message}` : `thrown: ${String(error)}`;
+  const text = thrown.replace(/\s+/g, ' ');
+  const said = text.length > MAX_REASON ? `${text.slice(0, MAX_REASON)}…` : text;
+  const place = frames(error).find((it) => it.own);
+  return place === undefined ? said : `${said} at ${place.text}`;
+}
+
+/** Where an error came from, innermost first, as lines of the sources. */
+export function trace(error: unknown): string[] {
+  return frames(error).map((it) => `    at ${it.text}`);
+}
+
+interface Frame {
+  readonly text: string;
+  /** Whether it is the handler's own source, and no package's. */
+  readonly own: boolean;
+}
+
+/**
+ * What `longshore-build` adds to the bundle, as JSON: its sources, and where the lines of the bundle come from. Each run of lines
+ * begins with a line of the bundle, and has the place of a source and the line there, or 0 for a package.
+ */
+interface Lines {
+  readonly sources: readonly string[];
+  readonly runs: readonly (readonly [number, number, number])[];
+}
+
+/** The component's engine writes `name@file:line:column`, and Node.js `at name (file:line:column)`. */
+const FRAME = /^(?:\s*at (?:async )?(?:([^(]+) \()?|([^@]*)@)(.*?):(\d+):\d+\)?$/;
+
+function frames(error: unknown): Frame[] {
+  const stack = error instanceof Error ? (error.stack ?? '') : '';
+  return stack.split('\n').flatMap((it): Frame[] => {
+    const found = FRAME.exec(it);
+    if (found === null || found[3].startsWith('node:') || found[3].endsWith('initializer.js')) return [];
+    const place = source(found[3], Number(found[4]));
+    if (place === undefined) return [];
+    // The engine writes `outer/inner<` for a function in a function.
+    const name = (found[1] ?? found[2] ?? '').replace(/^async\*/, '').replace(/[/<]+$/, '');
+    const own = !/(^|\/)node_modules\/|longshore-guest\/|guest\/js\/(dist|src)\//.test(place);
+    return [{ text: name === '' ? place : `${place} in ${name}`, own }];
+  });
+}
+
+function source(file: string, line: number): string | undefined {
+  const { longshoreLines } = globalThis as { longshoreLines?: string };
+  if (longshoreLines === undefined) return `${file.replace(/^file:\/\//, '')}:${line}`;
+  const { sources, runs } = JSON.parse(longshoreLines) as Lines;
+  const [first, place, original] = runs.findLast((it) => it[0] <= line) ?? [0, 0, 0];
+  const name = sources[place];
+  if (name === undefined || name === '') return undefined;
+  return original === 0 ? name : `${name}:${original + line - first}`;
+}

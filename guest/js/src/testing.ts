@@ -1,0 +1,80 @@
+// A test kit: one attempt at one message, natively, with settings, and with an outbox that can be looked into.
+//
+//     const outcome = await invoke(handler, { order_id: 'o-1', qty: 2 }, { config: { currency: 'EUR' } });
+//     assert.equal(outcome.name, 'completed');
+//     assert.deepEqual(outcome.sent[0].json(), { order_id: 'o-1', currency: 'EUR' });
+//
+// What the kit does not do: the deadline, the limits, and refusing what nobody granted. `longshore invoke` does all of that, with the
+// real component.
+
+import { Reject, Retry, words } from './failure.ts';
+import type { Handler } from './handler.ts';
+import type { Message } from './message.ts';
+import { stage, type Line, type Sent as Kept, type Stage } from './native/stage.ts';
+
+/** A message for another queue. */
+export interface Sent {
+  readonly outbox: string;
+  readonly body: Uint8Array;
+  readonly properties: Readonly<Record<string, string>>;
+  /** The body as text. */
+  text(): string;
+  /** The body as JSON. */
+  json(): unknown;
+}
+
+/** What became of an attempt. */
+export interface Outcome {
+  /** What the host makes of it. */
+  readonly name: 'completed' | 'retry' | 'rejected';
+  /** Why a message was not handled: what goes into the log and, in the end, into the poison queue. */
+  readonly reason: string;
+  /** Of a retry: the delay that was asked for. */
+  readonly delayMs: number | undefined;
+  /** What the host would send now. A handler that fails sends nothing. */
+  readonly sent: readonly Sent[];
+  /** What was logged with `log`. `console` is not among it. */
+  readonly log: readonly Line[];
+  /** The error that ended the attempt. */
+  readonly error: unknown;
+}
+
+/** What an attempt is given: settings that are granted, and fields of the message that replace the defaults. */
+export interface Given extends Partial<Message> {
+  readonly config?: Readonly<Record<string, string>>;
+}
+
+/** A message with this body, received for the first time. Bytes and text are the body as they are; everything else is written as JSON. */
+export function message(body: unknown, fields: Partial<Message> = {}): Message {
+  const text = typeof body === 'string' ? body : JSON.stringify(body);
+  return {
+    id: 'test-message',
+    queue: 'orders',
+    body: body instanceof Uint8Array ? body : new TextEncoder().encode(text),
+    dequeueCount: 1,
+    inserted: new Date('2026-01-01T00:00:00Z'),
+    deadlineMs: 30_000,
+    properties: new Map(),
+    ...fields,
+  };
+}
+
+/** Hands one message to a handler, as the host would. */
+export async function invoke(handler: Handler<never> | Handler, body: unknown, given: Given = {}): Promise<Outcome> {
+  const { config = {}, ...fields } = given;
+  const attempt: Stage = { config, sent: [], log: [] };
+  const ended = { reason: '', delayMs: undefined, sent: [], log: attempt.log, error: undefined };
+  try {
+    await stage.run(attempt, () => handler.attempt(message(body, fields)));
+  } catch (error) {
+    if (error instanceof Reject) return { ...ended, name: 'rejected', reason: error.message, error };
+    if (error instanceof Retry) return { ...ended, name: 'retry', reason: error.message, delayMs: error.delayMs, error };
+    return { ...ended, name: 'retry', reason: words(error), error };
+  }
+  return { ...ended, name: 'completed', sent: attempt.sent.map(shown) };
+}
+
+function shown({ outbox, body, properties }: Kept): Sent {
+  const text = () => new TextDecoder().decode(body);
+  return { outbox, body, properties: Object.fromEntries(properties), text, json: () => JSON.parse(text()) };
+}

@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { bytes, config, handler, log, outbox, Reject, Retry } from '../dist/index.js';
+import { array, boolean, integer, nullable, number, object, oneOf, optional, record, string, unknown } from '../dist/schema.js';
+import { invoke } from '../dist/testing.js';
+
+const Order = object({
+  order_id: string({ minLength: 1 }),
+  items: optional(array(object({ qty: integer({ min: 1 }), price: optional(number(), 0) })), []),
+  tags: optional(record(integer())),
+  speed: optional(oneOf('fast', 'slow')),
+  paid: optional(boolean()),
+  note: optional(nullable(string())),
+  extra: unknown(),
+});
+
+let seen;
+const orders = handler(Order, async (order, message) => {
+  seen = order;
+  outbox.send('invoices', { order_id: order.order_id }, { id: message.id });
+  log.info(`order ${order.order_id}`);
+  if (order.note === 'retry') throw new Retry('later', { delayMs: 1500 });
+  if (order.note === 'reject') throw new Reject('never');
+  if (order.note === 'bug') priceOf({});
+  if (order.note === 'thrown') throw 'a text';
+  if (order.note === 'setting') outbox.send('invoices', config.require('currency'));
+});
+
+function priceOf(order) {
+  return order.price.cents;
+}
+
+test('a body becomes its type', async () => {
+  const body = '{"order_id": "o-1", "items": [{"qty": 2}], "tags": {"a": 1}, "speed": "fast", "paid": true, "extra": [1], "more": 1}';
+  assert.equal((await invoke(orders, body)).name, 'completed');
+  const items = [{ qty: 2, price: 0 }];
+  assert.deepEqual(seen, { order_id: 'o-1', items, tags: { a: 1 }, speed: 'fast', paid: true, extra: [1] });
+});
+
+for (const [body, reason] of [
+  ['', 'body: empty'],
+  ['secret', 'body: not JSON'],
+  [new Uint8Array([0xff]), 'body: not UTF-8'],
+  ['"secret"', 'body: expected object, got string'],
+  ['[]', 'body: expected object, got array'],
+  ['{}', 'order_id: missing field'],
+  ['{"order_id": 7}', 'order_id: expected string, got number'],
+  ['{"order_id": null}', 'order_id: expected string, got null'],
+  ['{"order_id": ""}', 'order_id: must not be empty'],
+  ['{"order_id": "a", "items": {}}', 'items: expected array, got object'],
+  ['{"order_id": "a", "items": [{"qty": 1}, {"qty": "secret"}]}', 'items[1].qty: expected integer, got string'],
+  ['{"order_id": "a", "items": [{"qty": 1.5}]}', 'items[0].qty: expected integer, got another number'],
+  ['{"order_id": "a", "items": [{"qty": 0}]}', 'items[0].qty: must be 1 or more'],
+  ['{"order_id": "a", "items": [{}]}', 'items[0].qty: missing field'],
+  ['{"order_id": "a", "tags": {"b": "secret"}}', 'tags.b: expected integer, got string'],
+  ['{"order_id": "a", "speed": "secret"}', 'speed: expected one of fast, slow, got another string'],
+  ['{"order_id": "a", "paid": 1}', 'paid: expected boolean, got number'],
+]) {
+  test(`a reason names the field and the cause, and holds no value: ${body}`, async () => {
+    const outcome = await invoke(orders, body);
+    assert.deepEqual([outcome.name, outcome.reason], ['rejected', reason]);
+  });
+}
+
+test('a path is cut when a key is long', async () => {
+  const { reason } = await invoke(orders, { order_id: 'a', tags: { ['k'.repeat(10_000)]: 'x' } });
+  assert.ok(reason.endsWith('k…: expected integer, got string') && reason.length < 300, reason);
+});
+
+test('a schema of another library, and a function, read a body as well', async () => {
+  const issues = [{ message: 'Expected a number', path: ['items', 0, { key: 'qty' }] }];
+  const standard = { '~standard': { validate: (value) => (value === 1 ? { value: 'one' } : { issues }) } };
+  const echo = (body) => outbox.send('echo', body);
+  assert.equal((await invoke(handler(standard, echo), 1)).sent[0].text(), 'one');
+  assert.equal((await invoke(handler(standard, echo), 2)).reason, 'items[0].qty: Expected a number');
+  assert.equal((await invoke(handler((value) => value + 1, echo), 2)).sent[0].json(), 3);
+});
+
+test('bytes are taken as they are', async () => {
+  const copy = handler(bytes, (body) => outbox.send('copies', body));
+  assert.deepEqual((await invoke(copy, new Uint8Array([0xff]))).sent[0].body, new Uint8Array([0xff]));
+});
+
+test('what is thrown is the outcome, and one that fails sends nothing', async () => {
+  const retry = await invoke(orders, { order_id: 'a', note: 'retry' });
+  assert.deepEqual([retry.name, retry.reason, retry.delayMs, retry.sent], ['retry', 'later', 1500, []]);
+  const reject = await invoke(orders, { order_id: 'a', note: 'reject' });
+  assert.deepEqual([reject.name, reject.reason, reject.sent], ['rejected', 'never', []]);
+});
+
+test('any other error is a retry that names its type, its words and its place', async () => {
+  const { name, reason } = await invoke(orders, { order_id: 'a', note: 'bug' });
+  assert.equal(name, 'retry');
+  assert.match(reason, /^TypeError: .*cents.* at .*test\/handler\.test\.js:\d+ in priceOf$/);
+  assert.equal((await invoke(orders, { order_id: 'a', note: 'thrown' })).reason, 'thrown: a text');
+});
+
+test('the host is handed the failures of the contract', async () => {
+  const raw = (note) => ({
+    id: 'm-1', queue: 'orders', body: new TextEncoder().encode(JSON.stringify({ order_id: 'a', note })),
+    dequeueCount: 1, inserted: 0n, deadline: 30_000n, properties: [],
+  });
+  await assert.rejects(orders.handle(raw('retry')), (it) => it.tag === 'retry' && it.val.reason === 'later' && it.val.afterMs === 1500n);
+  await assert.rejects(orders.handle(raw('reject')), { tag: 'reject', val: 'never' });
+  await assert.rejects(orders.handle(raw('bug')), (it) => it.tag === 'retry' && it.val.reason.startsWith('TypeError: '));
+  await orders.handle(raw('good'));
+});
+
+test('a setting is one that was granted, and attempts beside each other have their own', async () => {
+  const body = { order_id: 'a', note: 'setting' };
+  const [granted, missing] = await Promise.all([invoke(orders, body, { config: { currency: 'EUR' } }), invoke(orders, body)]);
+  assert.deepEqual(granted.sent.map((it) => it.text()), ['{"order_id":"a"}', 'EUR']);
+  assert.deepEqual(granted.sent[0].properties, { id: 'test-message' });
+  assert.deepEqual(granted.log, [{ level: 'info', text: 'order a' }]);
+  assert.deepEqual([missing.name, missing.reason], ['retry', 'the setting currency is missing: --config currency=… grants it']);
+});

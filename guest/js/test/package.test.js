@@ -1,0 +1,29 @@
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { test } from 'node:test';
+
+const read = (path) => readFile(new URL(path, import.meta.url), 'utf8');
+
+for (const [own, whole] of [
+  ['handler/handler.wit', 'handler.wit'],
+  ['config/store.wit', 'deps/config/store.wit'],
+  ['logging/logging.wit', 'deps/logging/logging.wit'],
+]) {
+  test(`the contract in the package is that of the repository: ${own}`, async () => {
+    assert.equal(await read(`../wit/${own}`), await read(`../../../wit/${whole}`), '`make wit` copies it');
+  });
+}
+
+test('the types of the imports are those of the contract', async () => {
+  const wit = (await Promise.all(['handler/handler', 'config/store', 'logging/logging'].map((it) => read(`../wit/${it}.wit`)))).join('\n');
+  const types = await read('../imports.d.ts');
+  const modules = [...types.matchAll(/declare module '(.*):(.*)\/(.*)@(.*)'/g)];
+  assert.equal(modules.length, 3);
+  for (const [, namespace, name, contract, version] of modules) {
+    assert.ok(wit.includes(`package ${namespace}:${name}@${version};`) && wit.includes(`interface ${contract} {`), contract);
+  }
+  for (const [, camel] of types.matchAll(/export function (\w+)/g)) {
+    const kebab = camel.replace(/[A-Z]/g, (it) => `-${it.toLowerCase()}`);
+    assert.ok(wit.includes(`${kebab}: func(`), camel);
+  }
+});

@@ -1,0 +1,73 @@
+"""What the host calls: the other half of the decorator, in a component."""
+
+import logging
+import traceback
+from datetime import datetime, timedelta, timezone
+
+from componentize_py_types import Err
+from wit_world import exports
+from wit_world.exports import handler as contract
+from wit_world.imports import logging as host
+
+from . import _handler
+from ._failure import Reject, Retry, words
+from ._message import Message
+
+_LEVELS = (
+    (logging.CRITICAL, host.Level.CRITICAL),
+    (logging.ERROR, host.Level.ERROR),
+    (logging.WARNING, host.Level.WARN),
+    (logging.INFO, host.Level.INFO),
+    (logging.DEBUG, host.Level.DEBUG),
+)
+
+
+class _HostLog(logging.Handler):
+    """Python's `logging`, into the host's log. The host says which levels it keeps."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        level = next((level for number, level in _LEVELS if record.levelno >= number), host.Level.TRACE)
+        context = "" if record.name == "root" else record.name
+        for line in self.format(record).splitlines():
+            host.log(level, context, line)
+
+
+def _the_only_handler() -> _handler.Registered:
+    if len(_handler.registered) != 1:
+        raise TypeError(f"a component has one function with @handler, and this one has {len(_handler.registered)}")
+    return _handler.registered[0]
+
+
+_registered = _the_only_handler()
+logging.basicConfig(handlers=[_HostLog()], level=logging.INFO, format="%(message)s")
+# Of a record, only its words, its level and its logger reach the host: the rest need not be found out, once for each line.
+logging.logThreads = logging.logProcesses = logging.logMultiprocessing = logging.logAsyncioTasks = False
+logging._srcfile = None  # type: ignore[attr-defined]
+
+
+class Handler(exports.Handler):
+    """What the host calls, once for each message."""
+
+    def handle(self, message: contract.Message) -> None:
+        try:
+            _registered.call(
+                Message(
+                    message.id,
+                    message.queue,
+                    message.body,
+                    message.dequeue_count,
+                    datetime.fromtimestamp(message.inserted / 1000, timezone.utc),
+                    timedelta(milliseconds=message.deadline),
+                    dict(message.properties),
+                )
+            )
+        except Retry as retry:
+            after_ms = None if retry.delay is None else max(0, round(retry.delay * 1000))
+            raise Err(contract.Failure_Retry(contract.Retry(retry.reason, after_ms))) from None
+        except Reject as reject:
+            raise Err(contract.Failure_Reject(reject.reason)) from None
+        except Exception as error:
+            for line in "".join(traceback.format_exception(error)).splitlines():
+                host.log(host.Level.ERROR, "", line)
+            reason = words(error, _registered.folder)
+            raise Err(contract.Failure_Retry(contract.Retry(reason, None))) from None

@@ -1,0 +1,85 @@
+"""A test kit: one attempt at one message, natively, with settings, and with an outbox that can be looked into.
+
+>>> from longshore_guest.testing import invoke
+>>> outcome = invoke(handle, {"order_id": "o-1", "qty": 2}, config={"currency": "EUR"})
+>>> outcome.name, outcome.sent[0].outbox, outcome.sent[0].body
+('completed', 'invoices', b'{"order_id": "o-1", "currency": "EUR"}')
+>>> invoke(handle, {"order_id": "o-1", "qty": "two"}).reason
+'qty: expected int, got str'
+
+What the kit does not do: the deadline, the limits, refusing what nobody granted, and what a component has not (threads,
+sockets, files, native packages). `longshore invoke` does all of that, with the real component.
+"""
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Literal
+
+from . import _handler, outbox
+from ._failure import Reject, Retry, words
+from ._message import Message
+from ._stage import Sent, Stage, current
+
+__all__ = ["Outcome", "Sent", "invoke", "message"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an attempt."""
+
+    name: Literal["completed", "retry", "rejected"]
+    """What the host makes of it."""
+    reason: str = ""
+    """Why a message was not handled: what goes into the log and, in the end, into the poison queue."""
+    delay: float | None = None
+    """Of a retry: the delay that was asked for, in seconds."""
+    sent: tuple[Sent, ...] = ()
+    """What the host would send now. A handler that fails sends nothing."""
+    error: BaseException | None = None
+    """The exception that ended the attempt."""
+
+
+def message(body: object = b"", **fields: object) -> Message:
+    """A message with this body, received for the first time. Fields that are named replace the defaults.
+
+    Bytes and text are the body as they are; everything else is written as JSON.
+    """
+    if isinstance(body, str):
+        body = body.encode()
+    elif not isinstance(body, bytes):
+        body = json.dumps(body, default=outbox._plain).encode()
+    plain = Message(
+        id="test-message",
+        queue="orders",
+        body=body,
+        dequeue_count=1,
+        inserted=datetime(2026, 1, 1, tzinfo=timezone.utc),
+        deadline=timedelta(seconds=30),
+    )
+    return dataclasses.replace(plain, **fields)  # type: ignore[arg-type]
+
+
+def invoke(
+    handle: Callable[..., None], body: object = b"", *, config: Mapping[str, str] | None = None, **fields: object
+) -> Outcome:
+    """Hands one message to a function that is decorated with `handler`, as the host would.
+
+    `body` and `fields` are those of `message`. `config` grants settings; there are no others.
+    """
+    registered: _handler.Registered = handle.__longshore__  # type: ignore[attr-defined]
+    stage = Stage(config=dict(config or {}))
+    token = current.set(stage)
+    try:
+        registered.call(body if isinstance(body, Message) else message(body, **fields))
+    except Retry as retry:
+        return Outcome("retry", retry.reason, retry.delay, error=retry)
+    except Reject as reject:
+        return Outcome("rejected", reject.reason, error=reject)
+    except Exception as error:
+        return Outcome("retry", words(error, registered.folder), error=error)
+    finally:
+        current.reset(token)
+    return Outcome("completed", sent=tuple(stage.sent))

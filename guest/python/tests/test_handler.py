@@ -1,0 +1,154 @@
+import dataclasses
+import enum
+import os
+import unittest
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any, Literal
+
+from longshore_guest import Message, Reject, Retry, config, handler, outbox
+from longshore_guest.testing import invoke, message
+
+
+class Colour(enum.Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+@dataclass
+class Item:
+    qty: int
+    price: float = 0.0
+    colour: Colour = Colour.RED
+
+
+@dataclass
+class Order:
+    order_id: str
+    items: list[Item] = field(default_factory=list)
+    note: str | None = None
+    extra: Any = None
+    tags: dict[str, int] = field(default_factory=dict)
+    pair: tuple[int, str] | None = None
+    speed: Literal["fast", "slow"] = "slow"
+    due: date | None = None
+    next: "Order | None" = None
+
+    def __post_init__(self) -> None:
+        if not self.order_id:
+            raise ValueError("order_id must not be empty")
+
+
+seen: list[Order] = []
+
+
+@handler
+def handle(order: Order, message: Message) -> None:
+    seen.append(order)
+    outbox.send("invoices", order.items, {"id": message.id})
+    match order.note:
+        case "retry":
+            raise Retry("later", delay=timedelta(minutes=1))
+        case "reject":
+            raise Reject("never")
+        case "bug":
+            {}["cents"]
+        case "setting":
+            outbox.send("invoices", config.require("currency"))
+        case "bug in a package":
+            os.stat("/there is no such file")
+
+
+@handler
+def take_bytes(body: bytes) -> None:
+    outbox.send("copies", body)
+
+
+class Bodies(unittest.TestCase):
+    def test_a_body_becomes_its_type(self):
+        body = b"""{"order_id": "o-1", "items": [{"qty": 2, "price": 3, "colour": "blue"}], "extra": [1], "tags": {"a": 1},
+            "pair": [1, "x"], "speed": "fast", "due": "2026-11-26", "next": {"order_id": "o-2"}, "unknown": true}"""
+        self.assertEqual(invoke(handle, body).name, "completed")
+        items = [Item(2, 3.0, Colour.BLUE)]
+        expected = Order("o-1", items, None, [1], {"a": 1}, (1, "x"), "fast", date(2026, 11, 26), Order("o-2"))
+        self.assertEqual(seen[-1], expected)
+        self.assertIs(type(seen[-1].items[0].price), float)
+
+    def test_a_reason_names_the_field_and_the_cause_and_holds_no_value(self):
+        for body, reason in [
+            (b"", "body: empty"),
+            (b"secret", "body: not JSON: at line 1 column 1"),
+            (b'{"order_id": NaN}', "body: not JSON"),
+            (b'\xffsecret', "body: not UTF-8: invalid byte at offset 0"),
+            (b"[" * 100_000, "body: nested too deep"),
+            (b'"secret"', "body: expected Order, got str"),
+            (b"{}", "order_id: missing field"),
+            (b'{"order_id": 7}', "order_id: expected str, got int"),
+            (b'{"order_id": null}', "order_id: expected str, got None"),
+            (b'{"order_id": ""}', "body: order_id must not be empty"),
+            (b'{"order_id": "a", "items": {}}', "items: expected list, got dict"),
+            (b'{"order_id": "a", "items": [{"qty": 1}, {"qty": "secret"}]}', "items[1].qty: expected int, got str"),
+            (b'{"order_id": "a", "items": [{"qty": true}]}', "items[0].qty: expected int, got bool"),
+            (b'{"order_id": "a", "items": [{"qty": 1.5}]}', "items[0].qty: expected int, got float"),
+            (b'{"order_id": "a", "items": [{}]}', "items[0].qty: missing field"),
+            (b'{"order_id": "a", "items": [{"qty": 1, "price": 1%s}]}' % (b"0" * 400), "items[0].price: expected float, got another int"),
+            (b'{"order_id": "a", "items": [{"qty": 1, "colour": "secret"}]}', "items[0].colour: expected one of red, blue, got another str"),
+            (b'{"order_id": "a", "note": 1}', "note: expected str or None, got int"),
+            (b'{"order_id": "a", "tags": {"b": "secret"}}', "tags.b: expected int, got str"),
+            (b'{"order_id": "a", "pair": [1]}', "pair: expected tuple or None, got list"),
+            (b'{"order_id": "a", "pair": [1, 2]}', "pair[1]: expected str, got int"),
+            (b'{"order_id": "a", "speed": "secret"}', "speed: expected one of fast, slow, got another str"),
+            (b'{"order_id": "a", "due": "secret"}', "due: expected date or None, got str"),
+            (b'{"order_id": "a", "next": {"order_id": 7}}', "next.order_id: expected str, got int"),
+        ]:
+            with self.subTest(body[:60]):
+                outcome = invoke(handle, body)
+                self.assertEqual((outcome.name, outcome.reason), ("rejected", reason))
+
+    def test_a_path_is_cut_when_a_key_is_long(self):
+        reason = invoke(handle, {"order_id": "a", "tags": {"k" * 10_000: "x"}}).reason
+        self.assertTrue(reason.endswith("k…: expected int, got str") and len(reason) < 300, reason)
+
+    def test_bytes_are_taken_as_they_are(self):
+        self.assertEqual(invoke(take_bytes, b"\xff").sent[0].body, b"\xff")
+
+    def test_a_type_that_json_cannot_hold_is_refused_when_it_is_decorated(self):
+        def takes_a_set(body: set[int]) -> None: ...
+        async def is_asynchronous(body: bytes) -> None: ...
+        for function in (takes_a_set, is_asynchronous, lambda: None):
+            with self.assertRaises(TypeError):
+                handler(function)
+
+
+class Outcomes(unittest.TestCase):
+    def of(self, note, **fields):
+        return invoke(handle, Order("o-1", [Item(1)], note), **fields)
+
+    def test_what_is_raised_is_the_outcome(self):
+        retry, reject = self.of("retry"), self.of("reject")
+        self.assertEqual((retry.name, retry.reason, retry.delay), ("retry", "later", 60.0))
+        self.assertEqual((reject.name, reject.reason), ("rejected", "never"))
+        self.assertEqual((retry.sent, reject.sent), ((), ()))
+
+    def test_any_other_exception_is_a_retry_that_names_its_type_its_words_and_its_place(self):
+        bug = self.of("bug")
+        self.assertEqual(bug.name, "retry")
+        self.assertRegex(bug.reason, r"^KeyError: 'cents' at test_handler\.py:\d+ in handle$")
+        self.assertIsInstance(bug.error, KeyError)
+        self.assertRegex(self.of("bug in a package").reason, r"^FileNotFoundError: .* at test_handler\.py:\d+ in handle$")
+
+    def test_a_setting_is_one_that_was_granted(self):
+        sent = self.of("setting", config={"currency": "EUR"}).sent
+        self.assertEqual([it.body for it in sent], [b'[{"qty": 1, "price": 0.0, "colour": "red"}]', b"EUR"])
+        self.assertEqual(sent[0].properties, {"id": "test-message"})
+        missing = self.of("setting")
+        self.assertEqual((missing.name, missing.reason), ("retry", "the setting currency is missing: --config currency=… grants it"))
+        self.assertEqual((config.get("currency"), config.get("currency", "USD")), (None, "USD"))
+
+    def test_a_message_has_defaults_that_can_be_replaced(self):
+        self.assertEqual(message("x", dequeue_count=3).dequeue_count, 3)
+        self.assertEqual(dataclasses.asdict(message(b"x"))["queue"], "orders")
+
+
+if __name__ == "__main__":
+    unittest.main()

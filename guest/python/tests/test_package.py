@@ -1,0 +1,55 @@
+import tempfile
+import unittest
+from pathlib import Path
+
+from longshore_guest import _build
+
+HERE = Path(__file__).parent
+REPOSITORY = HERE.parents[2]
+
+
+class Package(unittest.TestCase):
+    def test_the_contract_in_the_package_is_that_of_the_repository(self):
+        wit = _build.PACKAGE / "wit"
+        for own, whole in [
+            ("handler/handler.wit", "handler.wit"),
+            ("config/store.wit", "deps/config/store.wit"),
+            ("logging/logging.wit", "deps/logging/logging.wit"),
+        ]:
+            with self.subTest(own):
+                self.assertEqual((wit / own).read_text(), (REPOSITORY / "wit" / whole).read_text(), "`make wit` copies it")
+
+    def test_a_component_imports_what_its_source_imports_and_nothing_else(self):
+        folders = [HERE, _build.PACKAGE.parent]
+        self.assertEqual(_build._needs(HERE / "http_probe.py", folders), {"http"})
+        self.assertEqual(_build._needs(HERE / "test_handler.py", folders), {"config", "outbox"})
+        self.assertNotIn("outbox", _build._world({"http"}))
+
+    def test_imports_are_followed_through_packages_with_and_without_a_file_of_their_own(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for name, source in {
+                "handler.py": "import plain.inner\nfrom whole import used\nimport os, nowhere",
+                "plain/inner.py": "from longshore_guest import outbox",
+                "whole/__init__.py": "",
+                "whole/used.py": "from . import beside",
+                "whole/beside.py": "from longshore_guest.config import get",
+                "whole/unused.py": "from longshore_guest import http",
+            }.items():
+                file = Path(folder, name)
+                file.parent.mkdir(exist_ok=True)
+                file.write_text(source)
+            folders = [Path(folder), _build.PACKAGE.parent]
+            self.assertEqual(_build._needs(Path(folder, "handler.py"), folders), {"config", "outbox"})
+
+    def test_what_cannot_be_built_is_said_in_a_line(self):
+        with tempfile.TemporaryDirectory() as folder:
+            dashed = Path(folder, "my-handler.py")
+            dashed.write_text("")
+            for source, said in [(Path(folder, "nowhere.py"), "there is no file"), (dashed, "rename it")]:
+                with self.subTest(said), self.assertRaisesRegex(_build.BuildFailed, said):
+                    _build.build(source, source.with_suffix(".wasm"))
+
+
+
+if __name__ == "__main__":
+    unittest.main()
