@@ -18,25 +18,32 @@ pub(super) struct SentSecrets(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    /// Of which grant, by its place in the list; the newest stands last.
-    secrets: Vec<(usize, Arc<[u8]>, Vec<Arc<Finder<'static>>>)>,
+    /// The newest of each grant stands last.
+    secrets: Vec<Sent>,
     /// All of them.
     secrecy: Secrecy,
+}
+
+struct Sent {
+    /// Of which grant, by its place in the list.
+    signer: usize,
+    secret: Arc<[u8]>,
+    finders: Vec<Arc<Finder<'static>>>,
 }
 
 impl SentSecrets {
     /// Remembers that a grant's requests have this from now on.
     pub(super) fn add(&self, signer: usize, secret: &[u8]) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.secrets.iter().any(|(of, known, _)| *of == signer && **known == *secret) {
+        if state.secrets.iter().any(|it| it.signer == signer && *it.secret == *secret) {
             return;
         }
-        state.secrets.push((signer, secret.into(), finders(secret)));
-        let mut places = (0..state.secrets.len()).filter(|at| state.secrets[*at].0 == signer);
+        state.secrets.push(Sent { signer, secret: secret.into(), finders: finders(secret) });
+        let mut places = (0..state.secrets.len()).filter(|at| state.secrets[*at].signer == signer);
         if let (Some(oldest), true) = (places.next(), places.count() == OF_ONE_GRANT) {
             state.secrets.remove(oldest);
         }
-        state.secrecy = state.secrets.iter().flat_map(|(.., finders)| finders.clone()).collect();
+        state.secrecy = state.secrets.iter().flat_map(|it| it.finders.clone()).collect();
     }
 
     pub(super) fn secrecy(&self) -> Secrecy {
