@@ -9,6 +9,7 @@ Directives stand in a comment before a block:
   may differ, and `…` stands for anything.
 """
 
+import contextlib
 import os
 import re
 import shutil
@@ -29,6 +30,8 @@ MADE = {
     "guest-js": ROOT / "guest/js/node_modules/.installed",
 }
 SOURCES = ("guest", "wit", "examples")
+# What cargo has built for a tutorial stays here: the same folder each time, so that crates are compiled once.
+KEPT = Path(os.environ.get("LONGSHORE_BOOK", ROOT / "target/book")).parent / "tutorials"
 
 
 def runnable(page: Path) -> list[Block]:
@@ -63,6 +66,20 @@ def missing(shown: str, printed: str) -> str | None:
     return None
 
 
+def emptied(folder: Path) -> Path:
+    """A folder without what an earlier run has left there, but for what cargo has built."""
+    for it in [*folder.glob("*"), *folder.glob(".bin")]:
+        if it.is_symlink() or it.is_file():
+            it.unlink()
+        elif not (it / "target").is_dir():
+            shutil.rmtree(it)
+    for it in folder.glob("*/*"):
+        if it.name != "target":
+            shutil.rmtree(it) if it.is_dir() else it.unlink()
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def prepare(folder: Path, where: set[str]) -> None:
     shutil.copy(ORDER, folder / "order.wasm")
     built = folder / "guest/target/wasm32-wasip2/release"
@@ -81,7 +98,8 @@ def run(page: Path) -> str | None:
     for needed in (it.partition(" with ")[2] for it in where):
         if needed and not MADE[needed].exists():
             return f"{name}: `make {needed}` has to run first"
-    with tempfile.TemporaryDirectory() as folder:
+    with contextlib.ExitStack() as stack:
+        folder = emptied(KEPT / page.stem) if where else stack.enter_context(tempfile.TemporaryDirectory())
         prepare(Path(folder), where)
         path = f"{folder}/.bin{os.pathsep}{os.environ['PATH']}"
         (Path(folder) / ".bin").mkdir()
