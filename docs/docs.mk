@@ -18,7 +18,9 @@ docs-generated: ## write the page of verbs and flags anew from the program's hel
 	$(if $(BINARY),,cargo build $(WHOLE) --bin longshore)
 	LONGSHORE_BINARY=$(abspath $(or $(BINARY),$(TARGET)/debug/longshore)) python3 $(DOCS)/tests/reference.py
 
-# The tutorials build handlers in three languages.
+# The tutorials build handlers in three languages, as the other tests of services do.
+test-services: test-docs
+
 test-docs: docs guest-python guest-js wasm-target ## test the book: links, words, the reference beside the program, and each block of commands
 	$(if $(BINARY),,cargo build $(WHOLE) --bin longshore)
 	cd $(DOCS)/tests && LONGSHORE_BOOK=$(BOOK) LONGSHORE_BINARY=$(abspath $(or $(BINARY),$(TARGET)/debug/longshore)) \

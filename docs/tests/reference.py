@@ -11,6 +11,8 @@ HEAD = """# Verbs and flags
 <!-- Made by `make docs-generated` from the program's own help. A test compares both. -->
 
 This page lists every verb with its flags, as `longshore VERB --help` prints them.
+`-h` prints the same in short. Every verb prints JSON for programs with `--output json`. Logs go to
+standard error, and message bodies are never logged.
 
 | verb | what it does |
 |---|---|

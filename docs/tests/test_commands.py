@@ -30,6 +30,8 @@ MADE = {
     "guest-js": ROOT / "guest/js/node_modules/.installed",
 }
 SOURCES = ("guest", "wit", "examples")
+# What is built or installed there, and is large: a link to it will do.
+LARGE = ("target", "node_modules", ".venv")
 # What cargo has built for a tutorial stays here: the same folder each time, so that crates are compiled once.
 KEPT = Path(os.environ.get("LONGSHORE_BOOK", ROOT / "target/book")).parent / "tutorials"
 
@@ -68,7 +70,7 @@ def missing(shown: str, printed: str) -> str | None:
 
 def emptied(folder: Path) -> Path:
     """A folder without what an earlier run has left there, but for what cargo has built."""
-    for it in [*folder.glob("*"), *folder.glob(".bin")]:
+    for it in folder.glob("*"):
         if it.is_symlink() or it.is_file():
             it.unlink()
         elif not (it / "target").is_dir():
@@ -85,7 +87,11 @@ def prepare(folder: Path, where: set[str]) -> None:
     built = folder / "guest/target/wasm32-wasip2/release"
     if where:
         for it in SOURCES:
-            (folder / it).symlink_to(ROOT / it)
+            # A script of Node.js that is reached by a link does not know that it is the program.
+            shutil.copytree(ROOT / it, folder / it, symlinks=True, ignore=shutil.ignore_patterns(*LARGE))
+        for name in ("python/.venv", "js/node_modules"):
+            if (ROOT / "guest" / name).exists():
+                (folder / "guest" / name).symlink_to(ROOT / "guest" / name)
     else:
         built.mkdir(parents=True)
         shutil.copy(ORDER, built / "order.wasm")
