@@ -45,8 +45,9 @@ def script(commands: list[Block]) -> str:
     lines = ["set -u"]
     for number, block in enumerate(commands):
         code = block.directives.get("exit", "0")
-        # With another code than 0 each command but the last has to be seen to succeed by a block of its own.
-        lines += ["set -e" if code == "0" else "set +e", block.text, "code=$?", "set -e", f"echo '{END}' {number} $code", f"[ $code = {code} ]"]
+        # With another code than 0 only the last command of the block is looked at.
+        lines += ["set -e" if code == "0" else "set +e", block.text, "code=$?", "set -e"]
+        lines += [f"echo '{END}' {number} $code", f"[ $code = {code} ]"]
     return "\n".join(lines)
 
 
