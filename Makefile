@@ -37,7 +37,7 @@ CLIPPY     := cargo clippy $(WHOLE)
 
 .DEFAULT_GOAL := help
 
-include guest/languages.mk examples/examples.mk infra/azure.mk infra/check.mk docs/docs.mk
+include guest/languages.mk examples/examples.mk infra/azure.mk infra/check.mk
 .PHONY: help run build guest order host check lint lint-guest doc features test test-worker test-guest test-host test-services \
 	services-installed judge-broker verify-azure torture servicebus-100 fuzz fuzz-coverage mutants bench format clean wasm-target docker-registry
 
@@ -169,3 +169,5 @@ docker-registry:
 
 wasm-target:
 	@rustup target list --installed | grep -qx wasm32-wasip2 || rustup target add wasm32-wasip2
+
+include docs/docs.mk
