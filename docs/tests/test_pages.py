@@ -11,7 +11,7 @@ from pages import DOCS, IMAGE, LINK, ROOT, anchors, blocks, of_book, of_reposito
 # Generated pages have the words of their source.
 GENERATED = {DOCS / "reference/cli.md"}
 # These are older than the rule, or have an owner of their own who minds it.
-LONGER = {DOCS / "deploy.md", DOCS / "what-a-handler-can-reach.md", DOCS / "SUMMARY.md"}
+LONGER = {DOCS / it for it in ("SUMMARY.md", "deploy.md", "what-a-handler-can-reach.md", "reference/configuration.md")}
 LONGER |= {DOCS / "internals" / it for it in ("architecture.md", "bounds.md", "rules.md")}
 
 
