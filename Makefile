@@ -173,3 +173,5 @@ docker-registry:
 
 wasm-target:
 	@rustup target list --installed | grep -qx wasm32-wasip2 || rustup target add wasm32-wasip2
+
+include docs/docs.mk
