@@ -36,7 +36,7 @@ use crate::http::exchange::exchange;
 use crate::http::gather::Gathered;
 use crate::http::origin::Origin;
 use crate::http::pool::{Answered, Connection, Place};
-use crate::http::signed::{Decision, HeldUp, Secrecy, Unechoed, echoed};
+use crate::http::signed::{Decision, HeldUp, Unechoed, echoed};
 use crate::http::unwanted::Unwanted;
 use crate::policy::Policy;
 
@@ -152,7 +152,7 @@ impl Way {
         &self,
         connection: Connection,
         request: Request<Gathered<B>>,
-    ) -> Result<(Response<Answered>, Secrecy), Error>
+    ) -> Result<Response<Answered>, Error>
     where
         B: Body<Data = Bytes, Error = Error> + Send + Unpin + 'static,
     {
@@ -160,11 +160,17 @@ impl Way {
             Some(signer) => self.send_signed(signer, connection, request).await?,
             None => self.exchange(connection, request).await?,
         };
-        let secrecy = self.policy.signers.secrecy();
-        if secrecy.is_in(response.headers()) {
+        if self.policy.signers.secrecy().is_in(response.headers()) {
             return Err(echoed());
         }
-        Ok((response, secrecy))
+        if self.place.signer.is_some_and(|it| self.policy.signers.hides(it, response.headers())) {
+            self.log.refused(
+                self.place.origin.host(),
+                "its answer is encoded, and nobody can see what it repeats",
+            );
+            return Err(Error::HttpProtocolError);
+        }
+        Ok(response)
     }
 
     async fn send_signed<B>(
@@ -193,7 +199,11 @@ impl Way {
     }
 
     async fn sign(&self, signer: usize, parts: &mut Parts) -> Result<Option<String>, Error> {
-        let signed = self.policy.signers.sign(signer, parts, &self.held_up).await;
+        self.said(self.policy.signers.sign(signer, parts, &self.held_up).await)
+    }
+
+    /// What the log and the handler are told where there is no token.
+    fn said<T>(&self, signed: Result<T, String>) -> Result<T, Error> {
         signed.map_err(|cause| {
             let host = self.place.origin.host();
             tracing::warn!(host, "no token for a handler's request: {cause}");
@@ -212,6 +222,14 @@ impl Way {
     {
         let again = async || self.new_connection().await;
         exchange(connection, &self.place.origin, request, self.asked, again).await
+    }
+
+    /// A connection, once there is what the request is to have: a server may not wait for a token.
+    async fn opened(&self) -> Result<Connection, Error> {
+        if let Some(signer) = self.place.signer {
+            self.said(self.policy.signers.await_token(signer, &self.held_up).await)?;
+        }
+        self.connection().await
     }
 
     /// One that is kept, or a new one.
@@ -264,9 +282,9 @@ impl WasiHttpHooks for Hooks {
             let request = request.map(|body| Counted { body, budget: Arc::clone(&budget), way: out });
             let asked = options.unwrap_or_default();
             let limit = asked.connect_timeout.map_or(MAX_CONNECT, |asked| asked.min(MAX_CONNECT));
-            let way = Way { place, policy, log, held_up, limit, asked };
-            let (connection, request) = gather::while_opening(way.connection(), request, &mut held).await?;
-            let (response, secrecy) = way.send(connection, request).await?;
+            let way = Way { place, policy: Arc::clone(&policy), log, held_up, limit, asked };
+            let (connection, request) = gather::while_opening(way.opened(), request, &mut held).await?;
+            let response = way.send(connection, request).await?;
             let response = owned(response);
             // The guest may keep them for as long as it lives.
             if !account.take(cost::fields(response.headers())) {
@@ -274,7 +292,7 @@ impl WasiHttpHooks for Hooks {
             }
             let counted = |body| {
                 let body = Timed::new(body, options, held);
-                let body = Unechoed::new(body, secrecy);
+                let body = Unechoed::new(body, move || policy.signers.secrecy());
                 Counted { body, budget, way: body::Way::In }.boxed_unsync()
             };
             // The connection is driven by a task of its own, for those that come after this one.

@@ -20,9 +20,9 @@ mod tests;
 use std::fmt;
 use std::sync::Arc;
 
-use http::header::{ACCEPT_ENCODING, AUTHORIZATION, PROXY_AUTHORIZATION};
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, IF_RANGE, PROXY_AUTHORIZATION, RANGE};
 use http::request::Parts;
-use http::{HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method};
 
 pub(super) use self::echo::{Secrecy, Unechoed, echoed};
 pub use self::identity::{IdentityGrant, IdentityGrantError, StorageService};
@@ -161,13 +161,15 @@ impl Signers {
         let headers = &mut request.headers;
         // A compressed answer could hold what is looked for.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        if !self.list[index].of_azure {
+            // With parts of an answer, nobody could see what the whole of it repeats.
+            headers.remove(RANGE);
+            headers.remove(IF_RANGE);
+        }
         match &self.list[index].addition {
             Addition::Token { scope, client_id } => {
                 headers.remove(PROXY_AUTHORIZATION);
-                let waiting = held_up.waits(index);
-                let token = self.token(index, scope, client_id.as_deref()).await;
-                let token = token.inspect_err(|cause| held_up.has_none(cause.clone()))?;
-                drop(waiting);
+                let token = self.awaited(index, scope, client_id.as_deref(), held_up).await?;
                 headers.insert(AUTHORIZATION, bearer(&token)?);
                 self.sent.add(index, token.as_bytes());
                 Ok(Some(token))
@@ -178,6 +180,36 @@ impl Signers {
                 Ok(None)
             }
         }
+    }
+
+    /// Waits until there is what a grant adds.
+    ///
+    /// # Errors
+    /// Why there is no token, in words.
+    pub(super) async fn await_token(&self, index: usize, held_up: &HeldUp) -> Result<(), String> {
+        let Addition::Token { scope, client_id } = &self.list[index].addition else { return Ok(()) };
+        self.awaited(index, scope, client_id.as_deref(), held_up).await.map(drop)
+    }
+
+    async fn awaited(
+        &self,
+        index: usize,
+        scope: &str,
+        client_id: Option<&str>,
+        held_up: &HeldUp,
+    ) -> Result<String, String> {
+        let waiting = held_up.waits(index);
+        let token = self.token(index, scope, client_id).await;
+        let token = token.inspect_err(|cause| held_up.has_none(cause.clone()))?;
+        drop(waiting);
+        Ok(token)
+    }
+
+    /// Whether an answer is encoded although that was not asked for. What Azure's services keep may
+    /// be encoded, and is no answer of their own.
+    pub(super) fn hides(&self, index: usize, headers: &HeaderMap) -> bool {
+        let encoded = |it: &HeaderValue| !it.as_bytes().eq_ignore_ascii_case(b"identity");
+        !self.list[index].of_azure && headers.get_all(CONTENT_ENCODING).iter().any(encoded)
     }
 
     /// What no answer may repeat: whatever was added to any request so far.

@@ -5,35 +5,28 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use aho_corasick::AhoCorasick;
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
-use memchr::memmem::Finder;
 use wasmtime_wasi_http::Error;
 
 /// The shortest text that is looked for: what is shorter stands in answers by chance.
 const SHORTEST: usize = 8;
 
-/// How long a piece is that is looked for, in bytes, and how many of one secret are: who has an
-/// answer come in parts gets a part that holds one of them whole.
+/// How long a piece is that is looked for, in bytes. Who has an answer come in parts, by ranges or
+/// headers, gets none that holds a piece whole.
 const PIECE: usize = 16;
-const PIECES: usize = 4;
 
-/// What a handler must not see, and how it is found.
+/// What a handler must not see, and how it is found: pieces of secrets, all of them at once.
 #[derive(Clone, Default)]
-pub(in crate::http) struct Secrecy(Arc<[Arc<Finder<'static>>]>);
-
-impl FromIterator<Arc<Finder<'static>>> for Secrecy {
-    fn from_iter<T: IntoIterator<Item = Arc<Finder<'static>>>>(finders: T) -> Self {
-        Self(finders.into_iter().collect())
-    }
-}
+pub(in crate::http) struct Secrecy(Option<Arc<AhoCorasick>>);
 
 /// What is looked for of a secret, unless it is too short: pieces of it.
 ///
 /// Of `Bearer KEY` that is the key, and of a token its signature, without which it is worth nothing
 /// ([RFC 7519, section 3](https://www.rfc-editor.org/rfc/rfc7519#section-3)).
-pub(super) fn finders(secret: &[u8]) -> Vec<Arc<Finder<'static>>> {
+pub(super) fn pieces(secret: &[u8]) -> Vec<Vec<u8>> {
     let key = secret.rsplit(|it| *it == b' ').next().filter(|it| it.len() >= SHORTEST).unwrap_or(secret);
     let signature = key.rsplit(|it| *it == b'.').next().filter(|it| it.len() >= 4 * SHORTEST);
     let needle = signature.unwrap_or(key);
@@ -41,26 +34,29 @@ pub(super) fn finders(secret: &[u8]) -> Vec<Arc<Finder<'static>>> {
         return Vec::new();
     }
     let piece = needle.len().min(PIECE);
-    // From its beginning to its end, at even distances.
     let last = needle.len() - piece;
-    let mut starts: Vec<_> = (0..PIECES).map(|number| last * number / (PIECES - 1)).collect();
-    starts.dedup();
-    starts.iter().map(|at| Arc::new(Finder::new(&needle[*at..][..piece]).into_owned())).collect()
+    // The last one has the length of the others.
+    let starts = (0..last).step_by(piece).chain([last]);
+    starts.map(|at| needle[at..at + piece].to_vec()).collect()
 }
 
 impl Secrecy {
+    /// That of all these pieces.
+    pub(super) fn of(pieces: &[Vec<u8>]) -> Self {
+        // It fails only for more pieces than there is memory for.
+        Self(AhoCorasick::new(pieces).ok().filter(|_| !pieces.is_empty()).map(Arc::new))
+    }
+
     /// Whether headers repeat it.
     pub(in crate::http) fn is_in(&self, headers: &HeaderMap) -> bool {
-        headers.values().any(|value| self.stands_in(value.as_bytes()))
+        self.0.is_some()
+            && headers.iter().any(|(name, value)| {
+                self.stands_in(name.as_str().as_bytes()) || self.stands_in(value.as_bytes())
+            })
     }
 
     fn stands_in(&self, text: &[u8]) -> bool {
-        self.0.iter().any(|it| it.find(text).is_some())
-    }
-
-    /// The length of the longest text that is looked for.
-    fn longest(&self) -> usize {
-        self.0.iter().map(|it| it.needle().len()).max().unwrap_or_default()
+        self.0.as_ref().is_some_and(|it| it.is_match(text))
     }
 }
 
@@ -77,28 +73,30 @@ pub(in crate::http) fn echoed() -> Error {
 }
 
 /// A body that ends before it has repeated what the host has added.
-pub(in crate::http) struct Unechoed<B> {
+pub(in crate::http) struct Unechoed<B, F> {
     body: B,
-    secrecy: Secrecy,
+    /// What is secret now: it may be more than when the answer began.
+    secrecy: F,
     /// What came last, in which the beginning of it may be.
     tail: Vec<u8>,
 }
 
-impl<B> Unechoed<B> {
-    pub(in crate::http) fn new(body: B, secrecy: Secrecy) -> Self {
+impl<B, F: Fn() -> Secrecy> Unechoed<B, F> {
+    pub(in crate::http) fn new(body: B, secrecy: F) -> Self {
         Self { body, secrecy, tail: Vec::new() }
     }
 
-    /// Whether it is complete with these bytes.
+    /// Whether a secret is complete with these bytes.
     fn completes(&mut self, data: &[u8]) -> bool {
-        let Some(kept) = self.secrecy.longest().checked_sub(1) else { return false };
-        if self.secrecy.stands_in(data) {
+        let secrecy = (self.secrecy)();
+        let kept = PIECE - 1;
+        if secrecy.stands_in(data) {
             return true;
         }
         // Across the border of two frames.
         let border = data.len().min(kept);
         self.tail.extend_from_slice(&data[..border]);
-        if self.secrecy.stands_in(&self.tail) {
+        if secrecy.stands_in(&self.tail) {
             return true;
         }
         if data.len() >= kept {
@@ -112,7 +110,11 @@ impl<B> Unechoed<B> {
     }
 }
 
-impl<B: Body<Data = Bytes, Error = Error> + Unpin> Body for Unechoed<B> {
+impl<B, F> Body for Unechoed<B, F>
+where
+    B: Body<Data = Bytes, Error = Error> + Unpin,
+    F: Fn() -> Secrecy + Unpin,
+{
     type Data = Bytes;
     type Error = Error;
 
@@ -127,7 +129,7 @@ impl<B: Body<Data = Bytes, Error = Error> + Unpin> Body for Unechoed<B> {
                 let data = data.clone();
                 self.completes(&data)
             }
-            (None, Some(trailers)) => self.secrecy.is_in(trailers),
+            (None, Some(trailers)) => (self.secrecy)().is_in(trailers),
             (None, None) => false,
         };
         if repeats { Poll::Ready(Some(Err(echoed()))) } else { polled }
@@ -146,13 +148,14 @@ impl<B: Body<Data = Bytes, Error = Error> + Unpin> Body for Unechoed<B> {
 mod tests {
     use std::collections::VecDeque;
 
+    use futures_util::StreamExt;
     use http_body_util::{BodyExt, StreamBody};
 
     use super::*;
 
     /// That of one secret.
     fn secrecy(secret: &str) -> Secrecy {
-        finders(secret.as_bytes()).into_iter().collect()
+        Secrecy::of(&pieces(secret.as_bytes()))
     }
 
     async fn passes(frames: &[&str], secret: &str) -> bool {
@@ -161,7 +164,8 @@ mod tests {
             .map(|it| Ok::<_, Error>(Frame::data(Bytes::copy_from_slice(it.as_bytes()))))
             .collect();
         let body = StreamBody::new(futures_util::stream::iter(frames));
-        Unechoed::new(body, secrecy(secret)).collect().await.is_ok()
+        let secrecy = secrecy(secret);
+        Unechoed::new(body, || secrecy.clone()).collect().await.is_ok()
     }
 
     #[tokio::test]
@@ -194,6 +198,22 @@ mod tests {
         let (first, second) = signature.split_at(signature.len() / 2);
         assert!(!passes(&[first], &token).await);
         assert!(!passes(&[second], &token).await);
+        // Every part of 31 bytes has one of the pieces.
+        for at in 0..signature.len() - 31 {
+            assert!(!passes(&[&signature[at..at + 31]], &token).await, "{at}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_becomes_secret_while_an_answer_comes_is_looked_for() {
+        let known = std::sync::Mutex::new(Secrecy::default());
+        let (first, second) = ("nothing yet".to_owned(), "it is s3cret-s3cret-s3cret".to_owned());
+        let frames = futures_util::stream::iter([first, second]).map(|text| {
+            *known.lock().unwrap() = secrecy("s3cret-s3cret-s3cret");
+            Ok::<_, Error>(Frame::data(Bytes::from(text)))
+        });
+        let body = StreamBody::new(frames);
+        assert!(Unechoed::new(body, || known.lock().unwrap().clone()).collect().await.is_err());
     }
 
     #[tokio::test]
@@ -205,14 +225,14 @@ mod tests {
 
     #[tokio::test]
     async fn secrets_of_different_lengths_are_found_across_frames() {
-        let both: Secrecy =
-            [&b"swordfish"[..], b"a-much-longer-secret"].into_iter().flat_map(finders).collect();
+        let both: Vec<_> = ["swordfish", "a-much-longer-secret"].map(|it| pieces(it.as_bytes())).concat();
+        let both = Secrecy::of(&both);
         for (one, two, passes) in
             [("sword", "fish", false), ("a-much-lon", "ger-secret", false), ("sword", "a-much-longer", true)]
         {
             let frames = [one, two].map(|it| Ok::<_, Error>(Frame::data(Bytes::from(it))));
             let body = StreamBody::new(futures_util::stream::iter(frames));
-            assert_eq!(Unechoed::new(body, both.clone()).collect().await.is_ok(), passes, "{one} {two}");
+            assert_eq!(Unechoed::new(body, || both.clone()).collect().await.is_ok(), passes, "{one} {two}");
         }
     }
 }

@@ -210,6 +210,7 @@ impl IdentityGrant {
             prefix: self.prefix.clone(),
             methods: self.methods.clone(),
             has_rows: self.scope == STORAGE && service(self.origin.host()).is_none_or(|(it, _)| it == TABLE),
+            of_azure: self.is_known_service() || self.scope == STORAGE,
             addition: Addition::Token { scope: self.scope.clone(), client_id: self.client_id.clone() },
         }
     }
@@ -302,6 +303,11 @@ fn service(host: &str) -> Option<(&'static str, Option<&'static str>)> {
             name.split('.').count() == labels && name.split('.').all(|label| !label.is_empty())
         })
     })
+}
+
+/// Whether a host is one of a service that is known here.
+pub(super) fn is_known_service(host: &str) -> bool {
+    service(host).is_some()
 }
 
 fn usual_scope(host: &str) -> Option<String> {

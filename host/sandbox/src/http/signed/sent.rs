@@ -3,9 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use memchr::memmem::Finder;
-
-use crate::http::signed::echo::{Secrecy, finders};
+use crate::http::signed::echo::{Secrecy, pieces};
 
 /// How many secrets of one grant are remembered: a service may repeat the one before, which is
 /// valid still.
@@ -28,7 +26,7 @@ struct Sent {
     /// Of which grant, by its place in the list.
     signer: usize,
     secret: Arc<[u8]>,
-    finders: Vec<Arc<Finder<'static>>>,
+    pieces: Vec<Vec<u8>>,
 }
 
 impl SentSecrets {
@@ -38,12 +36,13 @@ impl SentSecrets {
         if state.secrets.iter().any(|it| it.signer == signer && *it.secret == *secret) {
             return;
         }
-        state.secrets.push(Sent { signer, secret: secret.into(), finders: finders(secret) });
+        state.secrets.push(Sent { signer, secret: secret.into(), pieces: pieces(secret) });
         let mut places = (0..state.secrets.len()).filter(|at| state.secrets[*at].signer == signer);
         if let (Some(oldest), true) = (places.next(), places.count() == OF_ONE_GRANT) {
             state.secrets.remove(oldest);
         }
-        state.secrecy = state.secrets.iter().flat_map(|it| it.finders.clone()).collect();
+        let pieces: Vec<_> = state.secrets.iter().flat_map(|it| it.pieces.iter().cloned()).collect();
+        state.secrecy = Secrecy::of(&pieces);
     }
 
     pub(super) fn secrecy(&self) -> Secrecy {

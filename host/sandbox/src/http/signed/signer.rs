@@ -28,6 +28,8 @@ pub(super) struct Signer {
     /// `orders(PartitionKey='a',RowKey='b')` ([Addressing Table service
     /// resources](https://learn.microsoft.com/rest/api/storageservices/addressing-table-service-resources)).
     pub(super) has_rows: bool,
+    /// Whether it is a service of Azure that is known here: none of them repeats what it is sent.
+    pub(super) of_azure: bool,
     pub(super) addition: Addition,
 }
 

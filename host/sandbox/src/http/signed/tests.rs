@@ -270,3 +270,21 @@ fn a_source_of_a_granted_account_needs_a_grant_that_reads_it() {
         assert_eq!(refused.is_some(), is_refused, "{grants:?} {of}: {refused:?}");
     }
 }
+
+#[tokio::test]
+async fn no_part_and_no_encoding_of_an_answer_is_asked_for_but_of_azures_services() {
+    for (place, keeps) in [("api.test", false), ("acme.openai.azure.com", true)] {
+        let grant: HeaderGrant = format!("{place}=x-api-key=@KEY").parse().unwrap();
+        let header = grant.with_value(Some("swordfish")).unwrap();
+        let signers = Signers::new(&[], &[header], None);
+        let request = Request::get(format!("https://{place}/")).header("range", "bytes=0-15");
+        let mut parts = request.header("accept-encoding", "gzip").body(()).unwrap().into_parts().0;
+        signers.sign(0, &mut parts, &HeldUp::default()).await.unwrap();
+        assert_eq!(parts.headers.contains_key("range"), keeps, "{place}");
+        assert_eq!(parts.headers["accept-encoding"], "identity");
+        let mut answer = http::HeaderMap::new();
+        assert!(!signers.hides(0, &answer));
+        answer.insert("content-encoding", "gzip".parse().unwrap());
+        assert_eq!(signers.hides(0, &answer), !keeps, "{place}");
+    }
+}
