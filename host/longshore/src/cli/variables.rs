@@ -4,6 +4,9 @@ use clap::builder::{BoolishValueParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Arg, Command, Parser};
 
+use super::project::Project;
+use crate::shown::shown;
+
 /// What the names of our variables begin with.
 pub(crate) const PREFIX: &str = "LONGSHORE_";
 
@@ -11,25 +14,35 @@ pub(crate) const PREFIX: &str = "LONGSHORE_";
 const WITHOUT_A_FLAG: [&str; 3] =
     ["LONGSHORE_REGISTRY_USER", "LONGSHORE_REGISTRY_PASSWORD", "LONGSHORE_REGISTRY_HOST"];
 
-/// Reads the command line and the variables of this process.
+/// Reads the command line, the variables of this process and the project file.
 ///
 /// # Errors
-/// What clap says of a command line that is wrong, and a variable that is none of ours.
-pub(crate) fn parse<C: Parser>() -> Result<C, clap::Error> {
+/// What clap says of a command line that is wrong, a variable that is none of ours, and what is
+/// wrong with the project file.
+pub(crate) fn parse<C: Parser>() -> Result<(C, Project), clap::Error> {
     let command = C::command();
+    let arguments: Vec<_> = std::env::args_os().collect();
     // A misspelt variable may be why something is missing: it is said first.
     let misspelt = misspelt(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()), &command);
-    let parse = |command: Command| {
-        let matches = command.try_get_matches_from(std::env::args_os())?;
-        C::from_arg_matches(&matches)
+    let (mut project, wrong) = match Project::find(&command, &arguments) {
+        Ok(project) => (project, misspelt),
+        Err(cause) => (Project::default(), misspelt.or(Some(cause))),
     };
-    match parse(without_unset(command)) {
+    let parse = |command: Command| command.try_get_matches_from(&arguments);
+    let mut parsed = parse(without_unset(project.apply(command)));
+    // What the file says gives way to a flag that contradicts it.
+    while parsed.as_ref().is_ok_and(|matches| project.yields_to(matches)) {
+        parsed = parse(without_unset(project.apply(C::command())));
+    }
+    match parsed.and_then(|matches| C::from_arg_matches(&matches)) {
         // The help shows every variable, and those as well that say nothing.
-        Err(error) if error.kind() == ErrorKind::DisplayHelp => parse(C::command()),
+        Err(error) if error.kind() == ErrorKind::DisplayHelp => {
+            parse(C::command()).and_then(|matches| C::from_arg_matches(&matches)).map(|cli| (cli, project))
+        }
         Err(error) if error.exit_code() == 0 => Err(error),
-        parsed => match misspelt {
-            Some(cause) => Err(C::command().error(ErrorKind::UnknownArgument, cause)),
-            None => parsed,
+        parsed => match wrong {
+            Some(cause) => Err(C::command().error(ErrorKind::UnknownArgument, shown(&cause))),
+            None => parsed.map(|cli| (cli, project)),
         },
     }
 }
@@ -49,6 +62,12 @@ fn has_unset(command: &Command) -> bool {
 fn says_nothing(arg: &Arg) -> bool {
     let value = arg.get_env().and_then(std::env::var_os);
     value.as_deref().and_then(|value| value.to_str()).is_some_and(|value| is_unset(arg, value))
+}
+
+/// Whether the variable of a flag holds something, be it only that the flag is off.
+pub(super) fn says_something(arg: &Arg) -> bool {
+    let value = arg.get_env().and_then(std::env::var_os);
+    value.is_some_and(|value| !value.to_string_lossy().trim().is_empty())
 }
 
 /// Whether a variable's value says nothing: it is empty, or switches off what is off anyway. Such a
