@@ -2,7 +2,7 @@
 
 use clap::builder::{BoolishValueParser, TypedValueParser};
 use clap::error::ErrorKind;
-use clap::{Arg, Command, Parser};
+use clap::{Arg, ArgMatches, Command, Parser};
 
 use super::project::Project;
 use crate::shown::shown;
@@ -34,17 +34,27 @@ pub(crate) fn parse<C: Parser>() -> Result<(C, Project), clap::Error> {
     while parsed.as_ref().is_ok_and(|matches| project.yields_to(matches)) {
         parsed = parse(without_unset(project.apply(C::command())));
     }
-    match parsed.and_then(|matches| C::from_arg_matches(&matches)) {
+    let matches = match parsed {
         // The help shows every variable, and those as well that say nothing.
-        Err(error) if error.kind() == ErrorKind::DisplayHelp => {
-            parse(C::command()).and_then(|matches| C::from_arg_matches(&matches)).map(|cli| (cli, project))
-        }
-        Err(error) if error.exit_code() == 0 => Err(error),
+        Err(error) if error.kind() == ErrorKind::DisplayHelp => parse(C::command())?,
+        Err(error) if error.exit_code() == 0 => return Err(error),
+        // An editor asks for it while the file is being written.
+        Ok(matches) if asks_for_the_schema(&matches) => matches,
         parsed => match wrong {
-            Some(cause) => Err(C::command().error(ErrorKind::UnknownArgument, shown(&cause))),
-            None => parsed.map(|cli| (cli, project)),
+            Some(cause) => {
+                let lines: Vec<_> = cause.lines().map(shown).collect();
+                return Err(C::command().error(ErrorKind::UnknownArgument, lines.join("\n")));
+            }
+            None => parsed?,
         },
-    }
+    };
+    Ok((C::from_arg_matches(&matches)?, project))
+}
+
+/// Whether the command line is `config schema`, which reads nothing of the file.
+fn asks_for_the_schema(matches: &ArgMatches) -> bool {
+    let config = matches.subcommand().filter(|(verb, _)| *verb == "config");
+    config.is_some_and(|(_, config)| config.subcommand_name() == Some("schema"))
 }
 
 /// Makes each flag forget a variable that says nothing.
