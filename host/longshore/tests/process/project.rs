@@ -1,12 +1,11 @@
 //! `longshore.toml`: what it says, what beats it, and what is said of its mistakes.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::directory::rows;
 use crate::orders::order;
 use crate::process::{Ended, Program, cache, longshore, run};
 use longshore_testkit::guest;
@@ -69,7 +68,7 @@ fn a_queue_is_worked_off_with_nothing_but_a_project_file() {
     let folder = Folder::with(&keys());
     folder.run(&["queue", "create"]).succeeded();
     let mut send = folder.longshore(&["send", "-"]);
-    run(send.input(&order("o-1", "ok"))).succeeded();
+    run(send.input(order("o-1", "ok").as_bytes())).succeeded();
     assert_eq!(
         folder.run(&["peek", "--output=json"]).succeeded().json()["id"].as_str().map(str::is_empty),
         Some(false)
@@ -81,7 +80,14 @@ fn a_queue_is_worked_off_with_nothing_but_a_project_file() {
     folder.run(&["compile", "-o", "order.cwasm"]).succeeded();
     folder.run(&["check"]).succeeded();
     let mut invoke = folder.longshore(&["invoke", "-", "--output=json"]);
-    assert_eq!(run(invoke.input(&order("o-2", "ok"))).succeeded().json()["outcome"], "completed");
+    assert_eq!(run(invoke.input(order("o-2", "ok").as_bytes())).succeeded().json()["outcome"], "completed");
+    // The address alone: the file says which component. Nothing listens there.
+    folder
+        .run(&["push", "oci://127.0.0.1:9/order:1"])
+        .ends_with(3)
+        .says(&["cannot push to oci://127.0.0.1:9"]);
+    let elsewhere = ["push", "oci://127.0.0.1:9/order:1", "oci://127.0.0.1:9/order:2"];
+    folder.run(&elsewhere).ends_with(2).says(&["push takes a file", "order:1"]);
     assert!(folder.path("queues/queues.db").exists(), "beside the file");
 }
 
