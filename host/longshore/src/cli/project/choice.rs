@@ -36,9 +36,10 @@ impl Choice {
         };
         // Clap tells a flag from the value of another one. It is asked only where that matters: a
         // second reading of the command line takes time at each start.
-        let matches = match arguments.iter().any(|it| is_ours(&it)) {
-            true => command.clone().ignore_errors(true).try_get_matches_from(arguments).ok(),
-            false => None,
+        let matches = if arguments.iter().any(|it| is_ours(&it)) {
+            command.clone().ignore_errors(true).try_get_matches_from(arguments).ok()
+        } else {
+            None
         };
         let is_given =
             |matches: &&ArgMatches, flag: &str| matches.value_source(flag) == Some(ValueSource::CommandLine);

@@ -62,8 +62,10 @@ fn property(key: &ProjectKey) -> Value {
             "items": text,
         }),
     };
-    let help = arg.get_long_help().or_else(|| arg.get_help()).map(StyledStr::to_string);
-    schema["description"] = help.unwrap_or_default().into();
+    let help = arg.get_long_help().or_else(|| arg.get_help()).map(StyledStr::to_string).unwrap_or_default();
+    // Clap takes the last full stop away.
+    let end = if help.ends_with(char::is_alphanumeric) { "." } else { "" };
+    schema["description"] = format!("{help}{end}").into();
     if key.shape() == ValueShape::Text {
         let choices: Vec<_> = arg.get_possible_values().iter().map(|it| it.get_name().to_owned()).collect();
         if !choices.is_empty() {
