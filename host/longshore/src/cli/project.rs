@@ -9,6 +9,7 @@ mod keys;
 mod relative;
 #[cfg(test)]
 mod tests;
+mod value;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -20,35 +21,12 @@ use self::choice::Choice;
 pub(super) use self::choice::{NO_PROJECT, PROFILE, PROJECT};
 use self::document::{Document, Table};
 pub(crate) use self::keys::{ProjectKey, ProjectKeys, ValueShape};
+pub(crate) use self::value::{BUILD, BuildSteps, PROFILES, ProjectValue};
 use super::text_file::read_text;
 use super::variables::says_something;
 
 /// The name of the file in the working directory that is read although nobody names it.
 pub(crate) const FILE_NAME: &str = "longshore.toml";
-
-/// The tables that hold no flags.
-pub(crate) const BUILD: &str = "build";
-pub(crate) const PROFILES: &str = "profile";
-
-/// What a key of the file says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ProjectValue {
-    /// As the flag takes it, once for each use of the flag.
-    pub(crate) texts: Vec<String>,
-    /// The line of the key, counted from 1.
-    pub(crate) line: usize,
-    /// The profile that it stands in.
-    pub(crate) profile: Option<String>,
-}
-
-/// How the component is built.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct BuildSteps {
-    /// What a shell is given.
-    pub(crate) command: Option<(String, usize)>,
-    /// The files and directories that the component is built from.
-    pub(crate) sources: Option<(Vec<String>, usize)>,
-}
 
 /// The project file as far as it counts: the keys of the profile that was chosen, and those of the
 /// base that no key of the profile replaces.

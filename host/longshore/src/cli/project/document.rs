@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::keys::{ProjectKey, ProjectKeys, ValueShape};
 use super::relative::rebased;
-use super::{BUILD, BuildSteps, PROFILES, ProjectValue};
+use super::value::{BUILD, BuildSteps, PROFILES, ProjectValue};
 
 /// What the keys of one table say.
 pub(super) type Table = BTreeMap<String, ProjectValue>;

@@ -6,7 +6,8 @@ use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, Command, ValueHint, value_parser};
 
 use super::super::variables::{PREFIX, is_switch, switch};
-use super::{NO_PROJECT, PROFILE, PROJECT, ProjectValue};
+use super::choice::{NO_PROJECT, PROFILE, PROJECT};
+use super::value::ProjectValue;
 
 /// How a value is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
