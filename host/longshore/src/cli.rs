@@ -1,16 +1,20 @@
-//! Every verb and flag, declared with clap. Flags double as `LONGSHORE_…` variables.
+//! Every verb and flag, declared with clap. Flags double as `LONGSHORE_…` variables, and as keys of
+//! `longshore.toml`.
 
 mod args;
 mod check;
 mod compile;
+mod config;
 mod format;
 mod given;
 mod inspect;
 mod invoke;
 mod job;
 mod outbox;
+mod parse;
 mod peek;
 mod poison;
+mod project;
 mod push;
 mod queue;
 mod refusal;
@@ -20,9 +24,13 @@ mod sandbox;
 mod send;
 #[cfg(test)]
 mod tests;
+mod text_file;
 mod values;
 mod variables;
 
+use std::path::PathBuf;
+
+use clap::builder::BoolishValueParser;
 use clap::{Parser, Subcommand};
 
 pub use self::args::{
@@ -30,6 +38,7 @@ pub use self::args::{
 };
 pub use self::check::CheckArgs;
 pub use self::compile::CompileArgs;
+pub use self::config::{ConfigArgs, ConfigVerb};
 pub use self::format::Format;
 use self::format::FormatParser;
 pub use self::given::Given;
@@ -37,8 +46,11 @@ pub use self::inspect::InspectArgs;
 pub use self::invoke::InvokeArgs;
 pub use self::job::{JobListArgs, JobStartArgs, JobStatusArgs, JobStopArgs, JobVerb};
 pub use self::outbox::{EncodingOf, OutboxQueue};
+pub(crate) use self::parse::parse;
 pub use self::peek::PeekArgs;
 pub use self::poison::{PoisonVerb, PurgeArgs, RedriveArgs, Selection};
+pub(crate) use self::project::{BUILD, PROFILES, Project, ProjectKey, ProjectKeys, ValueShape};
+use self::project::{NO_PROJECT, PROFILE, PROJECT};
 pub use self::push::PushArgs;
 pub use self::queue::QueueVerb;
 pub(crate) use self::refusal::{refuse, without_secrets};
@@ -49,7 +61,7 @@ pub use self::send::SendArgs;
 pub use self::values::Lines;
 #[cfg(test)]
 use self::variables::PREFIX;
-pub(crate) use self::variables::{is_switch, is_unset, misspelt, parse, switch};
+pub(crate) use self::variables::{is_switch, is_unset, misspelt, switch};
 use crate::exit::EXIT_CODES;
 use crate::telemetry::LogFormat;
 use longshore_azure::Credential;
@@ -97,6 +109,21 @@ pub struct Cli {
     #[arg(long, global = true, value_enum, default_value_t, env = "LONGSHORE_CREDENTIAL")]
     pub credential: Credential,
 
+    /// The project file. Its keys are flags, for all verbs; a flag beats its variable, and a
+    /// variable beats the file [default: `longshore.toml` in the working directory, if it is
+    /// there].
+    // The variables are constants, since this module is not all that reads them.
+    #[arg(long, global = true, help_heading = "Project", env = PROJECT, value_name = "FILE")]
+    pub project: Option<PathBuf>,
+
+    /// The part of the project file that beats the rest of it: `azure` chooses `[profile.azure]`.
+    #[arg(long, global = true, help_heading = "Project", env = PROFILE, value_name = "NAME")]
+    pub profile: Option<String>,
+
+    /// Read no project file.
+    #[arg(long, global = true, help_heading = "Project", env = NO_PROJECT, value_parser = BoolishValueParser::new())]
+    pub no_project: bool,
+
     /// What to do.
     #[command(subcommand)]
     pub verb: Verb,
@@ -131,4 +158,6 @@ pub enum Verb {
     Compile(CompileArgs),
     /// Push a component to a registry, to be run from there.
     Push(PushArgs),
+    /// Show what is in force, and where each value comes from.
+    Config(Box<ConfigArgs>),
 }

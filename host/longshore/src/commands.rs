@@ -4,6 +4,7 @@ mod added;
 mod again;
 mod check;
 mod compile;
+mod config;
 mod fields;
 mod inspect;
 mod invoke;
@@ -24,7 +25,7 @@ use clap::CommandFactory;
 use clap::error::ErrorKind;
 use rustix::fs::Mode;
 
-use crate::cli::{Cli, Verb, parse, refuse};
+use crate::cli::{Cli, Project, Verb, parse, refuse};
 use crate::exit::{Exit, Failure};
 use crate::shown::shown;
 use crate::stderr::Stderr;
@@ -36,8 +37,8 @@ use longshore_azure::Azure;
 pub fn main() -> ExitCode {
     // Queues hold what is nobody else's business, and caches what is executed.
     let asked_for = rustix::process::umask(Mode::RWXG | Mode::RWXO);
-    let cli = match parse::<Cli>() {
-        Ok(cli) => cli,
+    let (cli, project) = match parse::<Cli>() {
+        Ok(parsed) => parsed,
         Err(error) => return refuse(&error),
     };
     if let Err(error) = telemetry::start(&cli.log, cli.log_format) {
@@ -47,13 +48,13 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return end(Err(Failure::other(format!("no threads to run on: {error}")))),
     };
-    let done = runtime.block_on(execute(cli, asked_for));
+    let done = runtime.block_on(execute(cli, &project, asked_for));
     // Everything that matters was awaited. What is still running must not keep the process alive.
     runtime.shutdown_background();
     end(done)
 }
 
-async fn execute(cli: Cli, umask: Mode) -> Result<Exit, Failure> {
+async fn execute(cli: Cli, project: &Project, umask: Mode) -> Result<Exit, Failure> {
     let format = cli.output;
     Azure::choose(cli.credential);
     match cli.verb {
@@ -73,6 +74,7 @@ async fn execute(cli: Cli, umask: Mode) -> Result<Exit, Failure> {
         Verb::Inspect(args) => inspect::execute(args, format).await,
         Verb::Compile(args) => compile::execute(args, umask, format).await,
         Verb::Push(args) => push::execute(args, format).await,
+        Verb::Config(args) => config::execute(&args, project, format),
     }
 }
 

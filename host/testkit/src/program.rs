@@ -90,6 +90,12 @@ impl Program {
         self
     }
 
+    /// Sets its working directory.
+    pub fn current_dir(&mut self, directory: impl AsRef<Path>) -> &mut Self {
+        self.command.current_dir(directory);
+        self
+    }
+
     /// What it finds in its standard input, which is empty otherwise.
     pub fn input(&mut self, input: &[u8]) -> &mut Self {
         self.input = input.to_owned();

@@ -1,6 +1,6 @@
 //! Flags that several verbs share: the queue, the poison queue, the component, the job.
 
-use clap::Args;
+use clap::{Args, ValueHint};
 
 use super::values::Unquoted;
 use longshore_azure::arm::Endpoint;
@@ -15,7 +15,7 @@ pub struct QueueArg {
     /// `https://ACCOUNT.queue.core.windows.net/orders`, with a SAS query if there is no identity;
     /// `sb://NAMESPACE.servicebus.windows.net/orders`; or a connection string of Service Bus.
     // A URL may carry a signature: neither the help nor an error shows it.
-    #[arg(long, env = "LONGSHORE_QUEUE", hide_env_values = true, value_name = "URL", value_parser = Unquoted::<QueueUrl>::new())]
+    #[arg(long, env = "LONGSHORE_QUEUE", hide_env_values = true, value_name = "URL", value_hint = ValueHint::Url, value_parser = Unquoted::<QueueUrl>::new())]
     pub queue: QueueUrl,
 }
 
@@ -24,7 +24,7 @@ pub struct QueueArg {
 pub struct PoisonArg {
     /// The poison queue [default: the queue's name and `-poison`, beside it; on Service Bus the
     /// queue's own dead-letter sub-queue].
-    #[arg(long, env = "LONGSHORE_POISON_QUEUE", hide_env_values = true, value_name = "URL", value_parser = Unquoted::<QueueUrl>::new())]
+    #[arg(long, env = "LONGSHORE_POISON_QUEUE", hide_env_values = true, value_name = "URL", value_hint = ValueHint::Url, value_parser = Unquoted::<QueueUrl>::new())]
     pub poison_queue: Option<QueueUrl>,
 }
 
@@ -66,7 +66,7 @@ pub struct ComponentArg {
     /// The component: `./order.wasm`, `oci://REGISTRY/REPOSITORY:TAG`, or
     /// `oci://REGISTRY/REPOSITORY@sha256:…`.
     // An address may carry a password: neither the help nor an error shows it.
-    #[arg(long, env = "LONGSHORE_COMPONENT", hide_env_values = true, value_name = "PATH", value_parser = Unquoted::<Source>::new())]
+    #[arg(long, env = "LONGSHORE_COMPONENT", hide_env_values = true, value_name = "PATH", value_hint = ValueHint::FilePath, value_parser = Unquoted::<Source>::new())]
     pub component: Source,
 }
 
@@ -75,7 +75,7 @@ pub struct ComponentArg {
 pub struct ComponentPath {
     /// The component: `./order.wasm`, `oci://REGISTRY/REPOSITORY:TAG`, or
     /// `oci://REGISTRY/REPOSITORY@sha256:…`.
-    #[arg(value_name = "PATH", env = "LONGSHORE_COMPONENT", hide_env_values = true, value_parser = Unquoted::<Source>::new())]
+    #[arg(value_name = "PATH", env = "LONGSHORE_COMPONENT", hide_env_values = true, value_hint = ValueHint::FilePath, value_parser = Unquoted::<Source>::new())]
     pub component: Source,
 }
 
@@ -88,7 +88,6 @@ pub struct ConcurrencyArg {
 }
 
 /// Which Container Apps job.
-// It must flatten nothing: clap takes an optional group with a group in it for absent.
 #[derive(Clone, Debug, Args)]
 pub struct JobArg {
     /// The job's resource id:

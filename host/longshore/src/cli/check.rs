@@ -1,40 +1,37 @@
 //! The flags of `longshore check`.
 
-use clap::Args;
+use clap::{Args, ValueHint};
 
-use super::args::{ArmArg, ComponentArg, ConcurrencyArg, JobArg, PoisonArg, QueueArg};
+use super::args::{ArmArg, ConcurrencyArg, PoisonArg};
 use super::sandbox::SandboxArgs;
+use super::values::Unquoted;
+use longshore_azure::jobs::JobId;
+use longshore_component::Source;
+use longshore_queue::QueueUrl;
 
 /// Say what can be known before the first message.
+// The three that can be left out are declared here. A group of clap's that can be left out is taken
+// for absent where its flag has a default, which is what a project file is to clap.
 #[derive(Debug, Args)]
-#[command(mut_arg("queue", |arg| {
-    arg.required(false)
-        .required_unless_present("job")
-        .help("The queue, as `run` takes it [default with --job: the job's]")
-}))]
-#[command(mut_arg("component", |arg| {
-    arg.required(false)
-        .help("Load this component as well: `./order.wasm`, or `oci://REGISTRY/REPOSITORY:TAG`")
-}))]
-#[command(mut_arg("job", |arg| {
-    arg.required(false)
-        .help("The Container Apps job that unloads the queue, by its resource id: does its set-up fit the host?")
-}))]
 pub struct CheckArgs {
-    #[command(flatten)]
-    pub(crate) queue: Option<QueueArg>,
+    /// The queue, as `run` takes it [default with --job: the job's].
+    #[arg(long, env = "LONGSHORE_QUEUE", hide_env_values = true, value_name = "URL", value_hint = ValueHint::Url, value_parser = Unquoted::<QueueUrl>::new())]
+    pub queue: Option<QueueUrl>,
 
     #[command(flatten)]
     pub(crate) poison: PoisonArg,
 
-    #[command(flatten)]
-    pub(crate) job: Option<JobArg>,
+    /// The Container Apps job that unloads the queue, by its resource id: does its set-up fit the
+    /// host?
+    #[arg(long, env = "LONGSHORE_JOB", value_name = "RESOURCE-ID")]
+    pub job: Option<JobId>,
 
     #[command(flatten)]
     pub(crate) arm: ArmArg,
 
-    #[command(flatten)]
-    pub(crate) component: Option<ComponentArg>,
+    /// Load this component as well: `./order.wasm`, or `oci://REGISTRY/REPOSITORY:TAG`.
+    #[arg(long, env = "LONGSHORE_COMPONENT", hide_env_values = true, value_name = "PATH", value_hint = ValueHint::FilePath, value_parser = Unquoted::<Source>::new())]
+    pub component: Option<Source>,
 
     /// Find out whether the poison queue may be sent to, by sending a message that expires within
     /// seconds.

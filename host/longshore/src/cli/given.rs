@@ -1,16 +1,10 @@
 //! `--env` and `--config`: names, and where their values come from.
 
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use rustix::fs::{Mode, OFlags};
-
-use super::values::{Lines, variable_of};
-
-/// The largest value that is read from a file, in bytes.
-const LARGEST: u64 = 1 << 20;
+use super::text_file::read_text;
+use super::values::{LinePlace, Lines, variable_of};
 
 /// A name and its value, as they were given. The value may be a secret: no error and no `Debug`
 /// shows it, nor what may be a part of one.
@@ -69,11 +63,12 @@ pub(super) fn variable(text: &str) -> Result<Given, String> {
 pub(super) fn resolved(flag: &str, groups: &[Lines<Given>]) -> Result<Vec<(String, String)>, String> {
     let mut pairs = Vec::new();
     for (index, group) in groups.iter().enumerate() {
-        for (line, given) in group.numbered() {
-            let place = || match line {
-                Some(line) => format!("line {line} of {}", variable_of(flag)),
-                None if groups.len() == 1 => format!("--{flag}"),
-                None => format!("--{flag} number {}", index + 1),
+        for (place, given) in group.placed() {
+            let place = || match place {
+                LinePlace::Variable(line) => format!("line {line} of {}", variable_of(flag)),
+                LinePlace::Project => format!("`{flag}` number {} of the project file", index + 1),
+                LinePlace::Flag if groups.len() == 1 => format!("--{flag}"),
+                LinePlace::Flag => format!("--{flag} number {}", index + 1),
             };
             let value = given.value().map_err(|cause| format!("{}: {cause}", place()))?;
             pairs.push((given.name.clone(), value));
@@ -86,7 +81,7 @@ impl Given {
     fn value(&self) -> Result<String, String> {
         match &self.value {
             GivenValue::Text(text) => Ok(text.clone()),
-            GivenValue::File(path) => read(path).map_err(|cause| {
+            GivenValue::File(path) => read_text(path).map_err(|cause| {
                 format!("the file behind `@` {cause}; write KEY=@@… for a value that begins with `@`")
             }),
             GivenValue::OurVariable => std::env::var(&self.name).map_err(|error| {
@@ -98,26 +93,6 @@ impl Given {
             }),
         }
     }
-}
-
-/// What stands in a file, to the last byte.
-fn read(path: &Path) -> Result<String, String> {
-    let cannot = |error: std::io::Error| format!("cannot be read: {error}");
-    // A pipe might never end, or never begin.
-    if !std::fs::metadata(path).map_err(cannot)?.is_file() {
-        return Err("is no regular file".into());
-    }
-    let mut bytes = Vec::new();
-    // Some files of the kernel wait for more to come: without blocking that is an error.
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let file =
-        File::from(rustix::fs::open(path, flags, Mode::empty()).map_err(|error| cannot(error.into()))?);
-    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(cannot)?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(format!("has more than {} KiB", LARGEST >> 10));
-    }
-    String::from_utf8(bytes)
-        .map_err(|error| format!("is not UTF-8 text: invalid at byte {}", error.utf8_error().valid_up_to()))
 }
 
 #[cfg(test)]

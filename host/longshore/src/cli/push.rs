@@ -1,19 +1,20 @@
 //! The flags of `longshore push`.
 
-use std::path::PathBuf;
-
-use clap::Args;
+use clap::{Args, ValueHint};
 
 use super::registry::RegistryArgs;
-use super::values::property;
+use super::values::{Unquoted, property};
+use longshore_component::Source;
 use longshore_component::registry::Address;
 
 /// Push a component to a registry.
 #[derive(Debug, Args)]
+// Where a variable or a project file names the component, the address stands alone.
+#[command(allow_missing_positional = true)]
 pub struct PushArgs {
     /// The component: `./order.wasm`.
-    #[arg(value_name = "FILE")]
-    pub component: PathBuf,
+    #[arg(value_name = "FILE", env = "LONGSHORE_COMPONENT", hide_env_values = true, value_hint = ValueHint::FilePath, value_parser = Unquoted::<Source>::new())]
+    pub component: Source,
 
     /// Where to: `oci://REGISTRY/REPOSITORY:TAG`.
     #[arg(value_name = "ADDRESS")]

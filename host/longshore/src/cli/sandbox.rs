@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Args, value_parser};
+use clap::{Args, ValueHint, value_parser};
 
 use super::given::{Given, resolved, setting, variable};
 use super::outbox::OutboxQueue;
@@ -55,7 +55,7 @@ pub struct GrantArgs {
     /// be repeated, and the variable holds one queue a line. A flag replaces all queues of the
     /// variable.
     // A URL may carry a signature.
-    #[arg(long, env = "LONGSHORE_OUTBOX", hide_env_values = true, value_name = "NAME=QUEUE-URL", value_parser = lines(parse::<OutboxQueue>))]
+    #[arg(long, env = "LONGSHORE_OUTBOX", hide_env_values = true, value_name = "NAME=QUEUE-URL", value_hint = ValueHint::Url, value_parser = lines(parse::<OutboxQueue>))]
     pub outbox: Vec<Lines<OutboxQueue>>,
 }
 

@@ -72,7 +72,7 @@ fn no_heading_stands_twice_in_a_help_and_each_kind_of_queue_in_all_that_take_one
         let headings: Vec<_> = help.lines().filter(is_heading).collect();
         let different: BTreeSet<_> = headings.iter().collect();
         assert_eq!(headings.len(), different.len(), "{}: {headings:?}", command.get_name());
-        let takes_a_queue = command.get_arguments().any(|arg| arg.get_id() == "queue");
+        let takes_a_queue = command.get_arguments().any(|arg| arg.get_id() == "queue" && !arg.is_hide_set());
         if takes_a_queue && command.get_name() != "check" {
             for kind in KINDS {
                 assert!(help.contains(&kind.scheme()), "{}: {}", command.get_name(), kind.name);
@@ -140,7 +140,6 @@ fn what_a_check_is_given_reaches_it_beside_what_is_left_out() {
     assert_eq!(check(&["--job", JOB]), (false, true, false));
     let all = ["--job", JOB, endpoint, "--queue=file:./q/orders", "--component=o.wasm"];
     assert_eq!(check(&all), (true, true, true));
-    assert!(Cli::try_parse_from(["longshore", "check"]).is_err(), "neither a queue nor a job");
 }
 
 /// What is said of a variable, if it is none of ours.

@@ -79,18 +79,28 @@ pub(super) fn show(duration: Duration) -> humantime::FormattedDuration {
 
 /// What one use of a flag names, or its variable: in a variable each stands on a line of its own.
 #[derive(Clone, Debug)]
-pub struct Lines<T>(Vec<(Option<usize>, T)>);
+pub struct Lines<T>(Vec<(LinePlace, T)>);
+
+/// Where one value of a repeated flag stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LinePlace {
+    Flag,
+    /// In its variable, on this line.
+    Variable(usize),
+    /// In the project file.
+    Project,
+}
 
 impl<T> Lines<T> {
     /// What a flag names.
     #[cfg(test)]
     pub(super) fn one(value: T) -> Self {
-        Self(vec![(None, value)])
+        Self(vec![(LinePlace::Flag, value)])
     }
 
-    /// What is named, each with its line in the variable.
-    pub(super) fn numbered(&self) -> impl Iterator<Item = (Option<usize>, &T)> {
-        self.0.iter().map(|(line, value)| (*line, value))
+    /// What is named, each with its place.
+    pub(super) fn placed(&self) -> impl Iterator<Item = (LinePlace, &T)> {
+        self.0.iter().map(|(place, value)| (*place, value))
     }
 }
 
@@ -136,15 +146,18 @@ impl<T: Clone + Send + Sync + 'static> TypedValueParser for LinesParser<T> {
         let flag = || format!("for '{}'", arg.map(Arg::to_string).unwrap_or_default());
         let Some(text) = value.to_str() else { return Err(refuse(flag(), "it is not UTF-8".into())) };
         if source != ValueSource::EnvVariable {
+            // No such flag has a default of its own.
+            let is_of_project = source == ValueSource::DefaultValue;
+            let place = if is_of_project { LinePlace::Project } else { LinePlace::Flag };
             return match (self.0)(text) {
-                Ok(value) => Ok(Lines(vec![(None, value)])),
+                Ok(value) => Ok(Lines(vec![(place, value)])),
                 Err(cause) => Err(refuse(flag(), cause)),
             };
         }
         let variable = arg.and_then(|arg| arg.get_env()?.to_str()).unwrap_or_default();
         let lines = (1..).zip(text.lines().map(str::trim)).filter(|(_, line)| !line.is_empty());
         let read = |(number, line)| match (self.0)(line) {
-            Ok(value) => Ok((Some(number), value)),
+            Ok(value) => Ok((LinePlace::Variable(number), value)),
             Err(cause) => Err(refuse(format!("in line {number} of {variable}"), cause)),
         };
         lines.map(read).collect::<Result<_, _>>().map(Lines)
@@ -158,7 +171,7 @@ pub(super) fn variable_of(flag: &str) -> String {
 
 /// What all uses of a flag name together.
 pub(super) fn flat<T: Clone>(groups: &[Lines<T>]) -> Vec<T> {
-    groups.iter().flat_map(Lines::numbered).map(|(_, value)| value.clone()).collect()
+    groups.iter().flat_map(Lines::placed).map(|(_, value)| value.clone()).collect()
 }
 
 /// Reads a value, and says what is wrong with it as text.

@@ -1,8 +1,7 @@
 //! The variables that double as flags: which of them say something, and which are misspelt.
 
 use clap::builder::{BoolishValueParser, TypedValueParser};
-use clap::error::ErrorKind;
-use clap::{Arg, Command, Parser};
+use clap::{Arg, Command};
 
 /// What the names of our variables begin with.
 pub(crate) const PREFIX: &str = "LONGSHORE_";
@@ -11,31 +10,8 @@ pub(crate) const PREFIX: &str = "LONGSHORE_";
 const WITHOUT_A_FLAG: [&str; 3] =
     ["LONGSHORE_REGISTRY_USER", "LONGSHORE_REGISTRY_PASSWORD", "LONGSHORE_REGISTRY_HOST"];
 
-/// Reads the command line and the variables of this process.
-///
-/// # Errors
-/// What clap says of a command line that is wrong, and a variable that is none of ours.
-pub(crate) fn parse<C: Parser>() -> Result<C, clap::Error> {
-    let command = C::command();
-    // A misspelt variable may be why something is missing: it is said first.
-    let misspelt = misspelt(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()), &command);
-    let parse = |command: Command| {
-        let matches = command.try_get_matches_from(std::env::args_os())?;
-        C::from_arg_matches(&matches)
-    };
-    match parse(without_unset(command)) {
-        // The help shows every variable, and those as well that say nothing.
-        Err(error) if error.kind() == ErrorKind::DisplayHelp => parse(C::command()),
-        Err(error) if error.exit_code() == 0 => Err(error),
-        parsed => match misspelt {
-            Some(cause) => Err(C::command().error(ErrorKind::UnknownArgument, cause)),
-            None => parsed,
-        },
-    }
-}
-
 /// Makes each flag forget a variable that says nothing.
-fn without_unset(command: Command) -> Command {
+pub(super) fn without_unset(command: Command) -> Command {
     let forget = |arg: Arg| if says_nothing(&arg) { arg.env(None::<&str>) } else { arg };
     // A command that is changed is made anew, which takes time at each start.
     let command = if command.get_arguments().any(says_nothing) { command.mut_args(forget) } else { command };
@@ -49,6 +25,12 @@ fn has_unset(command: &Command) -> bool {
 fn says_nothing(arg: &Arg) -> bool {
     let value = arg.get_env().and_then(std::env::var_os);
     value.as_deref().and_then(|value| value.to_str()).is_some_and(|value| is_unset(arg, value))
+}
+
+/// Whether the variable of a flag holds something, be it only that the flag is off.
+pub(super) fn says_something(arg: &Arg) -> bool {
+    let value = arg.get_env().and_then(std::env::var_os);
+    value.is_some_and(|value| !value.to_string_lossy().trim().is_empty())
 }
 
 /// Whether a variable's value says nothing: it is empty, or switches off what is off anyway. Such a

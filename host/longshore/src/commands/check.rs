@@ -37,10 +37,16 @@ const PROBE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 const INFERRED: &str = "asked by deleting a message that does not exist";
 
 pub(super) async fn execute(args: CheckArgs, format: Format) -> Result<Exit, Failure> {
+    // Not clap's to say: it does not see that a project file names one of them.
+    if args.queue.is_none() && args.job.is_none() {
+        return Err(Failure::usage(
+            "there is nothing to check: name the queue with --queue, or the job that unloads it with --job",
+        ));
+    }
     args.sandbox.grants.check_outbox().map_err(Failure::usage)?;
     let settings = args.sandbox.settings(1).map_err(Failure::usage)?;
     let mut findings = Vec::new();
-    let (mut url, mut poison) = (args.queue.map(|it| it.queue), args.poison.poison_queue);
+    let (mut url, mut poison) = (args.queue, args.poison.poison_queue);
     // A token goes to these, whatever they are. To what only the job names it does not.
     let named =
         Named([url.as_ref(), poison.as_ref()].into_iter().flatten().map(QueueUrl::token_host).collect());
@@ -48,8 +54,7 @@ pub(super) async fn execute(args: CheckArgs, format: Format) -> Result<Exit, Fai
     let blame = if url.is_some() { Failure::usage } else { Failure::fault };
     let mut outbox = args.sandbox.grants.outbox();
     let mut job = None;
-    if let Some(of) = &args.job {
-        let id = &of.job;
+    if let Some(id) = &args.job {
         let asked = Job::new(id.clone(), args.arm.arm_endpoint.clone(), Azure::shared());
         let setup = job::Setup::read(&asked.get().await?)
             .map_err(|cause| Failure::fault(format!("{id}: {cause}")))?;
@@ -105,7 +110,7 @@ pub(super) async fn execute(args: CheckArgs, format: Format) -> Result<Exit, Fai
     }
     findings.push(match args.component {
         Some(named) => {
-            let source = args.sandbox.registry.source(named.component).map_err(Failure::usage)?;
+            let source = args.sandbox.registry.source(named).map_err(Failure::usage)?;
             loads(&source, &settings).await
         }
         None => Finding {

@@ -38,6 +38,11 @@ pub(super) fn line(text: &str) {
     write(format!("{}\n", shown(text)).as_bytes());
 }
 
+/// Lines of text that this program made, as they are.
+pub(super) fn text(text: &str) {
+    write(format!("{text}\n").as_bytes());
+}
+
 /// Something to know beside the result, for people: a line on standard error.
 pub(super) fn note(text: &str) {
     // A reader that is gone is no reason to panic.

@@ -8,15 +8,20 @@ use longshore_sandbox::{Cpu, Grants};
 
 pub(super) async fn execute(args: PushArgs, format: Format) -> Result<Exit, Failure> {
     let PushArgs { component, to, precompiled, target, annotations, registry } = args;
-    let bytes = Source::File(component.clone()).fetch().await?.bytes;
+    let Source::File(path) = &component else {
+        return Err(Failure::usage(format!(
+            "push takes a file, and {component} is in a registry already; name the file before the address"
+        )));
+    };
+    let bytes = component.fetch().await?.bytes;
     let description = longshore_sandbox::describe(&bytes, &Grants::default())
-        .during(|| format!("cannot push {}", component.display()))?;
+        .during(|| format!("cannot push {}", path.display()))?;
     if !description.handler {
         let found =
             if description.exports.is_empty() { "nothing".into() } else { description.exports.join(", ") };
         return Err(Failure::fault(format!(
             "{} is no handler: it exports {found}; build it for the world of wit/handler.wit",
-            component.display()
+            path.display()
         )));
     }
     let mut compiled = Vec::new();

@@ -22,6 +22,7 @@ mod outbound_tls;
 mod outbox;
 mod outboxes;
 mod process;
+mod project;
 mod reached;
 mod receiving;
 mod reload;
