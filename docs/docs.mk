@@ -15,14 +15,14 @@ docs: $(DOCS_VENV)/installed ## build the book into target/book
 
 # The host is that of the other tests, so that it is built once. BINARY names another one.
 docs-generated: ## write the page of verbs and flags anew from the program's help
-	$(if $(BINARY),,cargo build $(WHOLE) --bin longshore)
+	$(if $(BINARY),,$(TEST_HOST))
 	LONGSHORE_BINARY=$(abspath $(or $(BINARY),$(TARGET)/debug/longshore)) python3 $(DOCS)/tests/reference.py
 
 # The tutorials build handlers in three languages, as the other tests of services do.
 test-services: test-docs
 
 test-docs: docs guest-python guest-js wasm-target ## test the book: links, words, the reference beside the program, and each block of commands
-	$(if $(BINARY),,cargo build $(WHOLE) --bin longshore)
+	$(if $(BINARY),,$(TEST_HOST))
 	cd $(DOCS)/tests && LONGSHORE_BOOK=$(BOOK) LONGSHORE_BINARY=$(abspath $(or $(BINARY),$(TARGET)/debug/longshore)) \
 		python3 -m unittest
 

@@ -30,7 +30,7 @@ test-examples: $(JS_SDK) $(EXAMPLES)/node_modules/.installed ## the tests of the
 
 # The host is that of the other tests, so that it is built once, or BINARY.
 test-sdks: wasm-target $(JS_SDK) ## the packages for handlers as registries have them: installed outside, and examples/hello built with each
-	$(if $(BINARY),,cargo build $(WHOLE) --bin longshore)
+	$(if $(BINARY),,$(TEST_HOST))
 	LONGSHORE_BINARY=$(abspath $(or $(BINARY),$(TARGET)/debug/longshore)) python3 guest/tests/published.py $(ARGS)
 
 lint-examples: wasm-target $(JS_SDK) $(EXAMPLES)/node_modules/.installed ## formatting, lints and types of the examples

@@ -55,7 +55,7 @@ test-infra: bicep-installed $(INFRA_VENV)/installed test-queries test-az ## chec
 
 # The host is that of the other tests, so that it is built once.
 test-queries: $(INFRA_VENV)/installed $(QUERIES)/node_modules/.package-lock.json ## parse the queries of workbook, alerts and docs, and compare them with what the host logs
-	$(if $(BINARY),,cargo build $(WHOLE) --bin longshore)
+	$(if $(BINARY),,$(TEST_HOST))
 	LONGSHORE_BINARY=$(abspath $(or $(BINARY),$(TARGET)/debug/longshore)) $(INFRA_VENV)/bin/python -m pytest --quiet $(QUERIES)
 
 # Each module of az is read when its first command is: compiled before, all would be.

@@ -15,7 +15,7 @@ lint-release: $(RELEASE_VENV)/installed $(RELEASE)/node_modules/.package-lock.js
 
 # The host and the handler are those of the other tests, so that they are built once.
 test-release: $(RELEASE_VENV)/installed $(RELEASE)/node_modules/.package-lock.json $(AZ)/.venv/installed shellcheck-installed docker-registry guest ## install from a file server, push by the action, plant mistakes, compare versions and names
-	$(if $(BINARY),,cargo build $(WHOLE) --bin longshore)
+	$(if $(BINARY),,$(TEST_HOST))
 	LONGSHORE_BINARY=$(abspath $(or $(BINARY),$(TARGET)/debug/longshore)) $(RELEASE_VENV)/bin/python -m pytest --quiet $(RELEASE)
 
 release-repository: ## write the repository's name wherever it stands: make release-repository REPOSITORY=somebody/longshore

@@ -27,7 +27,7 @@ END = "@@ end of block"
 # What the targets of make leave for a page that needs them.
 MADE = {
     "guest-python": ROOT / "guest/python/.venv/bin/componentize-py",
-    "guest-js": ROOT / "guest/js/node_modules/.installed",
+    "guest-js": ROOT / "guest/js/dist/.built",
 }
 SOURCES = ("guest", "wit", "examples")
 # What is built or installed there, and is large: a link to it will do.

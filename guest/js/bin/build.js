@@ -57,7 +57,7 @@ const bundling = (source) => ({
 });
 
 async function exportOf(source) {
-  const { metafile } = await bundle({ ...bundling(source), entryPoints: [source], logLevel: 'silent' });
+  const { metafile } = await bundle({ ...bundling(source), entryPoints: [source], logLevel: 'error' });
   const [{ exports }] = Object.values(metafile.outputs);
   if (exports.includes('default')) return 'default as handler';
   if (exports.includes('handler')) return 'handler';
