@@ -12,6 +12,7 @@ mod missing;
 mod path;
 mod secret_header;
 mod sent;
+mod services;
 mod signer;
 mod sources;
 #[cfg(test)]
@@ -139,7 +140,7 @@ impl Signers {
                 is_token && it.origin == *source && it.takes(&Method::GET)
             };
             let covers = |it: &Signer| path::segments(path).is_ok_and(|segments| it.covers(&segments));
-            let is_of_a_signer = self.list.iter().any(|it| identity::same_account(&it.origin, source));
+            let is_of_a_signer = self.list.iter().any(|it| services::same_account(&it.origin, source));
             self.list.iter().filter(reads).any(covers) || !is_of_a_signer && may_call(source)
         };
         match guard::refusal(request, signer, segments.as_deref().ok(), source_is_granted) {

@@ -4,8 +4,8 @@ use http::Uri;
 use http::request::Parts;
 
 use crate::http::origin::Origin;
-use crate::http::signed::identity;
 use crate::http::signed::path;
+use crate::http::signed::services;
 use crate::http::signed::signer::{Addition, Signer};
 use crate::http::signed::sources;
 
@@ -82,13 +82,13 @@ pub(super) fn refusal(
         return Some(format!("the header {name} carries a token, and handlers have none"));
     }
     // Of a path that is no plain one, nobody can say what it ends with.
-    if segments.is_none() && (signer.methods.is_some() || identity::has_keys(scope)) {
+    if segments.is_none() && (signer.methods.is_some() || services::has_keys(scope)) {
         return Some("its path is no plain one, and could be another than the one that was checked".into());
     }
     let parts = segments.unwrap_or_default();
     let last = parts.iter().rfind(|it| !it.is_empty()).map(|it| it.to_ascii_lowercase());
     let last = last.as_deref().unwrap_or_default();
-    if identity::hands_out_keys(scope, last) {
+    if services::hands_out_keys(scope, last) {
         return Some(format!("`{last}` hands out a key that works without the host"));
     }
     for (name, value) in &pairs {

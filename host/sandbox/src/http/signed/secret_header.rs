@@ -7,8 +7,8 @@ use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRAILER, TRANSF
 use http::{HeaderName, HeaderValue, Method};
 
 use crate::http::origin::Origin;
-use crate::http::signed::identity;
 use crate::http::signed::path::PathPrefix;
+use crate::http::signed::services;
 use crate::http::signed::signer::{Addition, Signer, methods};
 
 /// The shortest secret, in bytes: no answer can be searched for what is shorter.
@@ -75,7 +75,7 @@ impl HeaderGrant {
 impl SecretHeader {
     pub(super) fn signer(&self) -> Signer {
         let HeaderGrant { origin, prefix, methods, name, .. } = self.grant.clone();
-        let of_azure = identity::is_known_service(origin.host());
+        let of_azure = services::is_known_service(origin.host());
         let addition = Addition::Header { name, value: self.value.clone() };
         Signer { origin, prefix, methods, has_rows: false, of_azure, addition }
     }
