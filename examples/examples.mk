@@ -23,10 +23,10 @@ test-examples: $(JS_SDK) $(EXAMPLES)/node_modules/.installed ## the tests of the
 	cd $(EXAMPLES) && $(QUICKLY) cargo test --release --locked
 	cd guest && $(QUICKLY) cargo test --release --locked --package longshore-guest --features azure --target-dir ../$(EXAMPLES_BUILT)
 	for it in $(PYTHON)/tests $(EXAMPLES)/*/python; do PYTHONPATH=$(PYTHON) python3 -m unittest discover -q -s $$it || exit 1; done
-	node --test $(JS)/test/
+	node --test $(JS)/test/*.test.js
 	cd $(EXAMPLES) && ../$(JS)/node_modules/.bin/esbuild --bundle --format=esm --platform=node --log-level=warning \
 		--out-extension:.js=.mjs --outdir=target/tests claim-check/typescript/*.test.ts exactly-once/typescript/*.test.ts
-	node --test $(EXAMPLES_BUILT)/tests
+	find $(EXAMPLES_BUILT)/tests -name "*.test.mjs" -exec node --test {} +
 
 # The host is that of the other tests, so that it is built once, or BINARY.
 test-sdks: wasm-target $(JS_SDK) ## the packages for handlers as registries have them: installed outside, and examples/hello built with each

@@ -108,6 +108,7 @@ ${[...imports.map((it) => `import ${it};`), 'export longshore:handler/handler@0.
  */
 export async function build({ source, output }) {
   source = await realpath(source);
+  if (resolve(output) === source) throw new Error(`${output} is the source: name another output with -o`);
   const [text, map, imports] = await bundled(source);
   const folder = await mkdtemp(join(tmpdir(), 'longshore-'));
   try {
@@ -150,7 +151,7 @@ async function main() {
   if (values.version) return console.log(JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8')).version);
   const [source, ...others] = positionals;
   if (source === undefined || others.length > 0) throw new Error(`name one source.\n\n${USAGE}`);
-  await build({ source, output: values.output ?? source.replace(/\.[jt]s$/, '.wasm') });
+  await build({ source, output: values.output ?? `${source.replace(/\.[cm]?[jt]sx?$/, '')}.wasm` });
 }
 
 if (import.meta.url === pathToFileURL(await realpath(process.argv[1])).href) {

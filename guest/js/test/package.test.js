@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
+
+import { build } from '../bin/build.js';
 
 const read = (path) => readFile(new URL(path, import.meta.url), 'utf8');
 
@@ -25,5 +29,17 @@ test('the types of the imports are those of the contract', async () => {
   for (const [, camel] of types.matchAll(/export function (\w+)/g)) {
     const kebab = camel.replace(/[A-Z]/g, (it) => `-${it.toLowerCase()}`);
     assert.ok(wit.includes(`${kebab}: func(`), camel);
+  }
+});
+
+test('the build never writes over its source', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'longshore-'));
+  try {
+    const source = join(folder, 'handler.mts');
+    await writeFile(source, 'export default {};');
+    await assert.rejects(build({ source, output: source }), /is the source/);
+    assert.equal(await readFile(source, 'utf8'), 'export default {};');
+  } finally {
+    await rm(folder, { recursive: true });
   }
 });

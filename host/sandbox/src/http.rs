@@ -156,6 +156,9 @@ impl Way {
     where
         B: Body<Data = Bytes, Error = Error> + Send + Unpin + 'static,
     {
+        let (mut parts, body) = request.into_parts();
+        self.policy.signers.prepare(&self.place.origin, &mut parts.headers);
+        let request = Request::from_parts(parts, body);
         let response = match self.place.signer {
             Some(signer) => self.send_signed(signer, connection, request).await?,
             None => self.exchange(connection, request).await?,
@@ -163,7 +166,7 @@ impl Way {
         if self.policy.signers.secrecy().is_in(response.headers()) {
             return Err(echoed());
         }
-        if self.place.signer.is_some_and(|it| self.policy.signers.hides(it, response.headers())) {
+        if self.policy.signers.hides(&self.place.origin, response.headers()) {
             self.log.refused(
                 self.place.origin.host(),
                 "its answer is encoded, and nobody can see what it repeats",

@@ -56,7 +56,10 @@ impl Project {
         let path = match &file {
             Some(file) => Path::new(file),
             // A link to nothing is there, and an error.
-            None if Path::new(FILE_NAME).symlink_metadata().is_ok() => Path::new(FILE_NAME),
+            None if Path::new(FILE_NAME).symlink_metadata().is_ok() => {
+                trusted(Path::new(FILE_NAME))?;
+                Path::new(FILE_NAME)
+            }
             None => match profile {
                 None => return Ok(Self::default()),
                 Some(profile) => {
@@ -128,6 +131,21 @@ impl Project {
     pub(crate) fn value(&self, key: &str) -> Option<&ProjectValue> {
         self.values.get(key)
     }
+}
+
+/// Whether a file that nobody named is one's own: it says what is executed, and where tokens go.
+fn trusted(path: &Path) -> Result<(), String> {
+    use std::os::unix::fs::MetadataExt;
+    // What cannot be looked at cannot be read either, which is told there.
+    let Ok(found) = path.metadata() else { return Ok(()) };
+    let owner = found.uid();
+    if owner == rustix::process::geteuid().as_raw() || owner == 0 {
+        return Ok(());
+    }
+    Err(format!(
+        "the project file {} belongs to another user, and says what is executed; name it with --project if you trust it, or read none with --no-project",
+        path.display()
+    ))
 }
 
 /// The base, with the profile over it.

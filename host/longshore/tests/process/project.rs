@@ -319,6 +319,19 @@ fn what_cannot_be_a_project_file_is_refused_at_once() {
 }
 
 #[test]
+fn a_file_of_another_user_is_read_only_if_it_is_named() {
+    let folder = Folder::with(&keys());
+    let file = folder.path("longshore.toml");
+    // Nobody but root can give files away.
+    if std::os::unix::fs::chown(&file, Some(4242), None).is_err() {
+        return;
+    }
+    folder.run(&["config"]).ends_with(2).says(&["belongs to another user", "--project"]);
+    folder.run(&["config", "--project", "longshore.toml"]).succeeded();
+    folder.run(&["config", "--no-project"]).succeeded();
+}
+
+#[test]
 fn a_signature_in_the_file_is_never_shown() {
     let url = format!("https://account.queue.core.windows.net/orders?sv=1&sig={SECRET}");
     let text = format!(

@@ -21,7 +21,10 @@ mod tests;
 use std::fmt;
 use std::sync::Arc;
 
-use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, IF_RANGE, PROXY_AUTHORIZATION, RANGE};
+use http::header::{
+    ACCEPT_CHARSET, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, IF_RANGE, PROXY_AUTHORIZATION, RANGE,
+    TE,
+};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method};
 
@@ -143,7 +146,7 @@ impl Signers {
             let is_of_a_signer = self.list.iter().any(|it| services::same_account(&it.origin, source));
             self.list.iter().filter(reads).any(covers) || !is_of_a_signer && may_call(source)
         };
-        match guard::refusal(request, signer, segments.as_deref().ok(), source_is_granted) {
+        match guard::refusal(request, signer, &segments, source_is_granted) {
             Some(refusal) => Decision::Refused(refusal),
             None => Decision::Signed(index),
         }
@@ -160,13 +163,6 @@ impl Signers {
         held_up: &HeldUp,
     ) -> Result<Option<String>, String> {
         let headers = &mut request.headers;
-        // A compressed answer could hold what is looked for.
-        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        if !self.list[index].of_azure {
-            // With parts of an answer, nobody could see what the whole of it repeats.
-            headers.remove(RANGE);
-            headers.remove(IF_RANGE);
-        }
         match &self.list[index].addition {
             Addition::Token { scope, client_id } => {
                 headers.remove(PROXY_AUTHORIZATION);
@@ -206,11 +202,30 @@ impl Signers {
         Ok(token)
     }
 
+    /// Whether a host gets what the host adds, and may repeat it: none of Azure's services does.
+    fn may_repeat(&self, origin: &Origin) -> bool {
+        self.list.iter().any(|it| it.origin == *origin && !it.of_azure)
+    }
+
+    /// Takes from a request what would have its answer come in a form in which nobody can see what
+    /// it repeats: compressed, in another alphabet, or in parts.
+    pub(super) fn prepare(&self, origin: &Origin, headers: &mut HeaderMap) {
+        if !self.list.iter().any(|it| it.origin == *origin) {
+            return;
+        }
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        if self.may_repeat(origin) {
+            for name in [RANGE, IF_RANGE, TE, ACCEPT_CHARSET] {
+                headers.remove(name);
+            }
+        }
+    }
+
     /// Whether an answer is encoded although that was not asked for. What Azure's services keep may
     /// be encoded, and is no answer of their own.
-    pub(super) fn hides(&self, index: usize, headers: &HeaderMap) -> bool {
+    pub(super) fn hides(&self, origin: &Origin, headers: &HeaderMap) -> bool {
         let encoded = |it: &HeaderValue| !it.as_bytes().eq_ignore_ascii_case(b"identity");
-        !self.list[index].of_azure && headers.get_all(CONTENT_ENCODING).iter().any(encoded)
+        self.may_repeat(origin) && headers.get_all(CONTENT_ENCODING).iter().any(encoded)
     }
 
     /// What no answer may repeat: whatever was added to any request so far.
@@ -261,7 +276,6 @@ impl Signers {
         let source = self.source.as_ref()?;
         let token = source.replacement(scope, client_id.as_deref(), refused).await?;
         request.headers.remove(PROXY_AUTHORIZATION);
-        request.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         request.headers.insert(AUTHORIZATION, bearer(&token).ok()?);
         self.sent.add(index, token.as_bytes());
         Some(())

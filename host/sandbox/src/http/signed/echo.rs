@@ -27,8 +27,11 @@ pub(in crate::http) struct Secrecy(Option<Arc<AhoCorasick>>);
 /// Of `Bearer KEY` that is the key, and of a token its signature, without which it is worth nothing
 /// ([RFC 7519, section 3](https://www.rfc-editor.org/rfc/rfc7519#section-3)).
 pub(super) fn pieces(secret: &[u8]) -> Vec<Vec<u8>> {
-    let key = secret.rsplit(|it| *it == b' ').next().filter(|it| it.len() >= SHORTEST).unwrap_or(secret);
-    let signature = key.rsplit(|it| *it == b'.').next().filter(|it| it.len() >= 4 * SHORTEST);
+    let scheme = secret.iter().take_while(|it| it.is_ascii_alphanumeric() || **it == b'-').count();
+    let key = secret[scheme..].strip_prefix(b" ").filter(|_| scheme > 0).unwrap_or(secret);
+    let parts: Vec<_> = key.split(|it| *it == b'.').collect();
+    let is_token = parts.len() == 3 && key.starts_with(b"eyJ");
+    let signature = parts.last().copied().filter(|it| is_token && it.len() >= 4 * SHORTEST);
     let needle = signature.unwrap_or(key);
     if needle.len() < SHORTEST {
         return Vec::new();
@@ -221,6 +224,10 @@ mod tests {
         assert!(!passes(&["your key is swordfish"], "Bearer swordfish").await);
         assert!(!passes(&["clé-de-l'API"], "Bearer clé-de-l'API").await);
         assert!(passes(&["Bearer"], "Bearer swordfish").await);
+        let cookie = "session=SECRETSECRETSECRET; lang=en-GB-x-y";
+        assert!(!passes(&["session=SECRETSECRETSECRET"], cookie).await);
+        assert!(passes(&["lang=en"], cookie).await);
+        assert!(pieces(b"Bearer pin1234").is_empty(), "its key is too short");
     }
 
     #[tokio::test]

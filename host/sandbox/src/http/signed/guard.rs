@@ -1,7 +1,7 @@
 //! What is never signed, although it goes where it may.
 
-use http::Uri;
 use http::request::Parts;
+use http::{HeaderName, HeaderValue, Method, Uri};
 
 use crate::http::origin::Origin;
 use crate::http::signed::path;
@@ -22,6 +22,9 @@ const DISGUISES: [&str; 8] = [
     "trailer",
 ];
 
+/// Headers that say where a request goes and ends, by which a server could be misled.
+const FRAMING: [&str; 4] = ["host", "content-length", "transfer-encoding", "authorization"];
+
 /// Headers that carry a second token.
 const SECOND_TOKENS: [&str; 2] = ["x-ms-authorization-auxiliary", "x-ms-copy-source-authorization"];
 
@@ -29,10 +32,12 @@ const SECOND_TOKENS: [&str; 2] = ["x-ms-authorization-auxiliary", "x-ms-copy-sou
 /// who were let in before ([Create
 /// Container](https://learn.microsoft.com/rest/api/storageservices/create-container), [Path
 /// Create](https://learn.microsoft.com/rest/api/storageservices/datalakestoragegen2/path/create)).
-const ACCESS_HEADERS: [&str; 6] = [
+const ACCESS_HEADERS: [&str; 8] = [
     "x-ms-blob-public-access",
     "x-ms-acl",
     "x-ms-permissions",
+    "x-ms-umask",
+    "x-ms-mode",
     "x-ms-owner",
     "x-ms-group",
     "x-ms-file-permission-key",
@@ -56,11 +61,12 @@ const BATCH_SEGMENT: &str = "$batch";
 const ACCESS: [(&str, &str); 3] =
     [("comp", "acl"), ("action", "setaccesscontrol"), ("action", "setaccesscontrolrecursive")];
 
-/// Why a request is not signed, in words; `None` if it is.
+/// Why a request is not signed, in words; `None` if it is. `segments` are those of its path, or the
+/// trick that it tries.
 pub(super) fn refusal(
     request: &Parts,
     signer: &Signer,
-    segments: Option<&[String]>,
+    segments: &Result<Vec<String>, &'static str>,
     source_is_granted: impl Fn(&Origin, &str) -> bool,
 ) -> Option<String> {
     let method = request.method.as_str();
@@ -70,26 +76,30 @@ pub(super) fn refusal(
     if ["TRACE", "TRACK", "CONNECT"].contains(&method) {
         return Some(format!("{method} would repeat or tunnel what the host adds"));
     }
-    if let Some(name) = request.headers.keys().map(http::HeaderName::as_str).find(|it| is_disguise(it)) {
+    let names = || request.headers.keys().map(HeaderName::as_str);
+    if let Some(name) = names().find(|it| is_disguise(it, &signer.addition)) {
         return Some(format!("the header {name} can make it another request than the one that was checked"));
     }
     let pairs = pairs(&request.uri);
     if signer.methods.is_some() && pairs.iter().any(|(name, _)| name == "_method") {
         return Some("`_method` can make it another request than the one that was checked".into());
     }
-    let Addition::Token { scope, .. } = &signer.addition else { return None };
+    let path = path::decode_lossy(request.uri.path()).to_ascii_lowercase();
+    let last = path.rsplit('/').find(|it| !it.is_empty()).unwrap_or_default();
+    let may_hand_out_keys = request.method == Method::POST && services::has_keys(signer.origin.host());
+    if may_hand_out_keys && services::hands_out_keys(last) {
+        return Some(format!("`{last}` hands out a key that works without the host"));
+    }
+    // Of such a path, nobody can say what it ends with. An empty part of it takes nothing away.
+    if let Err(trick) = segments
+        && *trick != path::EMPTY_PART
+        && (signer.methods.is_some() || may_hand_out_keys)
+    {
+        return Some(format!("{trick}, and it could be another than the one that was checked"));
+    }
+    let Addition::Token { .. } = &signer.addition else { return None };
     if let Some(name) = SECOND_TOKENS.into_iter().find(|it| request.headers.contains_key(*it)) {
         return Some(format!("the header {name} carries a token, and handlers have none"));
-    }
-    // Of a path that is no plain one, nobody can say what it ends with.
-    if segments.is_none() && (signer.methods.is_some() || services::has_keys(scope)) {
-        return Some("its path is no plain one, and could be another than the one that was checked".into());
-    }
-    let parts = segments.unwrap_or_default();
-    let last = parts.iter().rfind(|it| !it.is_empty()).map(|it| it.to_ascii_lowercase());
-    let last = last.as_deref().unwrap_or_default();
-    if services::hands_out_keys(scope, last) {
-        return Some(format!("`{last}` hands out a key that works without the host"));
     }
     for (name, value) in &pairs {
         if value == DELEGATION_KEY {
@@ -100,8 +110,10 @@ pub(super) fn refusal(
         }
     }
     let lets_in = |name: &str| {
-        let is_usual =
-            |it: &http::HeaderValue| name == FILE_PERMISSION && AS_USUAL.iter().any(|usual| it == usual);
+        let is_usual = |it: &HeaderValue| {
+            let is = |usual: &&str| it.as_bytes().eq_ignore_ascii_case(usual.as_bytes());
+            name == FILE_PERMISSION && AS_USUAL.iter().any(|usual| is(&usual))
+        };
         !request.headers.get_all(name).iter().all(is_usual)
     };
     if let Some(name) = ACCESS_HEADERS.into_iter().chain([FILE_PERMISSION]).find(|it| lets_in(it)) {
@@ -109,7 +121,7 @@ pub(super) fn refusal(
     }
     let is_batch =
         last == BATCH_SEGMENT || pairs.iter().any(|(name, value)| name == "comp" && value == BATCH);
-    if is_batch && !(signer.prefix.is_whole_host() && signer.methods.is_none()) {
+    if is_batch && !signer.grants_all() {
         return Some(format!(
             "a batch may reach beyond {}, and holds any methods; it needs a grant of the whole host without methods",
             signer.prefix
@@ -118,13 +130,24 @@ pub(super) fn refusal(
     sources::refusal(&request.headers, signer, source_is_granted)
 }
 
-/// Whether a header can make a server see another request. Some servers read `_` as `-`.
-fn is_disguise(name: &str) -> bool {
-    let forwarded = name.strip_prefix("x-forwarded-").is_some_and(|it| !["for", "proto"].contains(&it));
-    DISGUISES.contains(&name)
-        || forwarded
-        || name.contains('_')
-        || ["x-original-", "x-rewrite-"].iter().any(|it| name.starts_with(it))
+/// Whether a header can make a server see another request. Servers that hand headers on as
+/// variables read `_` as `-`. Names of metadata have no `-`, so that theirs are left alone.
+fn is_disguise(name: &str, addition: &Addition) -> bool {
+    let is = |name: &str| {
+        let forwarded = name.strip_prefix("x-forwarded-").is_some_and(|it| !["for", "proto"].contains(&it));
+        DISGUISES.contains(&name)
+            || forwarded
+            || ["x-original-", "x-rewrite-"].iter().any(|it| name.starts_with(it))
+    };
+    if !name.contains('_') || name.starts_with("x-ms-meta-") {
+        return is(name);
+    }
+    let read = name.replace('_', "-");
+    let added = match addition {
+        Addition::Token { .. } => "authorization",
+        Addition::Header { name, .. } => name.as_str(),
+    };
+    is(&read) || read == added || read.starts_with("x-ms-") || FRAMING.contains(&&*read)
 }
 
 /// Names and values of a query, in small letters, decoded as often as a server may.

@@ -8,7 +8,7 @@ use http::Method;
 use crate::http::origin::Origin;
 use crate::http::signed::path::PathPrefix;
 use crate::http::signed::services::{
-    BLOB, KEY_VAULT, OF_THE_SAME, SERVICES, STORAGE, TABLE, TOKENLESS, checked_scope, manages, service,
+    BLOB, KEY_VAULT, OF_STORAGE, SERVICES, STORAGE, TABLE, TOKENLESS, checked_scope, manages, service,
     usual_scope,
 };
 use crate::http::signed::signer::{Addition, Signer, methods};
@@ -84,7 +84,7 @@ impl IdentityGrant {
         let host = self.origin.host();
         let is_known = SERVICES.iter().any(|(_, scope)| *scope == Some(&*self.scope));
         let is_its_own = service(host).is_some_and(|(_, scope)| scope == Some(&*self.scope))
-            || OF_THE_SAME.iter().any(|(scope, suffix)| *scope == self.scope && host.ends_with(suffix));
+            || self.scope == STORAGE && OF_STORAGE.iter().any(|it| host.ends_with(it));
         let is_here = self.origin.is_local();
         (is_known && !is_its_own && !is_here).then(|| {
             format!(

@@ -7,6 +7,9 @@ use std::fmt;
 /// should.
 const DECODINGS: usize = 3;
 
+/// What is said of a path with an empty part.
+pub(super) const EMPTY_PART: &str = "its path has an empty part (`//`)";
+
 /// The beginning of granted paths: whole segments.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct PathPrefix(Vec<String>);
@@ -98,7 +101,7 @@ fn check(path: &str) -> Result<(), &'static str> {
     }
     let inner = segments.len() - 1;
     if segments[..inner].iter().any(|segment| segment.is_empty()) {
-        return Err("its path has an empty part (`//`)");
+        return Err(EMPTY_PART);
     }
     Ok(())
 }

@@ -7,12 +7,10 @@ use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRAILER, TRANSF
 use http::{HeaderName, HeaderValue, Method};
 
 use crate::http::origin::Origin;
+use crate::http::signed::echo;
 use crate::http::signed::path::PathPrefix;
 use crate::http::signed::services;
 use crate::http::signed::signer::{Addition, Signer, methods};
-
-/// The shortest secret, in bytes: no answer can be searched for what is shorter.
-const SHORTEST: usize = 8;
 
 /// A header for requests to a host, or a part of it: `[METHOD[,METHOD…]
 /// ]HOST[:PORT][/PREFIX]=NAME=@VARIABLE`. The value is what the variable holds on the host that
@@ -63,7 +61,7 @@ impl HeaderGrant {
         };
         let value = value.map(|it| it.trim_end_matches(['\r', '\n'])).filter(|it| !it.is_empty());
         let value = value.ok_or_else(|| refused("has no value here"))?;
-        if value.len() < SHORTEST {
+        if echo::pieces(value.as_bytes()).is_empty() {
             return Err(refused("holds less than 8 characters, which an answer may repeat by chance"));
         }
         let mut value = HeaderValue::try_from(value).map_err(|_| refused("holds what no header may have"))?;

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::http::signed::echo::{Secrecy, pieces};
 
-/// How many secrets of one grant are remembered: a service may repeat the one before, which is
+/// How many secrets of one grant are remembered: a service may repeat one from before, which is
 /// valid still.
-const OF_ONE_GRANT: usize = 2;
+const OF_ONE_GRANT: usize = 8;
 
 /// The newest secrets of each grant. Any answer may repeat any of them: a service can keep what one
 /// request had, and show it to the next.
@@ -41,7 +41,10 @@ impl SentSecrets {
         if let (Some(oldest), true) = (places.next(), places.count() == OF_ONE_GRANT) {
             state.secrets.remove(oldest);
         }
-        let pieces: Vec<_> = state.secrets.iter().flat_map(|it| it.pieces.iter().cloned()).collect();
+        let mut pieces: Vec<_> = state.secrets.iter().flat_map(|it| it.pieces.iter().cloned()).collect();
+        // Several grants may have one token.
+        pieces.sort_unstable();
+        pieces.dedup();
         state.secrecy = Secrecy::of(&pieces);
     }
 
@@ -67,14 +70,15 @@ mod tests {
     }
 
     #[test]
-    fn the_two_newest_secrets_of_each_grant_are_looked_for() {
+    fn the_newest_secrets_of_each_grant_are_looked_for() {
         let sent = SentSecrets::default();
         sent.add(7, b"another-grants");
-        for secret in ["first-secret", "second-secret", "second-secret", "third-secret", "second-secret"] {
-            sent.add(1, secret.as_bytes());
+        let secret = |number: usize| format!("{number:02}-secret-of-one");
+        for number in (0..=OF_ONE_GRANT).chain([OF_ONE_GRANT - 1]) {
+            sent.add(1, secret(number).as_bytes());
         }
-        let known =
-            ["first-secret", "second-secret", "third-secret", "another-grants"].map(|it| knows(&sent, it));
-        assert_eq!(known, [false, true, true, true]);
+        assert!(!knows(&sent, &secret(0)), "the oldest is forgotten");
+        assert!((1..=OF_ONE_GRANT).all(|number| knows(&sent, &secret(number))));
+        assert!(knows(&sent, "another-grants"));
     }
 }

@@ -63,43 +63,44 @@ const POWERS_BY_ID: [&str; 2] =
 pub(super) const TOKENLESS: [(&str, &str); 1] =
     [(".documents.azure.com", "Cosmos DB takes tokens in a form of its own, which is not supported")];
 
-/// What hands out a key or a token that works without the host, by the last part of a path: the
-/// keys of a project's connections and signatures for its storage ([Connections - Get With
-/// Credentials](https://learn.microsoft.com/rest/api/aifoundry/aiprojects/connections)), a token
+/// What hands out a key or a token that works without the host, by the last part of a path that is
+/// posted to: the keys of a project's connections and signatures for its storage ([Connections - Get
+/// With Credentials](https://learn.microsoft.com/rest/api/aifoundry/aiprojects/connections)), a token
 /// that anybody may use, and a key of a vault.
-const KEYS: [(&str, &[&str]); 3] = [
-    (AI, &["getconnectionwithcredentials", "credentials", "startpendingupload", "issuetoken"]),
-    (COGNITIVE, &["issuetoken", "listkeys"]),
-    (VAULT, &["backup"]),
+const KEYS: [&str; 6] =
+    ["getconnectionwithcredentials", "credentials", "startpendingupload", "issuetoken", "listkeys", "backup"];
+/// Where such a path may be.
+const HAVE_KEYS: [&str; 8] = [
+    ".services.ai.azure.com",
+    ".cognitiveservices.azure.com",
+    ".openai.azure.com",
+    ".cognitive.microsoft.com",
+    KEY_VAULT,
+    ".vault.usgovcloudapi.net",
+    ".vault.azure.cn",
+    ".managedhsm.azure.net",
 ];
 
-/// Names of Azure Storage and of Key Vault that are not in the table: those of other clouds, and
-/// of accounts in zones of DNS.
-pub(super) const OF_THE_SAME: [(&str, &str); 6] = [
-    (STORAGE, ".core.usgovcloudapi.net"),
-    (STORAGE, ".core.chinacloudapi.cn"),
-    (STORAGE, ".storage.azure.net"),
-    (STORAGE, ".core.windows.net"),
-    (VAULT, ".vault.usgovcloudapi.net"),
-    (VAULT, ".vault.azure.cn"),
-];
+/// How hosts of Azure Storage end, also in other clouds, and those of accounts in zones of DNS.
+pub(super) const OF_STORAGE: [&str; 4] =
+    [".core.windows.net", ".core.usgovcloudapi.net", ".core.chinacloudapi.cn", ".storage.azure.net"];
 
-/// Whether a request for a path that ends like this gets a key, under this scope.
-pub(super) fn hands_out_keys(scope: &str, last_segment: &str) -> bool {
-    KEYS.iter().any(|(of, segments)| *of == scope && segments.contains(&last_segment))
+/// Whether a path that ends like this, in small letters, gets a key.
+pub(super) fn hands_out_keys(last_segment: &str) -> bool {
+    KEYS.contains(&last_segment)
 }
 
-/// Whether there are such paths under this scope.
-pub(super) fn has_keys(scope: &str) -> bool {
-    KEYS.iter().any(|(of, _)| *of == scope)
+/// Whether a host has such paths.
+pub(super) fn has_keys(host: &str) -> bool {
+    HAVE_KEYS.iter().any(|it| host.ends_with(it))
 }
 
 /// Whether two origins are, or may be, of one storage account.
 pub(super) fn same_account(one: &Origin, other: &Origin) -> bool {
-    const STORAGE_HOST: &str = ".core.windows.net";
     let account = |origin: &Origin| {
-        let name = origin.host().strip_suffix(STORAGE_HOST)?.split('.').next()?.to_owned();
-        Some(name.trim_end_matches("-secondary").to_owned())
+        let host = origin.host();
+        OF_STORAGE.iter().find(|it| host.ends_with(**it))?;
+        Some(host.split('.').next()?.trim_end_matches("-secondary").to_owned())
     };
     one == other || account(one).is_some_and(|it| account(other) == Some(it))
 }

@@ -46,6 +46,11 @@ impl fmt::Display for Signer {
 }
 
 impl Signer {
+    /// Whether nothing of its host is left out.
+    pub(super) fn grants_all(&self) -> bool {
+        self.prefix.is_whole_host() && self.methods.is_none()
+    }
+
     pub(super) fn takes(&self, method: &Method) -> bool {
         self.methods.as_ref().is_none_or(|it| it.contains(method))
     }
