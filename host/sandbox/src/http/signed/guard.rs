@@ -111,8 +111,8 @@ pub(super) fn refusal(
     }
     let lets_in = |name: &str| {
         let is_usual = |it: &HeaderValue| {
-            let is = |usual: &&str| it.as_bytes().eq_ignore_ascii_case(usual.as_bytes());
-            name == FILE_PERMISSION && AS_USUAL.iter().any(|usual| is(&usual))
+            name == FILE_PERMISSION
+                && AS_USUAL.iter().any(|usual| it.as_bytes().eq_ignore_ascii_case(usual.as_bytes()))
         };
         !request.headers.get_all(name).iter().all(is_usual)
     };

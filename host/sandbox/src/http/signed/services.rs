@@ -3,8 +3,7 @@
 use crate::http::origin::Origin;
 
 /// Services of Azure whose tokens are known: how their hosts end, and for which scope a token is
-/// asked. `None` stands for the host itself.
-/// ([Services that support Entra
+/// asked. `None` stands for the host itself. ([Services that support Entra
 /// authentication](https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/managed-identities-status).)
 pub(super) const SERVICES: [(&str, Option<&str>); 13] = [
     (BLOB, Some(STORAGE)),
@@ -64,9 +63,9 @@ pub(super) const TOKENLESS: [(&str, &str); 1] =
     [(".documents.azure.com", "Cosmos DB takes tokens in a form of its own, which is not supported")];
 
 /// What hands out a key or a token that works without the host, by the last part of a path that is
-/// posted to: the keys of a project's connections and signatures for its storage ([Connections - Get
-/// With Credentials](https://learn.microsoft.com/rest/api/aifoundry/aiprojects/connections)), a token
-/// that anybody may use, and a key of a vault.
+/// posted to: the keys of a project's connections and signatures for its storage ([Connections -
+/// Get With Credentials](https://learn.microsoft.com/rest/api/aifoundry/aiprojects/connections)), a
+/// token that anybody may use, and a key of a vault.
 const KEYS: [&str; 6] =
     ["getconnectionwithcredentials", "credentials", "startpendingupload", "issuetoken", "listkeys", "backup"];
 /// Where such a path may be.
