@@ -4,6 +4,7 @@
 mod args;
 mod check;
 mod compile;
+mod completions;
 mod config;
 mod format;
 mod given;
@@ -38,6 +39,7 @@ pub use self::args::{
 };
 pub use self::check::CheckArgs;
 pub use self::compile::CompileArgs;
+pub use self::completions::CompletionsArgs;
 pub use self::config::{ConfigArgs, ConfigVerb};
 pub use self::format::Format;
 use self::format::FormatParser;
@@ -158,6 +160,8 @@ pub enum Verb {
     Compile(CompileArgs),
     /// Push a component to a registry, to be run from there.
     Push(PushArgs),
+    /// Print what completes verbs and flags in a shell.
+    Completions(CompletionsArgs),
     /// Show what is in force, and where each value comes from.
     Config(Box<ConfigArgs>),
 }

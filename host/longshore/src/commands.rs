@@ -4,6 +4,7 @@ mod added;
 mod again;
 mod check;
 mod compile;
+mod completions;
 mod config;
 mod fields;
 mod inspect;
@@ -74,6 +75,7 @@ async fn execute(cli: Cli, project: &Project, umask: Mode) -> Result<Exit, Failu
         Verb::Inspect(args) => inspect::execute(args, format).await,
         Verb::Compile(args) => compile::execute(args, umask, format).await,
         Verb::Push(args) => push::execute(args, format).await,
+        Verb::Completions(args) => Ok(completions::execute(args)),
         Verb::Config(args) => config::execute(&args, project, format),
     }
 }

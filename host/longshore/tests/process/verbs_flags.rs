@@ -106,3 +106,22 @@ fn the_help_says_that_a_flag_beats_its_variable() {
         assert!(flat.contains(words), "{words}: {help}");
     }
 }
+
+#[test]
+fn each_shell_gets_completions_that_know_every_verb_and_bash_reads_them() {
+    for shell in ["bash", "zsh", "fish", "powershell"] {
+        let script = run(longshore(["completions", shell]).current_dir("/")).succeeded().stdout;
+        for word in ["redrive", "--component", "--http-identity"] {
+            assert!(script.contains(word.trim_start_matches("--")), "{shell}: {word}");
+        }
+        if shell == "bash" {
+            let mut bash = std::process::Command::new("bash");
+            bash.args(["--norc", "--noprofile", "-c"]).arg(format!(
+                "{script}\nCOMP_WORDS=(longshore poi); COMP_CWORD=1; _longshore longshore poi longshore; echo \"${{COMPREPLY[@]}}\""
+            ));
+            let completed = bash.output().unwrap();
+            let words = String::from_utf8_lossy(&completed.stdout);
+            assert_eq!(words.trim(), "poison", "{}", String::from_utf8_lossy(&completed.stderr));
+        }
+    }
+}
