@@ -124,6 +124,16 @@ impl Tokens {
         if let Some(token) = self.valid() {
             return Ok(token);
         }
+        // A caller that gives up takes the token from nobody: the next one would begin anew.
+        let tokens = Arc::clone(self);
+        match tokio::spawn(async move { tokens.fetched().await }).await {
+            Ok(fetched) => fetched,
+            Err(error) => Err(self.fail(FailedTry::passing(format!("the fetch ended early: {error}")))),
+        }
+    }
+
+    /// A token that somebody fetches: this caller, or one before it.
+    async fn fetched(self: &Arc<Self>) -> Result<Token, NoToken> {
         let asked = Instant::now();
         let _one = self.fetching.lock().await;
         if let Some(token) = self.valid() {

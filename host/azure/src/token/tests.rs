@@ -120,3 +120,17 @@ async fn a_refused_token_is_replaced_once_however_many_were_refused_with_it() {
     assert_eq!(tokens.token().await.unwrap().secret(), second.secret());
     assert_eq!(script.asked.load(Ordering::Relaxed), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_gives_up_does_not_end_the_fetch_that_it_began() {
+    let (script, tokens) = tokens(None);
+    let gave_up = tokio::time::timeout(Duration::from_secs(1), tokens.token()).await;
+    assert!(gave_up.is_err());
+    // The identity answers again when it is asked the second time, after 6 s.
+    *script.life_s.lock().unwrap() = Some(3600);
+    sleep(Duration::from_secs(8)).await;
+    assert_eq!(script.asked.load(Ordering::Relaxed), 2);
+    let asked = Instant::now();
+    assert_eq!(tokens.token().await.unwrap().secret(), "token 1");
+    assert_eq!((asked.elapsed(), script.asked.load(Ordering::Relaxed)), (Duration::ZERO, 2));
+}
