@@ -151,6 +151,7 @@ impl Way {
     async fn send<B>(
         &self,
         connection: Connection,
+        token: Option<String>,
         request: Request<Gathered<B>>,
     ) -> Result<Response<Answered>, Error>
     where
@@ -160,7 +161,7 @@ impl Way {
         self.policy.signers.prepare(&self.place.origin, &mut parts.headers);
         let request = Request::from_parts(parts, body);
         let response = match self.place.signer {
-            Some(signer) => self.send_signed(signer, connection, request).await?,
+            Some(signer) => self.send_signed(signer, connection, token, request).await?,
             None => self.exchange(connection, request).await?,
         };
         if self.policy.signers.secrecy().is_in(response.headers()) {
@@ -180,6 +181,7 @@ impl Way {
         &self,
         signer: usize,
         connection: Connection,
+        token: Option<String>,
         request: Request<Gathered<B>>,
     ) -> Result<Response<Answered>, Error>
     where
@@ -187,11 +189,12 @@ impl Way {
     {
         let (mut parts, body) = request.into_parts();
         // A service that refuses a token has done nothing, so that it may be asked with a new one.
-        let again = body.whole().map(|body| (parts.clone(), body));
-        let token = self.sign(signer, &mut parts).await?;
+        let unsigned = token.as_ref().and_then(|_| Some((parts.clone(), body.whole()?)));
+        self.said(self.policy.signers.sign(signer, &mut parts, token.as_deref()))?;
+        let again = token.zip(unsigned);
         let response = self.exchange(connection, Request::from_parts(parts, body)).await?;
         if response.status() == StatusCode::UNAUTHORIZED
-            && let (Some(token), Some((mut parts, body))) = (token, again)
+            && let Some((token, (mut parts, body))) = again
             && self.policy.signers.sign_again(signer, &mut parts, &token).await.is_some()
         {
             drop(response);
@@ -199,10 +202,6 @@ impl Way {
             return self.exchange(self.connection().await?, Request::from_parts(parts, body)).await;
         }
         Ok(response)
-    }
-
-    async fn sign(&self, signer: usize, parts: &mut Parts) -> Result<Option<String>, Error> {
-        self.said(self.policy.signers.sign(signer, parts, &self.held_up).await)
     }
 
     /// What the log and the handler are told where there is no token.
@@ -228,11 +227,12 @@ impl Way {
     }
 
     /// A connection, once there is what the request is to have: a server may not wait for a token.
-    async fn opened(&self) -> Result<Connection, Error> {
-        if let Some(signer) = self.place.signer {
-            self.said(self.policy.signers.await_token(signer, &self.held_up).await)?;
-        }
-        self.connection().await
+    async fn opened(&self) -> Result<(Connection, Option<String>), Error> {
+        let token = match self.place.signer {
+            Some(signer) => self.said(self.policy.signers.token_for(signer, &self.held_up).await)?,
+            None => None,
+        };
+        Ok((self.connection().await?, token))
     }
 
     /// One that is kept, or a new one.
@@ -286,8 +286,9 @@ impl WasiHttpHooks for Hooks {
             let asked = options.unwrap_or_default();
             let limit = asked.connect_timeout.map_or(MAX_CONNECT, |asked| asked.min(MAX_CONNECT));
             let way = Way { place, policy: Arc::clone(&policy), log, held_up, limit, asked };
-            let (connection, request) = gather::while_opening(way.opened(), request, &mut held).await?;
-            let response = way.send(connection, request).await?;
+            let opening = gather::while_opening(way.opened(), request, &mut held);
+            let ((connection, token), request) = opening.await?;
+            let response = way.send(connection, token, request).await?;
             let response = owned(response);
             // The guest may keep them for as long as it lives.
             if !account.take(cost::fields(response.headers())) {

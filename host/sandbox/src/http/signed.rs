@@ -152,54 +152,38 @@ impl Signers {
         }
     }
 
-    /// Adds to a request what its grant says; returns the token, where it is one.
+    /// The token that a grant adds, once there is one; `None` where it adds none.
     ///
     /// # Errors
     /// Why there is no token, in words.
-    pub(super) async fn sign(
-        &self,
-        index: usize,
-        request: &mut Parts,
-        held_up: &HeldUp,
-    ) -> Result<Option<String>, String> {
-        let headers = &mut request.headers;
-        match &self.list[index].addition {
-            Addition::Token { scope, client_id } => {
-                headers.remove(PROXY_AUTHORIZATION);
-                let token = self.awaited(index, scope, client_id.as_deref(), held_up).await?;
-                headers.insert(AUTHORIZATION, bearer(&token)?);
-                self.sent.add(index, token.as_bytes());
-                Ok(Some(token))
-            }
-            Addition::Header { name, value } => {
-                headers.insert(name, value.clone());
-                self.sent.add(index, value.as_bytes());
-                Ok(None)
-            }
-        }
-    }
-
-    /// Waits until there is what a grant adds.
-    ///
-    /// # Errors
-    /// Why there is no token, in words.
-    pub(super) async fn await_token(&self, index: usize, held_up: &HeldUp) -> Result<(), String> {
-        let Addition::Token { scope, client_id } = &self.list[index].addition else { return Ok(()) };
-        self.awaited(index, scope, client_id.as_deref(), held_up).await.map(drop)
-    }
-
-    async fn awaited(
-        &self,
-        index: usize,
-        scope: &str,
-        client_id: Option<&str>,
-        held_up: &HeldUp,
-    ) -> Result<String, String> {
+    pub(super) async fn token_for(&self, index: usize, held_up: &HeldUp) -> Result<Option<String>, String> {
+        let Addition::Token { scope, client_id } = &self.list[index].addition else { return Ok(None) };
         let waiting = held_up.waits(index);
-        let token = self.token(index, scope, client_id).await;
+        let token = self.token(index, scope, client_id.as_deref()).await;
         let token = token.inspect_err(|cause| held_up.has_none(cause.clone()))?;
         drop(waiting);
-        Ok(token)
+        Ok(Some(token))
+    }
+
+    /// Adds to a request what its grant says: this token, or else its header.
+    ///
+    /// # Errors
+    /// Why that cannot be, in words.
+    pub(super) fn sign(&self, index: usize, request: &mut Parts, token: Option<&str>) -> Result<(), String> {
+        let headers = &mut request.headers;
+        match (&self.list[index].addition, token) {
+            (Addition::Header { name, value }, _) => {
+                headers.insert(name, value.clone());
+                self.sent.add(index, value.as_bytes());
+            }
+            (Addition::Token { .. }, Some(token)) => {
+                headers.remove(PROXY_AUTHORIZATION);
+                headers.insert(AUTHORIZATION, bearer(token)?);
+                self.sent.add(index, token.as_bytes());
+            }
+            (Addition::Token { .. }, None) => return Err("there is no token".into()),
+        }
+        Ok(())
     }
 
     /// Whether a host gets what the host adds, and may repeat it: none of Azure's services does.
@@ -275,10 +259,7 @@ impl Signers {
         let Addition::Token { scope, client_id } = &self.list[index].addition else { return None };
         let source = self.source.as_ref()?;
         let token = source.replacement(scope, client_id.as_deref(), refused).await?;
-        request.headers.remove(PROXY_AUTHORIZATION);
-        request.headers.insert(AUTHORIZATION, bearer(&token).ok()?);
-        self.sent.add(index, token.as_bytes());
-        Some(())
+        self.sign(index, request, Some(&token)).ok()
     }
 }
 

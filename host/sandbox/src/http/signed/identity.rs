@@ -11,7 +11,7 @@ use crate::http::signed::services::{
     BLOB, KEY_VAULT, OF_STORAGE, SERVICES, STORAGE, TABLE, TOKENLESS, checked_scope, manages, service,
     usual_scope,
 };
-use crate::http::signed::signer::{Addition, Signer, methods};
+use crate::http::signed::signer::{Addition, Signer, methods, write_requests};
 
 /// A host, or a part of it, that requests reach with the host's identity:
 /// `[METHOD[,METHOD…] ]HOST[:PORT][/PREFIX][=SCOPE][;client-id=ID]`.
@@ -173,14 +173,7 @@ impl FromStr for IdentityGrant {
 impl fmt::Display for IdentityGrant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { origin, prefix, methods, scope, client_id } = self;
-        if let Some(methods) = methods {
-            let names: Vec<_> = methods.iter().map(Method::as_str).collect();
-            write!(f, "{} ", names.join(","))?;
-        }
-        write!(f, "{origin}")?;
-        if !prefix.is_whole_host() {
-            write!(f, "{prefix}")?;
-        }
+        write_requests(f, methods.as_deref(), origin, prefix)?;
         write!(f, "={scope}")?;
         client_id.as_ref().map_or(Ok(()), |id| write!(f, ";client-id={id}"))
     }

@@ -10,7 +10,7 @@ use crate::http::origin::Origin;
 use crate::http::signed::echo;
 use crate::http::signed::path::PathPrefix;
 use crate::http::signed::services;
-use crate::http::signed::signer::{Addition, Signer, methods};
+use crate::http::signed::signer::{Addition, Signer, methods, write_requests};
 
 /// A header for requests to a host, or a part of it: `[METHOD[,METHOD…]
 /// ]HOST[:PORT][/PREFIX]=NAME=@VARIABLE`. The value is what the variable holds on the host that
@@ -127,14 +127,7 @@ fn is_loopback(place: &str) -> bool {
 impl fmt::Display for HeaderGrant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { origin, prefix, methods, name, .. } = self;
-        if let Some(methods) = methods {
-            let names: Vec<_> = methods.iter().map(Method::as_str).collect();
-            write!(f, "{} ", names.join(","))?;
-        }
-        write!(f, "{origin}")?;
-        if !prefix.is_whole_host() {
-            write!(f, "{prefix}")?;
-        }
+        write_requests(f, methods.as_deref(), origin, prefix)?;
         write!(f, "={name}")
     }
 }

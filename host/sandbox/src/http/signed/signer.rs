@@ -33,16 +33,19 @@ pub(super) struct Signer {
     pub(super) addition: Addition,
 }
 
-/// As a flag names its requests: `GET,PUT host/path`.
-impl fmt::Display for Signer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(methods) = &self.methods {
-            let names: Vec<_> = methods.iter().map(Method::as_str).collect();
-            write!(f, "{} ", names.join(","))?;
-        }
-        write!(f, "{}", self.origin)?;
-        if self.prefix.is_whole_host() { Ok(()) } else { write!(f, "{}", self.prefix) }
+/// Writes which requests a grant is about, as a flag names them: `GET,PUT host/path`.
+pub(super) fn write_requests(
+    f: &mut fmt::Formatter<'_>,
+    methods: Option<&[Method]>,
+    origin: &Origin,
+    prefix: &PathPrefix,
+) -> fmt::Result {
+    if let Some(methods) = methods {
+        let names: Vec<_> = methods.iter().map(Method::as_str).collect();
+        write!(f, "{} ", names.join(","))?;
     }
+    write!(f, "{origin}")?;
+    if prefix.is_whole_host() { Ok(()) } else { write!(f, "{prefix}") }
 }
 
 impl Signer {
