@@ -13,8 +13,8 @@ use longshore_testkit::guest;
 use longshore_testkit::identity::{HEADER, Identity, Mood};
 use longshore_testkit::wait::{slack, until};
 
-/// What a stop may take: a receive in flight is awaited for 3 s.
-const STOP: Duration = Duration::from_secs(5);
+/// What a stop may take: a receive in flight is awaited for 3 s, and nothing after it.
+const STOP: Duration = Duration::from_millis(4500);
 
 /// A server that takes calls and says nothing.
 struct Silence {

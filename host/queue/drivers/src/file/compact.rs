@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use crate::file::connection::{FILE, connect, fault};
+use crate::file::connection::{FILE, Patience, connect, fault};
 use crate::file::room;
 use crate::file::store::{Store, not_found};
 use longshore_queue::queue::Compacted;
@@ -35,7 +35,7 @@ pub(super) fn compact(url: &QueueUrl, directory: &Path) -> Result<Compacted, Que
 fn write_anew(url: &QueueUrl, directory: &Path) -> Result<Compacted, QueueError> {
     let path = directory.join(FILE);
     let explain = |error| fault(url, &path, &error);
-    let connection = connect(url, directory, false)?.ok_or_else(|| not_found(url))?;
+    let connection = connect(url, directory, false, &Patience::default())?.ok_or_else(|| not_found(url))?;
     Store::new(&connection, url).exists().map_err(explain)??;
     let number = |pragma| number(&connection, pragma).map_err(explain);
     let (page, pages, unused) = (number("page_size")?, number("page_count")?, number("freelist_count")?);

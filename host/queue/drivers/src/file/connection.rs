@@ -3,6 +3,8 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
@@ -49,6 +51,25 @@ const SETTINGS: &str = "
 /// Settings where the disk has little room: the log is written back each 16 pages (64 KiB).
 const SHORT_LOG: &str = "PRAGMA wal_autocheckpoint = 16";
 
+/// How long the locks of other processes are waited for: [`BUSY_LIMIT`], and no longer once it is
+/// given up. All clones are given up at once.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Patience {
+    given_up: Arc<AtomicBool>,
+}
+
+impl Patience {
+    /// From now on, no lock is waited for.
+    pub(super) fn give_up(&self) {
+        self.given_up.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a lock that was first found held at that time is waited for still.
+    fn lasts(&self, since: Instant) -> bool {
+        !self.given_up.load(Ordering::Relaxed) && since.elapsed() < BUSY_LIMIT
+    }
+}
+
 /// Opens the database of a directory; `None` if there is none, or one without our tables, and none
 /// is to be made.
 ///
@@ -59,6 +80,7 @@ pub(super) fn connect(
     url: &QueueUrl,
     directory: &Path,
     create: bool,
+    patience: &Patience,
 ) -> Result<Option<Connection>, QueueError> {
     #[cfg(target_os = "linux")]
     crate::file::mount::look(directory)?;
@@ -77,7 +99,7 @@ pub(super) fn connect(
     flags.set(OpenFlags::SQLITE_OPEN_CREATE, create);
     let explain = |error| fault(url, &path, &error);
     let mut connection = Connection::open_with_flags(&path, flags).map_err(explain)?;
-    wait_fairly(&mut connection).map_err(explain)?;
+    wait_fairly(&mut connection, patience.clone()).map_err(explain)?;
     // Else a statement is planned anew each time that a value it compares with the index changes:
     // at each receive.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(explain)?;
@@ -91,7 +113,7 @@ pub(super) fn connect(
     match contents {
         Contents::Queues => {}
         Contents::Nothing if create => {
-            write_ahead(&connection).map_err(explain)?;
+            write_ahead(&connection, patience).map_err(explain)?;
             schema::install(&mut connection).map_err(explain)?;
         }
         Contents::Nothing => return Ok(None),
@@ -102,7 +124,7 @@ pub(super) fn connect(
             });
         }
     }
-    write_ahead(&connection).map_err(explain)?;
+    write_ahead(&connection, patience).map_err(explain)?;
     // SQLite opens a file that it may not write for reading, without a word.
     if connection.is_readonly("main").map_err(explain)? {
         return Err(QueueError::Fault {
@@ -150,24 +172,24 @@ fn no_directory(url: &QueueUrl, directory: &Path, error: &io::Error) -> QueueErr
     }
 }
 
-fn wait_fairly(connection: &mut Connection) -> rusqlite::Result<()> {
+fn wait_fairly(connection: &mut Connection, patience: Patience) -> rusqlite::Result<()> {
     let mut since = Instant::now();
     connection.busy_handler(Some(move |attempt| {
         if attempt == 0 {
             since = Instant::now();
         }
         std::thread::sleep(LONGEST_NAP.mul_f64(rand::random::<f64>()));
-        since.elapsed() < BUSY_LIMIT
+        patience.lasts(since)
     }))
 }
 
 /// Switches to a write-ahead log. SQLite does not call the busy handler here, hence a loop of our
 /// own.
-fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
+fn write_ahead(connection: &Connection, patience: &Patience) -> rusqlite::Result<()> {
     let since = Instant::now();
     loop {
         match connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(())) {
-            Err(error) if is_busy(&error) && since.elapsed() < BUSY_LIMIT => {
+            Err(error) if is_busy(&error) && patience.lasts(since) => {
                 std::thread::sleep(LONGEST_NAP.mul_f64(rand::random::<f64>()));
             }
             other => return other,
@@ -259,12 +281,12 @@ mod tests {
         let path = Path::new("queues/queues.db");
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(SETTINGS).unwrap();
-        write_ahead(&connection).unwrap();
+        write_ahead(&connection, &Patience::default()).unwrap();
         let error = check_durability(&url(), &connection, path).unwrap_err().to_string();
         assert!(error.contains("journal_mode=memory") && error.contains("queues/queues.db"), "{error}");
 
         let directory = tempfile::tempdir().unwrap();
-        let connection = connect(&url(), directory.path(), true).unwrap().unwrap();
+        let connection = connect(&url(), directory.path(), true, &Patience::default()).unwrap().unwrap();
         assert_eq!(check_durability(&url(), &connection, path), Ok(()));
         connection.execute_batch("PRAGMA synchronous = NORMAL").unwrap();
         let error = check_durability(&url(), &connection, path).unwrap_err().to_string();
@@ -339,10 +361,10 @@ mod tests {
             assert!(error.ends_with(mend), "{error}");
         }
         let file = tempfile::NamedTempFile::new().unwrap();
-        let error = connect(&url(), file.path(), false).unwrap_err().to_string();
+        let error = connect(&url(), file.path(), false, &Patience::default()).unwrap_err().to_string();
         assert!(error.contains("cannot be used"), "a file is no directory: {error}");
         let missing = file.path().join("missing");
-        assert!(connect(&url(), &missing, false).is_err(), "and has nothing in it");
+        assert!(connect(&url(), &missing, false, &Patience::default()).is_err(), "and has nothing in it");
     }
 
     #[test]
@@ -359,7 +381,7 @@ mod tests {
             other.execute_batch("COMMIT").unwrap();
         });
         let since = Instant::now();
-        write_ahead(&connection).unwrap();
+        write_ahead(&connection, &Patience::default()).unwrap();
         assert!(since.elapsed() >= held_for / 2, "it was held");
         release.join().unwrap();
         let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
@@ -370,11 +392,11 @@ mod tests {
     fn an_empty_file_is_no_queue_and_gets_tables_from_creating_alone() {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join(FILE), "").unwrap();
-        assert!(connect(&url(), directory.path(), false).unwrap().is_none());
+        assert!(connect(&url(), directory.path(), false, &Patience::default()).unwrap().is_none());
         let contents = |connection: &Connection| schema::contents(connection).unwrap();
         let found = Connection::open(directory.path().join(FILE)).unwrap();
         assert_eq!(contents(&found), Contents::Nothing);
-        let made = connect(&url(), directory.path(), true).unwrap().unwrap();
+        let made = connect(&url(), directory.path(), true, &Patience::default()).unwrap().unwrap();
         assert_eq!(contents(&made), Contents::Queues);
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use crate::file::connection::{FILE, commit_fault, connect, fault};
+use crate::file::connection::{FILE, Patience, commit_fault, connect, fault};
 use crate::file::room;
 use crate::file::store::{Applied, Store, not_found};
 use longshore_queue::{QueueError, QueueUrl};
@@ -50,6 +50,7 @@ pub(super) struct Database {
     /// For errors.
     url: QueueUrl,
     jobs: Option<Sender<Box<dyn Operation>>>,
+    patience: Patience,
     /// Says nothing, and is closed when the thread ends.
     over: Mutex<Receiver<Infallible>>,
 }
@@ -59,7 +60,14 @@ impl Database {
     pub(super) fn start(url: QueueUrl, directory: PathBuf) -> Result<Self, QueueError> {
         let (jobs, waiting) = channel();
         let (alive, over) = channel();
-        let writer = WriterThread { url: url.clone(), directory, connection: None, lent_reserve: false };
+        let patience = Patience::default();
+        let writer = WriterThread {
+            url: url.clone(),
+            directory,
+            patience: patience.clone(),
+            connection: None,
+            lent_reserve: false,
+        };
         let thread = std::thread::Builder::new().name("file-queue".into()).spawn(move || {
             let _alive = alive;
             writer.run(&waiting);
@@ -68,7 +76,7 @@ impl Database {
             cause: format!("the thread of the database of {url} could not be started: {error}"),
             mend: "allow this process more threads".into(),
         })?;
-        Ok(Self { url, jobs: Some(jobs), over: Mutex::new(over) })
+        Ok(Self { url, jobs: Some(jobs), patience, over: Mutex::new(over) })
     }
 
     /// Has one operation done, and waits until it is committed.
@@ -95,9 +103,11 @@ impl Database {
 impl Drop for Database {
     fn drop(&mut self) {
         drop(self.jobs.take());
+        // Nobody is left who waits for an answer. A database that somebody else holds is not waited
+        // for: a stop is heard at once (rule 9).
+        self.patience.give_up();
         // Without waiting, a process that ends here could leave the log behind for the next to
-        // recover. A database that somebody else holds is not waited for: a stop is heard at once
-        // (rule 9).
+        // recover.
         let over = self.over.get_mut().unwrap_or_else(PoisonError::into_inner);
         let _ = over.recv_timeout(END_LIMIT);
     }
@@ -154,6 +164,7 @@ impl<T: Send, F: FnOnce(&Store<'_>) -> Applied<T> + Send> Operation for Waiting<
 struct WriterThread {
     url: QueueUrl,
     directory: PathBuf,
+    patience: Patience,
     /// Opened when it is first needed, and again after an error that leaves its state in doubt.
     connection: Option<Connection>,
     /// Whether the reserve on the disk was given up for this connection, or for another beside it.
@@ -194,8 +205,8 @@ impl WriterThread {
             if !takes_room {
                 room::give_up_reserve(&self.directory);
             }
-            let connection =
-                connect(&self.url, &self.directory, create)?.ok_or_else(|| not_found(&self.url))?;
+            let connection = connect(&self.url, &self.directory, create, &self.patience)?
+                .ok_or_else(|| not_found(&self.url))?;
             connection.set_prepared_statement_cache_capacity(32);
             self.connection = Some(connection);
             self.lent_reserve = !room::keep_reserve(&self.directory) && !takes_room;
