@@ -2,6 +2,7 @@
 
 mod added;
 mod again;
+mod build;
 mod check;
 mod compile;
 mod completions;
@@ -10,6 +11,7 @@ mod fields;
 mod inspect;
 mod invoke;
 mod job;
+mod new;
 mod peek;
 mod poison;
 mod preview;
@@ -59,6 +61,8 @@ async fn execute(cli: Cli, project: &Project, umask: Mode) -> Result<Exit, Failu
     let format = cli.output;
     Azure::choose(cli.credential);
     match cli.verb {
+        Verb::New(args) => new::execute(&args, umask, format),
+        Verb::Build => build::execute(project, umask, format).await,
         Verb::Run(args) => run::execute(*args, format).await,
         Verb::Send(args) => {
             if let Some(note) = args.note() {
