@@ -74,6 +74,15 @@ const TAKEN_IN_RUST: &[&str] = &[
 /// What a package of npm cannot be called, since it depends on it.
 const TAKEN_IN_NPM: &[&str] = &["longshore-guest", "typescript"];
 
+/// Whether a text is written as all registries take it.
+fn is_name(text: &str) -> bool {
+    let is_clear = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.chars().all(is_clear)
+        && !text.ends_with('-')
+        && !text.contains("--")
+}
+
 /// A name that a crate, a package, and a repository of a registry may have.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ProjectName(String);
@@ -87,19 +96,11 @@ impl ProjectName {
                 folder.display()
             ));
         };
-        let is_clear = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        if !name.starts_with(|c: char| c.is_ascii_lowercase())
-            || !name.chars().all(is_clear)
-            || name.ends_with('-')
-            || name.contains("--")
-        {
-            let lower = name.to_ascii_lowercase().replace(['_', ' ', '.'], "-");
-            let mend = match Self::of(Path::new(&lower), lang) {
-                Ok(_) if lower != name => format!("; write `{lower}`"),
-                _ => "; write one such as `pricing`".to_owned(),
-            };
+        if !is_name(&name) {
+            let near = name.to_ascii_lowercase().replace(['_', ' ', '.'], "-");
+            let mend = if is_name(&near) { near } else { "pricing".into() };
             return Err(format!(
-                "`{name}` names no project: a name has lower-case letters, digits and single `-` between them, and begins with a letter{mend}"
+                "`{name}` names no project: a name has lower-case letters, digits and single `-` between them, and begins with a letter; write one such as `{mend}`"
             ));
         }
         if name.len() > MAX_NAME_CHARS {
@@ -146,9 +147,9 @@ mod tests {
         }
         let long = "a".repeat(MAX_NAME_CHARS + 1);
         for (path, said) in [
-            ("Pricing", "write `pricing`"),
-            ("my_prices", "write `my-prices`"),
-            ("9lives", "write one such as `pricing`"),
+            ("Pricing", "such as `pricing`"),
+            ("my_prices", "such as `my-prices`"),
+            ("9lives", "such as `pricing`"),
             ("a--b", "begins with a letter"),
             ("a-", "begins with a letter"),
             ("préis", "lower-case letters"),

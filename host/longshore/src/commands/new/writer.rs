@@ -31,10 +31,11 @@ fn refuse_what_is_there(folder: &Path) -> Result<(), Failure> {
             None => Ok(()),
             Some(_) => Err(Failure::usage(format!("the folder {} is not empty; {mend}", folder.display()))),
         },
-        Err(error) if error.kind() == ErrorKind::NotFound && folder.symlink_metadata().is_err() => Ok(()),
-        Err(error) if [ErrorKind::NotADirectory, ErrorKind::NotFound].contains(&error.kind()) => {
+        // A link to nothing is there, and is no folder.
+        Err(_) if folder.is_file() || folder.is_symlink() => {
             Err(Failure::usage(format!("{} is there already, and is no folder; {mend}", folder.display())))
         }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error).during(|| format!("cannot look into the folder {}", folder.display())),
     }
 }
