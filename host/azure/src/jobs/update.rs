@@ -90,7 +90,11 @@ impl Job {
             }
             if now != before {
                 let cause = "somebody changed the job since it was read, and nothing was done";
-                return Err(asked.undone(ArmErrorKind::Conflict, cause, "do it again, from what the job is now"));
+                return Err(asked.undone(
+                    ArmErrorKind::Conflict,
+                    cause,
+                    "do it again, from what the job is now",
+                ));
             }
             let url = self.arm.url(&self.id.0, API_VERSION);
             let error = match self.arm.patch(url, &body, &asked).await {
@@ -132,7 +136,8 @@ impl Job {
                 return Ok(());
             }
             if begun.elapsed() > no_longer_than(RESULT) {
-                let cause = format!("the job is {state} and not as it was told, {} s later", RESULT.as_secs());
+                let cause =
+                    format!("the job is {state} and not as it was told, {} s later", RESULT.as_secs());
                 return Err(self.unknown(asked, &cause));
             }
             sleep(pause(Some(wait))).await;

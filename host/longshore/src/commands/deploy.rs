@@ -191,8 +191,7 @@ async fn pushed(
 /// drains another queue than the project file names.
 fn fits(job: &Planned, project: &Project, bytes: &Bytes) -> Result<Vec<Finding>, Failure> {
     let id = job.id();
-    let setup =
-        Setup::read(job.planned()).map_err(|cause| Failure::fault(format!("{id}: {cause}")))?;
+    let setup = Setup::read(job.planned()).map_err(|cause| Failure::fault(format!("{id}: {cause}")))?;
     if let Err(NoFlags::Wrong(cause)) = &setup.run {
         return Err(Failure::fault(format!("{id} would refuse its flags, and nothing was changed: {cause}")));
     }

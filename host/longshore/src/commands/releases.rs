@@ -47,7 +47,8 @@ pub(super) async fn execute(args: &ReleasesArgs, project: &Project, format: Form
     let repository = repository(args, project, runs.as_ref())?;
     let access = args.registry.access();
     let found = registry::releases(&repository, &access).await;
-    let Releases { releases, left_out } = found.during(|| format!("cannot list the releases in {repository}"))?;
+    let Releases { releases, left_out } =
+        found.during(|| format!("cannot list the releases in {repository}"))?;
     if left_out > 0 {
         print::note(&format!("{left_out} tags were not looked at, those whose names come first"));
     }
@@ -55,9 +56,7 @@ pub(super) async fn execute(args: &ReleasesArgs, project: &Project, format: Form
         Some(Source::Registry(address, _)) if address.within() == repository => Some(address),
         _ => None,
     };
-    let is_in_force = |release: &Release| {
-        runs.as_ref().is_some_and(|it| names(it, release))
-    };
+    let is_in_force = |release: &Release| runs.as_ref().is_some_and(|it| names(it, release));
     let mut rows: Vec<Row> = releases
         .iter()
         .map(|release| Row {
@@ -136,11 +135,7 @@ fn ran(executions: &[Execution], repository: &Repository, is_it: impl Fn(&Addres
     ran
 }
 
-fn repository(
-    args: &ReleasesArgs,
-    project: &Project,
-    runs: Option<&Source>,
-) -> Result<Repository, Failure> {
+fn repository(args: &ReleasesArgs, project: &Project, runs: Option<&Source>) -> Result<Repository, Failure> {
     if let Some(repository) = &args.repository {
         return Ok(repository.clone());
     }

@@ -54,8 +54,7 @@ pub(super) fn variables(project: &Project) -> Result<Vec<Carried>, Failure> {
         };
         let mut needs = Vec::new();
         for text in &value.texts {
-            let need = line(name, text)
-                .map_err(|cause| Failure::usage(format!("{}: {cause}", place())))?;
+            let need = line(name, text).map_err(|cause| Failure::usage(format!("{}: {cause}", place())))?;
             needs.extend(need);
         }
         let is_list = matches!(key.shape(), ValueShape::List | ValueShape::Table);
@@ -113,7 +112,11 @@ mod tests {
             ("env", "KEY=@swordfish", "`KEY` is read from a file"),
             ("config", "a=b\nswordfish", "several lines"),
             ("outbox", "invoices=file:./swordfish/invoices", "`invoices` is a queue on this machine"),
-            ("outbox", "a=https://acme.queue.core.windows.net/a?sv=1&sig=swordfish", "never written to a job"),
+            (
+                "outbox",
+                "a=https://acme.queue.core.windows.net/a?sv=1&sig=swordfish",
+                "never written to a job",
+            ),
             ("config", "c=Endpoint=sb://a/;SharedAccessKey=swordfish", "never written to a job"),
         ] {
             let said = line(key, text).unwrap_err();

@@ -59,8 +59,7 @@ impl Planned {
     }
 
     fn new(job: Job, read: Value) -> Result<Self, Failure> {
-        let host =
-            host_container(&read).map_err(|cause| Failure::fault(format!("{}: {cause}", job.id())))?;
+        let host = host_container(&read).map_err(|cause| Failure::fault(format!("{}: {cause}", job.id())))?;
         Ok(Self { job, planned: read.clone(), read, host })
     }
 
@@ -80,11 +79,8 @@ impl Planned {
 
     /// Has the job run another component.
     pub(in crate::commands) fn run(&mut self, component: &str) -> Result<(), Failure> {
-        let carried = Carried {
-            variable: COMPONENT.into(),
-            value: Some(component.into()),
-            needs: Vec::new(),
-        };
+        let carried =
+            Carried { variable: COMPONENT.into(), value: Some(component.into()), needs: Vec::new() };
         self.set(&carried)
     }
 
@@ -185,7 +181,8 @@ pub(in crate::commands) fn component_of(template: &Value) -> Option<Source> {
 }
 
 fn change(keys: &ProjectKeys, variable: &str, from: Option<&str>, to: Option<&str>) -> Change {
-    let key = keys.iter().map(|(_, key)| key).find(|key| key.arg().get_env().is_some_and(|it| it == variable));
+    let key =
+        keys.iter().map(|(_, key)| key).find(|key| key.arg().get_env().is_some_and(|it| it == variable));
     let shown = |value: Option<&str>, other: Option<&str>| {
         let value = value?;
         let Some(key) = key else { return Some(without_secrets(value)) };
