@@ -113,9 +113,9 @@ fn a_component_that_is_in_a_registry_is_pointed_at_by_its_digest_and_not_pushed_
 fn what_has_no_place_in_the_job_stops_a_deployment_before_anything_is_sent() {
     for (profile, code, words) in [
         ("[profile.azure.config]\nkey = '@order.wasm'", 2, "`key` is read from a file"),
-        ("[profile.azure.outbox]\na = 'file:./queues/a'", 2, "`a` is a queue on this machine"),
+        ("[profile.azure.outbox]\ninvoices = 'file:./queues/invoices'", 2, "`invoices` is a queue on this machine"),
         (
-            "outbox = ['a=https://account.queue.core.windows.net/a?sv=1&sig=swordfish']",
+            "outbox = ['invoices=https://account.queue.core.windows.net/invoices?sv=1&sig=swordfish']",
             2,
             "a key or a signature in it, which is never written to a job",
         ),
