@@ -89,7 +89,7 @@ test-guest: wasm-target
 test-host: guest
 	$(TEST)
 
-test-services: service-tests lint-examples test-examples test-infra ## tests with Azurite, a broker, a registry, handlers in Python and JavaScript, of the examples and of infra/
+test-services: service-tests lint-examples test-examples test-sdks test-infra ## tests with Azurite, a broker, a registry, handlers in Python and JavaScript, of the examples, of new projects and of infra/
 
 service-tests: services-installed guest guest-python guest-js examples
 	# Most of them wait for somebody: four at once, also on two cores.

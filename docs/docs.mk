@@ -21,7 +21,7 @@ docs-generated: ## write the page of verbs and flags anew from the program's hel
 # The tutorials build handlers in three languages, as the other tests of services do.
 test-services: test-docs
 
-test-docs: docs guest-python guest-js wasm-target ## test the book: links, words, the reference beside the program, and each block of commands
+test-docs: docs guest-js wasm-target ## test the book: links, words, the reference beside the program, and each block of commands
 	$(if $(BINARY),,$(TEST_HOST))
 	cd $(DOCS)/tests && LONGSHORE_BOOK=$(BOOK) LONGSHORE_BINARY=$(abspath $(or $(BINARY),$(TARGET)/debug/longshore)) \
 		python3 -m unittest

@@ -9,7 +9,7 @@ PACKAGES := $(EXAMPLES)/target/packages
 # compiled once more. What they compile themselves need not be fast.
 QUICKLY  := CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
 
-.PHONY: examples examples-rust test-examples lint-examples test-sdks
+.PHONY: examples examples-rust test-examples lint-examples test-sdks first-handler
 
 ##@ Examples
 examples: examples-rust $(PYTHON)/target/http-probe.wasm $(foreach name,claim-check exactly-once,$(EXAMPLES_BUILT)/$(name)-python.wasm $(EXAMPLES_BUILT)/$(name)-typescript.wasm) ## build the examples, in three languages
@@ -29,9 +29,12 @@ test-examples: $(JS_SDK) $(EXAMPLES)/node_modules/.installed ## the tests of the
 	find $(EXAMPLES_BUILT)/tests -name "*.test.mjs" -exec node --test {} +
 
 # The host is that of the other tests, so that it is built once, or BINARY.
-test-sdks: wasm-target $(JS_SDK) ## the packages for handlers as registries have them: installed outside, and examples/hello built with each
+test-sdks: wasm-target $(JS_SDK) docker-registry ## a project of `longshore new` in each language, with the packages as registries have them: built, run, pushed
 	$(if $(BINARY),,$(TEST_HOST))
 	LONGSHORE_BINARY=$(abspath $(or $(BINARY),$(TARGET)/debug/longshore)) python3 guest/tests/published.py $(ARGS)
+
+first-handler: wasm-target $(JS_SDK) $(if $(BINARY),,host) ## how long it takes from the program to the first message of one's own handler: make first-handler ARGS=python
+	LONGSHORE_BINARY=$(abspath $(or $(BINARY),$(TARGET)/release/longshore)) python3 guest/tests/first_handler.py $(ARGS)
 
 lint-examples: wasm-target $(JS_SDK) $(EXAMPLES)/node_modules/.installed ## formatting, lints and types of the examples
 	cd $(EXAMPLES) && cargo fmt --all --check

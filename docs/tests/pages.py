@@ -14,7 +14,7 @@ IMAGE = re.compile(r"!\[[^\]]*\]\((?P<target>[^()\s]+)\)")
 HEADING = re.compile(r"^#{1,6} +(.+?) *$", re.M)
 ANCHOR = re.compile(r'<a id="([^"]+)">')
 # What says something about the block that follows.
-DIRECTIVE = re.compile(r"<!-- (?P<name>norun|exit|output|runs-in)(?:: (?P<value>.+?))? -->\s*\Z")
+DIRECTIVE = re.compile(r"<!-- (?P<name>norun|exit|output|runs-in|from)(?:: (?P<value>.+?))? -->\s*\Z")
 
 
 class Block(NamedTuple):

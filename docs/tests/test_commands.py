@@ -5,6 +5,7 @@ Directives stand in a comment before a block:
 - `exit: N` says with which code its last command ends, if not 0;
 - `runs-in: clone` says that the page is about a clone: its folders of sources are there. `with TARGET`
   adds a target of make that has to have run;
+- `from: FILE` says that the block shows a part of a file of the repository;
 - `output` says that the block shows what the block before it prints: these lines, in this order. Numbers
   may differ, and `…` stands for anything.
 """
@@ -26,14 +27,15 @@ NEED_AZURE = {DOCS / "deploy.md", DOCS / "what-a-handler-can-reach.md"}
 END = "@@ end of block"
 # What the targets of make leave for a page that needs them.
 MADE = {
-    "guest-python": ROOT / "guest/python/.venv/bin/componentize-py",
     "guest-js": ROOT / "guest/js/dist/.built",
 }
 SOURCES = ("guest", "wit", "examples")
 # What is built or installed there, and is large: a link to it will do.
 LARGE = ("target", "node_modules", ".venv")
-# What cargo has built for a tutorial stays here: the same folder each time, so that crates are compiled once.
+# Where the pages about a clone run: the same folder each time, so that crates are compiled once.
 KEPT = Path(os.environ.get("LONGSHORE_BOOK", ROOT / "target/book")).parent / "tutorials"
+# What cargo leaves there on its way. A project keeps its component alone.
+CARGO = KEPT / ".cargo-build"
 
 
 def runnable(page: Path) -> list[Block]:
@@ -70,16 +72,9 @@ def missing(shown: str, printed: str) -> str | None:
 
 
 def emptied(folder: Path) -> Path:
-    """A folder without what an earlier run has left there, but for what cargo has built."""
-    for it in folder.glob("*"):
-        if it.is_symlink() or it.is_file():
-            it.unlink()
-        elif not (it / "target").is_dir():
-            shutil.rmtree(it)
-    for it in folder.glob("*/*"):
-        if it.name != "target":
-            shutil.rmtree(it) if it.is_dir() else it.unlink()
-    folder.mkdir(parents=True, exist_ok=True)
+    """A folder without what an earlier run has left there."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     return folder
 
 
@@ -90,12 +85,10 @@ def prepare(folder: Path, where: set[str]) -> None:
         for it in SOURCES:
             # A script of Node.js that is reached by a link does not know that it is the program.
             shutil.copytree(ROOT / it, folder / it, symlinks=True, ignore=shutil.ignore_patterns(*LARGE))
-        for name in ("python/.venv", "js/node_modules"):
-            if (ROOT / "guest" / name).exists():
-                (folder / "guest" / name).symlink_to(ROOT / "guest" / name)
-    else:
-        built.mkdir(parents=True)
-        shutil.copy(ORDER, built / "order.wasm")
+        if (ROOT / "guest/js/node_modules").exists():
+            (folder / "guest/js/node_modules").symlink_to(ROOT / "guest/js/node_modules")
+    built.mkdir(parents=True)
+    shutil.copy(ORDER, built / "order.wasm")
 
 
 def run(page: Path) -> str | None:
@@ -112,7 +105,8 @@ def run(page: Path) -> str | None:
         (Path(folder) / ".bin").mkdir()
         (Path(folder) / ".bin/longshore").symlink_to(BINARY)
         ran = subprocess.run(
-            ["bash", "-c", script(commands)], cwd=folder, env=environment(PATH=path, CARGO_TERM_COLOR="never"),
+            ["bash", "-c", script(commands)], cwd=folder,
+            env=environment(PATH=path, CARGO_TERM_COLOR="never", CARGO_BUILD_BUILD_DIR=str(CARGO)),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=1200,
         )  # fmt: skip
     printed = re.split(rf"^{END} \d+ \d+\n", ran.stdout, flags=re.M)
@@ -135,6 +129,13 @@ class Commands(unittest.TestCase):
         for page in pages:
             with self.subTest(page=str(page.relative_to(ROOT))):
                 self.assertIsNone(run(page))
+
+    def test_a_block_that_shows_a_file_is_a_part_of_it(self):
+        shown = [it for page in of_book() for it in blocks(page) if "from" in it.directives]
+        self.assertGreater(len(shown), 2)
+        for block in shown:
+            file = ROOT / block.directives["from"]
+            self.assertIn(block.text, file.read_text(), f"{block.page}:{block.line} is not in {file}")
 
     def planted(self, text: str) -> str | None:
         with tempfile.TemporaryDirectory(dir=ROOT / "docs") as folder:

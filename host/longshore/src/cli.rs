@@ -12,6 +12,7 @@ mod given;
 mod inspect;
 mod invoke;
 mod job;
+mod new;
 mod outbox;
 mod parse;
 mod peek;
@@ -50,11 +51,14 @@ pub use self::given::Given;
 pub use self::inspect::InspectArgs;
 pub use self::invoke::InvokeArgs;
 pub use self::job::{JobListArgs, JobStartArgs, JobStatusArgs, JobStopArgs, JobVerb};
+pub use self::new::{Language, NewArgs};
 pub use self::outbox::{EncodingOf, OutboxQueue};
 pub(crate) use self::parse::parse;
 pub use self::peek::PeekArgs;
 pub use self::poison::{PoisonVerb, PurgeArgs, RedriveArgs, Selection};
-pub(crate) use self::project::{BUILD, PROFILES, Project, ProjectKey, ProjectKeys, ProjectValue, ValueShape};
+pub(crate) use self::project::{
+    BUILD, FILE_NAME as PROJECT_FILE, PROFILES, Project, ProjectKey, ProjectKeys, ProjectValue, ValueShape,
+};
 use self::project::{NO_PROJECT, PROFILE, PROJECT};
 pub use self::push::PushArgs;
 pub use self::queue::QueueVerb;
@@ -138,6 +142,10 @@ pub struct Cli {
 /// What `longshore` can do.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Make the project of a handler: its source, tests, sample messages and project file.
+    New(NewArgs),
+    /// Build the component as `[build]` in the project file says.
+    Build,
     /// Work off a queue: lease, handle and settle messages until none is left.
     Run(Box<RunArgs>),
     /// Put messages into a queue.

@@ -2,6 +2,7 @@
 
 mod added;
 mod again;
+mod build;
 mod check;
 mod compile;
 mod completions;
@@ -11,6 +12,7 @@ mod fields;
 mod inspect;
 mod invoke;
 mod job;
+mod new;
 mod peek;
 mod poison;
 mod preview;
@@ -62,6 +64,8 @@ async fn execute(cli: Cli, project: &Project, umask: Mode) -> Result<Exit, Failu
     let format = cli.output;
     Azure::choose(cli.credential);
     match cli.verb {
+        Verb::New(args) => new::execute(&args, umask, format),
+        Verb::Build => build::execute(project, umask, format).await,
         Verb::Run(args) => run::execute(*args, format).await,
         Verb::Send(args) => {
             if let Some(note) = args.note() {

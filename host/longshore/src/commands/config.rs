@@ -142,7 +142,8 @@ pub(super) fn visible(key: &ProjectKey, text: &str) -> String {
 
 fn build(project: &Project) -> Vec<InForceValue> {
     let steps = &project.build;
-    let command = steps.command.clone().map(|(command, line)| ("command", command.into(), line));
+    let command =
+        steps.command.clone().map(|(command, line)| ("command", without_secrets(&command).into(), line));
     let sources = steps.sources.clone().map(|(sources, line)| ("sources", sources.into(), line));
     let from =
         |line| ValueOrigin::Project { file: project.file.clone().unwrap_or_default(), line, profile: None };

@@ -7,6 +7,7 @@
     reason = "clippy.toml allows it in tests, and does not see that what they use is one too"
 )]
 
+mod build;
 mod checks;
 mod directory;
 mod drain;
@@ -16,6 +17,7 @@ mod leases;
 mod loading;
 #[cfg(target_os = "linux")]
 mod memory;
+mod new;
 mod oracle;
 mod orders;
 mod outbound_tls;

@@ -113,7 +113,11 @@ fn a_component_that_is_in_a_registry_is_pointed_at_by_its_digest_and_not_pushed_
 fn what_has_no_place_in_the_job_stops_a_deployment_before_anything_is_sent() {
     for (profile, code, words) in [
         ("[profile.azure.config]\nkey = '@order.wasm'", 2, "`key` is read from a file"),
-        ("[profile.azure.outbox]\ninvoices = 'file:./queues/invoices'", 2, "`invoices` is a queue on this machine"),
+        (
+            "[profile.azure.outbox]\ninvoices = 'file:./queues/invoices'",
+            2,
+            "`invoices` is a queue on this machine",
+        ),
         (
             "outbox = ['invoices=https://account.queue.core.windows.net/invoices?sv=1&sig=swordfish']",
             2,
