@@ -112,7 +112,7 @@ test-image: $(if $(BINARY),,auditable) container-tools $(INFRA_VENV)/installed #
 		$(INFRA_VENV)/bin/python -m pytest --quiet -rP infra/tests/image
 
 container-tools:
-	@for it in buildah podman runc catatonit; do command -v $$it > /dev/null || missing="$$missing $$it"; done; test -z "$$missing" \
+	@for it in buildah podman runc catatonit docker-registry; do command -v $$it > /dev/null || missing="$$missing $$it"; done; test -z "$$missing" \
 		|| { apt-get update && apt-get install --yes --no-install-recommends ca-certificates $$missing; }
 
 # Debian's cross compiler, and its emulator for one process: what an image for arm64 would hold, without such a machine.

@@ -129,6 +129,20 @@ impl Arm {
         self.send(request, asked).await
     }
 
+    /// Changes a resource by a JSON merge patch ([RFC
+    /// 7396](https://www.rfc-editor.org/rfc/rfc7396)): what is not in `body` stays, and an array in
+    /// it takes the place of the whole array. Sent once.
+    ///
+    /// # Errors
+    /// What ARM refused; or [`ArmErrorKind::Unclear`] when it did not answer, and may or may not
+    /// have done it.
+    pub async fn patch(&self, url: Url, body: &Value, asked: &Asked<'_>) -> Result<ArmReply, ArmError> {
+        let mut request = Request::new(url, Method::Patch);
+        request.insert_header(CONTENT_TYPE, "application/json");
+        request.set_body(body.to_string().into_bytes());
+        self.send(request, asked).await
+    }
+
     async fn send(&self, mut request: Request, asked: &Asked<'_>) -> Result<ArmReply, ArmError> {
         let method = request.method();
         // A refusal is an answer as well: its body says why.

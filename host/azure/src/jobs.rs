@@ -3,6 +3,7 @@
 //! 2026-07-01).
 
 mod template;
+mod update;
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,6 +15,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 pub use self::template::{Overrides, Replacement};
+pub use self::update::host_container;
 use crate::arm::{Arm, ArmError, ArmOperation, ArmReply, Asked, Endpoint, PATIENCE, PAUSE_AT_LEAST};
 use crate::azure::Azure;
 use crate::patience::no_longer_than;
@@ -28,6 +30,9 @@ const RESULT: Duration = Duration::from_secs(120);
 const PAGES: usize = 100;
 const MAX_EXECUTIONS: usize = 10_000;
 const LISTED_WITHIN: Duration = Duration::from_secs(60);
+
+/// What the name of the job that is started by hand ends with.
+const MANUAL: &str = "-manual";
 
 /// What there is, for a caller who named something that does not exist.
 const JOBS: &str = "`az containerapp job list --query \"[].id\"` shows jobs";
@@ -95,6 +100,14 @@ impl FromStr for JobId {
     }
 }
 
+impl JobId {
+    /// The job beside it that is started by hand, as the templates make one; `None` for that job
+    /// itself.
+    pub fn manual(&self) -> Option<Self> {
+        (!self.0.ends_with(MANUAL)).then(|| Self(format!("{}{MANUAL}", self.0)))
+    }
+}
+
 impl fmt::Display for JobId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -135,6 +148,8 @@ pub struct ExecutionProperties {
     pub reason: Option<String>,
     /// The same for people.
     pub message: Option<String>,
+    /// What it ran with: the job's template when it was started.
+    pub template: Value,
     detailed_status: Option<Detail>,
 }
 

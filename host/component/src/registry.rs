@@ -17,6 +17,8 @@ pub(crate) mod error;
 mod login;
 mod pull;
 mod push;
+mod releases;
+mod repository;
 mod secret;
 mod session;
 
@@ -26,3 +28,5 @@ pub use self::artifact::{Details, WORLD, WORLD_VERSION};
 pub use self::error::RegistryError;
 pub use self::login::Login;
 pub use self::push::{Pushed, push};
+pub use self::releases::{Release, Releases, release, releases};
+pub use self::repository::Repository;

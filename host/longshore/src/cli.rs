@@ -6,6 +6,7 @@ mod check;
 mod compile;
 mod completions;
 mod config;
+mod deploy;
 mod format;
 mod given;
 mod inspect;
@@ -21,6 +22,7 @@ mod push;
 mod queue;
 mod refusal;
 mod registry;
+mod releases;
 mod run;
 mod sandbox;
 mod send;
@@ -42,6 +44,7 @@ pub use self::check::CheckArgs;
 pub use self::compile::CompileArgs;
 pub use self::completions::CompletionsArgs;
 pub use self::config::{ConfigArgs, ConfigVerb};
+pub use self::deploy::DeployArgs;
 pub use self::format::Format;
 use self::format::FormatParser;
 pub use self::given::Given;
@@ -54,13 +57,14 @@ pub(crate) use self::parse::parse;
 pub use self::peek::PeekArgs;
 pub use self::poison::{PoisonVerb, PurgeArgs, RedriveArgs, Selection};
 pub(crate) use self::project::{
-    BUILD, FILE_NAME as PROJECT_FILE, PROFILES, Project, ProjectKey, ProjectKeys, ValueShape,
+    BUILD, FILE_NAME as PROJECT_FILE, PROFILES, Project, ProjectKey, ProjectKeys, ProjectValue, ValueShape,
 };
 use self::project::{NO_PROJECT, PROFILE, PROJECT};
 pub use self::push::PushArgs;
 pub use self::queue::QueueVerb;
 pub(crate) use self::refusal::{refuse, without_secrets};
 pub use self::registry::RegistryArgs;
+pub use self::releases::{ReleasesArgs, RollbackArgs};
 pub use self::run::RunArgs;
 pub use self::sandbox::{GrantArgs, SandboxArgs};
 pub use self::send::SendArgs;
@@ -168,6 +172,13 @@ pub enum Verb {
     Compile(CompileArgs),
     /// Push a component to a registry, to be run from there.
     Push(PushArgs),
+    /// Push a handler, and have a Container Apps job run it, with the grants and the settings of
+    /// the project file.
+    Deploy(Box<DeployArgs>),
+    /// List what was deployed, the newest first: from the registry, and from what the job ran.
+    Releases(ReleasesArgs),
+    /// Have a Container Apps job run an earlier release.
+    Rollback(RollbackArgs),
     /// Print what completes verbs and flags in a shell.
     Completions(CompletionsArgs),
     /// Show what is in force, and where each value comes from.

@@ -7,6 +7,7 @@ mod check;
 mod compile;
 mod completions;
 mod config;
+mod deploy;
 mod fields;
 mod inspect;
 mod invoke;
@@ -18,6 +19,8 @@ mod preview;
 mod print;
 mod push;
 mod queue;
+mod releases;
+mod rollback;
 mod run;
 mod send;
 mod stop_signals;
@@ -79,6 +82,9 @@ async fn execute(cli: Cli, project: &Project, umask: Mode) -> Result<Exit, Failu
         Verb::Inspect(args) => inspect::execute(args, format).await,
         Verb::Compile(args) => compile::execute(args, umask, format).await,
         Verb::Push(args) => push::execute(args, format).await,
+        Verb::Deploy(args) => deploy::execute(*args, project, format).await,
+        Verb::Releases(args) => releases::execute(&args, project, format).await,
+        Verb::Rollback(args) => rollback::execute(&args, format).await,
         Verb::Completions(args) => Ok(completions::execute(args)),
         Verb::Config(args) => config::execute(&args, project, format),
     }

@@ -23,7 +23,10 @@ atexit.register(shutil.rmtree, STORE, ignore_errors=True)
 STORAGE = ["--storage-driver", "vfs", "--root", str(STORE / "images"), "--runroot", str(STORE / "run")]
 BUILDAH = ["buildah", *STORAGE]
 PODMAN = ["podman", *STORAGE, "--runtime", "runc", "--cgroup-manager", "cgroupfs"]
-RUN = [*PODMAN, "run", "--network=none", "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]
+LIMITS = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]
+RUN = [*PODMAN, "run", "--network=none", *LIMITS]
+# For what fetches its handler: this machine's own network, where the registry is.
+RUN_CONNECTED = [*PODMAN, "run", "--network=host", *LIMITS]
 
 CARGO = """#!/bin/sh
 # A compiler would need these, and would write there.

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import tarfile
@@ -17,11 +18,12 @@ from pathlib import Path
 
 import pytest
 
-from stand_ins import BUILDAH, PODMAN, ROOT, RUN, build, layers, make, other, sh
+from stand_ins import BUILDAH, PODMAN, ROOT, RUN, RUN_CONNECTED, build, layers, make, other, sh
 
-LONGSHORE = Path(os.environ["LONGSHORE_BINARY"]).resolve()
-COMPONENTS = Path(os.environ["LONGSHORE_COMPONENTS"]).resolve()
-RELEASE, DEV = "localhost/longshore:test", "localhost/longshore:test-dev"
+# Taken out of the environment: the host refuses a variable of such a name that is none of its own.
+LONGSHORE = Path(os.environ.pop("LONGSHORE_BINARY")).resolve()
+COMPONENTS = Path(os.environ.pop("LONGSHORE_COMPONENTS")).resolve()
+RELEASE, DEV, HOST_ONLY = "localhost/longshore:test", "localhost/longshore:test-dev", "localhost/longshore:test-host-only"
 NONROOT = 65532
 # As a platform would have it: no network, nothing to write to but the queue's directory, not even /tmp, and no rights to gain.
 LOCKED = ["--read-only", "--read-only-tmpfs=false", "--cap-drop=all", "--security-opt=no-new-privileges"]
@@ -49,6 +51,33 @@ def release(context):
     return RELEASE
 
 
+@pytest.fixture(scope="session")
+def host_only(context):
+    """The image that a release publishes."""
+    build(context, "host-only", HOST_ONLY)
+    return HOST_ONLY
+
+
+@pytest.fixture
+def registry(tmp_path):
+    """Debian's registry on loopback, empty at first; its name."""
+    with socket.socket() as it:
+        it.bind(("127.0.0.1", 0))
+        port = it.getsockname()[1]
+    config = tmp_path / "registry.yml"
+    config.write_text(
+        f"version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {tmp_path}/blobs}}}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n"
+    )
+    process = subprocess.Popen(["docker-registry", "serve", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    ends = time.monotonic() + 30
+    while socket.socket().connect_ex(("127.0.0.1", port)):
+        assert time.monotonic() < ends and process.poll() is None
+        time.sleep(0.1)
+    yield f"127.0.0.1:{port}"
+    process.terminate()
+    process.wait(30)
+
+
 @pytest.fixture
 def queue(tmp_path):
     """A file queue that the container's user may write to."""
@@ -66,10 +95,10 @@ def longshore(*arguments: str, directory: Path) -> str:
     return said
 
 
-def container(image: str, directory: Path, *arguments: str, flags: tuple[str, ...] = ()) -> list[str]:
+def container(image: str, directory: Path, *arguments: str, flags: tuple[str, ...] = (), run: list[str] = RUN) -> list[str]:
     """The command that runs an image on a queue."""
     mounted = ["--volume", f"{directory}:/queues", "--env", "LONGSHORE_QUEUE=file:/queues/orders", "--env", "LONGSHORE_OUTPUT=json"]
-    return [*RUN, "--rm", *LOCKED, *mounted, *flags, image, *arguments]
+    return [*run, "--rm", *LOCKED, *mounted, *flags, image, *arguments]
 
 
 def summary(said: str) -> dict:
@@ -94,11 +123,7 @@ def test_it_runs_what_it_is_for_when_nothing_is_said(release, queue):
 
 
 def test_it_holds_the_host_the_handler_certificates_and_no_shell(release):
-    # A container cannot show what it does not hold: `export` reads its file system from outside.
-    name = sh(*PODMAN, "create", release).strip()
-    whole = subprocess.run([*PODMAN, "export", name], capture_output=True, check=True).stdout
-    sh(*PODMAN, "rm", name)
-    files = {f"/{it.name}" for it in tarfile.open(fileobj=io.BytesIO(whole)) if it.isfile()}
+    files = files_of(release)
     assert {"/usr/local/bin/longshore", "/handler/handler.wasm", "/handler/handler.cwasm", "/etc/ssl/certs/ca-certificates.crt"} <= files
     assert not {it for it in files if it.rpartition("/")[2] in ("sh", "bash", "dash", "cargo", "secret", "Cargo.toml")}
     labels = json.loads(sh(*PODMAN, "image", "inspect", "--format", "{{json .Labels}}", release))
@@ -159,6 +184,39 @@ def handled_by(image: str, directory: Path, flags: tuple[str, ...] = ()) -> str:
     assert ran.returncode == 0, ran.stderr
     # The newest is the last.
     return re.findall(r"sha256:([0-9a-f]{64})", longshore("poison", "list", directory=directory))[-1]
+
+
+def files_of(image: str) -> set[str]:
+    """The files of an image. A container cannot show what it does not hold: `export` reads its file system from outside."""
+    name = sh(*PODMAN, "create", image).strip()
+    whole = subprocess.run([*PODMAN, "export", name], capture_output=True, check=True).stdout
+    sh(*PODMAN, "rm", name)
+    return {f"/{it.name}" for it in tarfile.open(fileobj=io.BytesIO(whole)) if it.isfile()}
+
+
+def test_the_host_only_image_has_no_handler_and_asks_for_one(host_only, queue):
+    files = files_of(host_only)
+    assert "/usr/local/bin/longshore" in files and not {it for it in files if it.endswith((".wasm", ".cwasm"))}
+    assert "LONGSHORE_COMPONENT" not in sh(*PODMAN, "image", "inspect", "--format", "{{.Config.Env}}", host_only)
+    assert sh(*PODMAN, "image", "inspect", "--format", "{{.User}}", host_only).strip() == f"{NONROOT}:{NONROOT}"
+    ran = subprocess.run(container(host_only, queue), capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 2 and "--component" in ran.stderr, ran.stderr
+
+
+def test_the_host_only_image_runs_a_handler_from_a_registry_by_its_digest(host_only, queue, registry):
+    component = COMPONENTS / "order.wasm"
+    pushed = json.loads(sh(LONGSHORE, "push", "--precompiled", component, f"oci://{registry}/orders:1", "--output", "json"))
+    assert "@sha256:" in pushed["address"]
+    longshore("send", '{"order_id": "o-1", "msg": "ok"}', directory=queue)
+    named = ("--env", f"LONGSHORE_COMPONENT={pushed['address']}", "--env", "LONGSHORE_LOG=info,longshore=debug")
+    # Its file system is read-only: what is fetched stays in memory.
+    command = container(host_only, queue, flags=named, run=RUN_CONNECTED)
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 0 and summary(ran.stdout)["completed"] == 1, ran.stderr
+    assert "the precompiled component is used" in ran.stderr, ran.stderr
+    longshore("send", '{"order_id": "o-2", "msg": "reject"}', directory=queue)
+    subprocess.run(command, capture_output=True, timeout=120, check=True)
+    assert hashlib.sha256(component.read_bytes()).hexdigest() in longshore("poison", "list", directory=queue)
 
 
 def started(image: str, directory: Path, *arguments: str) -> tuple[subprocess.Popen, str]:

@@ -42,6 +42,8 @@ pub enum ArmErrorKind {
     /// No answer for now, and nothing was done: the service has no time, or was asked for something
     /// to read.
     Busy,
+    /// Somebody else is changing it, and nothing was done.
+    Conflict,
     /// No clear answer: what was asked may have been done.
     Unclear,
     /// Anything that will be the same next time.
@@ -118,6 +120,11 @@ impl Asked<'_> {
         self.error(ArmErrorKind::Unclear, cause, "`longshore job list` tells".into())
     }
 
+    /// It was accepted and then given up, or undone.
+    pub(crate) fn undone(&self, kind: ArmErrorKind, cause: &str, mend: &str) -> ArmError {
+        self.error(kind, cause.into(), mend.into())
+    }
+
     /// No answer, or half of one.
     pub(super) fn silent(&self, method: Method, cause: &str) -> ArmError {
         let (kind, mend) = match method {
@@ -125,6 +132,8 @@ impl Asked<'_> {
                 ArmErrorKind::Busy,
                 "try again; if it stays so, is that the endpoint of Azure Resource Manager, and no proxy's?",
             ),
+            // The same patch twice is one change.
+            Method::Patch => (ArmErrorKind::Unclear, "it may have been done all the same: do it again"),
             _ => (
                 ArmErrorKind::Unclear,
                 "it may have been done all the same: `longshore job list` tells; only then do it again",
@@ -172,7 +181,7 @@ impl Asked<'_> {
             }
             (409, _) => {
                 let mend = "somebody else is changing it: try again when that is done";
-                self.error(ArmErrorKind::Fault, words, mend.into())
+                self.error(ArmErrorKind::Conflict, words, mend.into())
             }
             (429, _) => {
                 let mend = match retry_after {

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 /// ([JobExecutionContainer](https://learn.microsoft.com/rest/api/resource-manager/containerapps/jobs/start#jobexecutioncontainer)).
 const FIELDS: [&str; 6] = ["name", "image", "command", "args", "env", "resources"];
 /// What the service adds to `resources` itself, and refuses to be told.
-const READ_ONLY: &str = "ephemeralStorage";
+pub(super) const READ_ONLY: &str = "ephemeralStorage";
 /// What is lost, and matters.
 const LOST: [&str; 2] = ["volumeMounts", "probes"];
 

@@ -72,13 +72,24 @@ pub struct AddressError {
     cause: String,
 }
 
+impl AddressError {
+    pub(super) fn new(text: &str, cause: &str) -> Self {
+        Self { text: text.to_owned(), cause: cause.to_owned() }
+    }
+
+    /// The same cause, of the text that somebody wrote.
+    pub(super) fn of(self, text: &str) -> Self {
+        Self { text: text.to_owned(), ..self }
+    }
+}
+
 impl FromStr for Address {
     type Err = AddressError;
 
     /// Not with the parser of `oci-client`. Compiling its regular expression takes 100 ms, more
     /// than all else before the first message.
     fn from_str(text: &str) -> Result<Self, AddressError> {
-        let wrong = |cause: &str| AddressError { text: text.to_owned(), cause: cause.to_owned() };
+        let wrong = |cause: &str| AddressError::new(text, cause);
         let name = text.strip_prefix("oci://").ok_or_else(|| wrong("it does not begin with oci://"))?;
         let (registry, rest) = name.split_once('/').ok_or_else(|| wrong("there is no registry"))?;
         if !registry.contains(['.', ':']) && registry != "localhost" {

@@ -16,6 +16,10 @@ use super::artifact::{
 use super::error::RegistryError;
 use super::session::{Purpose, Session};
 
+/// The annotation that says when an artifact was made
+/// ([annotations](https://github.com/opencontainers/image-spec/blob/main/annotations.md)).
+pub(super) const CREATED: &str = "org.opencontainers.image.created";
+
 /// What was pushed.
 #[derive(Clone, Debug, Serialize)]
 pub struct Pushed {
@@ -59,7 +63,7 @@ pub async fn push(
     };
     let config = json(&config);
     let mut all = BTreeMap::from([
-        ("org.opencontainers.image.created".to_owned(), created),
+        (CREATED.to_owned(), created),
         (WORLD.to_owned(), world),
         (WORLD_VERSION.to_owned(), version),
     ]);

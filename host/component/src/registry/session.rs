@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method};
 use longshore_sandbox::{digest, digits};
 use oci_client::manifest::OciDescriptor;
+use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 use url::form_urlencoded::Serializer;
@@ -19,6 +20,8 @@ use super::error::RegistryError;
 use super::login::{Credentials, TOKEN_USER};
 use super::secret::Secret;
 
+/// More pages of tags than that are a registry that goes round in circles.
+const MAX_PAGES: usize = 20;
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// What a session is for.
@@ -200,6 +203,35 @@ impl<'a> Session<'a> {
         Ok((bytes, digest))
     }
 
+    /// The tags of the repository, in the registry's order ([listing
+    /// tags](https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-tags)).
+    pub(super) async fn tags(&self) -> Result<Vec<String>, RegistryError> {
+        #[derive(Deserialize)]
+        struct Page {
+            // Some say null where there are none.
+            tags: Option<Vec<String>>,
+        }
+        let mut url = self.url("tags/list")?;
+        url.query_pairs_mut().append_pair("n", "1000");
+        let mut tags = Vec::new();
+        for _ in 0..MAX_PAGES {
+            let answer = self.call(Call::new(Method::GET, url.clone())).await?;
+            if answer.status() != 200 {
+                return Err(answer.refusal(self.who).await);
+            }
+            let next = answer.header("link").and_then(next_page).map(str::to_owned);
+            let page: Page = serde_json::from_slice(&answer.small().await?)
+                .map_err(|error| self.other(format!("its list of tags is none: {error}")))?;
+            tags.extend(page.tags.unwrap_or_default());
+            let next = next.and_then(|link| url.join(&link).ok());
+            match next.filter(|next| next.origin() == self.root.origin()) {
+                Some(next) => url = next,
+                None => return Ok(tags),
+            }
+        }
+        Err(self.other(format!("its list of tags has more than {MAX_PAGES} pages")))
+    }
+
     /// Fetches what a manifest describes, and no more bytes than it says.
     pub(super) async fn blob(&self, blob: &OciDescriptor) -> Result<Bytes, RegistryError> {
         let expected = usize::try_from(blob.size).unwrap_or_default();
@@ -256,6 +288,13 @@ impl<'a> Session<'a> {
         }
         Ok(())
     }
+}
+
+/// The link to the next page, of a `Link` header ([RFC
+/// 8288](https://www.rfc-editor.org/rfc/rfc8288)).
+fn next_page(header: &str) -> Option<&str> {
+    let (link, parameters) = header.strip_prefix('<')?.split_once('>')?;
+    parameters.replace(['"', ' '], "").contains("rel=next").then_some(link)
 }
 
 fn secret_header(text: &str) -> Option<HeaderValue> {

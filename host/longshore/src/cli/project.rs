@@ -39,6 +39,8 @@ pub(crate) struct Project {
     /// How the component is built.
     pub(crate) build: BuildSteps,
     values: BTreeMap<String, ProjectValue>,
+    /// What the profile replaces.
+    replaced: Table,
     keys: ProjectKeys,
 }
 
@@ -87,7 +89,8 @@ impl Project {
             .map_err(|wrong| format!("{file}:{}:{}: {}", wrong.line, wrong.column, wrong.cause))?;
         let Document { base, mut profiles, build } = document;
         let Some(name) = profile else {
-            return Ok(Self { file: Some(file), profile: None, build, values: base, keys });
+            let replaced = Table::new();
+            return Ok(Self { file: Some(file), profile: None, build, values: base, replaced, keys });
         };
         let Some(table) = profiles.remove(&name) else {
             let names = profiles.keys().map(|it| format!("`{it}`")).collect::<Vec<_>>().join(", ");
@@ -96,8 +99,10 @@ impl Project {
                 "{file} has {has}, and no `{name}`; write [profile.{name}] in it, or choose another with --profile"
             ));
         };
+        let replaced = base.iter().filter(|(key, _)| table.contains_key(*key));
+        let replaced = replaced.map(|(key, value)| (key.clone(), value.clone())).collect();
         let values = layered(base, table, &keys);
-        Ok(Self { file: Some(file), profile: Some(name), build, values, keys })
+        Ok(Self { file: Some(file), profile: Some(name), build, values, replaced, keys })
     }
 
     /// The command, with what the file says as defaults.
@@ -130,6 +135,16 @@ impl Project {
     /// What the file says of a key.
     pub(crate) fn value(&self, key: &str) -> Option<&ProjectValue> {
         self.values.get(key)
+    }
+
+    /// What the rest of the file says of a key that the profile replaces.
+    pub(crate) fn replaced(&self, key: &str) -> Option<&ProjectValue> {
+        self.replaced.get(key)
+    }
+
+    /// All that the file says, in the order of the keys.
+    pub(crate) fn values(&self) -> impl Iterator<Item = (&ProjectKey, &str, &ProjectValue)> {
+        self.values.iter().filter_map(|(key, value)| Some((self.keys.get(key)?, key.as_str(), value)))
     }
 }
 

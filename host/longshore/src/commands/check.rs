@@ -3,11 +3,11 @@
 //! Each queue says in its own way what the identity may do: see [`Queue::may`].
 
 mod deliveries;
-mod finding;
-mod job;
+pub(super) mod finding;
+pub(super) mod job;
 mod reach;
 mod room;
-mod rule;
+pub(super) mod rule;
 mod ruling;
 
 use std::time::Duration;

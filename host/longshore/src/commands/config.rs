@@ -126,7 +126,7 @@ fn in_force(name: &str, key: &ProjectKey, matches: &ArgMatches, project: &Projec
 
 /// A value as it may be shown. What is hidden in the help is shown only where it is an address, and
 /// that without its secrets.
-fn visible(key: &ProjectKey, text: &str) -> String {
+pub(super) fn visible(key: &ProjectKey, text: &str) -> String {
     if !key.arg().is_hide_env_values_set() {
         return text.to_owned();
     }

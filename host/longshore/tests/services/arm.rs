@@ -5,8 +5,11 @@
 
 mod check;
 mod check_queue;
+mod deploy;
 mod errors;
 mod executions;
+mod jobs;
+mod releases;
 mod server;
 mod start;
 

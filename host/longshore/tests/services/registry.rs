@@ -10,5 +10,5 @@ mod front;
 pub mod host;
 mod login;
 mod precompiled;
-mod server;
+pub mod server;
 mod swap;

@@ -5,7 +5,7 @@ use serde::Serialize;
 /// What is known of one thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Known {
+pub(in crate::commands) enum Known {
     /// It is there, or it loads.
     Yes,
     /// It is not there, or it does not load.
@@ -23,12 +23,12 @@ pub(super) enum Known {
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct Finding {
-    pub(super) check: &'static str,
-    pub(super) of: String,
-    pub(super) result: Known,
+pub(in crate::commands) struct Finding {
+    pub(in crate::commands) check: &'static str,
+    pub(in crate::commands) of: String,
+    pub(in crate::commands) result: Known,
     /// Whether a run needs it.
-    pub(super) needed: bool,
+    pub(in crate::commands) needed: bool,
     #[serde(skip_serializing_if = "String::is_empty")]
-    pub(super) detail: String,
+    pub(in crate::commands) detail: String,
 }

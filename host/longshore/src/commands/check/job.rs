@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::room;
 use crate::cli::{Cli, OutboxQueue, RunArgs, Verb, is_switch, is_unset, misspelt, switch, without_secrets};
 use crate::telemetry;
+use longshore_azure::jobs::host_container;
 use longshore_queue::QueueUrl;
 use longshore_sandbox::IdentityGrant;
 
@@ -18,7 +19,7 @@ const IN_THE_IMAGE: &str = "/handler/handler.wasm";
 const NOWHERE: &str = "file:./unknown/unknown";
 
 /// The job, as far as its executions depend on it.
-pub(super) struct Setup {
+pub(in crate::commands) struct Setup {
     /// `properties.configuration`.
     pub(super) configuration: Value,
     /// `identity`.
@@ -28,12 +29,12 @@ pub(super) struct Setup {
     /// Its variables. `None`: from a secret.
     pub(super) variables: BTreeMap<String, Option<String>>,
     /// The flags of the host in it; or why they cannot be known.
-    pub(super) run: Result<Box<RunArgs>, NoFlags>,
+    pub(in crate::commands) run: Result<Box<RunArgs>, NoFlags>,
 }
 
 /// Why there are no flags.
 #[derive(Clone, Debug)]
-pub(super) enum NoFlags {
+pub(in crate::commands) enum NoFlags {
     /// The host would refuse them as well.
     Wrong(String),
     /// They cannot be read from here.
@@ -42,17 +43,9 @@ pub(super) enum NoFlags {
 
 impl Setup {
     /// Reads it from the job as ARM has it.
-    pub(super) fn read(job: &Value) -> Result<Self, String> {
+    pub(in crate::commands) fn read(job: &Value) -> Result<Self, String> {
         let properties = &job["properties"];
-        let none = Vec::new();
-        let containers = properties["template"]["containers"].as_array().unwrap_or(&none);
-        let names = |it: &&Value| it["env"].to_string().contains("LONGSHORE_") || it["name"] == "longshore";
-        let container = match &containers[..] {
-            [only] => Some(only),
-            several => several.iter().find(names),
-        };
-        let container =
-            container.ok_or("none of its containers is called longshore, or has a LONGSHORE_… variable")?;
+        let container = &properties["template"]["containers"][host_container(job)?];
         let variables = variables(container);
         let run = flags(container, &variables);
         Ok(Self {
@@ -67,9 +60,14 @@ impl Setup {
 
 impl Setup {
     /// The queue, where its URL can be read.
-    pub(super) fn queue(&self) -> Option<QueueUrl> {
+    pub(in crate::commands) fn queue(&self) -> Option<QueueUrl> {
         let url = self.run.as_ref().ok()?.of.queue.queue.clone();
         (url.to_string() != NOWHERE).then_some(url)
+    }
+
+    /// Whether a variable comes from a secret.
+    pub(in crate::commands) fn is_secret(&self, variable: &str) -> bool {
+        self.variables.get(variable).is_some_and(Option::is_none)
     }
 
     /// The queues that handlers may send to, where they can be read.

@@ -16,7 +16,7 @@ use crate::cli::RunArgs;
 use longshore_worker::platform::{KILLED_AFTER, LAST_RECEIVE, MAX_GRACE, SETTLEMENT, START, STOP};
 
 /// Everything that can be said about the job, in the order in which it matters.
-pub(super) fn findings(setup: &Setup, of: &str) -> Vec<Finding> {
+pub(in crate::commands) fn findings(setup: &Setup, of: &str) -> Vec<Finding> {
     let mut findings = Vec::new();
     // `needed`: without it messages are lost or stay, or executions fail. The rest costs money or
     // attempts.

@@ -116,8 +116,13 @@ impl Server {
 
     /// The same with more variables.
     pub fn run_with(&self, args: &[&str], env: &[(&str, &str)]) -> Ended {
-        let mut program =
-            Program::new(env!("CARGO_BIN_EXE_longshore"), Path::new(env!("CARGO_TARGET_TMPDIR")));
+        self.run_in(Path::new(env!("CARGO_TARGET_TMPDIR")), args, env)
+    }
+
+    /// The same in a folder, such as a project's.
+    pub fn run_in(&self, folder: &Path, args: &[&str], env: &[(&str, &str)]) -> Ended {
+        let mut program = Program::new(env!("CARGO_BIN_EXE_longshore"), folder);
+        program.current_dir(folder);
         program
             .behind_a_dead_proxy()
             .args(args)

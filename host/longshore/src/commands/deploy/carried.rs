@@ -1,0 +1,144 @@
+//! What the project file says, as variables of the job.
+
+use std::collections::BTreeSet;
+
+use clap::{Command, CommandFactory};
+
+use crate::cli::{Cli, OutboxQueue, Project, ValueShape, without_secrets};
+use crate::exit::Failure;
+use longshore_queue::kind::FILE;
+use longshore_sandbox::HeaderGrant;
+
+/// What stays behind: each is about this machine, or comes with the job. The queue does: its role
+/// and the scale rule go by it.
+const STAYS: [&str; 7] =
+    ["queue", "poison-queue", "component", "watch", "precompiled", "cache-dir", "registry-auth"];
+/// What travels although it is no flag of `run` alone.
+const TRAVELS: [&str; 1] = ["log"];
+
+/// A variable that the project file sets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Carried {
+    pub(super) variable: String,
+    /// `None`: the file empties it, which takes it away.
+    pub(super) value: Option<String>,
+    /// The variables that the job has to have for it.
+    pub(super) needs: Vec<Needed>,
+}
+
+/// A variable of the job that a grant refers to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Needed {
+    pub(super) variable: String,
+    /// Whether it is a key, which has its place in a secret.
+    pub(super) is_secret: bool,
+}
+
+/// The variables that the project file sets.
+///
+/// # Errors
+/// A value has no place in a job: a secret, a file or a queue of this machine.
+pub(super) fn variables(project: &Project) -> Result<Vec<Carried>, Failure> {
+    let cli = Cli::command();
+    let of_run = cli.find_subcommand("run").into_iter().flat_map(Command::get_arguments);
+    let known: BTreeSet<_> = of_run.filter_map(|arg| arg.get_env()?.to_str()).collect();
+    let mut carried = Vec::new();
+    for (key, name, value) in project.values() {
+        let Some(variable) = key.arg().get_env().and_then(|it| it.to_str()) else { continue };
+        if STAYS.contains(&name) || !(known.contains(variable) || TRAVELS.contains(&name)) {
+            continue;
+        }
+        let place = || {
+            let file = project.file.as_deref().unwrap_or_default();
+            format!("{file}:{}: `{name}`", value.line)
+        };
+        let mut needs = Vec::new();
+        for text in &value.texts {
+            let need = line(name, text).map_err(|cause| Failure::usage(format!("{}: {cause}", place())))?;
+            needs.extend(need);
+        }
+        let is_list = matches!(key.shape(), ValueShape::List | ValueShape::Table);
+        let text = value.texts.join(if is_list { "\n" } else { "" });
+        carried.push(Carried {
+            variable: variable.to_owned(),
+            value: Some(text).filter(|it| !it.is_empty()),
+            needs,
+        });
+    }
+    Ok(carried)
+}
+
+/// What one value needs of the job; or why it has no place there. The cause shows no value.
+fn line(key: &str, text: &str) -> Result<Option<Needed>, String> {
+    let named = text.split_once('=').map(|(name, value)| (name.trim(), value));
+    if without_secrets(text) != text {
+        return Err("a value has a key or a signature in it, which is never written to a job; let the job's identity do without, or set the variable from a secret of the job and leave the key out".into());
+    }
+    if text.contains(['\n', '\r']) {
+        return Err("a value has several lines, and a variable holds one value a line; set it from a secret of the job and leave the key out".into());
+    }
+    match (key, named) {
+        ("config" | "env", Some((name, value))) if value.starts_with('@') && !value.starts_with("@@") => {
+            Err(format!(
+                "`{name}` is read from a file, which the job has not; write its value in the profile, or set the variable from a secret of the job and leave the key out"
+            ))
+        }
+        ("env", None) => Ok(Some(Needed { variable: text.to_owned(), is_secret: false })),
+        ("http-header", _) => {
+            let grant: HeaderGrant = text.parse().map_err(|error| format!("{error}"))?;
+            Ok(Some(Needed { variable: grant.variable().to_owned(), is_secret: true }))
+        }
+        ("outbox", _) => {
+            let OutboxQueue { name, url } = text.parse()?;
+            if std::ptr::eq(url.kind(), &raw const FILE) {
+                return Err(format!(
+                    "`{name}` is a queue on this machine, which the job has not; name the one on Azure in [profile.NAME.outbox], and deploy with --profile NAME"
+                ));
+            }
+            Ok(None)
+        }
+        _ => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::line;
+
+    #[test]
+    fn what_has_no_place_in_a_job_is_refused_without_its_text() {
+        for (key, text, words) in [
+            ("config", "key=@swordfish.pem", "`key` is read from a file"),
+            ("env", "KEY=@swordfish", "`KEY` is read from a file"),
+            ("config", "a=b\nswordfish", "several lines"),
+            ("outbox", "invoices=file:./swordfish/invoices", "`invoices` is a queue on this machine"),
+            (
+                "outbox",
+                "a=https://acme.queue.core.windows.net/a?sv=1&sig=swordfish",
+                "never written to a job",
+            ),
+            ("config", "c=Endpoint=sb://a/;SharedAccessKey=swordfish", "never written to a job"),
+        ] {
+            let said = line(key, text).unwrap_err();
+            assert!(said.contains(words) && !said.contains("swordfish"), "{text}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_grant_that_refers_to_a_variable_needs_it() {
+        let header = line("http-header", "api.example.com=x-api-key=@API_KEY").unwrap().unwrap();
+        assert_eq!((&*header.variable, header.is_secret), ("API_KEY", true));
+        let seen = line("env", "TZ").unwrap().unwrap();
+        assert_eq!((&*seen.variable, seen.is_secret), ("TZ", false));
+        for (key, text) in [
+            ("env", "TZ=UTC"),
+            ("config", "user=@@bob"),
+            ("config", "currency=EUR"),
+            ("outbox", "invoices=https://acme.queue.core.windows.net/invoices"),
+            ("allow-http", "api.example.com"),
+            ("deadline", "10s"),
+        ] {
+            assert_eq!(line(key, text), Ok(None), "{text}");
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! A job as it is, and as it is going to be.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::carried::{Carried, Needed};
+use crate::cli::{Cli, ProjectKeys, ValueShape, without_secrets};
+use crate::commands::config::visible;
+use crate::exit::Failure;
+use clap::CommandFactory;
+use longshore_azure::Azure;
+use longshore_azure::arm::{ArmErrorKind, Endpoint};
+use longshore_azure::jobs::{Job, JobId, host_container};
+use longshore_component::Source;
+
+/// The variable of the component.
+const COMPONENT: &str = "LONGSHORE_COMPONENT";
+
+/// One job, with the change that is meant for it.
+pub(in crate::commands) struct Planned {
+    job: Job,
+    read: Value,
+    planned: Value,
+    /// Which of its containers runs the host.
+    host: usize,
+}
+
+/// A variable that changes. What may be a secret is not shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(in crate::commands) struct Change {
+    pub(in crate::commands) variable: String,
+    pub(in crate::commands) from: Option<String>,
+    pub(in crate::commands) to: Option<String>,
+}
+
+impl Planned {
+    /// Reads the job that is named, and the one that is started by hand if there is one beside it.
+    pub(in crate::commands) async fn read(id: &JobId, endpoint: &Endpoint) -> Result<Vec<Self>, Failure> {
+        let open = |id: &JobId| Job::new(id.clone(), endpoint.clone(), Azure::shared());
+        let mut jobs = vec![Self::of(open(id)).await?];
+        if let Some(manual) = id.manual() {
+            let job = open(&manual);
+            match job.get().await {
+                Ok(read) => jobs.push(Self::new(job, read)?),
+                Err(error) if error.kind == ArmErrorKind::NotFound => {}
+                // A role on the one job says so of every other, whether or not it is there.
+                Err(error) if error.kind == ArmErrorKind::Denied => {
+                    tracing::warn!(%error, "if there is a job {manual}, it stays as it is");
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(jobs)
+    }
+
+    async fn of(job: Job) -> Result<Self, Failure> {
+        let read = job.get().await?;
+        Self::new(job, read)
+    }
+
+    fn new(job: Job, read: Value) -> Result<Self, Failure> {
+        let host = host_container(&read).map_err(|cause| Failure::fault(format!("{}: {cause}", job.id())))?;
+        Ok(Self { job, planned: read.clone(), read, host })
+    }
+
+    pub(in crate::commands) fn id(&self) -> &JobId {
+        self.job.id()
+    }
+
+    /// The job as it is going to be.
+    pub(in crate::commands) fn planned(&self) -> &Value {
+        &self.planned
+    }
+
+    /// The component that the job runs now, where its address can be read.
+    pub(in crate::commands) fn component(&self) -> Option<Source> {
+        component_of(&self.read["properties"]["template"])
+    }
+
+    /// Has the job run another component.
+    pub(in crate::commands) fn run(&mut self, component: &str) -> Result<(), Failure> {
+        let carried =
+            Carried { variable: COMPONENT.into(), value: Some(component.into()), needs: Vec::new() };
+        self.set(&carried)
+    }
+
+    /// Sets a variable, or takes it away.
+    pub(super) fn set(&mut self, carried: &Carried) -> Result<(), Failure> {
+        for needed in &carried.needs {
+            self.has(needed, &carried.variable)?;
+        }
+        let container = &mut self.planned["properties"]["template"]["containers"][self.host];
+        let mut env = container["env"].as_array().cloned().unwrap_or_default();
+        let name = carried.variable.as_str();
+        let place = env.iter().position(|it| it["name"] == name);
+        let secret = place.and_then(|place| secret_of(&env[place]).map(str::to_owned));
+        if let Some(secret) = secret {
+            tracing::warn!(
+                job = %self.job.id(), secret,
+                "{name} comes from a secret of the job and stays, whatever the project file says; take the key out of the file, or the variable out of the job"
+            );
+            return Ok(());
+        }
+        match (place, &carried.value) {
+            (Some(place), Some(value)) => env[place] = json!({ "name": name, "value": value }),
+            (Some(place), None) => {
+                env.remove(place);
+            }
+            (None, Some(value)) => env.push(json!({ "name": name, "value": value })),
+            (None, None) => {}
+        }
+        container["env"] = json!(env);
+        Ok(())
+    }
+
+    /// Refuses a grant that refers to a variable that the job has not.
+    fn has(&self, needed: &Needed, by: &str) -> Result<(), Failure> {
+        let Needed { variable, is_secret } = needed;
+        let job = self.job.id();
+        let name = job.to_string().rsplit('/').next().unwrap_or_default().to_owned();
+        let group = job.to_string().split('/').nth(4).unwrap_or_default().to_owned();
+        let found = env(&self.read["properties"]["template"], self.host).find(|it| it["name"] == *variable);
+        let secret = variable.to_lowercase().replace('_', "-");
+        let set = format!("az containerapp job update --name {name} --resource-group {group} --set-env-vars");
+        match found {
+            Some(found) if *is_secret && secret_of(found).is_none() => Err(Failure::fault(format!(
+                "{variable} is the key of {by}, and stands in the job {job} for everybody to read; make it a secret there, and set it with `{set} {variable}=secretref:{secret}`"
+            ))),
+            Some(_) => Ok(()),
+            None if *is_secret => Err(Failure::fault(format!(
+                "{by} takes a key from {variable}, which the job {job} does not have; give it a secret with `az containerapp job secret set --name {name} --resource-group {group} --secrets {secret}=keyvaultref:URL,identityref:IDENTITY` and set the variable with `{set} {variable}=secretref:{secret}`"
+            ))),
+            None => Err(Failure::fault(format!(
+                "{by} hands {variable} to the handler, and the job {job} does not have it; set it with `{set} {variable}=VALUE`, or write its value in the project file"
+            ))),
+        }
+    }
+
+    /// What changes, variable by variable.
+    pub(in crate::commands) fn changes(&self) -> Vec<Change> {
+        let keys = ProjectKeys::of(&Cli::command());
+        let (before, after) = (self.values(&self.read), self.values(&self.planned));
+        let mut names: Vec<&String> = before.iter().chain(&after).map(|(name, _)| name).collect();
+        names.sort_unstable();
+        names.dedup();
+        let value = |of: &[(String, String)], name: &String| {
+            of.iter().find(|(it, _)| it == name).map(|(_, value)| value.clone())
+        };
+        let changed = names.into_iter().filter_map(|name| {
+            let (from, to) = (value(&before, name), value(&after, name));
+            (from != to).then(|| change(&keys, name, from.as_deref(), to.as_deref()))
+        });
+        changed.collect()
+    }
+
+    fn values(&self, job: &Value) -> Vec<(String, String)> {
+        let env = env(&job["properties"]["template"], self.host).filter(|it| secret_of(it).is_none());
+        let pair = |it: &Value| Some((it["name"].as_str()?.to_owned(), it["value"].as_str()?.to_owned()));
+        env.filter_map(pair).collect()
+    }
+
+    /// Changes the job.
+    pub(in crate::commands) async fn apply(&self) -> Result<(), Failure> {
+        Ok(self.job.update(&self.read, &self.planned).await?)
+    }
+}
+
+fn env(template: &Value, container: usize) -> impl Iterator<Item = &Value> {
+    template["containers"][container]["env"].as_array().into_iter().flatten()
+}
+
+fn secret_of(variable: &Value) -> Option<&str> {
+    variable["secretRef"].as_str().filter(|it| !it.is_empty())
+}
+
+/// The component of a template, where its address can be read.
+pub(in crate::commands) fn component_of(template: &Value) -> Option<Source> {
+    let containers = template["containers"].as_array().map_or(0, Vec::len);
+    let mut all = (0..containers).flat_map(|container| env(template, container));
+    all.find(|it| it["name"] == COMPONENT)?["value"].as_str()?.parse().ok()
+}
+
+fn change(keys: &ProjectKeys, variable: &str, from: Option<&str>, to: Option<&str>) -> Change {
+    let key =
+        keys.iter().map(|(_, key)| key).find(|key| key.arg().get_env().is_some_and(|it| it == variable));
+    let shown = |value: Option<&str>, other: Option<&str>| {
+        let value = value?;
+        let Some(key) = key else { return Some(without_secrets(value)) };
+        if !matches!(key.shape(), ValueShape::List | ValueShape::Table) {
+            return Some(visible(key, value));
+        }
+        let stays = |line: &&str| other.is_some_and(|other| other.lines().any(|it| it == *line));
+        let differs = value.lines().filter(|line| !stays(line)).map(|line| match line.split_once('=') {
+            // Names and addresses of outboxes are no secrets, but for a signature.
+            Some((name, url)) if key.is_address() => format!("{name}={}", without_secrets(url)),
+            _ => visible(key, line),
+        });
+        Some(differs.collect::<Vec<_>>().join(", ")).filter(|it| !it.is_empty())
+    };
+    Change { variable: variable.to_owned(), from: shown(from, to), to: shown(to, from) }
+}
