@@ -10,6 +10,7 @@ mod fields;
 mod inspect;
 mod invoke;
 mod job;
+mod man;
 mod peek;
 mod poison;
 mod preview;
@@ -76,6 +77,7 @@ async fn execute(cli: Cli, project: &Project, umask: Mode) -> Result<Exit, Failu
         Verb::Compile(args) => compile::execute(args, umask, format).await,
         Verb::Push(args) => push::execute(args, format).await,
         Verb::Completions(args) => Ok(completions::execute(args)),
+        Verb::Man(args) => man::execute(&args, umask, format),
         Verb::Config(args) => config::execute(&args, project, format),
     }
 }

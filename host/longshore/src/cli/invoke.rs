@@ -25,19 +25,19 @@ pub struct InvokeArgs {
     pub file: Option<PathBuf>,
 
     /// The message's id.
-    #[arg(long, default_value = "invoke")]
+    #[arg(long, default_value = "invoke", hide_short_help = true)]
     pub id: String,
 
     /// The name of the queue that the handler sees.
-    #[arg(long, default_value = "invoke")]
+    #[arg(long, default_value = "invoke", hide_short_help = true)]
     pub queue_name: String,
 
     /// How often the message was received, as the handler sees it.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, hide_short_help = true)]
     pub dequeue_count: u32,
 
     /// A property of the message.
-    #[arg(long = "property", value_name = "NAME=VALUE", value_parser = property)]
+    #[arg(long = "property", value_name = "NAME=VALUE", value_parser = property, hide_short_help = true)]
     pub properties: Vec<(String, String)>,
 
     /// How long the handler may take.
@@ -45,7 +45,7 @@ pub struct InvokeArgs {
     pub deadline: Duration,
 
     /// How the body is encoded.
-    #[arg(long, env = "LONGSHORE_ENCODING", value_enum, default_value_t)]
+    #[arg(long, env = "LONGSHORE_ENCODING", value_enum, default_value_t, hide_short_help = true)]
     pub encoding: Encoding,
 
     #[command(flatten)]
