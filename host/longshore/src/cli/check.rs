@@ -38,11 +38,17 @@ pub struct CheckArgs {
     #[arg(long, env = "LONGSHORE_COMPONENT", hide_env_values = true, value_name = "PATH", value_hint = ValueHint::FilePath, value_parser = Unquoted::<Source>::new())]
     pub component: Option<Source>,
 
-    /// Find out what may be sent to, by sending a message that expires within seconds.
+    /// Send the poison queue a message that expires within seconds.
     ///
-    /// It is sent to the poison queue, and to each queue of `--outbox`.
+    /// Only sending tells whether the poison queue may be sent to.
     #[arg(long)]
     pub probe_send: bool,
+
+    /// Send one to each queue of `--outbox` as well.
+    ///
+    /// It expires within seconds. Who reads such a queue may receive it for a second.
+    #[arg(long)]
+    pub probe_outbox: bool,
 
     #[command(flatten)]
     pub(crate) concurrency: ConcurrencyArg,

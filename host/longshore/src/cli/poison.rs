@@ -8,6 +8,10 @@ use super::examples;
 /// Which poison messages.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Selection {
+    /// Only these messages: their ids, or beginnings that no other id has.
+    #[arg(value_name = "ID")]
+    pub ids: Vec<String>,
+
     /// Only messages that were poisoned for this reason, such as `rejected`.
     ///
     /// The reasons are `rejected`, `attempts-exhausted`, `undecodable` and `expiring`; on Service
@@ -40,7 +44,9 @@ pub enum PoisonVerb {
         /// Whose poison messages.
         #[command(flatten)]
         of: PoisonOf,
-        /// The message's id, as `list` shows it: its own, or the one in the poison queue.
+        /// The message's id, or a beginning that no other id has.
+        ///
+        /// It is the message's own id, as `list` shows it, or the one in the poison queue.
         id: String,
     },
     /// Send them to their queue again, without the envelope, to be handled anew.

@@ -1,7 +1,7 @@
 //! `longshore man`: a man page for each verb, made from its flags.
 
 use std::fs::Permissions;
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 

@@ -1,5 +1,6 @@
 //! `longshore push`: a component, into a registry.
 
+use super::loading::while_compiling;
 use super::print;
 use crate::cli::{Format, PushArgs};
 use crate::exit::{Clause, Exit, Failure};
@@ -32,7 +33,8 @@ pub(super) async fn execute(args: PushArgs, format: Format) -> Result<Exit, Fail
         let compiling = tokio::task::spawn_blocking(move || {
             longshore_sandbox::compile(&bytes, Some(&named), Cpu::Baseline)
         });
-        let artifact = compiling.await?.during(|| format!("cannot compile for {target}"))?;
+        let artifact = while_compiling(format!("{component} for {target}"), compiling).await?;
+        let artifact = artifact.during(|| format!("cannot compile for {target}"))?;
         compiled.push((target, artifact.into()));
     }
     let pushed = registry::push(&to, &registry.access(), bytes, &description, compiled, annotations).await;
