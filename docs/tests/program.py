@@ -26,7 +26,10 @@ def said(*words: str, cwd: Path = ROOT) -> str:
 
 
 def verbs(*path: str) -> list[tuple[str, ...]]:
-    """Every verb that has no others below it, in the order of the help. Hidden ones are not among them."""
-    listed = said(*path, "--help").partition("\nCommands:\n")[2].partition("\n\n")[0]
+    """Every verb that does something, in the order of the help. Hidden ones are not among them."""
+    text = said(*path, "--help")
+    listed = text.partition("\nCommands:\n")[2].partition("\n\n")[0]
     names = [it for it in re.findall(r"^  ([a-z][a-z-]*)", listed, re.M) if it != "help"]
-    return [it for name in names for it in (verbs(*path, name) or [(*path, name)])]
+    # A verb that needs none of the others below it says so: `longshore config [COMMAND]`.
+    itself = [path] if path and (not names or "[COMMAND]" in text) else []
+    return itself + [it for name in names for it in verbs(*path, name)]

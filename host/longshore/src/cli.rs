@@ -7,11 +7,15 @@ mod compile;
 mod completions;
 mod config;
 mod deploy;
+mod examples;
 mod format;
 mod given;
+#[cfg(test)]
+mod help;
 mod inspect;
 mod invoke;
 mod job;
+mod man;
 mod new;
 mod outbox;
 mod parse;
@@ -37,6 +41,7 @@ use std::path::PathBuf;
 use clap::builder::BoolishValueParser;
 use clap::{Parser, Subcommand};
 
+use self::args::AZURE;
 pub use self::args::{
     ArmArg, ComponentArg, ComponentPath, ConcurrencyArg, JobArg, JobOf, PoisonArg, PoisonOf, QueueArg,
 };
@@ -49,11 +54,14 @@ pub use self::format::Format;
 use self::format::FormatParser;
 pub use self::given::Given;
 pub use self::inspect::InspectArgs;
-pub use self::invoke::InvokeArgs;
+pub use self::invoke::{InvokeArgs, InvokedWith};
 pub use self::job::{JobListArgs, JobStartArgs, JobStatusArgs, JobStopArgs, JobVerb};
+pub use self::man::ManArgs;
 pub use self::new::{Language, NewArgs};
 pub use self::outbox::{EncodingOf, OutboxQueue};
 pub(crate) use self::parse::parse;
+#[cfg(test)]
+use self::parse::short_help;
 pub use self::peek::PeekArgs;
 pub use self::poison::{PoisonVerb, PurgeArgs, RedriveArgs, Selection};
 pub(crate) use self::project::{
@@ -61,9 +69,9 @@ pub(crate) use self::project::{
 };
 use self::project::{NO_PROJECT, PROFILE, PROJECT};
 pub use self::push::PushArgs;
-pub use self::queue::QueueVerb;
+pub use self::queue::{QueueDeleteArgs, QueueVerb};
 pub(crate) use self::refusal::{refuse, without_secrets};
-pub use self::registry::RegistryArgs;
+pub use self::registry::{FetchArgs, RegistryArgs, RegistryLogin};
 pub use self::releases::{ReleasesArgs, RollbackArgs};
 pub use self::run::RunArgs;
 pub use self::sandbox::{GrantArgs, SandboxArgs};
@@ -76,15 +84,20 @@ use crate::exit::EXIT_CODES;
 use crate::telemetry::LogFormat;
 use longshore_azure::Credential;
 
+/// The heading of what a verb prints and logs.
+const OUTPUT: &str = "Output";
+
 /// Unloads a queue, and hands each message to a sandboxed WebAssembly component.
 #[derive(Debug, Parser)]
-#[command(name = "longshore", version, after_help = EXIT_CODES, propagate_version = true)]
+#[command(name = "longshore", version, after_long_help = format!("{EXIT_CODES}\n\n{}", examples::LONGSHORE), propagate_version = true)]
 pub struct Cli {
-    /// How results are printed to standard output. Here as everywhere, a flag beats its variable.
+    /// How results are printed.
+    ///
+    /// They go to standard output. Here as everywhere, a flag beats its variable.
     #[arg(
         long,
         global = true,
-        help_heading = "Output",
+        help_heading = OUTPUT,
         value_parser = FormatParser,
         default_value = "table",
         value_name = "FORMAT",
@@ -97,7 +110,8 @@ pub struct Cli {
     #[arg(
         long,
         global = true,
-        help_heading = "Output",
+        help_heading = OUTPUT,
+        hide_short_help = true,
         default_value = "info",
         env = "LONGSHORE_LOG",
         value_name = "FILTER"
@@ -108,7 +122,8 @@ pub struct Cli {
     #[arg(
         long,
         global = true,
-        help_heading = "Output",
+        help_heading = OUTPUT,
+        hide_short_help = true,
         value_enum,
         default_value_t,
         env = "LONGSHORE_LOG_FORMAT"
@@ -116,22 +131,22 @@ pub struct Cli {
     pub log_format: LogFormat,
 
     /// Who the host is to Azure.
-    #[arg(long, global = true, value_enum, default_value_t, env = "LONGSHORE_CREDENTIAL")]
+    #[arg(long, global = true, help_heading = AZURE, hide_short_help = true, value_enum, default_value_t, env = "LONGSHORE_CREDENTIAL")]
     pub credential: Credential,
 
     /// The project file. Its keys are flags, for all verbs; a flag beats its variable, and a
     /// variable beats the file [default: `longshore.toml` in the working directory, if it is
     /// there].
     // The variables are constants, since this module is not all that reads them.
-    #[arg(long, global = true, help_heading = "Project", env = PROJECT, value_name = "FILE")]
+    #[arg(long, global = true, help_heading = "Project", hide_short_help = true, env = PROJECT, value_name = "FILE")]
     pub project: Option<PathBuf>,
 
     /// The part of the project file that beats the rest of it: `azure` chooses `[profile.azure]`.
-    #[arg(long, global = true, help_heading = "Project", env = PROFILE, value_name = "NAME")]
+    #[arg(long, global = true, help_heading = "Project", hide_short_help = true, env = PROFILE, value_name = "NAME")]
     pub profile: Option<String>,
 
     /// Read no project file.
-    #[arg(long, global = true, help_heading = "Project", env = NO_PROJECT, value_parser = BoolishValueParser::new())]
+    #[arg(long, global = true, help_heading = "Project", hide_short_help = true, env = NO_PROJECT, value_parser = BoolishValueParser::new())]
     pub no_project: bool,
 
     /// What to do.
@@ -143,17 +158,23 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Make the project of a handler: its source, tests, sample messages and project file.
+    #[command(after_long_help = examples::NEW)]
     New(NewArgs),
     /// Build the component as `[build]` in the project file says.
+    #[command(after_long_help = examples::BUILD)]
     Build,
     /// Work off a queue: lease, handle and settle messages until none is left.
+    #[command(after_long_help = examples::RUN)]
     Run(Box<RunArgs>),
     /// Put messages into a queue.
+    #[command(after_long_help = examples::SEND)]
     Send(SendArgs),
     /// Look at the first messages of a queue without leasing or counting them.
+    #[command(after_long_help = examples::PEEK)]
     Peek(PeekArgs),
     /// Say what is there and what the identity may do, before the first message and without
     /// touching any.
+    #[command(after_long_help = examples::CHECK)]
     Check(Box<CheckArgs>),
     /// Look after messages that could not be handled.
     #[command(subcommand)]
@@ -165,22 +186,34 @@ pub enum Verb {
     #[command(subcommand)]
     Job(JobVerb),
     /// Hand one message to a component, without any queue, in the same sandbox.
+    #[command(after_long_help = examples::INVOKE)]
     Invoke(Box<InvokeArgs>),
     /// Show what a component imports and exports, and whether this host offers it.
+    #[command(after_long_help = examples::INSPECT)]
     Inspect(InspectArgs),
     /// Compile a component ahead of time, for `--precompiled`.
+    #[command(after_long_help = examples::COMPILE)]
     Compile(CompileArgs),
     /// Push a component to a registry, to be run from there.
+    #[command(after_long_help = examples::PUSH)]
     Push(PushArgs),
     /// Push a handler, and have a Container Apps job run it, with the grants and the settings of
     /// the project file.
+    #[command(after_long_help = examples::DEPLOY)]
     Deploy(Box<DeployArgs>),
     /// List what was deployed, the newest first: from the registry, and from what the job ran.
+    #[command(after_long_help = examples::RELEASES)]
     Releases(ReleasesArgs),
     /// Have a Container Apps job run an earlier release.
+    #[command(after_long_help = examples::ROLLBACK)]
     Rollback(RollbackArgs),
     /// Print what completes verbs and flags in a shell.
+    #[command(after_long_help = examples::COMPLETIONS)]
     Completions(CompletionsArgs),
+    /// Write a man page for each verb.
+    #[command(hide = true, after_long_help = examples::MAN)]
+    Man(ManArgs),
     /// Show what is in force, and where each value comes from.
+    #[command(after_long_help = examples::CONFIG)]
     Config(Box<ConfigArgs>),
 }

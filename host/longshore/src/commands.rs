@@ -7,11 +7,15 @@ mod check;
 mod compile;
 mod completions;
 mod config;
+mod confirm;
 mod deploy;
 mod fields;
+mod ids;
 mod inspect;
 mod invoke;
 mod job;
+mod loading;
+mod man;
 mod new;
 mod peek;
 mod poison;
@@ -86,6 +90,7 @@ async fn execute(cli: Cli, project: &Project, umask: Mode) -> Result<Exit, Failu
         Verb::Releases(args) => releases::execute(&args, project, format).await,
         Verb::Rollback(args) => rollback::execute(&args, format).await,
         Verb::Completions(args) => Ok(completions::execute(args)),
+        Verb::Man(args) => man::execute(&args, umask, format),
         Verb::Config(args) => config::execute(&args, project, format),
     }
 }

@@ -6,7 +6,7 @@ use url::Url;
 
 use crate::parse::malformed::Parsed;
 use crate::parse::service_bus::DEAD_LETTER_PATH;
-use crate::parse::{connection_string, file, service_bus, storage};
+use crate::parse::{connection_string, file, service_bus, storage, storage_string};
 
 /// What a kind of queue is.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub struct Kind {
     /// After how many deliveries the service itself moves a message to the poison queue, where it
     /// does.
     pub delivery_limit: Option<DeliveryLimit>,
+    /// What lists and deletes its queues, where this program does not.
+    pub managed_by: Option<OtherTool>,
     /// The tokens that it takes; `None` where no service asks for one.
     pub tokens: Option<TokenUse>,
     /// What KEDA counts it with; `None` where it cannot.
@@ -49,6 +51,9 @@ pub(crate) enum Reader {
     Url(fn(&Url) -> Parsed),
     /// It is not. What comes behind [`Form::start`] is read.
     Text(fn(&str) -> Parsed),
+    /// It is a list of fields in any order, which is read as a whole; `None` if it is of another
+    /// kind.
+    Fields(fn(&str) -> Option<Parsed>),
 }
 
 /// Where messages go that cannot be handled, unless another queue is named.
@@ -58,6 +63,16 @@ pub enum PoisonPlace {
     Beside(&'static str),
     /// To a dead-letter sub-queue of its own, which has this path behind the queue's.
     Within(&'static str),
+}
+
+/// The commands of another program that look after queues, with `{owner}` and `{queue}` where their
+/// names go.
+#[derive(Debug)]
+pub struct OtherTool {
+    /// Lists the queues of an owner.
+    pub list: &'static str,
+    /// Deletes one queue.
+    pub delete: &'static str,
 }
 
 /// The tokens that a service takes.
@@ -120,6 +135,7 @@ pub static FILE: Kind = Kind {
     max_body: 64 * 1024,
     keeps_properties: true,
     delivery_limit: None,
+    managed_by: None,
     tokens: None,
     scaler: None,
     // A poll costs a look at a file.
@@ -140,12 +156,18 @@ pub static STORAGE: Kind = Kind {
             example: "http://127.0.0.1:10001/devstoreaccount1/orders",
             read: Reader::Url(storage::parse),
         },
+        Form {
+            start: "UseDevelopmentStorage=",
+            example: "UseDevelopmentStorage=true;QueueName=orders",
+            read: Reader::Fields(storage_string::parse),
+        },
     ],
     poison: PoisonPlace::Beside("-poison"),
     // https://learn.microsoft.com/azure/storage/queues/scalability-targets
     max_body: 64 * 1024,
     keeps_properties: false,
     delivery_limit: None,
+    managed_by: None,
     tokens: Some(TokenUse {
         // https://learn.microsoft.com/rest/api/storageservices/authorize-with-azure-active-directory
         scope: "https://storage.azure.com/.default",
@@ -199,6 +221,10 @@ pub static SERVICE_BUS: Kind = Kind {
         action: "Microsoft.ServiceBus/namespaces/queues/read",
         elsewhere: "it is looked for in the job's resource group; if it is in another, `az servicebus queue show --resource-group … --namespace-name … --name … --query maxDeliveryCount` tells",
     }),
+    managed_by: Some(OtherTool {
+        list: "az servicebus queue list --resource-group … --namespace-name {owner} --query [].name",
+        delete: "az servicebus queue delete --resource-group … --namespace-name {owner} --name {queue}",
+    }),
     tokens: Some(TokenUse {
         // https://learn.microsoft.com/azure/service-bus-messaging/service-bus-managed-service-identity
         scope: "https://servicebus.azure.net/.default",
@@ -243,7 +269,7 @@ impl Form {
     fn scheme_text(&self) -> String {
         match self.read {
             Reader::Url(_) => format!("{}//", self.start),
-            Reader::Text(_) => self.start.to_owned(),
+            Reader::Text(_) | Reader::Fields(_) => self.start.to_owned(),
         }
     }
 }
@@ -263,6 +289,18 @@ impl DeliveryLimit {
     pub fn resource_id(&self, owner: &str, queue: &str) -> String {
         // Resource Manager writes the slashes of a queue's name so.
         self.resource.replace("{owner}", owner).replace("{queue}", &queue.replace('/', "~"))
+    }
+}
+
+impl OtherTool {
+    /// The command that lists the queues of an owner.
+    pub fn list_command(&self, owner: &str) -> String {
+        self.list.replace("{owner}", owner)
+    }
+
+    /// The command that deletes a queue.
+    pub fn delete_command(&self, owner: &str, queue: &str) -> String {
+        self.delete.replace("{owner}", owner).replace("{queue}", queue)
     }
 }
 

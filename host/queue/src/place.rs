@@ -17,8 +17,9 @@ pub enum Place {
         /// The account's endpoint, without a trailing slash:
         /// `https://ACCOUNT.queue.core.windows.net` or `http://127.0.0.1:10001/devstoreaccount1`.
         endpoint: String,
-        /// The shared access signature that came with the URL.
-        signature: Option<Signature>,
+        /// What the URL or the connection string brought to prove who asks. Without it the
+        /// identity does.
+        access: Option<StorageAccess>,
     },
     /// Azure Service Bus.
     ServiceBus {
@@ -30,6 +31,32 @@ pub enum Place {
         /// What AMQP travels on.
         transport: Transport,
     },
+}
+
+/// What proves to a storage account who asks, besides a token of the identity.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum StorageAccess {
+    /// A signature that somebody else made.
+    Signature(Signature),
+    /// A key of the account, which signatures are made with.
+    Key(AccountKey),
+}
+
+/// An [account
+/// key](https://learn.microsoft.com/azure/storage/common/storage-account-keys-manage), which opens
+/// the whole account: a secret, hence never shown by `Debug`.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct AccountKey {
+    /// The account's name.
+    pub account: String,
+    /// The key, as it stands in connection strings: base64.
+    pub key: String,
+}
+
+impl fmt::Debug for AccountKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AccountKey({}, …)", self.account)
+    }
 }
 
 /// What AMQP travels on.
@@ -82,5 +109,7 @@ mod tests {
         let access = SharedAccess { name: "all".into(), key: "secret".into() };
         assert_eq!(format!("{access:?}"), "SharedAccess(all, …)");
         assert_eq!(format!("{:?}", Signature("sig=secret".into())), "Signature(…)");
+        let key = AccountKey { account: "acme".into(), key: "secret".into() };
+        assert_eq!(format!("{:?}", StorageAccess::Key(key)), "Key(AccountKey(acme, …))");
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::error::QueueError;
+use crate::kind::OtherTool;
 use crate::limits::MAX_VISIBILITY;
 use crate::message::{DeadLetter, Horizon, Message, Outgoing, Receipt, Received, Specimen, Whole};
 use crate::url::QueueUrl;
@@ -44,6 +45,25 @@ pub trait Queue: fmt::Debug + Send + Sync {
 
     /// Creates the queue; `false` when it was there.
     async fn create(&self) -> Result<bool, QueueError>;
+
+    /// The names of the queues of the same directory or account, this one among them if it is
+    /// there, in alphabetical order.
+    ///
+    /// # Errors
+    /// [`QueueError::Fault`] where only another program lists them: see
+    /// [`Kind::managed_by`](crate::kind::Kind::managed_by).
+    async fn list(&self) -> Result<Vec<String>, QueueError> {
+        Err(managed_elsewhere(self.url(), "list", |tool, owner, _| tool.list_command(owner)))
+    }
+
+    /// Deletes the queue, with every message in it. Its poison queue stays.
+    ///
+    /// # Errors
+    /// [`QueueError::QueueNotFound`] if there is none, and [`QueueError::Fault`] where only another
+    /// program deletes it.
+    async fn delete_queue(&self) -> Result<(), QueueError> {
+        Err(managed_elsewhere(self.url(), "delete", OtherTool::delete_command))
+    }
 
     /// Asks whether the identity has a right on this queue. No message is leased, counted or
     /// changed.
@@ -166,6 +186,20 @@ pub trait Queue: fmt::Debug + Send + Sync {
     }
 }
 
+/// What only another program does, with its command.
+fn managed_elsewhere(
+    url: &QueueUrl,
+    verb: &str,
+    command: impl FnOnce(&OtherTool, &str, &str) -> String,
+) -> QueueError {
+    let kind = url.kind();
+    let mend = match &kind.managed_by {
+        Some(tool) => format!("`{}` does", command(tool, url.owner().unwrap_or_default(), url.name())),
+        None => "do that with the service's own tools".into(),
+    };
+    QueueError::Fault { cause: format!("longshore does not {verb} queues of the kind of {url}"), mend }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -214,6 +248,26 @@ mod tests {
             assert_eq!(queue.max_body(), limit);
             assert!(queue.fits(&vec![b'x'; limit]) && !queue.fits(&vec![b'x'; limit + 1]), "{url}");
         }
+    }
+
+    #[test]
+    fn what_another_program_lists_and_deletes_is_refused_with_its_command() {
+        let queue = Plain("sb://ns.servicebus.windows.net/in/orders".parse().unwrap());
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        let std::task::Poll::Ready(Err(list)) = queue.list().as_mut().poll(&mut context) else { panic!() };
+        let std::task::Poll::Ready(Err(delete)) = queue.delete_queue().as_mut().poll(&mut context) else {
+            panic!()
+        };
+        assert_eq!(
+            list.to_string(),
+            "longshore does not list queues of the kind of sb://ns.servicebus.windows.net/in/orders; `az servicebus queue list --resource-group … --namespace-name ns --query [].name` does"
+        );
+        assert!(
+            delete.to_string().ends_with(
+                "; `az servicebus queue delete --resource-group … --namespace-name ns --name in/orders` does"
+            ),
+            "{delete}"
+        );
     }
 
     #[test]

@@ -21,7 +21,7 @@ impl QueueUrl {
     /// The host that a token of the identity goes to, if one is used.
     pub fn token_host(&self) -> Option<Host> {
         let address = match self.place() {
-            Place::Storage { endpoint, signature: None } => endpoint.clone(),
+            Place::Storage { endpoint, access: None } => endpoint.clone(),
             // The namespace is a host, with a port if one was given.
             Place::ServiceBus { namespace, access: None, .. } => format!("https://{namespace}"),
             _ => return None,

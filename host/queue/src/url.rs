@@ -9,9 +9,9 @@ use std::str::FromStr;
 use url::Url;
 
 use crate::kind::{self, FILE, Form, KINDS, Kind, PoisonPlace, Reader, SERVICE_BUS, STORAGE};
-use crate::parse::connection_string;
 use crate::parse::malformed::{Malformed, Parsed};
 use crate::parse::name::check_name;
+use crate::parse::{connection_string, storage_string};
 use crate::place::Place;
 
 /// The address of a queue: its kind, where it is, its name, and a shared access signature if one
@@ -21,7 +21,8 @@ use crate::place::Place;
 /// |---|---|
 /// | local | `file:./queues/orders`, `file:///var/queues/orders`: a directory, and in it a queue |
 /// | Storage queue | `https://ACCOUNT.queue.core.windows.net/orders`, optionally with a SAS query |
-/// | Azurite | `http://127.0.0.1:10001/devstoreaccount1/orders` |
+/// | the same with a key or a signature | `AccountName=…;AccountKey=…;QueueName=orders` and the like |
+/// | Azurite | `http://127.0.0.1:10001/devstoreaccount1/orders`, `UseDevelopmentStorage=true;QueueName=orders` |
 /// | Service Bus | `sb://NAMESPACE.servicebus.windows.net/orders`, with `?transport=websockets` if that must be |
 /// | the same with a key | `Endpoint=sb://…/;SharedAccessKeyName=…;SharedAccessKey=…;EntityPath=orders` |
 /// | its emulator | the same with `UseDevelopmentEmulator=true` |
@@ -111,7 +112,14 @@ impl QueueUrl {
                 name
             }
         };
-        Ok(Self { place: self.place.clone(), name })
+        Ok(self.beside(&name))
+    }
+
+    /// Another queue of the same directory, account or namespace, with what was given to prove who
+    /// asks.
+    #[must_use]
+    pub fn beside(&self, name: &str) -> Self {
+        Self { place: self.place.clone(), name: name.to_owned() }
     }
 
     /// The name of the queue that a dead-letter sub-queue belongs to; `None` if it is no such
@@ -138,6 +146,11 @@ impl FromStr for QueueUrl {
                 && let Some(behind) = behind(text, form.start)
             {
                 return named(text, kind, read(behind));
+            }
+            if let Reader::Fields(read) = &form.read
+                && let Some(parsed) = read(text)
+            {
+                return named(text, kind, parsed);
             }
         }
         let no_kind = |cause: String| invalid(text, cause, format!("write {}", kind::forms()));
@@ -203,7 +216,7 @@ fn invalid(text: &str, cause: String, mend: String) -> InvalidQueueUrl {
 /// a signature.
 fn without_secrets(text: &str) -> String {
     let shown = text.split(['?', '#']).next().unwrap_or_default();
-    if behind(text, connection_string::BEGINNING).is_some() {
+    if behind(text, connection_string::BEGINNING).is_some() || storage_string::parse(text).is_some() {
         "the connection string".into()
     } else if shown.contains(['@', ';', '=']) || hides_a_mark(shown) {
         "the queue's URL".into()

@@ -8,12 +8,19 @@ use longshore_azure::jobs::JobId;
 use longshore_component::Source;
 use longshore_queue::QueueUrl;
 
+/// The heading of what is about Azure itself.
+pub(super) const AZURE: &str = "Azure";
+
 /// Which queue.
 #[derive(Clone, Debug, Args)]
 pub struct QueueArg {
-    /// The queue: `file:./queues/orders`, a directory and the queue's name in it;
-    /// `https://ACCOUNT.queue.core.windows.net/orders`, with a SAS query if there is no identity;
-    /// `sb://NAMESPACE.servicebus.windows.net/orders`; or a connection string of Service Bus.
+    /// The queue: `file:./queues/orders`, `https://…` or `sb://…`.
+    ///
+    /// `file:./queues/orders` is a directory and the queue's name in it;
+    /// `https://ACCOUNT.queue.core.windows.net/orders` a Storage queue, with a SAS query if there
+    /// is no identity; `sb://NAMESPACE.servicebus.windows.net/orders` a queue of Service Bus. A
+    /// connection string names one as well: that of Service Bus with `EntityPath=orders`, and that
+    /// of Storage with `QueueName=orders`, such as `UseDevelopmentStorage=true;QueueName=orders`.
     // A URL may carry a signature: neither the help nor an error shows it.
     #[arg(long, env = "LONGSHORE_QUEUE", hide_env_values = true, value_name = "URL", value_hint = ValueHint::Url, value_parser = Unquoted::<QueueUrl>::new())]
     pub queue: QueueUrl,
@@ -22,8 +29,10 @@ pub struct QueueArg {
 /// Which poison queue.
 #[derive(Clone, Debug, Args)]
 pub struct PoisonArg {
-    /// The poison queue [default: the queue's name and `-poison`, beside it; on Service Bus the
-    /// queue's own dead-letter sub-queue].
+    /// The poison queue [default: the queue's own].
+    ///
+    /// The queue's own has its name with `-poison`, and lies beside it. On Service Bus it is the
+    /// queue's own dead-letter sub-queue.
     #[arg(long, env = "LONGSHORE_POISON_QUEUE", hide_env_values = true, value_name = "URL", value_hint = ValueHint::Url, value_parser = Unquoted::<QueueUrl>::new())]
     pub poison_queue: Option<QueueUrl>,
 }
@@ -63,8 +72,9 @@ impl PoisonOf {
 /// Which component, as a flag.
 #[derive(Clone, Debug, Args)]
 pub struct ComponentArg {
-    /// The component: `./order.wasm`, `oci://REGISTRY/REPOSITORY:TAG`, or
-    /// `oci://REGISTRY/REPOSITORY@sha256:…`.
+    /// The component: `./order.wasm`, or `oci://REGISTRY/REPOSITORY:TAG`.
+    ///
+    /// In a registry it is named by a tag, or by its digest: `oci://REGISTRY/REPOSITORY@sha256:…`.
     // An address may carry a password: neither the help nor an error shows it.
     #[arg(long, env = "LONGSHORE_COMPONENT", hide_env_values = true, value_name = "PATH", value_hint = ValueHint::FilePath, value_parser = Unquoted::<Source>::new())]
     pub component: Source,
@@ -73,8 +83,9 @@ pub struct ComponentArg {
 /// Which component, where a verb is about that one thing.
 #[derive(Clone, Debug, Args)]
 pub struct ComponentPath {
-    /// The component: `./order.wasm`, `oci://REGISTRY/REPOSITORY:TAG`, or
-    /// `oci://REGISTRY/REPOSITORY@sha256:…`.
+    /// The component: `./order.wasm`, or `oci://REGISTRY/REPOSITORY:TAG`.
+    ///
+    /// In a registry it is named by a tag, or by its digest: `oci://REGISTRY/REPOSITORY@sha256:…`.
     #[arg(value_name = "PATH", env = "LONGSHORE_COMPONENT", hide_env_values = true, value_hint = ValueHint::FilePath, value_parser = Unquoted::<Source>::new())]
     pub component: Source,
 }
@@ -90,7 +101,9 @@ pub struct ConcurrencyArg {
 /// Which Container Apps job.
 #[derive(Clone, Debug, Args)]
 pub struct JobArg {
-    /// The job's resource id:
+    /// The job's resource id: `/subscriptions/…/jobs/NAME`.
+    ///
+    /// It is written in full, as in
     /// `/subscriptions/…/resourceGroups/…/providers/Microsoft.App/jobs/NAME`.
     #[arg(long, env = "LONGSHORE_JOB", value_name = "RESOURCE-ID")]
     pub job: JobId,
@@ -102,7 +115,7 @@ pub struct ArmArg {
     /// Azure Resource Manager, of another cloud than the public one:
     /// `https://management.usgovcloudapi.net`, `https://management.chinacloudapi.cn`. Plain HTTP is
     /// for servers on this very host.
-    #[arg(long, env = "LONGSHORE_ARM_ENDPOINT", value_name = "URL", default_value_t)]
+    #[arg(long, help_heading = AZURE, hide_short_help = true, env = "LONGSHORE_ARM_ENDPOINT", value_name = "URL", default_value_t)]
     pub arm_endpoint: Endpoint,
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::args::ComponentPath;
-use super::registry::RegistryArgs;
+use super::registry::FetchArgs;
 use longshore_sandbox::Cpu;
 
 /// Compile a component ahead of time.
@@ -28,5 +28,5 @@ pub struct CompileArgs {
     pub cpu: Cpu,
 
     #[command(flatten)]
-    pub(crate) registry: RegistryArgs,
+    pub(crate) registry: FetchArgs,
 }

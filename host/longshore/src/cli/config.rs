@@ -5,14 +5,12 @@ use std::fmt;
 use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
 
 use super::args::JobOf;
+use super::examples;
 use super::run::RunArgs;
 
 /// Show what is in force.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
-#[command(
-    after_help = "It takes each flag of the other verbs that has a variable, and shows what would be in force with it."
-)]
 pub struct ConfigArgs {
     /// What else than that.
     #[command(subcommand)]
@@ -26,6 +24,7 @@ pub struct ConfigArgs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
 pub enum ConfigVerb {
     /// Print the JSON Schema of `longshore.toml`, for editors.
+    #[command(after_long_help = examples::CONFIG_SCHEMA)]
     Schema,
 }
 

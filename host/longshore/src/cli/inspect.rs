@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::args::ComponentPath;
-use super::registry::RegistryArgs;
+use super::registry::FetchArgs;
 use super::sandbox::GrantArgs;
 
 /// Show what a component needs.
@@ -16,5 +16,5 @@ pub struct InspectArgs {
     pub(crate) grants: GrantArgs,
 
     #[command(flatten)]
-    pub(crate) registry: RegistryArgs,
+    pub(crate) registry: FetchArgs,
 }

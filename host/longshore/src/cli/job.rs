@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::args::JobOf;
+use super::examples;
 use super::values::{Lines, flat, lines, property};
 use longshore_azure::jobs::Overrides;
 
@@ -10,12 +11,16 @@ use longshore_azure::jobs::Overrides;
 #[derive(Debug, Subcommand)]
 pub enum JobVerb {
     /// Start an execution, as the job is or with something changed for this one.
+    #[command(after_long_help = examples::JOB_START)]
     Start(JobStartArgs),
     /// Show one execution.
+    #[command(after_long_help = examples::JOB_STATUS)]
     Status(JobStatusArgs),
     /// List the job's executions, the newest first.
+    #[command(after_long_help = examples::JOB_LIST)]
     List(JobListArgs),
     /// Stop executions: each gets SIGTERM, and 30 s.
+    #[command(after_long_help = examples::JOB_STOP)]
     Stop(JobStopArgs),
 }
 

@@ -6,9 +6,6 @@ use clap::{Args, ValueEnum, ValueHint};
 
 /// Make the project of a handler: its source, tests, sample messages and project file.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  longshore new pricing --lang python
-  longshore new ../work/pricing --lang rust")]
 pub struct NewArgs {
     /// The folder to make. Its last part names the project: lower-case letters, digits and `-`.
     #[arg(value_name = "NAME", value_hint = ValueHint::DirPath)]

@@ -29,7 +29,11 @@ pub(crate) fn parse<C: Parser>() -> Result<(C, Project), clap::Error> {
     }
     let matches = match parsed {
         // The help shows every variable, and those as well that say nothing.
-        Err(error) if error.kind() == ErrorKind::DisplayHelp => parse(C::command())?,
+        Err(error) if error.kind() == ErrorKind::DisplayHelp => {
+            let is_short =
+                arguments.iter().any(|it| it == "-h") && !arguments.iter().any(|it| it == "--help");
+            parse(if is_short { short_help(C::command()) } else { C::command() })?
+        }
         Err(error) if error.exit_code() == 0 => return Err(error),
         // An editor asks for it while the file is being written.
         Ok(matches) if asks_for_the_schema(&matches) => matches,
@@ -42,6 +46,11 @@ pub(crate) fn parse<C: Parser>() -> Result<(C, Project), clap::Error> {
         },
     };
     Ok((C::from_arg_matches(&matches)?, project))
+}
+
+/// The command as `-h` shows it: it fits a screen, and leaves the variables to `--help`.
+pub(super) fn short_help(command: Command) -> Command {
+    command.mut_args(|arg| arg.hide_env(true)).mut_subcommands(short_help)
 }
 
 /// Whether the command line is `config schema`, which reads nothing of the file.

@@ -10,6 +10,10 @@ pub struct PeekArgs {
     #[command(flatten)]
     pub(crate) queue: QueueArg,
 
+    /// Only these messages: their ids, or beginnings that no other id has.
+    #[arg(value_name = "ID")]
+    pub ids: Vec<String>,
+
     /// How many messages to show at most.
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: u32,

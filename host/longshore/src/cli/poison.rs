@@ -3,13 +3,20 @@
 use clap::{Args, Subcommand};
 
 use super::args::PoisonOf;
+use super::examples;
 
 /// Which poison messages.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Selection {
-    /// Only messages that were poisoned for this reason: `rejected`, `attempts-exhausted`,
-    /// `undecodable` or `expiring`; on Service Bus also what the service or another client gave.
-    /// The reason of a message without an envelope is `unknown`.
+    /// Only these messages: their ids, or beginnings that no other id has.
+    #[arg(value_name = "ID")]
+    pub ids: Vec<String>,
+
+    /// Only messages that were poisoned for this reason, such as `rejected`.
+    ///
+    /// The reasons are `rejected`, `attempts-exhausted`, `undecodable` and `expiring`; on Service
+    /// Bus also what the service or another client gave. The reason of a message without an
+    /// envelope is `unknown`.
     #[arg(long, value_name = "WORD")]
     pub reason: Option<String>,
 
@@ -22,6 +29,7 @@ pub struct Selection {
 #[derive(Debug, Subcommand)]
 pub enum PoisonVerb {
     /// List them: reason, detail, and where they came from.
+    #[command(after_long_help = examples::POISON_LIST)]
     List {
         /// Whose poison messages.
         #[command(flatten)]
@@ -31,16 +39,21 @@ pub enum PoisonVerb {
         which: Selection,
     },
     /// Show one with its body.
+    #[command(after_long_help = examples::POISON_SHOW)]
     Show {
         /// Whose poison messages.
         #[command(flatten)]
         of: PoisonOf,
-        /// The message's id, as `list` shows it: its own, or the one in the poison queue.
+        /// The message's id, or a beginning that no other id has.
+        ///
+        /// It is the message's own id, as `list` shows it, or the one in the poison queue.
         id: String,
     },
     /// Send them to their queue again, without the envelope, to be handled anew.
+    #[command(after_long_help = examples::POISON_REDRIVE)]
     Redrive(RedriveArgs),
     /// Delete them. On a terminal it asks first.
+    #[command(after_long_help = examples::POISON_PURGE)]
     Purge(PurgeArgs),
 }
 

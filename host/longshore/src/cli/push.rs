@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueHint};
 
-use super::registry::RegistryArgs;
+use super::registry::RegistryLogin;
 use super::values::{Unquoted, property};
 use longshore_component::Source;
 use longshore_component::registry::Address;
@@ -20,20 +20,23 @@ pub struct PushArgs {
     #[arg(value_name = "ADDRESS")]
     pub to: Address,
 
-    /// Compile the component, and push the result beside it, so that no host has to compile.
+    /// Compile the component, and push the result beside it.
+    ///
+    /// No host has to compile it then.
     #[arg(long)]
     pub precompiled: bool,
 
-    /// The system to compile for, instead of this machine's: `aarch64-unknown-linux-gnu`. Can be
-    /// repeated.
+    /// The system to compile for, instead of this machine's.
+    ///
+    /// It is named as in `aarch64-unknown-linux-gnu`. Can be repeated.
     #[arg(long, value_name = "TRIPLE", requires = "precompiled")]
     pub target: Vec<String>,
 
     /// An annotation for the registry, such as `org.opencontainers.image.version=1.2.0`. Can be
     /// repeated.
-    #[arg(long = "annotation", value_name = "NAME=VALUE", value_parser = property)]
+    #[arg(long = "annotation", value_name = "NAME=VALUE", value_parser = property, hide_short_help = true)]
     pub annotations: Vec<(String, String)>,
 
     #[command(flatten)]
-    pub(crate) registry: RegistryArgs,
+    pub(crate) registry: RegistryLogin,
 }

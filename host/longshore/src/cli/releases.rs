@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::args::{ArmArg, JobOf};
-use super::registry::RegistryArgs;
+use super::registry::RegistryLogin;
 use longshore_azure::jobs::JobId;
 use longshore_component::registry::Repository;
 
@@ -28,7 +28,7 @@ pub struct ReleasesArgs {
     pub limit: Option<usize>,
 
     #[command(flatten)]
-    pub(crate) registry: RegistryArgs,
+    pub(crate) registry: RegistryLogin,
 }
 
 /// Have a Container Apps job run an earlier release.
@@ -47,5 +47,5 @@ pub struct RollbackArgs {
     pub dry_run: bool,
 
     #[command(flatten)]
-    pub(crate) registry: RegistryArgs,
+    pub(crate) registry: RegistryLogin,
 }

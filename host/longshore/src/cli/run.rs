@@ -19,6 +19,12 @@ use longshore_worker::outbox::{OutboxEncoding, OutboxFormat};
 use longshore_worker::poison::PoisonFormat;
 use longshore_worker::retry::RetryPolicy;
 
+/// What the flags of a run are about, as headings of its help.
+const LEASES: &str = "Leases";
+const RETRIES: &str = "Retries and poison messages";
+const DURATION: &str = "How long it runs";
+const BODIES: &str = "Bodies";
+
 /// Work off a queue.
 #[derive(Debug, Args)]
 pub struct RunArgs {
@@ -28,7 +34,9 @@ pub struct RunArgs {
     #[command(flatten)]
     pub(crate) component: ComponentArg,
 
-    /// Load the component again when its file changes. The next message gets the new one.
+    /// Load the component again when its file changes.
+    ///
+    /// The next message gets the new one.
     #[arg(long, env = "LONGSHORE_WATCH", value_parser = BoolishValueParser::new())]
     pub watch: bool,
 
@@ -40,78 +48,79 @@ pub struct RunArgs {
     pub deadline: Duration,
 
     /// How long a received message is invisible to others, unless its lease is renewed.
-    #[arg(long, env = "LONGSHORE_VISIBILITY", value_name = "D", default_value = "60s", value_parser = duration)]
+    #[arg(long, env = "LONGSHORE_VISIBILITY", value_name = "D", default_value = "60s", value_parser = duration, help_heading = LEASES, hide_short_help = true)]
     pub visibility: Duration,
 
     /// Whether leases are renewed: if the identity has the right, always, or never.
-    #[arg(long, env = "LONGSHORE_LEASE", value_enum, default_value_t)]
+    #[arg(long, env = "LONGSHORE_LEASE", value_enum, default_value_t, help_heading = LEASES, hide_short_help = true)]
     pub lease: LeaseMode,
 
-    /// How often a message may be received. A failure at the last attempt poisons it. Crashes and
-    /// interruptions count.
-    #[arg(long, env = "LONGSHORE_MAX_DEQUEUE", value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    /// How often a message may be received.
+    ///
+    /// A failure at the last attempt poisons it. Crashes and interruptions count.
+    #[arg(long, env = "LONGSHORE_MAX_DEQUEUE", value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..), help_heading = RETRIES)]
     pub max_dequeue: u32,
 
     /// The longest wait for a retry after the first attempt. Each further attempt doubles it.
-    #[arg(long, env = "LONGSHORE_RETRY_BASE", value_name = "D", default_value = "2s", value_parser = duration)]
+    #[arg(long, env = "LONGSHORE_RETRY_BASE", value_name = "D", default_value = "2s", value_parser = duration, help_heading = RETRIES, hide_short_help = true)]
     pub retry_base: Duration,
 
     /// The longest wait for a retry after any attempt.
-    #[arg(long, env = "LONGSHORE_RETRY_CAP", value_name = "D", default_value = "30s", value_parser = duration)]
+    #[arg(long, env = "LONGSHORE_RETRY_CAP", value_name = "D", default_value = "30s", value_parser = duration, help_heading = RETRIES, hide_short_help = true)]
     pub retry_cap: Duration,
 
     /// The longest retry delay that a handler may name itself.
-    #[arg(long, env = "LONGSHORE_MAX_RETRY_DELAY", value_name = "D", default_value = "15m", value_parser = duration)]
+    #[arg(long, env = "LONGSHORE_MAX_RETRY_DELAY", value_name = "D", default_value = "15m", value_parser = duration, help_heading = RETRIES, hide_short_help = true)]
     pub max_retry_delay: Duration,
 
     /// How many different messages have to fail in a row, at their first attempt, to open the
     /// circuit breaker. Before the first success five are enough, at any attempt. 0 turns it off.
-    #[arg(long, env = "LONGSHORE_BREAKER", value_name = "N", default_value_t = 20)]
+    #[arg(long, env = "LONGSHORE_BREAKER", value_name = "N", default_value_t = 20, help_heading = RETRIES, hide_short_help = true)]
     pub breaker: usize,
 
     /// How long an open breaker, or a component that cannot be loaded, keeps the run alive
     /// [default: as long as the time budget lasts; without a component on a terminal: 0]. 0 ends it
     /// at once.
-    #[arg(long, env = "LONGSHORE_HOLD", value_name = "D", value_parser = duration)]
+    #[arg(long, env = "LONGSHORE_HOLD", value_name = "D", value_parser = duration, help_heading = DURATION, hide_short_help = true)]
     pub hold: Option<Duration>,
 
     /// How long to wait for a retry that this run made itself.
-    #[arg(long, env = "LONGSHORE_LINGER", value_name = "D", default_value = "30s", value_parser = duration, conflicts_with = "forever")]
+    #[arg(long, env = "LONGSHORE_LINGER", value_name = "D", default_value = "30s", value_parser = duration, conflicts_with = "forever", help_heading = DURATION, hide_short_help = true)]
     pub linger: Duration,
 
     /// How long the run lasts at most, its last deadline included.
-    #[arg(long, env = "LONGSHORE_TIME_BUDGET", value_name = "D", default_value = "20m", value_parser = duration, conflicts_with = "forever")]
+    #[arg(long, env = "LONGSHORE_TIME_BUDGET", value_name = "D", default_value = "20m", value_parser = duration, conflicts_with = "forever", help_heading = DURATION)]
     pub time_budget: Duration,
 
     /// Receive this many messages at most.
-    #[arg(long, env = "LONGSHORE_MAX_MESSAGES", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, env = "LONGSHORE_MAX_MESSAGES", value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = DURATION)]
     pub max_messages: Option<u64>,
 
     /// Poll without end instead of ending when the queue is empty.
-    #[arg(long, env = "LONGSHORE_FOREVER", value_parser = BoolishValueParser::new())]
+    #[arg(long, env = "LONGSHORE_FOREVER", value_parser = BoolishValueParser::new(), help_heading = DURATION)]
     pub forever: bool,
 
     /// How long running handlers have after SIGTERM.
-    #[arg(long, env = "LONGSHORE_GRACE", value_name = "D", default_value = "20s", value_parser = duration)]
+    #[arg(long, env = "LONGSHORE_GRACE", value_name = "D", default_value = "20s", value_parser = duration, help_heading = DURATION, hide_short_help = true)]
     pub grace: Duration,
 
     /// How message bodies are encoded. `auto` guesses: the body `MTIz` reaches the handler as
     /// `123`. `text` and `base64` do not guess.
-    #[arg(long, env = "LONGSHORE_ENCODING", value_enum, default_value_t)]
+    #[arg(long, env = "LONGSHORE_ENCODING", value_enum, default_value_t, help_heading = BODIES, hide_short_help = true)]
     pub encoding: Encoding,
 
     /// How poison messages are written.
-    #[arg(long, env = "LONGSHORE_POISON_FORMAT", value_enum, default_value_t)]
+    #[arg(long, env = "LONGSHORE_POISON_FORMAT", value_enum, default_value_t, help_heading = RETRIES, hide_short_help = true)]
     pub poison_format: PoisonFormat,
 
     /// How messages for the queues of `--outbox` are written.
-    #[arg(long, env = "LONGSHORE_OUTBOX_FORMAT", value_enum, default_value_t)]
+    #[arg(long, env = "LONGSHORE_OUTBOX_FORMAT", value_enum, default_value_t, help_heading = BODIES, hide_short_help = true)]
     pub outbox_format: OutboxFormat,
 
     /// How bodies are written to one queue of `--outbox`: as `base64`, which the trigger of Azure
     /// Functions expects in a Storage queue, or as they are, which is `text`. The flag can be
     /// repeated, and the variable holds one a line.
-    #[arg(long, env = "LONGSHORE_OUTBOX_ENCODING", value_name = "NAME=ENCODING", value_parser = lines(parse::<EncodingOf>))]
+    #[arg(long, env = "LONGSHORE_OUTBOX_ENCODING", value_name = "NAME=ENCODING", value_parser = lines(parse::<EncodingOf>), help_heading = BODIES, hide_short_help = true)]
     pub outbox_encoding: Vec<Lines<EncodingOf>>,
 
     #[command(flatten)]

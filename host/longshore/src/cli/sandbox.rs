@@ -19,41 +19,48 @@ use longshore_sandbox::{Cidr, Grants, HeaderGrant, IdentityGrant, Limits, Origin
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Grants")]
 pub struct GrantArgs {
-    /// An environment variable that the handler sees. Without a value, the handler sees the host's.
-    /// `KEY=@FILE` takes the value from a file, and `KEY=@@…` is a value that begins with `@`.
+    /// An environment variable that the handler sees.
+    ///
+    /// Without a value, the handler sees the host's. `KEY=@FILE` takes the value from a file, and
+    /// `KEY=@@…` is a value that begins with `@`.
     #[arg(long, env = "LONGSHORE_ENV", hide_env_values = true, value_name = "KEY[=VALUE]", value_parser = lines(variable))]
     pub env: Vec<Lines<Given>>,
 
-    /// A setting that the handler can read through `wasi:config`. `KEY=@FILE` takes the value from
-    /// a file, such as a key of several lines.
+    /// A setting that the handler can read.
+    ///
+    /// It does so through `wasi:config`. `KEY=@FILE` takes the value from a file, such as a key of
+    /// several lines.
     #[arg(long, env = "LONGSHORE_CONFIG", hide_env_values = true, value_name = "KEY=VALUE", value_parser = lines(setting))]
     pub config: Vec<Lines<Given>>,
 
-    /// A host that the handler may send HTTP requests to. They use TLS, unless `http://` stands
-    /// before the host.
+    /// A host that the handler may send HTTP requests to.
+    ///
+    /// They use TLS, unless `http://` stands before the host.
     #[arg(long, env = "LONGSHORE_ALLOW_HTTP", value_name = "HOST[:PORT]", value_parser = lines(parse::<Origin>))]
     pub allow_http: Vec<Lines<Origin>>,
 
-    /// A service that the handler may call with the host's identity: the host adds the token, and
-    /// the handler never has it. `acme.blob.core.windows.net/orders` grants a part of a service,
-    /// `GET,PUT` before it only these methods. `=SCOPE` names the scope where it is no service of
-    /// Azure, and `;client-id=ID` another identity.
-    #[arg(long, env = "LONGSHORE_HTTP_IDENTITY", value_name = "HOST[/PATH][=SCOPE]", value_parser = lines(parse::<IdentityGrant>))]
+    /// A service that the handler may call with the host's identity.
+    ///
+    /// The host adds the token, and the handler never has it. `acme.blob.core.windows.net/orders`
+    /// grants a part of a service, `GET,PUT` before it only these methods. `=SCOPE` names the scope
+    /// where it is no service of Azure, and `;client-id=ID` another identity.
+    #[arg(long, env = "LONGSHORE_HTTP_IDENTITY", value_name = "HOST[/PATH][=SCOPE]", value_parser = lines(parse::<IdentityGrant>), hide_short_help = true)]
     pub http_identity: Vec<Lines<IdentityGrant>>,
 
     /// A header that the host adds to requests to a host: the key of an API. Its value is that of
     /// one of the host's variables, and the handler never has it.
     // Who does not know may write the key itself here.
-    #[arg(long, env = "LONGSHORE_HTTP_HEADER", hide_env_values = true, value_name = "HOST[/PATH]=NAME=@VARIABLE", value_parser = lines(parse::<HeaderGrant>))]
+    #[arg(long, env = "LONGSHORE_HTTP_HEADER", hide_env_values = true, value_name = "HOST[/PATH]=NAME=@VARIABLE", value_parser = lines(parse::<HeaderGrant>), hide_short_help = true)]
     pub http_header: Vec<Lines<HeaderGrant>>,
 
     /// Addresses that such a host may have although they are not public: `10.1.0.0/16`.
-    #[arg(long, env = "LONGSHORE_ALLOW_PRIVATE", value_name = "CIDR", value_parser = lines(parse::<Cidr>))]
+    #[arg(long, env = "LONGSHORE_ALLOW_PRIVATE", value_name = "CIDR", value_parser = lines(parse::<Cidr>), hide_short_help = true)]
     pub allow_private: Vec<Lines<Cidr>>,
 
-    /// A queue that the handler may send messages to, and the handler's name for it. The flag can
-    /// be repeated, and the variable holds one queue a line. A flag replaces all queues of the
-    /// variable.
+    /// A queue that the handler may send messages to, and the handler's name for it.
+    ///
+    /// The flag can be repeated, and the variable holds one queue a line. A flag replaces all
+    /// queues of the variable.
     // A URL may carry a signature.
     #[arg(long, env = "LONGSHORE_OUTBOX", hide_env_values = true, value_name = "NAME=QUEUE-URL", value_hint = ValueHint::Url, value_parser = lines(parse::<OutboxQueue>))]
     pub outbox: Vec<Lines<OutboxQueue>>,
@@ -129,59 +136,95 @@ impl GrantArgs {
 #[command(next_help_heading = "Limits of one handler")]
 pub struct SandboxArgs {
     /// Memory, in MiB.
-    #[arg(long, env = "LONGSHORE_MEMORY", value_name = "MIB", default_value_t = 128, value_parser = value_parser!(u32).range(1..=4096))]
+    #[arg(long, env = "LONGSHORE_MEMORY", value_name = "MIB", default_value_t = 128, value_parser = value_parser!(u32).range(1..=4096), hide_short_help = true)]
     pub memory: u32,
 
     /// Elements in each of its tables.
-    #[arg(long, env = "LONGSHORE_TABLE_ELEMENTS", value_name = "N", default_value_t = 20_000, value_parser = value_parser!(u32).range(1..=10_000_000))]
+    #[arg(long, env = "LONGSHORE_TABLE_ELEMENTS", value_name = "N", default_value_t = 20_000, value_parser = value_parser!(u32).range(1..=10_000_000), hide_short_help = true)]
     pub table_elements: u32,
 
     /// Call stack, in KiB.
-    #[arg(long, env = "LONGSHORE_STACK", value_name = "KIB", default_value_t = 512, value_parser = value_parser!(u32).range(64..=65_536))]
+    #[arg(long, env = "LONGSHORE_STACK", value_name = "KIB", default_value_t = 512, value_parser = value_parser!(u32).range(64..=65_536), hide_short_help = true)]
     pub stack: u32,
 
     /// What it may hand to the host in one call, in KiB. Its answer is one of these calls.
-    #[arg(long, env = "LONGSHORE_CALL_LIMIT", value_name = "KIB", default_value_t = 1024, value_parser = value_parser!(u32).range(1..))]
+    #[arg(long, env = "LONGSHORE_CALL_LIMIT", value_name = "KIB", default_value_t = 1024, value_parser = value_parser!(u32).range(1..), hide_short_help = true)]
     pub call_limit: u32,
 
     /// Host resources (streams, timers, requests) that it may hold at a time.
-    #[arg(long, env = "LONGSHORE_HANDLES", value_name = "N", default_value_t = 1000, value_parser = value_parser!(u32).range(1..))]
+    #[arg(long, env = "LONGSHORE_HANDLES", value_name = "N", default_value_t = 1000, value_parser = value_parser!(u32).range(1..), hide_short_help = true)]
     pub handles: u32,
 
     /// HTTP requests for one message.
-    #[arg(long, env = "LONGSHORE_HTTP_CALLS", value_name = "N", default_value_t = 50)]
+    #[arg(
+        long,
+        env = "LONGSHORE_HTTP_CALLS",
+        value_name = "N",
+        default_value_t = 50,
+        hide_short_help = true
+    )]
     pub http_calls: u32,
 
     /// All bodies of HTTP requests and responses for one message together, in KiB.
-    #[arg(long, env = "LONGSHORE_HTTP_LIMIT", value_name = "KIB", default_value_t = 10_240)]
+    #[arg(
+        long,
+        env = "LONGSHORE_HTTP_LIMIT",
+        value_name = "KIB",
+        default_value_t = 10_240,
+        hide_short_help = true
+    )]
     pub http_limit: u32,
 
     /// What it may log for one message, in KiB. The rest is dropped and counted.
-    #[arg(long, env = "LONGSHORE_LOG_LIMIT", value_name = "KIB", default_value_t = 64)]
+    #[arg(
+        long,
+        env = "LONGSHORE_LOG_LIMIT",
+        value_name = "KIB",
+        default_value_t = 64,
+        hide_short_help = true
+    )]
     pub log_limit: u32,
 
     /// Messages for other queues that it may send for one message.
-    #[arg(long, env = "LONGSHORE_OUTBOX_MESSAGES", value_name = "N", default_value_t = 100)]
+    #[arg(
+        long,
+        env = "LONGSHORE_OUTBOX_MESSAGES",
+        value_name = "N",
+        default_value_t = 100,
+        hide_short_help = true
+    )]
     pub outbox_messages: u32,
 
     /// Messages for other queues, all of them together, in KiB.
-    #[arg(long, env = "LONGSHORE_OUTBOX_LIMIT", value_name = "KIB", default_value_t = 1024)]
+    #[arg(
+        long,
+        env = "LONGSHORE_OUTBOX_LIMIT",
+        value_name = "KIB",
+        default_value_t = 1024,
+        hide_short_help = true
+    )]
     pub outbox_limit: u32,
 
     /// How many messages one instance may handle, one after the other. This is for heavy
     /// components: what stays in memory is seen by the next message. An instance is thrown away
     /// after any failure.
-    #[arg(long, env = "LONGSHORE_REUSE", value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..))]
+    #[arg(long, env = "LONGSHORE_REUSE", value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..), hide_short_help = true)]
     pub reuse: u32,
 
     /// The component, compiled ahead of time by `longshore compile`. The file is machine code, and
     /// nothing checks what it does. If it does not fit the component or this host, the component is
     /// compiled after all.
-    #[arg(long, env = "LONGSHORE_PRECOMPILED", value_name = "FILE", help_heading = "Loading the component")]
+    #[arg(
+        long,
+        env = "LONGSHORE_PRECOMPILED",
+        value_name = "FILE",
+        help_heading = "Loading the component",
+        hide_short_help = true
+    )]
     pub precompiled: Option<PathBuf>,
 
     /// How long it may take to fetch and compile the component.
-    #[arg(long, env = "LONGSHORE_LOAD_TIMEOUT", value_name = "D", default_value = "5m", value_parser = some_time, help_heading = "Loading the component")]
+    #[arg(long, env = "LONGSHORE_LOAD_TIMEOUT", value_name = "D", default_value = "5m", value_parser = some_time, help_heading = "Loading the component", hide_short_help = true)]
     pub load_timeout: Duration,
 
     #[command(flatten)]
@@ -205,7 +248,7 @@ impl SandboxArgs {
             reuse: self.reuse,
             precompiled: self.precompiled.clone(),
             load_timeout: self.load_timeout,
-            cache: self.registry.cache_dir.clone(),
+            cache: self.registry.fetch.cache_dir.clone(),
         })
     }
 

@@ -16,6 +16,7 @@ use url::Host;
 
 use self::finding::{Finding, Known};
 use self::ruling::Ruling;
+use super::loading::while_compiling;
 use super::print;
 use crate::cli::{CheckArgs, Format, OutboxQueue, PoisonArg, PoisonOf, QueueArg};
 use crate::exit::{Exit, Failure};
@@ -90,7 +91,7 @@ pub(super) async fn execute(args: CheckArgs, format: Format) -> Result<Exit, Fai
         }),
     }
     for queue in outbox {
-        findings.push(outbox_exists(queue).await?);
+        findings.extend(of_outbox(queue, args.probe_outbox).await?);
     }
     findings.extend(match &job {
         Some((_, setup)) if settings.grants.identities.is_empty() => {
@@ -192,18 +193,26 @@ async fn poison_permissions(poison: &dyn Queue, probe_send: bool) -> Result<Vec<
     // What is moved to a dead-letter sub-queue is not sent: the right to receive is enough for
     // that.
     if !poison.url().is_dead_letter_queue() {
-        findings.push(may_send(poison, probe_send).await?);
+        let tells = "only sending tells: try with --probe-send";
+        findings.push(may_send(poison, "send poison", probe_send, tells).await?);
     }
     Ok(findings)
 }
 
-/// Whether a queue that handlers send to is there. Only sending would tell whether it may be sent
-/// to, and its readers would see that.
-async fn outbox_exists(OutboxQueue { name, url }: OutboxQueue) -> Result<Finding, QueueError> {
+/// Whether a queue that handlers send to is there, and may be sent to. Nobody but its owner knows
+/// who reads it: a message is sent only where that is asked for by a flag of its own.
+async fn of_outbox(OutboxQueue { name, url }: OutboxQueue, probe: bool) -> Result<[Finding; 2], QueueError> {
+    const TELLS: &str =
+        "only sending tells: try with --probe-outbox, whose message its readers may see for a second";
     let queue = open(&url).await?;
     let receive = queue.may(Right::Receive).await;
     let found = exists(&*queue, "outbox exists", receive).await?;
-    Ok(Finding { of: format!("{name}: {}", found.of), ..found })
+    let is_there = found.result != Known::No;
+    let mut sent = may_send(&*queue, "send outbox", probe && is_there, TELLS).await?;
+    if !is_there {
+        sent.detail = "there is no queue to send to".into();
+    }
+    Ok([found, sent].map(|it| Finding { of: format!("{name}: {}", it.of), ..it }))
 }
 
 /// Whether the queue is there, and whether its messages may be received, renewed and counted.
@@ -244,16 +253,21 @@ async fn exists(
 
 /// Sends nothing unless asked to. Then it sends a message that expires a second after it becomes
 /// visible.
-async fn may_send(poison: &dyn Queue, probe: bool) -> Result<Finding, QueueError> {
+async fn may_send(
+    queue: &dyn Queue,
+    check: &'static str,
+    probe: bool,
+    tells: &str,
+) -> Result<Finding, QueueError> {
     let (result, detail) = if probe {
         let (delay, life) = PROBE;
         let body = "{\"longshore\":\"check\"}".into();
         let message = Outgoing { body, delay, time_to_live: Some(life), ..Outgoing::default() };
-        permission(poison.send(message).await.map(drop))?
+        permission(queue.send(message).await.map(drop))?
     } else {
-        (Known::Unknown, "only sending tells: try with --probe-send".into())
+        (Known::Unknown, tells.to_owned())
     };
-    Ok(Finding { check: "send poison", of: poison.url().to_string(), result, needed: true, detail })
+    Ok(Finding { check, of: queue.url().to_string(), result, needed: true, detail })
 }
 
 fn permission(answer: Result<(), QueueError>) -> Result<(Known, String), QueueError> {
@@ -274,7 +288,9 @@ fn tell(error: QueueError) -> Result<String, QueueError> {
 
 async fn loads(source: &Source, settings: &Settings) -> Finding {
     let loaded = match Sandbox::new(settings) {
-        Ok(sandbox) => source.load(&sandbox).await.map(drop).map_err(|error| error.to_string()),
+        Ok(sandbox) => {
+            while_compiling(source, source.load(&sandbox)).await.map(drop).map_err(|error| error.to_string())
+        }
         Err(error) => Err(Failure::from(error).message()),
     };
     let (result, detail) = match loaded {

@@ -11,8 +11,9 @@ use serde::Serialize;
 use tokio::io::AsyncReadExt;
 
 use super::added::Added;
+use super::loading::while_compiling;
 use super::print;
-use crate::cli::{Format, InvokeArgs};
+use crate::cli::{Format, InvokeArgs, InvokedWith};
 use crate::exit::{Clause, Exit, Failure};
 use longshore_component::LoadedComponent;
 use longshore_handler::{Answer, Handler, Invocation, OutboxMessage, Verdict};
@@ -58,14 +59,16 @@ impl From<OutboxMessage> for WouldSend {
 
 pub(super) async fn execute(args: InvokeArgs, format: Format) -> Result<Exit, Failure> {
     args.sandbox.grants.check_outbox().map_err(Failure::usage)?;
-    let body = args.encoding.decode(&body(&args).await?);
+    let InvokedWith { component, body: word } = args.invoked().map_err(Failure::usage)?;
+    let body = args.encoding.decode(&body(&args, word.as_deref()).await?);
     let body = body.map_err(|cause| {
         Failure::other(format!("the body cannot be decoded: {cause}; is --encoding right?"))
     })?;
-    let source = args.sandbox.registry.source(args.component.component).map_err(Failure::usage)?;
+    let source = args.sandbox.registry.source(component).map_err(Failure::usage)?;
     let settings = args.sandbox.settings(1).map_err(Failure::usage)?;
     let sandbox = Sandbox::new(&settings)?;
-    let handler = LoadedComponent::load(sandbox, source).await;
+    let named = source.to_string();
+    let handler = while_compiling(named, LoadedComponent::load(sandbox, source)).await;
     let invocation = Invocation {
         id: args.id,
         queue: args.queue_name,
@@ -122,12 +125,12 @@ fn rounded(ms: f64) -> f64 {
     (ms * 1000.0).round() / 1000.0
 }
 
-async fn body(args: &InvokeArgs) -> Result<Bytes, Failure> {
+async fn body(args: &InvokeArgs, word: Option<&str>) -> Result<Bytes, Failure> {
     if let Some(path) = &args.file {
         let read = tokio::fs::read(path).await;
         return Ok(read.during(|| format!("cannot read {}", path.display()))?.into());
     }
-    match args.body.as_deref() {
+    match word {
         Some("-") => {
             let mut body = Vec::new();
             tokio::io::stdin().read_to_end(&mut body).await.during(|| "cannot read standard input")?;

@@ -1,14 +1,19 @@
 //! `longshore peek`.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::preview::preview;
-use super::{again, print};
+use super::{again, ids, print};
 use crate::cli::{Format, PeekArgs};
 use crate::exit::{Exit, Failure};
 use longshore_queue::Specimen;
 use longshore_queue_drivers::open;
 use longshore_worker::poison::Body;
+
+/// Among how many messages those are looked for that are named; a Storage queue shows fewer.
+const LOOKED_AT: u32 = 32 * 1024;
 
 /// How much of a body a table shows, in characters.
 const PREVIEW: usize = 80;
@@ -31,7 +36,23 @@ struct Shown<'a> {
 
 pub(super) async fn execute(args: &PeekArgs, format: Format) -> Result<Exit, Failure> {
     let queue = open(&args.queue.queue).await?;
-    let messages = again::ask(async || queue.examine(args.limit).await).await.answer?;
+    let look_at = if args.ids.is_empty() { args.limit } else { LOOKED_AT };
+    let mut messages = again::ask(async || queue.examine(look_at).await).await.answer?;
+    if !args.ids.is_empty() {
+        let ids = messages.iter().map(|it| (&*it.message.id, &*it.message.id));
+        let mut named = BTreeSet::new();
+        for text in &args.ids {
+            let found = ids::resolve(text, ids.clone())?;
+            named.insert(found.ok_or_else(|| {
+                Failure::other(format!(
+                    "no message {text} among the first {} of {} that are visible; `longshore peek` shows them",
+                    messages.len(),
+                    args.queue.queue
+                ))
+            })?);
+        }
+        messages.retain(|it| named.contains(&it.message.id));
+    }
     if format == Format::Json {
         for Specimen { message, damaged, .. } in &messages {
             print::json(&Shown {
@@ -48,7 +69,7 @@ pub(super) async fn execute(args: &PeekArgs, format: Format) -> Result<Exit, Fai
         print::table(&["id", "received", "inserted", "bytes", "body"], messages.iter().map(row))?;
     }
     let shown = messages.len() as u64;
-    if shown < u64::from(args.limit) {
+    if args.ids.is_empty() && shown < u64::from(args.limit) {
         // Whether it may be counted is no condition for looking at it.
         let count = queue.approximate_count().await.unwrap_or_default();
         if count > shown {

@@ -4,7 +4,6 @@ mod choice;
 mod sweep;
 mod tally;
 
-use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use self::sweep::{Swept, sweep};
 use self::tally::{Tally, Treatment};
 use super::again::{self, AskedAgain};
 use super::preview::preview;
-use super::print;
+use super::{confirm, print};
 use crate::cli::{Format, PoisonOf, PoisonVerb, PurgeArgs, RedriveArgs, Selection};
 use crate::exit::{Clause, Exit, Failure};
 use longshore_queue::kind::PoisonPlace;
@@ -101,13 +100,18 @@ fn to_the_second(time: Timestamp) -> String {
 }
 
 async fn list(of: &PoisonOf, which: &Selection, format: Format) -> Result<(), Failure> {
-    let choice = Choice::new(of, which)?;
+    let mut choice = Choice::new(of, which)?;
     let shown = look(&choice).await?;
     let messages = shown.as_ref().map_or(&[][..], |shown| &shown.messages);
-    choice.check_reason(messages)?;
+    choice.resolve(messages, false)?;
     let limit = usize::try_from(which.limit.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
-    let listed = |it| listed(&choice, it);
-    let chosen = messages.iter().map(listed).filter(|it| choice.matches(&it.envelope)).take(limit);
+    let listed = |it| (it, listed(&choice, it));
+    let chosen = messages
+        .iter()
+        .map(listed)
+        .filter(|(it, listed)| choice.matches(&it.message, &listed.envelope))
+        .map(|(_, listed)| listed)
+        .take(limit);
     if format == Format::Json {
         chosen.into_iter().try_for_each(|it| print::json(&it))?;
     } else {
@@ -131,9 +135,11 @@ async fn show(of: &PoisonOf, id: &str, format: Format) -> Result<(), Failure> {
     let choice = Choice::new(of, &which)?;
     let shown = look(&choice).await?;
     let messages = shown.as_ref().map_or(&[][..], |shown| &shown.messages);
-    let found = messages.iter().map(|it| (it, listed(&choice, it)));
+    let named = choice.named(id, messages)?;
+    let mut found = messages.iter().map(|it| (it, listed(&choice, it)));
+    let is_named = |own: &str| named.as_deref() == Some(own);
     let Some((_, listed)) =
-        found.into_iter().find(|(it, listed)| it.message.id == id || listed.envelope.id == id)
+        found.find(|(it, listed)| is_named(&it.message.id) || is_named(&listed.envelope.id))
     else {
         return Err(Failure::other(format!(
             "no message {id} among the first {} of {}; `longshore poison list` shows them",
@@ -157,16 +163,17 @@ async fn show(of: &PoisonOf, id: &str, format: Format) -> Result<(), Failure> {
 }
 
 async fn redrive(args: &RedriveArgs, format: Format) -> Result<(), Failure> {
-    let choice = Choice::new(&args.of, &args.which)?;
+    let mut choice = Choice::new(&args.of, &args.which)?;
     let queue = open(choice.queue).await?;
     // What does not fit is known before anything is sent.
     queue.learn_limits().await;
-    let sender = Redriver { choice: &choice, queue: &*queue, any_queue: args.any_queue };
     let verb = "redriven";
     let Some(shown) = look(&choice).await? else {
+        choice.resolve(&[], false)?;
         return Tally::default().report(&choice, verb, args.dry_run, format);
     };
-    choice.check_reason(&shown.messages)?;
+    choice.resolve(&shown.messages, shown.of_about.is_some())?;
+    let sender = Redriver { choice: &choice, queue: &*queue, any_queue: args.any_queue };
     if args.dry_run {
         let fate = |it: &Specimen, envelope: &Envelope<'_>| {
             sender.obstacle(it.damaged.is_some(), envelope, it.whole.as_ref())
@@ -299,37 +306,26 @@ fn unfit(queue: &dyn Queue, body: &[u8]) -> Option<&'static str> {
 }
 
 async fn purge(args: &PurgeArgs, format: Format) -> Result<(), Failure> {
-    let choice = Choice::new(&args.of, &args.which)?;
+    let mut choice = Choice::new(&args.of, &args.which)?;
     let verb = "purged";
     let Some(shown) = look(&choice).await? else {
+        choice.resolve(&[], false)?;
         return Tally::default().report(&choice, verb, args.dry_run, format);
     };
-    choice.check_reason(&shown.messages)?;
+    choice.resolve(&shown.messages, shown.of_about.is_some())?;
     let foreseen = foresee(&choice, &shown, |_, _| None);
     if args.dry_run {
         return foreseen.report(&choice, verb, true, format);
     }
-    if !args.yes && io::stdin().is_terminal() && io::stderr().is_terminal() {
-        confirm(&choice, &foreseen)?;
+    if !args.yes && confirm::is_attended() {
+        let at_least = if foreseen.of_about.is_some() { "at least " } else { "" };
+        confirm::confirm_deletion(&format!("{at_least}{} messages of {}", foreseen.done, choice.poison))?;
     }
     let poison = shown.queue;
     drop(shown.messages);
     let act = async |received: &Received, _: Envelope<'_>| remove(&*poison, received).await;
     let swept = sweep(&*poison, &choice, None, print::counter("deleted"), act).await?;
     conclude(swept, &choice, verb, format)
-}
-
-/// Asks the person at the terminal. What is deleted is gone.
-fn confirm(choice: &Choice<'_>, foreseen: &Tally) -> Result<(), Failure> {
-    let at_least = if foreseen.of_about.is_some() { "at least " } else { "" };
-    let asked = format!("Delete {at_least}{} messages of {} for good? [y/N] ", foreseen.done, choice.poison);
-    let _ = io::stderr().write_all(asked.as_bytes());
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer).during(|| "cannot read the answer")?;
-    match answer.trim().to_ascii_lowercase().as_str() {
-        "y" | "yes" => Ok(()),
-        _ => Err(Failure::other("nothing was deleted; answer `y`, or give --yes")),
-    }
 }
 
 /// What would be done, where `obstacle` says what would not.
@@ -345,7 +341,7 @@ fn foresee(
         }
         let envelope = choice.read(&it.message);
         tally.count(match obstacle(it, &envelope) {
-            _ if !choice.matches(&envelope) => Treatment::NotChosen,
+            _ if !choice.matches(&it.message, &envelope) => Treatment::NotChosen,
             Some(reason) => Treatment::Skipped(reason),
             None => Treatment::Done,
         });

@@ -1,5 +1,6 @@
 //! `longshore push`: a component, into a registry.
 
+use super::loading::while_compiling;
 use super::print;
 use crate::cli::{Format, PushArgs};
 use crate::exit::{Clause, Exit, Failure};
@@ -17,7 +18,7 @@ pub(super) async fn execute(args: PushArgs, format: Format) -> Result<Exit, Fail
     let (bytes, description) = handler(&component, "push").await?;
     let targets =
         if precompiled && target.is_empty() { vec![longshore_sandbox::own_target()] } else { target };
-    let compiled = compiled(&bytes, targets).await?;
+    let compiled = compiled(&component, &bytes, targets).await?;
     let pushed = registry::push(&to, &registry.access(), bytes, &description, compiled, annotations).await;
     let pushed = pushed.during(|| format!("cannot push to {to}"))?;
     let fields = [
@@ -46,14 +47,19 @@ pub(super) async fn handler(component: &Source, verb: &str) -> Result<(Bytes, De
 }
 
 /// Compiles a component for each system, for any processor of its kind.
-pub(super) async fn compiled(bytes: &Bytes, targets: Vec<String>) -> Result<Vec<(String, Bytes)>, Failure> {
+pub(super) async fn compiled(
+    component: &Source,
+    bytes: &Bytes,
+    targets: Vec<String>,
+) -> Result<Vec<(String, Bytes)>, Failure> {
     let mut compiled = Vec::new();
     for target in targets {
         let (bytes, named) = (bytes.clone(), target.clone());
         let compiling = tokio::task::spawn_blocking(move || {
             longshore_sandbox::compile(&bytes, Some(&named), Cpu::Baseline)
         });
-        let artifact = compiling.await?.during(|| format!("cannot compile for {target}"))?;
+        let artifact = while_compiling(format!("{component} for {target}"), compiling).await?;
+        let artifact = artifact.during(|| format!("cannot compile for {target}"))?;
         compiled.push((target, artifact.into()));
     }
     Ok(compiled)

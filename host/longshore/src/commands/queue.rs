@@ -1,17 +1,43 @@
-//! `longshore queue create|stats|compact`.
+//! `longshore queue create|list|stats|delete|compact`.
 
+use futures_util::{StreamExt, stream};
 use serde::Serialize;
 
-use super::print;
-use crate::cli::{Format, QueueVerb};
+use super::{again, confirm, print};
+use crate::cli::{Format, QueueDeleteArgs, QueueVerb};
 use crate::exit::{Exit, Failure};
 use longshore_queue::queue::Compacted;
+use longshore_queue::{QueueError, QueueUrl};
 use longshore_queue_drivers::open;
+
+/// How many queues are counted at once.
+const MAX_COUNTS_IN_FLIGHT: usize = 16;
 
 #[derive(Serialize)]
 struct Created {
     queue: String,
     created: bool,
+}
+
+#[derive(Serialize)]
+struct Listed {
+    queue: String,
+    name: String,
+    /// `None` where it could not be counted.
+    approximate_count: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Deleted {
+    queue: String,
+    deleted: bool,
+    /// How many messages went with it; `None` where they could not be counted.
+    messages: Option<u64>,
+    /// The queue's poison queue, if there is one that stays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    poison_queue: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    poison_messages: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -35,6 +61,8 @@ pub(super) async fn execute(verb: QueueVerb, format: Format) -> Result<Exit, Fai
             let what = if created { "created" } else { "it was there" };
             print::fields(&[("queue", result.queue.clone()), ("result", what.into())], &result, format)?;
         }
+        QueueVerb::List(args) => list(&args.queue, format).await?,
+        QueueVerb::Delete(args) => delete(&args, format).await?,
         QueueVerb::Stats(args) => {
             let approximate_count = open(&args.queue).await?.approximate_count().await?;
             let result = Stats { queue: args.queue.to_string(), approximate_count };
@@ -53,4 +81,73 @@ pub(super) async fn execute(verb: QueueVerb, format: Format) -> Result<Exit, Fai
         }
     }
     Ok(Exit::Done)
+}
+
+/// Lists what lies beside a queue, each with its count.
+async fn list(beside: &QueueUrl, format: Format) -> Result<(), Failure> {
+    let queue = open(beside).await?;
+    let names = again::ask(async || queue.list().await).await.answer?;
+    let counting = names.into_iter().map(async |name| {
+        let url = beside.beside(&name);
+        // Whoever may list may not always count.
+        let approximate_count = match open(&url).await {
+            Ok(queue) => again::ask(async || queue.approximate_count().await).await.answer.ok(),
+            Err(_) => None,
+        };
+        Listed { queue: url.to_string(), name, approximate_count }
+    });
+    let listed: Vec<_> = stream::iter(counting).buffered(MAX_COUNTS_IN_FLIGHT).collect().await;
+    if format == Format::Json {
+        return listed.iter().try_for_each(print::json);
+    }
+    let row = |it: &Listed| {
+        let count = it.approximate_count.map_or_else(|| "not known".to_owned(), |count| count.to_string());
+        vec![it.name.clone(), count, it.queue.clone()]
+    };
+    print::table(&["name", "approximate count", "queue"], listed.iter().map(row))
+}
+
+/// Deletes a queue, and says what went with it and what stays.
+async fn delete(args: &QueueDeleteArgs, format: Format) -> Result<(), Failure> {
+    let url = &args.queue.queue;
+    let queue = open(url).await?;
+    // Whoever may delete it may not always count.
+    let messages = match again::ask(async || queue.approximate_count().await).await.answer {
+        Ok(count) => Some(count),
+        Err(QueueError::Denied { .. }) => None,
+        Err(error) => return Err(error.into()),
+    };
+    if !args.yes {
+        let holds = messages.map_or_else(|| "all".to_owned(), |count| count.to_string());
+        let what = format!("{url} and the {holds} messages in it");
+        if !confirm::is_attended() {
+            return Err(Failure::usage(format!(
+                "nothing was deleted, since there is no terminal to ask on: {what} would be gone; give --yes"
+            )));
+        }
+        confirm::confirm_deletion(&what)?;
+    }
+    let deleting = again::ask(async || queue.delete_queue().await).await;
+    match deleting.answer {
+        // The first try has done it.
+        Err(QueueError::QueueNotFound { .. }) if deleting.was_unclear => {}
+        answer => answer?,
+    }
+    let poison = left_behind(url).await;
+    let (poison_queue, poison_messages) = poison.map(|(url, count)| (url.to_string(), count)).unzip();
+    let result = Deleted { queue: url.to_string(), deleted: true, messages, poison_queue, poison_messages };
+    let gone = messages.map_or_else(|| "not counted".to_owned(), |count| count.to_string());
+    let mut fields =
+        vec![("queue", result.queue.clone()), ("result", "deleted".into()), ("messages deleted", gone)];
+    if let (Some(poison), Some(count)) = (&result.poison_queue, result.poison_messages) {
+        fields.push(("poison queue", format!("{poison} stays, with {count} messages")));
+    }
+    print::fields(&fields, &result, format)
+}
+
+/// The poison queue that a queue leaves behind, and how many messages it holds.
+async fn left_behind(url: &QueueUrl) -> Option<(QueueUrl, u64)> {
+    let poison = url.poison().ok().filter(|poison| !poison.is_dead_letter_queue())?;
+    let count = open(&poison).await.ok()?.approximate_count().await.ok()?;
+    Some((poison, count))
 }

@@ -9,6 +9,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::fields::fields_of;
+use super::loading::while_compiling;
 use super::print;
 use super::stop_signals::StopSignals;
 use crate::cli::{Format, OutboxQueue, RunArgs};
@@ -56,6 +57,7 @@ pub(super) async fn execute(args: RunArgs, format: Format) -> Result<Exit, Failu
     };
     config.concurrency = admitted(&settings);
     let sandbox = Sandbox::new(&Settings { concurrency: config.concurrency, ..settings })?;
+    let named = component.to_string();
     let handler = Arc::new(LoadedComponent::new(sandbox, component));
     let mut stop = stopper.signal();
     tokio::select! {
@@ -63,7 +65,7 @@ pub(super) async fn execute(args: RunArgs, format: Format) -> Result<Exit, Failu
         // A compiler that is at work ends with the process (rule 9).
         () = stop.wait(Urgency::Drain) => {}
         // Why it could not be loaded is in the log, and the worker looks for it again.
-        (there, _) = join(sends_to.look(), handler.reload()) => {
+        (there, _) = join(sends_to.look(), while_compiling(named, handler.reload())) => {
             if let Err((name, error)) = there {
                 return Err(error).during(|| format!("nothing was received, since a queue of --outbox is missing: {name}"));
             }

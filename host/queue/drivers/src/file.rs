@@ -85,6 +85,15 @@ impl Queue for FileQueue {
         self.database.run(DatabaseUse::Create, |store| store.create()).await
     }
 
+    async fn list(&self) -> Result<Vec<String>, QueueError> {
+        self.database.run(DatabaseUse::Read, |store| store.names()).await
+    }
+
+    async fn delete_queue(&self) -> Result<(), QueueError> {
+        while !self.database.run(DatabaseUse::Settle, |store| store.delete_queue()).await? {}
+        Ok(())
+    }
+
     /// A process that may open the database may do everything with it.
     async fn may(&self, _: Right) -> Result<(), QueueError> {
         self.database.run(DatabaseUse::Read, |store| store.exists()).await

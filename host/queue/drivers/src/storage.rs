@@ -9,6 +9,7 @@
 //! our clock than on the service's, and a message never visible before its delay is over. A delay
 //! of 300 ms is one of a second.
 
+mod account_key;
 mod error;
 mod xml;
 
@@ -18,23 +19,25 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use azure_core::http::headers::{HeaderName, Headers};
-use azure_core::http::{Response, StatusCode, Url};
+use azure_core::http::{ClientOptions, Response, StatusCode, Url};
 use azure_storage_queue::models::{
     QueueClientGetPropertiesResultHeaders, QueueClientPeekMessagesOptions, QueueClientReceiveMessagesOptions,
     QueueClientSendMessageOptions,
 };
-use azure_storage_queue::{QueueClient, QueueClientOptions};
+use azure_storage_queue::{QueueClient, QueueClientOptions, QueueServiceClient, QueueServiceClientOptions};
 use bytes::Bytes;
+use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 use tokio::time::timeout;
 
+use self::account_key::SignWithKey;
 use self::error::{Explainer, StorageCall};
 use self::xml::QueueEntry;
 use longshore_azure::{Authorize, Azure, Tokens, client_options};
 use longshore_queue::kind::STORAGE;
 use longshore_queue::limits::{check_lease, check_life, check_max, check_visibility, whole_seconds};
-use longshore_queue::place::Place;
+use longshore_queue::place::{Place, Signature, StorageAccess};
 use longshore_queue::{
     Horizon, MAX_RECEIVE, Message, Outgoing, Queue, QueueError, QueueUrl, Receipt, Received, Right, Specimen,
 };
@@ -58,6 +61,9 @@ const NEVER: i32 = -1;
 const NO_MESSAGE: &str = "00000000-0000-0000-0000-000000000000";
 const NO_RECEIPT: &str = "AgAAAAMAAAAAAAAAAAAAAAAAAAA=";
 
+/// How many queues are listed at most.
+const MAX_LISTED: usize = 100_000;
+
 /// The longest receipt that is kept, in bytes. The service's have some forty, and one that fits
 /// into no URL could settle nothing.
 const MAX_RECEIPT: usize = 1024;
@@ -70,8 +76,10 @@ const POP_RECEIPT: HeaderName = HeaderName::from_static("x-ms-popreceipt");
 pub struct StorageQueue {
     url: QueueUrl,
     client: Client,
-    /// `None` where the URL brought a signature.
+    /// `None` where the URL brought a signature, or the key to make one.
     tokens: Option<Arc<Tokens>>,
+    /// What else goes with each request.
+    options: ClientOptions,
     limit: Duration,
 }
 
@@ -91,22 +99,16 @@ impl StorageQueue {
     /// [`QueueError::Fault`] if the URL is not that of a Storage queue, if it is plain HTTP without
     /// a signature, or if there are no certificates to check the service's with.
     pub fn open(url: QueueUrl, azure: &Azure) -> Result<Self, QueueError> {
-        let Place::Storage { endpoint, signature } = url.place() else {
+        let Place::Storage { endpoint, access } = url.place() else {
             let mend = format!("write `{}`", STORAGE.forms[0].example);
             return Err(fault(format!("{url} is no Storage queue"), &mend));
         };
-        let address = match signature {
-            Some(signature) => format!("{endpoint}/{}?{}", url.name(), signature.0),
-            None => format!("{endpoint}/{}", url.name()),
-        };
-        // The text of a parse error does not repeat the URL.
-        let address =
-            Url::parse(&address).map_err(|error| fault(format!("{url}: {error}"), "look at its spelling"))?;
+        let address = address(&url, endpoint, access.as_ref(), Some(url.name()))?;
         azure
             .http()
             .ready(&address)
             .map_err(|cause| fault(format!("{url}: {cause}"), "run this again when they are there"))?;
-        let tokens = match (signature, &STORAGE.tokens) {
+        let tokens = match (access, &STORAGE.tokens) {
             (None, Some(accepted)) => Some(azure.tokens(accepted.scope)),
             _ => None,
         };
@@ -118,10 +120,18 @@ impl StorageQueue {
             }
             client_options.per_try_policies.push(Arc::new(Authorize(tokens.clone())));
         }
+        if let Some(StorageAccess::Key(key)) = access {
+            let sign = SignWithKey::new(key).ok_or_else(|| {
+                let mend = "copy the connection string as the portal shows it";
+                fault(format!("{url}: the account's key in the connection string is no base64"), mend)
+            })?;
+            client_options.per_try_policies.push(Arc::new(sign));
+        }
+        let used = client_options.clone();
         let options = QueueClientOptions { client_options, version: VERSION.into() };
         let client = QueueClient::new(address, None, Some(options))
             .map_err(|error| fault(format!("{url}: {error}"), "look at its spelling"))?;
-        Ok(Self { url, client: Client(client), tokens, limit: LIMIT })
+        Ok(Self { url, client: Client(client), tokens, options: used, limit: LIMIT })
     }
 
     /// The same queue with another time limit for each call.
@@ -212,6 +222,35 @@ impl Queue for StorageQueue {
             // It is there, with metadata: that is somebody's, and none of our business.
             Err(QueueError::Fault { cause, .. }) if cause.contains("QueueAlreadyExists") => Ok(false),
             Err(error) => Err(error),
+        }
+    }
+
+    /// The service lists five thousand a page. Each page has the limit of a call.
+    async fn list(&self) -> Result<Vec<String>, QueueError> {
+        let Place::Storage { endpoint, access } = self.url.place() else { return Ok(Vec::new()) };
+        let address = address(&self.url, endpoint, access.as_ref(), None)?;
+        let options =
+            QueueServiceClientOptions { client_options: self.options.clone(), version: VERSION.into() };
+        let explain = |error: &azure_core::Error| {
+            Explainer { url: &self.url, with_token: self.tokens.is_some() }.explain(StorageCall::List, error)
+        };
+        let service =
+            QueueServiceClient::new(address, None, Some(options)).map_err(|error| explain(&error))?;
+        let mut pages = service.list_queues(None).map_err(|error| explain(&error))?.into_pages();
+        let mut names = Vec::new();
+        while names.len() < MAX_LISTED {
+            let Some(page) = self.call(StorageCall::List, pages.try_next()).await? else { break };
+            let listed = page.into_model().map_err(|_| self.unclear("the answer is not a list of queues"))?;
+            names.extend(listed.queue_items.into_iter().filter_map(|it| it.name));
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    async fn delete_queue(&self) -> Result<(), QueueError> {
+        match self.call(StorageCall::DeleteQueue, self.client.0.delete(None)).await?.status() {
+            StatusCode::NoContent => Ok(()),
+            status => Err(self.no_answer_of_the_service(status)),
         }
     }
 
@@ -341,6 +380,23 @@ impl Queue for StorageQueue {
     fn fits(&self, body: &[u8]) -> bool {
         xml::escaped_len(body) <= self.max_body() && xml::problem(body).is_none()
     }
+}
+
+/// The address of a queue, or of the account; with a signature that was given.
+fn address(
+    url: &QueueUrl,
+    endpoint: &str,
+    access: Option<&StorageAccess>,
+    queue: Option<&str>,
+) -> Result<Url, QueueError> {
+    let address = format!("{endpoint}/{}", queue.unwrap_or_default());
+    // The text of a parse error does not repeat the URL.
+    let mut address =
+        Url::parse(&address).map_err(|error| fault(format!("{url}: {error}"), "look at its spelling"))?;
+    if let Some(StorageAccess::Signature(Signature(query))) = access {
+        address.set_query(Some(query));
+    }
+    Ok(address)
 }
 
 /// What the service calls now, in whole seconds; our own time where it does not say.

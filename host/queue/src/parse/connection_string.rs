@@ -4,6 +4,7 @@
 
 use url::Url;
 
+use crate::parse::fields::Fields;
 use crate::parse::malformed::{Malformed, Parsed};
 use crate::parse::service_bus;
 use crate::place::{Place, SharedAccess, Transport};
@@ -17,12 +18,8 @@ const FORM: &str = "write `Endpoint=sb://NAMESPACE.servicebus.windows.net/;Share
 pub(crate) fn parse(behind: &str) -> Parsed {
     let wrong = |cause: &str| Malformed { cause: cause.into(), mend: Some(FORM) };
     let (endpoint, fields) = behind.split_once(';').unwrap_or((behind, ""));
-    let fields: Vec<_> = fields.split(';').filter_map(|field| field.trim().split_once('=')).collect();
-    let field = |name: &str| {
-        let found = fields.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
-        found.map(|(_, value)| *value).filter(|value| !value.is_empty())
-    };
-    let queue = field("EntityPath").ok_or_else(|| wrong("it names no queue"))?;
+    let fields = Fields::of(fields);
+    let queue = fields.get("EntityPath").ok_or_else(|| wrong("it names no queue"))?;
     let url = Url::parse(&format!("{}/{queue}", endpoint.trim().trim_end_matches('/')))
         .map_err(|error| wrong(&error.to_string()))?;
     let of_service_bus = url.scheme() == "sb" && url.username().is_empty() && url.password().is_none();
@@ -33,14 +30,13 @@ pub(crate) fn parse(behind: &str) -> Parsed {
     let Place::ServiceBus { namespace, transport, .. } = place else {
         return Err(wrong("its endpoint is not that of Service Bus"));
     };
-    let (Some(policy), Some(key)) = (field("SharedAccessKeyName"), field("SharedAccessKey")) else {
+    let (Some(policy), Some(key)) = (fields.get("SharedAccessKeyName"), fields.get("SharedAccessKey")) else {
         return Err(wrong("it has no shared key"));
     };
     let access = Some(SharedAccess { name: policy.to_owned(), key: key.to_owned() });
-    let is = |name, value: &str| field(name).is_some_and(|it| it.eq_ignore_ascii_case(value));
-    let transport = if is("UseDevelopmentEmulator", "true") {
+    let transport = if fields.is("UseDevelopmentEmulator", "true") {
         Transport::Plain
-    } else if is("TransportType", "AmqpWebSockets") {
+    } else if fields.is("TransportType", "AmqpWebSockets") {
         Transport::WebSockets
     } else {
         transport

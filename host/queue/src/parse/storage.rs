@@ -4,7 +4,7 @@ use url::Url;
 
 use crate::parse::malformed::{Malformed, Parsed};
 use crate::parse::name::check_name;
-use crate::place::{Place, Signature};
+use crate::place::{Place, Signature, StorageAccess};
 use crate::this_host::is_this_host;
 
 /// Reads the URL of a Storage queue.
@@ -49,5 +49,5 @@ pub(crate) fn parse(url: &Url) -> Parsed {
         Some(account) => format!("{origin}/{account}"),
         None => origin,
     };
-    Ok((Place::Storage { endpoint, signature }, name.to_owned()))
+    Ok((Place::Storage { endpoint, access: signature.map(StorageAccess::Signature) }, name.to_owned()))
 }

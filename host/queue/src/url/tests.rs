@@ -1,7 +1,7 @@
 //! The table of forms, and of what is refused.
 
 use super::*;
-use crate::place::{Signature, Transport};
+use crate::place::{Signature, StorageAccess, Transport};
 
 #[test]
 fn the_owner_is_the_account_or_the_namespace() {
@@ -48,7 +48,7 @@ fn parse(text: &str) -> QueueUrl {
 #[test]
 fn every_form_is_recognised_and_shown_as_it_was_written() {
     let file = |directory: &str| Place::File { directory: directory.into() };
-    let storage = |endpoint: &str| Place::Storage { endpoint: endpoint.into(), signature: None };
+    let storage = |endpoint: &str| Place::Storage { endpoint: endpoint.into(), access: None };
     let bus = |namespace: &str| Place::ServiceBus {
         namespace: namespace.into(),
         access: None,
@@ -147,7 +147,7 @@ fn what_names_no_queue_is_refused_with_thing_cause_and_mend() {
 #[test]
 fn no_secret_is_ever_shown() {
     let url = parse("https://acc.queue.core.windows.net/orders?sv=2024-11-04&ss=q&sig=c2VjcmV0%3D");
-    let Place::Storage { signature: Some(Signature(query)), .. } = url.place() else {
+    let Place::Storage { access: Some(StorageAccess::Signature(Signature(query))), .. } = url.place() else {
         panic!("the signature is kept");
     };
     assert_eq!(query, "sv=2024-11-04&ss=q&sig=c2VjcmV0%3D");
@@ -237,7 +237,8 @@ fn an_error_repeats_of_a_url_what_can_be_no_secret() {
         ("file:./queues/Orders", "`file:./queues/Orders`: "),
         ("https://acc.queue.core.windows.net/Orders?sig=x", "`https://acc.queue.core.windows.net/Orders`: "),
         ("https://a:b@acc.queue.core.windows.net/orders", "the queue's URL: "),
-        ("AccountName=acc", "the queue's URL: "),
+        ("AccountName=acc", "the connection string: "),
+        ("Account=acc", "the queue's URL: "),
         ("accounts;orders", "the queue's URL: "),
         ("endpoint=sb://ns.servicebus.windows.net/", "the connection string: "),
     ] {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::super::ids;
 use crate::cli::{PoisonOf, Selection};
 use crate::exit::Failure;
 use longshore_queue::kind::PoisonPlace;
@@ -25,12 +26,14 @@ pub(super) struct Choice<'a> {
     pub(super) poison: QueueUrl,
     /// The poison queue is the queue's own, by its name.
     is_own: bool,
+    /// The ids of those that were named, each as it is.
+    named: Vec<String>,
 }
 
 impl<'a> Choice<'a> {
     pub(super) fn new(of: &'a PoisonOf, which: &'a Selection) -> Result<Self, Failure> {
         let poison = of.url().map_err(Failure::usage)?;
-        Ok(Self { which, queue: &of.queue.queue, poison, is_own: of.is_default() })
+        Ok(Self { which, queue: &of.queue.queue, poison, is_own: of.is_default(), named: Vec::new() })
     }
 
     /// A poison message as an envelope, also where it came without one.
@@ -46,8 +49,42 @@ impl<'a> Choice<'a> {
         Envelope::parse(&message.body).unwrap_or_else(|| Envelope::unwrapped(message))
     }
 
-    pub(super) fn matches(&self, envelope: &Envelope<'_>) -> bool {
+    /// Whether a message is one of those that were chosen.
+    pub(super) fn matches(&self, message: &Message, envelope: &Envelope<'_>) -> bool {
+        let is_named = |id: &String| *id == message.id || *id == envelope.id;
         self.which.reason.as_ref().is_none_or(|reason| envelope.reason == reason.as_str())
+            && (self.which.ids.is_empty() || self.named.iter().any(is_named))
+    }
+
+    /// The id that a text names among these messages.
+    pub(super) fn named(&self, text: &str, messages: &[Specimen]) -> Result<Option<String>, Failure> {
+        let envelopes: Vec<_> = messages.iter().map(|it| (self.read(&it.message), &*it.message.id)).collect();
+        ids::resolve(text, envelopes.iter().map(|(envelope, other)| (&*envelope.id, *other)))
+    }
+
+    /// Finds out which messages are meant, from those that the queue shows. Where it holds more
+    /// than it shows, an id that is not among them is taken for a whole one.
+    ///
+    /// # Errors
+    /// When an id is none, or that of several; and for a reason that nobody gives.
+    pub(super) fn resolve(&mut self, messages: &[Specimen], there_are_more: bool) -> Result<(), Failure> {
+        self.check_reason(messages)?;
+        for text in &self.which.ids {
+            let named = match self.named(text, messages)? {
+                Some(id) => id,
+                None if there_are_more => text.clone(),
+                None => {
+                    return Err(Failure::other(format!(
+                        "no message {} among the {} of {}; `longshore poison list` shows them",
+                        crate::shown::shown(text),
+                        messages.len(),
+                        self.poison
+                    )));
+                }
+            };
+            self.named.push(named);
+        }
+        Ok(())
     }
 
     /// Why a message is not to be sent to the queue, as one word: it is another queue's, or may be.
@@ -80,7 +117,7 @@ impl<'a> Choice<'a> {
     }
 
     /// Refuses a reason that nobody gives and that no message has.
-    pub(super) fn check_reason(&self, messages: &[Specimen]) -> Result<(), Failure> {
+    fn check_reason(&self, messages: &[Specimen]) -> Result<(), Failure> {
         let Some(wanted) = &self.which.reason else { return Ok(()) };
         let mut there = BTreeMap::<String, u64>::new();
         for Specimen { message, .. } in messages {

@@ -123,6 +123,9 @@ impl Tally {
                 self.reasons()
             ));
         }
+        if !choice.which.ids.is_empty() && self.done == 0 && self.skipped.is_empty() {
+            left.push(format!("no message of these ids was there: nothing was {verb}"));
+        }
         if self.hidden > 0 {
             left.push(format!(
                 "{} more are leased by somebody else, perhaps by a redrive that was killed; run this again when their leases have ended",

@@ -32,6 +32,9 @@ const LEASE: &str = "
 
 const REMOVE: &str = "DELETE FROM message WHERE seq = ?1";
 
+const REMOVE_SOME: &str = "
+    DELETE FROM message WHERE seq IN (SELECT seq FROM message WHERE queue = ?1 LIMIT ?2)";
+
 const INSERT: &str = "
     INSERT INTO message (queue, id, dequeue_count, visible_at, inserted_at, expires_at, receipt, properties, body)
     VALUES (?1, ?2, 0, ?3, ?4, ?5, ?6, ?7, ?8)";
@@ -78,6 +81,26 @@ impl<'a> Store<'a> {
             .connection
             .prepare_cached("INSERT INTO queue (name, created_at) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?;
         Ok(Ok(insert.execute(params![self.url.name(), self.now])? == 1))
+    }
+
+    /// The queues of this database, in alphabetical order.
+    pub(super) fn names(&self) -> Applied<Vec<String>> {
+        let mut names = self.connection.prepare_cached("SELECT name FROM queue ORDER BY name")?;
+        names.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>().map(Ok)
+    }
+
+    /// Deletes the queue with its messages; `false` when there were more of them than one
+    /// transaction should remove: ask again.
+    pub(super) fn delete_queue(&self) -> Applied<bool> {
+        if let Err(missing) = self.existing(self.url)? {
+            return Ok(Err(missing));
+        }
+        let mut remove = self.connection.prepare_cached(REMOVE_SOME)?;
+        if remove.execute(params![self.url.name(), REMOVED_AT_ONCE])? == REMOVED_AT_ONCE as usize {
+            return Ok(Ok(false));
+        }
+        self.connection.prepare_cached("DELETE FROM queue WHERE name = ?1")?.execute([self.url.name()])?;
+        Ok(Ok(true))
     }
 
     /// Leases up to `max` messages, and removes the expired ones that it comes across.

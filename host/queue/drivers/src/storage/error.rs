@@ -7,6 +7,7 @@ use std::time::Duration;
 use azure_core::error::{Error, ErrorKind};
 
 use longshore_azure::{NoToken, cause, retry_after};
+use longshore_queue::place::{Place, StorageAccess};
 use longshore_queue::{QueueError, QueueUrl};
 
 /// How much of an error code is repeated, in characters.
@@ -16,6 +17,8 @@ const MAX_CODE: usize = 80;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StorageCall {
     Create,
+    List,
+    DeleteQueue,
     Receive,
     Send,
     Update,
@@ -28,6 +31,8 @@ impl StorageCall {
     fn verb(self) -> &'static str {
         match self {
             Self::Create => "create a queue",
+            Self::List => "list queues",
+            Self::DeleteQueue => "delete a queue",
             Self::Receive => "receive messages",
             Self::Send => "send messages",
             Self::Update => "renew and release messages (Update Message)",
@@ -43,8 +48,8 @@ impl StorageCall {
         match self {
             Self::Receive | Self::Delete => "Storage Queue Data Message Processor",
             Self::Send => "Storage Queue Data Message Sender",
-            Self::Peek | Self::Count => "Storage Queue Data Reader",
-            Self::Update | Self::Create => "Storage Queue Data Contributor",
+            Self::Peek | Self::Count | Self::List => "Storage Queue Data Reader",
+            Self::Update | Self::Create | Self::DeleteQueue => "Storage Queue Data Contributor",
         }
     }
 
@@ -57,11 +62,13 @@ impl StorageCall {
             Self::Update => "u (update)",
             Self::Peek | Self::Count => "r (read)",
             Self::Create => "c (create), of an account SAS",
+            Self::List => "l (list), of an account SAS for the service",
+            Self::DeleteQueue => "d (delete), of an account SAS",
         }
     }
 
     fn changes_something(self) -> bool {
-        !matches!(self, Self::Peek | Self::Count)
+        !matches!(self, Self::Peek | Self::Count | Self::List)
     }
 }
 
@@ -127,8 +134,14 @@ impl Explainer<'_> {
     }
 
     fn denied(&self, call: StorageCall, code: &str, cause: String) -> QueueError {
-        let scope = self.scope();
+        let scope = self.scope(call);
         let mend = match (self.with_token, code) {
+            (false, "AuthenticationFailed") if self.has_key() => {
+                "is the key in the connection string one of the account's, and is the host's clock right?".into()
+            }
+            (false, _) if self.has_key() => {
+                "does the account allow its keys (allowSharedKeyAccess), and does its firewall let this network in?".into()
+            }
             (false, "AuthenticationFailed") => {
                 "the SAS has expired or its signature is wrong: make a new one, and quote the URL in the shell".into()
             }
@@ -148,10 +161,18 @@ impl Explainer<'_> {
         QueueError::Denied { queue: self.url.to_string(), operation: call.verb(), cause, mend }
     }
 
+    /// Whether requests are signed with the account's key.
+    fn has_key(&self) -> bool {
+        matches!(self.url.place(), Place::Storage { access: Some(StorageAccess::Key(_)), .. })
+    }
+
     /// Where a role has to be assigned, as Azure writes it.
-    fn scope(&self) -> String {
+    fn scope(&self, call: StorageCall) -> String {
         let account = self.url.owner().unwrap_or_default();
-        format!(".../storageAccounts/{account}/queueServices/default/queues/{}", self.url.name())
+        match call {
+            StorageCall::List => format!(".../storageAccounts/{account}"),
+            _ => format!(".../storageAccounts/{account}/queueServices/default/queues/{}", self.url.name()),
+        }
     }
 
     fn unreachable(&self, cause: &str) -> QueueError {
@@ -166,13 +187,12 @@ impl Explainer<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use longshore_queue::place::Place;
 
     const SAS: &str = "http://127.0.0.1:10001/devstoreaccount1/orders?sig=x";
 
     fn refused(url: &str, call: StorageCall, status: u16, code: &str) -> QueueError {
         let url: QueueUrl = url.parse().unwrap();
-        let with_token = !matches!(url.place(), Place::Storage { signature: Some(_), .. });
+        let with_token = url.token_host().is_some();
         Explainer { url: &url, with_token }.refused(call, status, code, None)
     }
 
