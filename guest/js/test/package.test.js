@@ -43,3 +43,21 @@ test('the build never writes over its source', async () => {
     await rm(folder, { recursive: true });
   }
 });
+
+test('a handler that imports a module of Node.js is told what it has instead', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'longshore-'));
+  try {
+    const source = join(folder, 'handler.mjs');
+    for (const name of ['node:fs', 'net']) {
+      await writeFile(source, `import it from '${name}';\nexport default it;\n`);
+      await assert.rejects(build({ source, output: join(folder, 'handler.wasm') }), (error) => {
+        assert.match(error.message, /handler\.mjs:1:15:[^]*A handler has no files and no sockets: take what runs in a browser/);
+        return !error.message.includes('platform');
+      });
+    }
+    await writeFile(source, `import it from 'nowhere';\nexport default it;\n`);
+    await assert.rejects(build({ source, output: join(folder, 'handler.wasm') }), /Could not resolve "nowhere"/);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
