@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::examples::example::{EXAMPLES, Example, LANGUAGES, longshore};
 use crate::examples::storage::storage;
+use crate::storage::storage_account::SCOPE;
 
 #[tokio::test]
 async fn each_sdk_sends_again_what_a_service_could_not_do() {
@@ -33,7 +34,8 @@ fn what_the_host_refuses_is_an_error_in_each_language_and_its_log_says_why() {
         let example = Example::new("exactly-once", language);
         example.send(r#"{"account":"c-7","amount_cents":250}"#);
         let mut worker = example.worker(&["--max-dequeue", "1"]);
-        worker.env("LONGSHORE_HTTP_IDENTITY", "");
+        // It takes the place of what the project file grants.
+        worker.env("LONGSHORE_HTTP_IDENTITY", format!("other.example.com={SCOPE}"));
         let ended = worker.run().never_panicked();
         ended.says(&["not granted"]);
         let summary = ended.json();
