@@ -18,6 +18,10 @@ for (const [own, whole] of [
   });
 }
 
+test('the licence in the package is that of the repository', async () => {
+  assert.equal(await read('../LICENSE'), await read('../../../LICENSE'), '`make wit` copies it');
+});
+
 test('the types of the imports are those of the contract', async () => {
   const wit = (await Promise.all(['handler/handler', 'config/store', 'logging/logging'].map((it) => read(`../wit/${it}.wit`)))).join('\n');
   const types = await read('../imports.d.ts');

@@ -22,6 +22,9 @@ class Package(unittest.TestCase):
             with self.subTest(own):
                 self.assertEqual((wit / own).read_text(), (REPOSITORY / "wit" / whole).read_text(), "`make wit` copies it")
 
+    def test_the_licence_in_the_package_is_that_of_the_repository(self):
+        self.assertEqual((HERE.parent / "LICENSE").read_text(), (REPOSITORY / "LICENSE").read_text(), "`make wit` copies it")
+
     def test_a_component_imports_what_its_source_imports_and_nothing_else(self):
         folders = [HERE, _build.PACKAGE.parent]
         self.assertEqual(_build._needs(HERE / "http_probe.py", folders), {"http"})
