@@ -34,8 +34,9 @@
 //! Errors become retries by `?`, with the whole chain of causes: see [`Failure`].
 //!
 //! What the operator grants is at hand in [`config`] and [`outbox`]; environment variables are
-//! where they always are. A component that uses neither imports neither. With the feature `azure`,
-//! Microsoft's SDKs work in a handler, and the host signs their requests.
+//! where they always are. A component that uses neither imports neither. With the feature `http`,
+//! `longshore_guest::http` sends requests. With the feature `azure`, Microsoft's SDKs work in a
+//! handler, and the host signs their requests.
 //!
 //! A handler is an ordinary function: test it natively with `cargo test`, and with [`testing`].
 //!
@@ -56,6 +57,8 @@
 pub mod azure;
 pub mod config;
 mod failure;
+#[cfg(feature = "http")]
+pub mod http;
 mod json;
 pub mod log;
 mod message;

@@ -35,16 +35,23 @@
 //! assert_eq!(outcome.result, Err(Failure::reject("cents: expected u32, got string")));
 //! ```
 //!
-//! What the kit does not do: HTTP, the deadline, the limits, and refusing an outbox that nobody
+//! Requests of `longshore_guest::http` are answered by the test: `Attempt::answering`.
+//!
+//! What the kit does not do: the deadline, the limits, and refusing an outbox that nobody
 //! granted. `longshore invoke` does all of that, with the real component.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::fmt;
+#[cfg(feature = "http")]
+use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+#[cfg(feature = "http")]
+use crate::http::{Request, RequestFailed, Response};
 use crate::log::Level;
 use crate::{Failure, Message};
 
@@ -54,6 +61,8 @@ struct Stage {
     settings: HashMap<String, String>,
     sent: Vec<Sent>,
     log: Vec<Line>,
+    #[cfg(feature = "http")]
+    answer: Option<Answer>,
 }
 
 thread_local! {
@@ -78,11 +87,26 @@ impl Message {
     }
 }
 
+/// What answers the requests of an attempt.
+#[cfg(feature = "http")]
+type Answer = Rc<dyn Fn(&Request) -> Result<Response, RequestFailed>>;
+
 /// One attempt at a message.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Attempt {
     message: Message,
     settings: HashMap<String, String>,
+    #[cfg(feature = "http")]
+    answer: Option<Answer>,
+}
+
+impl fmt::Debug for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attempt")
+            .field("message", &self.message)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Attempt {
@@ -94,13 +118,29 @@ impl Attempt {
     /// An attempt at this message.
     #[must_use]
     pub fn at(message: Message) -> Self {
-        Self { message, settings: HashMap::new() }
+        Self {
+            message,
+            settings: HashMap::new(),
+            #[cfg(feature = "http")]
+            answer: None,
+        }
     }
 
     /// Grants a setting, as `--config KEY=VALUE` does. There are no others.
     #[must_use]
     pub fn setting(mut self, key: &str, value: &str) -> Self {
         self.settings.insert(key.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Answers each request that the handler sends with [`http`](crate::http). Without this they fail.
+    #[cfg(feature = "http")]
+    #[must_use]
+    pub fn answering(
+        mut self,
+        answer: impl Fn(&Request) -> Result<Response, RequestFailed> + 'static,
+    ) -> Self {
+        self.answer = Some(Rc::new(answer));
         self
     }
 
@@ -122,7 +162,12 @@ impl Attempt {
     }
 
     fn run<'m>(&'m self, handle: impl FnOnce(&'m Message) -> Result<(), Failure>) -> Outcome {
-        let stage = Stage { settings: self.settings.clone(), ..Stage::default() };
+        let stage = Stage {
+            settings: self.settings.clone(),
+            #[cfg(feature = "http")]
+            answer: self.answer.clone(),
+            ..Stage::default()
+        };
         STAGE.with_borrow_mut(|it| *it = Some(stage));
         let result = handle(&self.message);
         let stage = STAGE.with_borrow_mut(Option::take).unwrap_or_default();
@@ -213,6 +258,13 @@ pub struct Line {
 
 pub(crate) fn setting(key: &str) -> Option<String> {
     STAGE.with_borrow(|it| it.as_ref().and_then(|stage| stage.settings.get(key).cloned()))
+}
+
+/// What the test answers, if it does.
+#[cfg(feature = "http")]
+pub(crate) fn answer(request: &Request) -> Option<Result<Response, RequestFailed>> {
+    let answer = STAGE.with_borrow(|it| it.as_ref().and_then(|stage| stage.answer.clone()))?;
+    Some(answer(request))
 }
 
 pub(crate) fn keep(outbox: &str, body: &[u8], properties: Vec<(String, String)>) {

@@ -19,9 +19,5 @@ fn assert_same(file: &str) {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let read =
         |path: &Path| std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
-    assert_eq!(
-        read(&here.join(file)),
-        read(&here.join("../..").join(file)),
-        "{file}: `make wit` copies it"
-    );
+    assert_eq!(read(&here.join(file)), read(&here.join("../..").join(file)), "{file}: `make wit` copies it");
 }
