@@ -35,9 +35,10 @@ $(JS_SDK): $(wildcard $(JS)/src/*.ts $(JS)/src/*/*.ts $(JS)/bin/*.js $(JS)/wit/*
 	cd $(JS) && node_modules/.bin/tsc
 	touch $@
 
-# A package of a registry has nothing above its folder: each carries the contract. Their tests compare them.
-wit: ## copy the contract into the packages for handlers, after a change of wit/
+# A package of a registry has nothing above its folder: each carries the contract and the licence. Their tests compare them.
+wit: ## copy the contract and the licence into the packages for handlers, after a change of wit/
 	for it in sdk/wit:. python/longshore_guest/wit:handler js/wit:handler; do cp wit/handler.wit guest/$${it%%:*}/$${it##*:}/; done
+	for it in sdk python js; do cp LICENSE guest/$$it/; done
 	for it in sdk/wit/deps python/longshore_guest/wit js/wit; do cp wit/deps/config/store.wit guest/$$it/config/; \
 		cp wit/deps/logging/logging.wit guest/$$it/logging/; done
 

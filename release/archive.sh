@@ -10,6 +10,21 @@ trap 'rm -rf "$work"' EXIT
 mkdir "$work/$name"
 install -m 755 "$binary" "$work/$name/longshore"
 install -m 644 "$tree/LICENSE" "$tree/README.md" "$tree/CHANGELOG.md" "$work/$name/"
+
+# The program itself writes what shells and `man` read, on a machine of the platform that it is for.
+program=$work/$name/longshore
+mkdir "$work/$name/completions"
+"$program" completions bash > "$work/$name/completions/longshore.bash"
+"$program" completions elvish > "$work/$name/completions/longshore.elv"
+"$program" completions fish > "$work/$name/completions/longshore.fish"
+"$program" completions powershell > "$work/$name/completions/_longshore.ps1"
+"$program" completions zsh > "$work/$name/completions/_longshore"
+# A program without this verb has no pages.
+if "$program" man --help > /dev/null 2>&1; then
+    "$program" man "$work/$name/man/man1" > /dev/null
+fi
+chmod -R u=rwX,go=rX "$work/$name"
+
 mkdir -p "$directory"
 tar --create --directory "$work" --sort name --mtime "@${SOURCE_DATE_EPOCH:-0}" --owner 0 --group 0 --numeric-owner --format gnu "$name" \
     | gzip --no-name --best > "$directory/$name.tar.gz"

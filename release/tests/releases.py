@@ -45,7 +45,8 @@ class Files(SimpleHTTPRequestHandler):
 
 
 def program(version: str) -> str:
-    return f'#!/bin/sh\n[ "$*" = --version ] && echo "longshore {version}"\n'
+    """A program that says its version, and that completes nothing. It has no man pages."""
+    return f'#!/bin/sh\ncase $1 in --version) echo "longshore {version}" ;; completions) ;; *) exit 2 ;; esac\n'
 
 
 class Releases:

@@ -1,9 +1,12 @@
 """What has to be one thing everywhere: actions by digest, rights, names of archives, versions, the repository's name, what crates hold."""
 
 import json
+import os
 import re
 import subprocess
+import tarfile
 import tomllib
+from pathlib import Path
 
 import pytest
 import yaml
@@ -89,6 +92,29 @@ def test_archives_have_one_name_wherever_they_are_made_or_fetched():
 
 def filled(template: str, known: dict[str, str]) -> str:
     return re.sub(r"\{ ([\w-]+) \}", lambda it: known[it[1]], template)
+
+
+def test_an_archive_has_what_shells_and_man_read_as_the_program_writes_it(tmp_path):
+    binary = Path(os.environ["LONGSHORE_BINARY"]).absolute()
+    # The tests' own program has its debug information: packing that takes longer than compiling a handler.
+    program = tmp_path / "program"
+    program.write_text(f'#!/bin/sh\nexec {binary} "$@"\n')
+    program.chmod(0o755)
+    command = [ROOT / "release/archive.sh", program, "1.2.3", "here", tmp_path]
+    # The program knows no such variable, and refuses what it does not know.
+    environment = {name: value for name, value in os.environ.items() if name != "LONGSHORE_BINARY"}
+    subprocess.run(command, env=environment, check=True)
+    with tarfile.open(tmp_path / "longshore-v1.2.3-here.tar.gz") as archive:
+        files = {it.name.partition("/")[2]: it for it in archive.getmembers() if it.isfile()}
+        read = {name: archive.extractfile(it).read().decode() for name, it in files.items()}
+    shells = {"longshore.bash": "bash", "longshore.elv": "elvish", "longshore.fish": "fish", "_longshore.ps1": "powershell", "_longshore": "zsh"}
+    for file, shell in shells.items():
+        assert read.pop(f"completions/{file}") == subprocess.check_output([binary, "completions", shell], env=environment, text=True), shell
+    if subprocess.run([binary, "man", "--help"], env=environment, capture_output=True).returncode == 0:
+        assert "longshore-run" in read["man/man1/longshore-run.1"]
+    assert {it for it in read if not it.startswith("man/man1/")} == {"longshore", "LICENSE", "README.md", "CHANGELOG.md"}
+    assert {oct(it.mode) for name, it in files.items() if name != "longshore"} == {"0o644"}
+    assert files["longshore"].mode == 0o755
 
 
 def test_install_sh_names_no_target_that_is_not_built():
@@ -213,9 +239,34 @@ def test_the_published_crate_holds_what_it_is_built_from():
     sources = {str(it.relative_to(ROOT / "guest/sdk")) for it in (ROOT / "guest/sdk/src").rglob("*.rs")}
     assert sources <= set(listed)
     # What a macro reads while the crate is compiled is a file of the crate.
+    assert "LICENSE" in listed
     for it in re.findall(r'path: "([^"]+)"', (ROOT / "guest/sdk/src/lib.rs").read_text()):
         assert not it.startswith(".."), f"the crate reads {it}, which is outside of it"
         assert [file for file in listed if file.startswith(f"{it}/")], it
+
+
+def test_each_commit_on_main_has_a_run_of_its_own():
+    # GitHub keeps one waiting run of a group. A commit whose run was replaced could never be released.
+    group = read(ROOT / ".github/workflows/ci.yml")["concurrency"]["group"]
+    assert "github.event_name == 'push' && github.sha || github.ref" in group
+
+
+def test_a_tier_that_runs_handlers_in_python_and_javascript_says_which_versions_it_has():
+    jobs = read(ROOT / ".github/workflows/ci.yml")["jobs"]
+    oldest = {
+        "python-version": tomllib.loads((ROOT / "guest/python/pyproject.toml").read_text())["project"]["requires-python"],
+        "node-version": json.loads((ROOT / "guest/js/package.json").read_text())["engines"]["node"],
+    }
+    chosen = {key: it["with"][key] for it in jobs["test-services"]["steps"] for key in oldest if key in it.get("with", {})}
+    assert {key: f">={it}" for key, it in chosen.items()} == oldest
+    for include in jobs["newer"]["strategy"]["matrix"]["include"]:
+        assert float(include["node"]) > float(chosen["node-version"])
+        assert float(include["python"]) > float(chosen["python-version"])
+
+
+@pytest.mark.parametrize("package", ["sdk", "python", "js"])
+def test_each_package_for_handlers_has_the_licence(package):
+    assert (ROOT / "guest" / package / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
 
 
 def test_dependabot_looks_at_every_file_that_pins_something():

@@ -33,6 +33,6 @@ def handle(claim: Claim) -> None:
     except ResourceNotFoundError:
         raise Reject("there is no blob of that name") from None
     except azure.ERRORS as error:
-        raise azure.failure("the blob", error) from None
+        raise azure.failure("the blob", error) from error
     logging.info("wrote %s", result)
     outbox.send("invoices", Claim(result))

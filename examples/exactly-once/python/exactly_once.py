@@ -25,4 +25,4 @@ def handle(payment: Payment, message: Message) -> None:
     except ResourceExistsError:
         logging.info("already booked: this is a repeated delivery")
     except azure.ERRORS as error:
-        raise azure.failure("booking", error) from None
+        raise azure.failure("booking", error) from error

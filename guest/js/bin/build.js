@@ -2,14 +2,14 @@
 // Makes a component of a handler in TypeScript or JavaScript, and of what it imports: longshore-build handler.ts -o handler.wasm
 
 import { cp, mkdir, mkdtemp, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
-import { createRequire, SourceMap } from 'node:module';
+import { createRequire, isBuiltin, SourceMap } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 
 import { componentize } from '@bytecodealliance/componentize-js';
-import { build as bundle } from 'esbuild';
+import { build as bundle, formatMessages } from 'esbuild';
 
 const USAGE = `Makes a component of a handler: the module's default export, or an object that it exports as \`handler\`.
 
@@ -53,11 +53,28 @@ const bundling = (source) => ({
   alias: xmlWithoutDocument(source),
   banner: { js: WHILE_IT_IS_BUILT.banner },
   footer: { js: WHILE_IT_IS_BUILT.footer },
-  logLevel: 'warning',
+  logLevel: 'silent',
 });
 
+/** What esbuild says of a module of Node.js, to set the platform to node, would make a component that fails. */
+const NO_NODE = [{ text: 'A handler has no files and no sockets: take what runs in a browser, such as `fetch` and `crypto`.' }];
+
+/** Bundles. Throws an error whose message is what esbuild has to say, each error with its line. */
+async function bundleOrExplain(options) {
+  try {
+    return await bundle(options);
+  } catch (error) {
+    if (!Array.isArray(error.errors)) throw error;
+    const errors = error.errors.map((it) => {
+      const [, name] = /^Could not resolve "(.*)"$/.exec(it.text) ?? [];
+      return name !== undefined && isBuiltin(name) ? { ...it, notes: NO_NODE } : it;
+    });
+    throw new Error((await formatMessages(errors, { kind: 'error' })).join('').trim());
+  }
+}
+
 async function exportOf(source) {
-  const { metafile } = await bundle({ ...bundling(source), entryPoints: [source], logLevel: 'error' });
+  const { metafile } = await bundleOrExplain({ ...bundling(source), entryPoints: [source] });
   const [{ exports }] = Object.values(metafile.outputs);
   if (exports.includes('default')) return 'default as handler';
   if (exports.includes('handler')) return 'handler';
@@ -89,9 +106,14 @@ export function linesOf(text, map, folder) {
   return JSON.stringify(JSON.stringify({ sources, runs }));
 }
 
+/** Where the sources of this package lie, also when it is none of `node_modules`. */
+const OWN_SOURCES = fileURLToPath(new URL('../dist/', import.meta.url));
+
 /** The source of a line and its line there, or the package and 0. */
 function originOf(entry, folder) {
-  const name = relative(folder, resolve(folder, entry.originalSource));
+  const file = resolve(folder, entry.originalSource);
+  if (file.startsWith(OWN_SOURCES)) return ['node_modules/longshore-guest', 0];
+  const name = relative(folder, file);
   const found = /(?:^|\/)node_modules\/((?:@[^/]+\/)?[^/]+)\/(?!.*\/node_modules\/)/.exec(name);
   return found === null ? [name, entry.originalLine + 1] : [`node_modules/${found[1]}`, 0];
 }
@@ -130,13 +152,14 @@ export async function build({ source, output }) {
 
 /** The bundle, its source map, and what it imports of the host. */
 async function bundled(source) {
-  const { outputFiles, metafile } = await bundle({
+  const { outputFiles, metafile, warnings } = await bundleOrExplain({
     ...bundling(source),
     stdin: { contents: `export { ${await exportOf(source)} } from ${JSON.stringify(source)};`, resolveDir: dirname(source) },
     outfile: 'handler.js',
     sourcemap: 'external',
     sourcesContent: false,
   });
+  for (const it of await formatMessages(warnings, { kind: 'warning' })) console.error(it.trim());
   const find = (end) => outputFiles.find((it) => it.path.endsWith(end)).text;
   const [, output] = Object.entries(metafile.outputs).find(([path]) => path.endsWith('.js'));
   return [find('.js'), find('.map'), [...new Set(output.imports.filter((it) => it.external).map((it) => it.path))].sort()];
@@ -158,8 +181,7 @@ if (import.meta.url === pathToFileURL(await realpath(process.argv[1])).href) {
   try {
     await main();
   } catch (error) {
-    // esbuild has shown its errors, each with its line.
-    if (!Array.isArray(error.errors)) console.error(`error: ${error.message}`);
+    console.error(`error: ${error.message}`);
     process.exitCode = 1;
   }
 }

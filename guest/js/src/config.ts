@@ -4,9 +4,11 @@ import { get as find } from '#host/store';
 
 import { Retry } from './failure.ts';
 
-/** The setting of that name, if it was granted. */
-export function get(key: string): string | undefined {
-  return find(key);
+/** The setting of that name, if it was granted, or what else is named. */
+export function get(key: string): string | undefined;
+export function get(key: string, otherwise: string): string;
+export function get(key: string, otherwise?: string): string | undefined {
+  return find(key) ?? otherwise;
 }
 
 /** The setting of that name. Throws `Retry` if it was not granted, since no message is at fault. */

@@ -1,8 +1,11 @@
 // Why a message was not handled.
 
+import { PACKAGE } from '#host/place';
+
 /**
  * Throw it when another attempt may succeed. The host chooses the delay, unless it is named, in milliseconds.
- * The reason is logged: no secret, nothing of the body.
+ * The reason is logged: no secret, nothing of the body. Of a `cause` the log shows at level *debug* where it came from, without
+ * its words.
  */
 export class Retry extends Error {
   override readonly name = 'Retry';
@@ -32,6 +35,18 @@ export function words(error: unknown): string {
   const said = text.length > MAX_REASON ? `${text.slice(0, MAX_REASON)}…` : text;
   const place = frames(error).find((it) => it.own);
   return place === undefined ? said : `${said} at ${place.text}`;
+}
+
+/** How many lines are logged of the causes of a failure. An error can be its own cause. */
+const MAX_CAUSES = 50;
+
+/** What a failure was thrown for, as lines: types and places. What an error says may quote a body. */
+export function causes(error: Error): string[] {
+  const lines: string[] = [];
+  for (let { cause } = error; cause !== undefined && lines.length < MAX_CAUSES; cause = cause instanceof Error ? cause.cause : undefined) {
+    lines.push(`caused by ${cause instanceof Error ? cause.name : typeof cause}`, ...trace(cause));
+  }
+  return lines.slice(0, MAX_CAUSES);
 }
 
 /** Where an error came from, innermost first, as lines of the sources. */
@@ -66,7 +81,8 @@ function frames(error: unknown): Frame[] {
     if (place === undefined) return [];
     // The engine writes `outer/inner<` for a function in a function.
     const name = (found[1] ?? found[2] ?? '').replace(/^async\*/, '').replace(/[/<]+$/, '');
-    const own = !/(^|\/)node_modules\/|longshore-guest\/|guest\/js\/(dist|src)\//.test(place);
+    // `longshore-build` writes this package's own sources as one of `node_modules`.
+    const own = !/(^|\/)node_modules\//.test(place) && (PACKAGE === undefined || !place.startsWith(PACKAGE));
     return [{ text: name === '' ? place : `${place} in ${name}`, own }];
   });
 }

@@ -2,7 +2,7 @@
 
 import { log } from '#host/logging';
 
-import { Reject, Retry, trace, words } from './failure.ts';
+import { causes, Reject, Retry, trace, words } from './failure.ts';
 import { fromRaw, type Message, type RawMessage } from './message.ts';
 import { at, read, type Schema } from './schema.ts';
 
@@ -70,6 +70,7 @@ export function handler<T>(parser: Parser<T> | typeof bytes, handle: Handle<T>):
 
 /** What an error is to the host. */
 function failure(error: unknown): RawFailure {
+  if (error instanceof Reject || error instanceof Retry) for (const line of causes(error)) log('debug', '', line);
   if (error instanceof Reject) return { tag: 'reject', val: error.message };
   if (error instanceof Retry) return { tag: 'retry', val: { reason: error.message, afterMs: milliseconds(error.delayMs) } };
   const reason = words(error);

@@ -5,13 +5,12 @@
 
 import { send as put } from '#host/outbox';
 
+import { encode } from './body.ts';
+
 /**
- * Puts a message into the outbox: bytes and text as they are, and everything else as JSON. Queues that have no properties
- * drop them.
+ * Puts a message into the outbox: bytes and text as they are, and everything else as JSON. Throws a `TypeError` for what JSON
+ * does not hold, such as `NaN`. Queues that have no properties drop them.
  */
 export function send(outbox: string, body: unknown, properties: Readonly<Record<string, string>> = {}): void {
-  if (body instanceof Uint8Array) return put(outbox, body, Object.entries(properties));
-  const text = typeof body === 'string' ? body : JSON.stringify(body);
-  if (text === undefined) throw new TypeError(`a message for ${outbox} cannot be written as JSON: it is ${typeof body}`);
-  put(outbox, new TextEncoder().encode(text), Object.entries(properties));
+  put(outbox, encode(`a message for ${outbox}`, body), Object.entries(properties));
 }

@@ -65,7 +65,8 @@ export function string(options: { readonly pattern?: RegExp; readonly minLength?
     read(value) {
       if (typeof value !== 'string') throw mismatch('string', value);
       if (value.length < minLength) throw new Mismatch(minLength === 1 ? 'must not be empty' : `must have ${minLength} characters or more`);
-      if (pattern !== undefined && !pattern.test(value)) throw new Mismatch(`must match ${pattern}`);
+      // `test` would go on where a pattern with the flag `g` ended before.
+      if (pattern !== undefined && value.search(pattern) < 0) throw new Mismatch(`must match ${pattern}`);
       return value;
     },
   };

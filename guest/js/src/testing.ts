@@ -7,10 +7,13 @@
 // What the kit does not do: the deadline, the limits, and refusing what nobody granted. `longshore invoke` does all of that, with the
 // real component.
 
+import { encode } from './body.ts';
 import { Reject, Retry, words } from './failure.ts';
 import type { Handler } from './handler.ts';
 import type { Message } from './message.ts';
 import { stage, type Line, type Sent as Kept, type Stage } from './native/stage.ts';
+
+export type { Line };
 
 /** A message for another queue. */
 export interface Sent {
@@ -20,12 +23,12 @@ export interface Sent {
   /** The body as text. */
   text(): string;
   /** The body as JSON. */
-  json(): unknown;
+  json<T = unknown>(): T;
 }
 
 /** What became of an attempt. */
 export interface Outcome {
-  /** What the host makes of it. */
+  /** What the host makes of it, as `longshore invoke` says it. */
   readonly name: 'completed' | 'retry' | 'rejected';
   /** Why a message was not handled: what goes into the log and, in the end, into the poison queue. */
   readonly reason: string;
@@ -46,11 +49,10 @@ export interface Given extends Partial<Message> {
 
 /** A message with this body, received for the first time. Bytes and text are the body as they are; everything else is written as JSON. */
 export function message(body: unknown, fields: Partial<Message> = {}): Message {
-  const text = typeof body === 'string' ? body : JSON.stringify(body);
   return {
     id: 'test-message',
     queue: 'orders',
-    body: body instanceof Uint8Array ? body : new TextEncoder().encode(text),
+    body: encode('the body', body),
     dequeueCount: 1,
     inserted: new Date('2026-01-01T00:00:00Z'),
     deadlineMs: 30_000,
@@ -59,13 +61,18 @@ export function message(body: unknown, fields: Partial<Message> = {}): Message {
   };
 }
 
-/** Hands one message to a handler, as the host would. */
+/**
+ * Hands one message to a handler, as the host would. Throws a `TypeError` for what is no handler, and for a body that cannot be
+ * written.
+ */
 export async function invoke(handler: Handler<never> | Handler, body: unknown, given: Given = {}): Promise<Outcome> {
+  if (typeof handler?.attempt !== 'function') throw new TypeError('this is no handler: make it one with `handler(…)`');
   const { config = {}, ...fields } = given;
+  const whole = message(body, fields);
   const attempt: Stage = { config, sent: [], log: [] };
   const ended = { reason: '', delayMs: undefined, sent: [], log: attempt.log, error: undefined };
   try {
-    await stage.run(attempt, () => handler.attempt(message(body, fields)));
+    await stage.run(attempt, () => handler.attempt(whole));
   } catch (error) {
     if (error instanceof Reject) return { ...ended, name: 'rejected', reason: error.message, error };
     if (error instanceof Retry) return { ...ended, name: 'retry', reason: error.message, delayMs: error.delayMs, error };
@@ -76,5 +83,5 @@ export async function invoke(handler: Handler<never> | Handler, body: unknown, g
 
 function shown({ outbox, body, properties }: Kept): Sent {
   const text = () => new TextDecoder().decode(body);
-  return { outbox, body, properties: Object.fromEntries(properties), text, json: () => JSON.parse(text()) };
+  return { outbox, body, properties: Object.fromEntries(properties), text, json: <T>() => JSON.parse(text()) as T };
 }

@@ -1,9 +1,15 @@
 import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { pathToFileURL } from 'node:url';
 
 import { bytes, config, handler, log, outbox, Reject, Retry } from '../dist/index.js';
 import { array, boolean, integer, nullable, number, object, oneOf, optional, record, string, unknown } from '../dist/schema.js';
-import { invoke } from '../dist/testing.js';
+import { failure } from '../dist/azure.js';
+import { stage } from '../dist/native/stage.js';
+import { invoke, message } from '../dist/testing.js';
 
 const Order = object({
   order_id: string({ minLength: 1 }),
@@ -112,6 +118,76 @@ test('a setting is one that was granted, and attempts beside each other have the
   const [granted, missing] = await Promise.all([invoke(orders, body, { config: { currency: 'EUR' } }), invoke(orders, body)]);
   assert.deepEqual(granted.sent.map((it) => it.text()), ['{"order_id":"a"}', 'EUR']);
   assert.deepEqual(granted.sent[0].properties, { id: 'test-message' });
-  assert.deepEqual(granted.log, [{ level: 'info', text: 'order a' }]);
+  assert.deepEqual(granted.log, [{ level: 'info', text: 'order a', context: '' }]);
   assert.deepEqual([missing.name, missing.reason], ['retry', 'the setting currency is missing: --config currency=… grants it']);
+});
+
+test('a setting that was not granted has the value that was named', async () => {
+  const echo = handler(unknown(), () => outbox.send('echo', [config.get('currency') ?? null, config.get('currency', 'USD')]));
+  assert.deepEqual((await invoke(echo, {})).sent[0].json(), [null, 'USD']);
+  assert.deepEqual((await invoke(echo, {}, { config: { currency: '' } })).sent[0].json(), ['', '']);
+});
+
+test('bytes of any kind are sent as they are', async () => {
+  const words = new Uint16Array([1, 2, 3]);
+  for (const [body, expected] of [
+    [new Uint8Array([1, 2]).buffer, [1, 2]],
+    [words.subarray(1), [2, 0, 3, 0]],
+    [new DataView(new Uint8Array([7, 8]).buffer, 1), [8]],
+  ]) {
+    const copy = handler(bytes, () => outbox.send('copies', body));
+    assert.deepEqual([...(await invoke(copy, '')).sent[0].body], expected);
+    assert.deepEqual([...message(body).body], expected);
+  }
+});
+
+for (const [name, body, what] of [
+  ['NaN', { price: NaN }, 'NaN is in it'],
+  ['an infinite number', [-Infinity], '-Infinity is in it'],
+  ['bytes in an object', { raw: Buffer.from('x') }, 'bytes is in it'],
+  ['a map', { tags: new Map() }, 'a map is in it'],
+  ['nothing', undefined, 'undefined is in it'],
+]) {
+  test(`what JSON does not hold is refused and not written as something else: ${name}`, async () => {
+    const send = handler(bytes, () => outbox.send('copies', body));
+    assert.match((await invoke(send, '')).reason, new RegExp(`^TypeError: a message for copies cannot be written as JSON: ${what} at `));
+    await assert.rejects(invoke(send, body), { name: 'TypeError', message: `the body cannot be written as JSON: ${what}` });
+  });
+}
+
+test('what is no handler is the test\'s own mistake', async () => {
+  for (const it of [() => {}, undefined, {}]) {
+    await assert.rejects(invoke(it, '{}'), { name: 'TypeError', message: 'this is no handler: make it one with `handler(…)`' });
+  }
+});
+
+test('a pattern with the flag g is matched from the beginning each time', async () => {
+  const names = handler(array(string({ pattern: /^[a-z]+$/g })), () => {});
+  assert.equal((await invoke(names, ['ada', 'bob', 'eve'])).name, 'completed');
+});
+
+test('of the cause of a failure its type and its places are logged, and not its words', async () => {
+  const cause = new RangeError('secret');
+  cause.cause = cause;
+  const fails = handler(bytes, () => { throw failure('booking', cause); });
+  const attempt = { config: {}, sent: [], log: [] };
+  const raw = { id: 'm-1', queue: 'orders', body: new Uint8Array(), dequeueCount: 1, inserted: 0n, deadline: 30_000n, properties: [] };
+  await assert.rejects(stage.run(attempt, () => fails.handle(raw)), (it) => it.val.reason === 'booking: RangeError');
+  assert.deepEqual(attempt.log[0], { level: 'debug', text: 'caused by RangeError', context: '' });
+  assert.match(attempt.log[1].text, /^    at .*handler\.test\.js:\d+/);
+  assert.ok(attempt.log.length === 50 && !JSON.stringify(attempt.log).includes('secret'));
+});
+
+test('a project whose folder has this package\'s name keeps the places of its errors', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'longshore-'));
+  try {
+    const source = join(folder, 'my-longshore-guest/guest/js/src/handler.mjs');
+    await mkdir(join(source, '..'), { recursive: true });
+    const from = new URL('../dist/index.js', import.meta.url);
+    await writeFile(source, `import { bytes, handler } from '${from}';\nexport default handler(bytes, function fail() { null.price; });\n`);
+    const { reason } = await invoke((await import(pathToFileURL(source))).default, '');
+    assert.match(reason, /handler\.mjs:2 in fail$/);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });

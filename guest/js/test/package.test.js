@@ -18,6 +18,10 @@ for (const [own, whole] of [
   });
 }
 
+test('the licence in the package is that of the repository', async () => {
+  assert.equal(await read('../LICENSE'), await read('../../../LICENSE'), '`make wit` copies it');
+});
+
 test('the types of the imports are those of the contract', async () => {
   const wit = (await Promise.all(['handler/handler', 'config/store', 'logging/logging'].map((it) => read(`../wit/${it}.wit`)))).join('\n');
   const types = await read('../imports.d.ts');
@@ -39,6 +43,24 @@ test('the build never writes over its source', async () => {
     await writeFile(source, 'export default {};');
     await assert.rejects(build({ source, output: source }), /is the source/);
     assert.equal(await readFile(source, 'utf8'), 'export default {};');
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+test('a handler that imports a module of Node.js is told what it has instead', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'longshore-'));
+  try {
+    const source = join(folder, 'handler.mjs');
+    for (const name of ['node:fs', 'net']) {
+      await writeFile(source, `import it from '${name}';\nexport default it;\n`);
+      await assert.rejects(build({ source, output: join(folder, 'handler.wasm') }), (error) => {
+        assert.match(error.message, /handler\.mjs:1:15:[^]*A handler has no files and no sockets: take what runs in a browser/);
+        return !error.message.includes('platform');
+      });
+    }
+    await writeFile(source, `import it from 'nowhere';\nexport default it;\n`);
+    await assert.rejects(build({ source, output: join(folder, 'handler.wasm') }), /Could not resolve "nowhere"/);
   } finally {
     await rm(folder, { recursive: true });
   }

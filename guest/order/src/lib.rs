@@ -62,15 +62,7 @@ mod tests {
     use super::*;
 
     fn outcome(order_id: &str, msg: &str, dequeue_count: u32) -> Result<(), Failure> {
-        let message = Message {
-            id: "m-1".to_owned(),
-            queue: "orders".to_owned(),
-            body: Vec::new(),
-            dequeue_count,
-            inserted: 0,
-            deadline: 30_000,
-            properties: Vec::new(),
-        };
+        let message = Message { dequeue_count, ..Message::test("") };
         handle(OrderEvent { order_id: order_id.to_owned(), msg: msg.to_owned() }, &message)
     }
 

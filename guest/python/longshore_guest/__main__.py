@@ -1,4 +1,4 @@
-"""`python -m longshore_guest build handler.py -o handler.wasm`."""
+"""`longshore-build handler.py -o handler.wasm`, and the same as `python -m longshore_guest build`."""
 
 import argparse
 import sys
@@ -6,12 +6,22 @@ from pathlib import Path
 
 from ._build import NEEDS, BuildFailed, build
 
+_ABOUT = "Makes a component of a module with a function that is decorated with @handler."
 
-def main(arguments: list[str] | None = None) -> None:
-    """Makes a component of a handler."""
-    parser = argparse.ArgumentParser(prog="longshore_guest", description="Make components of handlers in Python.")
+
+def main() -> None:
+    """`longshore-build`."""
+    _build_as(argparse.ArgumentParser(prog="longshore-build", description=_ABOUT), sys.argv[1:])
+
+
+def _module() -> None:
+    """`python -m longshore_guest`, which names what it does."""
+    parser = argparse.ArgumentParser(prog="python -m longshore_guest", description="Make components of handlers in Python.")
     verbs = parser.add_subparsers(required=True, metavar="build")
-    verb = verbs.add_parser("build", help="make a component of a module with a function that is decorated with @handler")
+    _build_as(verbs.add_parser("build", help=_ABOUT), sys.argv[1:], parser)
+
+
+def _build_as(verb: argparse.ArgumentParser, arguments: list[str], parser: argparse.ArgumentParser | None = None) -> None:
     verb.add_argument("source", type=Path, metavar="handler.py")
     verb.add_argument("-o", "--output", type=Path, help="the component (default: beside the source, as .wasm)")
     verb.add_argument("-p", "--path", type=Path, action="append", default=[], help="a folder with more modules")
@@ -22,7 +32,7 @@ def main(arguments: list[str] | None = None) -> None:
         default=[],
         help="what the handler imports in a way that cannot be seen in its source",
     )
-    chosen = parser.parse_args(arguments)
+    chosen = (parser or verb).parse_args(arguments)
     try:
         build(chosen.source, chosen.output or chosen.source.with_suffix(".wasm"), paths=chosen.path, needs=chosen.needs)
     except BuildFailed as error:
@@ -30,4 +40,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    _module()

@@ -36,7 +36,7 @@ def build(source: Path, output: Path, *, paths: Iterable[Path] = (), needs: Iter
     if not source.stem.isidentifier():
         raise BuildFailed(f"{source.name} cannot be imported: rename it, as in handler.py")
     folders = [source.resolve().parent, *(it.resolve() for it in paths), PACKAGE.parent]
-    installed = [Path(it) for it in site.getsitepackages()]
+    installed = _installed()
     try:
         needed = {*needs, *_needs(source, [*folders, *installed])}
     except SyntaxError as error:
@@ -54,6 +54,12 @@ def build(source: Path, output: Path, *, paths: Iterable[Path] = (), needs: Iter
         # Whoever watches the file sees a whole one.
         shutil.copyfile(made, output.with_suffix(".part"))
         output.with_suffix(".part").replace(output)
+
+
+def _installed() -> list[Path]:
+    """The folders that packages are installed in, those of `pip install --user` among them."""
+    own = [site.getusersitepackages()] if site.ENABLE_USER_SITE else []
+    return [Path(it) for it in (*own, *site.getsitepackages())]
 
 
 def _needs(source: Path, folders: list[Path]) -> set[str]:

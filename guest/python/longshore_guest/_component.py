@@ -9,27 +9,16 @@ from wit_world import exports
 from wit_world.exports import handler as contract
 from wit_world.imports import logging as host
 
-from . import _handler
-from ._failure import Reject, Retry, words
+from . import _handler, _log
+from ._failure import Reject, Retry, causes, words
 from ._message import Message
 
-_LEVELS = (
-    (logging.CRITICAL, host.Level.CRITICAL),
-    (logging.ERROR, host.Level.ERROR),
-    (logging.WARNING, host.Level.WARN),
-    (logging.INFO, host.Level.INFO),
-    (logging.DEBUG, host.Level.DEBUG),
-)
-
-
 class _HostLog(logging.Handler):
-    """Python's `logging`, into the host's log. The host says which levels it keeps."""
+    """Python's `logging`, into the host's log. The host says which levels it shows."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        level = next((level for number, level in _LEVELS if record.levelno >= number), host.Level.TRACE)
-        context = "" if record.name == "root" else record.name
-        for line in self.format(record).splitlines():
-            host.log(level, context, line)
+        for line in _log.lines(record):
+            host.log(host.Level[line.level.upper()], line.context, line.text)
 
 
 def _the_only_handler() -> _handler.Registered:
@@ -39,7 +28,11 @@ def _the_only_handler() -> _handler.Registered:
 
 
 _registered = _the_only_handler()
-logging.basicConfig(handlers=[_HostLog()], level=logging.INFO, format="%(message)s")
+# The handler's own lines go to the host at any level.
+logging.basicConfig(handlers=[_HostLog()], level=logging.NOTSET, format="%(message)s")
+for _name in list(logging.root.manager.loggerDict):
+    if logging.getLogger(_name).level == logging.NOTSET and _log.is_of_a_package(_name, _registered.folder):
+        logging.getLogger(_name).setLevel(logging.INFO)
 # Of a record, only its words, its level and its logger reach the host: the rest need not be found out, once for each line.
 logging.logThreads = logging.logProcesses = logging.logMultiprocessing = logging.logAsyncioTasks = False
 logging._srcfile = None  # type: ignore[attr-defined]
@@ -62,12 +55,19 @@ class Handler(exports.Handler):
                 )
             )
         except Retry as retry:
+            _log_causes(retry)
             after_ms = None if retry.delay is None else max(0, round(retry.delay * 1000))
             raise Err(contract.Failure_Retry(contract.Retry(retry.reason, after_ms))) from None
         except Reject as reject:
+            _log_causes(reject)
             raise Err(contract.Failure_Reject(reject.reason)) from None
         except Exception as error:
             for line in "".join(traceback.format_exception(error)).splitlines():
                 host.log(host.Level.ERROR, "", line)
             reason = words(error, _registered.folder)
             raise Err(contract.Failure_Retry(contract.Retry(reason, None))) from None
+
+
+def _log_causes(failure: BaseException) -> None:
+    for line in causes(failure):
+        host.log(host.Level.DEBUG, "", line)

@@ -6,12 +6,15 @@ from types import TracebackType
 
 # What is said of an exception is cut here, in characters. Its traceback in the log is not.
 _MAX_REASON = 1_000
+# How many lines are logged of what a failure was raised from. An exception can be its own cause.
+_MAX_CAUSES = 50
 
 
 class Retry(Exception):
     """Raise it when another attempt may succeed.
 
     The host chooses the delay, unless it is named, in seconds. The reason is logged: no secret, nothing of the body.
+    `raise Retry(…) from error` shows where the cause came from, without its words, at level DEBUG.
     """
 
     def __init__(self, reason: str, *, delay: "float | timedelta | None" = None) -> None:
@@ -54,3 +57,18 @@ def _place(trace: TracebackType | None, folder: str) -> str | None:
             own = f"{code.co_filename[len(folder) + 1 :]}:{trace.tb_lineno} in {code.co_name}"
         trace = trace.tb_next
     return own or innermost
+
+
+def causes(error: BaseException) -> list[str]:
+    """What a failure was raised from, as lines: types and places. What an exception says may quote a body."""
+    lines = []
+    cause = error.__cause__
+    while cause is not None and len(lines) < _MAX_CAUSES:
+        lines.append(f"caused by {type(cause).__name__}")
+        trace = cause.__traceback__
+        while trace is not None:
+            code = trace.tb_frame.f_code
+            lines.append(f"    at {code.co_filename}:{trace.tb_lineno} in {code.co_name}")
+            trace = trace.tb_next
+        cause = cause.__cause__
+    return lines[:_MAX_CAUSES]

@@ -1,12 +1,15 @@
-"""Requests over sockets, for tests."""
+"""Requests over sockets, for tests. They have the headers that the component's have, and no others."""
 
+import http.client
 import io
 import json
-import urllib.error
-import urllib.request
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from ._http_failed import RequestFailed
+from ._http_request import Body, joined, request
+
+# The host sends a body that is finished before it is sent with its length, up to this many bytes. Others go in chunks.
+_MAX_WITH_LENGTH = 1 << 20
 
 
 class Response(io.BytesIO):
@@ -26,38 +29,27 @@ class Response(io.BytesIO):
         return self.read().decode()
 
 
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: object) -> None:
-        return None
-
-
-_OPENER = urllib.request.build_opener(_NoRedirects)
-
-
 def send(
-    method: str,
-    url: str,
-    body: "bytes | str | io.IOBase | Iterable[bytes] | None" = None,
-    *,
-    headers: Mapping[str, str] | None = None,
-    timeout: float | None = None,
+    method: str, url: str, body: Body = None, *, headers: Mapping[str, str] | None = None, timeout: float | None = None
 ) -> Response:
     """Sends a request, and returns when the response is there. Raises `RequestFailed` when there is none."""
-    if isinstance(body, str):
-        body = body.encode()
-    elif body is not None and not isinstance(body, bytes):
-        body = body.read() if hasattr(body, "read") else b"".join(body)
-    request = urllib.request.Request(url, body, dict(headers or {}), method=method)
+    asked = request(method, url, body, headers)
+    whole = b"".join(asked.chunks)
+    kind = http.client.HTTPSConnection if asked.url.scheme == "https" else http.client.HTTPConnection
+    connection = kind(asked.url.hostname or "", asked.url.port, timeout=timeout)
     try:
-        with _OPENER.open(request, timeout=timeout) as got:
-            return _response(got)
-    except urllib.error.HTTPError as error:
-        with error:
-            return _response(error)
-    except OSError as error:
-        raise RequestFailed(f"{method} {request.host}: {error}") from None
-
-
-def _response(got) -> Response:
-    headers = {name.lower(): value for name, value in got.headers.items()}
-    return Response(got.status, headers, got.read())
+        connection.putrequest(method, asked.path, skip_accept_encoding=True)
+        for name, value in asked.headers:
+            connection.putheader(name, value)
+        in_chunks = asked.length is None and len(whole) > _MAX_WITH_LENGTH
+        if in_chunks:
+            connection.putheader("transfer-encoding", "chunked")
+        elif asked.length is None and all(name != "content-length" for name, _ in asked.headers):
+            connection.putheader("content-length", str(len(whole)))
+        connection.endheaders(whole or None, encode_chunked=in_chunks)
+        got = connection.getresponse()
+        return Response(got.status, joined(got.getheaders()), got.read())
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise RequestFailed(f"{method} {asked.url.netloc}: {type(error).__name__}: {error}") from None
+    finally:
+        connection.close()

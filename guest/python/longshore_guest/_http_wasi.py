@@ -3,7 +3,6 @@
 import io
 import json
 from collections.abc import Iterable, Mapping
-from urllib.parse import urlsplit
 
 from componentize_py_types import Err, Ok
 from wit_world.imports import outgoing_handler
@@ -11,11 +10,8 @@ from wit_world.imports import types as wasi
 from wit_world.imports.streams import StreamError_Closed
 
 from ._http_failed import RequestFailed
+from ._http_request import CHUNK, Body, joined, request
 
-# Who names these is refused: the host sets them.
-_OF_THE_CONNECTION = frozenset(
-    ("connection", "expect", "host", "http2-settings", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade")
-)
 _METHODS = {
     "GET": wasi.Method_Get,
     "HEAD": wasi.Method_Head,
@@ -25,10 +21,6 @@ _METHODS = {
     "OPTIONS": wasi.Method_Options,
     "PATCH": wasi.Method_Patch,
 }
-# A request with one of these says that its body is empty (RFC 9110, section 8.6).
-_WITH_A_BODY = frozenset(("POST", "PUT", "PATCH"))
-# How much of a response is asked for at a time, in bytes.
-_CHUNK = 1 << 16
 # The host refuses these, or the URL, and would again.
 _REFUSED = (
     wasi.ErrorCode_HttpRequestDenied,
@@ -44,12 +36,8 @@ class Response(io.RawIOBase):
     def __init__(self, response: "wasi.IncomingResponse") -> None:
         self._stream = None
         self.status: int = response.status()
-        self.headers: dict[str, str] = {}
         with response.headers() as fields:
-            for name, value in fields.entries():
-                text = value.decode("latin-1")
-                name = name.lower()
-                self.headers[name] = f"{self.headers[name]}, {text}" if name in self.headers else text
+            self.headers: dict[str, str] = joined((name, value.decode("latin-1")) for name, value in fields.entries())
         self._response = response
         self._body = response.consume()
         self._stream = self._body.stream()
@@ -66,7 +54,7 @@ class Response(io.RawIOBase):
 
     def readall(self) -> bytes:
         """Reads all that is left."""
-        return b"".join(iter(lambda: self._next(_CHUNK), b""))
+        return b"".join(iter(lambda: self._next(CHUNK), b""))
 
     def _next(self, size: int) -> bytes:
         """What is there next, of at most this size. Nothing is the end."""
@@ -101,38 +89,34 @@ class Response(io.RawIOBase):
 
 
 def send(
-    method: str,
-    url: str,
-    body: "bytes | str | io.IOBase | Iterable[bytes] | None" = None,
-    *,
-    headers: Mapping[str, str] | None = None,
-    timeout: float | None = None,
+    method: str, url: str, body: Body = None, *, headers: Mapping[str, str] | None = None, timeout: float | None = None
 ) -> Response:
     """Sends a request, and returns when the response's head is there.
 
     `body` is bytes, text, a file or an iterable of bytes. `timeout` is in seconds: for the connection, for the response
-    and for each pause in it. Raises `RequestFailed` when there is no response.
+    and for each pause in it. Raises `RequestFailed` when there is no response, and `TypeError` for a body of another kind.
     """
-    where = urlsplit(url)
-    who = f"{method} {where.netloc}"
-    length, chunks = _chunks(body)
-    fields = _fields(headers or {}, length, method)
-    request = wasi.OutgoingRequest(fields)
-    path = (where.path or "/") + (f"?{where.query}" if where.query else "")
+    asked = request(method, url, body, headers)
+    who = f"{method} {asked.url.netloc}"
     try:
-        request.set_method(_METHODS[method]() if method in _METHODS else wasi.Method_Other(method))
-        request.set_scheme(wasi.Scheme_Http() if where.scheme == "http" else wasi.Scheme_Https())
-        request.set_authority(where.netloc)
-        request.set_path_with_query(path)
+        fields = wasi.Fields.from_list(asked.headers)
+    except Err:
+        raise RequestFailed(f"{who}: a header cannot be sent: its name or its value is none", refused=True) from None
+    outgoing_request = wasi.OutgoingRequest(fields)
+    try:
+        outgoing_request.set_method(_METHODS[method]() if method in _METHODS else wasi.Method_Other(method))
+        outgoing_request.set_scheme(wasi.Scheme_Http() if asked.url.scheme == "http" else wasi.Scheme_Https())
+        outgoing_request.set_authority(asked.url.netloc)
+        outgoing_request.set_path_with_query(asked.path)
     except Err:
         raise RequestFailed(f"{who}: this is no request that can be sent", refused=True) from None
-    outgoing = request.body()
+    outgoing = outgoing_request.body()
     try:
-        future = outgoing_handler.handle(request, _options(timeout))
+        future = outgoing_handler.handle(outgoing_request, _options(timeout))
     except Err as error:
         raise _failed(who, error.value) from None
     with future:
-        broken = _write(outgoing, chunks)
+        broken = _write(outgoing, asked.chunks)
         while (answer := future.get()) is None:
             with future.subscribe() as ready:
                 ready.block()
@@ -142,31 +126,6 @@ def send(
         if isinstance(answer, Ok):
             raise _failed(who, answer.value.value)
         raise broken or RequestFailed(f"{who}: there is no response")
-
-
-def _chunks(body) -> tuple[int | None, Iterable[bytes]]:
-    """How long a body is, where that is known, and its parts."""
-    if body is None:
-        return 0, ()
-    if isinstance(body, str):
-        body = body.encode()
-    if isinstance(body, (bytes, bytearray, memoryview)):
-        return len(body), (bytes(body),)
-    if hasattr(body, "read"):
-        return None, iter(lambda: body.read(_CHUNK), b"")
-    return None, body
-
-
-def _fields(headers: Mapping[str, str], length: int | None, method: str) -> "wasi.Fields":
-    pairs = [(name.lower(), str(value).encode("latin-1")) for name, value in headers.items()]
-    pairs = [(name, value) for name, value in pairs if name not in _OF_THE_CONNECTION]
-    says_itself = any(name == "content-length" for name, _ in pairs)
-    if not says_itself and length is not None and (length or method in _WITH_A_BODY):
-        pairs.append(("content-length", str(length).encode()))
-    try:
-        return wasi.Fields.from_list(pairs)
-    except Err:
-        raise RequestFailed("a header cannot be sent: its name or its value is none", refused=True) from None
 
 
 def _options(timeout: float | None) -> "wasi.RequestOptions | None":
@@ -199,6 +158,10 @@ def _write(outgoing: "wasi.OutgoingBody", chunks: Iterable[bytes]) -> RequestFai
     except Err as error:
         outgoing.__exit__(None, None, None)
         return RequestFailed(f"sending: {type(error.value).__name__}")
+    except BaseException:
+        # A part that is no bytes, or a file that cannot be read.
+        outgoing.__exit__(None, None, None)
+        raise
     return None
 
 

@@ -9,12 +9,13 @@ A response of any status is a response: look at `status`. `RequestFailed` is rai
 followed. Headers that are the connection's business (`host`, `connection` and their like) are the host's: they are
 left out.
 
-Natively (in tests) requests are real ones, over sockets. A component that imports this module imports `wasi:http`.
+Natively (in tests) requests are real ones, over sockets, with the headers that a component's have. A component that imports this module imports `wasi:http`.
 """
 
 from collections.abc import Mapping
 
 from ._http_failed import RequestFailed
+from ._http_request import Body
 from ._stage import IN_COMPONENT
 
 if IN_COMPONENT:
@@ -22,7 +23,7 @@ if IN_COMPONENT:
 else:
     from ._http_native import Response, send
 
-__all__ = ["RequestFailed", "Response", "delete", "get", "head", "patch", "post", "put", "send"]
+__all__ = ["Body", "RequestFailed", "Response", "delete", "get", "head", "patch", "post", "put", "send"]
 
 
 def get(url: str, *, headers: Mapping[str, str] | None = None, timeout: float | None = None) -> Response:
@@ -40,16 +41,16 @@ def delete(url: str, *, headers: Mapping[str, str] | None = None, timeout: float
     return send("DELETE", url, headers=headers, timeout=timeout)
 
 
-def post(url: str, body=None, *, headers: Mapping[str, str] | None = None, timeout: float | None = None) -> Response:
+def post(url: str, body: Body = None, *, headers: Mapping[str, str] | None = None, timeout: float | None = None) -> Response:
     """POST: see `send`."""
     return send("POST", url, body, headers=headers, timeout=timeout)
 
 
-def put(url: str, body=None, *, headers: Mapping[str, str] | None = None, timeout: float | None = None) -> Response:
+def put(url: str, body: Body = None, *, headers: Mapping[str, str] | None = None, timeout: float | None = None) -> Response:
     """PUT: see `send`."""
     return send("PUT", url, body, headers=headers, timeout=timeout)
 
 
-def patch(url: str, body=None, *, headers: Mapping[str, str] | None = None, timeout: float | None = None) -> Response:
+def patch(url: str, body: Body = None, *, headers: Mapping[str, str] | None = None, timeout: float | None = None) -> Response:
     """PATCH: see `send`."""
     return send("PATCH", url, body, headers=headers, timeout=timeout)

@@ -24,8 +24,11 @@ def send(name: str, body: object, properties: Mapping[str, str] | None = None) -
     """
     if isinstance(body, str):
         body = body.encode()
+    elif isinstance(body, (bytearray, memoryview)):
+        body = bytes(body)
     elif not isinstance(body, bytes):
-        body = json.dumps(body, default=_plain, ensure_ascii=False, allow_nan=False).encode()
+        # As the packages for other languages write it.
+        body = json.dumps(body, default=_plain, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     if IN_COMPONENT:
         outbox.send(name, body, list((properties or {}).items()))
     else:

@@ -2,8 +2,8 @@
 
 >>> from longshore_guest.testing import invoke
 >>> outcome = invoke(handle, {"order_id": "o-1", "qty": 2}, config={"currency": "EUR"})
->>> outcome.name, outcome.sent[0].outbox, outcome.sent[0].body
-('completed', 'invoices', b'{"order_id": "o-1", "currency": "EUR"}')
+>>> outcome.name, outcome.sent[0].outbox, outcome.sent[0].json()
+('completed', 'invoices', {'order_id': 'o-1', 'currency': 'EUR'})
 >>> invoke(handle, {"order_id": "o-1", "qty": "two"}).reason
 'qty: expected int, got str'
 
@@ -13,17 +13,18 @@ sockets, files, native packages). `longshore invoke` does all of that, with the 
 
 import dataclasses
 import json
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Literal
 
-from . import _handler, outbox
+from . import _handler, _log, outbox
 from ._failure import Reject, Retry, words
 from ._message import Message
-from ._stage import Sent, Stage, current
+from ._stage import Line, Sent, Stage, current
 
-__all__ = ["Outcome", "Sent", "invoke", "message"]
+__all__ = ["Line", "Outcome", "Sent", "invoke", "message"]
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,15 @@ class Outcome:
     """What became of an attempt."""
 
     name: Literal["completed", "retry", "rejected"]
-    """What the host makes of it."""
+    """What the host makes of it, as `longshore invoke` says it."""
     reason: str = ""
     """Why a message was not handled: what goes into the log and, in the end, into the poison queue."""
     delay: float | None = None
     """Of a retry: the delay that was asked for, in seconds."""
     sent: tuple[Sent, ...] = ()
     """What the host would send now. A handler that fails sends nothing."""
+    log: tuple[Line, ...] = ()
+    """What was logged with `logging`. `print` is not among it."""
     error: BaseException | None = None
     """The exception that ended the attempt."""
 
@@ -69,17 +72,45 @@ def invoke(
 
     `body` and `fields` are those of `message`. `config` grants settings; there are no others.
     """
-    registered: _handler.Registered = handle.__longshore__  # type: ignore[attr-defined]
+    registered = getattr(handle, "__longshore__", None)
+    if not isinstance(registered, _handler.Registered):
+        raise TypeError(f"{getattr(handle, '__name__', repr(handle))} is no handler: decorate it with @handler")
+    given = body if isinstance(body, Message) else message(body, **fields)
     stage = Stage(config=dict(config or {}))
     token = current.set(stage)
+    root, kept = logging.getLogger(), _Kept(registered.folder)
+    level = root.level
+    root.addHandler(kept)
+    # As in a component, where the host says what is shown.
+    root.setLevel(logging.NOTSET)
     try:
-        registered.call(body if isinstance(body, Message) else message(body, **fields))
+        ended = _attempt(registered, given, stage)
+    finally:
+        root.setLevel(level)
+        root.removeHandler(kept)
+        current.reset(token)
+    return dataclasses.replace(ended, log=tuple(stage.log))
+
+
+class _Kept(logging.Handler):
+    """Keeps what is logged in the attempt that logs it: others may run in threads beside it."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__()
+        self._folder = folder
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno >= logging.INFO or not _log.is_of_a_package(record.name, self._folder):
+            current.get().log.extend(_log.lines(record))
+
+
+def _attempt(registered: _handler.Registered, given: Message, stage: Stage) -> Outcome:
+    try:
+        registered.call(given)
     except Retry as retry:
         return Outcome("retry", retry.reason, retry.delay, error=retry)
     except Reject as reject:
         return Outcome("rejected", reject.reason, error=reject)
     except Exception as error:
         return Outcome("retry", words(error, registered.folder), error=error)
-    finally:
-        current.reset(token)
     return Outcome("completed", sent=tuple(stage.sent))

@@ -1,5 +1,6 @@
 import dataclasses
 import enum
+import logging
 import os
 import unittest
 from dataclasses import dataclass, field
@@ -7,6 +8,7 @@ from datetime import date, timedelta
 from typing import Any, Literal
 
 from longshore_guest import Message, Reject, Retry, config, handler, outbox
+from longshore_guest._failure import causes
 from longshore_guest.testing import invoke, message
 
 
@@ -55,6 +57,15 @@ def handle(order: Order, message: Message) -> None:
             {}["cents"]
         case "setting":
             outbox.send("invoices", config.require("currency"))
+        case "log":
+            logging.getLogger("orders.prices").debug("two\nlines")
+            logging.critical("%d is enough", 1)
+            logging.getLogger("unittest.case").debug("what a package says")
+        case "cause":
+            try:
+                int("secret")
+            except ValueError as error:
+                raise Retry("no number") from error
         case "bug in a package":
             os.stat("/there is no such file")
 
@@ -62,6 +73,9 @@ def handle(order: Order, message: Message) -> None:
 @handler
 def take_bytes(body: bytes) -> None:
     outbox.send("copies", body)
+
+
+def plain(order: Order) -> None: ...
 
 
 class Bodies(unittest.TestCase):
@@ -137,9 +151,43 @@ class Outcomes(unittest.TestCase):
         self.assertIsInstance(bug.error, KeyError)
         self.assertRegex(self.of("bug in a package").reason, r"^FileNotFoundError: .* at test_handler\.py:\d+ in handle$")
 
+    def test_what_was_logged_is_kept_with_its_level_and_its_logger(self):
+        level = logging.getLogger().level
+        said = [(it.level, it.text, it.context) for it in self.of("log").log]
+        self.assertEqual(said, [("debug", "two", "orders.prices"), ("debug", "lines", "orders.prices"), ("critical", "1 is enough", "")])
+        self.assertEqual((self.of(None).log, logging.getLogger().level), ((), level))
+
+    def test_of_what_a_failure_was_raised_from_its_type_and_its_places_are_shown_and_not_its_words(self):
+        retry = self.of("cause").error
+        cause, place = causes(retry)
+        self.assertEqual(cause, "caused by ValueError")
+        self.assertRegex(place, r"^    at .*test_handler\.py:\d+ in handle$")
+        retry.__cause__.__cause__ = retry
+        self.assertEqual(len(causes(retry)), 50)
+
+    def test_what_was_sent_is_read_as_text_and_as_json(self):
+        sent = self.of(None).sent[0]
+        self.assertEqual((sent.text(), sent.json()), ('[{"qty":1,"price":0.0,"colour":"red"}]', [{"qty": 1, "price": 0.0, "colour": "red"}]))
+
+    def test_bytes_of_any_kind_are_sent_as_they_are_and_what_json_cannot_hold_is_refused(self):
+        @handler
+        def send(kind: str) -> None:
+            outbox.send("copies", {"array": bytearray(b"x"), "view": memoryview(b"x"), "nan": float("nan"), "set": {1}}[kind])
+
+        for kind in ("array", "view"):
+            self.assertEqual(invoke(send, f'"{kind}"').sent[0].body, b"x")
+        for kind, error in (("nan", "ValueError"), ("set", "TypeError")):
+            self.assertRegex(invoke(send, f'"{kind}"').reason, f"^{error}: ")
+
+    def test_a_function_without_the_decorator_and_a_body_that_cannot_be_written_are_the_tests_own_mistakes(self):
+        with self.assertRaisesRegex(TypeError, "plain is no handler: decorate it with @handler"):
+            invoke(plain, b"{}")
+        with self.assertRaisesRegex(TypeError, "object cannot be written as JSON"):
+            invoke(handle, object())
+
     def test_a_setting_is_one_that_was_granted(self):
         sent = self.of("setting", config={"currency": "EUR"}).sent
-        self.assertEqual([it.body for it in sent], [b'[{"qty": 1, "price": 0.0, "colour": "red"}]', b"EUR"])
+        self.assertEqual([it.body for it in sent], [b'[{"qty":1,"price":0.0,"colour":"red"}]', b"EUR"])
         self.assertEqual(sent[0].properties, {"id": "test-message"})
         missing = self.of("setting")
         self.assertEqual((missing.name, missing.reason), ("retry", "the setting currency is missing: --config currency=… grants it"))

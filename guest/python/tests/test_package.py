@@ -1,4 +1,7 @@
+import subprocess
+import sys
 import tempfile
+import tomllib
 import unittest
 from pathlib import Path
 
@@ -18,6 +21,9 @@ class Package(unittest.TestCase):
         ]:
             with self.subTest(own):
                 self.assertEqual((wit / own).read_text(), (REPOSITORY / "wit" / whole).read_text(), "`make wit` copies it")
+
+    def test_the_licence_in_the_package_is_that_of_the_repository(self):
+        self.assertEqual((HERE.parent / "LICENSE").read_text(), (REPOSITORY / "LICENSE").read_text(), "`make wit` copies it")
 
     def test_a_component_imports_what_its_source_imports_and_nothing_else(self):
         folders = [HERE, _build.PACKAGE.parent]
@@ -49,6 +55,19 @@ class Package(unittest.TestCase):
                 with self.subTest(said), self.assertRaisesRegex(_build.BuildFailed, said):
                     _build.build(source, source.with_suffix(".wasm"))
 
+    def test_packages_of_the_user_are_seen_and_the_tool_has_one_name(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for program, expected in [
+                ("from longshore_guest import _build; print(*_build._installed())", folder),
+                ("import sys; sys.argv = ['', '--help']; from longshore_guest.__main__ import main; main()", "usage: longshore-build "),
+            ]:
+                # A virtual environment looks at no packages of the user.
+                python = getattr(sys, "_base_executable", sys.executable)
+                environment = {"PYTHONUSERBASE": folder, "PYTHONPATH": str(_build.PACKAGE.parent)}
+                said = subprocess.run([python, "-c", program], env=environment, capture_output=True, text=True, check=True).stdout
+                self.assertIn(expected, said)
+        scripts = tomllib.loads((HERE.parent / "pyproject.toml").read_text())["project"]["scripts"]
+        self.assertEqual(scripts, {"longshore-build": "longshore_guest.__main__:main"})
 
 
 if __name__ == "__main__":

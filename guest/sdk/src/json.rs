@@ -24,7 +24,7 @@ pub fn handle_json<'m, T: Deserialize<'m>>(
     }
 }
 
-fn parse<'m, T: Deserialize<'m>>(body: &'m [u8]) -> Result<T, String> {
+pub(crate) fn parse<'m, T: Deserialize<'m>>(body: &'m [u8]) -> Result<T, String> {
     let text = std::str::from_utf8(body)
         .map_err(|error| format!("body: not UTF-8: invalid byte at offset {}", error.valid_up_to()))?;
     serde_json::from_str(text).map_err(|error| explain::<T>(text, &error))

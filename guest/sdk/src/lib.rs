@@ -34,8 +34,9 @@
 //! Errors become retries by `?`, with the whole chain of causes: see [`Failure`].
 //!
 //! What the operator grants is at hand in [`config`] and [`outbox`]; environment variables are
-//! where they always are. A component that uses neither imports neither. With the feature `azure`,
-//! Microsoft's SDKs work in a handler, and the host signs their requests.
+//! where they always are. A component that uses neither imports neither. With the feature `http`,
+//! `longshore_guest::http` sends requests. With the feature `azure`, Microsoft's SDKs work in a
+//! handler, and the host signs their requests.
 //!
 //! A handler is an ordinary function: test it natively with `cargo test`, and with [`testing`].
 //!
@@ -56,8 +57,11 @@
 pub mod azure;
 pub mod config;
 mod failure;
+#[cfg(feature = "http")]
+pub mod http;
 mod json;
 pub mod log;
+mod message;
 pub mod outbox;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
@@ -75,12 +79,12 @@ pub mod bindings {
     });
 }
 
-pub use bindings::exports::longshore::handler::handler::Message;
 #[doc(hidden)]
 pub use failure::for_the_host;
 pub use failure::{Failure, OrFail, Retry};
 #[doc(hidden)]
 pub use json::handle_json;
+pub use message::Message;
 
 /// The example of the README is compiled as well.
 #[cfg(doctest)]
@@ -100,7 +104,7 @@ pub fn print_what_is_left() {
 ///
 /// `export!(handle)` takes `fn handle(body: T, message: &Message) -> Result<(), Failure>` for any
 /// `T` that `serde::Deserialize` reads from JSON; a `T` with a lifetime may borrow from the
-/// message. `export!(bytes: handle)` takes `fn handle(body: &[u8], message: &Message) -> Result<(),
+/// message's body. `export!(bytes: handle)` takes `fn handle(body: &[u8], message: &Message) -> Result<(),
 /// Failure>`.
 #[macro_export]
 macro_rules! export {
@@ -116,11 +120,12 @@ macro_rules! export {
 
             impl $crate::bindings::exports::longshore::handler::handler::Guest for Component {
                 fn handle(
-                    $message: $crate::Message,
+                    message: $crate::bindings::exports::longshore::handler::handler::Message,
                 ) -> ::core::result::Result<
                     (),
                     $crate::bindings::exports::longshore::handler::handler::Failure,
                 > {
+                    let $message = $crate::Message::from_the_host(message);
                     let handled = $call;
                     $crate::print_what_is_left();
                     $crate::for_the_host(handled)

@@ -20,9 +20,21 @@ pub fn send(outbox: &str, body: &[u8]) {
 /// When the value cannot be written as JSON: a retry, with the field in question, since no message
 /// can be at fault.
 pub fn send_json(outbox: &str, body: &impl Serialize) -> Result<(), Failure> {
+    send_json_with(outbox, body, &[])
+}
+
+/// Puts a value with properties into the outbox as JSON; queues that have none drop them.
+///
+/// # Errors
+/// Those of [`send_json`].
+pub fn send_json_with(
+    outbox: &str,
+    body: &impl Serialize,
+    properties: &[(&str, &str)],
+) -> Result<(), Failure> {
     let body = serde_json::to_vec(body)
         .map_err(|error| Failure::retry(format!("a message for {outbox} cannot be written: {error}")))?;
-    send(outbox, &body);
+    send_with(outbox, &body, properties);
     Ok(())
 }
 

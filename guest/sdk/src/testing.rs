@@ -26,7 +26,7 @@
 //!
 //! let attempt = Attempt::new(r#"{"order_id": "o-1", "cents": 250}"#).setting("currency", "EUR");
 //! let outcome = attempt.handle(handle);
-//! assert_eq!(outcome.result, Ok(()));
+//! assert_eq!(outcome.name(), "completed");
 //! assert_eq!(outcome.sent[0].outbox, "invoices");
 //! assert_eq!(outcome.sent[0].text(), r#"{"order_id":"o-1","total":"250 EUR"}"#);
 //!
@@ -35,14 +35,23 @@
 //! assert_eq!(outcome.result, Err(Failure::reject("cents: expected u32, got string")));
 //! ```
 //!
-//! What the kit does not do: HTTP, the deadline, the limits, and refusing an outbox that nobody
+//! Requests of `longshore_guest::http` are answered by the test: `Attempt::answering`.
+//!
+//! What the kit does not do: the deadline, the limits, and refusing an outbox that nobody
 //! granted. `longshore invoke` does all of that, with the real component.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::fmt;
+#[cfg(feature = "http")]
+use std::rc::Rc;
+use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
+#[cfg(feature = "http")]
+use crate::http::{Request, RequestFailed, Response};
 use crate::log::Level;
 use crate::{Failure, Message};
 
@@ -52,6 +61,8 @@ struct Stage {
     settings: HashMap<String, String>,
     sent: Vec<Sent>,
     log: Vec<Line>,
+    #[cfg(feature = "http")]
+    answer: Option<Answer>,
 }
 
 thread_local! {
@@ -69,18 +80,33 @@ impl Message {
             body: body.into(),
             dequeue_count: 1,
             // 2026-01-01T00:00:00Z.
-            inserted: 1_767_225_600_000,
-            deadline: 30_000,
+            inserted: SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600),
+            deadline: Duration::from_secs(30),
             properties: Vec::new(),
         }
     }
 }
 
+/// What answers the requests of an attempt.
+#[cfg(feature = "http")]
+type Answer = Rc<dyn Fn(&Request) -> Result<Response, RequestFailed>>;
+
 /// One attempt at a message.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Attempt {
     message: Message,
     settings: HashMap<String, String>,
+    #[cfg(feature = "http")]
+    answer: Option<Answer>,
+}
+
+impl fmt::Debug for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attempt")
+            .field("message", &self.message)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Attempt {
@@ -92,7 +118,12 @@ impl Attempt {
     /// An attempt at this message.
     #[must_use]
     pub fn at(message: Message) -> Self {
-        Self { message, settings: HashMap::new() }
+        Self {
+            message,
+            settings: HashMap::new(),
+            #[cfg(feature = "http")]
+            answer: None,
+        }
     }
 
     /// Grants a setting, as `--config KEY=VALUE` does. There are no others.
@@ -102,21 +133,41 @@ impl Attempt {
         self
     }
 
+    /// Answers each request that the handler sends with [`http`](crate::http). Without this they fail.
+    #[cfg(feature = "http")]
+    #[must_use]
+    pub fn answering(
+        mut self,
+        answer: impl Fn(&Request) -> Result<Response, RequestFailed> + 'static,
+    ) -> Self {
+        self.answer = Some(Rc::new(answer));
+        self
+    }
+
     /// Calls a handler of `export!(handle)`: parses the body first, and rejects what does not fit.
-    pub fn handle<T: for<'m> Deserialize<'m>>(
-        self,
-        handle: impl FnOnce(T, &Message) -> Result<(), Failure>,
+    /// The body's type may borrow from the message.
+    pub fn handle<'m, T: Deserialize<'m>>(
+        &'m self,
+        handle: impl FnOnce(T, &'m Message) -> Result<(), Failure>,
     ) -> Outcome {
         self.run(|message| crate::handle_json(message, handle))
     }
 
     /// Calls a handler of `export!(bytes: handle)`.
-    pub fn handle_bytes(self, handle: impl FnOnce(&[u8], &Message) -> Result<(), Failure>) -> Outcome {
+    pub fn handle_bytes<'m>(
+        &'m self,
+        handle: impl FnOnce(&'m [u8], &'m Message) -> Result<(), Failure>,
+    ) -> Outcome {
         self.run(|message| handle(&message.body, message))
     }
 
-    fn run(self, handle: impl FnOnce(&Message) -> Result<(), Failure>) -> Outcome {
-        let stage = Stage { settings: self.settings, ..Stage::default() };
+    fn run<'m>(&'m self, handle: impl FnOnce(&'m Message) -> Result<(), Failure>) -> Outcome {
+        let stage = Stage {
+            settings: self.settings.clone(),
+            #[cfg(feature = "http")]
+            answer: self.answer.clone(),
+            ..Stage::default()
+        };
         STAGE.with_borrow_mut(|it| *it = Some(stage));
         let result = handle(&self.message);
         let stage = STAGE.with_borrow_mut(Option::take).unwrap_or_default();
@@ -136,6 +187,34 @@ pub struct Outcome {
     pub log: Vec<Line>,
 }
 
+impl Outcome {
+    /// What the host makes of it: `completed`, `retry` or `rejected`, as `longshore invoke` says it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match &self.result {
+            Ok(()) => "completed",
+            Err(Failure::Retry(_)) => "retry",
+            Err(Failure::Reject(_)) => "rejected",
+        }
+    }
+
+    /// Why the message was not handled: what goes into the log and, in the end, into the poison
+    /// queue. Empty for a message that was.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        self.result.as_ref().err().map_or("", Failure::reason)
+    }
+
+    /// Of a retry: the delay that was asked for.
+    #[must_use]
+    pub fn delay(&self) -> Option<Duration> {
+        match &self.result {
+            Err(Failure::Retry(retry)) => retry.after_ms.map(Duration::from_millis),
+            _ => None,
+        }
+    }
+}
+
 /// A message for another queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sent {
@@ -153,6 +232,17 @@ impl Sent {
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
+
+    /// The body as JSON: a type of the test's own, or `serde_json::Value`.
+    ///
+    /// # Panics
+    /// When the body is no JSON, or does not fit: that is the test's failure.
+    #[must_use]
+    #[track_caller]
+    pub fn json<T: DeserializeOwned>(&self) -> T {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("the message for {} is no such JSON: {error}", self.outbox))
+    }
 }
 
 /// A line of the log.
@@ -162,10 +252,19 @@ pub struct Line {
     pub level: Level,
     /// What it says.
     pub text: String,
+    /// Where it comes from: the module of the macro, or what `log::log` was given.
+    pub context: String,
 }
 
 pub(crate) fn setting(key: &str) -> Option<String> {
     STAGE.with_borrow(|it| it.as_ref().and_then(|stage| stage.settings.get(key).cloned()))
+}
+
+/// What the test answers, if it does.
+#[cfg(feature = "http")]
+pub(crate) fn answer(request: &Request) -> Option<Result<Response, RequestFailed>> {
+    let answer = STAGE.with_borrow(|it| it.as_ref().and_then(|stage| stage.answer.clone()))?;
+    Some(answer(request))
 }
 
 pub(crate) fn keep(outbox: &str, body: &[u8], properties: Vec<(String, String)>) {
@@ -182,7 +281,7 @@ pub(crate) fn log(level: Level, context: &str, line: &str) {
     eprintln!("{level:?} {context}: {line}");
     STAGE.with_borrow_mut(|it| {
         if let Some(stage) = it {
-            stage.log.push(Line { level, text: line.to_owned() });
+            stage.log.push(Line { level, text: line.to_owned(), context: context.to_owned() });
         }
     });
 }
@@ -207,6 +306,52 @@ mod tests {
         assert_eq!(outcome.sent, [sent]);
         assert_eq!(outcome.log[0].text, "seven is 7");
         assert!(matches!(outcome.log[0].level, Level::Info));
+        assert_eq!(outcome.log[0].context, module_path!());
+    }
+
+    #[test]
+    fn an_outcome_has_the_words_of_invoke() {
+        let attempt = Attempt::new("1");
+        let of = |result: Result<(), Failure>| {
+            let outcome = attempt.handle(|_: u32, _| result);
+            (outcome.name(), outcome.reason().to_owned(), outcome.delay())
+        };
+        let delay = Duration::from_millis(1_500);
+        assert_eq!(of(Ok(())), ("completed", String::new(), None));
+        assert_eq!(of(Err(Failure::retry("later"))), ("retry", "later".to_owned(), None));
+        assert_eq!(of(Err(Failure::retry_after("later", delay))), ("retry", "later".to_owned(), Some(delay)));
+        assert_eq!(of(Err(Failure::reject("never"))), ("rejected", "never".to_owned(), None));
+    }
+
+    #[test]
+    fn a_body_that_borrows_from_its_message_is_tested_as_any_other() {
+        #[derive(Deserialize)]
+        struct Named<'a> {
+            name: &'a str,
+        }
+
+        fn greet(body: Named<'_>, _: &Message) -> Result<(), Failure> {
+            outbox::send("greetings", body.name.as_bytes());
+            Ok(())
+        }
+
+        let attempt = Attempt::new(r#"{"name": "Ada"}"#);
+        assert_eq!(attempt.handle(greet).sent[0].text(), "Ada");
+        // As the macro takes it.
+        let message = Message::test(r#"{"name": 7}"#);
+        let reason = "name: expected a borrowed string, got integer";
+        assert_eq!(crate::handle_json(&message, greet), Err(Failure::reject(reason)));
+    }
+
+    #[test]
+    fn what_was_sent_is_read_as_text_and_as_json() {
+        let outcome = Attempt::new("7").handle(|number: u32, _: &Message| {
+            outbox::send_json_with("numbers", &[number, 8], &[("tenant", "acme")])
+        });
+        let sent = &outcome.sent[0];
+        assert_eq!((sent.text().as_str(), sent.json::<Vec<u32>>()), ("[7,8]", vec![7, 8]));
+        assert_eq!(sent.json::<serde_json::Value>(), serde_json::json!([7, 8]));
+        assert_eq!(sent.properties, [("tenant".to_owned(), "acme".to_owned())]);
     }
 
     #[test]

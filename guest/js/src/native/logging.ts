@@ -1,5 +1,5 @@
 import { stage, type Line } from './stage.ts';
 
 export function log(level: Line['level'], context: string, text: string): void {
-  stage.getStore()?.log.push({ level, text });
+  stage.getStore()?.log.push({ level, text, context });
 }

@@ -13,6 +13,8 @@ export interface Sent {
 export interface Line {
   readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'critical';
   readonly text: string;
+  /** What groups lines of one origin; empty unless it was named. */
+  readonly context: string;
 }
 
 /** What one attempt is given, and what it leaves. */

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::examples::example::{EXAMPLES, Example, LANGUAGES, longshore};
 use crate::examples::storage::storage;
+use crate::storage::storage_account::SCOPE;
 
 #[tokio::test]
 async fn each_sdk_sends_again_what_a_service_could_not_do() {
@@ -33,7 +34,8 @@ fn what_the_host_refuses_is_an_error_in_each_language_and_its_log_says_why() {
         let example = Example::new("exactly-once", language);
         example.send(r#"{"account":"c-7","amount_cents":250}"#);
         let mut worker = example.worker(&["--max-dequeue", "1"]);
-        worker.env("LONGSHORE_HTTP_IDENTITY", "");
+        // It takes the place of what the project file grants.
+        worker.env("LONGSHORE_HTTP_IDENTITY", format!("other.example.com={SCOPE}"));
         let ended = worker.run().never_panicked();
         ended.says(&["not granted"]);
         let summary = ended.json();
@@ -52,7 +54,7 @@ async fn each_helper_for_http_in_python_sends_what_it_is_given_and_returns_what_
     let probe = longshore_testkit::root().join("guest/python/target/http-probe.wasm");
     let probe = needs::file(probe, EXAMPLES);
     let mut invoke = longshore();
-    invoke.args(["invoke", &base, "--config=greeting=hello", "--component"]).arg(probe);
+    invoke.args(["invoke", &base, "--config=greeting=hello", "--log=debug", "--component"]).arg(probe);
     invoke.env("LONGSHORE_ALLOW_HTTP", &base).env("LONGSHORE_ALLOW_PRIVATE", "127.0.0.0/8");
     invoke.env("SSL_CERT_FILE", &storage().authority);
     // The server answers on this test's own thread.
@@ -64,7 +66,11 @@ async fn each_helper_for_http_in_python_sends_what_it_is_given_and_returns_what_
     expected.push((404.into(), String::new()));
     expected
         .push((true.into(), "GET never.granted.example: the host refuses it, and its log says why".into()));
+    let no_body = "a body is bytes, text, a file or an iterable of bytes, and this is str: json.dumps makes text of a dict";
+    expected.push(("TypeError".into(), no_body.into()));
     assert_eq!(said, expected, "{ended:?}");
+    ended.says(&["a line of the handler's own", "caused by ValueError", "http_probe.py:"]);
+    assert!(!ended.stderr.contains("a line of a package"), "{ended:?}");
     let seen = server.seen();
     assert_eq!((seen[0].header("x-of-mine"), seen[0].header("content-length")), ("7", ""));
     assert_eq!((&*seen[1].body, seen[1].header("content-length")), (&b"text"[..], "4"));

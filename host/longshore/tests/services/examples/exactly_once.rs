@@ -33,7 +33,7 @@ fn a_payment_is_booked_once_although_its_worker_dies_before_the_message_is_delet
 #[test]
 #[cfg(feature = "failpoints")]
 fn with_a_blob_under_the_message_s_id_a_payment_is_booked_once_as_well() {
-    let example = Example::new("exactly-once", "rust").with_grants("blob.env");
+    let example = Example::new("exactly-once", "rust").with_profile("blob");
     let payment = r#"{"account":"c-7","amount_cents":250}"#;
     let sent = example.on("messages", &["send", payment]).run().succeeded().json();
     let blob = format!("payments/{}.json", sent["id"].as_str().unwrap());

@@ -1,8 +1,7 @@
 //! One example in one language, with a directory for its queues.
 
 use std::collections::BTreeSet;
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use longshore_testkit::identity::{CLIENT_ID, HEADER};
@@ -35,8 +34,8 @@ pub struct Example {
     language: &'static str,
     directory: TempDir,
     account: &'static StorageAccount,
-    /// The file of its own that says what it may do.
-    grants: &'static str,
+    /// The profile of its project file that says what it may do.
+    profile: Option<&'static str>,
     /// Instead of the account's table: `HOST:PORT/PATH`.
     table: Option<String>,
 }
@@ -50,16 +49,16 @@ impl Example {
     /// The same with another account.
     pub fn with(account: &'static StorageAccount, name: &'static str, language: &'static str) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let example = Self { name, language, directory, account, grants: "grants.env", table: None };
+        let example = Self { name, language, directory, account, profile: None, table: None };
         for queue in ["messages", "invoices"] {
             example.on(queue, &["queue", "create"]).run().succeeded();
         }
         example
     }
 
-    /// The same, with what another of the example's files grants.
-    pub fn with_grants(mut self, grants: &'static str) -> Self {
-        self.grants = grants;
+    /// The same, with what a profile of its project file grants.
+    pub fn with_profile(mut self, profile: &'static str) -> Self {
+        self.profile = Some(profile);
         self
     }
 
@@ -86,7 +85,7 @@ impl Example {
         self.on("messages", &["send", body]).run().succeeded();
     }
 
-    /// `run`, with what the example's own file grants and nothing else, and what else is asked.
+    /// `run`, with what the example's project file grants and nothing else, and what else is asked.
     pub fn worker(&self, args: &[&str]) -> Program {
         self.compile();
         let common = ["run", "--log", "info", "--visibility", "2s"];
@@ -116,7 +115,10 @@ impl Example {
             .env("IDENTITY_HEADER", HEADER)
             .env("AZURE_CLIENT_ID", CLIENT_ID)
             .env("LONGSHORE_ALLOW_PRIVATE", self.account.address.to_string())
-            .envs(self.grants());
+            .env("LONGSHORE_PROJECT", self.project());
+        if let Some(profile) = self.profile {
+            program.env("LONGSHORE_PROFILE", profile);
+        }
         program
     }
 
@@ -128,32 +130,23 @@ impl Example {
         ended
     }
 
-    /// The example's grants, as a shell reads them, at the account of the tests.
-    fn grants(&self) -> Vec<(String, String)> {
-        let folder = longshore_testkit::root().join("examples").join(self.name);
-        let output = Command::new("sh")
-            .args(["-c", "set -a; . \"./$1\"; exec env -0", "sh", self.grants])
-            .current_dir(folder)
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap())
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{output:?}");
-        let variables = String::from_utf8(output.stdout).unwrap();
-        let variables = variables.split('\0').filter_map(|it| it.split_once('='));
-        let granted = variables.filter(|(name, _)| name.starts_with("LONGSHORE_"));
-        granted.map(|(name, value)| (name.to_owned(), self.at_the_tests_account(name, value))).collect()
-    }
-
-    fn at_the_tests_account(&self, name: &str, value: &str) -> String {
+    /// The example's project file, at the account of the tests.
+    fn project(&self) -> PathBuf {
+        let file = longshore_testkit::root().join("examples").join(self.name).join("longshore.toml");
+        let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{file:?}: {error}"));
         let table = self.table.clone().unwrap_or_else(|| format!("{}/bookings", self.account.tables()));
-        let value = value
+        let text = text
             .replace("acme.blob.core.windows.net", &self.account.blobs())
             .replace("acme.table.core.windows.net/bookings", &table)
             .replace("https://acme.queue.core.windows.net/invoices", &self.queue("invoices"));
-        if name != "LONGSHORE_HTTP_IDENTITY" {
-            return value;
-        }
-        value.lines().map(|grant| format!("{grant}={SCOPE}\n")).collect()
+        // The services of the tests are none that the host knows: their grants name a scope. A grant
+        // begins with its methods, in capitals.
+        let parts = text.split('"').enumerate().map(|(place, part)| match part.chars().next() {
+            Some(first) if place % 2 == 1 && first.is_ascii_uppercase() => format!("{part}={SCOPE}"),
+            _ => part.to_owned(),
+        });
+        let own = self.directory.path().join("longshore.toml");
+        std::fs::write(&own, parts.collect::<Vec<_>>().join("\"")).unwrap();
+        own
     }
 }

@@ -1,0 +1,39 @@
+"""Python's `logging`, as lines of the host's log."""
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from typing import Literal
+
+from ._stage import Line
+
+_LEVELS: tuple[tuple[int, Literal["trace", "debug", "info", "warn", "error", "critical"]], ...] = (
+    (logging.CRITICAL, "critical"),
+    (logging.ERROR, "error"),
+    (logging.WARNING, "warn"),
+    (logging.INFO, "info"),
+    (logging.DEBUG, "debug"),
+)
+
+FORMAT = logging.Formatter("%(message)s")
+
+
+def lines(record: logging.LogRecord) -> Iterator[Line]:
+    """What the host is handed of a record: a line for each of its lines."""
+    level = next((level for number, level in _LEVELS if record.levelno >= number), "trace")
+    context = "" if record.name == "root" else record.name
+    for line in FORMAT.format(record).splitlines():
+        yield Line(level, line, context)
+
+
+def is_of_a_package(logger: str, folder: str) -> bool:
+    """Whether a logger belongs to a package, and not to the handler, whose sources lie in `folder`.
+
+    What packages say below INFO is left out: all lines of a message share one allowance, which the host counts before it
+    looks at the level.
+    """
+    module = sys.modules.get(logger.partition(".")[0])
+    places = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
+    place = next((it for it in places if it), None)
+    return place is not None and ("site-packages" in place or not place.startswith(folder + os.sep))
