@@ -6,6 +6,7 @@ mod check;
 mod compile;
 mod completions;
 mod config;
+mod dev;
 mod format;
 mod given;
 mod inspect;
@@ -41,6 +42,7 @@ pub use self::check::CheckArgs;
 pub use self::compile::CompileArgs;
 pub use self::completions::CompletionsArgs;
 pub use self::config::{ConfigArgs, ConfigVerb};
+pub use self::dev::DevArgs;
 pub use self::format::Format;
 use self::format::FormatParser;
 pub use self::given::Given;
@@ -136,6 +138,8 @@ pub struct Cli {
 pub enum Verb {
     /// Work off a queue: lease, handle and settle messages until none is left.
     Run(Box<RunArgs>),
+    /// Run the job on this machine as KEDA and Container Apps would, by real processes.
+    Dev(Box<DevArgs>),
     /// Put messages into a queue.
     Send(SendArgs),
     /// Look at the first messages of a queue without leasing or counting them.

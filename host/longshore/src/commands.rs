@@ -6,6 +6,8 @@ mod check;
 mod compile;
 mod completions;
 mod config;
+#[cfg(feature = "dev")]
+mod dev;
 mod fields;
 mod inspect;
 mod invoke;
@@ -60,6 +62,12 @@ async fn execute(cli: Cli, project: &Project, umask: Mode) -> Result<Exit, Failu
     Azure::choose(cli.credential);
     match cli.verb {
         Verb::Run(args) => run::execute(*args, format).await,
+        #[cfg(feature = "dev")]
+        Verb::Dev(args) => dev::execute(*args, project, umask, format).await,
+        #[cfg(not(feature = "dev"))]
+        Verb::Dev(_) => Err(Failure::usage(
+            "this longshore was built without the feature `dev`, as the image's is: take the one of a release, or build it with its default features",
+        )),
         Verb::Send(args) => {
             if let Some(note) = args.note() {
                 tracing::warn!("{note}");
