@@ -21,7 +21,7 @@ COPY Cargo.toml Cargo.lock ./
 COPY .cargo .cargo
 COPY wit wit
 COPY host host
-RUN cargo auditable build --profile dist --locked --package longshore \
+RUN cargo auditable build --profile dist --locked --package longshore --no-default-features --features compiler \
  && install -D target/dist/longshore /out/longshore
 
 FROM toolchain AS handler

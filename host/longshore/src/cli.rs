@@ -7,6 +7,7 @@ mod compile;
 mod completions;
 mod config;
 mod deploy;
+mod dev;
 mod examples;
 mod format;
 mod given;
@@ -50,6 +51,7 @@ pub use self::compile::CompileArgs;
 pub use self::completions::CompletionsArgs;
 pub use self::config::{ConfigArgs, ConfigVerb};
 pub use self::deploy::DeployArgs;
+pub use self::dev::DevArgs;
 pub use self::format::Format;
 use self::format::FormatParser;
 pub use self::given::Given;
@@ -166,6 +168,9 @@ pub enum Verb {
     /// Work off a queue: lease, handle and settle messages until none is left.
     #[command(after_long_help = examples::RUN)]
     Run(Box<RunArgs>),
+    /// Run the job on this machine as KEDA and Container Apps would, by real processes.
+    #[command(after_long_help = examples::DEV)]
+    Dev(Box<DevArgs>),
     /// Put messages into a queue.
     #[command(after_long_help = examples::SEND)]
     Send(SendArgs),

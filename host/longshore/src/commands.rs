@@ -9,6 +9,8 @@ mod completions;
 mod config;
 mod confirm;
 mod deploy;
+#[cfg(feature = "dev")]
+mod dev;
 mod fields;
 mod ids;
 mod inspect;
@@ -71,6 +73,12 @@ async fn execute(cli: Cli, project: &Project, umask: Mode) -> Result<Exit, Failu
         Verb::New(args) => new::execute(&args, umask, format),
         Verb::Build => build::execute(project, umask, format).await,
         Verb::Run(args) => run::execute(*args, format).await,
+        #[cfg(feature = "dev")]
+        Verb::Dev(args) => dev::execute(*args, project, umask, format).await,
+        #[cfg(not(feature = "dev"))]
+        Verb::Dev(_) => Err(Failure::usage(
+            "this longshore was built without the feature `dev`, as the image's is: take the one of a release, or build it with its default features",
+        )),
         Verb::Send(args) => {
             if let Some(note) = args.note() {
                 tracing::warn!("{note}");

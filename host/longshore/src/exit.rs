@@ -86,6 +86,11 @@ impl Failure {
         )
     }
 
+    /// An execution that somebody started ended while its circuit breaker was open.
+    pub fn execution_on_hold(message: impl Into<String>) -> Self {
+        Self::new(Exit::BreakerOpen, message)
+    }
+
     /// There was no component to call until the run ended.
     pub fn no_component(cause: &str) -> Self {
         Self::new(

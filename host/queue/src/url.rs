@@ -86,6 +86,14 @@ impl QueueUrl {
         }
     }
 
+    /// The directory that holds it; `None` for a queue of a service.
+    pub fn directory(&self) -> Option<&std::path::Path> {
+        match &self.place {
+            Place::File { directory } => Some(directory),
+            Place::Storage { .. } | Place::ServiceBus { .. } => None,
+        }
+    }
+
     /// The poison queue: `<queue>-poison` beside the queue, with the same signature; on Service Bus
     /// the queue's own dead-letter sub-queue.
     ///

@@ -29,6 +29,7 @@ pub mod rate;
 mod receive;
 pub mod report;
 pub mod retry;
+pub mod scale;
 mod settle;
 mod settled;
 pub mod stop;

@@ -5,6 +5,7 @@ use std::fmt;
 use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
 
 use super::args::JobOf;
+use super::dev::ScheduleArgs;
 use super::examples;
 use super::run::RunArgs;
 
@@ -60,7 +61,7 @@ impl FromArgMatches for AnyFlags {
 impl Args for AnyFlags {
     fn augment_args(command: Command) -> Command {
         // A test compares these with what all verbs have together.
-        let command = JobOf::augment_args(RunArgs::augment_args(command));
+        let command = ScheduleArgs::augment_args(JobOf::augment_args(RunArgs::augment_args(command)));
         // The help of the other verbs explains them.
         command.mut_args(|arg| arg.required(false).hide(true))
     }

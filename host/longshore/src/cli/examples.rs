@@ -24,6 +24,12 @@ Examples:
   longshore run --queue file:./queues/orders --component order.wasm --allow-http api.example.com --outbox invoices=file:./queues/invoices
   longshore run --queue file:./queues/orders --component order.wasm --forever --watch --log debug";
 
+pub(super) const DEV: &str = "\
+Examples:
+  longshore dev
+  longshore dev --speed 10 --max-executions 3 --queue-length 100
+  longshore dev --once --output json";
+
 pub(super) const SEND: &str = "\
 Examples:
   longshore send --queue file:./queues/orders '{\"order_id\":\"o-1\"}'

@@ -1,7 +1,7 @@
 //! `longshore rollback`: a job that runs an earlier release.
 
 use super::deploy::{Planned, settle};
-use crate::cli::{Format, RegistryArgs, RollbackArgs};
+use crate::cli::{Format, RegistryLogin, RollbackArgs};
 use crate::exit::{Clause, Exit, Failure};
 use longshore_component::Source;
 use longshore_component::registry::{self, Address, Release, Repository};
@@ -26,7 +26,7 @@ pub(super) async fn execute(args: &RollbackArgs, format: Format) -> Result<Exit,
 }
 
 /// The release of this digest or tag, which has to be there still.
-async fn chosen(named: &str, repository: &Repository, access: &RegistryArgs) -> Result<Release, Failure> {
+async fn chosen(named: &str, repository: &Repository, access: &RegistryLogin) -> Result<Release, Failure> {
     let wrong = || {
         Failure::usage(format!(
             "--to {named} is neither a digest, which is sha256: and 64 hexadecimal digits, nor a tag; `longshore releases` shows both"
@@ -40,7 +40,7 @@ async fn chosen(named: &str, repository: &Repository, access: &RegistryArgs) -> 
 async fn previous(
     runs: &Address,
     repository: &Repository,
-    access: &RegistryArgs,
+    access: &RegistryLogin,
 ) -> Result<Release, Failure> {
     let access = access.access();
     let now = registry::release(runs, &access).await.during(|| format!("cannot look at {runs}"))?;

@@ -38,6 +38,9 @@ pub(super) async fn execute(args: RunArgs, format: Format) -> Result<Exit, Failu
     let granted = args.sandbox.settings(config.concurrency).map_err(Failure::usage)?;
     let stopper = Stopper::default();
     stop_on_signals(stopper.clone())?;
+    if args.stop_with_input {
+        tokio::spawn(stop_with_input(stopper.clone()));
+    }
     let (queue, poison) = (open(&args.of.queue.queue).await?, open(&poison).await?);
     // While the sandbox is set up and the component loaded.
     let prepared = queue.clone();
@@ -142,6 +145,14 @@ fn stop_on_signals(stopper: Stopper) -> Result<(), Failure> {
         }
     });
     Ok(())
+}
+
+/// The end of standard input asks for an end, as SIGTERM does.
+async fn stop_with_input(stopper: Stopper) {
+    // What is written there says nothing. An input that cannot be read has no other end.
+    let _ = tokio::io::copy(&mut tokio::io::stdin(), &mut tokio::io::sink()).await;
+    tracing::info!("stopping: standard input has ended");
+    stopper.stop();
 }
 
 /// Draws until it is aborted. Where standard error is no terminal, nothing is drawn.

@@ -12,7 +12,7 @@ use crate::table::{Row, rows, table};
 
 /// Crates of others, and what may not depend on them, directly or through others. A name stands for
 /// its family as well: `wasmtime` for `wasmtime-wasi`.
-const FORBIDDEN: [(&str, &[&str]); 9] = [
+const FORBIDDEN: [(&str, &[&str]); 10] = [
     ("longshore-handler", &["wasmtime", "oci-client", "azure", "fe2o3-amqp"]),
     ("longshore-queue", &["wasmtime", "oci-client", "azure", "fe2o3-amqp"]),
     ("longshore-azure", &["wasmtime", "oci-client", "fe2o3-amqp"]),
@@ -20,6 +20,7 @@ const FORBIDDEN: [(&str, &[&str]); 9] = [
     ("longshore-worker", &["wasmtime", "oci-client", "azure", "fe2o3-amqp"]),
     ("longshore-sandbox", &["oci-client", "azure", "fe2o3-amqp"]),
     ("longshore-component", &["fe2o3-amqp"]),
+    ("longshore-dev", &["wasmtime", "oci-client", "azure", "fe2o3-amqp"]),
     ("longshore-failpoint", &["wasmtime", "oci-client", "azure", "fe2o3-amqp"]),
     ("longshore-testkit", &["wasmtime", "oci-client", "azure", "fe2o3-amqp"]),
 ];

@@ -1,6 +1,5 @@
-//! Rule 10: what an outage, a broken release and a poison message cost, under KEDA's formula for
-//! scaled jobs. At each poll, min(ceil(count / queueLength), maxExecutions) − running executions
-//! are new. The count includes hidden messages.
+//! Rule 10: what an outage, a broken release and a poison message cost where KEDA starts the
+//! executions. The count includes hidden messages.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,6 +7,7 @@ use std::time::Duration;
 
 use longshore_handler::Verdict;
 use longshore_worker::Config;
+use longshore_worker::scale::{Observation, ScaleRule};
 use tokio::time::{Instant, sleep};
 
 use super::Set;
@@ -16,7 +16,6 @@ use super::model::{MemoryQueue, S};
 
 const POLL: Duration = Duration::from_secs(30);
 const BOOT: Duration = Duration::from_secs(15);
-const MAX_EXECUTIONS: usize = 10;
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 /// How long a handler takes.
@@ -39,12 +38,12 @@ struct Bill {
 struct Load {
     waiting: usize,
     one_a_second_for: Duration,
-    queue_length: usize,
+    queue_length: u64,
 }
 
 impl Load {
     /// Messages that wait from the beginning.
-    fn waiting(waiting: usize, queue_length: usize) -> Self {
+    fn waiting(waiting: usize, queue_length: u64) -> Self {
         Self { waiting, one_a_second_for: Duration::ZERO, queue_length }
     }
 }
@@ -55,6 +54,8 @@ async fn scale(load: Load, handler: &Arc<TestHandler>, horizon: Duration) -> Bil
     let queue = MemoryQueue::filled("orders", load.waiting);
     let poison = MemoryQueue::new("orders-poison");
     let running = Arc::new(AtomicUsize::new(0));
+    let pending = Arc::new(AtomicUsize::new(0));
+    let rule = ScaleRule { length: load.queue_length, ..ScaleRule::default() };
     let billed_ms = Arc::new(AtomicUsize::new(0));
     let (started, mut executions, mut over_at) = (Instant::now(), 0, None);
     let (arriving, arrives_for) = (queue.clone(), load.one_a_second_for);
@@ -65,15 +66,21 @@ async fn scale(load: Load, handler: &Arc<TestHandler>, horizon: Duration) -> Bil
         }
     });
     while started.elapsed() < horizon {
-        let wanted = queue.len().div_ceil(load.queue_length).min(MAX_EXECUTIONS);
-        for _ in running.load(Ordering::SeqCst)..wanted {
+        let seen = Observation {
+            messages: queue.len() as u64,
+            running: running.load(Ordering::SeqCst) as u64,
+            pending: pending.load(Ordering::SeqCst) as u64,
+        };
+        for _ in 0..rule.decide(seen).start {
             executions += 1;
             running.fetch_add(1, Ordering::SeqCst);
+            pending.fetch_add(1, Ordering::SeqCst);
             let config = Config { seed: Some(executions as u64), ..Config::default() };
             let set = Set::on(config, queue.clone(), poison.clone(), handler.clone());
-            let (running, billed_ms) = (running.clone(), billed_ms.clone());
+            let (running, pending, billed_ms) = (running.clone(), pending.clone(), billed_ms.clone());
             tokio::spawn(async move {
                 sleep(BOOT).await;
+                pending.fetch_sub(1, Ordering::SeqCst);
                 let finished = set.run().await;
                 billed_ms.fetch_add(usize::try_from(finished.summary.duration_ms).unwrap(), Ordering::SeqCst);
                 running.fetch_sub(1, Ordering::SeqCst);

@@ -1,0 +1,29 @@
+//! The job on a laptop: what KEDA and Azure Container Apps do with it, by real processes.
+//!
+//! [`Scheduler`] polls the queue, computes as KEDA does, and starts executions. An execution is a
+//! process of `longshore run` with the variables of Azure Container Apps, which a
+//! [`Launcher`] starts. [`History`] keeps what became of each. [`Builder`] builds the handler when
+//! its sources change. Nothing here knows flags, components or any kind of queue.
+
+mod builder;
+mod cause;
+mod event;
+mod execution;
+mod history;
+mod launcher;
+mod names;
+mod plan;
+mod process;
+mod scheduler;
+mod tail;
+
+pub use builder::{BuildResult, Builder, SourceStamps};
+pub use cause::CauseCount;
+pub use event::DevEvent;
+pub use execution::{ExecutionRecord, ExecutionState};
+pub use history::{History, HistoryError, PAST_EXECUTIONS};
+pub use launcher::{Launcher, QueueLength, ReplicaEnd, RunningReplica};
+pub use names::{ReplicaNames, job_name};
+pub use plan::{JobPlan, START_DELAY};
+pub use process::{ReplicaLauncher, WaitingMessages};
+pub use scheduler::{ScheduleUntil, Scheduled, Scheduler, StopStage};

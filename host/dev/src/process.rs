@@ -1,0 +1,161 @@
+//! A replica as a process of `longshore run`.
+//!
+//! The process holds the reading end of a pipe as its standard input, and this one the other end.
+//! When this one is gone, however it went, the kernel closes the pipe, and the replica stops as
+//! after SIGTERM: `longshore dev` leaves no orphan.
+
+use std::ffi::OsString;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
+
+use crate::cause::Causes;
+use crate::launcher::{Launcher, QueueLength, ReplicaEnd, RunningReplica};
+use crate::names::ReplicaNames;
+use crate::tail::Tail;
+use longshore_queue::Queue;
+use longshore_worker::scale::{Counting, PEEKED_AT_MOST};
+
+/// The longest line of a log that is read as one, in bytes. The host's own have 16 KiB at most.
+const MAX_LINE: u64 = 64 * 1024;
+/// How much of what a replica prints is kept, in bytes.
+const MAX_PRINTED: u64 = 256 * 1024;
+
+/// Starts replicas as processes of one program.
+#[derive(Clone, Debug)]
+pub struct ReplicaLauncher {
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+    /// Variables beside those of this process.
+    pub variables: Vec<(String, String)>,
+}
+
+#[async_trait]
+impl Launcher for ReplicaLauncher {
+    async fn launch(&self, names: &ReplicaNames) -> Result<Box<dyn RunningReplica>, String> {
+        let mut command = Command::new(&self.program);
+        command
+            .args(&self.arguments)
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .envs(names.variables())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            // Ctrl-C on the terminal is for this process, which tells its replicas once.
+            .process_group(0)
+            .kill_on_drop(true);
+        let mut child = command
+            .spawn()
+            .map_err(|error| format!("the program {} cannot be started: {error}", self.program.display()))?;
+        let printed = child.stdout.take().map(|it| tokio::spawn(last_object(it)));
+        let logged = child.stderr.take().map(|it| tokio::spawn(log_of(it)));
+        Ok(Box::new(RunProcess { child, printed, logged, end: ReplicaEnd::default() }))
+    }
+}
+
+struct RunProcess {
+    child: Child,
+    printed: Option<JoinHandle<Option<Value>>>,
+    logged: Option<JoinHandle<(Tail, Causes)>>,
+    /// What is known of its end.
+    end: ReplicaEnd,
+}
+
+impl RunProcess {
+    fn signal(&self, signal: Signal) {
+        // Without an id it has ended, and was waited for.
+        let pid = self.child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        if let Some(pid) = pid {
+            let _ = kill_process(pid, signal);
+        }
+    }
+}
+
+#[async_trait]
+impl RunningReplica for RunProcess {
+    async fn ended(&mut self) -> ReplicaEnd {
+        // What is known is kept at once, since this wait may be given up and begun again.
+        match self.child.wait().await {
+            Ok(status) => (self.end.exit_code, self.end.signal) = (status.code(), status.signal()),
+            Err(error) => self.end.cause = Some(format!("the process cannot be waited for: {error}")),
+        }
+        if let Some(printed) = &mut self.printed {
+            self.end.summary = printed.await.ok().flatten();
+            self.printed = None;
+        }
+        if let Some(logged) = &mut self.logged {
+            if let Ok((tail, causes)) = logged.await {
+                self.end.log = tail.text();
+                self.end.failures = causes.counted();
+                self.end.cause = self.end.cause.take().or(causes.last_words);
+            }
+            self.logged = None;
+        }
+        std::mem::take(&mut self.end)
+    }
+
+    fn terminate(&mut self) {
+        self.signal(Signal::TERM);
+    }
+
+    fn kill(&mut self) {
+        self.signal(Signal::KILL);
+    }
+}
+
+/// The last line of what is printed, if it is a JSON object.
+async fn last_object(printed: impl AsyncRead + Unpin) -> Option<Value> {
+    let (mut reader, mut last) = (BufReader::new(printed), None);
+    while let Some(line) = next_line(&mut reader, MAX_PRINTED).await {
+        last = serde_json::from_str(&line).ok().filter(Value::is_object).or(last);
+    }
+    last
+}
+
+async fn log_of(log: impl AsyncRead + Unpin) -> (Tail, Causes) {
+    let (mut reader, mut tail, mut causes) = (BufReader::new(log), Tail::default(), Causes::default());
+    while let Some(line) = next_line(&mut reader, MAX_LINE).await {
+        causes.read(&line);
+        tail.push(line);
+    }
+    (tail, causes)
+}
+
+/// The next line, or as much of it as is read at once; `None` at the end.
+async fn next_line(reader: &mut (impl AsyncBufReadExt + Unpin), at_most: u64) -> Option<String> {
+    let mut line = Vec::new();
+    let read = reader.take(at_most).read_until(b'\n', &mut line).await;
+    if !matches!(read, Ok(1..)) {
+        return None;
+    }
+    Some(String::from_utf8_lossy(&line).trim_end_matches('\n').to_owned())
+}
+
+/// A queue, as KEDA counts it.
+#[derive(Clone, Debug)]
+pub struct WaitingMessages(pub Arc<dyn Queue>);
+
+#[async_trait]
+impl QueueLength for WaitingMessages {
+    async fn messages(&self, counting: Counting) -> Result<u64, String> {
+        let peeked = match counting {
+            Counting::All => PEEKED_AT_MOST,
+            Counting::VisibleOnly => {
+                let at_most = u32::try_from(PEEKED_AT_MOST).unwrap_or(u32::MAX);
+                self.0.peek(at_most).await.map_err(|error| error.to_string())?.len() as u64
+            }
+        };
+        let all = self.0.approximate_count().await.map_err(|error| error.to_string())?;
+        Ok(counting.messages(peeked, all))
+    }
+}

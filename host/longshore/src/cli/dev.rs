@@ -1,0 +1,167 @@
+//! The flags of `longshore dev`: those of `run`, and what Azure Container Apps is told of the job.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, value_parser};
+
+use super::run::RunArgs;
+use super::values::{duration, some_time};
+
+/// Run the job on this machine as Azure would.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Each execution is a process of `longshore run` with the same flags. It reads variables and the project file by itself."
+)]
+pub struct DevArgs {
+    #[command(flatten)]
+    pub(crate) schedule: ScheduleArgs,
+
+    /// Work off the queue, say what happened, and end. With an execution that failed it ends after
+    /// those that still run.
+    #[arg(long)]
+    pub once: bool,
+
+    #[command(flatten)]
+    pub(crate) run: ForwardedRun,
+}
+
+/// What Azure Container Apps and KEDA are told of the job.
+#[derive(Clone, Copy, Debug, Args)]
+#[command(next_help_heading = "The job")]
+pub(crate) struct ScheduleArgs {
+    /// How many executions run at once at most: `maxExecutions`.
+    #[arg(long, env = "LONGSHORE_MAX_EXECUTIONS", value_name = "N", default_value_t = 10, value_parser = value_parser!(u32).range(1..=1000))]
+    pub max_executions: u32,
+
+    /// How many messages one execution is meant to take: `queueLength` [default: what infra/
+    /// computes for a replica of 1 GiB, half a second a message, and half a minute of work].
+    #[arg(long, env = "LONGSHORE_QUEUE_LENGTH", value_name = "N", value_parser = value_parser!(u64).range(1..))]
+    pub queue_length: Option<u64>,
+
+    /// How often KEDA looks at the queue: `pollingInterval`.
+    #[arg(long, env = "LONGSHORE_POLL", value_name = "D", default_value = "30s", value_parser = some_time)]
+    pub poll: Duration,
+
+    /// How long an execution takes from its creation to its start.
+    #[arg(long, env = "LONGSHORE_START_DELAY", value_name = "D", default_value = "15s", value_parser = duration)]
+    pub start_delay: Duration,
+
+    /// How long an execution may last: `replicaTimeout` [default: what infra/ computes, 120s and
+    /// --time-budget and --grace and 10s].
+    #[arg(long, env = "LONGSHORE_REPLICA_TIMEOUT", value_name = "D", value_parser = some_time)]
+    pub replica_timeout: Option<Duration>,
+
+    /// How often a container that failed is started again within its execution:
+    /// `replicaRetryLimit`.
+    #[arg(long, env = "LONGSHORE_RETRY_LIMIT", value_name = "N", default_value_t = 0, value_parser = value_parser!(u32).range(..=100))]
+    pub retry_limit: u32,
+
+    /// Divide the time between polls, the start delay and the replica timeout by this. Leases and
+    /// retries take the time that they take.
+    #[arg(long, env = "LONGSHORE_SPEED", value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..=1000))]
+    pub speed: u32,
+}
+
+/// The flags of `run`, and the words with which a child process is given the same.
+#[derive(Debug)]
+pub(crate) struct ForwardedRun {
+    pub(crate) args: RunArgs,
+    /// What stands on the command line. Variables and the project file reach the child by
+    /// themselves.
+    pub(crate) words: Vec<OsString>,
+}
+
+/// Flags that every child is given anew.
+const SET_FOR_CHILDREN: [&str; 4] = ["output", "log_format", "watch", "forever"];
+
+impl ForwardedRun {
+    /// Whether a flag stands on the command line.
+    fn says(matches: &ArgMatches, arg: &Arg) -> bool {
+        let id = arg.get_id().as_str();
+        matches.try_contains_id(id).is_ok() && matches.value_source(id) == Some(ValueSource::CommandLine)
+    }
+
+    fn words(matches: &ArgMatches) -> Vec<OsString> {
+        let flags = <super::Cli as clap::CommandFactory>::command();
+        let globals = flags.get_arguments().filter(|arg| arg.is_global_set());
+        let run = RunArgs::augment_args(Command::new("run"));
+        let forwarded = globals
+            .chain(run.get_arguments())
+            .filter(|arg| !SET_FOR_CHILDREN.contains(&arg.get_id().as_str()) && Self::says(matches, arg));
+        let mut words = Vec::new();
+        for arg in forwarded {
+            let Some(long) = arg.get_long() else { continue };
+            if !arg.get_action().takes_values() {
+                words.push(format!("--{long}").into());
+                continue;
+            }
+            for value in matches.get_raw(arg.get_id().as_str()).into_iter().flatten() {
+                let mut word = OsString::from(format!("--{long}="));
+                word.push(value);
+                words.push(word);
+            }
+        }
+        words
+    }
+}
+
+impl FromArgMatches for ForwardedRun {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        Ok(Self { args: RunArgs::from_arg_matches(matches)?, words: Self::words(matches) })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Args for ForwardedRun {
+    fn augment_args(command: Command) -> Command {
+        // An execution ends, and looks at a component that is a file anyway.
+        let hide = |arg: Arg| arg.hide(true);
+        RunArgs::augment_args(command).mut_arg("watch", hide).mut_arg("forever", hide)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use crate::cli::{Cli, Verb};
+
+    #[test]
+    fn what_stands_on_the_command_line_is_what_an_execution_is_given() {
+        let words =
+            ["longshore", "dev", "--queue=file:./q/orders", "--component", "o.wasm", "--speed=10", "--once"];
+        let more = [
+            "--env",
+            "A=1",
+            "--env=B=x y",
+            "--require-digest",
+            "--log=debug",
+            "--output=json",
+            "--deadline=5s",
+        ];
+        let cli = Cli::parse_from(words.into_iter().chain(more));
+        let Verb::Dev(dev) = cli.verb else { panic!("not dev") };
+        let mut given: Vec<_> = dev.run.words.iter().map(|it| it.to_str().unwrap()).collect();
+        given.sort_unstable();
+        let expected = [
+            "--component=o.wasm",
+            "--deadline=5s",
+            "--env=A=1",
+            "--env=B=x y",
+            "--log=debug",
+            "--queue=file:./q/orders",
+            "--require-digest",
+        ];
+        assert_eq!(given, expected);
+    }
+}
