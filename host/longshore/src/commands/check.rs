@@ -74,7 +74,7 @@ pub(super) async fn execute(args: CheckArgs, format: Format) -> Result<Exit, Fai
         job = Some((asked, setup));
     }
     if let Some(url) = &url
-        && let Some(limit) = &url.kind().delivery_limit
+        && let Some(limit) = url.delivery_limit()
     {
         findings.push(deliveries::finding(url, limit, job.as_ref()).await);
     }
@@ -90,7 +90,7 @@ pub(super) async fn execute(args: CheckArgs, format: Format) -> Result<Exit, Fai
         }),
     }
     for queue in outbox {
-        findings.push(outbox_exists(queue).await?);
+        findings.extend(outbox_exists(queue).await?);
     }
     findings.extend(match &job {
         Some((_, setup)) if settings.grants.identities.is_empty() => {
@@ -197,13 +197,24 @@ async fn poison_permissions(poison: &dyn Queue, probe_send: bool) -> Result<Vec<
     Ok(findings)
 }
 
-/// Whether a queue that handlers send to is there. Only sending would tell whether it may be sent
-/// to, and its readers would see that.
-async fn outbox_exists(OutboxQueue { name, url }: OutboxQueue) -> Result<Finding, QueueError> {
+/// Whether a queue that handlers send to is there, and whether it may be sent to, where that can be
+/// asked. Elsewhere only sending would tell, and its readers would see that.
+async fn outbox_exists(OutboxQueue { name, url }: OutboxQueue) -> Result<Vec<Finding>, QueueError> {
     let queue = open(&url).await?;
-    let receive = queue.may(Right::Receive).await;
-    let found = exists(&*queue, "outbox exists", receive).await?;
-    Ok(Finding { of: format!("{name}: {}", found.of), ..found })
+    let may_send = queue.may_send().await;
+    let mut findings = Vec::new();
+    match &may_send {
+        // Whoever may send finds it there. A topic cannot be asked for the right to receive.
+        Some(Ok(()) | Err(QueueError::QueueNotFound { .. })) => {
+            findings.push(exists(&*queue, "outbox exists", may_send.clone().unwrap_or(Ok(()))).await?);
+        }
+        _ => findings.push(exists(&*queue, "outbox exists", queue.may(Right::Receive).await).await?),
+    }
+    if let Some(answer) = may_send {
+        let (result, detail) = permission(answer)?;
+        findings.push(Finding { check: "outbox send", of: url.to_string(), result, needed: true, detail });
+    }
+    Ok(findings.into_iter().map(|it| Finding { of: format!("{name}: {}", it.of), ..it }).collect())
 }
 
 /// Whether the queue is there, and whether its messages may be received, renewed and counted.
