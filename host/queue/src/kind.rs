@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::delivery_limit::{self, DeliveryLimit};
 use crate::parse::malformed::Parsed;
 use crate::parse::service_bus::DEAD_LETTER_PATH;
 use crate::parse::{connection_string, file, service_bus, storage, storage_string};
@@ -22,8 +23,9 @@ pub struct Kind {
     /// Whether messages keep the properties and the id that their sender gave them.
     pub keeps_properties: bool,
     /// After how many deliveries the service itself moves a message to the poison queue, where it
-    /// does.
-    pub delivery_limit: Option<DeliveryLimit>,
+    /// does. [`QueueUrl::delivery_limit`](crate::QueueUrl::delivery_limit) knows that of a
+    /// subscription.
+    pub delivery_limit: Option<&'static DeliveryLimit>,
     /// What lists and deletes its queues, where this program does not.
     pub managed_by: Option<OtherTool>,
     /// The tokens that it takes; `None` where no service asks for one.
@@ -84,28 +86,6 @@ pub struct TokenUse {
     pub hosts: &'static [&'static str],
 }
 
-/// A service's own limit of deliveries: where Resource Manager has it, and what shows and changes
-/// it.
-#[derive(Debug)]
-pub struct DeliveryLimit {
-    /// The property of the queue that is the limit.
-    pub setting: &'static str,
-    /// The command that shows a queue, with `{owner}` and `{queue}` where their names go.
-    pub show: &'static str,
-    /// The command that sets the limit; `{least}` stands for the number.
-    pub set: &'static str,
-    /// Where a queue is in a resource group, with `{owner}` and `{queue}` where their names go.
-    pub resource: &'static str,
-    /// The version of the service's API in Resource Manager.
-    pub api_version: &'static str,
-    /// What reading the queue is called, as in "cannot …".
-    pub reading: &'static str,
-    /// The action that a role has to allow for it.
-    pub action: &'static str,
-    /// What to do where there is no such queue in the resource group.
-    pub elsewhere: &'static str,
-}
-
 /// How KEDA counts the messages of a queue, and what it calls things.
 #[derive(Debug)]
 pub struct Scaler {
@@ -115,6 +95,8 @@ pub struct Scaler {
     pub owner: &'static str,
     /// The field that names the queue.
     pub queue: &'static str,
+    /// The fields that name a topic and a subscription of it, where the service has those.
+    pub subscription: Option<(&'static str, &'static str)>,
     /// The field that says for how many messages there is one execution.
     pub length: &'static str,
     /// The field that says how many messages start nothing yet.
@@ -183,6 +165,7 @@ pub static STORAGE: Kind = Kind {
         name: "azure-queue",
         owner: "accountName",
         queue: "queueName",
+        subscription: None,
         length: "queueLength",
         activation: "activationQueueLength",
         needs: "it needs Storage Queue Data Reader on the queue",
@@ -190,7 +173,8 @@ pub static STORAGE: Kind = Kind {
     max_poll_pause: REMOTE_POLL_PAUSE,
 };
 
-/// A queue of Azure Service Bus, or of its emulator.
+/// A queue of Azure Service Bus, or of its emulator. A subscription of a topic is received from as a
+/// queue is, and a topic is sent to as a queue is.
 pub static SERVICE_BUS: Kind = Kind {
     name: "a Service Bus queue",
     forms: &[
@@ -210,17 +194,7 @@ pub static SERVICE_BUS: Kind = Kind {
     // https://learn.microsoft.com/azure/service-bus-messaging/service-bus-quotas
     max_body: 250 * 1024,
     keeps_properties: true,
-    delivery_limit: Some(DeliveryLimit {
-        setting: "maxDeliveryCount",
-        show: "az servicebus queue show --resource-group … --namespace-name {owner} --name {queue}",
-        set: "az servicebus queue update … --max-delivery-count {least}",
-        // https://learn.microsoft.com/rest/api/servicebus/controlplane-stable/queues/get
-        resource: "Microsoft.ServiceBus/namespaces/{owner}/queues/{queue}",
-        api_version: "2024-01-01",
-        reading: "read the Service Bus queue",
-        action: "Microsoft.ServiceBus/namespaces/queues/read",
-        elsewhere: "it is looked for in the job's resource group; if it is in another, `az servicebus queue show --resource-group … --namespace-name … --name … --query maxDeliveryCount` tells",
-    }),
+    delivery_limit: Some(&delivery_limit::OF_QUEUE),
     managed_by: Some(OtherTool {
         list: "az servicebus queue list --resource-group … --namespace-name {owner} --query [].name",
         delete: "az servicebus queue delete --resource-group … --namespace-name {owner} --name {queue}",
@@ -235,6 +209,7 @@ pub static SERVICE_BUS: Kind = Kind {
         name: "azure-servicebus",
         owner: "namespace",
         queue: "queueName",
+        subscription: Some(("topicName", "subscriptionName")),
         length: "messageCount",
         activation: "activationMessageCount",
         needs: "which least role lets KEDA count there is not settled (kedacore/keda issue 7822)",
@@ -271,24 +246,6 @@ impl Form {
             Reader::Url(_) => format!("{}//", self.start),
             Reader::Text(_) | Reader::Fields(_) => self.start.to_owned(),
         }
-    }
-}
-
-impl DeliveryLimit {
-    /// The command that shows the limit of a queue.
-    pub fn show_command(&self, owner: &str, queue: &str) -> String {
-        format!("{} --query {}", self.show.replace("{owner}", owner).replace("{queue}", queue), self.setting)
-    }
-
-    /// The command that sets the limit to the least that is right.
-    pub fn set_command(&self, least: u64) -> String {
-        self.set.replace("{least}", &least.to_string())
-    }
-
-    /// The rest of a queue's resource id, behind `/providers/` of its group.
-    pub fn resource_id(&self, owner: &str, queue: &str) -> String {
-        // Resource Manager writes the slashes of a queue's name so.
-        self.resource.replace("{owner}", owner).replace("{queue}", &queue.replace('/', "~"))
     }
 }
 
@@ -378,20 +335,6 @@ mod tests {
                 assert!(std::ptr::eq(url.kind(), kind), "{example} is {}", url.kind().name);
             }
         }
-    }
-
-    #[test]
-    fn the_limit_of_deliveries_is_shown_and_read_of_the_queue_itself() {
-        let limit = SERVICE_BUS.delivery_limit.as_ref().unwrap();
-        assert_eq!(
-            limit.show_command("acme", "in/orders"),
-            "az servicebus queue show --resource-group … --namespace-name acme --name in/orders --query maxDeliveryCount"
-        );
-        assert_eq!(limit.set_command(6), "az servicebus queue update … --max-delivery-count 6");
-        assert_eq!(
-            limit.resource_id("acme", "in/orders"),
-            "Microsoft.ServiceBus/namespaces/acme/queues/in~orders"
-        );
     }
 
     #[test]

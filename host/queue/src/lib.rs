@@ -6,6 +6,7 @@
 //! times to live and visibility timeouts are durations, measured by the service's own clock, so
 //! that a host whose clock is wrong still keeps its leases.
 
+pub mod delivery_limit;
 pub mod encoding;
 mod error;
 pub mod kind;

@@ -11,7 +11,8 @@ use crate::url::QueueUrl;
 
 /// What an identity may be allowed to do with the messages of a queue: see [`Queue::may`].
 ///
-/// Sending is not among them: a service says whether a caller may send only when it sends.
+/// Sending is not among them: most services say whether a caller may send only when it sends. See
+/// [`Queue::may_send`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Right {
     /// To receive messages, and to delete what was received.
@@ -76,6 +77,12 @@ pub trait Queue: fmt::Debug + Send + Sync {
     /// [`QueueError::Denied`]: the identity does not have it. Any other error leaves the question
     /// open; [`QueueError::QueueNotFound`] says that there is no queue to have it on.
     async fn may(&self, right: Right) -> Result<(), QueueError>;
+
+    /// Asks whether the identity may send to this queue, where a service says that before it is sent
+    /// anything; `None` where only sending would tell.
+    async fn may_send(&self) -> Option<Result<(), QueueError>> {
+        None
+    }
 
     /// Leases up to `max` messages (at most [`MAX_RECEIVE`](crate::MAX_RECEIVE)) for `visibility`,
     /// and raises the dequeue count of each by one.

@@ -34,6 +34,19 @@ impl QueueUrl {
     }
 }
 
+impl QueueUrl {
+    /// Whether it is the topic that a subscription, or its dead-letter sub-queue, belongs to.
+    pub fn is_topic_of(&self, subscription: &Self) -> bool {
+        let topic = subscription.subscription().map(|(topic, _)| entity(topic));
+        match (self.place(), subscription.place()) {
+            (Place::ServiceBus { namespace: one, .. }, Place::ServiceBus { namespace: two, .. }) => {
+                topic == Some(entity(self.name())) && namespace(one) == namespace(two)
+            }
+            _ => false,
+        }
+    }
+}
+
 /// A directory as the file system knows it, as far as it is there.
 fn directory(path: &Path) -> PathBuf {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
@@ -175,6 +188,22 @@ mod tests {
         ] {
             assert!(!same(one, two), "{one} {two}");
         }
+    }
+
+    #[test]
+    fn a_topic_is_told_from_its_subscriptions_and_from_other_topics() {
+        let url = |path: &str| format!("sb://ns.servicebus.windows.net/{path}").parse::<QueueUrl>().unwrap();
+        let subscription = url("orders/subscriptions/billing");
+        assert!(url("ORDERS").is_topic_of(&subscription));
+        assert!(url("orders").is_topic_of(&subscription.poison().unwrap()));
+        assert!(!url("orders-2").is_topic_of(&subscription) && !subscription.is_topic_of(&subscription));
+        assert!(!url("orders").is_topic_of(&url("orders")));
+        let elsewhere: QueueUrl = "sb://other.servicebus.windows.net/orders".parse().unwrap();
+        assert!(!elsewhere.is_topic_of(&subscription));
+        assert!(same(
+            "sb://ns.servicebus.windows.net/Orders/SUBSCRIPTIONS/Billing",
+            "sb://ns.servicebus.windows.net/orders/Subscriptions/billing"
+        ));
     }
 
     #[test]

@@ -8,10 +8,11 @@ use std::str::FromStr;
 
 use url::Url;
 
+use crate::delivery_limit::{self, DeliveryLimit, LimitedQueue};
 use crate::kind::{self, FILE, Form, KINDS, Kind, PoisonPlace, Reader, SERVICE_BUS, STORAGE};
 use crate::parse::malformed::{Malformed, Parsed};
 use crate::parse::name::check_name;
-use crate::parse::{connection_string, storage_string};
+use crate::parse::{connection_string, service_bus, storage_string};
 use crate::place::Place;
 
 /// The address of a queue: its kind, where it is, its name, and a shared access signature if one
@@ -24,6 +25,8 @@ use crate::place::Place;
 /// | the same with a key or a signature | `AccountName=…;AccountKey=…;QueueName=orders` and the like |
 /// | Azurite | `http://127.0.0.1:10001/devstoreaccount1/orders`, `UseDevelopmentStorage=true;QueueName=orders` |
 /// | Service Bus | `sb://NAMESPACE.servicebus.windows.net/orders`, with `?transport=websockets` if that must be |
+/// | a subscription of a topic | `sb://NAMESPACE.servicebus.windows.net/TOPIC/Subscriptions/NAME`: to receive |
+/// | a topic | `sb://NAMESPACE.servicebus.windows.net/TOPIC`: to send |
 /// | the same with a key | `Endpoint=sb://…/;SharedAccessKeyName=…;SharedAccessKey=…;EntityPath=orders` |
 /// | its emulator | the same with `UseDevelopmentEmulator=true` |
 ///
@@ -91,6 +94,45 @@ impl QueueUrl {
         match &self.place {
             Place::File { directory } => Some(directory),
             Place::Storage { .. } | Place::ServiceBus { .. } => None,
+        }
+    }
+
+    /// The topic that a subscription belongs to, and the subscription's own name; `None` if it is
+    /// none. A dead-letter sub-queue tells those of its subscription.
+    ///
+    /// A URL does not show whether it is that of a topic: it looks like that of a queue.
+    pub fn subscription(&self) -> Option<(&str, &str)> {
+        match self.place {
+            Place::ServiceBus { .. } => {
+                service_bus::subscription(self.dead_letters_of().unwrap_or(&self.name))
+            }
+            Place::File { .. } | Place::Storage { .. } => None,
+        }
+    }
+
+    /// After how many deliveries the service itself moves a message to the poison queue, where it
+    /// does.
+    pub fn delivery_limit(&self) -> Option<&'static DeliveryLimit> {
+        match self.subscription() {
+            Some(_) => Some(&delivery_limit::OF_SUBSCRIPTION),
+            None => self.kind().delivery_limit,
+        }
+    }
+
+    /// Its names, as [`QueueUrl::delivery_limit`] has places for them.
+    pub fn limited(&self) -> LimitedQueue<'_> {
+        let owner = self.owner().unwrap_or_default();
+        LimitedQueue { owner, queue: &self.name, subscription: self.subscription() }
+    }
+
+    /// The fields of a scale rule that say what KEDA counts, each with its value; none where it
+    /// cannot count.
+    pub fn counted_by(&self) -> Vec<(&'static str, &str)> {
+        let Some(scaler) = &self.kind().scaler else { return Vec::new() };
+        let owner = (scaler.owner, self.owner().unwrap_or_default());
+        match self.subscription().zip(scaler.subscription) {
+            Some(((topic, name), (of_topic, of_name))) => vec![owner, (of_topic, topic), (of_name, name)],
+            None => vec![owner, (scaler.queue, self.name())],
         }
     }
 

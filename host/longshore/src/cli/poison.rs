@@ -1,9 +1,11 @@
 //! The flags of `longshore poison …`.
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueHint};
 
 use super::args::PoisonOf;
 use super::examples;
+use super::values::Unquoted;
+use longshore_queue::QueueUrl;
 
 /// Which poison messages.
 #[derive(Clone, Debug, Default, Args)]
@@ -49,7 +51,8 @@ pub enum PoisonVerb {
         /// It is the message's own id, as `list` shows it, or the one in the poison queue.
         id: String,
     },
-    /// Send them to their queue again, without the envelope, to be handled anew.
+    /// Send them to their queue again, without the envelope, to be handled anew. Those of a
+    /// subscription are sent to the queue that `--to` names.
     #[command(after_long_help = examples::POISON_REDRIVE)]
     Redrive(RedriveArgs),
     /// Delete them. On a terminal it asks first.
@@ -83,6 +86,11 @@ pub struct RedriveArgs {
 
     #[command(flatten)]
     pub(crate) which: Selection,
+
+    /// Send them to this queue instead. A subscription needs one: its topic would hand each message
+    /// to all other subscriptions as well.
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url, value_parser = Unquoted::<QueueUrl>::new())]
+    pub to: Option<QueueUrl>,
 
     /// Send this many messages a second at most.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]

@@ -75,7 +75,7 @@ pub(super) async fn execute(args: CheckArgs, format: Format) -> Result<Exit, Fai
         job = Some((asked, setup));
     }
     if let Some(url) = &url
-        && let Some(limit) = &url.kind().delivery_limit
+        && let Some(limit) = url.delivery_limit()
     {
         findings.push(deliveries::finding(url, limit, job.as_ref()).await);
     }
@@ -199,16 +199,28 @@ async fn poison_permissions(poison: &dyn Queue, probe_send: bool) -> Result<Vec<
     Ok(findings)
 }
 
-/// Whether a queue that handlers send to is there, and may be sent to. Nobody but its owner knows
-/// who reads it: a message is sent only where that is asked for by a flag of its own.
+/// Whether a queue that handlers send to is there, and may be sent to. Where a service does not say
+/// it before it is sent anything, a message is sent only where that is asked for by a flag of its
+/// own: nobody but the queue's owner knows who reads it.
 async fn of_outbox(OutboxQueue { name, url }: OutboxQueue, probe: bool) -> Result<[Finding; 2], QueueError> {
     const TELLS: &str =
         "only sending tells: try with --probe-outbox, whose message its readers may see for a second";
     let queue = open(&url).await?;
-    let receive = queue.may(Right::Receive).await;
-    let found = exists(&*queue, "outbox exists", receive).await?;
+    let told = queue.may_send().await;
+    let there = match &told {
+        // Whoever may send finds it there. A topic cannot be asked for the right to receive.
+        Some(Ok(()) | Err(QueueError::QueueNotFound { .. })) => told.clone().unwrap_or(Ok(())),
+        _ => queue.may(Right::Receive).await,
+    };
+    let found = exists(&*queue, "outbox exists", there).await?;
     let is_there = found.result != Known::No;
-    let mut sent = may_send(&*queue, "send outbox", probe && is_there, TELLS).await?;
+    let mut sent = match told {
+        Some(answer) if is_there => {
+            let (result, detail) = permission(answer)?;
+            Finding { check: "send outbox", of: url.to_string(), result, needed: true, detail }
+        }
+        _ => may_send(&*queue, "send outbox", probe && is_there, TELLS).await?,
+    };
     if !is_there {
         sent.detail = "there is no queue to send to".into();
     }

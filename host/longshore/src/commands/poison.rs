@@ -19,7 +19,7 @@ use super::{confirm, print};
 use crate::cli::{Format, PoisonOf, PoisonVerb, PurgeArgs, RedriveArgs, Selection};
 use crate::exit::{Clause, Exit, Failure};
 use longshore_queue::kind::PoisonPlace;
-use longshore_queue::{Outgoing, Queue, QueueError, Received, Specimen, Whole};
+use longshore_queue::{Outgoing, Queue, QueueError, QueueUrl, Received, Specimen, Whole};
 use longshore_queue_drivers::open;
 use longshore_worker::poison::Envelope;
 
@@ -164,7 +164,7 @@ async fn show(of: &PoisonOf, id: &str, format: Format) -> Result<(), Failure> {
 
 async fn redrive(args: &RedriveArgs, format: Format) -> Result<(), Failure> {
     let mut choice = Choice::new(&args.of, &args.which)?;
-    let queue = open(choice.queue).await?;
+    let queue = open(target(args, &choice)?).await?;
     // What does not fit is known before anything is sent.
     queue.learn_limits().await;
     let verb = "redriven";
@@ -202,6 +202,27 @@ async fn redrive(args: &RedriveArgs, format: Format) -> Result<(), Failure> {
     conclude(swept, &choice, verb, format)
 }
 
+/// Where poison messages are sent: back to their queue, or to the one that is named.
+fn target<'a>(args: &'a RedriveArgs, choice: &Choice<'a>) -> Result<&'a QueueUrl, Failure> {
+    let refused = |why: String| Failure::usage(format!("{why}; nothing was sent"));
+    match (&args.to, choice.queue.subscription()) {
+        (None, None) => Ok(choice.queue),
+        (None, Some((topic, _))) => Err(refused(format!(
+            "{} is a subscription: what is sent to its topic `{topic}` reaches all other subscriptions as well; \
+             name a queue that this one's handler unloads as well, with --to",
+            choice.queue
+        ))),
+        (Some(to), _) if to.is_same_queue(&choice.poison) => {
+            Err(refused(format!("--to names the poison queue itself, {to}; name another queue")))
+        }
+        (Some(to), _) if to.is_topic_of(choice.queue) => Err(refused(format!(
+            "--to names the topic of {}, which hands each message to all of its subscriptions; name a queue",
+            choice.queue
+        ))),
+        (Some(to), _) => Ok(to),
+    }
+}
+
 /// Deletes what was dealt with.
 async fn remove(poison: &dyn Queue, received: &Received) -> Result<Treatment, QueueError> {
     let (id, receipt) = (&received.message.id, &received.receipt);
@@ -236,7 +257,7 @@ impl Redriver<'_> {
         }
         let poison = self.choice.poison.kind();
         let keeps_types = matches!(poison.poison, PoisonPlace::Within(_));
-        if !is_wrapped(envelope) && keeps_types && poison.name == self.choice.queue.kind().name {
+        if !is_wrapped(envelope) && keeps_types && poison.name == self.queue.url().kind().name {
             // As its sender sent it, or not at all.
             return whole.is_none().then_some("undecodable");
         }

@@ -11,5 +11,6 @@ mod host;
 mod judges;
 mod queue;
 mod redrive;
+mod topics;
 mod trouble;
 mod whole_loop;

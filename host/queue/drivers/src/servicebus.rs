@@ -1,4 +1,4 @@
-//! Azure Service Bus queues, in peek-lock, over AMQP 1.0 ([protocol
+//! Azure Service Bus queues and subscriptions, in peek-lock, over AMQP 1.0 ([protocol
 //! guide](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-amqp-protocol-guide)).
 //!
 //! A lease is a lock. Its length is the queue's (`LockDuration`), so that a visibility timeout is
@@ -63,7 +63,8 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// How many messages are peeked at with one request.
 const PAGE: u32 = 100;
 
-/// One queue of a namespace, or its dead-letter sub-queue.
+/// One queue of a namespace, a subscription of a topic, or the dead-letter sub-queue of either; a
+/// topic, as far as it is sent to.
 #[derive(Debug)]
 pub struct ServiceBusQueue {
     url: QueueUrl,
@@ -170,8 +171,12 @@ impl Queue for ServiceBusQueue {
             Err(QueueError::QueueNotFound { .. }) => Err(QueueError::Fault {
                 cause: format!("there is no queue {}", self.url),
                 mend: format!(
-                    "make it with `az servicebus queue create --name {} --max-delivery-count 10 --lock-duration PT1M …`",
-                    self.url.name()
+                    "make it with `az servicebus {} --max-delivery-count 10 --lock-duration PT1M …`",
+                    match self.url.subscription() {
+                        Some((topic, name)) =>
+                            format!("topic subscription create --topic-name {topic} --name {name}"),
+                        None => format!("queue create --name {}", self.url.name()),
+                    }
                 ),
             }),
             Err(error) => Err(error),
@@ -186,6 +191,11 @@ impl Queue for ServiceBusQueue {
             Err(error) if error.is_stale() => Ok(()),
             answer => answer,
         }
+    }
+
+    /// The service looks at the right to send when a link is attached for that, before any message.
+    async fn may_send(&self) -> Option<Result<(), QueueError>> {
+        Some(self.wire.call(async |it| it.sender().await.map(drop)).await)
     }
 
     async fn receive(&self, max: u32, visibility: Duration) -> Result<Vec<Received>, QueueError> {
@@ -207,6 +217,12 @@ impl Queue for ServiceBusQueue {
     }
 
     async fn send(&self, message: Outgoing) -> Result<String, QueueError> {
+        if let Some((topic, _)) = self.url.subscription() {
+            return Err(QueueError::Fault {
+                cause: format!("{} is a subscription, which gets what its topic is sent", self.url),
+                mend: format!("send to the topic, `{}`", self.wire.entity.sibling(topic)),
+            });
+        }
         check_visibility(message.delay)?;
         if message.time_to_live.is_some_and(|left| left.is_zero()) {
             return Err(out_of_range("a message that has expired", "give it a time to live"));

@@ -30,6 +30,39 @@ fn only_a_sub_queue_holds_the_dead_letters_of_a_queue() {
 }
 
 #[test]
+fn a_subscription_is_known_by_its_path_in_whatever_case_and_by_a_connection_string() {
+    let key = "SharedAccessKeyName=all;SharedAccessKey=c2Vj";
+    for text in [
+        "sb://ns.servicebus.windows.net/orders/Subscriptions/billing",
+        "sb://ns.servicebus.windows.net/orders/subscriptions/billing/$DeadLetterQueue",
+        &format!("Endpoint=sb://ns.servicebus.windows.net/;{key};EntityPath=orders/SUBSCRIPTIONS/billing"),
+    ] {
+        let url = parse(text);
+        assert_eq!(url.subscription(), Some(("orders", "billing")), "{text}");
+        assert_eq!(
+            url.counted_by(),
+            [("namespace", "ns"), ("topicName", "orders"), ("subscriptionName", "billing")]
+        );
+        assert_eq!(
+            url.delivery_limit().unwrap().action,
+            "Microsoft.ServiceBus/namespaces/topics/subscriptions/read"
+        );
+    }
+    let poison = parse("sb://ns.servicebus.windows.net/orders/subscriptions/billing").poison().unwrap();
+    assert_eq!(poison.dead_letters_of(), Some("orders/Subscriptions/billing"));
+    for text in [
+        "sb://ns.servicebus.windows.net/orders",
+        "sb://ns.servicebus.windows.net/orders/subscriptions",
+        "sb://ns.servicebus.windows.net/subscriptions/billing",
+        "sb://ns.servicebus.windows.net/orders/subscription/billing",
+    ] {
+        assert_eq!(parse(text).subscription(), None, "{text}");
+        assert_eq!(parse(text).counted_by()[1].0, "queueName");
+    }
+    assert_eq!(parse("file:./queues/orders").counted_by(), []);
+}
+
+#[test]
 fn every_kind_reads_its_own_examples() {
     for kind in KINDS {
         for form in kind.forms {
@@ -94,6 +127,12 @@ fn every_form_is_recognised_and_shown_as_it_was_written() {
             "sb://ns.servicebus.windows.net/Orders/eu_1",
         ),
         ("sb://127.0.0.1:5671/orders", bus("127.0.0.1:5671"), "orders", "sb://127.0.0.1:5671/orders"),
+        (
+            "sb://ns.servicebus.windows.net/in/Orders/subscriptions/billing/",
+            bus("ns.servicebus.windows.net"),
+            "in/Orders/Subscriptions/billing",
+            "sb://ns.servicebus.windows.net/in/Orders/Subscriptions/billing",
+        ),
     ];
     for (text, place, name, shown) in cases {
         let url = parse(text);
@@ -108,6 +147,9 @@ fn what_names_no_queue_is_refused_with_thing_cause_and_mend() {
     let long = format!("file:./queues/{}", "a".repeat(64));
     let long_entity = format!("sb://ns.servicebus.windows.net/{}", "a".repeat(261));
     assert_eq!(parse(&long_entity[..long_entity.len() - 1]).name().len(), 260);
+    let long_subscription =
+        format!("sb://ns.servicebus.windows.net/{}/subscriptions/{}", "a".repeat(260), "b".repeat(51));
+    assert!(long_subscription[..long_subscription.len() - 1].parse::<QueueUrl>().is_ok());
     let cases = [
         ("", "does not say which kind of queue"),
         ("orders", "does not say which kind of queue"),
@@ -136,6 +178,7 @@ fn what_names_no_queue_is_refused_with_thing_cause_and_mend() {
         ("https://acc.queue.core.windows.net/orders#top", "no user, password or fragment"),
         ("sb://ns.servicebus.windows.net/ord€rs", "the path is not that"),
         (&long_entity, "the path is not that"),
+        (&long_subscription, "at most 50 characters"),
     ];
     for (text, cause) in cases {
         let error = text.parse::<QueueUrl>().expect_err(text).to_string();

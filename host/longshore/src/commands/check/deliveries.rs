@@ -7,7 +7,7 @@ use super::ruling::Ruling;
 use longshore_azure::arm::ArmOperation;
 use longshore_azure::jobs::Job;
 use longshore_queue::QueueUrl;
-use longshore_queue::kind::DeliveryLimit;
+use longshore_queue::delivery_limit::DeliveryLimit;
 
 /// Whether the service leaves dead-lettering to the host. Only Resource Manager knows the service's
 /// limit, and the job's flags say ours.
@@ -19,7 +19,7 @@ pub(super) async fn finding(
     let Ruling(result, detail) = match job {
         Some((job, setup)) => verdict(url, limit, job, setup).await,
         None => {
-            let show = limit.show_command(url.owner().unwrap_or_default(), url.name());
+            let show = limit.show_command(url.limited());
             Ruling::unknown(format!(
                 "it has to be larger than --max-dequeue: `{show}`, or name the job with --job"
             ))
@@ -31,7 +31,7 @@ pub(super) async fn finding(
 async fn verdict(url: &QueueUrl, limit: &'static DeliveryLimit, job: &Job, setup: &Setup) -> Ruling {
     let reading =
         ArmOperation { verb: limit.reading, action: limit.action, role: "Reader", there_is: limit.elsewhere };
-    let resource = limit.resource_id(url.owner().unwrap_or_default(), url.name());
+    let resource = limit.resource_id(url.limited());
     let queue = match job.beside(&resource, limit.api_version, reading).await {
         Ok(queue) => queue,
         Err(error) => return Ruling::unknown(format!("looked for beside the job: {error}")),

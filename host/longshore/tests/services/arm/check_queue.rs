@@ -43,6 +43,32 @@ fn a_queue_that_dead_letters_before_the_host_does_is_found() {
     }
 }
 
+#[test]
+fn the_limit_of_a_subscription_is_that_of_its_topics_subscription_and_its_rule_names_both() {
+    const SUBSCRIPTION: &str = "/subscriptions/34adfa4f-cedf-4dc0-ba29-b6d1a69ab345/resourceGroups/rg/providers/Microsoft.ServiceBus/namespaces/127/topics/orders/subscriptions/billing";
+    for (named, expected) in [("billing", "ok"), ("audit", "wrong")] {
+        let mut job = good();
+        variable(&mut job, "LONGSHORE_QUEUE", json!("sb://127.0.0.1:9/orders/subscriptions/billing"));
+        let rule = &mut job["properties"]["configuration"]["eventTriggerConfig"]["scale"]["rules"][0];
+        rule["type"] = json!("azure-servicebus");
+        rule["metadata"] = json!({
+            "namespace": "127", "topicName": "orders", "subscriptionName": named, "messageCount": "100",
+        });
+        let server = Server::start(move |call| match &call.what {
+            what if *what == format!("GET {JOB}") => Answer::ok(job.clone()),
+            what if *what == format!("GET {SUBSCRIPTION}") => {
+                Answer::ok(json!({ "properties": { "maxDeliveryCount": 10 } }))
+            }
+            _ => Answer::error(404, "ResourceNotFound", "there is none"),
+        });
+        let ran = server.run(&["check", "--job", JOB]);
+        assert_eq!(found(&ran, "maxDeliveryCount").0, "ok", "{ran:?}");
+        let (result, detail) = found(&ran, "scale rule");
+        assert_eq!(result, expected, "{detail}");
+        assert!(expected == "ok" || detail.contains("subscriptionName audit"), "{detail}");
+    }
+}
+
 /// Checks a Storage queue that answers with this status and code to whoever deletes, and counts for
 /// whoever asks.
 fn check_queue(deleting: (u16, &'static str)) -> (Ended, Server) {

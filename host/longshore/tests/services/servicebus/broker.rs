@@ -125,6 +125,16 @@ impl Broker {
         name
     }
 
+    /// Makes a topic of a new name with these subscriptions, which are as queues are.
+    pub fn topic(&self, lock_s: u32, max_deliveries: u32, subscriptions: &[&str]) -> String {
+        let name = fresh();
+        let body = serde_json::json!({
+            "lockMs": lock_s * 1000, "maxDeliveries": max_deliveries, "subscriptions": subscriptions,
+        });
+        self.put(&format!("/-/topics/{name}"), &body);
+        name
+    }
+
     /// How many messages of a queue are locked.
     pub fn locked(&self, queue: &str) -> u64 {
         self.put(&format!("/-/locks/{queue}"), &Value::Null)["locked"].as_u64().unwrap()

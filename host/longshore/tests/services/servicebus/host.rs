@@ -27,6 +27,20 @@ impl Host {
         Self { name, connection, url, env: Vec::new() }
     }
 
+    /// A subscription of this topic.
+    pub fn of_subscription(broker: &Broker, topic: &str, subscription: &str) -> Self {
+        let (name, connection) =
+            (format!("{topic}/Subscriptions/{subscription}"), broker.connection_string());
+        let url = format!("{connection};EntityPath={name}");
+        Self { name, connection, url, env: Vec::new() }
+    }
+
+    /// The same host in front of another entity of its namespace.
+    pub fn beside(&self, name: &str) -> Self {
+        let url = self.url.replace(&self.name, name);
+        Self { name: name.into(), connection: self.connection.clone(), url, env: self.env.clone() }
+    }
+
     /// With a managed identity, over TLS.
     pub fn with_identity(broker: &Broker, identity: &Identity, host: &str, query: &str) -> Self {
         let (_, authority) = broker.tls.as_ref().unwrap();

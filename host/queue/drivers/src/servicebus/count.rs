@@ -1,5 +1,6 @@
 //! The service's own count of messages, over HTTP, as KEDA asks for it
-//! ([Get queue](https://learn.microsoft.com/rest/api/servicebus/get-queue)).
+//! ([Get queue](https://learn.microsoft.com/rest/api/servicebus/get-queue), [Get
+//! subscription](https://learn.microsoft.com/rest/api/servicebus/subscriptions)).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,12 +30,13 @@ struct AtomEntry {
 
 #[derive(Deserialize)]
 struct Content {
-    #[serde(rename = "QueueDescription")]
-    queue: CountedQueue,
+    // What a topic tells is none of these: its messages lie in its subscriptions.
+    #[serde(rename = "QueueDescription", alias = "SubscriptionDescription")]
+    described: Described,
 }
 
 #[derive(Deserialize)]
-struct CountedQueue {
+struct Described {
     #[serde(rename = "CountDetails")]
     counts: Counts,
 }
@@ -86,5 +88,5 @@ async fn counts(entity: &Entity, http: &Arc<SharedHttp>, url: Url) -> Option<Cou
     }
     // What is not there is answered with an empty list.
     let entry: AtomEntry = azure_core::xml::from_xml(answer.body()).ok()?;
-    Some(entry.content.queue.counts)
+    Some(entry.content.described.counts)
 }

@@ -1,4 +1,4 @@
-//! A queue as Service Bus addresses it: its namespace, and the names that each part of the protocol
+//! A queue, a topic or a subscription as Service Bus addresses it: its namespace, and the names that each part of the protocol
 //! has for it.
 
 use longshore_queue::place::Transport;
@@ -30,6 +30,11 @@ impl Entity {
     /// A token for this queue.
     pub(super) async fn token(&self) -> Result<PutToken, QueueError> {
         self.tokens.token(&self.audience(), &self.url).await
+    }
+
+    /// The URL of another entity of the namespace.
+    pub(super) fn sibling(&self, name: &str) -> String {
+        format!("sb://{}/{name}", self.namespace)
     }
 
     /// The namespace's host, without its port.

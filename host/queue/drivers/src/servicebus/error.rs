@@ -64,13 +64,23 @@ impl AmqpRefusal {
                 QueueError::QueueNotFound { queue: url.to_string() }
             }
             "amqp:unauthorized-access" | "com.microsoft:auth-failed" => {
-                let role = if operation == "send" { "Sender" } else { "Receiver" };
-                let mend = format!("give the identity the role Azure Service Bus Data {role} on the queue");
+                let (role, entity) = match url.subscription() {
+                    _ if operation == "send" => ("Sender", "queue or topic"),
+                    Some(_) => ("Receiver", "subscription"),
+                    None => ("Receiver", "queue"),
+                };
+                let mend =
+                    format!("give the identity the role Azure Service Bus Data {role} on the {entity}");
                 QueueError::Denied { queue: url.to_string(), operation, cause, mend }
             }
             "amqp:not-allowed" if cause.contains("session") => QueueError::Fault {
                 cause: format!("{url} requires sessions"),
                 mend: "longshore unloads queues without sessions: make one".into(),
+            },
+            // "Cannot open a Topic client for entity type Subscriber."
+            "amqp:not-allowed" if cause.contains("Topic client") => QueueError::Fault {
+                cause: format!("{url} is a topic, which only its subscriptions are received from"),
+                mend: format!("name one of them: `{url}/Subscriptions/NAME`"),
             },
             "amqp:link:message-size-exceeded" => too_large(url, None),
             "com.microsoft:argument-error"

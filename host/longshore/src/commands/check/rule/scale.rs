@@ -68,7 +68,7 @@ fn queue(setup: &Setup, rule: &Value, rules: usize) -> Ruling {
             scaler.name, rule["type"]
         ));
     }
-    for (name, is) in [(scaler.owner, url.owner().unwrap_or_default()), (scaler.queue, url.name())] {
+    for (name, is) in url.counted_by() {
         match text(rule, name) {
             Some(said) if said == is => {}
             Some(said) => {

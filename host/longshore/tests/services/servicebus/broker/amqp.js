@@ -4,7 +4,7 @@
 const rhea = require('../node/node_modules/rhea');
 
 const { management, LOCK_LOST } = require('./management');
-const { travelling } = require('./raw');
+const { travelling, typed } = require('./raw');
 const { Tokens } = require('./tokens');
 
 const MAX_MESSAGE = 256 * 1024;
@@ -42,7 +42,8 @@ class Amqp {
 
   options() {
     // A message that a client modifies counts, one that it releases does not.
-    return { require_sasl: false, sender_options: { treat_modified_as_released: false }, idle_time_out: 120_000 };
+    // The library's own buffer of 2,048 deliveries overflows as soon as one of them stays in hand for that long.
+    return { require_sasl: false, sender_options: { treat_modified_as_released: false }, idle_time_out: 120_000, session_buffer_size: { outgoing: 1_000_000, incoming: 2048 } };
   }
 
   accept(socket) {
@@ -90,10 +91,7 @@ class Amqp {
   /** Whether a link may be attached; if not, it is closed with the reason. */
   admitted(link, name) {
     const client = this.clients.get(link.connection);
-    const close = (condition, description) => {
-      link.close({ condition, description });
-      return undefined;
-    };
+    const close = (condition, description) => refused(link, condition, description);
     if (!client) return undefined;
     const fault = this.faults.at('attach');
     if (fault === 'busy' || fault === 'detach') return close('com.microsoft:server-busy', 'The service is busy.');
@@ -102,7 +100,9 @@ class Amqp {
       return undefined;
     }
     const entity = name.replace(/\/\$management$/, '');
-    const allowed = [...client.tokens.keys()].some((audience) => entity === audience || entity.startsWith(`${audience}/`));
+    // .NET asks for a token for the management node itself when it comes there first.
+    const audiences = [...client.tokens.keys()].map((audience) => audience.replace(/\/\$management$/, ''));
+    const allowed = audiences.some((audience) => entity === audience || entity.startsWith(`${audience}/`));
     if (!allowed) return close('amqp:unauthorized-access', `Unauthorized access. 'Listen' claim(s) are required: ${entity}`);
     const queue = this.namespace.find(entity);
     if (!queue) return close('amqp:not-found', `The messaging entity '${entity}' could not be found.`);
@@ -131,6 +131,10 @@ class Amqp {
     }
     const queue = this.admitted(sender, name);
     if (!queue) return;
+    if (queue.isTopic) {
+      refused(sender, 'amqp:not-allowed', 'Cannot open a Topic client for entity type Subscriber.');
+      return;
+    }
     const amqp = this;
     const settled = mode === 1;
     sender.longshore = {
@@ -139,7 +143,12 @@ class Amqp {
       deliver: (message, lock) => amqp.deliver(sender, message, lock, settled),
     };
     this.clients.get(sender.connection).links.add(sender);
-    queue.links.add(sender.longshore);
+    // Nothing is delivered before the answer to the attach is written: a client that grants credit at once has no such link yet.
+    setImmediate(() => setImmediate(() => {
+      if (!sender.is_open()) return;
+      queue.links.add(sender.longshore);
+      queue.pump();
+    }));
   }
 
   deliver(sender, message, lock, settled) {
@@ -176,14 +185,18 @@ class Amqp {
     if (queue.held(lock.token) !== lock) {
       const error = { condition: LOCK_LOST, description: 'The lock supplied is invalid.' };
       delivery.update(true, messages.rejected({ error }).described());
+      delivery.remote_settled = true;
       return;
     }
     delivery.update(true, messages[outcome]({}).described());
+    // What is answered is settled for both: the library forgets a delivery only then.
+    delivery.remote_settled = true;
     if (outcome === 'accepted') queue.complete(lock);
     else if (outcome === 'rejected') {
-      const { condition, description, info = {} } = state.error || {};
-      queue.deadLetter(lock, info.DeadLetterReason || condition, info.DeadLetterErrorDescription || description);
-    } else if (outcome === 'modified') queue.abandon(lock);
+      const { condition, description, info } = state.error || {};
+      const { DeadLetterReason: reason, DeadLetterErrorDescription: detail, ...changes } = info || {};
+      queue.deadLetter(lock, reason || condition, detail || description, changes);
+    } else if (outcome === 'modified') queue.abandon(lock, typed((state.value || [])[2]));
     else {
       queue.unlock(lock);
       queue.pump();
@@ -244,7 +257,8 @@ class Amqp {
     if (condition) properties.errorCondition = types.wrap_symbol(condition);
     const id = message.message_id;
     const correlation = typeof id === 'number' ? types.wrap_ulong(id) : id;
-    return reply && reply.send({ correlation_id: correlation, application_properties: properties, body });
+    // The request is settled first: .NET sends its next one, under the same tag, as soon as it has the answer.
+    return reply && setImmediate(() => reply.is_open() && reply.send({ correlation_id: correlation, application_properties: properties, body }));
   }
 
   putToken(connection, message) {
@@ -275,6 +289,12 @@ function waiting({ session: { outgoing } }, queue) {
   const count = outgoing.next_delivery_id - outgoing.next_pending_delivery;
   if (count > 0) setImmediate(() => queue.pump());
   return count;
+}
+
+/** A link that is refused is attached without a terminus, and then detached (AMQP 1.0, part 2, 2.6.3). */
+function refused(link, condition, description) {
+  link.local.attach[link.is_receiver() ? 'target' : 'source'] = undefined;
+  link.close({ condition, description });
 }
 
 /** A queue's name, as it is written in addresses and audiences: with or without scheme and host. */

@@ -38,6 +38,11 @@ function answer(namespace, faults, amqp, request, body) {
     namespace.create(name.slice('-/queues/'.length), JSON.parse(body));
     return json({});
   }
+  if (name.startsWith('-/topics/')) {
+    const { subscriptions, ...settings } = JSON.parse(body);
+    namespace.createTopic(name.slice('-/topics/'.length), subscriptions, settings);
+    return json({});
+  }
   if (name.startsWith('-/locks/')) return json({ locked: namespace.find(name.slice('-/locks/'.length)).locks.size });
   if (name.startsWith('-/raw/')) {
     // Messages as bytes, in hexadecimal digits: PUT sends them, GET shows what is there as it would be delivered.
@@ -79,16 +84,22 @@ function settings(xml) {
 }
 
 function entry(queue) {
+  if (queue.isTopic) {
+    return `<entry xmlns="http://www.w3.org/2005/Atom"><id>http://broker/${queue.name}</id><title type="text">${queue.name}</title>
+<content type="application/xml"><TopicDescription xmlns="http://schemas.microsoft.com/netservices/2010/10/servicebus/connect" xmlns:i="http://www.w3.org/2001/XMLSchema-instance">
+<MaxSizeInMegabytes>1024</MaxSizeInMegabytes><SubscriptionCount>${queue.subscriptions.length}</SubscriptionCount></TopicDescription></content></entry>`;
+  }
+  const kind = /\/subscriptions\//i.test(queue.name) ? 'SubscriptionDescription' : 'QueueDescription';
   const { active, scheduled, dead } = queue.counts();
   return `<entry xmlns="http://www.w3.org/2005/Atom"><id>http://broker/${queue.name}</id><title type="text">${queue.name}</title>
-<content type="application/xml"><QueueDescription xmlns="http://schemas.microsoft.com/netservices/2010/10/servicebus/connect" xmlns:i="http://www.w3.org/2001/XMLSchema-instance">
+<content type="application/xml"><${kind} xmlns="http://schemas.microsoft.com/netservices/2010/10/servicebus/connect" xmlns:i="http://www.w3.org/2001/XMLSchema-instance">
 <LockDuration>PT${queue.lockMs / 1000}S</LockDuration><MaxSizeInMegabytes>1024</MaxSizeInMegabytes>
 <RequiresDuplicateDetection>false</RequiresDuplicateDetection><RequiresSession>false</RequiresSession>
 <MaxDeliveryCount>${queue.maxDeliveries}</MaxDeliveryCount><MessageCount>${active + scheduled + dead}</MessageCount><Status>Active</Status>
 <CountDetails xmlns:d2p1="http://schemas.microsoft.com/netservices/2011/06/servicebus"><d2p1:ActiveMessageCount>${active}</d2p1:ActiveMessageCount>
 <d2p1:DeadLetterMessageCount>${dead}</d2p1:DeadLetterMessageCount><d2p1:ScheduledMessageCount>${scheduled}</d2p1:ScheduledMessageCount>
 <d2p1:TransferMessageCount>0</d2p1:TransferMessageCount><d2p1:TransferDeadLetterMessageCount>0</d2p1:TransferDeadLetterMessageCount></CountDetails>
-</QueueDescription></content></entry>`;
+</${kind}></content></entry>`;
 }
 
 module.exports = { http };

@@ -7,6 +7,10 @@ const LOCK_LOST = 'com.microsoft:message-lock-lost';
 const lost = { code: 410, condition: LOCK_LOST, description: 'The lock supplied is invalid. Either the lock expired, or the message has already been removed from the queue.' };
 
 function management(queue, operation, body) {
+  // A topic is asked to schedule, and nothing else: what it was sent lies in its subscriptions.
+  if (queue.isTopic && operation !== 'com.microsoft:schedule-message') {
+    return { code: 400, condition: 'amqp:not-allowed', description: `${operation} is not allowed on a topic.` };
+  }
   switch (operation) {
     case 'com.microsoft:renew-lock': return renew(queue, body);
     case 'com.microsoft:update-disposition': return settle(queue, body);
@@ -34,8 +38,8 @@ function settle(queue, body) {
   if (!held) return lost;
   const actions = {
     completed: (lock) => queue.complete(lock),
-    abandoned: (lock) => queue.abandon(lock),
-    suspended: (lock) => queue.deadLetter(lock, body['deadletter-reason'], body['deadletter-description']),
+    abandoned: (lock) => queue.abandon(lock, body['properties-to-modify']),
+    suspended: (lock) => queue.deadLetter(lock, body['deadletter-reason'], body['deadletter-description'], body['properties-to-modify']),
   };
   const action = actions[body['disposition-status']];
   if (!action) return { code: 400, condition: 'com.microsoft:argument-error', description: 'no such disposition' };

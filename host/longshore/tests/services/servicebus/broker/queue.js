@@ -1,4 +1,4 @@
-// Queues in peek-lock: what is ready, what is locked and until when, what is scheduled, and what was dead-lettered
+// Queues in peek-lock, and topics whose subscriptions are queues: what is ready, what is locked and until when, what is scheduled, and what was dead-lettered
 // (https://learn.microsoft.com/azure/service-bus-messaging/message-transfers-locks-settlement).
 'use strict';
 const crypto = require('crypto');
@@ -11,15 +11,24 @@ const BUGS = [
   'no-expiry', // locks never end
   'count', // the first delivery says that there was one before
   'no-dead-letter', // the maximum of deliveries is ignored
+  'one-copy', // what a topic is sent reaches only one of its subscriptions
 ];
 
 const DEAD_LETTER = '/$deadletterqueue';
 
-/** All queues, by their names in lower case. */
+/** All queues, by their names in lower case; the subscriptions of a topic are among them. */
 class Namespace {
   constructor(bug) {
     this.bug = bug;
     this.queues = new Map();
+    this.topics = new Map();
+  }
+
+  /** A topic with these subscriptions, each of which lets everything in. */
+  createTopic(name, subscriptions, settings) {
+    const topic = new Topic(this.bug, name, subscriptions.map((it) => this.create(`${name}/Subscriptions/${it}`, settings)));
+    this.topics.set(name.toLowerCase(), topic);
+    return topic;
   }
 
   create(name, { lockMs = 60_000, maxDeliveries = 10 } = {}) {
@@ -30,7 +39,19 @@ class Namespace {
   }
 
   find(name) {
-    return this.queues.get(name.toLowerCase());
+    return this.queues.get(name.toLowerCase()) || this.topics.get(name.toLowerCase());
+  }
+}
+
+/** What is sent to a topic lies in each of its subscriptions, and nowhere else. */
+class Topic {
+  constructor(bug, name, subscriptions) {
+    Object.assign(this, { bug, name, subscriptions, isTopic: true });
+  }
+
+  send(content, terms) {
+    const reached = this.bug === 'one-copy' ? this.subscriptions.slice(0, 1) : this.subscriptions;
+    return reached.map((it) => it.send(content, terms))[0];
   }
 }
 
@@ -118,10 +139,11 @@ class Queue {
     this.messages.delete(lock.message.sequence);
   }
 
-  /** Also what becomes of a message whose lock ends. */
-  abandon(lock) {
+  /** Also what becomes of a message whose lock ends. `changes`: properties that it gets. */
+  abandon(lock, changes) {
     this.unlock(lock);
     const { message } = lock;
+    message.content = changed(message.content, changes);
     message.deliveries += 1;
     if (message.deliveries >= this.maxDeliveries && this.bug !== 'no-dead-letter') {
       const detail = `Message could not be consumed after ${this.maxDeliveries} delivery attempts.`;
@@ -130,8 +152,9 @@ class Queue {
     setImmediate(() => this.pump());
   }
 
-  deadLetter(lock, reason, detail) {
+  deadLetter(lock, reason, detail, changes) {
     this.unlock(lock);
+    lock.message.content = changed(lock.message.content, changes);
     this.bury(lock.message, reason, detail);
   }
 
@@ -157,6 +180,11 @@ class Queue {
     const scheduled = there.filter((it) => it.enqueued > now).length;
     return { active: there.length - scheduled, scheduled, dead: this.dead ? this.dead.messages.size : 0 };
   }
+}
+
+/** The content with these application properties beside those that are there. */
+function changed(content, changes) {
+  return changes && Object.keys(changes).length > 0 ? { ...content, raw: withProperties(content.raw, changes) } : content;
 }
 
 module.exports = { Namespace, BUGS, DEAD_LETTER };

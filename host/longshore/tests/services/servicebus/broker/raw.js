@@ -57,11 +57,33 @@ function travelling(content, said) {
   return Buffer.concat([...header, ...bare].map(({ whole }) => whole));
 }
 
+const text = (value) => Buffer.concat([Buffer.from([0xb1]), uint(Buffer.byteLength(value)), Buffer.from(value)]);
+
+/** A value that came with a request, in the type that it came in. */
+function encoded(value) {
+  if (typeof value === 'string') return text(value);
+  if (value && value.type) {
+    const writer = new rhea.types.Writer();
+    writer.write(value);
+    return writer.toBuffer();
+  }
+  const properties = sections(messages.encode({ application_properties: { it: value } })).find(({ code }) => code === APPLICATION_PROPERTIES);
+  const [, pair] = pairsOf(properties.value);
+  return pair.subarray(size(pair));
+}
+
+/** The pairs of a map as the library reads it, with their types. */
+function typed(map) {
+  const pairs = {};
+  const items = (map && Array.isArray(map.value) && map.value) || [];
+  for (let at = 0; at + 1 < items.length; at += 2) pairs[items[at].value] = items[at + 1];
+  return pairs;
+}
+
 /** The bytes with these application properties behind those that are there. */
 function withProperties(raw, added) {
-  const text = (value) => Buffer.concat([Buffer.from([0xb1]), uint(Buffer.byteLength(value)), Buffer.from(value)]);
   const names = Object.keys(added);
-  const more = Buffer.concat(names.flatMap((name) => [text(name), text(String(added[name]))]));
+  const more = Buffer.concat(names.flatMap((name) => [text(name), encoded(added[name])]));
   const parts = sections(raw);
   const there = parts.find(({ code }) => code === APPLICATION_PROPERTIES);
   const [count, pairs] = there ? pairsOf(there.value) : [0, Buffer.alloc(0)];
@@ -90,4 +112,4 @@ function bare(raw) {
   }
 }
 
-module.exports = { travelling, withProperties, bare };
+module.exports = { travelling, withProperties, bare, typed };
