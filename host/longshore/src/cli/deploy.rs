@@ -3,7 +3,7 @@
 use clap::{Args, ValueHint};
 
 use super::args::JobOf;
-use super::registry::RegistryLogin;
+use super::registry::FetchArgs;
 use super::values::Unquoted;
 use longshore_component::Source;
 use longshore_component::registry::Repository;
@@ -38,5 +38,5 @@ pub struct DeployArgs {
     pub dry_run: bool,
 
     #[command(flatten)]
-    pub(crate) registry: RegistryLogin,
+    pub(crate) registry: FetchArgs,
 }

@@ -178,7 +178,7 @@ async fn pushed(
     description: &Description,
 ) -> Result<String, Failure> {
     let compiled = push::compiled(&args.component, &bytes, args.target.clone()).await?;
-    let pushed = registry::push(to, &args.registry.access(), bytes, description, compiled, []).await;
+    let pushed = registry::push(to, &args.registry.login.access(), bytes, description, compiled, []).await;
     let pushed = pushed.during(|| format!("cannot push to {to}, and the job is as it was"))?;
     tracing::info!(address = pushed.address, tag = to.tag(), "pushed");
     Ok(pushed.address)
