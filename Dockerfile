@@ -21,6 +21,8 @@ COPY Cargo.toml Cargo.lock ./
 COPY .cargo .cargo
 COPY wit wit
 COPY host host
+# The binary holds them: `longshore new` writes them.
+COPY examples/hello examples/hello
 RUN cargo auditable build --profile dist --locked --package longshore --no-default-features --features compiler \
  && install -D target/dist/longshore /out/longshore
 
