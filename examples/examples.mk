@@ -18,10 +18,14 @@ examples-rust: wasm-target
 	cd $(EXAMPLES) && cargo build --release --locked --target wasm32-wasip2
 	cp $(EXAMPLES_BUILT)/wasm32-wasip2/release/claim_check.wasm $(EXAMPLES_BUILT)/claim-check-rust.wasm
 	cp $(EXAMPLES_BUILT)/wasm32-wasip2/release/exactly_once.wasm $(EXAMPLES_BUILT)/exactly-once-rust.wasm
+	# A handler of the tests, for what the examples do not use of the package for handlers.
+	cd guest && cargo build --release --locked --target wasm32-wasip2 --target-dir ../$(EXAMPLES_BUILT) \
+		--package longshore-guest --features http --example http_probe
+	cp $(EXAMPLES_BUILT)/wasm32-wasip2/release/examples/http_probe.wasm $(EXAMPLES_BUILT)/http-probe-rust.wasm
 
 test-examples: $(JS_SDK) $(EXAMPLES)/node_modules/.installed ## the tests of the examples, and of the SDK that they use, natively
 	cd $(EXAMPLES) && $(QUICKLY) cargo test --release --locked
-	cd guest && $(QUICKLY) cargo test --release --locked --package longshore-guest --features azure --target-dir ../$(EXAMPLES_BUILT)
+	cd guest && $(QUICKLY) cargo test --release --locked --package longshore-guest --features azure,http --target-dir ../$(EXAMPLES_BUILT)
 	for it in $(PYTHON)/tests $(EXAMPLES)/*/python; do PYTHONPATH=$(PYTHON) python3 -m unittest discover -q -s $$it || exit 1; done
 	node --test $(JS)/test/*.test.js
 	cd $(EXAMPLES) && ../$(JS)/node_modules/.bin/esbuild --bundle --format=esm --platform=node --log-level=warning \
@@ -40,7 +44,7 @@ lint-examples: wasm-target $(JS_SDK) $(EXAMPLES)/node_modules/.installed ## form
 	cd $(EXAMPLES) && cargo fmt --all --check
 	cd $(EXAMPLES) && cargo clippy --release --locked --target wasm32-wasip2 -- -D warnings
 	cd guest && cargo clippy --release --locked --target wasm32-wasip2 --target-dir ../$(EXAMPLES_BUILT) --package longshore-guest \
-		--features azure -- -D warnings
+		--features azure,http --examples --lib -- -D warnings
 	cd $(EXAMPLES) && ../$(JS)/node_modules/.bin/tsc
 
 # What one command makes components with.

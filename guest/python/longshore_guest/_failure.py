@@ -61,7 +61,7 @@ def _place(trace: TracebackType | None, folder: str) -> str | None:
 
 def causes(error: BaseException) -> list[str]:
     """What a failure was raised from, as lines: types and places. What an exception says may quote a body."""
-    lines = []
+    lines: list[str] = []
     cause = error.__cause__
     while cause is not None and len(lines) < _MAX_CAUSES:
         lines.append(f"caused by {type(cause).__name__}")

@@ -1,7 +1,8 @@
 """What a request is, before it is sent: over `wasi:http` and, in tests, over sockets."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple, Protocol
+from functools import partial
+from typing import NamedTuple, Protocol, runtime_checkable
 from urllib.parse import SplitResult, urlsplit
 
 from ._http_failed import RequestFailed
@@ -16,6 +17,7 @@ _WITH_A_BODY = frozenset(("POST", "PUT", "PATCH"))
 CHUNK = 1 << 16
 
 
+@runtime_checkable
 class File(Protocol):
     """A file that is open in binary mode."""
 
@@ -66,8 +68,8 @@ def _chunks(body: Body) -> tuple[int | None, Iterable[bytes]]:
     if isinstance(body, (bytes, bytearray, memoryview)):
         whole = bytes(body)
         return len(whole), (whole,)
-    if hasattr(body, "read"):
-        return None, _each_of_bytes(iter(lambda: body.read(CHUNK), b""))
+    if isinstance(body, File):
+        return None, _each_of_bytes(iter(partial(body.read, CHUNK), b""))
     if isinstance(body, Mapping) or not isinstance(body, Iterable):
         raise _no_body(body)
     if isinstance(body, (list, tuple)):

@@ -8,7 +8,8 @@ from typing import Literal
 
 from ._stage import Line
 
-_LEVELS: tuple[tuple[int, Literal["trace", "debug", "info", "warn", "error", "critical"]], ...] = (
+Level = Literal["trace", "debug", "info", "warn", "error", "critical"]
+_LEVELS: tuple[tuple[int, Level], ...] = (
     (logging.CRITICAL, "critical"),
     (logging.ERROR, "error"),
     (logging.WARNING, "warn"),
@@ -21,7 +22,7 @@ FORMAT = logging.Formatter("%(message)s")
 
 def lines(record: logging.LogRecord) -> Iterator[Line]:
     """What the host is handed of a record: a line for each of its lines."""
-    level = next((level for number, level in _LEVELS if record.levelno >= number), "trace")
+    level: Level = next((level for number, level in _LEVELS if record.levelno >= number), "trace")
     context = "" if record.name == "root" else record.name
     for line in FORMAT.format(record).splitlines():
         yield Line(level, line, context)

@@ -9,7 +9,7 @@ use std::hint::black_box;
 use std::io::Write;
 use std::net::{TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use longshore_guest::log::Level;
 use longshore_guest::{Failure, Message, config, outbox};
@@ -136,6 +136,8 @@ fn handle(body: &[u8], message: &Message) -> Result<(), Failure> {
 
 fn echo(message: &Message) -> String {
     let Message { id, queue, body, dequeue_count, inserted, deadline, properties } = message;
+    let inserted = inserted.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |it| it.as_millis());
+    let deadline = deadline.as_millis();
     format!("{id} {queue} {} {dequeue_count} {inserted} {deadline} {properties:?}", body.len())
 }
 
