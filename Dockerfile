@@ -1,5 +1,5 @@
 # Builds, each its own stage, so that a change of one does not rebuild the others:
-#   host        the native binary         from Cargo.*, host/, wit/
+#   host        the native binary         from Cargo.*, host/, wit/, and what `longshore new` writes
 #   handler     the component             from guest/, wit/
 #   host-only   the binary alone          what a release publishes: LONGSHORE_COMPONENT names a handler in a registry
 #   release     both, and nothing else    what runs on Azure
@@ -21,8 +21,10 @@ COPY Cargo.toml Cargo.lock ./
 COPY .cargo .cargo
 COPY wit wit
 COPY host host
-# The binary holds them: `longshore new` writes them.
+# What `longshore new` writes is in the binary.
 COPY examples/hello examples/hello
+COPY infra/azuredeploy.json infra/azuredeploy.json
+COPY infra/project infra/project
 RUN cargo auditable build --profile dist --locked --package longshore --no-default-features --features compiler \
  && install -D target/dist/longshore /out/longshore
 

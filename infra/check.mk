@@ -4,6 +4,7 @@ INFRA_VENV := infra/tests/.venv
 LINT_VENV  := infra/tests/.venv-lint
 # Microsoft's parser of the query language, and who asks it.
 QUERIES    := infra/tests/queries
+KUBERNETES := infra/tests/kubernetes
 # The real `az`, without most of its clients, and who has it read commands.
 AZ         := infra/tests/az
 PIP_FLAGS  := --quiet --disable-pip-version-check --require-hashes
@@ -23,7 +24,7 @@ CARGO_AUDITABLE   := cargo-auditable@0.7.7
 CARGO_MUTANTS     := cargo-mutants@27.1.0
 
 ##@ Check what is shipped
-.PHONY: deny deny-advisories auditable test-infra test-queries test-az lint-infra infra-generated infra-requirements bicep-installed \
+.PHONY: deny deny-advisories auditable test-infra test-queries test-kubernetes test-az lint-infra infra-generated infra-requirements bicep-installed \
 	docker-run test-image container-tools arm64 arm64-tools
 
 # Apart from lint, since cargo-deny takes ten minutes of a core to install.
@@ -50,13 +51,16 @@ $(TOOLS)/cargo-mutants:
 auditable: $(TOOLS)/cargo-auditable guest
 	PATH="$(abspath $(TOOLS)):$$PATH" cargo auditable build --profile dist --package longshore
 
-test-infra: bicep-installed $(INFRA_VENV)/installed test-queries test-az ## check the templates, the queries and the az commands: syntax, names, types, roles, arithmetic
-	$(INFRA_VENV)/bin/python -m pytest --quiet --ignore infra/tests/image --ignore $(QUERIES) --ignore $(AZ) infra/tests
+test-infra: bicep-installed $(INFRA_VENV)/installed test-queries test-kubernetes test-az ## check the templates, the queries and the az commands: syntax, names, types, roles, arithmetic
+	$(INFRA_VENV)/bin/python -m pytest --quiet --ignore infra/tests/image --ignore $(QUERIES) --ignore $(KUBERNETES) --ignore $(AZ) infra/tests
 
 # The host is that of the other tests, so that it is built once.
 test-queries: $(INFRA_VENV)/installed $(QUERIES)/node_modules/.package-lock.json ## parse the queries of workbook, alerts and docs, and compare them with what the host logs
 	$(if $(BINARY),,$(TEST_HOST))
 	LONGSHORE_BINARY=$(abspath $(or $(BINARY),$(TARGET)/debug/longshore)) $(INFRA_VENV)/bin/python -m pytest --quiet $(QUERIES)
+
+test-kubernetes: $(INFRA_VENV)/installed $(KUBERNETES)/node_modules/.package-lock.json ## check the manifests for Kubernetes by published schemas, and by the templates
+	$(INFRA_VENV)/bin/python -m pytest --quiet $(KUBERNETES)
 
 # Each module of az is read when its first command is: compiled before, all would be.
 test-az: $(AZ)/.venv/installed ## have the real az read each command in Make, docs and hints of the binary
@@ -72,8 +76,8 @@ infra-generated: bicep-installed ## write anew what is made from the templates: 
 	python3 infra/tests/generate.py
 
 # npm writes this file when all is there.
-$(QUERIES)/node_modules/.package-lock.json: $(QUERIES)/package-lock.json
-	npm ci --prefix $(QUERIES) --ignore-scripts --no-audit --no-fund --silent
+$(QUERIES)/node_modules/.package-lock.json $(KUBERNETES)/node_modules/.package-lock.json: %/node_modules/.package-lock.json: %/package-lock.json
+	npm ci --prefix $* --ignore-scripts --no-audit --no-fund --silent
 	touch $@
 
 # Apart from test-infra, since checkov takes two minutes to install.

@@ -69,7 +69,9 @@ func queueProblems(service string, name string) string[] =>
 
 func outboxProblems(each outbox) string[] =>
   concat(
-    empty(each.?url) != empty(each.?queueId) ? [] : ['The outbox "${each.name}" needs either a url or a queueId.'],
+    length(filter([each.?url, each.?queueId, each.?queueName], it => !empty(it))) == 1
+      ? []
+      : ['The outbox "${each.name}" needs one of queueName, queueId and url.'],
     queueIdProblems(each.?queueId)
   )
 

@@ -90,6 +90,7 @@ var problemsOfJobs = [
       : [],
     length(jobNames[i]) > 25 ? ['The name of the job "${jobNames[i]}" is longer than 25 characters.'] : [],
     empty(each.?queueId) ? queueProblems(queueService, each.queueName) : [],
+    flatten(map(filter(each.outboxes, it => !empty(it.?queueName)), it => queueProblems(queueService, it.?queueName ?? ''))),
     each.makePoisonQueue && serviceOf(each.?queueId ?? '') != 'storage'
       ? ['${jobNames[i]}: makePoisonQueue is for a Storage queue that exists already, by its queueId.']
       : [],
@@ -150,6 +151,25 @@ var queueIds = [
   )
 ]
 var made = filter(wanted, each => each.?queueId == null)
+var outboxes = [
+  for each in wanted: map(each.outboxes, it => empty(it.?queueName)
+    ? it
+    : {
+        name: it.name
+        encoding: it.?encoding
+        queueId: queueIdOf(
+          resourceGroup().id,
+          queueService,
+          queueService == 'storage' ? accountName : namespaceName,
+          it.?queueName ?? ''
+        )
+      })
+]
+// Handlers send to these. One may be the queue of a job.
+var madeOutboxes = filter(
+  union(map(filter(flatten(map(wanted, each => each.outboxes)), it => !empty(it.?queueName)), it => it.?queueName ?? ''), []),
+  it => !contains(map(made, each => toLower(each.queueName)), toLower(it))
+)
 var accountId = '${resourceGroup().id}/providers/Microsoft.Storage/storageAccounts/${accountName}'
 var containers = [
   for each in wanted: map(each.containers, it => {
@@ -202,21 +222,26 @@ var registryServer = known.?registryId != null
   ? theirRegistry!.properties.loginServer
   : (makeRegistry ? '${letters}${unique}${environment().suffixes.acrLoginServer}' : '')
 
-module storage 'modules/storage.bicep' = if (!empty(concat(madeQueues, madeContainers))) {
+var sentTo = queueService == 'storage' ? madeOutboxes : []
+
+module storage 'modules/storage.bicep' = if (!empty(concat(madeQueues, sentTo, madeContainers))) {
   params: {
     name: accountName
     sku: storageSku
-    queueNames: madeQueues
+    queueNames: concat(flatten(map(madeQueues, it => [it, '${it}-poison'])), sentTo)
     containerNames: madeContainers
     location: location
     tags: tags
   }
 }
 
-module servicebus 'modules/servicebus.bicep' = if (queueService == 'servicebus' && !empty(made)) {
+module servicebus 'modules/servicebus.bicep' = if (queueService == 'servicebus' && !empty(concat(made, madeOutboxes))) {
   params: {
     name: namespaceName
-    queues: map(made, each => { name: each.queueName, maxDequeue: each.maxDequeue })
+    queues: concat(
+      map(made, each => { name: each.queueName, maxDequeue: each.maxDequeue }),
+      map(madeOutboxes, it => { name: it, maxDequeue: defaults.maxDequeue })
+    )
     location: location
     tags: tags
   }
@@ -258,7 +283,7 @@ module grants 'modules/grants.bicep' = {
       poisonId: wanted[i].?poisonQueueId ?? '${queueIds[i]}-poison'
       lease: wanted[i].lease
     })
-    outboxIds: flatten(map(wanted, each => map(filter(each.outboxes, it => it.?queueId != null), it => it.queueId)))
+    outboxIds: map(filter(flatten(outboxes), it => it.?queueId != null), it => it.?queueId ?? '')
     containers: flatten(containers)
     secretIds: flatten(map(wanted, each => map(filter(each.secrets, it => it.?secretId != null), it => it.secretId)))
     jobIds: flatten(map(
@@ -276,7 +301,7 @@ module workers 'modules/job.bicep' = [
   for (each, i) in wanted: {
     params: {
       name: jobNames[i]
-      settings: each
+      settings: shallowMerge([each, { outboxes: outboxes[i] }])
       environmentId: known.?environmentId ?? resourceId('Microsoft.App/managedEnvironments', '${base}-env')
       identityId: identityId
       identityClientId: workerClientId

@@ -6,9 +6,11 @@ metadata description = 'What a job can be told, and what already existing resour
 type outbox = {
   @description('This is what handlers call the queue.')
   name: string
-  @description('This is the URL of the queue. Roles on it are your business. Give either this or `queueId`.')
+  @description('The queue of this name is made, on the service of the deployment. Give this, `queueId` or `url`.')
+  queueName: string?
+  @description('This is the URL of a queue that exists already. Roles on it are your business.')
   url: string?
-  @description('This is the resource id of the queue. The worker gets the role to send to it.')
+  @description('This is the resource id of a queue that exists already. The worker gets the role to send to it.')
   queueId: string?
   @description('This is how bodies are written. The trigger of Azure Functions expects `base64` in a Storage queue. The default is text.')
   encoding: ('text' | 'base64')?

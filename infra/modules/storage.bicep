@@ -1,4 +1,4 @@
-metadata description = 'A storage account, its queues, their poison queues, and containers of blobs.'
+metadata description = 'A storage account, its queues, and containers of blobs.'
 
 @description('It is unique in all of Azure and has small letters and digits.')
 @minLength(3)
@@ -34,7 +34,7 @@ resource queues 'Microsoft.Storage/storageAccounts/queueServices@2025-08-01' = i
 }
 
 resource work 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-08-01' = [
-  for queueName in flatten(map(queueNames, it => [it, '${it}-poison'])): {
+  for queueName in queueNames: {
     parent: queues
     name: queueName
   }

@@ -34,7 +34,8 @@ set -eu
 case "$*" in
 install\\ --locked\\ cargo-auditable@*) ;;
 auditable\\ build\\ --profile\\ dist*--package\\ longshore*)
-    for it in Cargo.lock .cargo/config.toml host/longshore/src/main.rs wit/handler.wit; do test -e $it; done
+    for it in Cargo.lock .cargo/config.toml host/longshore/src/main.rs wit/handler.wit \\
+        examples/hello/rust/src/lib.rs infra/azuredeploy.json infra/project/azure.yaml; do test -e $it; done
     mkdir -p target/dist && cp /compiled/longshore target/dist/longshore ;;
 *--target\\ wasm32-wasip2*)
     for it in Cargo.lock order/src/lib.rs sdk/src/lib.rs ../wit/handler.wit; do test -e $it; done

@@ -29,6 +29,7 @@ param job = {
       name: 'invoices'
       queueId: '/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg-theirs/providers/Microsoft.Storage/storageAccounts/theirs/queueServices/default/queues/invoices'
     }
+    { name: 'bills', queueName: 'bills' }
   ]
   variables: { LONGSHORE_BREAKER: '10', LONGSHORE_HTTP_CALLS: '5', LONGSHORE_REQUIRE_DIGEST: 'true' }
 }

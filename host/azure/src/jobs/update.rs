@@ -34,7 +34,11 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// None of several is known to be it.
 pub fn host_container(job: &Value) -> Result<usize, String> {
     let containers = containers(job);
-    let names = |it: &Value| it["env"].to_string().contains("LONGSHORE_") || it["name"] == "longshore";
+    let has_ours = |it: &Value| {
+        let mut env = it["env"].as_array().into_iter().flatten();
+        env.any(|it| it["name"].as_str().is_some_and(|name| name.starts_with("LONGSHORE")))
+    };
+    let names = |it: &Value| it["name"] == "longshore" || has_ours(it);
     let found = if containers.len() == 1 { Some(0) } else { containers.iter().position(names) };
     found.ok_or_else(|| "none of its containers is called longshore, or has a LONGSHORE_… variable".into())
 }

@@ -20,6 +20,10 @@ pub struct NewArgs {
     /// Without it the project names the package's version, as a registry has it.
     #[arg(long, value_name = "CLONE", value_hint = ValueHint::DirPath)]
     pub sdk: Option<PathBuf>,
+
+    /// Add what `azd up` needs: `azure.yaml`, and the templates in `infra/`.
+    #[arg(long)]
+    pub azure: bool,
 }
 
 /// The languages that there is a project for.

@@ -35,10 +35,14 @@ struct NewProject {
 }
 
 pub(super) fn execute(args: &NewArgs, umask: Mode, format: Format) -> Result<Exit, Failure> {
-    let NewArgs { folder, lang, sdk } = args;
+    let NewArgs { folder, lang, sdk, azure } = args;
     let name = ProjectName::of(folder, *lang).map_err(Failure::usage)?;
     let sdk = sdk.as_deref().map(|clone| Sdk::of_clone(clone, *lang)).transpose().map_err(Failure::usage)?;
-    let files: Vec<_> = template::of(*lang).iter().map(|it| it.fill(&name, *lang, sdk.as_ref())).collect();
+    let files: Vec<_> = template::of(*lang)
+        .iter()
+        .chain(if *azure { template::AZURE } else { &[] })
+        .map(|it| it.fill(&name, *lang, sdk.as_ref()))
+        .collect();
     // It is the user's source, to be shared like any other.
     rustix::process::umask(umask);
     writer::write(folder, &files)?;

@@ -24,6 +24,19 @@ pub(super) struct Carried {
     pub(super) value: Option<String>,
     /// The variables that the job has to have for it.
     pub(super) needs: Vec<Needed>,
+    /// The names of queues on this machine: each stands for the queue that the job has under that
+    /// name.
+    pub(super) stand_ins: Vec<String>,
+}
+
+/// What one value of the file asks of the job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Asks {
+    Nothing,
+    /// To have a variable.
+    Variable(Needed),
+    /// To have a queue for its handlers, by this name.
+    Queue(String),
 }
 
 /// A variable of the job that a grant refers to.
@@ -52,24 +65,32 @@ pub(super) fn variables(project: &Project) -> Result<Vec<Carried>, Failure> {
             let file = project.file.as_deref().unwrap_or_default();
             format!("{file}:{}: `{name}`", value.line)
         };
-        let mut needs = Vec::new();
+        let (mut needs, mut stand_ins, mut texts) = (Vec::new(), Vec::new(), Vec::new());
         for text in &value.texts {
-            let need = line(name, text).map_err(|cause| Failure::usage(format!("{}: {cause}", place())))?;
-            needs.extend(need);
+            match line(name, text).map_err(|cause| Failure::usage(format!("{}: {cause}", place())))? {
+                Asks::Queue(name) => {
+                    stand_ins.push(name);
+                    continue;
+                }
+                Asks::Variable(needed) => needs.push(needed),
+                Asks::Nothing => {}
+            }
+            texts.push(text.as_str());
         }
         let is_list = matches!(key.shape(), ValueShape::List | ValueShape::Table);
-        let text = value.texts.join(if is_list { "\n" } else { "" });
+        let text = texts.join(if is_list { "\n" } else { "" });
         carried.push(Carried {
             variable: variable.to_owned(),
             value: Some(text).filter(|it| !it.is_empty()),
             needs,
+            stand_ins,
         });
     }
     Ok(carried)
 }
 
-/// What one value needs of the job; or why it has no place there. The cause shows no value.
-fn line(key: &str, text: &str) -> Result<Option<Needed>, String> {
+/// What one value asks of the job; or why it has no place there. The cause shows no value.
+fn line(key: &str, text: &str) -> Result<Asks, String> {
     let named = text.split_once('=').map(|(name, value)| (name.trim(), value));
     if without_secrets(text) != text {
         return Err("a value has a key or a signature in it, which is never written to a job; let the job's identity do without, or set the variable from a secret of the job and leave the key out".into());
@@ -83,27 +104,25 @@ fn line(key: &str, text: &str) -> Result<Option<Needed>, String> {
                 "`{name}` is read from a file, which the job has not; write its value in the profile, or set the variable from a secret of the job and leave the key out"
             ))
         }
-        ("env", None) => Ok(Some(Needed { variable: text.to_owned(), is_secret: false })),
+        ("env", None) => Ok(Asks::Variable(Needed { variable: text.to_owned(), is_secret: false })),
         ("http-header", _) => {
             let grant: HeaderGrant = text.parse().map_err(|error| format!("{error}"))?;
-            Ok(Some(Needed { variable: grant.variable().to_owned(), is_secret: true }))
+            Ok(Asks::Variable(Needed { variable: grant.variable().to_owned(), is_secret: true }))
         }
         ("outbox", _) => {
             let OutboxQueue { name, url } = text.parse()?;
             if std::ptr::eq(url.kind(), &raw const FILE) {
-                return Err(format!(
-                    "`{name}` is a queue on this machine, which the job has not; name the one on Azure in [profile.NAME.outbox], and deploy with --profile NAME"
-                ));
+                return Ok(Asks::Queue(name));
             }
-            Ok(None)
+            Ok(Asks::Nothing)
         }
-        _ => Ok(None),
+        _ => Ok(Asks::Nothing),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::line;
+    use super::{Asks, Needed, line};
 
     #[test]
     fn what_has_no_place_in_a_job_is_refused_without_its_text() {
@@ -111,7 +130,6 @@ mod tests {
             ("config", "key=@swordfish.pem", "`key` is read from a file"),
             ("env", "KEY=@swordfish", "`KEY` is read from a file"),
             ("config", "a=b\nswordfish", "several lines"),
-            ("outbox", "invoices=file:./swordfish/invoices", "`invoices` is a queue on this machine"),
             (
                 "outbox",
                 "a=https://acme.queue.core.windows.net/a?sv=1&sig=swordfish",
@@ -126,10 +144,15 @@ mod tests {
 
     #[test]
     fn a_grant_that_refers_to_a_variable_needs_it() {
-        let header = line("http-header", "api.example.com=x-api-key=@API_KEY").unwrap().unwrap();
-        assert_eq!((&*header.variable, header.is_secret), ("API_KEY", true));
-        let seen = line("env", "TZ").unwrap().unwrap();
-        assert_eq!((&*seen.variable, seen.is_secret), ("TZ", false));
+        for (key, text, variable, is_secret) in [
+            ("http-header", "api.example.com=x-api-key=@API_KEY", "API_KEY", true),
+            ("env", "TZ", "TZ", false),
+        ] {
+            let needed = Needed { variable: variable.into(), is_secret };
+            assert_eq!(line(key, text), Ok(Asks::Variable(needed)), "{text}");
+        }
+        let queue = Asks::Queue("invoices".into());
+        assert_eq!(line("outbox", "invoices=file:./queues/invoices"), Ok(queue));
         for (key, text) in [
             ("env", "TZ=UTC"),
             ("config", "user=@@bob"),
@@ -138,7 +161,7 @@ mod tests {
             ("allow-http", "api.example.com"),
             ("deadline", "10s"),
         ] {
-            assert_eq!(line(key, text), Ok(None), "{text}");
+            assert_eq!(line(key, text), Ok(Asks::Nothing), "{text}");
         }
     }
 }

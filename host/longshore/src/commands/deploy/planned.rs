@@ -79,8 +79,12 @@ impl Planned {
 
     /// Has the job run another component.
     pub(in crate::commands) fn run(&mut self, component: &str) -> Result<(), Failure> {
-        let carried =
-            Carried { variable: COMPONENT.into(), value: Some(component.into()), needs: Vec::new() };
+        let carried = Carried {
+            variable: COMPONENT.into(),
+            value: Some(component.into()),
+            needs: Vec::new(),
+            stand_ins: Vec::new(),
+        };
         self.set(&carried)
     }
 
@@ -101,7 +105,10 @@ impl Planned {
             );
             return Ok(());
         }
-        match (place, &carried.value) {
+        let had = place.and_then(|place| env[place]["value"].as_str()).unwrap_or_default();
+        let value =
+            stood_for(carried, had).map_err(|cause| Failure::usage(format!("{}: {cause}", self.job.id())))?;
+        match (place, &value) {
             (Some(place), Some(value)) => env[place] = json!({ "name": name, "value": value }),
             (Some(place), None) => {
                 env.remove(place);
@@ -163,6 +170,18 @@ impl Planned {
     pub(in crate::commands) async fn apply(&self) -> Result<(), Failure> {
         Ok(self.job.update(&self.read, &self.planned).await?)
     }
+}
+
+/// The value, with the job's own queues for those that stand for them.
+fn stood_for(carried: &Carried, had: &str) -> Result<Option<String>, String> {
+    let mut lines: Vec<String> = carried.value.iter().cloned().collect();
+    for name in &carried.stand_ins {
+        let found = had.lines().find(|line| line.split_once('=').is_some_and(|(it, _)| it == name));
+        lines.push(found.map(str::to_owned).ok_or_else(|| {
+            format!("`{name}` of --outbox is a queue on this machine, and the job has none of that name; name the one on Azure in [profile.NAME.outbox], and deploy with --profile NAME")
+        })?);
+    }
+    Ok(Some(lines.join("\n")).filter(|it| !it.is_empty()))
 }
 
 fn env(template: &Value, container: usize) -> impl Iterator<Item = &Value> {

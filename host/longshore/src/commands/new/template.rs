@@ -50,6 +50,22 @@ const JAVASCRIPT: &[Template] = folder!("javascript":
     ".github/workflows/ci.yml" ".gitignore" "README.md" "longshore.toml" "package.json"
     "samples/bad.json" "samples/good.json" "samples/retried.json" "src/handler.js" "src/handler.test.js");
 
+/// What a project needs to be deployed by `azd up`.
+pub(super) const AZURE: &[Template] = &[
+    Template { path: "azure.yaml", text: include_str!("../../../../../infra/project/azure.yaml") },
+    Template { path: "infra/README.md", text: include_str!("../../../../../infra/project/infra/README.md") },
+    // Compiled, so that it is one file, and nothing in it is the project's to keep up.
+    Template { path: "infra/longshore.json", text: include_str!("../../../../../infra/azuredeploy.json") },
+    Template {
+        path: "infra/main.bicep",
+        text: include_str!("../../../../../infra/project/infra/main.bicep"),
+    },
+    Template {
+        path: "infra/main.bicepparam",
+        text: include_str!("../../../../../infra/project/infra/main.bicepparam"),
+    },
+];
+
 /// The files of a project in this language, in the order of their paths.
 pub(super) fn of(lang: Language) -> &'static [Template] {
     match lang {

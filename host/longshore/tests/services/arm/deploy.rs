@@ -116,7 +116,7 @@ fn what_has_no_place_in_the_job_stops_a_deployment_before_anything_is_sent() {
         (
             "[profile.azure.outbox]\ninvoices = 'file:./queues/invoices'",
             2,
-            "`invoices` is a queue on this machine",
+            "`invoices` of --outbox is a queue on this machine",
         ),
         (
             "outbox = ['invoices=https://account.queue.core.windows.net/invoices?sv=1&sig=swordfish']",
@@ -156,6 +156,18 @@ fn a_job_of_another_queue_and_a_component_without_its_grant_are_refused() {
         .ends_with(3)
         .says(&["imports longshore:handler/outbox", "--outbox NAME=QUEUE-URL"]);
     assert_eq!(place.server.asked("PATCH", ""), 0);
+}
+
+#[test]
+fn a_queue_of_this_machine_stands_for_the_job_s_own_of_that_name() {
+    let place = Place::with("[profile.azure.outbox]\ninvoices = 'file:./queues/invoices'", |job| {
+        let own = "invoices=https://account.queue.core.windows.net/bills\nothers=https://account.queue.core.windows.net/others";
+        variable(job, "LONGSHORE_OUTBOX", json!(own));
+    });
+    place.run(&["deploy"]).succeeded();
+    // What the file does not grant is taken away.
+    let kept = "invoices=https://account.queue.core.windows.net/bills";
+    assert_eq!(place.jobs.variable(JOB, "LONGSHORE_OUTBOX").as_deref(), Some(kept));
 }
 
 #[test]
