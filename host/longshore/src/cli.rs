@@ -38,6 +38,7 @@ use std::path::PathBuf;
 use clap::builder::BoolishValueParser;
 use clap::{Parser, Subcommand};
 
+use self::args::AZURE;
 pub use self::args::{
     ArmArg, ComponentArg, ComponentPath, ConcurrencyArg, JobArg, JobOf, PoisonArg, PoisonOf, QueueArg,
 };
@@ -46,7 +47,6 @@ pub use self::compile::CompileArgs;
 pub use self::completions::CompletionsArgs;
 pub use self::config::{ConfigArgs, ConfigVerb};
 pub use self::format::Format;
-use self::args::AZURE;
 use self::format::FormatParser;
 pub use self::given::Given;
 pub use self::inspect::InspectArgs;

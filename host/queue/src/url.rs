@@ -9,9 +9,9 @@ use std::str::FromStr;
 use url::Url;
 
 use crate::kind::{self, FILE, Form, KINDS, Kind, PoisonPlace, Reader, SERVICE_BUS, STORAGE};
-use crate::parse::{connection_string, storage_string};
 use crate::parse::malformed::{Malformed, Parsed};
 use crate::parse::name::check_name;
+use crate::parse::{connection_string, storage_string};
 use crate::place::Place;
 
 /// The address of a queue: its kind, where it is, its name, and a shared access signature if one

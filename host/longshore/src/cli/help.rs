@@ -31,8 +31,10 @@ fn verbs() -> Vec<(Vec<String>, Command)> {
 /// The commands of a verb's examples.
 fn examples(verb: &Command) -> Vec<String> {
     let text = verb.get_after_long_help().map(ToString::to_string).unwrap_or_default();
-    let examples = text.split_once("Examples:\n").map(|(_, examples)| examples.to_owned()).unwrap_or_default();
-    examples.lines().map(str::to_owned).collect()
+    let examples = text.split_once("Examples:\n").map(|(_, examples)| examples).unwrap_or_default();
+    let wide = examples.lines().find(|line| line.chars().count() > COLUMNS);
+    assert_eq!(wide, None, "a help breaks this line where no shell would");
+    examples.replace("\\\n    ", "").lines().map(str::to_owned).collect()
 }
 
 /// The words of a command as a shell splits it, up to what goes elsewhere.
@@ -63,7 +65,8 @@ fn every_verb_ends_with_examples_that_the_program_takes() {
             let mut is_of_verb = path.is_empty();
             for command in example.split(" | ").filter(|it| it.trim_start().starts_with("longshore ")) {
                 let words = words(&command.replace("$JOB", JOB));
-                is_of_verb |= words.iter().skip(1).zip(&path).filter(|(word, part)| word == part).count() == path.len();
+                is_of_verb |=
+                    words.iter().skip(1).zip(&path).filter(|(word, part)| word == part).count() == path.len();
                 let parsed = Cli::try_parse_from(&words);
                 assert!(parsed.is_ok(), "{example}: {}", parsed.unwrap_err());
             }

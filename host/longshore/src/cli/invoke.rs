@@ -89,7 +89,9 @@ impl InvokeArgs {
         let component = match (path, &self.component) {
             (Some(path), _) => path.parse().map_err(|error: SourceError| error.to_string())?,
             (None, Some(component)) => component.clone(),
-            (None, None) => return Err(format!("no component is named; {FORM}, or name it with --component")),
+            (None, None) => {
+                return Err(format!("no component is named; {FORM}, or name it with --component"));
+            }
         };
         Ok(InvokedWith { component, body: body.cloned() })
     }

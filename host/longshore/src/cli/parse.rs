@@ -30,7 +30,8 @@ pub(crate) fn parse<C: Parser>() -> Result<(C, Project), clap::Error> {
     let matches = match parsed {
         // The help shows every variable, and those as well that say nothing.
         Err(error) if error.kind() == ErrorKind::DisplayHelp => {
-            let is_short = arguments.iter().any(|it| it == "-h") && !arguments.iter().any(|it| it == "--help");
+            let is_short =
+                arguments.iter().any(|it| it == "-h") && !arguments.iter().any(|it| it == "--help");
             parse(if is_short { short_help(C::command()) } else { C::command() })?
         }
         Err(error) if error.exit_code() == 0 => return Err(error),

@@ -156,23 +156,53 @@ pub struct SandboxArgs {
     pub handles: u32,
 
     /// HTTP requests for one message.
-    #[arg(long, env = "LONGSHORE_HTTP_CALLS", value_name = "N", default_value_t = 50, hide_short_help = true)]
+    #[arg(
+        long,
+        env = "LONGSHORE_HTTP_CALLS",
+        value_name = "N",
+        default_value_t = 50,
+        hide_short_help = true
+    )]
     pub http_calls: u32,
 
     /// All bodies of HTTP requests and responses for one message together, in KiB.
-    #[arg(long, env = "LONGSHORE_HTTP_LIMIT", value_name = "KIB", default_value_t = 10_240, hide_short_help = true)]
+    #[arg(
+        long,
+        env = "LONGSHORE_HTTP_LIMIT",
+        value_name = "KIB",
+        default_value_t = 10_240,
+        hide_short_help = true
+    )]
     pub http_limit: u32,
 
     /// What it may log for one message, in KiB. The rest is dropped and counted.
-    #[arg(long, env = "LONGSHORE_LOG_LIMIT", value_name = "KIB", default_value_t = 64, hide_short_help = true)]
+    #[arg(
+        long,
+        env = "LONGSHORE_LOG_LIMIT",
+        value_name = "KIB",
+        default_value_t = 64,
+        hide_short_help = true
+    )]
     pub log_limit: u32,
 
     /// Messages for other queues that it may send for one message.
-    #[arg(long, env = "LONGSHORE_OUTBOX_MESSAGES", value_name = "N", default_value_t = 100, hide_short_help = true)]
+    #[arg(
+        long,
+        env = "LONGSHORE_OUTBOX_MESSAGES",
+        value_name = "N",
+        default_value_t = 100,
+        hide_short_help = true
+    )]
     pub outbox_messages: u32,
 
     /// Messages for other queues, all of them together, in KiB.
-    #[arg(long, env = "LONGSHORE_OUTBOX_LIMIT", value_name = "KIB", default_value_t = 1024, hide_short_help = true)]
+    #[arg(
+        long,
+        env = "LONGSHORE_OUTBOX_LIMIT",
+        value_name = "KIB",
+        default_value_t = 1024,
+        hide_short_help = true
+    )]
     pub outbox_limit: u32,
 
     /// How many messages one instance may handle, one after the other. This is for heavy
@@ -184,7 +214,13 @@ pub struct SandboxArgs {
     /// The component, compiled ahead of time by `longshore compile`. The file is machine code, and
     /// nothing checks what it does. If it does not fit the component or this host, the component is
     /// compiled after all.
-    #[arg(long, env = "LONGSHORE_PRECOMPILED", value_name = "FILE", help_heading = "Loading the component", hide_short_help = true)]
+    #[arg(
+        long,
+        env = "LONGSHORE_PRECOMPILED",
+        value_name = "FILE",
+        help_heading = "Loading the component",
+        hide_short_help = true
+    )]
     pub precompiled: Option<PathBuf>,
 
     /// How long it may take to fetch and compile the component.

@@ -201,10 +201,7 @@ async fn poison_permissions(poison: &dyn Queue, probe_send: bool) -> Result<Vec<
 
 /// Whether a queue that handlers send to is there, and may be sent to. Nobody but its owner knows
 /// who reads it: a message is sent only where that is asked for by a flag of its own.
-async fn of_outbox(
-    OutboxQueue { name, url }: OutboxQueue,
-    probe: bool,
-) -> Result<[Finding; 2], QueueError> {
+async fn of_outbox(OutboxQueue { name, url }: OutboxQueue, probe: bool) -> Result<[Finding; 2], QueueError> {
     const TELLS: &str =
         "only sending tells: try with --probe-outbox, whose message its readers may see for a second";
     let queue = open(&url).await?;
@@ -291,7 +288,9 @@ fn tell(error: QueueError) -> Result<String, QueueError> {
 
 async fn loads(source: &Source, settings: &Settings) -> Finding {
     let loaded = match Sandbox::new(settings) {
-        Ok(sandbox) => while_compiling(source, source.load(&sandbox)).await.map(drop).map_err(|error| error.to_string()),
+        Ok(sandbox) => {
+            while_compiling(source, source.load(&sandbox)).await.map(drop).map_err(|error| error.to_string())
+        }
         Err(error) => Err(Failure::from(error).message()),
     };
     let (result, detail) = match loaded {

@@ -25,7 +25,8 @@ pub(super) async fn execute(args: CompileArgs, umask: Mode, format: Format) -> R
     let (bytes, target, cpu) = (fetched.bytes, args.target, args.cpu);
     let compiling =
         tokio::task::spawn_blocking(move || longshore_sandbox::compile(&bytes, target.as_deref(), cpu));
-    let artifact = while_compiling(&source, compiling).await?.during(|| format!("cannot compile {source}"))?;
+    let artifact =
+        while_compiling(&source, compiling).await?.during(|| format!("cannot compile {source}"))?;
     let written = tokio::fs::write(&args.to, &artifact).await;
     // It is the user's file, to be put into an image or handed on.
     let mode = (Mode::from_raw_mode(0o666) - umask).bits();

@@ -42,7 +42,9 @@ pub(super) async fn while_compiling<T>(what: impl Display, compiling: impl Futur
 /// A line at the bottom of the terminal, until it is dropped.
 fn line(what: impl Display) -> ProgressBar {
     let line = PROGRESS.add(ProgressBar::new_spinner().with_finish(ProgressFinish::AndClear));
-    if let Ok(style) = ProgressStyle::with_template("{spinner} compiling {msg}, once for this machine: {elapsed}") {
+    if let Ok(style) =
+        ProgressStyle::with_template("{spinner} compiling {msg}, once for this machine: {elapsed}")
+    {
         line.set_style(style);
     }
     line.set_message(crate::shown::shown(&what.to_string()).into_owned());

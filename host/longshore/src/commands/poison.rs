@@ -16,7 +16,7 @@ use self::tally::{Tally, Treatment};
 use super::again::{self, AskedAgain};
 use super::preview::preview;
 use super::{confirm, print};
-use crate::cli::{Format, PoisonOf, PoisonVerb, PurgeArgs, RedriveArgs, Selection};
+use crate::cli::{Format, PoisonOf, PoisonVerb, PurgeArgs, RedriveArgs, Selection, without_secrets};
 use crate::exit::{Clause, Exit, Failure};
 use longshore_queue::kind::PoisonPlace;
 use longshore_queue::{Outgoing, Queue, QueueError, Received, Specimen, Whole};
@@ -106,7 +106,12 @@ async fn list(of: &PoisonOf, which: &Selection, format: Format) -> Result<(), Fa
     choice.resolve(messages, false)?;
     let limit = usize::try_from(which.limit.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
     let listed = |it| (it, listed(&choice, it));
-    let chosen = messages.iter().map(listed).filter(|(it, listed)| choice.matches(&it.message, &listed.envelope)).map(|(_, listed)| listed).take(limit);
+    let chosen = messages
+        .iter()
+        .map(listed)
+        .filter(|(it, listed)| choice.matches(&it.message, &listed.envelope))
+        .map(|(_, listed)| listed)
+        .take(limit);
     if format == Format::Json {
         chosen.into_iter().try_for_each(|it| print::json(&it))?;
     } else {
@@ -137,7 +142,8 @@ async fn show(of: &PoisonOf, id: &str, format: Format) -> Result<(), Failure> {
         found.find(|(it, listed)| is_named(&it.message.id) || is_named(&listed.envelope.id))
     else {
         return Err(Failure::other(format!(
-            "no message {id} among the first {} of {}; `longshore poison list` shows them",
+            "no message {} among the first {} of {}; `longshore poison list` shows them",
+            without_secrets(id),
             messages.len(),
             choice.poison
         )));

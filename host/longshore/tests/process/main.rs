@@ -8,12 +8,14 @@
 )]
 
 mod checks;
+mod compiling;
 mod directory;
 mod drain;
 #[cfg(target_os = "linux")]
 mod full_disk;
 mod leases;
 mod loading;
+mod man;
 #[cfg(target_os = "linux")]
 mod memory;
 mod oracle;
@@ -23,12 +25,14 @@ mod outbox;
 mod outboxes;
 mod process;
 mod project;
+mod queues;
 mod reached;
 mod receiving;
 mod reload;
 mod secrets;
 mod signed;
 mod stopping;
+mod terminal;
 mod torture;
 mod unavailable;
 mod variables;

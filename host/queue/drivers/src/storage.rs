@@ -24,9 +24,7 @@ use azure_storage_queue::models::{
     QueueClientGetPropertiesResultHeaders, QueueClientPeekMessagesOptions, QueueClientReceiveMessagesOptions,
     QueueClientSendMessageOptions,
 };
-use azure_storage_queue::{
-    QueueClient, QueueClientOptions, QueueServiceClient, QueueServiceClientOptions,
-};
+use azure_storage_queue::{QueueClient, QueueClientOptions, QueueServiceClient, QueueServiceClientOptions};
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
@@ -231,11 +229,13 @@ impl Queue for StorageQueue {
     async fn list(&self) -> Result<Vec<String>, QueueError> {
         let Place::Storage { endpoint, access } = self.url.place() else { return Ok(Vec::new()) };
         let address = address(&self.url, endpoint, access.as_ref(), None)?;
-        let options = QueueServiceClientOptions { client_options: self.options.clone(), version: VERSION.into() };
+        let options =
+            QueueServiceClientOptions { client_options: self.options.clone(), version: VERSION.into() };
         let explain = |error: &azure_core::Error| {
             Explainer { url: &self.url, with_token: self.tokens.is_some() }.explain(StorageCall::List, error)
         };
-        let service = QueueServiceClient::new(address, None, Some(options)).map_err(|error| explain(&error))?;
+        let service =
+            QueueServiceClient::new(address, None, Some(options)).map_err(|error| explain(&error))?;
         let mut pages = service.list_queues(None).map_err(|error| explain(&error))?.into_pages();
         let mut names = Vec::new();
         while names.len() < MAX_LISTED {

@@ -141,7 +141,8 @@ mod tests {
         ] {
             assert_eq!(read(text), (url.to_owned(), access.to_owned()), "{text}");
         }
-        let poison = "UseDevelopmentStorage=true;QueueName=orders".parse::<QueueUrl>().unwrap().poison().unwrap();
+        let poison =
+            "UseDevelopmentStorage=true;QueueName=orders".parse::<QueueUrl>().unwrap().poison().unwrap();
         assert!(poison.token_host().is_none(), "the key goes with it: {poison:?}");
     }
 
@@ -166,9 +167,18 @@ mod tests {
                 "UseDevelopmentStorage=true;DevelopmentStorageProxyUri=http://azurite;QueueName=orders",
                 "what a key signs does not travel in the clear",
             ),
-            ("QueueEndpoint=https://acme.queue.core.windows.net;SharedAccessSignature=sv=c2VjcmV0;QueueName=orders", "no `sig`"),
-            ("QueueEndpoint=https://c2VjcmV0@evil.example/;AccountName=a;AccountKey=b;QueueName=orders", "not that of queues"),
-            ("QueueEndpoint=sb://acme;AccountName=a;AccountKey=c2VjcmV0;QueueName=orders", "not that of queues"),
+            (
+                "QueueEndpoint=https://acme.queue.core.windows.net;SharedAccessSignature=sv=c2VjcmV0;QueueName=orders",
+                "no `sig`",
+            ),
+            (
+                "QueueEndpoint=https://c2VjcmV0@evil.example/;AccountName=a;AccountKey=b;QueueName=orders",
+                "not that of queues",
+            ),
+            (
+                "QueueEndpoint=sb://acme;AccountName=a;AccountKey=c2VjcmV0;QueueName=orders",
+                "not that of queues",
+            ),
         ] {
             let error = text.parse::<QueueUrl>().unwrap_err();
             let said = error.to_string();

@@ -163,7 +163,9 @@ impl<'a> Sweep<'a> {
         act: &impl AsyncFn(&Received, Envelope<'_>) -> Result<Treatment, QueueError>,
     ) -> Result<(), Failure> {
         let choice = self.choice;
-        let envelopes = batch.iter().map(|it| Some(choice.read(&it.message)).filter(|envelope| choice.matches(&it.message, envelope)));
+        let envelopes = batch.iter().map(|it| {
+            Some(choice.read(&it.message)).filter(|envelope| choice.matches(&it.message, envelope))
+        });
         let envelopes: Vec<_> = envelopes.collect();
         let mut stopped = Ok(());
         if let (Some(pace), true) = (self.pace, envelopes.iter().any(Option::is_some)) {

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use azure_core::error::{Error, ErrorKind};
 use azure_core::http::policies::{Policy, PolicyResult};
 use azure_core::http::{Context, Request, Url};
-use azure_core::error::{Error, ErrorKind};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -97,7 +97,8 @@ mod tests {
     #[test]
     fn a_request_has_one_signature_however_often_it_is_sent() {
         let signer = signer("c2VjcmV0").unwrap();
-        let mut url: Url = "https://acme.queue.core.windows.net/orders/messages?numofmessages=2".parse().unwrap();
+        let mut url: Url =
+            "https://acme.queue.core.windows.net/orders/messages?numofmessages=2".parse().unwrap();
         let mut queries = Vec::new();
         for second in [0, 60] {
             signer.sign(&mut url, Timestamp::from_second(second).unwrap());
@@ -108,7 +109,10 @@ mod tests {
             queries[0],
             "numofmessages=2&sv=2019-12-12&ss=q&srt=sco&sp=rwdlacup&se=1970-01-01T00%3A00%3A00Z&sig=mUfYHnwfpPedpLYPmrSjgKPMdn81FehrsbujA7XmCPg%3D"
         );
-        assert!(queries[1].starts_with("numofmessages=2&sv=") && queries[1].contains("se=1970-01-01T00%3A01%3A00Z"));
+        assert!(
+            queries[1].starts_with("numofmessages=2&sv=")
+                && queries[1].contains("se=1970-01-01T00%3A01%3A00Z")
+        );
         assert_eq!(queries[1].matches("sig=").count(), 1);
         assert_eq!(format!("{signer:?}"), r#"SignWithKey { account: "acme", key: … }"#);
     }
