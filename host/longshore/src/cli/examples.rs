@@ -20,7 +20,7 @@ pub(super) const SEND: &str = "\
 Examples:
   longshore send --queue file:./queues/orders '{\"order_id\":\"o-1\"}'
   longshore send --queue file:./queues/orders --file orders.jsonl
-  longshore send --queue file:./queues/orders --delay 30s --property tenant=blue '{}'";
+  longshore send --queue file:./queues/orders --delay 30s '{}'";
 
 pub(super) const PEEK: &str = "\
 Examples:
@@ -36,7 +36,7 @@ Examples:
 pub(super) const POISON_LIST: &str = "\
 Examples:
   longshore poison list --queue file:./queues/orders
-  longshore poison list --queue file:./queues/orders --reason rejected --output json";
+  longshore poison list --queue file:./queues/orders --reason rejected";
 
 pub(super) const POISON_SHOW: &str = "\
 Examples:
@@ -55,7 +55,7 @@ pub(super) const POISON_PURGE: &str = "\
 Examples:
   longshore poison purge --queue file:./queues/orders --dry-run
   longshore poison purge --queue file:./queues/orders 0198a2c4 --yes
-  longshore poison purge --queue file:./queues/orders --reason rejected --limit 100";
+  longshore poison purge --queue file:./queues/orders --reason rejected";
 
 pub(super) const QUEUE_CREATE: &str = "\
 Examples:
@@ -111,7 +111,7 @@ Examples:
 pub(super) const INSPECT: &str = "\
 Examples:
   longshore inspect order.wasm
-  longshore inspect order.wasm --config currency=EUR --allow-http api.example.com
+  longshore inspect order.wasm --config currency=EUR --allow-http a.example.com
   longshore inspect oci://acme.azurecr.io/order:1 --output json";
 
 pub(super) const COMPILE: &str = "\

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::process::{Ended, longshore, run};
 use crate::terminal::on_a_terminal;
 
-/// How many times as large a component is tried, for a machine that compiles fast.
+/// How often twice as large a component is tried, for a machine that compiles fast.
 const DOUBLINGS: u32 = 7;
 
 /// A component whose functions take a while to compile.
@@ -22,7 +22,7 @@ fn a_terminal_shows_that_a_component_is_being_compiled() {
     let (file, to) = (directory.path().join("large.wasm"), directory.path().join("large.cwasm"));
     let compile = ["compile", file.to_str().unwrap(), "-o", to.to_str().unwrap()];
     let said = (0..DOUBLINGS).find_map(|n| {
-        write_component(&file, 500 << n);
+        write_component(&file, 60 << n);
         let said = on_a_terminal(&compile, "");
         assert!(said.contains("digest"), "{said}");
         said.contains("compiling ").then_some(said)
@@ -44,7 +44,7 @@ fn without_a_terminal_the_log_says_once_that_compiling_took_long() {
         run(longshore(["compile", "--log-format=json"]).arg(&file).arg("-o").arg(&to)).succeeded()
     };
     let line = (0..DOUBLINGS).find_map(|n| {
-        write_component(&file, 1000 << n);
+        write_component(&file, 250 << n);
         let ended = compile();
         let lines: Vec<_> = ended.stderr.lines().collect();
         assert!(lines.len() <= 1, "{ended:?}");

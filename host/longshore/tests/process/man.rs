@@ -42,7 +42,9 @@ fn every_verb_has_a_page_that_groff_renders_without_a_warning() {
         // Letters that are struck over themselves are bold.
         let shown = String::from_utf8(shown.unwrap().stdout).unwrap();
         let mut plain = String::new();
-        shown.chars().for_each(|c| if c == '\u{8}' { drop(plain.pop()) } else { plain.push(c) });
+        shown
+            .chars()
+            .for_each(|c| if c == '\u{8}' { plain.truncate(plain.len() - 1) } else { plain.push(c) });
         plain
     };
     let run_page = text("longshore-run.1");
