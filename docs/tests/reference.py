@@ -11,8 +11,9 @@ HEAD = """# Verbs and flags
 <!-- Made by `make docs-generated` from the program's own help. A test compares both. -->
 
 This page lists every verb with its flags, as `longshore VERB --help` prints them.
-`-h` prints the same in short. Every verb prints JSON for programs with `--output json`. Logs go to
-standard error, and message bodies are never logged.
+`-h` prints what is used most, on one screen. `longshore man DIR` writes man pages. Every verb
+prints JSON for programs with `--output json`. Logs go to standard error, and message bodies are
+never logged.
 
 | verb | what it does |
 |---|---|

@@ -20,9 +20,11 @@ Examples:
 pub(super) const RUN: &str = "\
 Examples:
   longshore run --queue file:./queues/orders --component order.wasm
-  longshore run --queue https://acme.queue.core.windows.net/orders --component oci://acme.azurecr.io/order:1 --time-budget 10m
-  longshore run --queue file:./queues/orders --component order.wasm --allow-http api.example.com --outbox invoices=file:./queues/invoices
-  longshore run --queue file:./queues/orders --component order.wasm --forever --watch --log debug";
+  longshore run --queue file:./queues/orders --component order.wasm --forever
+  longshore run --queue https://acme.queue.core.windows.net/orders \\
+    --component oci://acme.azurecr.io/order:1 --time-budget 10m
+  longshore run --queue file:./queues/orders --component order.wasm \\
+    --allow-http api.example.com --outbox invoices=file:./queues/invoices";
 
 pub(super) const DEV: &str = "\
 Examples:
@@ -34,7 +36,7 @@ pub(super) const SEND: &str = "\
 Examples:
   longshore send --queue file:./queues/orders '{\"order_id\":\"o-1\"}'
   longshore send --queue file:./queues/orders --file orders.jsonl
-  longshore send --queue file:./queues/orders --delay 30s --property tenant=blue '{}'";
+  longshore send --queue file:./queues/orders --delay 30s '{}'";
 
 pub(super) const PEEK: &str = "\
 Examples:
@@ -44,30 +46,32 @@ Examples:
 
 pub(super) const CHECK: &str = "\
 Examples:
-  longshore check --queue https://acme.queue.core.windows.net/orders --component order.wasm
+  longshore check --queue file:./queues/orders --component order.wasm
   longshore check --job \"$JOB\" --probe-send";
 
 pub(super) const POISON_LIST: &str = "\
 Examples:
   longshore poison list --queue file:./queues/orders
-  longshore poison list --queue file:./queues/orders --reason rejected --output json";
+  longshore poison list --queue file:./queues/orders --reason rejected";
 
 pub(super) const POISON_SHOW: &str = "\
 Examples:
   longshore poison show --queue file:./queues/orders 0198a2c4
-  longshore poison show --queue file:./queues/orders 0198a2c4 --output json | jq -r .body | longshore invoke order.wasm -";
+  longshore poison show --queue file:./queues/orders 0198a2c4 --output json \\
+    | jq -r .body | longshore invoke order.wasm -";
 
 pub(super) const POISON_REDRIVE: &str = "\
 Examples:
   longshore poison redrive --queue file:./queues/orders --dry-run
   longshore poison redrive --queue file:./queues/orders 0198a2c4 0198a2c7
-  longshore poison redrive --queue file:./queues/orders --reason attempts-exhausted --rate 10";
+  longshore poison redrive --queue file:./queues/orders --rate 10 \\
+    --reason attempts-exhausted";
 
 pub(super) const POISON_PURGE: &str = "\
 Examples:
   longshore poison purge --queue file:./queues/orders --dry-run
   longshore poison purge --queue file:./queues/orders 0198a2c4 --yes
-  longshore poison purge --queue file:./queues/orders --reason rejected --limit 100";
+  longshore poison purge --queue file:./queues/orders --reason rejected";
 
 pub(super) const QUEUE_CREATE: &str = "\
 Examples:
@@ -77,7 +81,7 @@ Examples:
 pub(super) const QUEUE_LIST: &str = "\
 Examples:
   longshore queue list --queue file:./queues/orders
-  longshore queue list --queue https://acme.queue.core.windows.net/orders --output json";
+  longshore queue list --queue https://acme.queue.core.windows.net/orders";
 
 pub(super) const QUEUE_STATS: &str = "\
 Examples:
@@ -96,7 +100,8 @@ Examples:
 pub(super) const JOB_START: &str = "\
 Examples:
   longshore job start --job \"$JOB\" --wait
-  longshore job start --job \"$JOB\" --env LONGSHORE_LOG=debug --args run --max-messages 10";
+  longshore job start --job \"$JOB\" --env LONGSHORE_LOG=debug \\
+    --args run --max-messages 10";
 
 pub(super) const JOB_STATUS: &str = "\
 Examples:
@@ -122,18 +127,19 @@ Examples:
 pub(super) const INSPECT: &str = "\
 Examples:
   longshore inspect order.wasm
-  longshore inspect order.wasm --config currency=EUR --allow-http api.example.com
+  longshore inspect order.wasm --config currency=EUR --allow-http a.example.com
   longshore inspect oci://acme.azurecr.io/order:1 --output json";
 
 pub(super) const COMPILE: &str = "\
 Examples:
   longshore compile order.wasm -o order.cwasm
-  longshore compile order.wasm -o order.cwasm --target aarch64-unknown-linux-gnu";
+  longshore compile order.wasm -o order.cwasm \\
+    --target aarch64-unknown-linux-gnu";
 
 pub(super) const PUSH: &str = "\
 Examples:
   longshore push order.wasm oci://acme.azurecr.io/order:1
-  longshore push order.wasm oci://acme.azurecr.io/order:1 --precompiled --output json";
+  longshore push order.wasm oci://acme.azurecr.io/order:1 --precompiled";
 
 pub(super) const DEPLOY: &str = "\
 Examples:
@@ -152,7 +158,8 @@ Examples:
 
 pub(super) const COMPLETIONS: &str = "\
 Examples:
-  longshore completions bash > ~/.local/share/bash-completion/completions/longshore
+  longshore completions bash \\
+    > ~/.local/share/bash-completion/completions/longshore
   longshore completions zsh > ~/.zfunc/_longshore
   longshore completions fish > ~/.config/fish/completions/longshore.fish
   longshore completions powershell >> $PROFILE";
@@ -162,7 +169,8 @@ Examples:
   longshore man ~/.local/share/man/man1";
 
 pub(super) const CONFIG: &str = "\
-It takes each flag of the other verbs that has a variable, and shows what would be in force with it.
+It takes each flag of the other verbs that has a variable, and shows what would
+be in force with it.
 
 Examples:
   longshore config

@@ -31,9 +31,10 @@ fn verbs() -> Vec<(Vec<String>, Command)> {
 /// The commands of a verb's examples.
 fn examples(verb: &Command) -> Vec<String> {
     let text = verb.get_after_long_help().map(ToString::to_string).unwrap_or_default();
-    let examples =
-        text.split_once("Examples:\n").map(|(_, examples)| examples.to_owned()).unwrap_or_default();
-    examples.lines().map(str::to_owned).collect()
+    let examples = text.split_once("Examples:\n").map(|(_, examples)| examples).unwrap_or_default();
+    let wide = examples.lines().find(|line| line.chars().count() > COLUMNS);
+    assert_eq!(wide, None, "a help breaks this line where no shell would");
+    examples.replace("\\\n    ", "").lines().map(str::to_owned).collect()
 }
 
 /// The words of a command as a shell splits it, up to what goes elsewhere.

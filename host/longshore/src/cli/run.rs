@@ -88,7 +88,9 @@ pub struct RunArgs {
     #[arg(long, env = "LONGSHORE_LINGER", value_name = "D", default_value = "30s", value_parser = duration, conflicts_with = "forever", help_heading = DURATION, hide_short_help = true)]
     pub linger: Duration,
 
-    /// How long the run lasts at most, its last deadline included.
+    /// How long the run lasts at most.
+    ///
+    /// Its last deadline is a part of that.
     #[arg(long, env = "LONGSHORE_TIME_BUDGET", value_name = "D", default_value = "20m", value_parser = duration, conflicts_with = "forever", help_heading = DURATION)]
     pub time_budget: Duration,
 
@@ -96,7 +98,7 @@ pub struct RunArgs {
     #[arg(long, env = "LONGSHORE_MAX_MESSAGES", value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = DURATION)]
     pub max_messages: Option<u64>,
 
-    /// Poll without end instead of ending when the queue is empty.
+    /// Poll without end, also when the queue is empty.
     #[arg(long, env = "LONGSHORE_FOREVER", value_parser = BoolishValueParser::new(), help_heading = DURATION)]
     pub forever: bool,
 

@@ -37,7 +37,7 @@ fn write_all(directory: &Path, umask: Mode) -> io::Result<usize> {
         std::fs::create_dir_all(directory)?;
         std::fs::set_permissions(directory, permissions(0o777, umask))?;
     }
-    let mut command = Cli::command().disable_help_subcommand(true);
+    let mut command = with_all_flags(Cli::command()).disable_help_subcommand(true);
     command.build();
     let mut pages = Vec::new();
     collect(&command, &mut pages)?;
@@ -47,6 +47,11 @@ fn write_all(directory: &Path, umask: Mode) -> io::Result<usize> {
         std::fs::set_permissions(&file, permissions(0o666, umask))?;
     }
     Ok(pages.len())
+}
+
+/// A page explains every flag. What `-h` leaves out would have no words there.
+fn with_all_flags(command: Command) -> Command {
+    command.mut_args(|arg| arg.hide_short_help(false)).mut_subcommands(with_all_flags)
 }
 
 fn permissions(mode: u32, umask: Mode) -> Permissions {

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::preview::preview;
 use super::{again, ids, print};
-use crate::cli::{Format, PeekArgs};
+use crate::cli::{Format, PeekArgs, without_secrets};
 use crate::exit::{Exit, Failure};
 use longshore_queue::Specimen;
 use longshore_queue_drivers::open;
@@ -45,7 +45,8 @@ pub(super) async fn execute(args: &PeekArgs, format: Format) -> Result<Exit, Fai
             let found = ids::resolve(text, ids.clone())?;
             named.insert(found.ok_or_else(|| {
                 Failure::other(format!(
-                    "no message {text} among the first {} of {} that are visible; `longshore peek` shows them",
+                    "no message {} among the first {} of {} that are visible; `longshore peek` shows them",
+                    without_secrets(text),
                     messages.len(),
                     args.queue.queue
                 ))

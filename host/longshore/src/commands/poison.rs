@@ -16,7 +16,7 @@ use self::tally::{Tally, Treatment};
 use super::again::{self, AskedAgain};
 use super::preview::preview;
 use super::{confirm, print};
-use crate::cli::{Format, PoisonOf, PoisonVerb, PurgeArgs, RedriveArgs, Selection};
+use crate::cli::{Format, PoisonOf, PoisonVerb, PurgeArgs, RedriveArgs, Selection, without_secrets};
 use crate::exit::{Clause, Exit, Failure};
 use longshore_queue::kind::PoisonPlace;
 use longshore_queue::{Outgoing, Queue, QueueError, QueueUrl, Received, Specimen, Whole};
@@ -142,7 +142,8 @@ async fn show(of: &PoisonOf, id: &str, format: Format) -> Result<(), Failure> {
         found.find(|(it, listed)| is_named(&it.message.id) || is_named(&listed.envelope.id))
     else {
         return Err(Failure::other(format!(
-            "no message {id} among the first {} of {}; `longshore poison list` shows them",
+            "no message {} among the first {} of {}; `longshore poison list` shows them",
+            without_secrets(id),
             messages.len(),
             choice.poison
         )));

@@ -42,6 +42,28 @@ fn each_outbox_has_a_row_and_one_that_is_not_there_is_a_fault() {
 }
 
 #[test]
+fn only_a_message_tells_whether_an_outbox_may_be_sent_to_and_it_is_gone_soon() {
+    let directory = Directory::new();
+    let (there, missing) = (directory.url("invoices"), directory.url("missing"));
+    run(&mut longshore(["queue", "create", "--queue", &there])).succeeded();
+    let outbox = format!("--outbox=a={there}");
+    let row = found(&check(&directory, &[&outbox]).succeeded(), "send outbox");
+    assert_eq!((&row["result"], &row["of"]), (&"unknown".into(), &format!("a: {there}").into()));
+    assert!(row["detail"].as_str().unwrap().contains("--probe-outbox"), "{row}");
+    assert!(directory.rows("invoices").is_empty(), "nothing is sent unasked");
+    check(&directory, &[&outbox, "--probe-send"]).never_panicked();
+    assert!(directory.rows("invoices").is_empty(), "that flag is about the poison queue");
+
+    let ended = check(&directory, &[&outbox, "--probe-outbox"]).succeeded();
+    assert_eq!(found(&ended, "send outbox")["result"], "allowed");
+    let expires = "SELECT expires_at - inserted_at FROM message WHERE queue = 'invoices'";
+    let life: i64 = directory.database().query_row(expires, [], |row| row.get(0)).unwrap();
+    assert!(life <= 2000, "{life} ms");
+    let ended = check(&directory, &[&format!("--outbox=b={missing}"), "--probe-outbox"]).ends_with(3);
+    assert_eq!(found(&ended, "send outbox")["detail"], "there is no queue to send to");
+}
+
+#[test]
 fn the_memory_of_this_process_is_one_row_and_never_a_fault() {
     let directory = Directory::new();
     // However much this machine has, it holds less than that.

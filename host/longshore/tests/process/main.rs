@@ -9,12 +9,14 @@
 
 mod build;
 mod checks;
+mod compiling;
 mod directory;
 mod drain;
 #[cfg(target_os = "linux")]
 mod full_disk;
 mod leases;
 mod loading;
+mod man;
 #[cfg(target_os = "linux")]
 mod memory;
 mod new;
@@ -25,12 +27,14 @@ mod outbox;
 mod outboxes;
 mod process;
 mod project;
+mod queues;
 mod reached;
 mod receiving;
 mod reload;
 mod secrets;
 mod signed;
 mod stopping;
+mod terminal;
 mod torture;
 mod unavailable;
 mod variables;

@@ -344,7 +344,7 @@ fn a_signature_in_the_file_is_never_shown() {
         folder.run(&["run", "--help"]).succeeded(),
         folder.run(&["run"]).ends_with(2),
         folder.run(&["run", "--component=o.wasm", "--deadline=nonsense"]).ends_with(2),
-        folder.run(&["peek", "unexpected"]).ends_with(2),
+        folder.run(&["peek", "--unexpected"]).ends_with(2),
     ];
     for broken in [
         format!("queue = '{}", url),

@@ -74,6 +74,11 @@ fn no_signature_is_in_an_error_or_a_help_text() {
         format!("account.queue.core.windows.net/orders?{sas}"),
         format!("https://{SECRET}:{SECRET}@account.queue.core.windows.net/orders"),
         format!("DefaultEndpointsProtocol=https;AccountName=a;AccountKey={SECRET}"),
+        format!("QueueEndpoint=http://127.0.0.1:1/a;AccountName=a;AccountKey={SECRET};QueueName=Or"),
+        // Queues, where nobody listens: by a key, and by a signature. The first key is no base64.
+        format!("QueueEndpoint=http://127.0.0.1:1/a;AccountName=a;AccountKey={SECRET}=;QueueName=orders"),
+        format!("QueueEndpoint=http://127.0.0.1:1/a;AccountName=a;AccountKey={SECRET}aa;QueueName=orders"),
+        format!("QueueEndpoint=http://127.0.0.1:1/a;SharedAccessSignature={sas};QueueName=orders"),
     ];
     for queue in &queues {
         // At once: what nobody answers is asked for some seconds.
@@ -85,6 +90,8 @@ fn no_signature_is_in_an_error_or_a_help_text() {
                 &["poison", "list"],
                 &["peek", "--no-such-flag"],
                 &["queue", "stats", "--help"],
+                &["queue", "list"],
+                &["queue", "delete", "--yes"],
             ] {
                 all.spawn(move || no_secret_is_shown(verb, queue));
             }
@@ -119,5 +126,34 @@ fn no_signature_is_in_an_error_or_a_help_text() {
         assert!(!ended.stderr.contains(SECRET), "{verb:?}: {}", ended.stderr);
         let help = run(longshore([verb[0], "--help"]).env("LONGSHORE_COMPONENT", &component)).succeeded();
         assert!(!help.stdout.contains(SECRET), "{verb:?}: {}", help.stdout);
+    }
+}
+
+#[test]
+fn a_connection_string_is_a_secret_in_every_place_that_shows_what_was_given() {
+    let directory = tempfile::tempdir().unwrap();
+    let key = format!("{SECRET}aa");
+    let queue = format!("QueueEndpoint=http://127.0.0.1:1/a;AccountName=a;AccountKey={key};QueueName=orders");
+    std::fs::write(directory.path().join("longshore.toml"), format!("queue = \"{queue}\"\n")).unwrap();
+    for words in [&["config"][..], &["config", "--output=json"], &["config", "--log=trace"]] {
+        for in_file in [true, false] {
+            let mut program = longshore(words);
+            match in_file {
+                true => program.current_dir(directory.path()),
+                false => program.env("LONGSHORE_QUEUE", &queue),
+            };
+            let ended = run(&mut program).succeeded();
+            assert!(!(ended.stderr + &ended.stdout).contains(SECRET), "{words:?} {in_file}");
+        }
+    }
+    let ended = run(longshore(["queue", "stats", "--log=trace", "--queue"]).arg(&queue)).ends_with(3);
+    ended.says(&["http://127.0.0.1:1/a/orders"]);
+    assert!(!ended.stderr.contains(SECRET) && !ended.stderr.contains("sig="), "{}", ended.stderr);
+    // By mistake in the place of an id.
+    let there = Directory::new();
+    for verb in [&["peek"][..], &["poison", "show"], &["poison", "purge"], &["poison", "redrive"]] {
+        let ended = run(longshore(verb).args(["--queue", &there.url(ORDERS), &queue])).never_panicked();
+        assert_eq!(ended.code(), 1, "{ended:?}");
+        assert!(!ended.stderr.contains(SECRET), "{verb:?}: {}", ended.stderr);
     }
 }

@@ -92,3 +92,69 @@ fn an_inspection_lists_what_a_component_imports_and_exports() {
     let table = run(longshore(["inspect"]).arg(guest::order())).succeeded();
     assert!(table.stdout.contains("wasi:logging/logging"), "{}", table.stdout);
 }
+
+#[test]
+fn a_component_stands_before_the_body_or_behind_its_flag() {
+    let component = guest::order();
+    let component = component.to_str().unwrap();
+    let body = order("o-1", "ok");
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("body.json");
+    std::fs::write(&file, &body).unwrap();
+    let file = file.to_str().unwrap();
+    let start = |words: &[&str], variable: Option<&str>| {
+        let mut program = longshore(["invoke", "--output=json", "--cache-dir"]);
+        program.arg(cache()).args(words);
+        if let Some(variable) = variable {
+            program.env("LONGSHORE_COMPONENT", variable);
+        }
+        run(&mut program).never_panicked()
+    };
+    for (words, variable) in [
+        (&[component, &*body][..], None),
+        (&["--component", component, &body], None),
+        (&[&body, "--component", component], None),
+        (&[component, "--file", file], None),
+        (&["--file", file, "--component", component], None),
+        (&[&body], Some(component)),
+        (&["--file", file], Some(component)),
+        // The word beats the variable.
+        (&[component, &body], Some("missing.wasm")),
+    ] {
+        assert_eq!(start(words, variable).succeeded().json()["outcome"], "completed", "{words:?}");
+    }
+    for (words, said) in [
+        (&[][..], "no body was given"),
+        (&[&*body], "no component is named"),
+        (&["--file", file], "no component is named"),
+        (&[component, &body, "--file", file], "a body besides that of --file"),
+        (&["--component", component], "no body was given"),
+        (&[component, &body, "more"], "unexpected argument"),
+    ] {
+        start(words, None).ends_with(2).says(&[said]);
+    }
+}
+
+#[test]
+fn an_inspection_shows_hosts_and_fails_where_a_needed_grant_is_missing() {
+    let inspect =
+        |flags: &[&str]| run(longshore(["inspect"]).arg(guest::rogue()).args(flags)).never_panicked();
+    let missing = inspect(&["--output=json"]);
+    assert_eq!(missing.code(), 3, "{missing:?}");
+    assert_eq!(missing.json()["handler"], true, "what was found is printed all the same");
+    let needed: Vec<_> = missing.json()["imports"].as_array().unwrap().clone();
+    let needed = needed.iter().filter(|it| it["grant"]["needed"] == true && it["grant"]["granted"] == false);
+    assert!(needed.count() > 0);
+    missing.says(&["cannot be run with these grants", "grant it with `--"]);
+
+    let granted = ["--config=greeting=hello", "--outbox=invoices=file:./q/invoices"];
+    let reach =
+        ["--allow-http=api.example.com", "--allow-http=http://127.0.0.1:9090", "--allow-private=10.0.0.0/8"];
+    let found = inspect(&[&granted[..], &reach, &["--output=json"]].concat()).succeeded().json();
+    assert_eq!(found["allow_http"].as_array().unwrap().len(), 2, "{found}");
+    assert_eq!(found["allow_private"], serde_json::json!(["10.0.0.0/8"]));
+    let table = inspect(&[&granted[..], &reach].concat()).succeeded().stdout;
+    for host in ["api.example.com", "127.0.0.1:9090", "10.0.0.0/8"] {
+        assert!(table.contains(host), "{host}: {table}");
+    }
+}

@@ -15,6 +15,7 @@ mod host;
 pub mod logs;
 mod program;
 mod proxy;
+mod queues;
 mod reach;
 pub mod storage_account;
 mod tls;

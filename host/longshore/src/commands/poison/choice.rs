@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::ids;
-use crate::cli::{PoisonOf, Selection};
+use crate::cli::{PoisonOf, Selection, without_secrets};
 use crate::exit::Failure;
 use longshore_queue::kind::PoisonPlace;
 use longshore_queue::{Message, QueueUrl, REASON_PROPERTY, Specimen};
@@ -76,7 +76,7 @@ impl<'a> Choice<'a> {
                 None => {
                     return Err(Failure::other(format!(
                         "no message {} among the {} of {}; `longshore poison list` shows them",
-                        crate::shown::shown(text),
+                        without_secrets(text),
                         messages.len(),
                         self.poison
                     )));

@@ -19,7 +19,8 @@ use longshore_testkit::{certificates, needs};
 
 pub const ACCOUNT: &str = "devstoreaccount1";
 /// The key of every Azurite, which Microsoft publishes.
-const KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
+pub const KEY: &str =
+    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 
 /// Where the clients and servers of other people are installed.
 pub fn installed(path: &str) -> PathBuf {
