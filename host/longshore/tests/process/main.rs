@@ -8,6 +8,8 @@
 )]
 
 mod checks;
+#[cfg(target_os = "linux")]
+mod dev;
 mod directory;
 mod drain;
 #[cfg(target_os = "linux")]
