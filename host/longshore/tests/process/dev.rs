@@ -102,7 +102,7 @@ fn people_read_lines_with_the_sum_in_words_and_failures_by_cause() {
         "KEDA 2.17.2",
         "a poll every 30s, an execution for 2 messages, 10 at most",
         "a start takes 15s, an execution 22m 30s at most",
-        "these three times pass 20 times as fast",
+        "these times pass 20 times as fast",
         "poll      3 / 2 → 2, 0 running → start 2",
         "succeeded, exit code 0",
         "poisoned, rejected: ",
