@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 use tokio::task::JoinHandle;
 
 use crate::cause::Causes;
@@ -57,14 +57,18 @@ impl Launcher for ReplicaLauncher {
         let mut child = command
             .spawn()
             .map_err(|error| format!("the program {} cannot be started: {error}", self.program.display()))?;
+        // A wait would close it.
+        let input = child.stdin.take();
         let printed = child.stdout.take().map(|it| tokio::spawn(last_object(it)));
         let logged = child.stderr.take().map(|it| tokio::spawn(log_of(it)));
-        Ok(Box::new(RunProcess { child, printed, logged, end: ReplicaEnd::default() }))
+        Ok(Box::new(RunProcess { child, _input: input, printed, logged, end: ReplicaEnd::default() }))
     }
 }
 
 struct RunProcess {
     child: Child,
+    /// Our end of its standard input.
+    _input: Option<ChildStdin>,
     printed: Option<JoinHandle<Option<Value>>>,
     logged: Option<JoinHandle<(Tail, Causes)>>,
     /// What is known of its end.

@@ -71,6 +71,8 @@ pub(crate) struct ForwardedRun {
     /// What stands on the command line. Variables and the project file reach the child by
     /// themselves.
     pub(crate) words: Vec<OsString>,
+    /// Whether the command line asks for a run without an end.
+    pub(crate) says_forever: bool,
 }
 
 /// Flags that every child is given anew.
@@ -109,7 +111,12 @@ impl ForwardedRun {
 
 impl FromArgMatches for ForwardedRun {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        Ok(Self { args: RunArgs::from_arg_matches(matches)?, words: Self::words(matches) })
+        let is_given = matches.value_source("forever") == Some(ValueSource::CommandLine);
+        Ok(Self {
+            args: RunArgs::from_arg_matches(matches)?,
+            words: Self::words(matches),
+            says_forever: is_given && matches.get_flag("forever"),
+        })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {

@@ -10,7 +10,7 @@ Examples:
 pub(super) const NEW: &str = "\
 Examples:
   longshore new pricing --lang python
-  longshore new ../work/pricing --lang rust";
+  longshore new ../work/pricing --lang rust --azure";
 
 pub(super) const BUILD: &str = "\
 Examples:
@@ -144,12 +144,13 @@ Examples:
 pub(super) const DEPLOY: &str = "\
 Examples:
   longshore deploy --profile azure --job \"$JOB\" --dry-run
-  longshore deploy order.wasm --job \"$JOB\" --repository oci://acme.azurecr.io/handlers/order --tag 1.2";
+  longshore deploy order.wasm --job \"$JOB\" --tag 1.2 \\
+    --repository oci://acme.azurecr.io/handlers/order";
 
 pub(super) const RELEASES: &str = "\
 Examples:
   longshore releases --job \"$JOB\"
-  longshore releases --repository oci://acme.azurecr.io/handlers/order --limit 10 --output json";
+  longshore releases --repository oci://acme.azurecr.io/handlers/order --limit 10";
 
 pub(super) const ROLLBACK: &str = "\
 Examples:

@@ -125,8 +125,8 @@ pub struct RunArgs {
     #[arg(long, env = "LONGSHORE_OUTBOX_ENCODING", value_name = "NAME=ENCODING", value_parser = lines(parse::<EncodingOf>), help_heading = BODIES, hide_short_help = true)]
     pub outbox_encoding: Vec<Lines<EncodingOf>>,
 
-    /// Stop as after SIGTERM when standard input ends. `longshore dev` holds the other end of a pipe
-    /// there: no run outlives it.
+    /// Stop as after SIGTERM when standard input ends. `longshore dev` holds the other end of a
+    /// pipe there: no run outlives it.
     // No variable: it is for the one process that has made the pipe.
     #[arg(long, hide = true)]
     pub stop_with_input: bool,

@@ -103,8 +103,7 @@ fn exit_of(done: &Scheduled) -> Result<Exit, Failure> {
 
 /// How executions are started: as this very program, with what this one was given.
 fn launcher(args: &DevArgs, component: &Source) -> Result<ReplicaLauncher, Failure> {
-    let is_said = |flag: &str| args.run.words.iter().any(|word| *word == *flag);
-    if args.run.args.forever && is_said("--forever") {
+    if args.run.says_forever {
         return Err(Failure::usage("an execution of a job ends; leave --forever out"));
     }
     let program = std::env::current_exe().during(|| "this program's own file cannot be found")?;

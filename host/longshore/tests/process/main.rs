@@ -10,6 +10,8 @@
 mod build;
 mod checks;
 mod compiling;
+#[cfg(target_os = "linux")]
+mod dev;
 mod directory;
 mod drain;
 #[cfg(target_os = "linux")]

@@ -60,7 +60,10 @@ impl Lines {
             }));
         }
         let [poll, start, timeout] = [*poll, *start_delay, *replica_timeout].map(format_duration);
-        self.line("job", &format!("{job} unloads {queue}, as KEDA {KEDA_VERSION} would have it start"));
+        self.line(
+            "job",
+            &format!("{job} unloads {queue}; executions start as KEDA {KEDA_VERSION} would start them"),
+        );
         self.line(
             "",
             &format!(
@@ -74,10 +77,7 @@ impl Lines {
         };
         self.line("", &format!("a start takes {start}, an execution {timeout} at most{restarts}"));
         if *speed != 1 {
-            self.line(
-                "",
-                &format!("these three times pass {speed} times as fast, leases and retries do not"),
-            );
+            self.line("", &format!("these times pass {speed} times as fast; leases and retries do not"));
         }
         Ok(())
     }
