@@ -90,6 +90,10 @@ pub trait Queue: fmt::Debug + Send + Sync {
     /// An empty answer says that nothing was visible, and not that the queue is empty.
     async fn receive(&self, max: u32, visibility: Duration) -> Result<Vec<Received>, QueueError>;
 
+    /// No receive follows for a while: what was received ahead of a receive is given back, where a
+    /// kind of queue does that. Reports no error, since the end of the lease gives it back as well.
+    async fn stop_receiving(&self) {}
+
     /// Puts a message into the queue and returns its id.
     async fn send(&self, message: Outgoing) -> Result<String, QueueError>;
 

@@ -13,7 +13,8 @@ use crate::receive::Receiver;
 use crate::report::Outcome;
 use longshore_queue::Received;
 
-/// Waits for the receives in flight, though not for long, and releases what they leased.
+/// Waits for the receives in flight, though not for long, and releases what they leased, and what
+/// the queue has received ahead of them.
 pub(crate) async fn give_back(mut receiver: Receiver, context: &RunContext) {
     let ends = Instant::now() + LAST_RECEIVE;
     while let Ok(Some(answered)) = timeout_at(ends, receiver.next()).await {
@@ -25,6 +26,8 @@ pub(crate) async fn give_back(mut receiver: Receiver, context: &RunContext) {
             context.parts.totals.ended(outcome);
         }
     }
+    // Should this fail, the end of their leases gives these back.
+    let _ = timeout(LAST_RECEIVE, context.parts.queue.stop_receiving()).await;
 }
 
 /// Makes a message visible again that was never started, for this reason.

@@ -10,25 +10,33 @@
 //! service's own, also in `MaxDeliveryCount`; and if this process ends, the message comes back
 //! early, when its lock ends, and is never lost.
 //!
-//! Settlement goes over `$management` and not over the link, since only there the service answers.
+//! Messages are settled on the link that brought them, and a settlement counts when the service has
+//! answered it. It goes over `$management` where that link is gone.
 
+mod arrived;
 mod binary_xml;
 mod clock;
 mod connection;
 mod count;
+mod disposition;
 mod entity;
 mod error;
 mod held;
+mod inbox;
 mod link;
 mod lock;
 mod management;
 mod message;
 mod proxy;
 mod receive;
+mod renewals;
 mod request;
 mod sections;
+mod settler;
+mod tap;
 mod token;
 mod transport;
+mod watched;
 mod wire;
 
 use std::collections::HashSet;
@@ -40,13 +48,13 @@ use async_trait::async_trait;
 use fe2o3_amqp::types::messaging::MESSAGE_FORMAT;
 use tokio::time::Instant;
 
+use self::arrived::Arrived;
 use self::clock::ServiceClock;
 use self::connection::Connected;
+use self::disposition::Disposition;
 use self::entity::Entity;
 use self::held::Held;
-use self::link::Arrived;
 use self::lock::LockToken;
-use self::management::Disposition;
 use self::token::TokenSource;
 use self::wire::Wire;
 use longshore_azure::{Azure, SharedHttp};
@@ -186,7 +194,7 @@ impl Queue for ServiceBusQueue {
     /// Both rights are one, that to listen. The service is asked to renew a lock that does not
     /// exist: it looks at the caller's rights first.
     async fn may(&self, _: Right) -> Result<(), QueueError> {
-        let ask = async |it: &_| management::renew(it, &self.wire.entity, LockToken::NONE).await;
+        let ask = async |it: &_| management::renew(it, &self.wire.entity, &[LockToken::NONE]).await;
         match self.wire.call(ask).await {
             Err(error) if error.is_stale() => Ok(()),
             answer => answer,
@@ -209,11 +217,17 @@ impl Queue for ServiceBusQueue {
                 .store(u64::try_from(lease.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
         }
         let receive = |it: Arrived| Received {
-            receipt: self.held.take(it.token, asked + visibility, it.locked_for(), it.sequence),
+            receipt: self.held.take(it.token, asked + visibility, it.locked_for(), it.sequence, it.delivered),
             message: it.message,
             damaged: it.damaged,
         };
         Ok(arrived.into_iter().map(receive).collect())
+    }
+
+    async fn stop_receiving(&self) {
+        if let Some(connected) = self.wire.present().await {
+            connected.rest().await;
+        }
     }
 
     async fn send(&self, message: Outgoing) -> Result<String, QueueError> {

@@ -23,7 +23,9 @@ use crate::servicebus::entity::Entity;
 use crate::servicebus::error::{AmqpRefusal, receiving, sending, unclear};
 use crate::servicebus::link::Link;
 use crate::servicebus::request::Requests;
+use crate::servicebus::tap::Tap;
 use crate::servicebus::transport;
+use crate::servicebus::watched::Watches;
 
 /// How long the service may be silent before the connection counts as dead. It says something at
 /// half of that.
@@ -42,7 +44,8 @@ pub(super) struct Connected {
     /// Of all links but the one that receives.
     session: Mutex<SessionHandle<()>>,
     management: OnceCell<Requests>,
-    pub(super) receiving: Mutex<Option<Link>>,
+    watches: Arc<Watches>,
+    receiving: Mutex<Option<Arc<Link>>>,
     sender: Mutex<Option<Sender>>,
     renewing: JoinHandle<()>,
     broken: Arc<AtomicBool>,
@@ -61,6 +64,7 @@ impl Connected {
     pub(super) async fn open(entity: Arc<Entity>) -> Result<Self, QueueError> {
         let unreached = |cause: String| QueueError::busy(&entity.url, cause);
         let stream = transport::open(&entity.url, &entity.namespace, entity.transport).await?;
+        let watches = Arc::<Watches>::default();
         let mut connection = Connection::builder()
             .container_id(format!("longshore-{}", uuid::Uuid::now_v7()))
             .scheme("amqp")
@@ -68,7 +72,7 @@ impl Connected {
             .sasl_profile(SaslProfile::Anonymous)
             .max_frame_size(65_536_u32)
             .idle_time_out(u32::try_from(IDLE.as_millis()).unwrap_or(u32::MAX))
-            .open_with_stream(stream)
+            .open_with_stream(Tap::new(stream, watches.clone()))
             .await
             .map_err(|error| {
                 unreached(format!("{} does not open a connection: {error}", entity.namespace))
@@ -84,6 +88,7 @@ impl Connected {
             connection: Mutex::new(connection),
             session: Mutex::new(session),
             management: OnceCell::new(),
+            watches,
             receiving: Mutex::default(),
             sender: Mutex::default(),
             renewing,
@@ -118,8 +123,29 @@ impl Connected {
         self.management.get_or_try_init(attach).await
     }
 
-    /// A link that receives, without credit yet.
-    pub(super) async fn attach_receiver(&self) -> Result<Link, QueueError> {
+    /// The link that receives. One that can bring no more messages is replaced; it lasts until all
+    /// that it brought is settled.
+    pub(super) async fn receiver(&self) -> Result<Arc<Link>, QueueError> {
+        let mut receiving = self.receiving.lock().await;
+        if let Some(link) = receiving.as_ref().filter(|it| !it.is_over()) {
+            return Ok(link.clone());
+        }
+        *receiving = None;
+        let link = Arc::new(self.attach_receiver().await?);
+        Ok(receiving.insert(link).clone())
+    }
+
+    /// Takes the credit of the link that receives back, if there is one, and releases what came and
+    /// was not received.
+    pub(super) async fn rest(&self) {
+        let link = self.receiving.lock().await.clone();
+        if let Some(link) = link {
+            link.rest().await;
+        }
+    }
+
+    async fn attach_receiver(&self) -> Result<Link, QueueError> {
+        let watched = self.watches.expect(&self.entity.link);
         let mut session = Session::begin(&mut *self.connection.lock().await)
             .await
             .map_err(|error| unclear(&self.entity.url, error))?;
@@ -133,7 +159,7 @@ impl Connected {
             .await;
         let receiver = receiver.map_err(|error| receiving(error, &self.entity.url))?;
         self.has_received.store(true, Ordering::Relaxed);
-        Ok(Link::new(receiver, session))
+        Ok(Link::start(receiver, session, watched, self.entity.clone()))
     }
 
     /// Whether there is a link that receives, or was.

@@ -10,8 +10,13 @@ use tokio::time::{Instant, sleep_until};
 
 use longshore_queue::{QueueError, Receipt};
 
+use crate::servicebus::connection::Connected;
+use crate::servicebus::disposition::Disposition;
+use crate::servicebus::error::unclear;
 use crate::servicebus::lock::LockToken;
-use crate::servicebus::management::{self, Disposition};
+use crate::servicebus::management;
+use crate::servicebus::renewals::Renewals;
+use crate::servicebus::settler::{Delivered, Settled};
 use crate::servicebus::wire::Wire;
 
 /// The pause between two tries of a call that failed in passing.
@@ -21,6 +26,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(super) struct Held {
     wire: Arc<Wire>,
+    renewals: Arc<Renewals>,
     locks: Mutex<HashMap<LockToken, Lock>>,
 }
 
@@ -32,6 +38,8 @@ struct Lock {
     length: Duration,
     /// The place of its message in the queue, where that could be read.
     sequence: Option<i64>,
+    /// The way to settle it on the link that brought it.
+    delivered: Delivered,
     keeping: JoinHandle<()>,
 }
 
@@ -43,7 +51,8 @@ impl Drop for Lock {
 
 impl Held {
     pub(super) fn new(wire: Arc<Wire>) -> Self {
-        Self { wire, locks: Mutex::default() }
+        let renewals = Arc::new(Renewals::new(wire.clone()));
+        Self { wire, renewals, locks: Mutex::default() }
     }
 
     /// Keeps a message that was just delivered until `until`; its lock lasts for `length`.
@@ -53,10 +62,11 @@ impl Held {
         until: Instant,
         length: Duration,
         sequence: Option<i64>,
+        delivered: Delivered,
     ) -> Receipt {
         let keeping = tokio::spawn(keep(Arc::downgrade(self), token, until, length));
         let version = 1;
-        self.locks().insert(token, Lock { version, length, sequence, keeping });
+        self.locks().insert(token, Lock { version, length, sequence, delivered, keeping });
         receipt(token, version)
     }
 
@@ -93,7 +103,7 @@ impl Held {
         }
         let sent = Instant::now();
         let (token, length) = self.find(receipt)?;
-        let renewed = self.wire.call(async |it| management::renew(it, &self.wire.entity, token).await).await;
+        let renewed = self.renewals.renew(token).await;
         self.forget_if_stale(token, &renewed);
         renewed.map_err(|error| no_longer_than(length, error))?;
         self.keep_on(token, length, sent + visibility)
@@ -102,14 +112,42 @@ impl Held {
     /// Ends a lock.
     pub(super) async fn settle(&self, receipt: &Receipt, disposition: Disposition) -> Result<(), QueueError> {
         let (token, length) = self.find(receipt)?;
-        let entity = &self.wire.entity;
-        let settled =
-            self.wire.call(async |it| management::settle(it, entity, token, disposition).await).await;
+        let settled = self.settle_lock(token, &disposition).await;
         self.forget_if_stale(token, &settled);
         if settled.is_ok() {
             self.locks().remove(&token);
         }
         settled.map_err(|error| no_longer_than(length, error))
+    }
+
+    /// Ends a lock on the link that brought it, or over the management node if that link is gone:
+    /// a delivery that is settled elsewhere stays unsettled on its link, and the service holds no
+    /// more than some thousand of these.
+    async fn settle_lock(&self, token: LockToken, disposition: &Disposition) -> Result<(), QueueError> {
+        let delivered = self.locks().get(&token).map(|lock| lock.delivered.clone());
+        let url = &self.wire.entity.url;
+        let settle = async |it: &Connected| {
+            let settled = match &delivered {
+                Some(delivered) => delivered.settle(disposition).await,
+                None => Settled::NotSent,
+            };
+            match settled {
+                Settled::Done => Ok(()),
+                Settled::Lost => Err(QueueError::MessageNotFound),
+                Settled::Refused(refusal) => Err(refusal.explain(url, "settle")),
+                Settled::Unknown => Err(unclear(url, "the link ended before the answer")),
+                Settled::NotSent => management::settle(it, &self.wire.entity, token, disposition).await,
+                Settled::Otherwise => {
+                    let settled = management::settle(it, &self.wire.entity, token, disposition).await;
+                    // The link may have done it after all.
+                    settled.map_err(|error| match error {
+                        QueueError::MessageNotFound => unclear(url, "two answers that differ"),
+                        error => error,
+                    })
+                }
+            }
+        };
+        self.wire.call(settle).await
     }
 
     /// The lock of a receipt: its token, and how long it lasts.
@@ -165,13 +203,13 @@ async fn keep(held: Weak<Held>, token: LockToken, until: Instant, length: Durati
     loop {
         sleep_until(next).await;
         let Some(held) = held.upgrade() else { return };
-        let (wire, now) = (&held.wire, Instant::now());
+        let now = Instant::now();
         let over = now >= until;
         let done = if over {
             let gone = Disposition::Abandoned;
-            wire.call(async |it| management::settle(it, &wire.entity, token, gone).await).await
+            held.settle_lock(token, &gone).await
         } else {
-            wire.call(async |it| management::renew(it, &wire.entity, token).await).await
+            held.renewals.renew(token).await
         };
         match done {
             Ok(()) if over => break,

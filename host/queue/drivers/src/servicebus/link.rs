@@ -1,72 +1,359 @@
-//! The link that receives, and what it brings.
+//! The link that receives. A task of its own takes what comes, grants the credit that receives ask
+//! for, and sends what is settled.
+//!
+//! Credit stands: what a receive has asked for and did not get is still granted when the next one
+//! asks. So messages come while others are handled, and no receive waits for a round trip when
+//! there are messages. At most as many come as were asked for. When nothing comes for a while, and
+//! when nobody receives any more, the credit is taken back, and what came too late is released.
 
-use std::ops::RangeInclusive;
-use std::sync::Once;
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use fe2o3_amqp::Receiver;
 use fe2o3_amqp::link::RecvError;
+use fe2o3_amqp::link::delivery::{Delivery, DeliveryInfo};
+use fe2o3_amqp::link::receiver::TerminalDeliveryState;
 use fe2o3_amqp::session::SessionHandle;
-use fe2o3_amqp::types::messaging::{Body, Message as Amqp};
+use fe2o3_amqp::types::messaging::{Accepted, Body};
 use fe2o3_amqp::types::primitives::Value;
-use jiff::Timestamp;
-use tokio::time::timeout;
+use tokio::sync::mpsc::{UnboundedReceiver, WeakUnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
-use longshore_queue::{Message, QueueError};
+use longshore_queue::QueueError;
 
+use crate::servicebus::arrived::Arrived;
 use crate::servicebus::entity::Entity;
 use crate::servicebus::error::received;
+use crate::servicebus::inbox::{Inbox, Taken};
 use crate::servicebus::lock::LockToken;
-use crate::servicebus::message::read;
+use crate::servicebus::settler::{Delivered, Order, Settler};
+use crate::servicebus::watched::Watched;
 
+/// How long the first message is awaited. A queue that has messages delivers within some
+/// milliseconds.
+const FIRST: Duration = Duration::from_millis(500);
+/// How long the service may take to say that no credit is left. A link that does not say it in time
+/// is given up: the service then keeps what it had not sent.
+const DRAIN: Duration = Duration::from_secs(1);
+/// How long a message may wait for a receive, and credit for the next one.
+const LATE: Duration = Duration::from_millis(500);
 /// How long a link may take to end.
 const CLOSE: Duration = Duration::from_secs(1);
-/// How long locks last: what the service allows is 5 s to 5 minutes, of which some is over when a
-/// message has come. The rest is told as a time, so that anything else is said by a clock that is
-/// wrong.
-const LOCKS: RangeInclusive<Duration> = Duration::from_millis(500)..=Duration::from_secs(5 * 60 + 5);
-/// What is assumed where nothing is told.
-const LOCK: Duration = Duration::from_secs(30);
-/// What is assumed where a clock is wrong: the shortest lock that there is. It is then renewed in
-/// time, whatever it is.
-const SHORTEST_LOCK: Duration = Duration::from_secs(5);
+/// The most settlements that are sent together.
+const MAX_SETTLED_AT_ONCE: usize = 256;
 
-/// The link that receives, in a session of its own.
+/// A link that receives.
 #[derive(Debug)]
 pub(super) struct Link {
-    // Dropped in this order: the link ends before its session.
-    pub(super) receiver: Receiver,
-    session: SessionHandle<()>,
-    /// How many messages it has brought.
-    pub(super) delivered: u32,
-    /// A message came after the service was told to send no more. The library then counts it twice,
-    /// since the service's answer had it counted already, and would grant more than is asked for:
-    /// what comes beyond is lost until its lock ends.
-    pub(super) miscounted: bool,
+    settler: Settler,
+    inbox: Arc<Inbox>,
 }
 
-/// A message that was delivered, and is locked.
-pub(super) struct Arrived {
-    pub(super) message: Message,
-    pub(super) damaged: Option<String>,
-    pub(super) token: LockToken,
-    /// Its place in the queue, where that could be read.
-    pub(super) sequence: Option<i64>,
-    /// How long its lock lasts from now on, by the service's clock as far as that is known; `None`
-    /// if it lasts longer than locks do, or has ended.
-    pub(super) locked_for: Option<Duration>,
+/// What a receive on a link came to.
+pub(super) enum Brought {
+    /// These messages; none if none came.
+    Messages(Vec<Arrived>),
+    /// The link can bring no more. Another one may.
+    Stale,
 }
 
 impl Link {
-    pub(super) fn new(receiver: Receiver, session: SessionHandle<()>) -> Self {
-        Self { receiver, session, delivered: 0, miscounted: false }
+    /// Starts to work on a link that was attached in a session of its own.
+    pub(super) fn start(
+        receiver: Receiver,
+        session: SessionHandle<()>,
+        watched: Arc<Watched>,
+        entity: Arc<Entity>,
+    ) -> Self {
+        let (orders, ordered) = unbounded_channel();
+        let inbox = Arc::<Inbox>::default();
+        let pump = Pump {
+            receiver,
+            entity,
+            inbox: inbox.clone(),
+            orders: orders.downgrade(),
+            watched: watched.clone(),
+            credit: 0,
+            draining: None,
+        };
+        tokio::spawn(pump.run(ordered, session));
+        Self { settler: Settler { orders, watched }, inbox }
+    }
+
+    /// Whether it can bring no more messages.
+    pub(super) fn is_over(&self) -> bool {
+        self.inbox.is_over()
+    }
+
+    /// Waits for up to `max` messages. What is there is brought at once.
+    pub(super) async fn receive(&self, max: u32) -> Result<Brought, QueueError> {
+        let waiting = self.inbox.ask(max);
+        let ends = Instant::now() + FIRST;
+        loop {
+            match self.inbox.take(max) {
+                Taken::Messages(messages) => return Ok(Brought::Messages(messages)),
+                Taken::Stale => return Ok(Brought::Stale),
+                Taken::Ended(error) => return Err(error),
+                Taken::Nothing => {}
+            }
+            if timeout_at(ends, self.inbox.changes()).await.is_err() {
+                break;
+            }
+        }
+        if self.inbox.has_one_receive() {
+            // Nothing may come that nobody waits for.
+            let (done, drained) = oneshot::channel();
+            if self.settler.orders.send(Order::Drain(done)).is_ok() {
+                // An error: the pump has ended, and the inbox says why.
+                let _ = drained.await;
+            }
+        }
+        drop(waiting);
+        match self.inbox.take(max) {
+            Taken::Messages(messages) => Ok(Brought::Messages(messages)),
+            Taken::Ended(error) => Err(error),
+            // That was an answer: there was nothing.
+            Taken::Stale | Taken::Nothing => Ok(Brought::Messages(Vec::new())),
+        }
+    }
+
+    /// Takes all credit back, and releases what came and was not received.
+    pub(super) async fn rest(&self) {
+        let (done, rested) = oneshot::channel();
+        if self.settler.orders.send(Order::Rest(done)).is_ok() {
+            let _ = rested.await;
+        }
+    }
+}
+
+/// What works on a link.
+struct Pump {
+    receiver: Receiver,
+    entity: Arc<Entity>,
+    inbox: Arc<Inbox>,
+    /// For what comes: the link lasts as long as somebody else has this.
+    orders: WeakUnboundedSender<Order>,
+    watched: Arc<Watched>,
+    /// What was granted, and has not come yet.
+    credit: u32,
+    draining: Option<Draining>,
+}
+
+/// All credit is being taken back.
+struct Draining {
+    gives_up: Instant,
+    /// Who waits for it.
+    told: Vec<oneshot::Sender<()>>,
+    /// What is there then is released.
+    releases: bool,
+}
+
+/// Why a pump ends.
+enum PumpEnd {
+    /// Nobody needs the link any more.
+    Unused,
+    Failed(QueueError),
+}
+
+impl Pump {
+    async fn run(mut self, mut ordered: UnboundedReceiver<Order>, session: SessionHandle<()>) {
+        let end = self.work(&mut ordered).await;
+        // Who waits learns the cause first.
+        if let PumpEnd::Failed(error) = end {
+            self.inbox.end(error);
+        }
+        self.watched.end();
+        self.draining = None;
+        ordered.close();
+        self.close(session).await;
+    }
+
+    async fn work(&mut self, ordered: &mut UnboundedReceiver<Order>) -> PumpEnd {
+        let mut settled = Vec::new();
+        loop {
+            if let Err(end) = self.grant().await {
+                return end;
+            }
+            let wakes = self.wakes_at();
+            tokio::select! {
+                biased;
+                count = ordered.recv_many(&mut settled, MAX_SETTLED_AT_ONCE) => {
+                    if count == 0 {
+                        return PumpEnd::Unused;
+                    }
+                    if let Err(end) = self.carry_out(settled.drain(..)).await {
+                        return end;
+                    }
+                }
+                came = self.receiver.recv::<Body<Value>>() => {
+                    if let Err(end) = self.came(came).await {
+                        return end;
+                    }
+                }
+                () = self.inbox.wants_change() => {}
+                () = self.watched.runs_dry() => {}
+                () = sleep_until(wakes.unwrap_or_else(Instant::now)), if wakes.is_some() => {}
+            }
+        }
+    }
+
+    /// When something is due that nobody asks for.
+    fn wakes_at(&self) -> Option<Instant> {
+        match &self.draining {
+            Some(draining) => Some(draining.gives_up),
+            None if self.credit > 0 || self.inbox.holds_messages() => {
+                self.inbox.idle_since().map(|since| since + LATE)
+            }
+            None => None,
+        }
+    }
+
+    /// Grants credit for what is wanted, or takes it back where nobody wants any.
+    async fn grant(&mut self) -> Result<(), PumpEnd> {
+        let now = Instant::now();
+        if let Some(draining) = &self.draining {
+            if self.watched.is_drained() {
+                self.drained().await?;
+            } else if now >= draining.gives_up {
+                // What it still sends is nobody's: it ends, and keeps that.
+                return Err(self.failed("it does not take its credit back"));
+            }
+            return Ok(());
+        }
+        if self.inbox.idle_since().is_some_and(|since| now >= since + LATE) {
+            if self.credit > 0 {
+                return self.drain(None, true).await;
+            }
+            return self.release().await;
+        }
+        let wanted = self.inbox.wants();
+        if wanted > self.credit && !self.inbox.is_over() {
+            if self.watched.is_miscounted() {
+                self.inbox.grow_stale();
+                return Ok(());
+            }
+            let granted = self.receiver.set_credit(wanted).await;
+            granted.map_err(|error| self.failed(error))?;
+            self.credit = wanted;
+        }
+        Ok(())
+    }
+
+    async fn carry_out(&mut self, orders: impl Iterator<Item = Order>) -> Result<(), PumpEnd> {
+        let mut completed = Vec::<DeliveryInfo>::new();
+        for order in orders {
+            match order {
+                Order::Settle(info, TerminalDeliveryState::Accepted(_)) => completed.push(info),
+                Order::Settle(info, state) => {
+                    let sent = self.receiver.dispose(info, state).await;
+                    sent.map_err(|error| self.failed(error))?;
+                }
+                Order::Drain(told) => self.drain(Some(told), false).await?,
+                Order::Rest(told) => self.drain(Some(told), true).await?,
+            }
+        }
+        if completed.is_empty() {
+            return Ok(());
+        }
+        // Those that follow each other share a frame.
+        let sent = self.receiver.dispose_all(completed, Accepted {}).await;
+        sent.map_err(|error| self.failed(error))
+    }
+
+    /// A message has come: and what came with it.
+    async fn came(&mut self, first: Result<Delivery<Body<Value>>, RecvError>) -> Result<(), PumpEnd> {
+        let mut next = Some(first);
+        while let Some(came) = next {
+            let arrived = self.read(came)?;
+            self.watched.took();
+            self.credit = self.credit.saturating_sub(1);
+            match arrived {
+                Some(arrived) => self.inbox.put(arrived),
+                // Nothing can be asked about it.
+                None => tracing::warn!("a delivery without a lock token was left alone"),
+            }
+            // What was read at once is handed over at once.
+            next = futures_util::FutureExt::now_or_never(self.receiver.recv::<Body<Value>>());
+        }
+        self.inbox.tell();
+        Ok(())
+    }
+
+    /// What a delivery is; `None` if it has no lock.
+    fn read(&self, came: Result<Delivery<Body<Value>>, RecvError>) -> Result<Option<Arrived>, PumpEnd> {
+        // Without anybody else who has it, nobody waits either.
+        let Some(orders) = self.orders.upgrade() else { return Err(PumpEnd::Unused) };
+        let settler = Settler { orders, watched: self.watched.clone() };
+        match came {
+            Ok(delivery) => {
+                let (info, message) = delivery.into_parts();
+                let token = LockToken::from_tag(info.delivery_tag());
+                let delivered = Delivered { info, settler };
+                Ok(token.map(|token| Arrived::whole(token, message, delivered, &self.entity)))
+            }
+            // It is counted and poisoned as any other that no handler can read.
+            Err(RecvError::MessageDecode(error)) => {
+                let why = format!("it is no AMQP message: {}", error.source);
+                let token = LockToken::from_tag(error.info.delivery_tag());
+                let delivered = Delivered { info: error.info, settler };
+                Ok(token.map(|token| Arrived::damaged(token, why, delivered)))
+            }
+            Err(error) => Err(PumpEnd::Failed(received(error, &self.entity.url, "receive"))),
+        }
+    }
+
+    /// Begins to take all credit back.
+    async fn drain(&mut self, told: Option<oneshot::Sender<()>>, releases: bool) -> Result<(), PumpEnd> {
+        if let Some(draining) = &mut self.draining {
+            draining.told.extend(told);
+            draining.releases |= releases;
+            return Ok(());
+        }
+        let gives_up = Instant::now() + DRAIN;
+        self.draining = Some(Draining { gives_up, told: told.into_iter().collect(), releases });
+        if self.credit == 0 {
+            return self.drained().await;
+        }
+        self.watched.begin_to_drain();
+        let asked = self.receiver.drain().await;
+        asked.map_err(|error| self.failed(error))
+    }
+
+    /// No credit is left, and all that was sent is there.
+    async fn drained(&mut self) -> Result<(), PumpEnd> {
+        self.credit = 0;
+        let Some(Draining { told, releases, .. }) = self.draining.take() else { return Ok(()) };
+        if releases {
+            self.release().await?;
+        }
+        for told in told {
+            // Who gave up waiting does not need it.
+            let _ = told.send(());
+        }
+        Ok(())
+    }
+
+    /// Releases what came and nobody receives. That counts no delivery.
+    async fn release(&mut self) -> Result<(), PumpEnd> {
+        let late = self.inbox.empty();
+        if late.is_empty() {
+            return Ok(());
+        }
+        tracing::debug!(messages = late.len(), "messages came that nobody received: they are released");
+        let late = late.into_iter().map(|it| it.delivered.info);
+        let sent = self.receiver.release_all(late.collect::<Vec<_>>()).await;
+        sent.map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, error: impl std::fmt::Display) -> PumpEnd {
+        PumpEnd::Failed(crate::servicebus::error::unclear(&self.entity.url, error))
     }
 
     /// Ends the link and its session, and with them what both sides remember of its deliveries.
     /// Locks are not touched.
-    pub(super) async fn close(self) {
-        let Self { receiver, mut session, .. } = self;
+    async fn close(self, mut session: SessionHandle<()>) {
+        let receiver = self.receiver;
         let closing = async {
             let _ = receiver.close().await;
             let _ = session.end().await;
@@ -74,85 +361,4 @@ impl Link {
         // The next one does not depend on it: what is left of this one ends with the connection.
         let _ = timeout(CLOSE, closing).await;
     }
-
-    /// Takes what comes, until there is enough. Waits `first` for the first message, and `next` for
-    /// each one after it.
-    pub(super) async fn take(
-        &mut self,
-        entity: &Entity,
-        arrived: &mut Vec<Arrived>,
-        max: usize,
-        first: Duration,
-        next: Duration,
-    ) -> Result<(), QueueError> {
-        let mut wait = first;
-        while arrived.len() < max {
-            let Ok(taken) = timeout(wait, self.receiver.recv::<Body<Value>>()).await else { return Ok(()) };
-            let arrival = match taken {
-                Ok(delivery) => {
-                    let token = LockToken::from_tag(delivery.delivery_tag());
-                    token.map(|token| arrival(token, delivery.into_message(), entity))
-                }
-                // It is counted and poisoned as any other that no handler can read.
-                Err(RecvError::MessageDecode(error)) => LockToken::from_tag(error.info.delivery_tag())
-                    .map(|token| damaged(token, format!("it is no AMQP message: {}", error.source))),
-                // Some are in hand: these are handled, and the next receive finds out.
-                Err(_) if !arrived.is_empty() => return Ok(()),
-                Err(error) => return Err(received(error, &entity.url, "receive")),
-            };
-            wait = next;
-            self.delivered += 1;
-            match arrival {
-                Some(arrival) => arrived.push(arrival),
-                // Nothing can be asked about it.
-                None => tracing::warn!("a delivery without a lock token was left alone"),
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Arrived {
-    /// How long its lock lasts, or probably does.
-    pub(super) fn locked_for(&self) -> Duration {
-        static ONCE: Once = Once::new();
-        self.locked_for.unwrap_or_else(|| {
-            ONCE.call_once(|| {
-                tracing::warn!(
-                    "a lock that has just been taken does not last as long as locks do: the clock of this host is wrong, and locks are renewed as if they were the shortest; set it"
-                );
-            });
-            SHORTEST_LOCK
-        })
-    }
-}
-
-fn arrival(token: LockToken, message: Amqp<Body<Value>>, entity: &Entity) -> Arrived {
-    let read = read(message, true, &entity.url);
-    let now = Timestamp::now();
-    if let Some(enqueued) = read.enqueued {
-        entity.clock.has_passed(enqueued, now);
-    }
-    let locked_for = match read.locked_until {
-        None => Some(LOCK),
-        Some(until) => {
-            let left = Duration::try_from(until.duration_since(entity.clock.at(now))).ok();
-            left.filter(|left| LOCKS.contains(left))
-        }
-    };
-    let sequence = Some(read.sequence);
-    Arrived { message: read.message, damaged: read.damaged, token, sequence, locked_for }
-}
-
-/// Stands for what cannot be read at all, not even how often it was delivered.
-fn damaged(token: LockToken, why: String) -> Arrived {
-    let message = Message {
-        id: token.text(),
-        body: Bytes::new(),
-        dequeue_count: 1,
-        inserted: Timestamp::now(),
-        time_to_live: None,
-        properties: Vec::new(),
-    };
-    Arrived { message, damaged: Some(why), token, sequence: None, locked_for: Some(LOCK) }
 }

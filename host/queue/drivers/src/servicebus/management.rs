@@ -1,4 +1,5 @@
-//! What is asked of a queue's management node: renewing locks, settling messages, peeking.
+//! What is asked of a queue's management node: renewing locks, peeking, and settling messages whose
+//! link has ended.
 
 // The library names `Deserializable` private, and has no other way to read a message from bytes.
 // Look at it when its version changes.
@@ -8,6 +9,7 @@ use fe2o3_amqp::types::primitives::{Array, OrderedMap, SimpleValue, Uuid, Value}
 use longshore_queue::{QueueError, QueueUrl, Specimen, Whole};
 
 use crate::servicebus::connection::Connected;
+use crate::servicebus::disposition::Disposition;
 use crate::servicebus::entity::Entity;
 use crate::servicebus::error::unclear;
 use crate::servicebus::lock::LockToken;
@@ -17,18 +19,6 @@ use crate::servicebus::sections;
 
 /// How long the service may work on a request, in milliseconds.
 const SERVER_TIMEOUT: u32 = 15_000;
-/// The longest reason or description that the service keeps, in bytes ([Dead-letter
-/// queues](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-dead-letter-queues)).
-const MAX_TEXT: usize = 4096;
-
-/// What becomes of a locked message.
-#[derive(Clone, Debug)]
-pub(super) enum Disposition {
-    Completed,
-    Abandoned,
-    DeadLettered { reason: String, detail: String },
-}
-
 async fn ask(
     connected: &Connected,
     entity: &Entity,
@@ -46,8 +36,8 @@ async fn ask(
     connected.management(verb).await?.ask(verb, properties, Value::Map(body)).await
 }
 
-fn tokens(token: LockToken) -> (Value, Value) {
-    let tokens = Array(vec![Value::Uuid(Uuid::from(token.0))]);
+fn tokens(tokens: &[LockToken]) -> (Value, Value) {
+    let tokens = Array(tokens.iter().map(|token| Value::Uuid(Uuid::from(token.0))).collect());
     (Value::from("lock-tokens"), Value::Array(tokens))
 }
 
@@ -67,13 +57,13 @@ fn lock_refused(answer: AmqpReply, url: &QueueUrl, verb: &'static str) -> QueueE
     }
 }
 
-/// Makes a lock last as long again as locks do.
+/// Makes locks last as long again as locks do: all of them, or none if one is gone.
 pub(super) async fn renew(
     connected: &Connected,
     entity: &Entity,
-    token: LockToken,
+    locks: &[LockToken],
 ) -> Result<(), QueueError> {
-    let body = OrderedMap::from_iter([tokens(token)]);
+    let body = OrderedMap::from_iter([tokens(locks)]);
     let answer = ask(connected, entity, ("com.microsoft:renew-lock", "update"), body).await?;
     if answer.status == 200 { Ok(()) } else { Err(lock_refused(answer, &entity.url, "update")) }
 }
@@ -83,16 +73,17 @@ pub(super) async fn settle(
     connected: &Connected,
     entity: &Entity,
     token: LockToken,
-    disposition: Disposition,
+    disposition: &Disposition,
 ) -> Result<(), QueueError> {
     let field = |name: &str, value: &str| (Value::from(name), Value::from(value));
-    let mut body = OrderedMap::from_iter([tokens(token)]);
+    let mut body = OrderedMap::from_iter([tokens(&[token])]);
     let status = match disposition {
         Disposition::Completed => "completed",
         Disposition::Abandoned => "abandoned",
-        Disposition::DeadLettered { reason, detail } => {
-            let cut = &detail[..detail.floor_char_boundary(MAX_TEXT)];
-            for (name, value) in [field("deadletter-reason", &reason), field("deadletter-description", cut)] {
+        Disposition::DeadLettered { .. } => {
+            let (reason, detail) = disposition.texts();
+            for (name, value) in [field("deadletter-reason", reason), field("deadletter-description", detail)]
+            {
                 body.insert(name, value);
             }
             "suspended"

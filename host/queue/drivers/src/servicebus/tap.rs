@@ -7,6 +7,7 @@
 //! 2](https://docs.oasis-open.org/amqp/core/v1.0/os/amqp-core-transport-v1.0-os.html)), which do
 //! not change with the library.
 
+use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -41,6 +42,12 @@ pub(super) struct Tap<S> {
     frames: Frames,
 }
 
+impl<S> fmt::Debug for Tap<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tap")
+    }
+}
+
 impl<S> Tap<S> {
     pub(super) fn new(stream: S, watches: Arc<Watches>) -> Self {
         Self { stream, frames: Frames { watches, frame: Vec::new(), left: 0 } }
@@ -48,7 +55,11 @@ impl<S> Tap<S> {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
         let this = self.get_mut();
         let before = buf.filled().len();
         let polled = Pin::new(&mut this.stream).poll_read(cx, buf);
@@ -136,8 +147,9 @@ impl Frames {
                 }
             }
             code::DISPOSITION => {
-                if let Ok(Disposition { role: Role::Sender, first, last, settled, state: Some(state), .. }) =
-                    serde_amqp::from_slice(body)
+                if let Ok(Disposition {
+                    role: Role::Sender, first, last, settled, state: Some(state), ..
+                }) = serde_amqp::from_slice(body)
                     && (settled || state.is_terminal())
                 {
                     watched.disposed(first..=last.unwrap_or(first), &state);
@@ -148,7 +160,9 @@ impl Frames {
                     watched.flowed(handle.0, link_credit.unwrap_or_default());
                 }
             }
-            code::DETACH if serde_amqp::from_slice::<Detach>(body).is_ok_and(|it| watched.is(it.handle.0)) => {
+            code::DETACH
+                if serde_amqp::from_slice::<Detach>(body).is_ok_and(|it| watched.is(it.handle.0)) =>
+            {
                 self.watches.ended(channel);
             }
             code::END if serde_amqp::from_slice::<End>(body).is_ok() => self.watches.ended(channel),

@@ -79,6 +79,11 @@ impl Wire {
         done
     }
 
+    /// The connection that is there, if one is.
+    pub(super) async fn present(&self) -> Option<Arc<Connected>> {
+        self.state.lock().await.connected.clone()
+    }
+
     /// Refuses a call while the service wants to be left alone: each of them would make it last
     /// longer.
     fn not_paused(&self) -> Result<(), QueueError> {

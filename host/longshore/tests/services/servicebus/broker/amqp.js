@@ -2,6 +2,7 @@
 // (https://learn.microsoft.com/azure/service-bus-messaging/service-bus-amqp-protocol-guide).
 'use strict';
 const rhea = require('../node/node_modules/rhea');
+const frames = require('../node/node_modules/rhea/lib/frames');
 
 const { management, LOCK_LOST } = require('./management');
 const { travelling, typed } = require('./raw');
@@ -184,13 +185,10 @@ class Amqp {
     const state = delivery.remote_state || {};
     if (queue.held(lock.token) !== lock) {
       const error = { condition: LOCK_LOST, description: 'The lock supplied is invalid.' };
-      delivery.update(true, messages.rejected({ error }).described());
-      delivery.remote_settled = true;
+      answered(delivery, messages.rejected({ error }).described());
       return;
     }
-    delivery.update(true, messages[outcome]({}).described());
-    // What is answered is settled for both: the library forgets a delivery only then.
-    delivery.remote_settled = true;
+    answered(delivery, messages[outcome]({}).described());
     if (outcome === 'accepted') queue.complete(lock);
     else if (outcome === 'rejected') {
       const { condition, description, info } = state.error || {};
@@ -289,6 +287,15 @@ function waiting({ session: { outgoing } }, queue) {
   const count = outgoing.next_delivery_id - outgoing.next_pending_delivery;
   if (count > 0) setImmediate(() => queue.pump());
   return count;
+}
+
+/**
+ * Settles a delivery with an outcome. The library would tell two outcomes of deliveries that follow each other as one, the first,
+ * and would keep a delivery until the peer has said that it is settled as well.
+ */
+function answered(delivery, state) {
+  Object.assign(delivery, { settled: true, remote_settled: true, state });
+  delivery.link.session.output(frames.disposition({ role: false, first: delivery.id, last: delivery.id, state, settled: true }));
 }
 
 /** A link that is refused is attached without a terminus, and then detached (AMQP 1.0, part 2, 2.6.3). */

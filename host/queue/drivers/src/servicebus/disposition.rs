@@ -1,0 +1,24 @@
+//! What becomes of a locked message.
+
+/// The longest reason or description that the service keeps, in bytes ([Dead-letter
+/// queues](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-dead-letter-queues)).
+const MAX_TEXT: usize = 4096;
+
+/// What becomes of a locked message.
+#[derive(Clone, Debug)]
+pub(super) enum Disposition {
+    Completed,
+    Abandoned,
+    DeadLettered { reason: String, detail: String },
+}
+
+impl Disposition {
+    /// The reason and the description of a dead letter, no longer than the service keeps them.
+    pub(super) fn texts(&self) -> (&str, &str) {
+        let cut = |text: &'_ String| text.floor_char_boundary(MAX_TEXT);
+        match self {
+            Self::DeadLettered { reason, detail } => (&reason[..cut(reason)], &detail[..cut(detail)]),
+            Self::Completed | Self::Abandoned => ("", ""),
+        }
+    }
+}
