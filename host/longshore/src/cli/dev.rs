@@ -12,7 +12,7 @@ use super::values::{duration, some_time};
 /// Run the job on this machine as Azure would.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Each execution is a process of `longshore run` with the same flags. It reads variables and the project file by itself."
+    before_long_help = "Each execution is a process of `longshore run` with the same flags. It reads variables and the project file by itself."
 )]
 pub struct DevArgs {
     #[command(flatten)]

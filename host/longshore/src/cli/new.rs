@@ -13,10 +13,11 @@ pub struct NewArgs {
 
     /// The language of the handler.
     // Clap names what is missing by this, and so lists the choices.
-    #[arg(long, value_enum, value_name = "rust|python|typescript|javascript")]
+    #[arg(long, value_enum, value_name = "rust|python|typescript|javascript", hide_possible_values = true)]
     pub lang: Language,
 
     /// A clone of longshore's repository, from which the project takes the package for handlers.
+    ///
     /// Without it the project names the package's version, as a registry has it.
     #[arg(long, value_name = "CLONE", value_hint = ValueHint::DirPath)]
     pub sdk: Option<PathBuf>,

@@ -10,16 +10,18 @@ use longshore_component::registry::Repository;
 /// List what was deployed, the newest first.
 #[derive(Debug, Args)]
 pub struct ReleasesArgs {
-    /// The Container Apps job, by its resource id: which release does it run, and which ones did
-    /// its executions run?
+    /// The Container Apps job, by its resource id.
+    ///
+    /// Which release does it run, and which ones did its executions run?
     #[arg(long, env = "LONGSHORE_JOB", value_name = "RESOURCE-ID")]
     pub job: Option<JobId>,
 
     #[command(flatten)]
     pub(crate) arm: ArmArg,
 
-    /// Where the releases are: `oci://REGISTRY/REPOSITORY` [default: where the component is that
-    /// the job runs, or else the one of the project file].
+    /// Where the releases are: `oci://REGISTRY/REPOSITORY` [default: where the job's is].
+    ///
+    /// Without a job it is where the component of the project file is.
     #[arg(long, value_name = "ADDRESS")]
     pub repository: Option<Repository>,
 
@@ -37,8 +39,9 @@ pub struct RollbackArgs {
     #[command(flatten)]
     pub(crate) of: JobOf,
 
-    /// The release, by its digest or a tag [default: the one that was pushed before the one that
-    /// the job runs].
+    /// The release, by its digest or a tag [default: the one before].
+    ///
+    /// The one before is what was pushed before the one that the job runs.
     #[arg(long, value_name = "DIGEST|TAG")]
     pub to: Option<String>,
 

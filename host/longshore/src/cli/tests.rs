@@ -177,7 +177,8 @@ fn every_variable_that_the_host_reads_by_itself_is_known() {
                     let ends = |c: char| !(c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
                     format!("{PREFIX}{}", it.split(ends).next().unwrap_or_default())
                 };
-                for name in text.split("\"LONGSHORE_").skip(1).map(name) {
+                // The beginning alone names none.
+                for name in text.split("\"LONGSHORE_").skip(1).map(name).filter(|it| it != PREFIX) {
                     assert_eq!(misspelt_one(&name), None, "{}", path.display());
                     *found += 1;
                 }
