@@ -51,6 +51,8 @@ def request(method: str, url: str, body: Body, headers: Mapping[str, str] | None
         is_url = where.scheme in ("http", "https") and bool(where.hostname) and (where.port is None or where.port > 0)
         # What is neither is written in percent (RFC 3986, section 2.1).
         is_url = is_url and url.isascii() and url.isprintable() and " " not in url
+        # What stands before an `@` is a password, and errors name the authority.
+        is_url = is_url and "@" not in where.netloc
     except ValueError:
         is_url = False
     if not is_url:

@@ -95,6 +95,7 @@ class Requests(unittest.TestCase):
             ("ftp://127.0.0.1/secret", True),
             ("/secret", True),
             ("https://secret:port/", True),
+            ("https://a:secret@127.0.0.1:1/", True),
         ]:
             with self.subTest(url), self.assertRaises(http.RequestFailed) as failed:
                 http.get(url)

@@ -179,7 +179,9 @@ impl<'a> Url<'a> {
         // What is neither is written in percent (RFC 3986, section 2.1).
         let is_plain = rest.bytes().all(|byte| byte.is_ascii_graphic());
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-        (is_plain && !authority.is_empty()).then_some(Self { is_encrypted, authority, path })
+        // What stands before an `@` is a password, and errors name the authority.
+        let is_host = !authority.is_empty() && !authority.contains('@');
+        (is_plain && is_host).then_some(Self { is_encrypted, authority, path })
     }
 }
 
@@ -295,8 +297,14 @@ mod tests {
 
     #[test]
     fn what_is_no_url_is_refused_before_anything_is_sent() {
-        for url in ["ftp://a.example", "/secret", "https://", "https://a.example/a secret", "https:///secret"]
-        {
+        for url in [
+            "ftp://a.example",
+            "/secret",
+            "https://",
+            "https://a.example/a secret",
+            "https:///secret",
+            "https://a:secret@b",
+        ] {
             let failed = get(url).unwrap_err();
             assert!(failed.is_refused() && !failed.to_string().contains("secret"), "{failed}");
         }
