@@ -9,6 +9,7 @@ mod connections;
 mod faults;
 mod host;
 mod judges;
+mod links;
 mod queue;
 mod redrive;
 mod topics;

@@ -103,6 +103,12 @@ impl Broker {
         (state["opened"].as_u64().unwrap(), state["puts"].as_u64().unwrap())
     }
 
+    /// How many links have received, and how many requests of a kind there were.
+    pub fn links_and_requests(&self, kind: &str) -> (u64, u64) {
+        let state = self.put("/-/state", &Value::Null);
+        (state["receivers"].as_u64().unwrap(), state["requests"][kind].as_u64().unwrap_or_default())
+    }
+
     /// Stops it, or lets it go on, as a machine that freezes.
     pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();

@@ -240,8 +240,9 @@ async fn of_a_steady_trickle_each_message_is_delivered_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn thousands_of_messages_are_received_without_a_pause_and_delivered_once() {
     // More than the service leaves unsettled on one link.
-    const MESSAGES: usize = 3000;
-    let queue = fresh(5);
+    const MESSAGES: usize = 6000;
+    let broker = Broker::start(&[]);
+    let queue = open(&broker, &broker.queue(5, 10), 20 * SECOND);
     queue_suite::fill(&*queue, MESSAGES).await;
     let started = std::time::Instant::now();
     let mut received = 0;
@@ -256,4 +257,6 @@ async fn thousands_of_messages_are_received_without_a_pause_and_delivered_once()
     }
     assert!(started.elapsed() < slack(30 * SECOND), "{:?}", started.elapsed());
     assert_eq!(queue.approximate_count().await, Ok(0));
+    let told = broker.links_and_requests("update-disposition");
+    assert_eq!(told, (1, 0), "one link brings all, and settles all");
 }

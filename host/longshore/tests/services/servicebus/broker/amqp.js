@@ -17,7 +17,7 @@ const { message: messages, types } = rhea;
 class Amqp {
   constructor(namespace, faults, maxMessage = MAX_MESSAGE) {
     Object.assign(this, { namespace, faults, maxMessage });
-    Object.assign(this, { openings: 0, puts: 0 });
+    Object.assign(this, { openings: 0, puts: 0, receivers: 0, requests: {} });
     this.tokens = new Tokens();
     this.clients = new Map(); // what is known of each connection
     this.container = rhea.create_container({ id: 'broker' });
@@ -56,9 +56,13 @@ class Amqp {
     this.container.websocket_accept(websocket, this.options());
   }
 
-  /** What the tests may ask: how many connections there are, and were, and how many tokens they brought. */
+  /**
+   * What the tests may ask: how many connections there are, and were, how many tokens they brought, how many links received, and how
+   * many requests there were of each kind.
+   */
   state() {
-    return { connections: this.clients.size, opened: this.openings, puts: this.puts };
+    const { openings: opened, puts, receivers, requests } = this;
+    return { connections: this.clients.size, opened, puts, receivers, requests };
   }
 
   opened({ connection }) {
@@ -136,6 +140,7 @@ class Amqp {
       refused(sender, 'amqp:not-allowed', 'Cannot open a Topic client for entity type Subscriber.');
       return;
     }
+    this.receivers += 1;
     const amqp = this;
     const settled = mode === 1;
     sender.longshore = {
@@ -238,6 +243,7 @@ class Amqp {
   /** Answers a request, unless a fault was ordered. */
   request(receiver, message, point, act) {
     const { connection } = receiver;
+    this.requests[point] = (this.requests[point] || 0) + 1;
     const fault = this.faults.at(point);
     if (fault === 'cut-before') return this.cut(connection);
     if (fault === 'detach') return receiver.close({ condition: 'amqp:link:detach-forced', description: 'The link was force detached.' });

@@ -118,7 +118,11 @@ class Queue {
   }
 
   held(token) {
-    return this.locks.get(token.toString('hex'));
+    const lock = this.locks.get(token.toString('hex'));
+    // After a pause of this process its timer may be late.
+    if (!lock || lock.until > Date.now() || this.bug === 'no-expiry') return lock;
+    this.abandon(lock);
+    return undefined;
   }
 
   renew(lock) {

@@ -1,0 +1,81 @@
+//! Settling on the link: what becomes of it when the link, the lock or the broker is gone.
+
+use std::time::Duration;
+
+use longshore_queue::{DeadLetter, QueueError};
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::servicebus::broker::Broker;
+use crate::servicebus::queue::open;
+use longshore_testkit::queue_suite::{self, MINUTE, text};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[tokio::test]
+async fn what_a_link_brought_that_is_gone_is_settled_over_the_management_node() {
+    let broker = Broker::start(&[]);
+    let queue = open(&broker, &broker.queue(30, 10), 5 * SECOND);
+    queue_suite::fill(&*queue, 3).await;
+    let mut held = Vec::new();
+    while held.len() < 3 {
+        held.extend(queue.receive(3, MINUTE).await.unwrap());
+    }
+    broker.order(&json!([{ "at": "deliver", "do": "detach", "times": 1 }]));
+    queue.send(text("a")).await.unwrap();
+    let ended = queue.receive(1, MINUTE).await;
+    assert!(ended.as_ref().is_err_and(QueueError::is_transient), "{ended:?}");
+    let poison = queue.url().poison().unwrap();
+    let letter = DeadLetter { to: &poison, body: "".into(), reason: "rejected", detail: "as asked" };
+    queue.delete(&held[0].message.id, &held[0].receipt).await.unwrap();
+    queue.update(&held[1].message.id, &held[1].receipt, Duration::ZERO).await.unwrap();
+    queue.dead_letter(&held[2].message.id, &held[2].receipt, letter).await.unwrap();
+    assert_eq!(broker.links_and_requests("update-disposition").1, 3);
+    assert_eq!(queue.approximate_count().await, Ok(2), "what was given back, and the one that never came");
+    let dead = open(&broker, poison.name(), 5 * SECOND).peek(5).await.unwrap().remove(0);
+    assert!(dead.properties.contains(&("DeadLetterReason".into(), "rejected".into())), "{dead:?}");
+}
+
+#[tokio::test]
+async fn a_settlement_counts_when_the_service_has_answered_it_and_says_when_the_lock_was_gone() {
+    let broker = Broker::start(&[]);
+    let queue = open(&broker, &broker.queue(2, 10), 20 * SECOND);
+    queue.send(text("a")).await.unwrap();
+    let held = queue.receive(1, MINUTE).await.unwrap().remove(0);
+    broker.signal(Signal::STOP);
+    let delete = queue.delete(&held.message.id, &held.receipt);
+    let thaw = async {
+        tokio::time::sleep(3 * SECOND).await;
+        broker.signal(Signal::CONT);
+    };
+    let (deleted, ()) = tokio::join!(delete, thaw);
+    assert!(deleted.as_ref().is_err_and(QueueError::is_stale), "{deleted:?}");
+    let again = queue.receive(1, MINUTE).await.unwrap().remove(0);
+    assert_eq!(again.message.dequeue_count, 2);
+    queue.delete(&again.message.id, &again.receipt).await.unwrap();
+    assert_eq!(queue.approximate_count().await, Ok(0));
+}
+
+#[tokio::test]
+async fn locks_that_fall_due_together_are_renewed_together() {
+    const MESSAGES: usize = 60;
+    let broker = Broker::start(&[]);
+    let queue = open(&broker, &broker.queue(2, 10), 20 * SECOND);
+    queue_suite::fill(&*queue, MESSAGES).await;
+    let mut held = Vec::new();
+    while held.len() < MESSAGES {
+        let received = queue.receive(32, MINUTE).await.unwrap();
+        assert_ne!(received.len(), 0, "{} of {MESSAGES} are there", held.len());
+        held.extend(received);
+    }
+    tokio::time::sleep(5 * SECOND).await;
+    let (links, requests) = broker.links_and_requests("renew-lock");
+    assert!(requests >= 3, "{requests}: locks of 2 s were kept for 5");
+    assert!(requests < MESSAGES as u64, "{requests} requests for {MESSAGES} locks");
+    assert_eq!(links, 1);
+    for it in held {
+        assert_eq!(it.message.dequeue_count, 1);
+        queue.delete(&it.message.id, &it.receipt).await.unwrap();
+    }
+    assert_eq!(queue.approximate_count().await, Ok(0));
+}
