@@ -10,6 +10,8 @@
 mod checks;
 #[cfg(target_os = "linux")]
 mod dev;
+#[cfg(target_os = "linux")]
+mod dev_scenarios;
 mod directory;
 mod drain;
 #[cfg(target_os = "linux")]
