@@ -42,7 +42,7 @@ TEST_HOST  := $(TEST) --test process --no-run
 
 include guest/languages.mk examples/examples.mk infra/azure.mk infra/check.mk
 .PHONY: help run build guest order host check lint lint-guest doc features test test-worker test-guest test-host test-services service-tests \
-	services-installed judge-broker verify-azure torture servicebus-100 fuzz fuzz-coverage mutants bench format clean wasm-target docker-registry
+	services-installed judge-broker verify-azure torture dev-scenarios servicebus-100 fuzz fuzz-coverage mutants bench format clean wasm-target docker-registry
 
 include release/check.mk
 
@@ -132,6 +132,10 @@ mutants: $(TOOLS)/cargo-mutants ## change the code in small ways and see which c
 torture: guest guest-python guest-js ## N schedules of faults, and workers killed at N random moments: what was lost: make torture N=1000
 	LONGSHORE_SCHEDULES=$(N) $(TEST) --test worker -- --nocapture seeded_fault_schedules
 	LONGSHORE_TORTURE=$(N) $(TEST) --test process -- --nocapture --include-ignored torture
+
+dev-scenarios: guest ## run `longshore dev` on queues that fail, and compare with a simulation of KEDA: ten minutes
+	LONGSHORE_SIMULATED=$(abspath $(TARGET))/dev-simulated.txt $(TEST) --test worker -- --ignored the_scenarios_of_dev
+	LONGSHORE_SIMULATED=$(abspath $(TARGET))/dev-simulated.txt $(TEST) --test process -- --nocapture --ignored dev_scenarios
 
 fuzz: guest ## feed arbitrary bytes to the sandbox, and keep what ends in a new way: make fuzz TIME=600
 	LONGSHORE_FUZZ_SECONDS=$(TIME) LONGSHORE_FUZZ_SEED=$$(date +%s)000000 LONGSHORE_FUZZ_KEEP=1 $(TEST) --test fuzz -- --nocapture

@@ -171,6 +171,13 @@ impl From<ArmError> for Failure {
     }
 }
 
+#[cfg(feature = "dev")]
+impl From<longshore_dev::HistoryError> for Failure {
+    fn from(error: longshore_dev::HistoryError) -> Self {
+        Self::of(Exit::Fault, error)
+    }
+}
+
 impl From<FetchError> for Failure {
     fn from(error: FetchError) -> Self {
         Self::of(Exit::Fault, error)

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_parser};
 
 use super::run::RunArgs;
 use super::values::{duration, some_time};
@@ -78,6 +78,9 @@ pub(crate) struct ForwardedRun {
 /// Flags that every child is given anew.
 const SET_FOR_CHILDREN: [&str; 4] = ["output", "log_format", "watch", "forever"];
 
+/// Flags of every verb that take a value, and that a child is given as they are.
+const GLOBALS: [&str; 4] = ["log", "credential", "project", "profile"];
+
 impl ForwardedRun {
     /// Whether a flag stands on the command line.
     fn says(matches: &ArgMatches, arg: &Arg) -> bool {
@@ -86,12 +89,13 @@ impl ForwardedRun {
     }
 
     fn words(matches: &ArgMatches) -> Vec<OsString> {
-        let flags = <super::Cli as clap::CommandFactory>::command();
-        let globals = flags.get_arguments().filter(|arg| arg.is_global_set());
+        let global = |name: &str| Arg::new(name.to_owned()).long(name.replace('_', "-"));
+        let mut globals = GLOBALS.map(global).to_vec();
+        globals.push(global("no_project").action(ArgAction::SetTrue));
         let run = RunArgs::augment_args(Command::new("run"));
-        let forwarded = globals
-            .chain(run.get_arguments())
-            .filter(|arg| !SET_FOR_CHILDREN.contains(&arg.get_id().as_str()) && Self::says(matches, arg));
+        let is_forwarded =
+            |arg: &&Arg| !SET_FOR_CHILDREN.contains(&arg.get_id().as_str()) && Self::says(matches, arg);
+        let forwarded = globals.iter().chain(run.get_arguments()).filter(is_forwarded);
         let mut words = Vec::new();
         for arg in forwarded {
             let Some(long) = arg.get_long() else { continue };
@@ -139,9 +143,21 @@ impl Args for ForwardedRun {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
+    use clap::{CommandFactory, Parser};
 
+    use super::{GLOBALS, SET_FOR_CHILDREN};
     use crate::cli::{Cli, Verb};
+
+    #[test]
+    fn every_flag_of_every_verb_is_handed_on_or_set_for_the_child() {
+        let command = Cli::command();
+        let globals = command.get_arguments().filter(|arg| arg.is_global_set());
+        let mut names: Vec<_> = globals.map(|arg| arg.get_id().as_str()).collect();
+        let mut known = [&GLOBALS[..], &["no_project"], &SET_FOR_CHILDREN[..2]].concat();
+        names.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(names, known);
+    }
 
     #[test]
     fn what_stands_on_the_command_line_is_what_an_execution_is_given() {

@@ -1,5 +1,6 @@
 //! `longshore dev`: the job on this machine, as KEDA and Azure Container Apps would run it.
 
+mod build_event;
 mod building;
 mod lines;
 mod planned;
@@ -19,8 +20,8 @@ use crate::cli::{DevArgs, Format, Project};
 use crate::exit::{Clause, Exit, Failure};
 use longshore_component::Source;
 use longshore_dev::{
-    ExecutionRecord, ExecutionState, History, HistoryError, ReplicaLauncher, ScheduleUntil, Scheduled,
-    Scheduler, StopStage, WaitingMessages,
+    ExecutionRecord, ExecutionState, History, ReplicaLauncher, ScheduleUntil, Scheduled, Scheduler,
+    StopStage, WaitingMessages,
 };
 use longshore_queue::QueueUrl;
 use longshore_queue_drivers::open;
@@ -151,12 +152,6 @@ fn stop_on_signals(stop: Sender<StopStage>) -> Result<(), Failure> {
         stop.send_replace(StopStage::Kill);
     });
     Ok(())
-}
-
-impl From<HistoryError> for Failure {
-    fn from(error: HistoryError) -> Self {
-        Self::fault(error.to_string())
-    }
 }
 
 #[cfg(test)]

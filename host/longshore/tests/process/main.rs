@@ -12,6 +12,8 @@ mod checks;
 mod compiling;
 #[cfg(target_os = "linux")]
 mod dev;
+#[cfg(target_os = "linux")]
+mod dev_scenarios;
 mod directory;
 mod drain;
 #[cfg(target_os = "linux")]

@@ -39,12 +39,14 @@ struct Load {
     waiting: usize,
     one_a_second_for: Duration,
     queue_length: u64,
+    /// By what the time between polls and that of a start are divided.
+    speed: u32,
 }
 
 impl Load {
     /// Messages that wait from the beginning.
     fn waiting(waiting: usize, queue_length: u64) -> Self {
-        Self { waiting, one_a_second_for: Duration::ZERO, queue_length }
+        Self { waiting, one_a_second_for: Duration::ZERO, queue_length, speed: 1 }
     }
 }
 
@@ -79,7 +81,7 @@ async fn scale(load: Load, handler: &Arc<TestHandler>, horizon: Duration) -> Bil
             let set = Set::on(config, queue.clone(), poison.clone(), handler.clone());
             let (running, pending, billed_ms) = (running.clone(), pending.clone(), billed_ms.clone());
             tokio::spawn(async move {
-                sleep(BOOT).await;
+                sleep(BOOT / load.speed).await;
                 pending.fetch_sub(1, Ordering::SeqCst);
                 let finished = set.run().await;
                 billed_ms.fetch_add(usize::try_from(finished.summary.duration_ms).unwrap(), Ordering::SeqCst);
@@ -89,10 +91,10 @@ async fn scale(load: Load, handler: &Arc<TestHandler>, horizon: Duration) -> Bil
         let has_come = started.elapsed() > load.one_a_second_for;
         if has_come && queue.len() == 0 && running.load(Ordering::SeqCst) == 0 {
             over_at = Some(started.elapsed());
-            sleep(10 * POLL).await;
+            sleep(10 * POLL / load.speed).await;
             break;
         }
-        sleep(POLL).await;
+        sleep(POLL / load.speed).await;
     }
     Bill {
         executions,
@@ -144,7 +146,7 @@ async fn what_always_fails_is_poisoned_in_minutes_by_one_execution() {
 #[tokio::test(start_paused = true)]
 async fn bad_messages_that_keep_coming_are_poisoned_as_they_come() {
     let handler = failing(|number, _| number % 2 == 0);
-    let load = Load { waiting: 0, one_a_second_for: HOUR, queue_length: 100 };
+    let load = Load { waiting: 0, one_a_second_for: HOUR, queue_length: 100, speed: 1 };
     let bill = scale(load, &handler, 4 * HOUR).await;
     print("one message a second for an hour, half of them bad", &bill);
     assert_eq!((bill.poisoned, bill.completed), (1800, 1800));
@@ -176,7 +178,7 @@ async fn an_outage_after_ten_seconds_of_successes_poisons_nothing() {
 #[tokio::test(start_paused = true)]
 async fn an_outage_in_the_middle_of_an_inflow_poisons_few() {
     let handler = failing(|_, since| since > 30 * MINUTE && since < 50 * MINUTE);
-    let load = Load { waiting: 0, one_a_second_for: 2 * HOUR, queue_length: 100 };
+    let load = Load { waiting: 0, one_a_second_for: 2 * HOUR, queue_length: 100, speed: 1 };
     let bill = scale(load, &handler, 4 * HOUR).await;
     print("outage of 20 minutes in the middle of one message a second", &bill);
     assert_eq!(bill.poisoned + bill.completed, 7200);
@@ -224,4 +226,25 @@ async fn a_broken_release_keeps_most_of_the_queue_out_of_the_poison_queue() {
     print("broken release for two hours, 2,000 messages", &bill);
     assert!(bill.poisoned <= 200, "{bill:?}");
     assert_eq!(bill.completed + bill.poisoned, 2000);
+}
+
+/// What `longshore dev` does with the real program is compared with this: `make dev-scenarios`.
+#[tokio::test(start_paused = true)]
+#[ignore = "it writes a file for another test"]
+async fn the_scenarios_of_dev() {
+    let mut simulated = String::new();
+    for line in include_str!("../../../dev/scenarios.txt").lines().filter(|line| !line.starts_with('#')) {
+        let words: Vec<_> = line.split_whitespace().collect();
+        let numbers: Vec<u64> = words[1..].iter().map(|it| it.parse().unwrap()).collect();
+        let [waiting, every, queue_length, outage_s] = numbers[..] else { panic!("{line}") };
+        let handler = failing(move |number, since| {
+            (every > 0 && number % every == 0) || since < Duration::from_secs(outage_s)
+        });
+        let load = Load { speed: 10, ..Load::waiting(usize::try_from(waiting).unwrap(), queue_length) };
+        let bill = scale(load, &handler, 4 * HOUR).await;
+        print(words[0], &bill);
+        simulated += &format!("{} {} {}\n", words[0], bill.executions, bill.poisoned);
+    }
+    let file = std::env::var("LONGSHORE_SIMULATED").expect("make dev-scenarios says where");
+    std::fs::write(file, simulated).unwrap();
 }

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::Mode;
-use serde::Serialize;
 use tokio::sync::mpsc;
 
+use super::build_event::BuildEvent;
 use super::lines::Lines;
 use crate::cli::Project;
 use crate::exit::Failure;
@@ -17,31 +17,6 @@ pub(super) struct Building {
     builder: Option<Arc<Builder>>,
     /// The component, where it is a file.
     component: Option<PathBuf>,
-}
-
-/// Something that happened to the handler.
-#[derive(Serialize)]
-#[serde(tag = "event", rename_all = "kebab-case")]
-pub(super) enum BuildEvent {
-    /// It is being built.
-    Building {
-        /// How.
-        command: String,
-    },
-    /// It was built.
-    Built {
-        /// How long that took.
-        took_ms: u64,
-    },
-    /// It could not be built, and stays as it was.
-    NotBuilt {
-        /// How the build ended.
-        cause: String,
-        /// The end of what it said.
-        output: String,
-        /// Whether there is an older one that goes on.
-        has_component: bool,
-    },
 }
 
 impl Building {

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 
-use super::building::BuildEvent;
+use super::build_event::BuildEvent;
 use crate::cli::Format;
 use crate::commands::print;
 use crate::exit::Failure;
