@@ -28,9 +28,10 @@ Examples:
 
 pub(super) const DEV: &str = "\
 Examples:
-  longshore dev
-  longshore dev --speed 10 --max-executions 3 --queue-length 100
-  longshore dev --once --output json";
+  longshore dev --queue file:./queues/orders --component order.wasm
+  longshore dev --queue file:./queues/orders --component order.wasm \\
+    --speed 10 --max-executions 3 --queue-length 100
+  longshore dev --queue file:./queues/orders --component order.wasm --once";
 
 pub(super) const SEND: &str = "\
 Examples:

@@ -16,7 +16,7 @@ pub struct NewArgs {
     #[arg(long, value_enum, value_name = "rust|python|typescript|javascript", hide_possible_values = true)]
     pub lang: Language,
 
-    /// A clone of longshore's repository, from which the project takes the package for handlers.
+    /// Take the package for handlers from a clone of longshore.
     ///
     /// Without it the project names the package's version, as a registry has it.
     #[arg(long, value_name = "CLONE", value_hint = ValueHint::DirPath)]
