@@ -2,6 +2,7 @@
 
 mod name;
 mod sdk;
+mod shell;
 mod template;
 mod toolchain;
 mod writer;
@@ -11,6 +12,7 @@ use serde::Serialize;
 
 use self::name::ProjectName;
 use self::sdk::Sdk;
+use self::shell::quoted;
 use self::toolchain::MissingTool;
 use super::print;
 use crate::cli::{Format, Language, NewArgs};
@@ -91,24 +93,4 @@ fn next(lang: Language) -> Vec<&'static str> {
         Language::Typescript | Language::Javascript => "npm install && npm test",
     };
     vec![native, "longshore build", "longshore invoke --file samples/good.json"]
-}
-
-/// A path as a shell takes it.
-fn quoted(path: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@".contains(c);
-    if path.chars().all(is_plain) { path.to_owned() } else { format!("'{}'", path.replace('\'', r"'\''")) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::quoted;
-
-    #[test]
-    fn a_path_is_quoted_where_a_shell_would_split_it() {
-        for (path, said) in
-            [("../a/b-c", "../a/b-c"), ("a b", "'a b'"), ("it's", r"'it'\''s'"), ("~x", "'~x'")]
-        {
-            assert_eq!(quoted(path), said);
-        }
-    }
 }

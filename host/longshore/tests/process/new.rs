@@ -212,9 +212,13 @@ fn a_project_for_azure_has_what_azd_deploys_under_its_own_name() {
         let name = format!("{lang}-prices");
         let made = desk.run(&["new", &name, "--lang", lang, "--azure", "--output=json"]).succeeded().json();
         let files = made["files"].as_array().unwrap();
-        for file in
-            ["azure.yaml", "infra/README.md", "infra/longshore.json", "infra/main.bicep", "infra/main.bicepparam"]
-        {
+        for file in [
+            "azure.yaml",
+            "infra/README.md",
+            "infra/longshore.json",
+            "infra/main.bicep",
+            "infra/main.bicepparam",
+        ] {
             assert!(files.contains(&json!(file)), "{file}: {files:?}");
         }
         let read = |file: &str| fs::read_to_string(desk.path(&name).join(file)).unwrap();
@@ -223,7 +227,10 @@ fn a_project_for_azure_has_what_azd_deploys_under_its_own_name() {
         assert!(azd.contains(&format!("/handlers/{name}\"")), "{azd}");
         // The template is that of the repository, and the module names it.
         let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra");
-        assert_eq!(read("infra/longshore.json"), fs::read_to_string(repository.join("azuredeploy.json")).unwrap());
+        assert_eq!(
+            read("infra/longshore.json"),
+            fs::read_to_string(repository.join("azuredeploy.json")).unwrap()
+        );
         assert!(read("infra/main.bicep").contains("module longshore 'longshore.json'"));
     }
     let plain = desk.run(&["new", "plain", "--lang", "python", "--output=json"]).succeeded().json();

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use url::Url;
 
+use super::shell;
 use super::toolchain::MissingTool;
 use crate::cli::Language;
 
@@ -63,7 +64,7 @@ impl Sdk {
         (!is_compiled).then(|| MissingTool {
             needed: "the package for handlers, compiled".into(),
             found: format!("{} is not", self.package.display()),
-            install: format!("make -C {} guest-js", super::quoted(&self.clone.display().to_string())),
+            install: format!("make -C {} guest-js", shell::quoted(&self.clone.display().to_string())),
         })
     }
 }

@@ -60,12 +60,12 @@ const NPM: Tool = Tool { program: "npm", lowest: (9, 0), update: "npm install --
 
 /// What is missing for a project in this folder, the first things first.
 pub(super) fn missing(lang: Language, folder: &Path) -> Vec<MissingTool> {
-    let checks: &[&dyn Fn(&Path) -> Option<MissingTool>] = match lang {
-        Language::Rust => &[&|it| RUSTC.missing(it), &wasm_target],
-        Language::Python => &[&|it| PYTHON.missing(it), &venv],
-        Language::Typescript | Language::Javascript => &[&|it| NODE.missing(it), &|it| NPM.missing(it)],
+    let looked_for = match lang {
+        Language::Rust => [RUSTC.missing(folder), wasm_target(folder)],
+        Language::Python => [PYTHON.missing(folder), venv(folder)],
+        Language::Typescript | Language::Javascript => [NODE.missing(folder), NPM.missing(folder)],
     };
-    checks.iter().filter_map(|check| check(folder)).collect()
+    looked_for.into_iter().flatten().collect()
 }
 
 impl Tool {
