@@ -41,13 +41,30 @@ func nameProblems(name string) string[] =>
         'The name "${name}" has to begin with a letter and may have letters, digits and single hyphens, with none at its end.'
       ]
 
-func queueIdProblems(id string?) string[] =>
-  empty(id) || serviceOf(id ?? '') == 'servicebus' && !contains(id ?? '', '~') || serviceOf(id ?? '') == 'storage' && toLower(segment(
-      id ?? '',
-      10
-    )) == 'default' && isHyphenated(last(split(id ?? '', '/')))
+@export()
+@description('What is wrong with the id of a queue that exists already, in a parameter of this name.')
+func queueIdProblems(parameter string, id string?) string[] =>
+  empty(id)
     ? []
-    : ['queueId "${id ?? ''}" is no resource id of a Storage queue or a Service Bus queue.']
+    : (serviceOf(id ?? '') == ''
+        ? ['${parameter} "${id ?? ''}" is no resource id of a Storage queue or a Service Bus queue.']
+        : (serviceOf(id ?? '') == 'servicebus'
+            ? (contains(id ?? '', '~')
+                ? ['${parameter} "${id ?? ''}" has a "~", which stands for a slash in the name. Such a queue is not supported.']
+                : [])
+            : concat(
+                toLower(segment(id ?? '', 10)) == 'default'
+                  ? []
+                  : ['${parameter} "${id ?? ''}" is not in queueServices/default, where the queues of an account are.'],
+                isHyphenated(last(split(id ?? '', '/'))) && length(last(split(id ?? '', '/'))) >= 3 && length(last(split(
+                    id ?? '',
+                    '/'
+                  ))) <= 63
+                  ? []
+                  : [
+                      '${parameter} "${id ?? ''}" names a Storage queue, whose name has 3 to 63 small letters, digits and single hyphens, with no hyphen at an end.'
+                    ]
+              )))
 
 @export()
 @description('What is wrong with a queue that is to be made.')
@@ -72,7 +89,7 @@ func outboxProblems(each outbox) string[] =>
     length(filter([each.?url, each.?queueId, each.?queueName], it => !empty(it))) == 1
       ? []
       : ['The outbox "${each.name}" needs one of queueName, queueId and url.'],
-    queueIdProblems(each.?queueId)
+    queueIdProblems('The queueId of the outbox "${each.name}",', each.?queueId)
   )
 
 func containerProblems(each container) string[] =>
@@ -129,7 +146,11 @@ func jobProblems(it job, title string) string[] =>
             'handlerMemoryMib ${it.handlerMemoryMib!} does not fit beside the host into the ${memoryMib[it.cpu!]} MiB of cpu ${it.cpu!}.'
           ]
         : []
-      queueIdProblems(it.?queueId)
+      queueIdProblems('queueId', it.?queueId)
+      queueIdProblems('poisonQueueId', it.?poisonQueueId)
+      it.?poisonQueueId == null && serviceOf(it.?queueId ?? '') == 'storage' && length(last(split(it.?queueId ?? '', '/'))) > 56
+        ? ['the name of the queue is longer than 56 characters, so that "-poison" does not fit behind it. Name a poison queue with poisonQueueId.']
+        : []
       flatten(map(it.outboxes!, each => outboxProblems(each)))
       length(it.outboxes!) == length(union(map(it.outboxes!, each => each.name), [])) ? [] : ['Two outboxes have one name.']
       it.?component == null || startsWith(it.?component ?? '', 'oci://') || startsWith(it.?component ?? '', '/')

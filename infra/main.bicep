@@ -81,6 +81,12 @@ var wanted = [
 var mended = toLower(replace(replace(name, '_', '-'), '.', '-'))
 var jobNames = [for each in wanted: empty(each.?name) ? mended : '${mended}-${toLower(each.?name ?? '')}']
 var queueKeys = [for each in wanted: toLower(each.?queueId ?? '${queueService} ${each.queueName}')]
+// As `queueKeys` has them.
+var poisonKeys = [
+  for (each, i) in wanted: (empty(each.?queueId) ? queueService : serviceOf(each.?queueId ?? '')) == 'storage'
+    ? toLower(each.?poisonQueueId ?? '${queueKeys[i]}-poison')
+    : ''
+]
 var problemsOfJobs = [
   for (each, i) in wanted: concat(
     jobProblems(each, jobNames[i]),
@@ -90,7 +96,10 @@ var problemsOfJobs = [
       : [],
     length(jobNames[i]) > 25 ? ['The name of the job "${jobNames[i]}" is longer than 25 characters.'] : [],
     empty(each.?queueId) ? queueProblems(queueService, each.queueName) : [],
-    flatten(map(filter(each.outboxes, it => !empty(it.?queueName)), it => queueProblems(queueService, it.?queueName ?? ''))),
+    map(
+      flatten(map(filter(each.outboxes, it => !empty(it.?queueName)), it => queueProblems(queueService, it.?queueName ?? ''))),
+      problem => '${jobNames[i]}: ${problem}'
+    ),
     each.makePoisonQueue && serviceOf(each.?queueId ?? '') != 'storage'
       ? ['${jobNames[i]}: makePoisonQueue is for a Storage queue that exists already, by its queueId.']
       : [],
@@ -109,6 +118,9 @@ var problems = union(
       ? ['Two jobs have one name; give each a name of its own. Each has another one behind which "-manual" stands.']
       : []
     length(union(queueKeys, [])) < length(jobs) ? ['Two jobs drain one queue; one job with more executions does that.'] : []
+    empty(intersection(queueKeys, poisonKeys))
+      ? []
+      : ['A job drains the poison queue of another one, so that what was poisoned would be handled as work.']
     idProblems('identityId', known.?identityId, 'Microsoft.ManagedIdentity/userAssignedIdentities')
     idProblems('registryId', known.?registryId, 'Microsoft.ContainerRegistry/registries')
     idProblems('environmentId', known.?environmentId, 'Microsoft.App/managedEnvironments')

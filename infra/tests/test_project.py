@@ -38,8 +38,9 @@ def test_it_makes_a_job_of_that_image_with_a_queue_to_send_to(project):
         variables = variables_of(job)
         # `longshore deploy` names the component, and takes the URL of this queue for the one of the project file.
         assert "LONGSHORE_COMPONENT" not in variables
-        account = re.match(r"https://(\w+)\.queue\.", variables["LONGSHORE_QUEUE"])[1]
-        assert variables["LONGSHORE_OUTBOX"] == f"invoices=https://{account}.queue.core.windows.net/invoices"
+        account = re.search(r"'(\w+)', environment\(\)\.suffixes\.storage, 'orders'\)", variables["LONGSHORE_QUEUE"])[1]
+        assert "'invoices'" in variables["LONGSHORE_OUTBOX"]
+        assert f"'{account}', environment().suffixes.storage, 'invoices')" in variables["LONGSHORE_OUTBOX"]
     queues = {it.name.rpartition("/")[2] for it in deployment.of_type("Microsoft.Storage/storageAccounts/queueServices/queues")}
     assert queues == {"orders", "orders-poison", "invoices"}
 

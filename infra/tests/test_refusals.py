@@ -55,10 +55,13 @@ def test_everything_that_is_wrong_with_jobs_is_said_at_once():
         ({"outboxes": [{"name": "two", "url": "sb://a.servicebus.windows.net/a"}] * 2}, "Two outboxes have one name"),
         ({"component": "order.wasm"}, 'component "order.wasm" is neither oci://'),
         ({"allowHttp": ["a.example.com\nb.example.com"]}, "A grant has a line break"),
-        ({"queueId": f"{ID}/{QUEUES}/Three"}, 'queueId "' + f"{ID}/{QUEUES}/Three"),
-        ({"queueId": f"{ID}/{QUEUES}/four".replace("default", "other")}, "queueServices/other/queues/four\" is no resource id of a Storage queue"),
+        ({"queueId": f"{ID}/{QUEUES}/Three"}, 'Three" names a Storage queue, whose name has 3 to 63 small letters'),
+        ({"queueId": f"{ID}/{QUEUES}/{'a' * 64}"}, 'names a Storage queue, whose name has 3 to 63'),
+        ({"queueId": f"{ID}/{QUEUES}/{'b' * 57}"}, '"-poison" does not fit behind it'),
+        ({"queueId": f"{ID}/{QUEUES}/poisoned", "poisonQueueId": f"{ID}/{QUEUES}/Other"}, 'poisonQueueId "' + f"{ID}/{QUEUES}/Other"),
+        ({"queueId": f"{ID}/{QUEUES}/four".replace("default", "other")}, "queueServices/other/queues/four\" is not in queueServices/default"),
         ({"queueId": f"{ID}/{QUEUES}/five", "poisonQueueId": f"{ID}/{QUEUES}/five".lower()}, "the poison queue is the queue itself"),
-        ({"queueId": f"{ID}/Microsoft.ServiceBus/namespaces/a/queues/team~six"}, 'six" is no resource id'),
+        ({"queueId": f"{ID}/Microsoft.ServiceBus/namespaces/a/queues/team~six"}, 'six" has a "~", which stands for a slash'),
         ({"containers": [{"access": "read"}]}, "A container needs either a name or a containerId"),
         ({"containers": [{"name": "one", "containerId": f"{ID}/{CONTAINERS}/one", "access": "read"}]}, "A container needs either a name"),
         ({"containers": [{"name": "Claims", "access": "read"}]}, 'The container "Claims" has to have 3 to 63 small letters'),
@@ -98,6 +101,9 @@ def test_jobs_that_get_in_each_others_way_are_refused():
     said = refusal(jobs=[{}, {}, {"name": LONG, "queueName": "other"}])
     assert "Two jobs have one name" in said and "Two jobs drain one queue" in said
     assert "Two jobs have one name" in refusal(jobs=[{}, {"name": "manual", "queueName": "other"}])
+    poison = [{}, {"name": "p", "queueName": "orders-poison"}]
+    assert "A job drains the poison queue of another one" in refusal(jobs=poison)
+    assert predicted(jobs=poison, queueService="servicebus")
     assert f'The name of the job "long-shore-{LONG}" is longer than 25 characters' in said
 
 

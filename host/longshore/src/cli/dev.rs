@@ -133,7 +133,12 @@ impl Args for ForwardedRun {
     fn augment_args(command: Command) -> Command {
         // An execution ends, and looks at a component that is a file anyway.
         let hide = |arg: Arg| arg.hide(true);
-        RunArgs::augment_args(command).mut_arg("watch", hide).mut_arg("forever", hide)
+        // What is shown in short is how `dev` differs from `run`.
+        let of_run = |it: &Arg| !["queue", "component"].contains(&it.get_id().as_str());
+        let run = RunArgs::augment_args(Command::new("run"));
+        let details: Vec<_> = run.get_arguments().filter(|it| of_run(it)).map(Arg::get_id).cloned().collect();
+        let command = RunArgs::augment_args(command).mut_arg("watch", hide).mut_arg("forever", hide);
+        details.into_iter().fold(command, |command, id| command.mut_arg(id, |arg| arg.hide_short_help(true)))
     }
 
     fn augment_args_for_update(command: Command) -> Command {

@@ -144,7 +144,7 @@ Examples:
 
 pub(super) const DEPLOY: &str = "\
 Examples:
-  longshore deploy --profile azure --job \"$JOB\" --dry-run
+  longshore deploy order.wasm --job \"$JOB\" --dry-run
   longshore deploy order.wasm --job \"$JOB\" --tag 1.2 \\
     --repository oci://acme.azurecr.io/handlers/order";
 

@@ -6,7 +6,6 @@ use clap::{Command, CommandFactory};
 
 use crate::cli::{Cli, OutboxQueue, Project, ValueShape, without_secrets};
 use crate::exit::Failure;
-use longshore_queue::kind::FILE;
 use longshore_sandbox::HeaderGrant;
 
 /// What stays behind: each is about this machine, or comes with the job. The queue does: its role
@@ -111,7 +110,8 @@ fn line(key: &str, text: &str) -> Result<Asks, String> {
         }
         ("outbox", _) => {
             let OutboxQueue { name, url } = text.parse()?;
-            if std::ptr::eq(url.kind(), &raw const FILE) {
+            // It belongs to no account and no namespace.
+            if url.owner().is_none() {
                 return Ok(Asks::Queue(name));
             }
             Ok(Asks::Nothing)
