@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use url::Url;
 
+pub use crate::other_tool::OtherTool;
 use crate::parse::malformed::Parsed;
 use crate::parse::service_bus::DEAD_LETTER_PATH;
 use crate::parse::{connection_string, file, service_bus, storage, storage_string};
@@ -63,16 +64,6 @@ pub enum PoisonPlace {
     Beside(&'static str),
     /// To a dead-letter sub-queue of its own, which has this path behind the queue's.
     Within(&'static str),
-}
-
-/// The commands of another program that look after queues, with `{owner}` and `{queue}` where their
-/// names go.
-#[derive(Debug)]
-pub struct OtherTool {
-    /// Lists the queues of an owner.
-    pub list: &'static str,
-    /// Deletes one queue.
-    pub delete: &'static str,
 }
 
 /// The tokens that a service takes.
@@ -289,18 +280,6 @@ impl DeliveryLimit {
     pub fn resource_id(&self, owner: &str, queue: &str) -> String {
         // Resource Manager writes the slashes of a queue's name so.
         self.resource.replace("{owner}", owner).replace("{queue}", &queue.replace('/', "~"))
-    }
-}
-
-impl OtherTool {
-    /// The command that lists the queues of an owner.
-    pub fn list_command(&self, owner: &str) -> String {
-        self.list.replace("{owner}", owner)
-    }
-
-    /// The command that deletes a queue.
-    pub fn delete_command(&self, owner: &str, queue: &str) -> String {
-        self.delete.replace("{owner}", owner).replace("{queue}", queue)
     }
 }
 
