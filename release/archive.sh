@@ -19,10 +19,7 @@ mkdir "$work/$name/completions"
 "$program" completions fish > "$work/$name/completions/longshore.fish"
 "$program" completions powershell > "$work/$name/completions/_longshore.ps1"
 "$program" completions zsh > "$work/$name/completions/_longshore"
-# A program without this verb has no pages.
-if "$program" man --help > /dev/null 2>&1; then
-    "$program" man "$work/$name/man/man1" > /dev/null
-fi
+"$program" man "$work/$name/man/man1" > /dev/null
 chmod -R u=rwX,go=rX "$work/$name"
 
 mkdir -p "$directory"

@@ -30,6 +30,6 @@ def verbs(*path: str) -> list[tuple[str, ...]]:
     text = said(*path, "--help")
     listed = text.partition("\nCommands:\n")[2].partition("\n\n")[0]
     names = [it for it in re.findall(r"^  ([a-z][a-z-]*)", listed, re.M) if it != "help"]
-    # A verb that needs none of the others below it says so: `longshore config [COMMAND]`.
-    itself = [path] if path and (not names or "[COMMAND]" in text) else []
+    # The usage of a verb that needs none of those below it begins without them.
+    itself = [path] if path and not re.search(r"^Usage: .*COMMAND", text, re.M) else []
     return itself + [it for name in names for it in verbs(*path, name)]

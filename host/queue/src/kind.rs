@@ -5,6 +5,7 @@ use std::time::Duration;
 use url::Url;
 
 use crate::delivery_limit::{self, DeliveryLimit};
+pub use crate::other_tool::OtherTool;
 use crate::parse::malformed::Parsed;
 use crate::parse::service_bus::DEAD_LETTER_PATH;
 use crate::parse::{connection_string, file, service_bus, storage, storage_string};
@@ -65,16 +66,6 @@ pub enum PoisonPlace {
     Beside(&'static str),
     /// To a dead-letter sub-queue of its own, which has this path behind the queue's.
     Within(&'static str),
-}
-
-/// The commands of another program that look after queues, with `{owner}` and `{queue}` where their
-/// names go.
-#[derive(Debug)]
-pub struct OtherTool {
-    /// Lists the queues of an owner.
-    pub list: &'static str,
-    /// Deletes one queue.
-    pub delete: &'static str,
 }
 
 /// The tokens that a service takes.
@@ -246,18 +237,6 @@ impl Form {
             Reader::Url(_) => format!("{}//", self.start),
             Reader::Text(_) | Reader::Fields(_) => self.start.to_owned(),
         }
-    }
-}
-
-impl OtherTool {
-    /// The command that lists the queues of an owner.
-    pub fn list_command(&self, owner: &str) -> String {
-        self.list.replace("{owner}", owner)
-    }
-
-    /// The command that deletes a queue.
-    pub fn delete_command(&self, owner: &str, queue: &str) -> String {
-        self.delete.replace("{owner}", owner).replace("{queue}", queue)
     }
 }
 

@@ -12,6 +12,7 @@ mod error;
 pub mod kind;
 pub mod limits;
 mod message;
+mod other_tool;
 mod parse;
 pub mod place;
 pub mod queue;

@@ -13,6 +13,8 @@ pub(crate) fn on_a_terminal(words: &[&str], typed: &str) -> String {
     let quote = |word: &&str| format!("'{}'", word.replace('\'', r"'\''"));
     let command: Vec<_> = [env!("CARGO_BIN_EXE_longshore")].iter().chain(words).map(quote).collect();
     let mut script = Program::new("script", Path::new(env!("CARGO_TARGET_TMPDIR")));
+    // Without it nothing is drawn.
+    script.env("TERM", "xterm");
     script.args(["--quiet", "--command", &command.join(" "), "/dev/null"]);
     script.input(typed.as_bytes()).run().stdout
 }

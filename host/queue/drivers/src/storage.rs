@@ -11,6 +11,7 @@
 
 mod account_key;
 mod error;
+mod listing;
 mod xml;
 
 use std::future::Future;
@@ -19,14 +20,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use azure_core::http::headers::{HeaderName, Headers};
-use azure_core::http::{ClientOptions, Response, StatusCode, Url};
+use azure_core::http::{ClientOptions, Response, StatusCode};
 use azure_storage_queue::models::{
     QueueClientGetPropertiesResultHeaders, QueueClientPeekMessagesOptions, QueueClientReceiveMessagesOptions,
     QueueClientSendMessageOptions,
 };
-use azure_storage_queue::{QueueClient, QueueClientOptions, QueueServiceClient, QueueServiceClientOptions};
+use azure_storage_queue::{QueueClient, QueueClientOptions};
 use bytes::Bytes;
-use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 use tokio::time::timeout;
@@ -37,7 +37,7 @@ use self::xml::QueueEntry;
 use longshore_azure::{Authorize, Azure, Tokens, client_options};
 use longshore_queue::kind::STORAGE;
 use longshore_queue::limits::{check_lease, check_life, check_max, check_visibility, whole_seconds};
-use longshore_queue::place::{Place, Signature, StorageAccess};
+use longshore_queue::place::{Place, StorageAccess};
 use longshore_queue::{
     Horizon, MAX_RECEIVE, Message, Outgoing, Queue, QueueError, QueueUrl, Receipt, Received, Right, Specimen,
 };
@@ -60,9 +60,6 @@ const NEVER: i32 = -1;
 /// The id of a message that does not exist, and a receipt that has the form of one.
 const NO_MESSAGE: &str = "00000000-0000-0000-0000-000000000000";
 const NO_RECEIPT: &str = "AgAAAAMAAAAAAAAAAAAAAAAAAAA=";
-
-/// How many queues are listed at most.
-const MAX_LISTED: usize = 100_000;
 
 /// The longest receipt that is kept, in bytes. The service's have some forty, and one that fits
 /// into no URL could settle nothing.
@@ -103,7 +100,7 @@ impl StorageQueue {
             let mend = format!("write `{}`", STORAGE.forms[0].example);
             return Err(fault(format!("{url} is no Storage queue"), &mend));
         };
-        let address = address(&url, endpoint, access.as_ref(), Some(url.name()))?;
+        let address = listing::address(&url, endpoint, access.as_ref(), Some(url.name()))?;
         azure
             .http()
             .ready(&address)
@@ -225,26 +222,8 @@ impl Queue for StorageQueue {
         }
     }
 
-    /// The service lists five thousand a page. Each page has the limit of a call.
     async fn list(&self) -> Result<Vec<String>, QueueError> {
-        let Place::Storage { endpoint, access } = self.url.place() else { return Ok(Vec::new()) };
-        let address = address(&self.url, endpoint, access.as_ref(), None)?;
-        let options =
-            QueueServiceClientOptions { client_options: self.options.clone(), version: VERSION.into() };
-        let explain = |error: &azure_core::Error| {
-            Explainer { url: &self.url, with_token: self.tokens.is_some() }.explain(StorageCall::List, error)
-        };
-        let service =
-            QueueServiceClient::new(address, None, Some(options)).map_err(|error| explain(&error))?;
-        let mut pages = service.list_queues(None).map_err(|error| explain(&error))?.into_pages();
-        let mut names = Vec::new();
-        while names.len() < MAX_LISTED {
-            let Some(page) = self.call(StorageCall::List, pages.try_next()).await? else { break };
-            let listed = page.into_model().map_err(|_| self.unclear("the answer is not a list of queues"))?;
-            names.extend(listed.queue_items.into_iter().filter_map(|it| it.name));
-        }
-        names.sort();
-        Ok(names)
+        listing::names(self).await
     }
 
     async fn delete_queue(&self) -> Result<(), QueueError> {
@@ -380,23 +359,6 @@ impl Queue for StorageQueue {
     fn fits(&self, body: &[u8]) -> bool {
         xml::escaped_len(body) <= self.max_body() && xml::problem(body).is_none()
     }
-}
-
-/// The address of a queue, or of the account; with a signature that was given.
-fn address(
-    url: &QueueUrl,
-    endpoint: &str,
-    access: Option<&StorageAccess>,
-    queue: Option<&str>,
-) -> Result<Url, QueueError> {
-    let address = format!("{endpoint}/{}", queue.unwrap_or_default());
-    // The text of a parse error does not repeat the URL.
-    let mut address =
-        Url::parse(&address).map_err(|error| fault(format!("{url}: {error}"), "look at its spelling"))?;
-    if let Some(StorageAccess::Signature(Signature(query))) = access {
-        address.set_query(Some(query));
-    }
-    Ok(address)
 }
 
 /// What the service calls now, in whole seconds; our own time where it does not say.
