@@ -57,6 +57,28 @@ async fn a_settlement_counts_when_the_service_has_answered_it_and_says_when_the_
 }
 
 #[tokio::test]
+async fn a_settlement_whose_answer_is_no_or_none_is_tried_again_over_the_management_node() {
+    for (fault, refused) in [("busy", true), ("silent", false), ("cut-after", false), ("detach", true)] {
+        let broker = Broker::start(&[]);
+        let queue = open(&broker, &broker.queue(30, 10), SECOND);
+        queue.send(text("a")).await.unwrap();
+        let held = queue.receive(1, MINUTE).await.unwrap().remove(0);
+        broker.order(&json!([{ "at": "settle", "do": fault, "times": 1 }]));
+        let first = queue.delete(&held.message.id, &held.receipt).await;
+        assert!(first.as_ref().is_err_and(QueueError::is_transient), "{fault}: {first:?}");
+        // A busy service is left alone for as long as a call may take.
+        tokio::time::sleep(SECOND + SECOND / 4).await;
+        let second = queue.delete(&held.message.id, &held.receipt).await;
+        match second {
+            Ok(()) => assert!(refused, "{fault}: it was done before"),
+            Err(error) => assert!(error.is_stale() && !refused, "{fault}: {error}"),
+        }
+        assert_eq!(broker.links_and_requests("update-disposition").1, 1, "{fault}");
+        assert_eq!(queue.approximate_count().await, Ok(0), "{fault}");
+    }
+}
+
+#[tokio::test]
 async fn locks_that_fall_due_together_are_renewed_together() {
     const MESSAGES: usize = 60;
     let broker = Broker::start(&[]);

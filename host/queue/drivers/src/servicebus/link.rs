@@ -289,14 +289,14 @@ impl Pump {
             Ok(delivery) => {
                 let (info, message) = delivery.into_parts();
                 let token = LockToken::from_tag(info.delivery_tag());
-                let delivered = Delivered { info, settler };
+                let delivered = Delivered::new(info, settler);
                 Ok(token.map(|token| Arrived::whole(token, message, delivered, &self.entity)))
             }
             // It is counted and poisoned as any other that no handler can read.
             Err(RecvError::MessageDecode(error)) => {
                 let why = format!("it is no AMQP message: {}", error.source);
                 let token = LockToken::from_tag(error.info.delivery_tag());
-                let delivered = Delivered { info: error.info, settler };
+                let delivered = Delivered::new(error.info, settler);
                 Ok(token.map(|token| Arrived::damaged(token, why, delivered)))
             }
             Err(error) => Err(PumpEnd::Failed(received(error, &self.entity.url, "receive"))),

@@ -1,6 +1,7 @@
 //! Settling a delivery on the link that brought it. The service answers with the outcome.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use fe2o3_amqp::link::delivery::DeliveryInfo;
 use fe2o3_amqp::link::receiver::TerminalDeliveryState;
@@ -44,7 +45,9 @@ pub(super) struct Settler {
 #[derive(Clone, Debug)]
 pub(super) struct Delivered {
     pub(super) info: DeliveryInfo,
-    pub(super) settler: Settler,
+    settler: Settler,
+    /// It was settled once, with whatever answer. The link has no second one.
+    was_tried: Arc<AtomicBool>,
 }
 
 /// What became of a settlement.
@@ -56,7 +59,7 @@ pub(super) enum Settled {
     Lost,
     /// The service refused for another reason.
     Refused(AmqpRefusal),
-    /// The link had ended before: nothing was sent.
+    /// Nothing was sent: the link had ended before, or was told of the delivery before.
     NotSent,
     /// The link ended before an answer came.
     Unknown,
@@ -65,8 +68,15 @@ pub(super) enum Settled {
 }
 
 impl Delivered {
+    pub(super) fn new(info: DeliveryInfo, settler: Settler) -> Self {
+        Self { info, settler, was_tried: Arc::default() }
+    }
+
     /// Settles the delivery, and waits for the answer. The caller puts a limit on that.
     pub(super) async fn settle(&self, disposition: &Disposition) -> Settled {
+        if self.was_tried.swap(true, Ordering::Relaxed) {
+            return Settled::NotSent;
+        }
         let Some(told) = self.settler.watched.outcome(self.info.delivery_id()) else {
             return Settled::NotSent;
         };

@@ -187,13 +187,19 @@ class Amqp {
   settled(outcome, { delivery }) {
     if (!delivery.longshore) return;
     const { queue, lock } = delivery.longshore;
+    const { link } = delivery;
     const state = delivery.remote_state || {};
-    if (queue.held(lock.token) !== lock) {
-      const error = { condition: LOCK_LOST, description: 'The lock supplied is invalid.' };
-      answered(delivery, messages.rejected({ error }).described());
-      return;
+    const refuse = (condition, description) => answered(delivery, messages.rejected({ error: { condition, description } }).described());
+    const fault = this.faults.at('settle');
+    if (fault === 'cut-before') return this.cut(link.connection);
+    if (fault === 'busy') return refuse('com.microsoft:server-busy', 'The service is busy.');
+    if (fault === 'detach') {
+      link.close({ condition: 'amqp:link:detach-forced', description: 'The link was force detached.' });
+      return this.drop(link);
     }
-    answered(delivery, messages[outcome]({}).described());
+    if (queue.held(lock.token) !== lock) return refuse(LOCK_LOST, 'The lock supplied is invalid.');
+    if (!fault) answered(delivery, messages[outcome]({}).described());
+    if (fault === 'cut-after') setImmediate(() => this.cut(link.connection));
     if (outcome === 'accepted') queue.complete(lock);
     else if (outcome === 'rejected') {
       const { condition, description, info } = state.error || {};
@@ -204,6 +210,7 @@ class Amqp {
       queue.unlock(lock);
       queue.pump();
     }
+    return undefined;
   }
 
   /** The peer sends: messages, or requests. */
