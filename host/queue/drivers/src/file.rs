@@ -12,6 +12,7 @@ mod connection;
 mod database;
 #[cfg(target_os = "linux")]
 mod mount;
+mod patience;
 mod receipt;
 mod room;
 mod schema;

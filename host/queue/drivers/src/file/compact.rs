@@ -4,7 +4,8 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use crate::file::connection::{FILE, Patience, connect, fault};
+use crate::file::connection::{FILE, connect, fault};
+use crate::file::patience::Patience;
 use crate::file::room;
 use crate::file::store::{Store, not_found};
 use longshore_queue::queue::Compacted;

@@ -3,22 +3,18 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Error, ErrorCode, OpenFlags};
 
+use crate::file::patience::{BUSY_LIMIT, Patience};
 use crate::file::room;
 use crate::file::schema::{self, Contents};
 use longshore_queue::{QueueError, QueueUrl};
 
 /// The database's file, within the directory of a queue's URL.
 pub(super) const FILE: &str = "queues.db";
-
-/// How long a transaction waits for those of other processes, before it is given up as busy.
-const BUSY_LIMIT: Duration = Duration::from_secs(10);
 
 /// The longest sleep between two looks at a lock. Sleeps are random, since SQLite keeps no line of
 /// those who wait: a process that looks in step with the holder would starve.
@@ -50,25 +46,6 @@ const SETTINGS: &str = "
 
 /// Settings where the disk has little room: the log is written back each 16 pages (64 KiB).
 const SHORT_LOG: &str = "PRAGMA wal_autocheckpoint = 16";
-
-/// How long the locks of other processes are waited for: [`BUSY_LIMIT`], and no longer once it is
-/// given up. All clones are given up at once.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Patience {
-    given_up: Arc<AtomicBool>,
-}
-
-impl Patience {
-    /// From now on, no lock is waited for.
-    pub(super) fn give_up(&self) {
-        self.given_up.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether a lock that was first found held at that time is waited for still.
-    fn lasts(&self, since: Instant) -> bool {
-        !self.given_up.load(Ordering::Relaxed) && since.elapsed() < BUSY_LIMIT
-    }
-}
 
 /// Opens the database of a directory; `None` if there is none, or one without our tables, and none
 /// is to be made.

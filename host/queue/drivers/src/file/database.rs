@@ -12,7 +12,8 @@ use std::time::Duration;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use crate::file::connection::{FILE, Patience, commit_fault, connect, fault};
+use crate::file::connection::{FILE, commit_fault, connect, fault};
+use crate::file::patience::Patience;
 use crate::file::room;
 use crate::file::store::{Applied, Store, not_found};
 use longshore_queue::{QueueError, QueueUrl};
