@@ -21,7 +21,9 @@ COPY Cargo.toml Cargo.lock ./
 COPY .cargo .cargo
 COPY wit wit
 COPY host host
-RUN cargo auditable build --profile dist --locked --package longshore --no-default-features --features compiler \
+# A release builds its archives with `compiler,dev`: `longshore dev` is for laptops, and takes room in an image.
+ARG FEATURES=compiler
+RUN cargo auditable build --profile dist --locked --package longshore --no-default-features --features "$FEATURES" \
  && install -D target/dist/longshore /out/longshore
 
 FROM toolchain AS handler

@@ -54,7 +54,7 @@ impl Scenario {
 
     fn run(&self) -> Observed {
         let directory = Directory::new();
-        let is_bad = |number: u64| self.bad_every > 0 && number % self.bad_every == 0;
+        let is_bad = |number: u64| self.bad_every > 0 && number.is_multiple_of(self.bad_every);
         // The simulation's handler takes as long.
         let wish = |number: u64| if is_bad(number) { "retry" } else { "sleep:400" };
         directory.send((0..self.messages).map(|number| order(&format!("o-{number}"), wish(number))));
