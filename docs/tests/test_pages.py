@@ -14,7 +14,6 @@ GENERATED = {DOCS / "reference/cli.md"}
 LONGER = {DOCS / it for it in ("SUMMARY.md", "deploy.md", "reference/configuration.md")}
 # Outside of the book, these are older than the rule.
 WIDER = {ROOT / "host/mutants.md", ROOT / "host/sandbox/tests/sandbox/contracts/README.md"}
-WIDER |= {ROOT / "examples/hello" / it / "README.md" for it in ("javascript", "python", "rust", "typescript")}
 
 
 def complaints(page: Path, text: str) -> list[str]:

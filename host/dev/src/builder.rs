@@ -30,6 +30,8 @@ pub struct Builder {
     pub directory: PathBuf,
     /// Files, directories with all that is in them, and globs.
     pub sources: Vec<String>,
+    /// What is no source although it lies among them: what the build makes, and queues.
+    pub made: Vec<PathBuf>,
 }
 
 /// How a build ended.
@@ -99,15 +101,16 @@ impl Builder {
     #[must_use]
     pub fn sources_now(&self) -> SourceStamps {
         let mut stamps = Stamps::new();
+        let made: Vec<_> = self.made.iter().filter_map(|path| path.canonicalize().ok()).collect();
         for source in &self.sources {
             let path = self.directory.join(source);
             let pattern = path.to_string_lossy().into_owned();
             match glob::glob(&pattern) {
                 // What is there by this very name is meant, also where the name has a star in it.
                 Ok(found) if !path.exists() => {
-                    found.flatten().for_each(|path| collect(&path, &mut stamps));
+                    found.flatten().for_each(|path| collect(&path, &made, &mut stamps));
                 }
-                _ => collect(&path, &mut stamps),
+                _ => collect(&path, &made, &mut stamps),
             }
         }
         SourceStamps(stamps)
@@ -137,9 +140,12 @@ impl Builder {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SourceStamps(Stamps);
 
-fn collect(path: &Path, stamps: &mut Stamps) {
+fn collect(path: &Path, made: &[PathBuf], stamps: &mut Stamps) {
     let Ok(found) = path.symlink_metadata() else { return };
-    if stamps.len() >= MAX_FILES {
+    // Names are compared first, since they are at hand.
+    let has_its_name = |it: &&PathBuf| it.file_name() == path.file_name();
+    let is_it = |it: &PathBuf| path.canonicalize().is_ok_and(|path| path == *it);
+    if stamps.len() >= MAX_FILES || made.iter().filter(has_its_name).any(is_it) {
         return;
     }
     if !found.is_dir() {
@@ -151,7 +157,7 @@ fn collect(path: &Path, stamps: &mut Stamps) {
     let is_made = |name: &std::ffi::OsStr| MADE.iter().any(|made| name == *made);
     let Ok(entries) = std::fs::read_dir(path) else { return };
     for entry in entries.flatten().filter(|it| !is_made(&it.file_name())) {
-        collect(&entry.path(), stamps);
+        collect(&entry.path(), made, stamps);
     }
 }
 
@@ -175,7 +181,7 @@ mod tests {
 
     fn builder(directory: &Path, command: &str, sources: &[&str]) -> Builder {
         let sources = sources.iter().map(|it| (*it).to_owned()).collect();
-        Builder { command: command.into(), directory: directory.to_owned(), sources }
+        Builder { command: command.into(), directory: directory.to_owned(), sources, made: Vec::new() }
     }
 
     #[tokio::test]
@@ -238,6 +244,22 @@ mod tests {
             .map(|it| it.strip_prefix(directory.path()).unwrap().display().to_string())
             .collect();
         assert_eq!(names, ["Cargo.toml", "src/deep/a.rs", "src/lib.rs", "wit/c.wit"]);
+    }
+
+    #[test]
+    fn what_a_build_makes_and_a_queue_are_no_sources_wherever_they_lie() {
+        let directory = tempfile::tempdir().unwrap();
+        for file in ["a.rs", "order.wasm", "queues/queues.db", "deep/order.wasm"] {
+            let path = directory.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, file).unwrap();
+        }
+        let mut all = builder(directory.path(), "", &["."]);
+        all.made = ["deep/../order.wasm", "queues", "none"].map(|it| directory.path().join(it)).into();
+        let found = all.sources_now();
+        let names: Vec<_> = found.0.keys().map(|it| it.file_name().unwrap().to_str().unwrap()).collect();
+        assert_eq!(names, ["a.rs", "order.wasm"]);
+        assert!(found.0.keys().next_back().unwrap().parent().unwrap().ends_with("deep"));
     }
 
     #[tokio::test]

@@ -18,6 +18,9 @@ use crate::plan::JobPlan;
 use longshore_worker::platform::KILLED_AFTER;
 use longshore_worker::scale::Observation;
 
+/// After so many polls in a row a queue that cannot be counted is given up.
+const TRIED: u32 = 3;
+
 /// How urgently everything is to stop.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum StopStage {
@@ -35,7 +38,8 @@ pub enum StopStage {
 pub enum ScheduleUntil {
     /// It does not.
     Stopped,
-    /// When the queue is empty and no execution runs, or when one has failed and no other runs.
+    /// When the queue is empty and no execution runs, or when one has failed and no other runs. Also
+    /// when the queue could not be counted for three polls, and none runs.
     Drained,
 }
 
@@ -48,6 +52,8 @@ pub struct Scheduled {
     pub created: u64,
     /// Whether it was told to stop.
     pub was_stopped: bool,
+    /// Why the queue could not be counted, if that was the end.
+    pub not_counted: Option<String>,
 }
 
 /// Polls a queue as KEDA does, and runs what it starts.
@@ -78,7 +84,7 @@ impl Scheduler {
         let mut polls = interval(self.plan.poll());
         polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut running, mut done) = (JoinSet::new(), Scheduled::default());
-        let mut has_failed = false;
+        let (mut has_failed, mut not_counted) = (false, 0);
         loop {
             tokio::select! {
                 biased;
@@ -89,13 +95,15 @@ impl Scheduler {
                     done.executions.extend(record);
                 }
                 _ = polls.tick(), if !(until == ScheduleUntil::Drained && has_failed) => {
-                    self.poll(&mut running, &mut done, &stop).await;
+                    let counted = self.poll(&mut running, &mut done, &stop).await;
+                    not_counted = if counted.is_ok() { 0 } else { not_counted + 1 };
+                    done.not_counted = counted.err().filter(|_| not_counted >= TRIED);
                 }
             }
             if until == ScheduleUntil::Drained && running.is_empty() {
                 // Nothing is gained by the wait for the next poll.
                 let left = self.queue.messages(self.plan.rule.counting).await;
-                if has_failed || left == Ok(0) {
+                if has_failed || left == Ok(0) || done.not_counted.is_some() {
                     return done;
                 }
             }
@@ -107,17 +115,18 @@ impl Scheduler {
         done
     }
 
+    /// One poll. The error says why the queue cannot be counted.
     async fn poll(
         &self,
         running: &mut JoinSet<ExecutionRecord>,
         done: &mut Scheduled,
         stop: &watch::Receiver<StopStage>,
-    ) {
+    ) -> Result<(), String> {
         let messages = match self.queue.messages(self.plan.rule.counting).await {
             Ok(messages) => messages,
             Err(cause) => {
-                self.tell(DevEvent::NotCounted { cause });
-                return;
+                self.tell(DevEvent::NotCounted { cause: cause.clone() });
+                return Err(cause);
             }
         };
         let pending = self.pending.load(Ordering::SeqCst);
@@ -148,6 +157,7 @@ impl Scheduler {
             };
             running.spawn(execution.run());
         }
+        Ok(())
     }
 
     /// Keeps what became of an execution.

@@ -282,6 +282,14 @@ async fn a_queue_that_cannot_be_counted_starts_nothing_and_is_asked_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn once_gives_up_a_queue_that_cannot_be_counted_for_three_polls() {
+    let mut theatre = Theatre::new(u64::MAX, plan(), &[Behaviour::Deaf]);
+    let done = theatre.run(ScheduleUntil::Drained).await;
+    assert_eq!(done.not_counted.as_deref(), Some("the queue is away"));
+    assert_eq!((theatre.stage.began.elapsed().as_secs(), done.created), (60, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn once_ends_when_the_queue_is_empty_and_nothing_runs() {
     let mut theatre = Theatre::new(250, plan(), &[Behaviour::Ends(40 * S, 0)]);
     let done = theatre.run(ScheduleUntil::Drained).await;

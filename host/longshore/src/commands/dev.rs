@@ -59,7 +59,9 @@ pub(super) async fn execute(
     }
     let queue = Arc::new(WaitingMessages(open(&queue_url).await?));
 
-    let building = Building::of(project, umask, component_file(&component));
+    let named = [&queue_url, &poison].into_iter().chain(outboxes.iter().map(|it| &it.url));
+    let queues = named.filter_map(|it| it.directory().map(Into::into)).collect();
+    let building = Building::of(project, umask, component_file(&component), queues);
     let mut stopped = stop.subscribe();
     let built = tokio::select! {
         biased;
@@ -91,6 +93,9 @@ pub(super) async fn execute(
 
 /// With `--once`: how the first execution ended that failed.
 fn exit_of(done: &Scheduled) -> Result<Exit, Failure> {
+    if let Some(cause) = &done.not_counted {
+        return Err(Failure::fault(cause.clone()));
+    }
     let failed = |it: &&ExecutionRecord| it.state == ExecutionState::Failed;
     let Some(first) = done.executions.iter().find(failed) else { return Ok(Exit::Done) };
     let cause = first.cause.as_deref().unwrap_or("its log says why");

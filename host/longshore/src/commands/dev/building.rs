@@ -20,7 +20,13 @@ pub(super) struct Building {
 }
 
 impl Building {
-    pub(super) fn of(project: &Project, umask: Mode, component: Option<PathBuf>) -> Self {
+    /// `queues` lie among the sources, perhaps, and are none.
+    pub(super) fn of(
+        project: &Project,
+        umask: Mode,
+        component: Option<PathBuf>,
+        queues: Vec<PathBuf>,
+    ) -> Self {
         let builder = project.build.command.as_ref().map(|(command, _)| {
             let file = project.file.as_deref().map(Path::new);
             let directory = file.and_then(Path::parent).filter(|it| !it.as_os_str().is_empty());
@@ -30,6 +36,7 @@ impl Building {
                 command: format!("umask {:04o}\n{command}", umask.bits() & 0o777),
                 directory: directory.unwrap_or(Path::new(".")).to_owned(),
                 sources: sources.unwrap_or_default(),
+                made: component.iter().cloned().chain(queues).collect(),
             })
         });
         Self { builder, component }
