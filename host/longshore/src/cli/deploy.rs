@@ -13,8 +13,9 @@ use longshore_component::registry::Repository;
 pub struct DeployArgs {
     /// The component: `./order.wasm`, or `oci://REGISTRY/REPOSITORY@sha256:…`.
     ///
-    /// A file is pushed, compiled for the job; what is in a registry is only pointed at. Where a profile names an address in a registry and the rest of the project file a file,
-    /// the file is pushed there.
+    /// A file is pushed, compiled for the job; what is in a registry is only pointed at. Where a
+    /// profile names an address in a registry and the rest of the project file a file, the file is
+    /// pushed there.
     #[arg(value_name = "COMPONENT", env = "LONGSHORE_COMPONENT", hide_env_values = true, value_hint = ValueHint::FilePath, value_parser = Unquoted::<Source>::new())]
     pub component: Source,
 

@@ -151,7 +151,7 @@ Examples:
 pub(super) const RELEASES: &str = "\
 Examples:
   longshore releases --job \"$JOB\"
-  longshore releases --repository oci://acme.azurecr.io/handlers/order --limit 10";
+  longshore releases --repository oci://acme.azurecr.io/handlers/order";
 
 pub(super) const ROLLBACK: &str = "\
 Examples:

@@ -51,8 +51,9 @@ pub enum PoisonVerb {
         /// It is the message's own id, as `list` shows it, or the one in the poison queue.
         id: String,
     },
-    /// Send them to their queue again, without the envelope, to be handled anew. Those of a
-    /// subscription are sent to the queue that `--to` names.
+    /// Send them to their queue again, without the envelope, to be handled anew.
+    ///
+    /// Those of a subscription are sent to the queue that `--to` names.
     #[command(after_long_help = examples::POISON_REDRIVE)]
     Redrive(RedriveArgs),
     /// Delete them. On a terminal it asks first.
@@ -87,13 +88,14 @@ pub struct RedriveArgs {
     #[command(flatten)]
     pub(crate) which: Selection,
 
-    /// Send them to this queue instead. A subscription needs one: its topic would hand each message
-    /// to all other subscriptions as well.
+    /// Send them to this queue instead. A subscription needs one.
+    ///
+    /// Its topic would hand each message to all other subscriptions as well.
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url, value_parser = Unquoted::<QueueUrl>::new())]
     pub to: Option<QueueUrl>,
 
     /// Send this many messages a second at most.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), hide_short_help = true)]
     pub rate: Option<u32>,
 
     /// Only say what would be sent.
@@ -101,6 +103,6 @@ pub struct RedriveArgs {
     pub dry_run: bool,
 
     /// Send messages of other queues as well, where several share one poison queue.
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub any_queue: bool,
 }

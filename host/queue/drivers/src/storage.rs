@@ -10,6 +10,7 @@
 //! of 300 ms is one of a second.
 
 mod account_key;
+mod address;
 mod error;
 mod listing;
 mod xml;
@@ -27,12 +28,13 @@ use azure_storage_queue::models::{
 };
 use azure_storage_queue::{QueueClient, QueueClientOptions};
 use bytes::Bytes;
+use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 use tokio::time::timeout;
 
 use self::account_key::SignWithKey;
-use self::error::{Explainer, StorageCall};
+use self::error::{Explainer, StorageCall, fault};
 use self::xml::QueueEntry;
 use longshore_azure::{Authorize, Azure, Tokens, client_options};
 use longshore_queue::kind::STORAGE;
@@ -46,9 +48,6 @@ use longshore_queue::{
 /// ([Setting
 /// timeouts](https://learn.microsoft.com/rest/api/storageservices/setting-timeouts-for-queue-service-operations)).
 const LIMIT: Duration = Duration::from_secs(20);
-
-/// The version of the protocol: the newest that the emulator knows as well.
-const VERSION: &str = "2025-11-05";
 
 /// Longer than the unit of time that messages are stamped in.
 const STAMP: Duration = Duration::from_millis(1050);
@@ -100,7 +99,7 @@ impl StorageQueue {
             let mend = format!("write `{}`", STORAGE.forms[0].example);
             return Err(fault(format!("{url} is no Storage queue"), &mend));
         };
-        let address = listing::address(&url, endpoint, access.as_ref(), Some(url.name()))?;
+        let address = address::address(&url, endpoint, access.as_ref(), Some(url.name()))?;
         azure
             .http()
             .ready(&address)
@@ -125,7 +124,7 @@ impl StorageQueue {
             client_options.per_try_policies.push(Arc::new(sign));
         }
         let used = client_options.clone();
-        let options = QueueClientOptions { client_options, version: VERSION.into() };
+        let options = QueueClientOptions { client_options, version: address::VERSION.into() };
         let client = QueueClient::new(address, None, Some(options))
             .map_err(|error| fault(format!("{url}: {error}"), "look at its spelling"))?;
         Ok(Self { url, client: Client(client), tokens, options: used, limit: LIMIT })
@@ -223,7 +222,19 @@ impl Queue for StorageQueue {
     }
 
     async fn list(&self) -> Result<Vec<String>, QueueError> {
-        listing::names(self).await
+        let explainer = Explainer { url: &self.url, with_token: self.tokens.is_some() };
+        let Some(mut pages) = listing::pages(&explainer, self.options.clone())? else {
+            return Ok(Vec::new());
+        };
+        let mut names = Vec::new();
+        while names.len() < listing::MAX_LISTED {
+            let Some(page) = self.call(StorageCall::List, pages.try_next()).await? else { break };
+            names.extend(
+                listing::names(page).map_err(|_| self.unclear("the answer is not a list of queues"))?,
+            );
+        }
+        names.sort();
+        Ok(names)
     }
 
     async fn delete_queue(&self) -> Result<(), QueueError> {
@@ -375,10 +386,6 @@ fn opened<T, F>(answer: Response<T, F>) -> (Headers, Bytes) {
 /// Whole seconds, rounded up, as the SDK takes them.
 fn seconds(duration: Duration) -> i32 {
     i32::try_from(whole_seconds(duration)).unwrap_or(i32::MAX)
-}
-
-fn fault(cause: String, mend: &str) -> QueueError {
-    QueueError::Fault { cause, mend: mend.into() }
 }
 
 #[cfg(test)]

@@ -139,8 +139,8 @@ impl Example {
             .replace("acme.blob.core.windows.net", &self.account.blobs())
             .replace("acme.table.core.windows.net/bookings", &table)
             .replace("https://acme.queue.core.windows.net/invoices", &self.queue("invoices"));
-        // The services of the tests are none that the host knows: their grants name a scope. A grant
-        // begins with its methods, in capitals.
+        // The services of the tests are none that the host knows: their grants name a scope. A
+        // grant begins with its methods, in capitals.
         let parts = text.split('"').enumerate().map(|(place, part)| match part.chars().next() {
             Some(first) if place % 2 == 1 && first.is_ascii_uppercase() => format!("{part}={SCOPE}"),
             _ => part.to_owned(),

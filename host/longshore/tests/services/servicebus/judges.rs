@@ -6,8 +6,8 @@ use std::process::{Child, Command, Output, Stdio};
 use crate::servicebus::broker::{Broker, calm, installed};
 use longshore_testkit::needs;
 
-/// A program of .NET that judges brokers. It is no part of the tests: where it is not on `PATH`, the
-/// others judge alone.
+/// A program of .NET that judges brokers. It is no part of the tests: where it is not on `PATH`,
+/// the others judge alone.
 const DOTNET: &str = "dotnet-peer";
 
 /// What is judged.

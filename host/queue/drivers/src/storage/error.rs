@@ -184,6 +184,11 @@ impl Explainer<'_> {
     }
 }
 
+/// A fault, with what mends it.
+pub(super) fn fault(cause: String, mend: &str) -> QueueError {
+    QueueError::Fault { cause, mend: mend.into() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
