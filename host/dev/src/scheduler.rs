@@ -38,8 +38,8 @@ pub enum StopStage {
 pub enum ScheduleUntil {
     /// It does not.
     Stopped,
-    /// When the queue is empty and no execution runs, or when one has failed and no other runs. Also
-    /// when the queue could not be counted for three polls, and none runs.
+    /// When the queue is empty and no execution runs, or when one has failed and no other runs.
+    /// Also when the queue could not be counted for three polls, and none runs.
     Drained,
 }
 
