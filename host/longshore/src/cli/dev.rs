@@ -66,6 +66,7 @@ pub(crate) struct ScheduleArgs {
 
 /// The flags of `run`, and the words with which a child process is given the same.
 #[derive(Debug)]
+#[cfg_attr(not(feature = "dev"), allow(dead_code, reason = "a host without `dev` refuses the verb"))]
 pub(crate) struct ForwardedRun {
     pub(crate) args: RunArgs,
     /// What stands on the command line. Variables and the project file reach the child by

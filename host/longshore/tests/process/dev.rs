@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use rand::RngExt;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::Value;
 
@@ -159,6 +160,32 @@ fn dev_that_is_stopped(directory: &Directory, event: &str) -> Ended {
     until(format_args!("an event {event}"), || (!events_in(&dev.stdout(), event).is_empty()).then_some(()));
     dev.terminate();
     dev.wait().succeeded()
+}
+
+#[test]
+fn a_dev_that_is_killed_at_random_moments_leaves_every_message_to_the_next_one() {
+    const TIMES: usize = 6;
+    let directory = Directory::new();
+    let wish = |number: usize| if number % 10 == 3 { "reject" } else { "sleep:40" };
+    let ids = directory.send((0..1500).map(|number| order(&format!("o-{number}"), wish(number))));
+    let mut rejected: Vec<_> = ids.into_iter().skip(3).step_by(10).collect();
+    let flags =
+        ["--start-delay=50ms", "--poll=200ms", "--queue-length=300", "--grace=200ms", "--max-dequeue=20"];
+    let mut program = longshore(["dev", "--output=json", "--queue", &directory.url(ORDERS), "--component"]);
+    program.arg(guest::order()).arg("--cache-dir").arg(cache()).args(flags);
+    for _ in 0..TIMES {
+        let dev = program.start();
+        std::thread::sleep(Duration::from_millis(rand::rng().random_range(50..900)));
+        assert!(dev.kill().was_killed());
+        until("the end of the executions", || processes_of(&directory).is_empty().then_some(()));
+        let leased = directory.rows(ORDERS).into_iter().filter(|row| row.visible_at > now_ms());
+        assert_eq!(leased.collect::<Vec<_>>(), []);
+    }
+    let last = program.arg("--once").run().succeeded();
+    assert_eq!(directory.rows(ORDERS), []);
+    let mut poisoned: Vec<_> = directory.rows(POISON).into_iter().map(|row| row.id).collect();
+    (rejected.sort_unstable(), poisoned.sort_unstable());
+    assert_eq!(poisoned, rejected, "{last:?}");
 }
 
 #[test]
