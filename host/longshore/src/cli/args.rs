@@ -13,7 +13,8 @@ use longshore_queue::QueueUrl;
 pub struct QueueArg {
     /// The queue: `file:./queues/orders`, a directory and the queue's name in it;
     /// `https://ACCOUNT.queue.core.windows.net/orders`, with a SAS query if there is no identity;
-    /// `sb://NAMESPACE.servicebus.windows.net/orders`; or a connection string of Service Bus.
+    /// `sb://NAMESPACE.servicebus.windows.net/orders`, or `…/TOPIC/Subscriptions/NAME`; or a
+    /// connection string of Service Bus.
     // A URL may carry a signature: neither the help nor an error shows it.
     #[arg(long, env = "LONGSHORE_QUEUE", hide_env_values = true, value_name = "URL", value_hint = ValueHint::Url, value_parser = Unquoted::<QueueUrl>::new())]
     pub queue: QueueUrl,
