@@ -2,17 +2,16 @@
 // (https://learn.microsoft.com/azure/service-bus-messaging/service-bus-amqp-protocol-guide).
 'use strict';
 const rhea = require('../node/node_modules/rhea');
-const frames = require('../node/node_modules/rhea/lib/frames');
 
+const { waiting, answered, refused, address } = require('./links');
 const { management, LOCK_LOST } = require('./management');
-const { travelling, typed } = require('./raw');
+const { delivered, unpacked, terms } = require('./content');
+const { typed } = require('./raw');
 const { Tokens } = require('./tokens');
 
 const MAX_MESSAGE = 256 * 1024;
 const SESSION_FILTER = 'com.microsoft:session-filter';
 const FORMAT = 0;
-// A batch, as the SDKs send it: its data sections are messages.
-const BATCH = 0x80013700;
 const { message: messages, types } = rhea;
 
 class Amqp {
@@ -371,62 +370,4 @@ class Amqp {
   }
 }
 
-/** How much of a session's output still waits to be written: rhea takes a link's credit only then. */
-function waiting({ session: { outgoing } }, queue) {
-  const count = outgoing.next_delivery_id - outgoing.next_pending_delivery;
-  if (count > 0) setImmediate(() => queue.pump());
-  return count;
-}
-
-/**
- * Settles a delivery with an outcome. The library would tell two outcomes of deliveries that follow each other as one, the first,
- * and would keep a delivery until the peer has said that it is settled as well.
- */
-function answered(delivery, state) {
-  Object.assign(delivery, { settled: true, remote_settled: true, state });
-  delivery.link.session.output(frames.disposition({ role: false, first: delivery.id, last: delivery.id, state, settled: true }));
-}
-
-/** A link that is refused is attached without a terminus, and then detached (AMQP 1.0, part 2, 2.6.3). */
-function refused(link, condition, description) {
-  link.local.attach[link.is_receiver() ? 'target' : 'source'] = undefined;
-  link.close({ condition, description });
-}
-
-/** A queue's name, as it is written in addresses and audiences: with or without scheme and host. */
-function address(terminus) {
-  const text = String((terminus && terminus.address) || '');
-  return text.replace(/^[a-z]+:\/\/[^/]*/i, '').replace(/^\/+|\/+$/g, '').toLowerCase();
-}
-
-/** A message as it travels to a receiver: its bytes. */
-function delivered(queue, message, lock) {
-  const { content, sequence, enqueued } = message;
-  const annotations = {
-    ...content.message_annotations,
-    'x-opt-sequence-number': types.wrap_long(sequence),
-    'x-opt-enqueued-time': types.wrap_timestamp(enqueued),
-    'x-opt-message-state': types.wrap_int(message.enqueued > Date.now() ? 2 : 0),
-  };
-  if (lock) annotations['x-opt-locked-until'] = types.wrap_timestamp(lock.until);
-  const sent = { durable: true, delivery_count: queue.count(message), message_annotations: annotations };
-  if (content.priority !== undefined) sent.priority = content.priority;
-  if (message.ttl !== undefined) sent.ttl = message.ttl;
-  if (lock) sent.delivery_annotations = { 'x-opt-lock-token': types.wrap_uuid(lock.token) };
-  return travelling(content, sent);
-}
-
-function unpacked(message, delivery) {
-  const strip = ({ delivery_count, ...content }) => content;
-  if (delivery.format !== BATCH && !Buffer.isBuffer(message)) return [strip(message)];
-  const batch = Buffer.isBuffer(message) ? messages.decode(message) : message;
-  const parts = batch.body.multiple ? batch.body.content : [batch.body.content];
-  return parts.map((part) => strip(messages.decode(part)));
-}
-
-function terms(content) {
-  const due = (content.message_annotations || {})['x-opt-scheduled-enqueue-time'];
-  return { due: due === undefined ? 0 : Number(due), ttl: content.ttl };
-}
-
-module.exports = { Amqp, delivered, terms };
+module.exports = { Amqp };

@@ -5,7 +5,7 @@ const nodeHttp = require('http');
 const { WebSocketServer } = require('../node/node_modules/ws');
 const { message: messages } = require('../node/node_modules/rhea');
 
-const { delivered, terms } = require('./amqp');
+const { delivered, terms } = require('./content');
 const { bare } = require('./raw');
 
 function http(namespace, faults, amqp) {

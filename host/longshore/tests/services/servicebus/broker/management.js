@@ -3,6 +3,8 @@
 'use strict';
 const { message: messages, types } = require('../node/node_modules/rhea');
 
+const { delivered, terms } = require('./content');
+
 const LOCK_LOST = 'com.microsoft:message-lock-lost';
 const lost = { code: 410, condition: LOCK_LOST, description: 'The lock supplied is invalid. Either the lock expired, or the message has already been removed from the queue.' };
 
@@ -83,7 +85,6 @@ function settle(queue, body) {
 }
 
 function peek(queue, body) {
-  const { delivered } = require('./amqp');
   const session = body['session-id'];
   const from = Number(body['from-sequence-number'] || 0);
   const all = queue.peek(from, Infinity).filter((it) => session === undefined || session === null || it.content.group_id === session);
@@ -94,7 +95,6 @@ function peek(queue, body) {
 }
 
 function schedule(queue, body) {
-  const { terms } = require('./amqp');
   const sequences = [].concat(body.messages || []).map(({ message }) => {
     const content = messages.decode(message);
     return queue.send(content, terms(content));
