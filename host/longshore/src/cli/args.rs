@@ -18,9 +18,10 @@ pub struct QueueArg {
     ///
     /// `file:./queues/orders` is a directory and the queue's name in it;
     /// `https://ACCOUNT.queue.core.windows.net/orders` a Storage queue, with a SAS query if there
-    /// is no identity; `sb://NAMESPACE.servicebus.windows.net/orders` a queue of Service Bus. A
-    /// connection string names one as well: that of Service Bus with `EntityPath=orders`, and that
-    /// of Storage with `QueueName=orders`, such as `UseDevelopmentStorage=true;QueueName=orders`.
+    /// is no identity; `sb://NAMESPACE.servicebus.windows.net/orders` a queue of Service Bus, and
+    /// `…/TOPIC/Subscriptions/NAME` a subscription. A connection string names one as well: that of
+    /// Service Bus with `EntityPath=orders`, and that of Storage with `QueueName=orders`, such as
+    /// `UseDevelopmentStorage=true;QueueName=orders`.
     // A URL may carry a signature: neither the help nor an error shows it.
     #[arg(long, env = "LONGSHORE_QUEUE", hide_env_values = true, value_name = "URL", value_hint = ValueHint::Url, value_parser = Unquoted::<QueueUrl>::new())]
     pub queue: QueueUrl,

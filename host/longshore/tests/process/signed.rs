@@ -267,7 +267,11 @@ async fn grants_are_shown_by_inspect_and_asked_about_by_check() {
         assert!(!format!("{ended:?}").contains("swordfish"), "{ended:?}");
         ended
     };
-    let inspected = run(&["inspect", guest::rogue().to_str().unwrap()]).await.succeeded().json();
+    let rogue = guest::rogue();
+    // What it needs beside these.
+    let needed = ["--config=key=value", "--outbox=copies=file:./queues/copies"];
+    let inspected = run(&[&["inspect", rogue.to_str().unwrap()][..], &needed].concat()).await;
+    let inspected = inspected.succeeded().json();
     assert_eq!(
         (&inspected["http_identities"][0], &inspected["http_headers"][0]),
         (&api.clone().into(), &key.clone().into())

@@ -115,9 +115,12 @@ fn each_shell_gets_completions_that_know_every_verb_and_bash_reads_them() {
             assert!(script.contains(word.trim_start_matches("--")), "{shell}: {word}");
         }
         if shell == "bash" {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), &script).unwrap();
             let mut bash = std::process::Command::new("bash");
             bash.args(["--norc", "--noprofile", "-c"]).arg(format!(
-                "{script}\nCOMP_WORDS=(longshore poi); COMP_CWORD=1; _longshore longshore poi longshore; echo \"${{COMPREPLY[@]}}\""
+                ". {}\nCOMP_WORDS=(longshore poi); COMP_CWORD=1; _longshore longshore poi longshore; echo \"${{COMPREPLY[@]}}\"",
+                file.path().display()
             ));
             let completed = bash.output().unwrap();
             let words = String::from_utf8_lossy(&completed.stdout);

@@ -131,6 +131,15 @@ impl Broker {
         name
     }
 
+    /// Makes a queue that requires sessions, whose locks last so many seconds.
+    pub fn session_queue(&self, lock_s: u32, max_deliveries: u32) -> String {
+        let name = fresh();
+        let body =
+            serde_json::json!({ "lockMs": lock_s * 1000, "maxDeliveries": max_deliveries, "sessions": true });
+        self.put(&format!("/-/queues/{name}"), &body);
+        name
+    }
+
     /// Makes a topic of a new name with these subscriptions, which are as queues are.
     pub fn topic(&self, lock_s: u32, max_deliveries: u32, subscriptions: &[&str]) -> String {
         let name = fresh();

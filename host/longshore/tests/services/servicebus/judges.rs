@@ -15,6 +15,7 @@ const DOTNET: &str = "dotnet-peer";
 enum Judged {
     Queue,
     Topic,
+    Sessions,
 }
 
 /// The judges, each with what it is called.
@@ -22,6 +23,7 @@ fn judges(what: Judged) -> Vec<(&'static str, Command)> {
     let (python_file, javascript_file, dotnet_verb) = match what {
         Judged::Queue => ("python/judge.py", "node/judge.js", "judge-queue"),
         Judged::Topic => ("python/judge_topic.py", "node/judge-topic.js", "judge-topic"),
+        Judged::Sessions => ("python/judge_sessions.py", "node/judge-sessions.js", "judge-sessions"),
     };
     let mut python = Command::new(installed(".venv/bin/python"));
     python.arg(installed(python_file));
@@ -47,6 +49,7 @@ fn verdicts(broker: &Broker, what: Judged) -> Vec<(&'static str, Output)> {
         match what {
             Judged::Queue => judge.arg(broker.queue(2, 3)),
             Judged::Topic => judge.arg(broker.topic(2, 3, &["all", "some"])).args(["all", "some"]),
+            Judged::Sessions => judge.arg(broker.session_queue(2, 5)),
         };
         (name, judge.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
     };
@@ -60,7 +63,7 @@ const ASKED: usize = 4;
 
 #[test]
 fn the_official_clients_are_content_with_the_broker() {
-    for what in [Judged::Queue, Judged::Topic] {
+    for what in [Judged::Queue, Judged::Topic, Judged::Sessions] {
         for attempt in 1..=ASKED {
             let said = verdicts(calm(), what).into_iter().find_map(|(name, verdict)| {
                 let content = verdict.status.success() && verdict.stdout == b"ok\n";
@@ -83,6 +86,8 @@ fn each_planted_mistake_is_found_by_every_official_client() {
         (Judged::Queue, "count", "counts none before it"),
         (Judged::Queue, "no-dead-letter", "is delivered"),
         (Judged::Topic, "one-copy", "each subscription gets"),
+        (Judged::Sessions, "session-twice", "given to nobody else"),
+        (Judged::Sessions, "session-mixed", "come in order, and no others"),
     ];
     let found: Vec<_> = std::thread::scope(|scope| {
         let judged = |bug, what| move || verdicts(&Broker::start(&["--bug", bug]), what);

@@ -2,16 +2,16 @@
 // (https://learn.microsoft.com/azure/service-bus-messaging/service-bus-amqp-protocol-guide).
 'use strict';
 const rhea = require('../node/node_modules/rhea');
-const frames = require('../node/node_modules/rhea/lib/frames');
 
+const { waiting, answered, refused, address } = require('./links');
 const { management, LOCK_LOST } = require('./management');
-const { travelling, typed } = require('./raw');
+const { delivered, unpacked, terms } = require('./content');
+const { typed } = require('./raw');
 const { Tokens } = require('./tokens');
 
 const MAX_MESSAGE = 256 * 1024;
+const SESSION_FILTER = 'com.microsoft:session-filter';
 const FORMAT = 0;
-// A batch, as the SDKs send it: its data sections are messages.
-const BATCH = 0x80013700;
 const { message: messages, types } = rhea;
 
 class Amqp {
@@ -88,7 +88,11 @@ class Amqp {
   }
 
   drop(sender) {
-    if (sender.longshore) sender.longshore.queue.links.delete(sender.longshore);
+    if (sender.longshore) {
+      const { queue } = sender.longshore;
+      queue.links.delete(sender.longshore);
+      if (queue.sessions) queue.sessions.leave(sender.longshore);
+    }
     const client = this.clients.get(sender.connection);
     if (client) client.links.delete(sender);
   }
@@ -140,15 +144,82 @@ class Amqp {
       refused(sender, 'amqp:not-allowed', 'Cannot open a Topic client for entity type Subscriber.');
       return;
     }
+    const filter = (source && source.filter) || {};
+    const wantsSession = SESSION_FILTER in filter;
+    if (Boolean(queue.sessions) !== wantsSession) {
+      const description = queue.sessions
+        ? 'It is not possible for an entity that requires sessions to create a non-sessionful message receiver.'
+        : 'A sessionful message receiver cannot be created on an entity that does not require sessions.';
+      refused(sender, 'amqp:not-allowed', description);
+      return;
+    }
     this.receivers += 1;
     const amqp = this;
     const settled = mode === 1;
     sender.longshore = {
       queue,
+      session: undefined,
       ready: () => sender.is_open() && sender.credit > waiting(sender, queue),
       deliver: (message, lock) => amqp.deliver(sender, message, lock, settled),
     };
     this.clients.get(sender.connection).links.add(sender);
+    if (wantsSession) {
+      const named = filter[SESSION_FILTER];
+      // Go's client writes it described.
+      this.attachToSession(sender, source, named && named.value !== undefined ? named.value : named);
+      return;
+    }
+    this.begin(sender);
+  }
+
+  /** Answers an attach when there is a session for it, or when it has waited for long enough. */
+  attachToSession(sender, source, named) {
+    const { longshore: link } = sender;
+    const { queue } = link;
+    const wanted = named === null ? undefined : named;
+    // What the library has queued is taken back.
+    sender.state.open_requests = 0;
+    sender.state.local_open = false;
+    const given = (sender.remote.attach.properties || {})['com.microsoft:timeout'];
+    const patience = given === undefined ? 60_000 : Number(given);
+    let timer;
+    const refuse = (condition, description) => {
+      clearTimeout(timer);
+      queue.sessions.waiting.delete(link);
+      sender.open();
+      refused(sender, condition, description);
+    };
+    link.lost = () => {
+      sender.close({ condition: 'com.microsoft:session-lock-lost', description: 'The session lock has expired on the MessageSession.' });
+      this.drop(sender);
+    };
+    link.tryNext = () => {
+      const session = queue.sessions.take(wanted, link);
+      if (!session) return false;
+      clearTimeout(timer);
+      queue.sessions.waiting.delete(link);
+      link.session = session.id;
+      sender.set_source({ ...source, filter: { [SESSION_FILTER]: session.id } });
+      // .NET's ticks: 100 ns since the year 1.
+      const ticks = Buffer.alloc(8);
+      ticks.writeBigInt64BE(BigInt(session.until) * 10_000n + 621_355_968_000_000_000n);
+      sender.local.attach.properties = { 'com.microsoft:locked-until-utc': types.wrap_long(ticks) };
+      sender.open();
+      this.begin(sender);
+      return true;
+    };
+    if (link.tryNext()) return;
+    if (wanted !== undefined) {
+      refuse('com.microsoft:session-cannot-be-locked', `The requested session '${wanted}' cannot be accepted. It may be locked by another receiver.`);
+      return;
+    }
+    queue.sessions.waiting.add(link);
+    timer = setTimeout(() => refuse('com.microsoft:timeout', 'The operation did not complete within the allotted timeout.'), patience).unref();
+  }
+
+  /** Messages may be delivered on a link. */
+  begin(sender) {
+    const { queue } = sender.longshore;
     // Nothing is delivered before the answer to the attach is written: a client that grants credit at once has no such link yet.
     setImmediate(() => setImmediate(() => {
       if (!sender.is_open()) return;
@@ -242,7 +313,11 @@ class Amqp {
     if (fault === 'cut-before') return this.cut(receiver.connection);
     if (fault === 'busy') return delivery.reject({ condition: 'com.microsoft:server-busy', description: 'The service is busy.' });
     if (fault === 'detach') return receiver.close({ condition: 'amqp:link:detach-forced', description: 'The link was force detached.' });
-    for (const content of unpacked(message, delivery)) queue.send(content, terms(content));
+    const contents = unpacked(message, delivery);
+    if (queue.sessions && contents.some((it) => it.group_id === undefined || it.group_id === null)) {
+      return delivery.reject({ condition: 'amqp:not-allowed', description: 'The SessionId was not set on a message, and it cannot be sent to the entity.' });
+    }
+    for (const content of contents) queue.send(content, terms(content));
     if (fault === 'cut-after') return this.cut(receiver.connection);
     return fault === 'silent' ? undefined : delivery.accept();
   }
@@ -295,62 +370,4 @@ class Amqp {
   }
 }
 
-/** How much of a session's output still waits to be written: rhea takes a link's credit only then. */
-function waiting({ session: { outgoing } }, queue) {
-  const count = outgoing.next_delivery_id - outgoing.next_pending_delivery;
-  if (count > 0) setImmediate(() => queue.pump());
-  return count;
-}
-
-/**
- * Settles a delivery with an outcome. The library would tell two outcomes of deliveries that follow each other as one, the first,
- * and would keep a delivery until the peer has said that it is settled as well.
- */
-function answered(delivery, state) {
-  Object.assign(delivery, { settled: true, remote_settled: true, state });
-  delivery.link.session.output(frames.disposition({ role: false, first: delivery.id, last: delivery.id, state, settled: true }));
-}
-
-/** A link that is refused is attached without a terminus, and then detached (AMQP 1.0, part 2, 2.6.3). */
-function refused(link, condition, description) {
-  link.local.attach[link.is_receiver() ? 'target' : 'source'] = undefined;
-  link.close({ condition, description });
-}
-
-/** A queue's name, as it is written in addresses and audiences: with or without scheme and host. */
-function address(terminus) {
-  const text = String((terminus && terminus.address) || '');
-  return text.replace(/^[a-z]+:\/\/[^/]*/i, '').replace(/^\/+|\/+$/g, '').toLowerCase();
-}
-
-/** A message as it travels to a receiver: its bytes. */
-function delivered(queue, message, lock) {
-  const { content, sequence, enqueued } = message;
-  const annotations = {
-    ...content.message_annotations,
-    'x-opt-sequence-number': types.wrap_long(sequence),
-    'x-opt-enqueued-time': types.wrap_timestamp(enqueued),
-    'x-opt-message-state': types.wrap_int(message.enqueued > Date.now() ? 2 : 0),
-  };
-  if (lock) annotations['x-opt-locked-until'] = types.wrap_timestamp(lock.until);
-  const sent = { durable: true, delivery_count: queue.count(message), message_annotations: annotations };
-  if (content.priority !== undefined) sent.priority = content.priority;
-  if (message.ttl !== undefined) sent.ttl = message.ttl;
-  if (lock) sent.delivery_annotations = { 'x-opt-lock-token': types.wrap_uuid(lock.token) };
-  return travelling(content, sent);
-}
-
-function unpacked(message, delivery) {
-  const strip = ({ delivery_count, ...content }) => content;
-  if (delivery.format !== BATCH && !Buffer.isBuffer(message)) return [strip(message)];
-  const batch = Buffer.isBuffer(message) ? messages.decode(message) : message;
-  const parts = batch.body.multiple ? batch.body.content : [batch.body.content];
-  return parts.map((part) => strip(messages.decode(part)));
-}
-
-function terms(content) {
-  const due = (content.message_annotations || {})['x-opt-scheduled-enqueue-time'];
-  return { due: due === undefined ? 0 : Number(due), ttl: content.ttl };
-}
-
-module.exports = { Amqp, delivered, terms };
+module.exports = { Amqp };

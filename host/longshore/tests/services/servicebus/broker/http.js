@@ -5,7 +5,7 @@ const nodeHttp = require('http');
 const { WebSocketServer } = require('../node/node_modules/ws');
 const { message: messages } = require('../node/node_modules/rhea');
 
-const { delivered, terms } = require('./amqp');
+const { delivered, terms } = require('./content');
 const { bare } = require('./raw');
 
 function http(namespace, faults, amqp) {
@@ -94,7 +94,7 @@ function entry(queue) {
   return `<entry xmlns="http://www.w3.org/2005/Atom"><id>http://broker/${queue.name}</id><title type="text">${queue.name}</title>
 <content type="application/xml"><${kind} xmlns="http://schemas.microsoft.com/netservices/2010/10/servicebus/connect" xmlns:i="http://www.w3.org/2001/XMLSchema-instance">
 <LockDuration>PT${queue.lockMs / 1000}S</LockDuration><MaxSizeInMegabytes>1024</MaxSizeInMegabytes>
-<RequiresDuplicateDetection>false</RequiresDuplicateDetection><RequiresSession>false</RequiresSession>
+<RequiresDuplicateDetection>false</RequiresDuplicateDetection><RequiresSession>${Boolean(queue.sessions)}</RequiresSession>
 <MaxDeliveryCount>${queue.maxDeliveries}</MaxDeliveryCount><MessageCount>${active + scheduled + dead}</MessageCount><Status>Active</Status>
 <CountDetails xmlns:d2p1="http://schemas.microsoft.com/netservices/2011/06/servicebus"><d2p1:ActiveMessageCount>${active}</d2p1:ActiveMessageCount>
 <d2p1:DeadLetterMessageCount>${dead}</d2p1:DeadLetterMessageCount><d2p1:ScheduledMessageCount>${scheduled}</d2p1:ScheduledMessageCount>

@@ -3,6 +3,8 @@
 'use strict';
 const { message: messages, types } = require('../node/node_modules/rhea');
 
+const { delivered, terms } = require('./content');
+
 const LOCK_LOST = 'com.microsoft:message-lock-lost';
 const lost = { code: 410, condition: LOCK_LOST, description: 'The lock supplied is invalid. Either the lock expired, or the message has already been removed from the queue.' };
 
@@ -16,6 +18,10 @@ function management(queue, operation, body) {
     case 'com.microsoft:update-disposition': return settle(queue, body);
     case 'com.microsoft:peek-message': return peek(queue, body);
     case 'com.microsoft:schedule-message': return schedule(queue, body);
+    case 'com.microsoft:renew-session-lock': return ofSession(queue, body, renewSession);
+    case 'com.microsoft:get-session-state': return ofSession(queue, body, state);
+    case 'com.microsoft:set-session-state': return ofSession(queue, body, setState);
+    case 'com.microsoft:get-message-sessions': return listSessions(queue, body);
     default: return { code: 501, condition: 'amqp:not-implemented', description: `${operation} is not implemented` };
   }
 }
@@ -24,6 +30,37 @@ function management(queue, operation, body) {
 function locks(queue, body) {
   const found = [].concat(body['lock-tokens'] || []).map((token) => queue.held(Buffer.from(token)));
   return found.length > 0 && found.every(Boolean) ? found : undefined;
+}
+
+/** Does something with the session that a request names, if it is held. */
+function ofSession(queue, body, act) {
+  if (!queue.sessions) return { code: 400, condition: 'amqp:not-allowed', description: 'The entity does not require sessions.' };
+  const session = queue.sessions.held(body['session-id']);
+  if (!session) return { code: 410, condition: 'com.microsoft:session-lock-lost', description: 'The session lock has expired on the MessageSession.' };
+  return act(session, queue, body);
+}
+
+function renewSession(session, queue) {
+  queue.sessions.renew(session);
+  return { code: 200, body: { expiration: types.wrap_timestamp(session.until) } };
+}
+
+function state(session) {
+  return { code: 200, body: { 'session-state': session.state === null ? null : types.wrap_binary(session.state) } };
+}
+
+function setState(session, queue, body) {
+  const given = body['session-state'];
+  session.state = given === null || given === undefined ? null : Buffer.from(given);
+  return { code: 200 };
+}
+
+function listSessions(queue, body) {
+  if (!queue.sessions) return { code: 400, condition: 'amqp:not-allowed', description: 'The entity does not require sessions.' };
+  const [skip, top] = [Number(body.skip || 0), Number(body.top || 100)];
+  const ids = queue.sessions.list().slice(skip, skip + top);
+  if (ids.length === 0) return { code: 204 };
+  return { code: 200, body: { skip: types.wrap_int(skip + ids.length), 'sessions-ids': types.wrap_array(ids, 0xb1) } };
 }
 
 function renew(queue, body) {
@@ -48,15 +85,16 @@ function settle(queue, body) {
 }
 
 function peek(queue, body) {
-  const { delivered } = require('./amqp');
-  const found = queue.peek(Number(body['from-sequence-number'] || 0), Number(body['message-count'] || 1));
+  const session = body['session-id'];
+  const from = Number(body['from-sequence-number'] || 0);
+  const all = queue.peek(from, Infinity).filter((it) => session === undefined || session === null || it.content.group_id === session);
+  const found = all.slice(0, Number(body['message-count'] || 1));
   if (found.length === 0) return { code: 204, condition: 'com.microsoft:message-not-found', description: 'No messages.' };
   const peeked = found.map((message) => ({ message: delivered(queue, message) }));
   return { code: 200, body: { messages: types.wrap_list(peeked.map((it) => types.wrap_map({ message: types.wrap_binary(it.message) }))) } };
 }
 
 function schedule(queue, body) {
-  const { terms } = require('./amqp');
   const sequences = [].concat(body.messages || []).map(({ message }) => {
     const content = messages.decode(message);
     return queue.send(content, terms(content));

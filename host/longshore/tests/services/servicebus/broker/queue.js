@@ -4,6 +4,7 @@
 const crypto = require('crypto');
 
 const { withProperties } = require('./raw');
+const { Sessions } = require('./sessions');
 
 // Mistakes that can be planted. None of the official clients may be content with any of them.
 const BUGS = [
@@ -12,6 +13,8 @@ const BUGS = [
   'count', // the first delivery says that there was one before
   'no-dead-letter', // the maximum of deliveries is ignored
   'one-copy', // what a topic is sent reaches only one of its subscriptions
+  'session-twice', // a session that is held is given to another link
+  'session-mixed', // the link of a session gets messages of all sessions
 ];
 
 const DEAD_LETTER = '/$deadletterqueue';
@@ -31,8 +34,10 @@ class Namespace {
     return topic;
   }
 
-  create(name, { lockMs = 60_000, maxDeliveries = 10 } = {}) {
+  create(name, { lockMs = 60_000, maxDeliveries = 10, sessions = false } = {}) {
     const queue = new Queue(this.bug, name, { lockMs, maxDeliveries });
+    // Its dead letters are without.
+    if (sessions) queue.sessions = new Sessions(queue);
     queue.dead = new Queue(this.bug, name + DEAD_LETTER, { lockMs, maxDeliveries: Infinity });
     for (const made of [queue, queue.dead]) this.queues.set(made.name.toLowerCase(), made);
     return queue;
@@ -58,6 +63,7 @@ class Topic {
 class Queue {
   constructor(bug, name, { lockMs, maxDeliveries }) {
     Object.assign(this, { bug, name, lockMs, maxDeliveries });
+    this.sessions = undefined;
     this.messages = new Map(); // everything that is there, by sequence number, in order
     this.locks = new Map(); // by token, as hexadecimal digits
     this.links = new Set(); // what wants messages: { ready(): boolean, deliver(message, lock) }
@@ -77,21 +83,28 @@ class Queue {
     return sequence;
   }
 
-  /** The first message that may be delivered now. Those that expired are dropped on the way. */
-  next() {
+  /** The first message that may be delivered now, and is of this kind. Those that expired are dropped on the way. */
+  first(isMeant = () => true) {
     const now = Date.now();
     for (const message of this.messages.values()) {
       if (message.expires <= now && !message.lock) this.messages.delete(message.sequence);
-      else if (!message.lock && message.enqueued <= now) return message;
+      else if (!message.lock && message.enqueued <= now && isMeant(message)) return message;
     }
+  }
+
+  /** The same for a link, which may be that of a session. */
+  next({ session }) {
+    if (session === undefined || this.bug === 'session-mixed') return this.first();
+    return this.first((it) => it.content.group_id === session);
   }
 
   /** Delivers for as long as there are messages, and links with credit. */
   pump() {
+    if (this.sessions) this.sessions.offer();
     for (const link of this.links) {
       while (link.ready()) {
-        const message = this.next();
-        if (!message) return;
+        const message = this.next(link);
+        if (!message) break;
         link.deliver(message, this.lock(message));
       }
     }
@@ -120,7 +133,7 @@ class Queue {
   held(token) {
     const lock = this.locks.get(token.toString('hex'));
     // After a pause of this process its timer may be late.
-    if (!lock || lock.until > Date.now() || this.bug === 'no-expiry') return lock;
+    if (!lock || this.sessions || lock.until > Date.now() || this.bug === 'no-expiry') return lock;
     this.abandon(lock);
     return undefined;
   }
@@ -128,7 +141,8 @@ class Queue {
   renew(lock) {
     lock.until = Date.now() + this.lockMs;
     clearTimeout(lock.timer);
-    if (this.bug === 'no-expiry') return;
+    // In a session it is the session that is locked.
+    if (this.bug === 'no-expiry' || this.sessions) return;
     lock.timer = setTimeout(() => this.abandon(lock), this.lockMs).unref();
   }
 

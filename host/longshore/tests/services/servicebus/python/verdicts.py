@@ -23,6 +23,10 @@ JUDGES = {
         "Python": [sys.executable, str(HERE / "python/judge_topic.py")],
         "JavaScript": ["node", str(HERE / "node/judge-topic.js")],
     },
+    "sessions": {
+        "Python": [sys.executable, str(HERE / "python/judge_sessions.py")],
+        "JavaScript": ["node", str(HERE / "node/judge-sessions.js")],
+    },
 }
 if shutil.which("dotnet-peer"):
     for what, judges in JUDGES.items():
@@ -36,7 +40,11 @@ MISTAKES = {
     "count": "counts none before it",
     "no-dead-letter": "is delivered",
     "one-copy": "each subscription gets",
+    "session-twice": "given to nobody else",
+    "session-mixed": "come in order, and no others",
 }
+# What a mistake is in, where that is no plain queue.
+PLACES = {"one-copy": "topic", "session-twice": "sessions", "session-mixed": "sessions"}
 SUBSCRIPTIONS = ["all", "some"]
 
 
@@ -47,11 +55,12 @@ def judged(mistake=None):
         port = json.loads(broker.stdout.readline())["port"]
         said = {}
         for what, name, judge in [(what, name, judge) for what, judges in JUDGES.items() for name, judge in judges.items()]:
-            if mistake and (mistake == "one-copy") != (what == "topic"):
+            if mistake and PLACES.get(mistake, "queue") != what:
                 continue
             entity = f"{what}-{name.strip('.')}"
-            settings = {"lockMs": 2000, "maxDeliveries": 3, "subscriptions": SUBSCRIPTIONS}
-            place = f"http://127.0.0.1:{port}/-/{what}s/{entity}"
+            settings = {"lockMs": 2000, "maxDeliveries": 5 if what == "sessions" else 3}
+            settings |= {"subscriptions": SUBSCRIPTIONS, "sessions": what == "sessions"}
+            place = f"http://127.0.0.1:{port}/-/{'topics' if what == 'topic' else 'queues'}/{entity}"
             order = urllib.request.Request(place, data=json.dumps(settings).encode(), method="PUT")
             urllib.request.urlopen(order, timeout=10).close()
             connection = f"Endpoint=sb://127.0.0.1:{port};{KEY};UseDevelopmentEmulator=true"
@@ -75,7 +84,7 @@ def main():
             named = name.startswith(".NET") or mistake and MISTAKES[mistake] in words
             found = mistake and not content and "broken: " in words and named
             right = found if mistake else content
-            print(f"{'ok   ' if right else 'WRONG'} {name:16} {mistake or 'as it is':14} {words.splitlines()[-1]}")
+            print(f"{'ok   ' if right else 'WRONG'} {name:19} {mistake or 'as it is':14} {words.splitlines()[-1]}")
             wrong += not right
     sys.exit(1 if wrong else 0)
 
