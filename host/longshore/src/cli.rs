@@ -159,7 +159,9 @@ pub struct Cli {
 /// What `longshore` can do.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// Make the project of a handler: its source, tests, sample messages and project file.
+    /// Make the project of a handler.
+    ///
+    /// It has a source, tests, sample messages and a project file.
     #[command(after_long_help = examples::NEW)]
     New(NewArgs),
     /// Build the component as `[build]` in the project file says.
@@ -168,7 +170,9 @@ pub enum Verb {
     /// Work off a queue: lease, handle and settle messages until none is left.
     #[command(after_long_help = examples::RUN)]
     Run(Box<RunArgs>),
-    /// Run the job on this machine as KEDA and Container Apps would, by real processes.
+    /// Run the job on this machine as KEDA and Container Apps would.
+    ///
+    /// Each execution is a real process.
     #[command(after_long_help = examples::DEV)]
     Dev(Box<DevArgs>),
     /// Put messages into a queue.
@@ -202,11 +206,14 @@ pub enum Verb {
     /// Push a component to a registry, to be run from there.
     #[command(after_long_help = examples::PUSH)]
     Push(PushArgs),
-    /// Push a handler, and have a Container Apps job run it, with the grants and the settings of
-    /// the project file.
+    /// Push a handler, and have a Container Apps job run it.
+    ///
+    /// The job gets the grants and the settings of the project file.
     #[command(after_long_help = examples::DEPLOY)]
     Deploy(Box<DeployArgs>),
-    /// List what was deployed, the newest first: from the registry, and from what the job ran.
+    /// List what was deployed, the newest first.
+    ///
+    /// The registry knows the releases, and the job which ones its executions ran.
     #[command(after_long_help = examples::RELEASES)]
     Releases(ReleasesArgs),
     /// Have a Container Apps job run an earlier release.
