@@ -184,7 +184,8 @@ fn a_dev_that_is_killed_at_random_moments_leaves_every_message_to_the_next_one()
     let last = program.arg("--once").run().succeeded();
     assert_eq!(directory.rows(ORDERS), []);
     let mut poisoned: Vec<_> = directory.rows(POISON).into_iter().map(|row| row.id).collect();
-    (rejected.sort_unstable(), poisoned.sort_unstable());
+    rejected.sort_unstable();
+    poisoned.sort_unstable();
     assert_eq!(poisoned, rejected, "{last:?}");
 }
 
