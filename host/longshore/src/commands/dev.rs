@@ -78,6 +78,7 @@ pub(super) async fn execute(
     let (said, mut builds) = mpsc::unbounded_channel();
     let watching = tokio::spawn(async move { building.watch(built, said).await });
     let mut redraw = tokio::time::interval(REDRAW);
+    let mut is_stopping = false;
     loop {
         tokio::select! {
             biased;
@@ -89,10 +90,14 @@ pub(super) async fn execute(
                 // The scheduler has ended, and with it the executions.
                 None => break,
             },
+            _ = stopped.wait_for(|stage| *stage > StopStage::GoOn), if !is_stopping => {
+                is_stopping = true;
+                status.above(|| lines.stopping())?;
+            }
             Some(build) = builds.recv() => status.above(|| lines.build(&build))?,
             _ = redraw.tick() => {}
         }
-        status.draw();
+        status.draw(is_stopping);
     }
     drop(status);
     watching.abort();

@@ -53,10 +53,10 @@ impl Status {
         self.counts.event(event);
     }
 
-    /// Draws it.
-    pub(super) fn draw(&self) {
+    /// Draws it. A job that `is_stopping` polls no more.
+    pub(super) fn draw(&self, is_stopping: bool) {
         let next = self.poll.saturating_sub(self.polled.elapsed());
-        self.bar.set_message(self.counts.text(next));
+        self.bar.set_message(self.counts.text((!is_stopping).then_some(next)));
     }
 
     /// Takes it away while something is printed above it.
@@ -95,13 +95,16 @@ impl StatusCounts {
         }
     }
 
-    fn text(&self, next_poll: Duration) -> String {
+    fn text(&self, next_poll: Option<Duration>) -> String {
         let Self { waiting, executions, started, completed, poisoned } = self;
         let waiting = waiting.map_or("?".to_owned(), |it| it.to_string());
         let starting = executions.saturating_sub(started.len() as u64);
-        let next = next_poll.as_secs_f64().ceil();
+        let next = match next_poll {
+            Some(next) => format!("next poll in {} s", next.as_secs_f64().ceil()),
+            None => "stopping".to_owned(),
+        };
         format!(
-            "queue {waiting}  executions {executions} ({starting} starting)  completed {completed}  poisoned {poisoned}  next poll in {next} s"
+            "queue {waiting}  executions {executions} ({starting} starting)  completed {completed}  poisoned {poisoned}  {next}"
         )
     }
 }
@@ -114,7 +117,7 @@ mod tests {
     #[test]
     fn the_line_says_what_waits_what_runs_and_what_became_of_messages() {
         let mut counts = StatusCounts::default();
-        let text = |counts: &StatusCounts| counts.text(Duration::from_millis(11_200));
+        let text = |counts: &StatusCounts| counts.text(Some(Duration::from_millis(11_200)));
         let sum = String::new();
         counts.event(&DevEvent::Polled { messages: 902, running: 0, pending: 0, started: 3, sum });
         counts.event(&DevEvent::Started { execution: "orders-1".into(), restarts: 0 });
@@ -143,5 +146,6 @@ mod tests {
             text(&counts),
             "queue ?  executions 2 (1 starting)  completed 208  poisoned 5  next poll in 12 s"
         );
+        assert!(counts.text(None).ends_with("poisoned 5  stopping"));
     }
 }
