@@ -4,6 +4,7 @@ mod build_event;
 mod building;
 mod lines;
 mod planned;
+mod status;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use tokio::sync::watch::Sender;
 use self::building::Building;
 use self::lines::Lines;
 use self::planned::planned;
+use self::status::{REDRAW, Status};
 use super::stop_signals::StopSignals;
 use crate::cli::{DevArgs, Format, Project};
 use crate::exit::{Clause, Exit, Failure};
@@ -70,21 +72,34 @@ pub(super) async fn execute(
     };
     let (events, mut happened) = mpsc::unbounded_channel();
     let until = if args.once { ScheduleUntil::Drained } else { ScheduleUntil::Stopped };
+    let mut status = Status::new(&plan);
     let scheduler = Scheduler::new(plan, queue, Arc::new(launcher), history, events);
     let running = tokio::spawn(scheduler.run(until, stop.subscribe()));
     let (said, mut builds) = mpsc::unbounded_channel();
     let watching = tokio::spawn(async move { building.watch(built, said).await });
+    let mut redraw = tokio::time::interval(REDRAW);
+    let mut is_stopping = false;
     loop {
         tokio::select! {
             biased;
             event = happened.recv() => match event {
-                Some(event) => lines.event(&event)?,
+                Some(event) => {
+                    status.event(&event);
+                    status.above(|| lines.event(&event))?;
+                }
                 // The scheduler has ended, and with it the executions.
                 None => break,
             },
-            Some(build) = builds.recv() => lines.build(&build)?,
+            _ = stopped.wait_for(|stage| *stage > StopStage::GoOn), if !is_stopping => {
+                is_stopping = true;
+                status.above(|| lines.stopping())?;
+            }
+            Some(build) = builds.recv() => status.above(|| lines.build(&build))?,
+            _ = redraw.tick() => {}
         }
+        status.draw(is_stopping);
     }
+    drop(status);
     watching.abort();
     let done = running.await.during(|| "the scheduler's task panicked")?;
     lines.ends(&done)?;

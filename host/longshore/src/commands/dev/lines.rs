@@ -103,6 +103,15 @@ impl Lines {
         Ok(())
     }
 
+    /// A signal has come.
+    pub(super) fn stopping(&mut self) -> Result<(), Failure> {
+        if self.format == Format::Json {
+            return self.json(&json!({ "event": "stopping" }));
+        }
+        self.line("stopping", "executions got SIGTERM; once more to kill them");
+        Ok(())
+    }
+
     /// What happened to the handler.
     pub(super) fn build(&mut self, event: &BuildEvent) -> Result<(), Failure> {
         if self.format == Format::Json {
