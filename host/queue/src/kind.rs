@@ -151,8 +151,8 @@ pub static STORAGE: Kind = Kind {
     max_poll_pause: REMOTE_POLL_PAUSE,
 };
 
-/// A queue of Azure Service Bus, or of its emulator. A subscription of a topic is received from as a
-/// queue is, and a topic is sent to as a queue is.
+/// A queue of Azure Service Bus, or of its emulator. A subscription of a topic is received from as
+/// a queue is, and a topic is sent to as a queue is.
 pub static SERVICE_BUS: Kind = Kind {
     name: "a Service Bus queue",
     forms: &[

@@ -58,8 +58,8 @@ pub trait Queue: fmt::Debug + Send + Sync {
     /// open; [`QueueError::QueueNotFound`] says that there is no queue to have it on.
     async fn may(&self, right: Right) -> Result<(), QueueError>;
 
-    /// Asks whether the identity may send to this queue, where a service says that before it is sent
-    /// anything; `None` where only sending would tell.
+    /// Asks whether the identity may send to this queue, where a service says that before it is
+    /// sent anything; `None` where only sending would tell.
     async fn may_send(&self) -> Option<Result<(), QueueError>> {
         None
     }

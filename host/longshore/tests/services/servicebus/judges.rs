@@ -6,8 +6,8 @@ use std::process::{Child, Command, Output, Stdio};
 use crate::servicebus::broker::{Broker, calm, installed};
 use longshore_testkit::needs;
 
-/// A program of .NET that judges brokers. It is no part of the tests: where it is not on `PATH`, the
-/// others judge alone.
+/// A program of .NET that judges brokers. It is no part of the tests: where it is not on `PATH`,
+/// the others judge alone.
 const DOTNET: &str = "dotnet-peer";
 
 /// What is judged.
@@ -59,7 +59,7 @@ fn verdicts(broker: &Broker, what: Judged) -> Vec<(&'static str, Output)> {
 
 /// How often .NET's client is asked that finds messages out of order. It releases what comes 20 ms
 /// after the rest of a batch, and gets that behind others: on a busy machine it is its own doing.
-const ASKED: usize = 4;
+const ASKED: usize = 8;
 
 #[test]
 fn the_official_clients_are_content_with_the_broker() {

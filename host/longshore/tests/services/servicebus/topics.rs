@@ -1,4 +1,5 @@
-//! Topics and their subscriptions: a subscription is unloaded as a queue is, and a topic is sent to.
+//! Topics and their subscriptions: a subscription is unloaded as a queue is, and a topic is sent
+//! to.
 
 use longshore_testkit::identity::{Identity, Mood};
 use longshore_testkit::{guest, sample};

@@ -37,8 +37,8 @@ pub(super) struct Arrived {
     /// How it is settled on its link.
     pub(super) delivered: Delivered,
     came: Instant,
-    /// How long its lock lasted when it came, by the service's clock as far as that is known; `None`
-    /// if it lasts longer than locks do, or has ended.
+    /// How long its lock lasted when it came, by the service's clock as far as that is known;
+    /// `None` if it lasts longer than locks do, or has ended.
     locked_for: Option<Duration>,
 }
 

@@ -1,5 +1,5 @@
-//! A queue, a topic or a subscription as Service Bus addresses it: its namespace, and the names that each part of the protocol
-//! has for it.
+//! A queue, a topic or a subscription as Service Bus addresses it: its namespace, and the names
+//! that each part of the protocol has for it.
 
 use longshore_queue::place::Transport;
 use longshore_queue::{QueueError, QueueUrl};

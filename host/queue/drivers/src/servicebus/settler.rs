@@ -17,8 +17,8 @@ use crate::servicebus::disposition::Disposition;
 use crate::servicebus::error::AmqpRefusal;
 use crate::servicebus::watched::Watched;
 
-/// The condition that moves a rejected message to the dead-letter sub-queue, as the official clients
-/// write it.
+/// The condition that moves a rejected message to the dead-letter sub-queue, as the official
+/// clients write it.
 const DEAD_LETTER: &str = "com.microsoft:dead-letter";
 /// What the service says of a lock that is gone.
 const LOCK_LOST: [&str; 2] = ["com.microsoft:message-lock-lost", "com.microsoft:session-lock-lost"];

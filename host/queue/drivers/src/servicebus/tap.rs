@@ -18,8 +18,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::servicebus::watched::Watches;
 
-/// How much of a frame is kept. What is looked for stands at its beginning; a refusal is told with a
-/// text of some hundred bytes.
+/// How much of a frame is kept. What is looked for stands at its beginning; a refusal is told with
+/// a text of some hundred bytes.
 const KEPT: usize = 4096;
 /// The sizes of a frame's header, and of the protocol's own at the beginning of a connection.
 const HEADER: usize = 8;

@@ -122,8 +122,8 @@ impl Watched {
         lock(&self.state).taken += 1;
     }
 
-    /// The outcome of a delivery that is about to be settled; an error once the link is gone. `None`
-    /// if it is gone already.
+    /// The outcome of a delivery that is about to be settled; an error once the link is gone.
+    /// `None` if it is gone already.
     pub(super) fn outcome(&self, delivery: u32) -> Option<oneshot::Receiver<DeliveryState>> {
         let mut state = lock(&self.state);
         if state.has_ended {
@@ -150,8 +150,8 @@ impl Watched {
         self.ran_dry.notified().await;
     }
 
-    /// A message came while the service told its own count. The library counts it a second time, and
-    /// would grant more than it is told to: what comes beyond that is an error to it.
+    /// A message came while the service told its own count. The library counts it a second time,
+    /// and would grant more than it is told to: what comes beyond that is an error to it.
     pub(super) fn is_miscounted(&self) -> bool {
         lock(&self.state).miscounted
     }
