@@ -9,6 +9,11 @@ pub(super) fn is_attended() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
+/// Whether there is somebody, who would not see a question.
+pub(super) fn is_unheard() -> bool {
+    io::stdin().is_terminal() && !io::stderr().is_terminal()
+}
+
 /// Asks whether something is to be deleted: `12 messages of file:./queues/orders`. What is deleted
 /// is gone.
 ///

@@ -25,9 +25,9 @@ pub(super) fn resolve<'a>(
     if messages.clone().any(|(own, other)| own == text || other == text) {
         return Ok(Some(text.to_owned()));
     }
-    let matching = messages.filter(|(own, other)| own.starts_with(text) || other.starts_with(text));
-    // Two messages may have one id.
-    let candidates: BTreeSet<_> = matching.map(|(own, _)| own).collect();
+    // Two messages may have one id of their own. That of the poison queue is one message's alone.
+    let matching = messages.flat_map(|(own, other)| [own, other].into_iter().find(|it| it.starts_with(text)));
+    let candidates: BTreeSet<_> = matching.collect();
     match candidates.len() {
         0 | 1 => Ok(candidates.first().map(|id| (*id).to_owned())),
         count => {
@@ -64,7 +64,9 @@ mod tests {
         ] {
             assert_eq!(resolve(text, MESSAGES.into_iter()).unwrap().as_deref(), id, "{text}");
         }
-        assert_eq!(resolve("x-", [("m", "x-1")].into_iter()).unwrap().as_deref(), Some("m"));
+        let copies = [("m", "x-1"), ("m", "y-1"), ("", "z-1")];
+        assert_eq!(resolve("x-", copies.into_iter()).unwrap().as_deref(), Some("x-1"), "one of two");
+        assert_eq!(resolve("z", copies.into_iter()).unwrap().as_deref(), Some("z-1"), "it has no own id");
         let twice = [("m-1", "x"), ("m-1", "y")];
         assert_eq!(resolve("m", twice.into_iter()).unwrap().as_deref(), Some("m-1"), "two of one id");
     }

@@ -42,6 +42,8 @@ struct PoisonLook {
     messages: Vec<Specimen>,
     /// The queue's own count, where it holds more than it shows.
     of_about: Option<u64>,
+    /// It is known to hold no more than it shows.
+    shows_all: bool,
 }
 
 /// Looks at a poison queue; `None` where it was not needed yet, and does not exist.
@@ -58,9 +60,10 @@ async fn look(choice: &Choice<'_>) -> Result<Option<PoisonLook>, Failure> {
         messages => messages?,
     };
     // Whether it may be counted is no condition for looking at it.
-    let count = queue.approximate_count().await.unwrap_or_default();
-    let of_about = Some(count).filter(|count| *count > messages.len() as u64);
-    Ok(Some(PoisonLook { queue, messages, of_about }))
+    let count = queue.approximate_count().await.ok();
+    let of_about = count.filter(|count| *count > messages.len() as u64);
+    let shows_all = count.is_some() && of_about.is_none();
+    Ok(Some(PoisonLook { queue, messages, of_about, shows_all }))
 }
 
 /// A poison message as a list and programs get it.
@@ -173,7 +176,7 @@ async fn redrive(args: &RedriveArgs, format: Format) -> Result<(), Failure> {
         choice.resolve(&[], false)?;
         return Tally::default().report(&choice, verb, args.dry_run, format);
     };
-    choice.resolve(&shown.messages, shown.of_about.is_some())?;
+    choice.resolve(&shown.messages, !shown.shows_all)?;
     let sender = Redriver { choice: &choice, queue: &*queue, any_queue: args.any_queue };
     if args.dry_run {
         let fate = |it: &Specimen, envelope: &Envelope<'_>| {
@@ -334,10 +337,15 @@ async fn purge(args: &PurgeArgs, format: Format) -> Result<(), Failure> {
         choice.resolve(&[], false)?;
         return Tally::default().report(&choice, verb, args.dry_run, format);
     };
-    choice.resolve(&shown.messages, shown.of_about.is_some())?;
+    choice.resolve(&shown.messages, !shown.shows_all)?;
     let foreseen = foresee(&choice, &shown, |_, _| None);
     if args.dry_run {
         return foreseen.report(&choice, verb, true, format);
+    }
+    if !args.yes && confirm::is_unheard() {
+        return Err(Failure::usage(
+            "the question cannot be shown, since standard error is no terminal; give --yes if they are to be deleted",
+        ));
     }
     if !args.yes && confirm::is_attended() {
         let at_least = if foreseen.of_about.is_some() { "at least " } else { "" };

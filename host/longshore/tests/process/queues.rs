@@ -133,3 +133,19 @@ fn a_message_is_named_by_the_beginning_of_its_id_where_no_other_begins_so() {
     assert_eq!(poison(&["purge", "--yes", "a"]).succeeded().json()["messages"], 1);
     assert!(directory.rows(POISON).is_empty());
 }
+
+#[test]
+fn the_id_of_a_leased_message_never_stands_for_another_that_begins_so() {
+    let directory = Directory::new();
+    for id in ["a-1", "a-12"] {
+        send(&directory, ORDERS, id, &order(id, "reject"));
+    }
+    run(&mut directory.worker(&[])).succeeded();
+    let lease = "UPDATE message SET visible_at = visible_at + 600000 WHERE queue = ? AND id = 'a-1'";
+    assert_eq!(directory.database().execute(lease, [POISON]).unwrap(), 1);
+    let poison = |words: &[&str]| verb(&directory, ORDERS, &[&["poison"][..], words].concat());
+    poison(&["purge", "--yes", "a-1"]).ends_with(1);
+    poison(&["redrive", "a-1"]).ends_with(1);
+    assert_eq!(directory.rows(POISON).len(), 2, "the other one stays");
+    assert_eq!(poison(&["purge", "--yes", "a-12"]).succeeded().json()["messages"], 1);
+}

@@ -79,9 +79,17 @@ pub(super) fn of(lang: Language) -> &'static [Template] {
 impl Template {
     /// The file of a project with this name, which takes the package for handlers from there.
     pub(super) fn fill(&self, name: &ProjectName, lang: Language, sdk: Option<&Sdk>) -> ProjectFile {
-        let file = format!("/{NAME}.wasm");
-        let mut text = self.text.replace(&file, &format!("/{}.wasm", name.of_file()));
-        text = text.replace(NAME, &name.to_string());
+        let (in_text, in_file) = (name.to_string(), name.of_file());
+        let mut text = String::new();
+        let mut rest = self.text;
+        // In one go: the name may hold that of the example.
+        while let Some((before, after)) = rest.split_once(NAME) {
+            text.push_str(before);
+            let is_file = before.ends_with('/') && after.starts_with(".wasm");
+            text.push_str(if is_file { &in_file } else { &in_text });
+            rest = after;
+        }
+        text.push_str(rest);
         if let Some((version, package)) = sdk.map(|it| it.dependency(lang)) {
             text = text.replace(version, &package);
         }
@@ -133,6 +141,9 @@ mod tests {
         let says = |path: &str, words: &str| rust.iter().any(|it| it.path == path && it.text.contains(words));
         assert!(says("Cargo.toml", "name = \"my-prices\""));
         assert!(says("longshore.toml", "/release/my_prices.wasm\""), "as cargo calls the file");
+        let alike = filled(Language::Rust, "hello-hello", None);
+        let project = alike.iter().find(|it| it.path == "longshore.toml").unwrap();
+        assert!(project.text.contains("/release/hello_hello.wasm\""), "{}", project.text);
     }
 
     #[test]

@@ -62,8 +62,9 @@ impl<'a> Choice<'a> {
         ids::resolve(text, envelopes.iter().map(|(envelope, other)| (&*envelope.id, *other)))
     }
 
-    /// Finds out which messages are meant, from those that the queue shows. Where it holds more
-    /// than it shows, an id that is not among them is taken for a whole one.
+    /// Finds out which messages are meant, from those that the queue shows. Where it may hold more
+    /// than it shows, an id that is not among them is taken for a whole one: it may be that of a
+    /// message that is leased, and the beginning of another's.
     ///
     /// # Errors
     /// When an id is none, or that of several; and for a reason that nobody gives.
@@ -71,9 +72,9 @@ impl<'a> Choice<'a> {
         self.check_reason(messages)?;
         for text in &self.which.ids {
             let named = match self.named(text, messages)? {
-                Some(id) => id,
-                None if there_are_more => text.clone(),
-                None => {
+                Some(id) if id == *text || !there_are_more => id,
+                _ if there_are_more => text.clone(),
+                _ => {
                     return Err(Failure::other(format!(
                         "no message {} among the {} of {}; `longshore poison list` shows them",
                         without_secrets(text),
