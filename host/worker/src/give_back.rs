@@ -27,7 +27,7 @@ pub(crate) async fn give_back(mut receiver: Receiver, context: &RunContext) {
         }
     }
     // Should this fail, the end of their leases gives these back.
-    let _ = timeout(LAST_RECEIVE, context.parts.queue.stop_receiving()).await;
+    let _ = timeout_at(ends, context.parts.queue.stop_receiving()).await;
 }
 
 /// Makes a message visible again that was never started, for this reason.

@@ -63,6 +63,12 @@ impl PoisonOf {
         }
     }
 
+    /// Whether it is a dead-letter sub-queue whose messages go nowhere else: each is handed to the
+    /// handler once, and what fails stays.
+    pub fn is_dead_letters(&self) -> bool {
+        self.poison.poison_queue.is_none() && self.queue.queue.is_dead_letter_queue()
+    }
+
     /// Whether it is the queue's own poison queue, which holds the messages of no other queue.
     pub fn is_default(&self) -> bool {
         let named = self.poison.poison_queue.as_ref();

@@ -213,8 +213,8 @@ fn target<'a>(args: &'a RedriveArgs, choice: &Choice<'a>) -> Result<&'a QueueUrl
         (None, None) => Ok(choice.queue),
         (None, Some((topic, _))) => Err(refused(format!(
             "{} is a subscription: what is sent to its topic `{topic}` reaches all other subscriptions as well; \
-             name a queue that this one's handler unloads as well, with --to",
-            choice.queue
+             hand them to the handler with `longshore run --queue {}`, or name a queue with --to",
+            choice.queue, choice.poison
         ))),
         (Some(to), _) if to.is_same_queue(&choice.poison) => {
             Err(refused(format!("--to names the poison queue itself, {to}; name another queue")))

@@ -1,5 +1,7 @@
 //! `longshore run`.
 
+mod dead_letters;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +10,7 @@ use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use serde::Serialize;
 use tokio::time::Instant;
 
+use self::dead_letters::DeadLetters;
 use super::fields::fields_of;
 use super::loading::while_compiling;
 use super::print;
@@ -34,14 +37,30 @@ const REDRAW: Duration = Duration::from_millis(100);
 pub(super) async fn execute(args: RunArgs, format: Format) -> Result<Exit, Failure> {
     let mut config = args.config().map_err(Failure::usage)?;
     let component = args.sandbox.registry.source(args.component.component.clone()).map_err(Failure::usage)?;
-    let poison = args.of.url().map_err(Failure::usage)?;
+    let takes_dead_letters = args.of.is_dead_letters();
+    let poison = if takes_dead_letters {
+        if config.forever {
+            return Err(Failure::usage(
+                "a dead-letter queue is unloaded once, and --forever polls without end; leave it out, or name a --poison-queue",
+            ));
+        }
+        config.max_dequeue = 1;
+        args.of.queue.queue.clone()
+    } else {
+        args.of.url().map_err(Failure::usage)?
+    };
     let granted = args.sandbox.settings(config.concurrency).map_err(Failure::usage)?;
     let stopper = Stopper::default();
     stop_on_signals(stopper.clone())?;
     if args.stop_with_input {
         tokio::spawn(stop_with_input(stopper.clone()));
     }
-    let (queue, poison) = (open(&args.of.queue.queue).await?, open(&poison).await?);
+    let (mut queue, mut poison) = (open(&args.of.queue.queue).await?, open(&poison).await?);
+    let mut dead_letters = None;
+    if takes_dead_letters {
+        let letters = dead_letters.insert(Arc::new(DeadLetters::new(queue)));
+        (queue, poison) = (letters.clone(), letters.clone());
+    }
     // While the sandbox is set up and the component loaded.
     let prepared = queue.clone();
     tokio::spawn(async move { prepared.prepare().await });
@@ -87,6 +106,9 @@ pub(super) async fn execute(args: RunArgs, format: Format) -> Result<Exit, Failu
     // another thread.
     let run = tokio::spawn(async move { worker.run(stopper.signal()).await });
     let finished = run.await.during(|| "the worker's task panicked")?;
+    if let Some(letters) = dead_letters {
+        letters.release().await;
+    }
     bar.abort();
     let _ = bar.await;
     let _ = PROGRESS.clear();

@@ -333,6 +333,10 @@ impl Queue for MemoryQueue {
         .await
     }
 
+    async fn stop_receiving(&self) {
+        let _ = self.call("stop_receiving", "", |_, _| Ok(())).await;
+    }
+
     async fn send(&self, message: Outgoing) -> Result<String, QueueError> {
         let original = message.id.clone().unwrap_or_default();
         self.call("send", &original, |state, now| {

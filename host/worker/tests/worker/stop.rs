@@ -64,6 +64,39 @@ async fn a_receive_in_flight_is_awaited_and_what_it_leased_is_released_unhandled
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_queue_is_told_once_and_after_its_last_receive_that_none_follows() {
+    for stops in [false, true] {
+        let set = Set::new(Config::default(), MemoryQueue::filled("orders", 40), TestHandler::completes(S));
+        set.queue.set_faults(|what, _| Fault {
+            delay_after: if what == "receive" { S / 2 } else { S / 10 },
+            ..Fault::default()
+        });
+        if stops {
+            stop_after(&set, 2 * S);
+        }
+        let finished = set.run().await;
+        assert_eq!(finished.end, Ok(if stops { End::Stopped } else { End::Drained }));
+        let told = set.queue.calls_of("stop_receiving");
+        let received = set.queue.calls_of("receive");
+        assert_eq!(told.len(), 1, "{stops}");
+        assert!(received.last().is_some_and(|last| last.at <= told[0].at), "{stops}: {told:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_does_not_give_back_what_it_received_ahead_holds_up_no_stop() {
+    let set = Set::new(Config::default(), MemoryQueue::filled("orders", 10), TestHandler::completes(S));
+    set.queue.set_faults(|what, _| Fault {
+        delay_before: if what == "stop_receiving" { 600 * S } else { S / 10 },
+        ..Fault::default()
+    });
+    stop_after(&set, 3 * S);
+    let started = Instant::now();
+    set.run().await;
+    assert!(started.elapsed() <= 3 * S + 4 * S, "{:?}", started.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_several_receives_in_flight_leased_is_released_beside_the_grace() {
     let uneven = TestHandler::new(|invocation| async move {
         sleep(S * (invocation.id.parse::<u32>().unwrap() % 3)).await;

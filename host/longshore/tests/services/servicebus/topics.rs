@@ -45,7 +45,7 @@ fn a_dead_letter_of_a_subscription_goes_to_the_queue_that_is_named_and_never_to_
     topic.send(&["reject", "ok"]);
     billing.run(&[]).run().succeeded();
     let refused = billing.program(&["poison", "redrive"]).run().ends_with(2);
-    refused.says(&["reaches all other subscriptions", "--to", "nothing was sent"]);
+    refused.says(&["reaches all other subscriptions", "longshore run --queue", "--to", "nothing was sent"]);
     for wrong in [&topic.url, &format!("{}/$deadletterqueue", billing.url)] {
         billing.program(&["poison", "redrive", "--to", wrong]).run().ends_with(2).says(&["nothing was sent"]);
     }
@@ -59,6 +59,24 @@ fn a_dead_letter_of_a_subscription_goes_to_the_queue_that_is_named_and_never_to_
     assert_eq!((&back["id"], &back["body"], back.get("properties")), (&letter["id"], &letter["body"], None));
     assert_eq!(billing.json(&["poison", "list"]), Value::Null);
     assert_eq!((billing.count(), audit.count()), (json!(0), json!(2)), "no subscription got it again");
+}
+
+#[test]
+fn dead_letters_of_a_subscription_are_handed_to_the_handler_and_what_fails_again_stays() {
+    let (topic, billing, audit) = topic(calm());
+    topic.send(&["ok", "reject", "two books"]);
+    // A run that was told wrongly how bodies are encoded.
+    let ran = billing.run(&["--encoding", "base64"]).run().succeeded().json();
+    assert_eq!(ran["poisoned"], 3, "{ran}");
+    let dead = billing.beside(&format!("{}/$DeadLetterQueue", billing.name));
+    let mended = dead.run(&[]).run().succeeded().json();
+    let counts = ["received", "completed", "poisoned", "lease_lost"].map(|it| &mended[it]);
+    assert_eq!(counts, [3, 2, 1, 0], "{mended}");
+    let left = billing.json(&["poison", "list"]);
+    assert!(left["body"].as_str().unwrap().contains("reject"), "{left}");
+    assert_eq!(calm().locked(&format!("{}/$deadletterqueue", billing.name)), 0, "it is visible");
+    assert_eq!((billing.count(), audit.count()), (json!(0), json!(3)), "no subscription got it again");
+    dead.run(&["--forever"]).run().ends_with(2).says(&["unloaded once", "--poison-queue"]);
 }
 
 #[test]
