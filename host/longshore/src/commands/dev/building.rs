@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::build_event::BuildEvent;
 use super::lines::Lines;
-use crate::cli::Project;
+use crate::cli::{Project, without_secrets};
 use crate::exit::Failure;
 use longshore_dev::{BuildResult, Builder, SourceStamps};
 
@@ -99,5 +99,5 @@ impl Building {
 fn building(builder: &Builder) -> BuildEvent {
     // Without the line before it that sets the umask.
     let command = builder.command.split_once('\n').map_or(&*builder.command, |(_, command)| command);
-    BuildEvent::Building { command: command.to_owned() }
+    BuildEvent::Building { command: without_secrets(command) }
 }
