@@ -119,5 +119,15 @@ fn component(project: &Project) -> Result<Option<(PathBuf, u64)>, Failure> {
             path.display()
         ))
     })?;
-    Ok(Some((path, found.len())))
+    let wrong = if !found.is_file() {
+        "is no file"
+    } else if found.len() == 0 {
+        "is empty"
+    } else {
+        return Ok(Some((path, found.len())));
+    };
+    Err(Failure::fault(format!(
+        "the build ended well, and the component {} {wrong}; let `component` in the project file name the file that `build.command` writes",
+        path.display()
+    )))
 }
