@@ -1,6 +1,7 @@
 //! `longshore dev`: the job on this machine, as KEDA and Azure Container Apps would run it.
 
 mod build_event;
+mod build_result;
 mod building;
 mod lines;
 mod planned;
