@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 
 use crate::execution::{ExecutionRecord, ExecutionState};
 
@@ -54,9 +54,31 @@ pub enum HistoryError {
         /// What the system says.
         cause: String,
     },
+    /// The file is no database any more, or lacks a part of ours.
+    #[error("the history {path} is damaged: {cause}; move the file away, and a new one is made")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        cause: String,
+    },
     /// The file belongs to another program.
     #[error("{0} is the database of another program; move it away")]
     Foreign(PathBuf),
+}
+
+impl HistoryError {
+    /// Why SQLite refuses this file: it is damaged, or it cannot be used.
+    fn of(path: &Path, error: &rusqlite::Error) -> Self {
+        let (path, cause) = (path.to_owned(), error.to_string());
+        match error.sqlite_error_code() {
+            // `Unknown` is SQLITE_ERROR: the table is missing, or is another one.
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt | ErrorCode::Unknown) => {
+                Self::Damaged { path, cause }
+            }
+            _ => Self::Unusable { path, cause },
+        }
+    }
 }
 
 /// The executions of one queue.
@@ -86,11 +108,11 @@ impl History {
             Err(std::fs::TryLockError::WouldBlock) => return Err(HistoryError::Held(lock_path)),
             Err(std::fs::TryLockError::Error(error)) => return Err(unusable(error.to_string())),
         }
-        let connection =
-            Connection::open(path).and_then(prepared).map_err(|error| unusable(error.to_string()))?;
+        let refused = |error: rusqlite::Error| HistoryError::of(path, &error);
+        let connection = Connection::open(path).and_then(prepared).map_err(refused)?;
         let connection = connection.ok_or_else(|| HistoryError::Foreign(path.to_owned()))?;
         let history = Self { connection: Mutex::new(connection), _lock: Some(lock) };
-        let lost = history.lose().map_err(|error| unusable(error.to_string()))?;
+        let lost = history.lose().map_err(refused)?;
         Ok((history, lost))
     }
 
@@ -99,11 +121,8 @@ impl History {
     /// # Errors
     /// There is no memory for it.
     pub fn in_memory() -> Result<Self, HistoryError> {
-        let unusable = |error: rusqlite::Error| HistoryError::Unusable {
-            path: ":memory:".into(),
-            cause: error.to_string(),
-        };
-        let connection = Connection::open_in_memory().and_then(prepared).map_err(unusable)?;
+        let refused = |error: rusqlite::Error| HistoryError::of(Path::new(":memory:"), &error);
+        let connection = Connection::open_in_memory().and_then(prepared).map_err(refused)?;
         let connection = connection.ok_or_else(|| HistoryError::Foreign(":memory:".into()))?;
         Ok(Self { connection: Mutex::new(connection), _lock: None })
     }
@@ -184,19 +203,21 @@ impl History {
 /// The connection with its settings and its table; `None` if the file is another program's.
 fn prepared(connection: Connection) -> rusqlite::Result<Option<Connection>> {
     connection.busy_timeout(BUSY_LIMIT)?;
-    // What a power cut takes of it is a line of a history.
-    connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")?;
+    // Nothing is changed before it is known whose file it is: WAL is written into its header.
     let application: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let version: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     match (application, version, tables) {
-        (APPLICATION, VERSION, _) => return Ok(Some(connection)),
         (APPLICATION, _, _) | (0, 0, 0) => {}
         _ => return Ok(None),
     }
-    connection.execute_batch(&format!(
-        "BEGIN IMMEDIATE; {TABLE} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT;"
-    ))?;
+    // What a power cut takes of it is a line of a history.
+    connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")?;
+    if (application, version) != (APPLICATION, VERSION) {
+        connection.execute_batch(&format!(
+            "BEGIN IMMEDIATE; {TABLE} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT;"
+        ))?;
+    }
     Ok(Some(connection))
 }
 
@@ -292,8 +313,31 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("orders.dev.db");
         Connection::open(&path).unwrap().execute_batch("CREATE TABLE theirs (a)").unwrap();
+        let theirs = std::fs::read(&path).unwrap();
         assert!(matches!(History::open(&path), Err(HistoryError::Foreign(_))));
+        assert!(std::fs::read(&path).unwrap() == theirs, "not a byte of it is changed");
+    }
+
+    #[test]
+    fn a_damaged_history_is_named_and_is_new_once_it_was_moved_away() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("orders.dev.db");
         std::fs::write(&path, "no database").unwrap();
-        assert!(matches!(History::open(&path), Err(HistoryError::Unusable { .. })));
+        let is_said = |refused: HistoryError| {
+            assert!(matches!(refused, HistoryError::Damaged { .. }), "{refused:?}");
+            let said = refused.to_string();
+            assert!(
+                said.contains("orders.dev.db is damaged") && said.contains("move the file away"),
+                "{said}"
+            );
+        };
+        is_said(History::open(&path).unwrap_err());
+        std::fs::remove_file(&path).unwrap();
+        History::open(&path).unwrap();
+        // A file of ours without its table.
+        Connection::open(&path).unwrap().execute_batch("DROP TABLE execution").unwrap();
+        is_said(History::open(&path).unwrap_err());
+        std::fs::rename(&path, directory.path().join("away")).unwrap();
+        History::open(&path).unwrap();
     }
 }

@@ -2,10 +2,9 @@
 //!
 //! [`Scheduler`] polls the queue, computes as KEDA does, and starts executions. An execution is a
 //! process of `longshore run` with the variables of Azure Container Apps, which a
-//! [`Launcher`] starts. [`History`] keeps what became of each. [`Builder`] builds the handler when
-//! its sources change. Nothing here knows flags, components or any kind of queue.
+//! [`Launcher`] starts. [`History`] keeps what became of each. [`Sources`] tells when what a handler
+//! is built from changes. Nothing here knows flags, components or any kind of queue.
 
-mod builder;
 mod cause;
 mod event;
 mod execution;
@@ -15,9 +14,9 @@ mod names;
 mod plan;
 mod process;
 mod scheduler;
+mod sources;
 mod tail;
 
-pub use builder::{BuildResult, Builder, SourceStamps};
 pub use cause::CauseCount;
 pub use event::DevEvent;
 pub use execution::{ExecutionRecord, ExecutionState};
@@ -27,3 +26,5 @@ pub use names::{ReplicaNames, job_name};
 pub use plan::{JobPlan, START_DELAY};
 pub use process::{ReplicaLauncher, WaitingMessages};
 pub use scheduler::{ScheduleUntil, Scheduled, Scheduler, StopStage};
+pub use sources::{SourceStamps, Sources};
+pub use tail::Tail;

@@ -95,14 +95,23 @@ impl Scheduler {
                     done.executions.extend(record);
                 }
                 _ = polls.tick(), if !(until == ScheduleUntil::Drained && has_failed) => {
-                    let counted = self.poll(&mut running, &mut done, &stop).await;
+                    let Some(counted) = self.count(&mut stop).await else { break };
                     not_counted = if counted.is_ok() { 0 } else { not_counted + 1 };
-                    done.not_counted = counted.err().filter(|_| not_counted >= TRIED);
+                    match counted {
+                        Ok(messages) => {
+                            done.not_counted = None;
+                            self.poll(messages, &mut running, &mut done, &stop);
+                        }
+                        Err(cause) => {
+                            self.tell(DevEvent::NotCounted { cause: cause.clone() });
+                            done.not_counted = Some(cause).filter(|_| not_counted >= TRIED);
+                        }
+                    }
                 }
             }
             if until == ScheduleUntil::Drained && running.is_empty() {
                 // Nothing is gained by the wait for the next poll.
-                let left = self.queue.messages(self.plan.rule.counting).await;
+                let Some(left) = self.count(&mut stop).await else { break };
                 if has_failed || left == Ok(0) || done.not_counted.is_some() {
                     return done;
                 }
@@ -115,20 +124,24 @@ impl Scheduler {
         done
     }
 
-    /// One poll. The error says why the queue cannot be counted.
-    async fn poll(
+    /// The queue's length, unless a stop is asked for before it is known. A queue that does not
+    /// answer holds up no stop.
+    async fn count(&self, stop: &mut watch::Receiver<StopStage>) -> Option<Result<u64, String>> {
+        tokio::select! {
+            biased;
+            () = reached(stop, StopStage::Terminate) => None,
+            counted = self.queue.messages(self.plan.rule.counting) => Some(counted),
+        }
+    }
+
+    /// One poll that found so many messages.
+    fn poll(
         &self,
+        messages: u64,
         running: &mut JoinSet<ExecutionRecord>,
         done: &mut Scheduled,
         stop: &watch::Receiver<StopStage>,
-    ) -> Result<(), String> {
-        let messages = match self.queue.messages(self.plan.rule.counting).await {
-            Ok(messages) => messages,
-            Err(cause) => {
-                self.tell(DevEvent::NotCounted { cause: cause.clone() });
-                return Err(cause);
-            }
-        };
+    ) {
         let pending = self.pending.load(Ordering::SeqCst);
         let seen = Observation { messages, running: running.len() as u64, pending };
         let decision = self.plan.rule.decide(seen);
@@ -157,7 +170,6 @@ impl Scheduler {
             };
             running.spawn(execution.run());
         }
-        Ok(())
     }
 
     /// Keeps what became of an execution.

@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 
 /// How much of a log is kept, in bytes.
-pub(crate) const MAX_LOG: usize = 64 * 1024;
+const MAX_LOG: usize = 64 * 1024;
 
-/// The last lines of a log, up to [`MAX_LOG`] bytes.
+/// The last lines of a log, up to 64 KiB.
 #[derive(Debug, Default)]
-pub(crate) struct Tail {
+pub struct Tail {
     lines: VecDeque<String>,
     bytes: usize,
     dropped: u64,
@@ -15,7 +15,7 @@ pub(crate) struct Tail {
 
 impl Tail {
     /// Adds a line.
-    pub(crate) fn push(&mut self, mut line: String) {
+    pub fn push(&mut self, mut line: String) {
         if line.len() > MAX_LOG {
             let end = (0..=MAX_LOG).rev().find(|at| line.is_char_boundary(*at)).unwrap_or(0);
             line.truncate(end);
@@ -30,7 +30,8 @@ impl Tail {
     }
 
     /// The lines, each with its end, after one that says how many are missing.
-    pub(crate) fn text(&self) -> String {
+    #[must_use]
+    pub fn text(&self) -> String {
         let mut text = match self.dropped {
             0 => String::new(),
             dropped => format!("({dropped} lines before these were dropped)\n"),

@@ -3,6 +3,7 @@
 mod added;
 mod again;
 mod build;
+mod build_command;
 mod check;
 mod compile;
 mod completions;

@@ -204,6 +204,11 @@ impl Process {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
     }
 
+    /// Sends SIGHUP, as a terminal does that is closed.
+    pub fn hang_up(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::HUP).unwrap();
+    }
+
     /// Sends SIGKILL, and waits for the end.
     pub fn kill(mut self) -> Ended {
         self.child.kill().unwrap();

@@ -11,6 +11,9 @@ use longshore_worker::scale::{Counting, ScaleRule};
 
 const S: Duration = Duration::from_secs(1);
 
+/// The length of a queue that does not answer.
+const HANGS: u64 = u64::MAX - 1;
+
 /// A queue of which only the length is known.
 #[derive(Default)]
 struct Length(AtomicU64);
@@ -20,6 +23,7 @@ impl QueueLength for Length {
     async fn messages(&self, _: Counting) -> Result<u64, String> {
         match self.0.load(Ordering::SeqCst) {
             u64::MAX => Err("the queue is away".into()),
+            HANGS => std::future::pending().await,
             messages => Ok(messages),
         }
     }
@@ -320,6 +324,39 @@ async fn a_stop_ends_all_executions_by_sigterm_and_those_that_do_not_hear_by_sig
     assert_eq!(theatre.seconds_of("SIGTERM"), [20, 20, 20]);
     assert_eq!(theatre.seconds_of("SIGKILL"), [50, 50]);
     assert!(done.was_stopped && done.executions.len() == 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_does_not_answer_holds_up_no_stop() {
+    let mut theatre = Theatre::new(HANGS, plan(), &[Behaviour::Deaf]);
+    let done = theatre.run_beside(sleep(3 * S)).await;
+    assert_eq!((theatre.stage.began.elapsed(), done.was_stopped), (3 * S, true));
+
+    // An execution that runs is stopped as well, although a poll hangs beside it.
+    let mut theatre = Theatre::new(50, plan(), &[Behaviour::StopsAfter(2 * S)]);
+    let queue = theatre.queue.clone();
+    let done = theatre
+        .run_beside(async move {
+            sleep(20 * S).await;
+            queue.0.store(HANGS, Ordering::SeqCst);
+            sleep(20 * S).await;
+        })
+        .await;
+    assert_eq!((theatre.seconds_of("SIGTERM"), theatre.seconds_of("end")), (vec![40], vec![42]));
+    assert!(done.was_stopped && done.executions.len() == 1);
+
+    // The same with `--once`, when the last execution has ended and the queue is counted again.
+    let mut theatre = Theatre::new(50, plan(), &[Behaviour::Ends(S, 3)]);
+    let (queue, stop) = (theatre.queue.clone(), theatre.stop.clone());
+    let acting = async move {
+        sleep(10 * S).await;
+        queue.0.store(HANGS, Ordering::SeqCst);
+        sleep(20 * S).await;
+        stop.send_replace(StopStage::Terminate);
+    };
+    let (done, ()) = tokio::join!(theatre.run(ScheduleUntil::Drained), acting);
+    assert!(done.was_stopped && done.executions.len() == 1, "{done:?}");
+    assert_eq!(theatre.stage.began.elapsed(), 30 * S);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
 //! `longshore dev`: the job on this machine, as KEDA and Azure Container Apps would run it.
 
 mod build_event;
+mod build_result;
 mod building;
 mod lines;
 mod planned;
@@ -25,7 +26,7 @@ use longshore_dev::{
     ExecutionRecord, ExecutionState, History, ReplicaLauncher, ScheduleUntil, Scheduled, Scheduler,
     StopStage, WaitingMessages,
 };
-use longshore_queue::QueueUrl;
+use longshore_queue::{Queue, QueueUrl};
 use longshore_queue_drivers::open;
 
 /// Where the history lies of a queue that is no directory of this host.
@@ -54,17 +55,17 @@ pub(super) async fn execute(
     lines.begins(&plan, &queue_url)?;
     lines.lost(&lost)?;
     let outboxes = run.sandbox.grants.outbox();
-    for url in [&queue_url, &poison].into_iter().chain(outboxes.iter().map(|it| &it.url)) {
-        if is_on_this_host(url) && open(url).await?.create().await? {
-            lines.created(url)?;
-        }
-    }
-    let queue = Arc::new(WaitingMessages(open(&queue_url).await?));
-
-    let named = [&queue_url, &poison].into_iter().chain(outboxes.iter().map(|it| &it.url));
-    let queues = named.filter_map(|it| it.directory().map(Into::into)).collect();
-    let building = Building::of(project, umask, component_file(&component), queues);
+    let named: Vec<_> = [&queue_url, &poison].into_iter().chain(outboxes.iter().map(|it| &it.url)).collect();
     let mut stopped = stop.subscribe();
+    // A queue that does not answer holds up no stop.
+    let queue = tokio::select! {
+        biased;
+        _ = stopped.wait_for(|stage| *stage > StopStage::GoOn) => return Ok(Exit::Done),
+        opened = opened(&queue_url, &named, &mut lines) => Arc::new(WaitingMessages(opened?)),
+    };
+
+    let queues = named.into_iter().filter_map(|it| it.directory().map(Into::into)).collect();
+    let building = Building::of(project, umask, component_file(&component), queues);
     let built = tokio::select! {
         biased;
         _ = stopped.wait_for(|stage| *stage > StopStage::GoOn) => return Ok(Exit::Done),
@@ -104,6 +105,16 @@ pub(super) async fn execute(
     let done = running.await.during(|| "the scheduler's task panicked")?;
     lines.ends(&done)?;
     if args.once { exit_of(&done) } else { Ok(Exit::Done) }
+}
+
+/// The queue, when each of those named is there that is made here.
+async fn opened(queue: &QueueUrl, named: &[&QueueUrl], lines: &mut Lines) -> Result<Arc<dyn Queue>, Failure> {
+    for url in named {
+        if is_on_this_host(url) && open(url).await?.create().await? {
+            lines.created(url)?;
+        }
+    }
+    Ok(open(queue).await?)
 }
 
 /// With `--once`: how the first execution ended that failed.

@@ -4,18 +4,22 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::exit::{Clause, Failure};
 
-/// SIGTERM, as the platform sends it, and Ctrl-C. Once they are listened for, neither ends the
-/// process by itself.
+/// SIGTERM, as the platform sends it, Ctrl-C, and SIGHUP, as a terminal sends it that is closed.
+/// Once they are listened for, none ends the process by itself.
 #[derive(Debug)]
 pub(super) struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
+    /// `None` where it is ignored, as `nohup` has it, or where that cannot be seen.
+    hangup: Option<Signal>,
 }
 
 impl StopSignals {
     /// Listens from now on.
     pub(super) fn listen() -> Result<Self, Failure> {
+        let hangup = hears_hangup().then(|| signal(SignalKind::hangup())).transpose();
         Ok(Self {
+            hangup: hangup.during(|| "cannot listen for SIGHUP")?,
             terminate: signal(SignalKind::terminate()).during(|| "cannot listen for SIGTERM")?,
             interrupt: signal(SignalKind::interrupt()).during(|| "cannot listen for Ctrl-C")?,
         })
@@ -26,6 +30,25 @@ impl StopSignals {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "Ctrl-C",
+            () = received(&mut self.hangup) => "SIGHUP",
         }
     }
+}
+
+/// Waits for a signal; for ever, where it is not listened for.
+async fn received(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether SIGHUP ends this process (`SigIgn`, proc_pid_status(5)). To listen for it would undo
+/// `nohup`.
+fn hears_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    // SIGHUP is 1, and has the lowest bit.
+    ignored.is_some_and(|mask| mask & 1 == 0)
 }

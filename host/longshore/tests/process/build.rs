@@ -92,6 +92,14 @@ fn a_build_without_a_command_or_without_a_component_says_what_to_write() {
         .run(&["build"])
         .ends_with(3)
         .says(&["the component out/handler.wasm cannot be found", "`component` in the project file"]);
+    for (command, wrong) in
+        [("mkdir -p out/handler.wasm", "is no file"), ("mkdir out; > out/handler.wasm", "is empty")]
+    {
+        Project::built_by(command)
+            .run(&["build"])
+            .ends_with(3)
+            .says(&[&format!("the component out/handler.wasm {wrong}"), "`component` in the project file"]);
+    }
     // One in a registry is no file that a build could leave.
     let elsewhere = Project::with("component = 'oci://r.example/a:1'\n[build]\ncommand = 'true'\n");
     assert_eq!(elsewhere.run(&["build", "--output=json"]).succeeded().json()["component"], json!(null));

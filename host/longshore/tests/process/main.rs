@@ -8,6 +8,8 @@
 )]
 
 mod build;
+#[cfg(target_os = "linux")]
+mod build_stops;
 mod checks;
 mod compiling;
 #[cfg(target_os = "linux")]

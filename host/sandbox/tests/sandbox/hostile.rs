@@ -207,9 +207,15 @@ fn a_result_that_claims_to_have_a_gigabyte_is_a_trap() {
 /// What is said of a request never sent, and of headers never used, is the host's memory.
 #[test]
 fn what_wasi_http_keeps_for_a_guest_is_capped_and_counts_as_its_memory() {
-    let rejected = |body: &str| match rogue(body) {
-        Answer { verdict: Verdict::Reject { detail }, usage, .. } => (detail, usage.peak_memory),
-        other => panic!("{other:?}"),
+    // A busy machine may need more than the deadline once.
+    let in_time =
+        |answer: &Answer| !matches!(answer.verdict, Verdict::Retry { reason: RetryReason::Deadline, .. });
+    let rejected = |body: &str| {
+        let answer = (0..4).map(|_| rogue(body)).find(in_time).unwrap_or_else(|| rogue(body));
+        match answer {
+            Answer { verdict: Verdict::Reject { detail }, usage, .. } => (detail, usage.peak_memory),
+            other => panic!("{other:?}"),
+        }
     };
     // Method and authority of a megabyte, and a path.
     assert_eq!(rejected("hoard:1000000").0, "0 taken");

@@ -1,20 +1,21 @@
 //! `[build]` of the project file: at the start, and whenever a source changes.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 
 use rustix::fs::Mode;
 use tokio::sync::mpsc;
 
 use super::build_event::BuildEvent;
+use super::build_result::BuildResult;
 use super::lines::Lines;
 use crate::cli::{Project, without_secrets};
+use crate::commands::build_command::BuildCommand;
 use crate::exit::Failure;
-use longshore_dev::{BuildResult, Builder, SourceStamps};
+use longshore_dev::{SourceStamps, Sources};
 
 /// How a handler is built; nothing, where the project file says nothing of it.
 pub(super) struct Building {
-    builder: Option<Arc<Builder>>,
+    command: Option<(BuildCommand, Sources)>,
     /// The component, where it is a file.
     component: Option<PathBuf>,
 }
@@ -27,19 +28,16 @@ impl Building {
         component: Option<PathBuf>,
         queues: Vec<PathBuf>,
     ) -> Self {
-        let builder = project.build.command.as_ref().map(|(command, _)| {
-            let file = project.file.as_deref().map(Path::new);
-            let directory = file.and_then(Path::parent).filter(|it| !it.as_os_str().is_empty());
-            let sources = project.build.sources.as_ref().map(|(sources, _)| sources.clone());
-            Arc::new(Builder {
-                // What it makes is the user's, as that of any other command.
-                command: format!("umask {:04o}\n{command}", umask.bits() & 0o777),
-                directory: directory.unwrap_or(Path::new(".")).to_owned(),
-                sources: sources.unwrap_or_default(),
+        let command = BuildCommand::of(project, umask).map(|command| {
+            let named = project.build.sources.as_ref().map(|(sources, _)| sources.clone());
+            let sources = Sources {
+                directory: command.directory.clone(),
+                named: named.unwrap_or_default(),
                 made: component.iter().cloned().chain(queues).collect(),
-            })
+            };
+            (command, sources)
         });
-        Self { builder, component }
+        Self { command, component }
     }
 
     /// Builds for the first time, and waits until there is a component.
@@ -47,7 +45,7 @@ impl Building {
     /// # Errors
     /// There is none, and nobody builds one; or the build failed and it `is_only` one.
     pub(super) async fn first(&self, lines: &mut Lines, is_only: bool) -> Result<SourceStamps, Failure> {
-        let Some(builder) = &self.builder else {
+        let Some((command, sources)) = &self.command else {
             return match &self.component {
                 Some(file) if !file.exists() => Err(Failure::fault(format!(
                     "there is no component {}; build it, or write [build] with its command in longshore.toml",
@@ -56,15 +54,15 @@ impl Building {
                 _ => Ok(SourceStamps::default()),
             };
         };
-        let mut stamps = builder.sources_now();
+        let mut stamps = sources.now();
         loop {
-            lines.build(&building(builder))?;
-            let result = builder.build().await;
+            lines.build(&building(command))?;
+            let result = BuildResult::of(command).await;
             let failed = result.failure.clone();
             lines.build(&self.outcome(result))?;
             match failed {
                 Some(cause) if is_only => return Err(Failure::other(format!("the build failed: {cause}"))),
-                Some(_) if !self.has_component() => stamps = builder.changed(&stamps).await,
+                Some(_) if !self.has_component() => stamps = sources.changed(&stamps).await,
                 _ => return Ok(stamps),
             }
         }
@@ -72,11 +70,11 @@ impl Building {
 
     /// Builds at each change from now on, and says so.
     pub(super) async fn watch(&self, mut built: SourceStamps, said: mpsc::UnboundedSender<BuildEvent>) {
-        let Some(builder) = &self.builder else { return };
+        let Some((command, sources)) = &self.command else { return };
         loop {
-            built = builder.changed(&built).await;
-            let _ = said.send(building(builder));
-            let outcome = self.outcome(builder.build().await);
+            built = sources.changed(&built).await;
+            let _ = said.send(building(command));
+            let outcome = self.outcome(BuildResult::of(command).await);
             if said.send(outcome).is_err() {
                 return;
             }
@@ -96,8 +94,6 @@ impl Building {
     }
 }
 
-fn building(builder: &Builder) -> BuildEvent {
-    // Without the line before it that sets the umask.
-    let command = builder.command.split_once('\n').map_or(&*builder.command, |(_, command)| command);
-    BuildEvent::Building { command: without_secrets(command) }
+fn building(command: &BuildCommand) -> BuildEvent {
+    BuildEvent::Building { command: without_secrets(&command.command) }
 }
