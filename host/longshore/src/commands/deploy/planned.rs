@@ -209,7 +209,7 @@ impl Planned {
         );
         let instead = match variable {
             "LONGSHORE_CONFIG" | "LONGSHORE_ENV" => format!(
-                "set a variable from it with `{set} VARIABLE=secretref:NAME`, and write `env = [\"VARIABLE\"]`, or `http-header = [\"HOST=HEADER=@VARIABLE\"]`, in the place of the value"
+                "set a variable from it with `{set} VARIABLE=secretref:NAME`, and write `env = [\"VARIABLE\"]`, or `http-header = [\"HOST=HEADER=@VARIABLE\"]`, in the place of the value; a setting that is no secret needs another name"
             ),
             _ => format!(
                 "set the whole variable from it with `{set} {variable}=secretref:NAME`, and leave the key out of the file; or let the job's identity do without"

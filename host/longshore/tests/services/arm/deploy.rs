@@ -189,7 +189,7 @@ env = ['DB_PASSWORD=swordfish', 'TZ=UTC']
 db = 'Server=a;Password=swordfish'
 ";
     for (profile, words) in [
-        (SECRETS, "`env`: DB_PASSWORD looks like a secret"),
+        ("env = ['DB_PASSWORD=swordfish']", "`env`: DB_PASSWORD looks like a secret"),
         ("[profile.azure.config]\ndb = 'Server=a;Password=swordfish'", "`config`: Password in db looks like"),
         ("config = ['api-key=swordfish']", "`config`: api-key looks like a secret"),
     ] {
