@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 
 pub use self::job_id::JobId;
 pub use self::template::{Overrides, Replacement};
-pub use self::update::host_container;
+pub use self::update::{container_that_shows_the_host, host_container};
 use crate::arm::{Arm, ArmError, ArmOperation, ArmReply, Asked, Endpoint, PATIENCE, PAUSE_AT_LEAST};
 use crate::azure::Azure;
 use crate::patience::no_longer_than;

@@ -28,19 +28,34 @@ const UPDATE: ArmOperation = ArmOperation {
 /// The first pause before a change is tried again that somebody else stood in the way of.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// The container that runs the host, among those of a job as ARM has it.
+/// The container that runs the host, among those of a job as ARM has it: the only one, or the one
+/// that shows it.
 ///
 /// # Errors
 /// None of several is known to be it.
 pub fn host_container(job: &Value) -> Result<usize, String> {
-    let containers = containers(job);
+    if containers(job).len() == 1 { Ok(0) } else { container_that_shows_the_host(job) }
+}
+
+/// The container that runs the host, by its name or by its variables. A job that shows neither may
+/// run anything, and is nobody's to change.
+///
+/// # Errors
+/// None of them shows it.
+pub fn container_that_shows_the_host(job: &Value) -> Result<usize, String> {
     let has_ours = |it: &Value| {
         let mut env = it["env"].as_array().into_iter().flatten();
-        env.any(|it| it["name"].as_str().is_some_and(|name| name.starts_with("LONGSHORE")))
+        env.any(|it| it["name"].as_str().is_some_and(|name| name.starts_with("LONGSHORE_")))
     };
-    let names = |it: &Value| it["name"] == "longshore" || has_ours(it);
-    let found = if containers.len() == 1 { Some(0) } else { containers.iter().position(names) };
-    found.ok_or_else(|| "none of its containers is called longshore, or has a LONGSHORE_… variable".into())
+    let containers = containers(job);
+    let found = containers.iter().position(|it| it["name"] == "longshore");
+    found.or_else(|| containers.iter().position(has_ours)).ok_or_else(|| {
+        let names: Vec<_> = containers.iter().filter_map(|it| it["name"].as_str()).collect();
+        format!(
+            "none of its containers ({}) is called longshore, or has a LONGSHORE_… variable",
+            names.join(", ")
+        )
+    })
 }
 
 fn containers(job: &Value) -> &[Value] {

@@ -2,6 +2,8 @@
 
 mod carried;
 mod planned;
+mod secrets;
+mod twin;
 
 use jiff::Timestamp;
 use serde::Serialize;

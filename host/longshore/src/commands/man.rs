@@ -1,7 +1,7 @@
 //! `longshore man`: a man page for each verb, made from its flags.
 
 use std::fs::Permissions;
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -41,12 +41,29 @@ fn write_all(directory: &Path, umask: Mode) -> io::Result<usize> {
     command.build();
     let mut pages = Vec::new();
     collect(&command, &mut pages)?;
+    pages.iter().try_for_each(|(name, _)| refuse_another_kind(&directory.join(name)))?;
     for (name, page) in &pages {
-        let file = directory.join(name);
-        std::fs::write(&file, page)?;
-        std::fs::set_permissions(&file, permissions(0o666, umask))?;
+        // A new file takes the place of the old one: whatever a name may lead to by then, nothing
+        // is written through it.
+        let mut file = tempfile::NamedTempFile::new_in(directory)?;
+        file.write_all(page)?;
+        file.as_file().set_permissions(permissions(0o666, umask))?;
+        file.persist(directory.join(name)).map_err(|error| error.error)?;
     }
     Ok(pages.len())
+}
+
+/// Refuses a name that is there and is no ordinary file, such as a link to one.
+fn refuse_another_kind(file: &Path) -> io::Result<()> {
+    let kind = match file.symlink_metadata() {
+        Ok(found) if found.is_file() => return Ok(()),
+        Ok(found) if found.is_symlink() => "a link, which is not followed",
+        Ok(_) => "no ordinary file",
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let cause = format!("{} is {kind}; remove it, or name another directory", file.display());
+    Err(io::Error::other(cause))
 }
 
 /// A page explains every flag. What `-h` leaves out would have no words there.

@@ -68,3 +68,33 @@ fn pages_are_for_everybody_to_read() {
     let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&pages), mode(&pages.join("longshore.1"))), (0o755, 0o644));
 }
+
+#[test]
+fn a_link_in_the_directory_is_refused_and_what_it_leads_to_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let pages = directory.path().join("man1");
+    run(longshore(["man"]).arg(&pages)).succeeded();
+    let page = pages.join("longshore-run.1");
+    let text = std::fs::read(&page).unwrap();
+
+    let victim = directory.path().join("victim");
+    std::fs::write(&victim, "mine").unwrap();
+    std::fs::set_permissions(&victim, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let is_as_it_was = || {
+        let mode = std::fs::metadata(&victim).unwrap().permissions().mode() & 0o777;
+        assert_eq!((std::fs::read_to_string(&victim).unwrap().as_str(), mode), ("mine", 0o600));
+    };
+    std::fs::remove_file(&page).unwrap();
+    std::os::unix::fs::symlink(&victim, &page).unwrap();
+    run(longshore(["man"]).arg(&pages))
+        .ends_with(1)
+        .says(&["longshore-run.1 is a link, which is not followed; remove it"]);
+    is_as_it_was();
+
+    // A second name of a file is no link that can be seen. It gets a file of its own.
+    std::fs::remove_file(&page).unwrap();
+    std::fs::hard_link(&victim, &page).unwrap();
+    run(longshore(["man"]).arg(&pages)).succeeded();
+    is_as_it_was();
+    assert_eq!(std::fs::read(&page).unwrap(), text);
+}

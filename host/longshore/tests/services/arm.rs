@@ -12,6 +12,7 @@ mod jobs;
 mod releases;
 mod server;
 mod start;
+mod twin;
 
 use serde_json::{Value, json};
 

@@ -1,10 +1,12 @@
 //! What the project file says, as variables of the job.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use clap::{Command, CommandFactory};
 
-use crate::cli::{Cli, OutboxQueue, Project, ValueShape, without_secrets};
+use super::secrets::secret_in;
+use crate::cli::{Cli, OutboxQueue, Project, ValueShape};
 use crate::exit::Failure;
 use longshore_sandbox::HeaderGrant;
 
@@ -26,6 +28,23 @@ pub(super) struct Carried {
     /// The names of queues on this machine: each stands for the queue that the job has under that
     /// name.
     pub(super) stand_ins: Vec<String>,
+    /// What looks like a secret: it is not written, but may stay where it stands already.
+    pub(super) secrets: Vec<Suspect>,
+}
+
+/// A value that looks like a secret.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Suspect {
+    /// What is said of it: where it stands, and its name.
+    pub(super) shown: String,
+    /// The line, which is never shown.
+    pub(super) line: String,
+}
+
+impl fmt::Debug for Suspect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Suspect").field(&self.shown).finish()
+    }
 }
 
 /// What one value of the file asks of the job.
@@ -49,7 +68,7 @@ pub(super) struct Needed {
 /// The variables that the project file sets.
 ///
 /// # Errors
-/// A value has no place in a job: a secret, a file or a queue of this machine.
+/// A value has no place in a job: a file of this machine, or several lines.
 pub(super) fn variables(project: &Project) -> Result<Vec<Carried>, Failure> {
     let cli = Cli::command();
     let of_run = cli.find_subcommand("run").into_iter().flat_map(Command::get_arguments);
@@ -65,7 +84,12 @@ pub(super) fn variables(project: &Project) -> Result<Vec<Carried>, Failure> {
             format!("{file}:{}: `{name}`", value.line)
         };
         let (mut needs, mut stand_ins, mut texts) = (Vec::new(), Vec::new(), Vec::new());
+        let mut secrets = Vec::new();
         for text in &value.texts {
+            if let Some(secret) = secret_in(name, text) {
+                let shown = format!("{}: {secret}", place());
+                secrets.push(Suspect { shown, line: text.clone() });
+            }
             match line(name, text).map_err(|cause| Failure::usage(format!("{}: {cause}", place())))? {
                 Asks::Queue(name) => {
                     stand_ins.push(name);
@@ -83,6 +107,7 @@ pub(super) fn variables(project: &Project) -> Result<Vec<Carried>, Failure> {
             value: Some(text).filter(|it| !it.is_empty()),
             needs,
             stand_ins,
+            secrets,
         });
     }
     Ok(carried)
@@ -91,9 +116,6 @@ pub(super) fn variables(project: &Project) -> Result<Vec<Carried>, Failure> {
 /// What one value asks of the job; or why it has no place there. The cause shows no value.
 fn line(key: &str, text: &str) -> Result<Asks, String> {
     let named = text.split_once('=').map(|(name, value)| (name.trim(), value));
-    if without_secrets(text) != text {
-        return Err("a value has a key or a signature in it, which is never written to a job; let the job's identity do without, or set the variable from a secret of the job and leave the key out".into());
-    }
     if text.contains(['\n', '\r']) {
         return Err("a value has several lines, and a variable holds one value a line; set it from a secret of the job and leave the key out".into());
     }
@@ -130,12 +152,6 @@ mod tests {
             ("config", "key=@swordfish.pem", "`key` is read from a file"),
             ("env", "KEY=@swordfish", "`KEY` is read from a file"),
             ("config", "a=b\nswordfish", "several lines"),
-            (
-                "outbox",
-                "a=https://acme.queue.core.windows.net/a?sv=1&sig=swordfish",
-                "never written to a job",
-            ),
-            ("config", "c=Endpoint=sb://a/;SharedAccessKey=swordfish", "never written to a job"),
         ] {
             let said = line(key, text).unwrap_err();
             assert!(said.contains(words) && !said.contains("swordfish"), "{text}: {said}");

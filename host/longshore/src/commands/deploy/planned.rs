@@ -3,14 +3,15 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::carried::{Carried, Needed};
+use super::carried::{Carried, Needed, Suspect};
+use super::twin::Drained;
 use crate::cli::{Cli, ProjectKeys, ValueShape, without_secrets};
 use crate::commands::config::visible;
 use crate::exit::Failure;
 use clap::CommandFactory;
 use longshore_azure::Azure;
 use longshore_azure::arm::{ArmErrorKind, Endpoint};
-use longshore_azure::jobs::{Job, JobId, host_container};
+use longshore_azure::jobs::{Job, JobId, container_that_shows_the_host};
 use longshore_component::Source;
 
 /// The variable of the component.
@@ -34,14 +35,28 @@ pub(in crate::commands) struct Change {
 }
 
 impl Planned {
-    /// Reads the job that is named, and the one that is started by hand if there is one beside it.
+    /// Reads the job that is named, and its twin: the one beside it that is started by hand. A job
+    /// of that name that is no twin stays as it is.
+    ///
+    /// # Errors
+    /// One of them cannot be read, or the job that is named takes no component from here.
     pub(in crate::commands) async fn read(id: &JobId, endpoint: &Endpoint) -> Result<Vec<Self>, Failure> {
         let open = |id: &JobId| Job::new(id.clone(), endpoint.clone(), Azure::shared());
-        let mut jobs = vec![Self::of(open(id)).await?];
+        let job = open(id);
+        let read = job.get().await?;
+        let wrong = |cause: String| Failure::fault(format!("{id}: {cause}"));
+        let named = Self::new(job, read).map_err(|cause| {
+            wrong(format!("{cause}; name the job that runs longshore, or name its container longshore"))
+        })?;
+        named.takes_a_component().map_err(wrong)?;
+        let mut jobs = vec![named];
         if let Some(manual) = id.manual() {
             let job = open(&manual);
             match job.get().await {
-                Ok(read) => jobs.push(Self::new(job, read)?),
+                Ok(read) => match Self::twin(job, read, &jobs[0]) {
+                    Ok(twin) => jobs.push(twin),
+                    Err(cause) => tracing::warn!("{manual} stays as it is: {cause}"),
+                },
                 Err(error) if error.kind == ArmErrorKind::NotFound => {}
                 // A role on the one job says so of every other, whether or not it is there.
                 Err(error) if error.kind == ArmErrorKind::Denied => {
@@ -53,14 +68,53 @@ impl Planned {
         Ok(jobs)
     }
 
-    async fn of(job: Job) -> Result<Self, Failure> {
-        let read = job.get().await?;
-        Self::new(job, read)
+    fn new(job: Job, read: Value) -> Result<Self, String> {
+        let host = container_that_shows_the_host(&read)?;
+        Ok(Self { job, planned: read.clone(), read, host })
     }
 
-    fn new(job: Job, read: Value) -> Result<Self, Failure> {
-        let host = host_container(&read).map_err(|cause| Failure::fault(format!("{}: {cause}", job.id())))?;
-        Ok(Self { job, planned: read.clone(), read, host })
+    /// The job beside another, where it runs the host for the same queue; or why it does not.
+    fn twin(job: Job, read: Value, of: &Self) -> Result<Self, String> {
+        let twin = Self::new(job, read)?;
+        let (one, other) = (Drained::by(&twin.read, twin.host), Drained::by(&of.read, of.host));
+        if !one.is_known_as(&other) {
+            return Err(format!("it drains {one}, and {} drains {other}", of.id()));
+        }
+        twin.takes_a_component()?;
+        Ok(twin)
+    }
+
+    /// Whether the host takes its component from a variable that can be written.
+    ///
+    /// # Errors
+    /// It comes from somewhere else, with the mend.
+    fn takes_a_component(&self) -> Result<(), String> {
+        let template = &self.read["properties"]["template"];
+        let set = self.set_command();
+        let variable = env(template, self.host).find(|it| it["name"] == COMPONENT);
+        if let Some(secret) = variable.and_then(secret_of) {
+            return Err(format!(
+                "{COMPONENT} comes from the secret {secret}, and no secret is changed from here; an address is none, so write it as a value with `{set} {COMPONENT}=oci://REGISTRY/REPOSITORY@sha256:DIGEST`"
+            ));
+        }
+        if argument(&template["containers"][self.host], "component").is_some() {
+            return Err(format!(
+                "its container has the argument --component, which goes before {COMPONENT}; take it out of the arguments, and write the address with `{set} {COMPONENT}=oci://REGISTRY/REPOSITORY@sha256:DIGEST`"
+            ));
+        }
+        Ok(())
+    }
+
+    /// The beginning of the command that sets variables of the job.
+    fn set_command(&self) -> String {
+        let (name, group) = self.name_and_group();
+        format!("az containerapp job update --name {name} --resource-group {group} --set-env-vars")
+    }
+
+    fn name_and_group(&self) -> (String, String) {
+        let id = self.job.id().to_string();
+        let part = |place| id.split('/').nth(place).unwrap_or_default().to_owned();
+        (part(8), part(4))
     }
 
     pub(in crate::commands) fn id(&self) -> &JobId {
@@ -84,6 +138,7 @@ impl Planned {
             value: Some(component.into()),
             needs: Vec::new(),
             stand_ins: Vec::new(),
+            secrets: Vec::new(),
         };
         self.set(&carried)
     }
@@ -106,6 +161,9 @@ impl Planned {
             return Ok(());
         }
         let had = place.and_then(|place| env[place]["value"].as_str()).unwrap_or_default();
+        if let Some(secret) = carried.secrets.iter().find(|it| had.lines().all(|line| line != it.line)) {
+            return Err(self.would_show(secret, name));
+        }
         let value =
             stood_for(carried, had).map_err(|cause| Failure::usage(format!("{}: {cause}", self.job.id())))?;
         match (place, &value) {
@@ -124,11 +182,10 @@ impl Planned {
     fn has(&self, needed: &Needed, by: &str) -> Result<(), Failure> {
         let Needed { variable, is_secret } = needed;
         let job = self.job.id();
-        let name = job.to_string().rsplit('/').next().unwrap_or_default().to_owned();
-        let group = job.to_string().split('/').nth(4).unwrap_or_default().to_owned();
+        let (name, group) = self.name_and_group();
         let found = env(&self.read["properties"]["template"], self.host).find(|it| it["name"] == *variable);
         let secret = variable.to_lowercase().replace('_', "-");
-        let set = format!("az containerapp job update --name {name} --resource-group {group} --set-env-vars");
+        let set = self.set_command();
         match found {
             Some(found) if *is_secret && secret_of(found).is_none() => Err(Failure::fault(format!(
                 "{variable} is the key of {by}, and stands in the job {job} for everybody to read; make it a secret there, and set it with `{set} {variable}=secretref:{secret}`"
@@ -141,6 +198,26 @@ impl Planned {
                 "{by} hands {variable} to the handler, and the job {job} does not have it; set it with `{set} {variable}=VALUE`, or write its value in the project file"
             ))),
         }
+    }
+
+    /// The refusal of a value that looks like a secret.
+    fn would_show(&self, secret: &Suspect, variable: &str) -> Failure {
+        let (name, group) = self.name_and_group();
+        let (job, shown, set) = (self.job.id(), &secret.shown, self.set_command());
+        let store = format!(
+            "az containerapp job secret set --name {name} --resource-group {group} --secrets NAME=keyvaultref:URL,identityref:IDENTITY"
+        );
+        let instead = match variable {
+            "LONGSHORE_CONFIG" | "LONGSHORE_ENV" => format!(
+                "set a variable from it with `{set} VARIABLE=secretref:NAME`, and write `env = [\"VARIABLE\"]`, or `http-header = [\"HOST=HEADER=@VARIABLE\"]`, in the place of the value; a setting that is no secret needs another name"
+            ),
+            _ => format!(
+                "set the whole variable from it with `{set} {variable}=secretref:NAME`, and leave the key out of the file; or let the job's identity do without"
+            ),
+        };
+        Failure::usage(format!(
+            "{shown} looks like a secret, which is never written to a job, and {job} does not have it already; make a secret of the job with `{store}`, {instead}"
+        ))
     }
 
     /// What changes, variable by variable.
@@ -184,11 +261,25 @@ fn stood_for(carried: &Carried, had: &str) -> Result<Option<String>, String> {
     Ok(Some(lines.join("\n")).filter(|it| !it.is_empty()))
 }
 
-fn env(template: &Value, container: usize) -> impl Iterator<Item = &Value> {
+/// What a container's command line says behind this flag.
+pub(super) fn argument<'a>(container: &'a Value, flag: &str) -> Option<&'a str> {
+    let words = |of: &str| container[of].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let mut words = words("command").chain(words("args"));
+    while let Some(word) = words.next() {
+        match word.strip_prefix("--").and_then(|it| it.strip_prefix(flag)) {
+            Some("") => return Some(words.next().unwrap_or_default()),
+            Some(rest) if rest.starts_with('=') => return rest.strip_prefix('='),
+            _ => {}
+        }
+    }
+    None
+}
+
+pub(super) fn env(template: &Value, container: usize) -> impl Iterator<Item = &Value> {
     template["containers"][container]["env"].as_array().into_iter().flatten()
 }
 
-fn secret_of(variable: &Value) -> Option<&str> {
+pub(super) fn secret_of(variable: &Value) -> Option<&str> {
     variable["secretRef"].as_str().filter(|it| !it.is_empty())
 }
 

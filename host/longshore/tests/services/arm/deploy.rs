@@ -121,7 +121,7 @@ fn what_has_no_place_in_the_job_stops_a_deployment_before_anything_is_sent() {
         (
             "outbox = ['invoices=https://account.queue.core.windows.net/invoices?sv=1&sig=swordfish']",
             2,
-            "a key or a signature in it, which is never written to a job",
+            "`outbox`: a value looks like a secret, which is never written to a job",
         ),
         ("http-header = ['a.example=x-key=@NOT_THERE']", 3, "--secrets not-there=keyvaultref:URL"),
         ("http-header = ['a.example=x-key=@MINE']", 3, "for everybody to read"),
@@ -179,6 +179,35 @@ fn a_variable_from_a_secret_stays_whatever_the_project_file_says() {
     let job = place.jobs.get(JOB);
     let env = job["properties"]["template"]["containers"][0]["env"].as_array().unwrap();
     assert!(env.contains(&json!({ "name": "LONGSHORE_CONFIG", "secretRef": "other" })), "{env:?}");
+}
+
+#[test]
+fn a_value_that_looks_like_a_secret_is_written_only_where_it_stands_already() {
+    const SECRETS: &str = "\
+env = ['DB_PASSWORD=swordfish', 'TZ=UTC']
+[profile.azure.config]
+db = 'Server=a;Password=swordfish'
+";
+    for (profile, words) in [
+        ("env = ['DB_PASSWORD=swordfish']", "`env`: DB_PASSWORD looks like a secret"),
+        ("[profile.azure.config]\ndb = 'Server=a;Password=swordfish'", "`config`: Password in db looks like"),
+        ("config = ['api-key=swordfish']", "`config`: api-key looks like a secret"),
+    ] {
+        let place = Place::new(profile);
+        let before = place.jobs.get(JOB);
+        let mend =
+            ["secret set --name orders --resource-group rg", "VARIABLE=secretref:NAME`", "write `env = ["];
+        place.run(&["deploy"]).ends_with(2).says(&[words]).says(&mend);
+        assert_eq!(place.jobs.get(JOB), before, "{profile}");
+        place.run(&["releases"]).ends_with(3).says(&["no such repository"]);
+    }
+    let place = Place::with(SECRETS, |job| {
+        variable(job, "LONGSHORE_ENV", json!("DB_PASSWORD=swordfish"));
+        variable(job, "LONGSHORE_CONFIG", json!("a=b\ndb=Server=a;Password=swordfish"));
+    });
+    place.run(&["deploy"]).succeeded();
+    let env = place.jobs.variable(JOB, "LONGSHORE_ENV");
+    assert_eq!(env.as_deref(), Some("DB_PASSWORD=swordfish\nTZ=UTC"));
 }
 
 /// Points the job at a digest, which needs no registry: ARM is what the test is about.
