@@ -102,7 +102,19 @@ fn is_web_token(word: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::secret_in;
+    use super::{NAMES, secret_in};
+
+    #[test]
+    fn the_book_names_every_ending_that_is_recognised() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/deploy.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let table = page.split("### What looks like a secret").nth(1).unwrap();
+        let table = table.split("###").next().unwrap();
+        for name in NAMES {
+            let word = name.strip_suffix("key").unwrap_or(name);
+            assert!(table.contains(&format!("`{word}`")), "{name}");
+        }
+    }
 
     #[test]
     fn what_looks_like_a_secret_is_named_without_its_value() {
