@@ -11,6 +11,9 @@ const QUEUE: &str = "LONGSHORE_QUEUE";
 const COMPONENT: &str = "LONGSHORE_COMPONENT";
 const SETTINGS: &str = "[profile.azure.config]\na = 'b'\n";
 
+/// How a job differs from the others.
+type Change = fn(&mut Value);
+
 fn container(job: &mut Value) -> &mut Value {
     &mut job["properties"]["template"]["containers"][0]
 }
@@ -33,7 +36,7 @@ fn place(named: fn(&mut Value), beside: fn(&mut Value)) -> Place {
 
 #[test]
 fn a_job_beside_that_is_no_twin_stays_as_it_is_and_the_cause_is_named() {
-    let cases: [(fn(&mut Value), fn(&mut Value), &str); 6] = [
+    let cases: [(Change, Change, &str); 6] = [
         (|_| {}, payroll, "none of its containers (payroll) is called longshore"),
         (
             |_| {},
@@ -81,7 +84,7 @@ fn a_job_beside_that_is_no_twin_stays_as_it_is_and_the_cause_is_named() {
 
 #[test]
 fn a_twin_is_known_by_its_queue_however_that_is_written() {
-    let cases: [(fn(&mut Value), fn(&mut Value)); 3] = [
+    let cases: [(Change, Change); 3] = [
         (|_| {}, |job| variable(job, QUEUE, json!("https://ACCOUNT.queue.core.windows.net/orders/"))),
         (
             |job| variable(job, QUEUE, json!({ "name": QUEUE, "secretRef": "other" })),
@@ -100,7 +103,7 @@ fn a_twin_is_known_by_its_queue_however_that_is_written() {
 
 #[test]
 fn a_job_that_shows_no_host_or_takes_no_component_from_here_is_refused_before_a_push() {
-    let cases: [(fn(&mut Value), &[&str]); 3] = [
+    let cases: [(Change, &[&str]); 3] = [
         (
             payroll,
             &["none of its containers (payroll) is called longshore", "name the job that runs longshore"],
