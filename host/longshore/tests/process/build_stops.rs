@@ -144,10 +144,11 @@ fn what_a_build_leaves_in_the_background_holds_up_nothing_and_is_ended() {
 fn a_dev_whose_queue_does_not_answer_hears_a_stop() {
     let project = Project::built_by("true");
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let queue = format!("http://{}/devstoreaccount1/orders", listener.local_addr().unwrap());
+    let queue = format!("http://{}/devstoreaccount1/orders?sig=c2ln", listener.local_addr().unwrap());
     let dev = project.longshore(&["dev", "--queue", &queue]).start();
     // It is connected, and waits for an answer.
-    let connection = listener.accept().unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let connection = until("a call of the queue", || listener.accept().ok());
     std::thread::sleep(Duration::from_millis(300));
     let asked = Instant::now();
     dev.terminate();
