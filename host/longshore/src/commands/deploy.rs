@@ -47,17 +47,23 @@ pub(super) async fn execute(args: DeployArgs, project: &Project, format: Format)
     let carried = carried::variables(project)?;
     let mut jobs = Planned::read(&args.of.job.job, &args.of.arm.arm_endpoint).await?;
     let handler = Chosen::of(&args, project, jobs[0].component().as_ref())?;
-    let (bytes, description) = push::handler(&handler.source, "deploy").await?;
+    // A tag is resolved once: what is looked at is what the job gets, whatever the tag names by then.
+    let source = match &handler.source {
+        Source::Registry(address, access) => Source::Registry(pinned(address, access).await?, access.clone()),
+        file @ Source::File(_) => file.clone(),
+    };
+    let (bytes, description) = push::handler(&source, "deploy").await?;
     // The digest of what is going to be pushed is not known yet, and changes nothing of the rest.
-    let mut address = match &handler.source {
-        Source::Registry(address, access) => pinned(address, access).await?,
+    let mut address = match &source {
+        Source::Registry(address, _) => address.to_string(),
         Source::File(_) => handler.to.clone().map(|to| to.to_string()).unwrap_or_default(),
     };
     for job in &mut jobs {
         carried.iter().try_for_each(|it| job.set(it))?;
         job.run(&address)?;
     }
-    let checks = fits(&jobs[0], project, &bytes)?;
+    let named = project.value("queue").and_then(|it| it.texts.join("").parse::<QueueUrl>().ok());
+    let checks = fits(&jobs[0], named, &bytes)?;
     if let (Some(to), false) = (&handler.to, args.dry_run) {
         address = pushed(&args, to, bytes, &description).await?;
         jobs.iter_mut().try_for_each(|job| job.run(&address))?;
@@ -163,12 +169,12 @@ fn tagged(args: &DeployArgs, repository: &Repository) -> Result<Address, Failure
 }
 
 /// The address by its digest.
-async fn pinned(address: &Address, access: &registry::Access) -> Result<String, Failure> {
+async fn pinned(address: &Address, access: &registry::Access) -> Result<Address, Failure> {
     if address.digest().is_some() {
-        return Ok(address.to_string());
+        return Ok(address.clone());
     }
     let found = registry::release(address, access).await.during(|| format!("cannot look at {address}"))?;
-    let pinned = address.within().at(&found.digest).map(|it| it.to_string());
+    let pinned = address.within().at(&found.digest);
     pinned.ok_or_else(|| Failure::fault(format!("the registry names no digest of {address}")))
 }
 
@@ -189,14 +195,13 @@ async fn pushed(
 ///
 /// # Errors
 /// Every execution would fail, or the component cannot be loaded with these grants, or the job
-/// drains another queue than the project file names.
-fn fits(job: &Planned, project: &Project, bytes: &Bytes) -> Result<Vec<Finding>, Failure> {
+/// drains another queue than the one that is `named`.
+pub(super) fn fits(job: &Planned, named: Option<QueueUrl>, bytes: &Bytes) -> Result<Vec<Finding>, Failure> {
     let id = job.id();
     let setup = Setup::read(job.planned()).map_err(|cause| Failure::fault(format!("{id}: {cause}")))?;
     if let Err(NoFlags::Wrong(cause)) = &setup.run {
         return Err(Failure::fault(format!("{id} would refuse its flags, and nothing was changed: {cause}")));
     }
-    let named = project.value("queue").and_then(|it| it.texts.join("").parse::<QueueUrl>().ok());
     if let (Some(named), Some(drained)) = (named, setup.queue())
         // One on this machine belongs to nobody, and stands for the job's.
         && named.owner().is_some()

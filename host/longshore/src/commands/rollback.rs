@@ -1,6 +1,7 @@
 //! `longshore rollback`: a job that runs an earlier release.
 
-use super::deploy::{Planned, settle};
+use super::deploy::{Planned, fits, settle};
+use super::push;
 use crate::cli::{Format, RegistryLogin, RollbackArgs};
 use crate::exit::{Clause, Exit, Failure};
 use longshore_component::Source;
@@ -19,10 +20,14 @@ pub(super) async fn execute(args: &RollbackArgs, format: Format) -> Result<Exit,
         Some(named) => chosen(named, &repository, &args.registry).await?,
         None => previous(&runs, &repository, &args.registry).await?,
     };
-    let address = repository.at(&to.digest).map(|it| it.to_string());
+    let address = repository.at(&to.digest);
     let address = address.ok_or_else(|| Failure::fault(format!("{repository} names no digest of {to:?}")))?;
+    let source = Source::Registry(address.clone(), args.registry.access());
+    let (bytes, _) = push::handler(&source, "roll back to").await?;
+    let address = address.to_string();
     jobs.iter_mut().try_for_each(|job| job.run(&address))?;
-    settle(&jobs, address, args.dry_run, Vec::new(), format).await
+    let checks = fits(&jobs[0], None, &bytes)?;
+    settle(&jobs, address, args.dry_run, checks, format).await
 }
 
 /// The release of this digest or tag, which has to be there still.
