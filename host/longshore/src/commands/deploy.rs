@@ -1,6 +1,7 @@
 //! `longshore deploy`: a handler into a registry, and a job that runs it.
 
 mod carried;
+mod container;
 mod planned;
 mod secrets;
 mod twin;
@@ -47,7 +48,7 @@ pub(super) async fn execute(args: DeployArgs, project: &Project, format: Format)
     let carried = carried::variables(project)?;
     let mut jobs = Planned::read(&args.of.job.job, &args.of.arm.arm_endpoint).await?;
     let handler = Chosen::of(&args, project, jobs[0].component().as_ref())?;
-    // A tag is resolved once: what is looked at is what the job gets, whatever the tag names by then.
+    // A tag is resolved once: what is looked at is what the job gets, whatever it names by then.
     let source = match &handler.source {
         Source::Registry(address, access) => Source::Registry(pinned(address, access).await?, access.clone()),
         file @ Source::File(_) => file.clone(),
