@@ -8,6 +8,9 @@ use crate::arm::jobs::Jobs;
 use crate::arm::releases::{Place, manual};
 use crate::arm::server::JOB;
 
+/// A change of one job.
+type Edit = fn(&mut Value);
+
 const QUEUE: &str = "LONGSHORE_QUEUE";
 const COMPONENT: &str = "LONGSHORE_COMPONENT";
 const SETTINGS: &str = "[profile.azure.config]\na = 'b'\n";
@@ -22,7 +25,7 @@ fn payroll(job: &mut Value) {
 }
 
 /// A place whose jobs are changed after each other: the one that is named, and the one beside it.
-fn place(named: fn(&mut Value), beside: fn(&mut Value)) -> Place {
+fn place(named: Edit, beside: Edit) -> Place {
     let mut place = Place::new(SETTINGS);
     let (mut one, mut other) = (place.jobs.get(JOB), place.jobs.get(&manual()));
     named(&mut one);
@@ -34,7 +37,7 @@ fn place(named: fn(&mut Value), beside: fn(&mut Value)) -> Place {
 
 #[test]
 fn a_job_beside_that_is_no_twin_stays_as_it_is_and_the_cause_is_named() {
-    let cases: [(fn(&mut Value), fn(&mut Value), &str); 6] = [
+    let cases: [(Edit, Edit, &str); 6] = [
         (
             |_| {},
             payroll,
@@ -86,7 +89,7 @@ fn a_job_beside_that_is_no_twin_stays_as_it_is_and_the_cause_is_named() {
 
 #[test]
 fn a_twin_is_known_by_its_queue_however_that_is_written() {
-    let cases: [(fn(&mut Value), fn(&mut Value)); 3] = [
+    let cases: [(Edit, Edit); 3] = [
         (|_| {}, |job| variable(job, QUEUE, json!("https://ACCOUNT.queue.core.windows.net/orders/"))),
         (
             |job| variable(job, QUEUE, json!({ "name": QUEUE, "secretRef": "other" })),
@@ -118,7 +121,7 @@ fn a_rollback_to_a_component_without_its_grant_is_refused() {
 
 #[test]
 fn a_job_that_shows_no_host_or_takes_no_component_from_here_is_refused_before_a_push() {
-    let cases: [(fn(&mut Value), &[&str]); 3] = [
+    let cases: [(Edit, &[&str]); 3] = [
         (
             payroll,
             &[
