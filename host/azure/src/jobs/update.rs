@@ -51,10 +51,8 @@ pub fn container_that_shows_the_host(job: &Value) -> Result<usize, String> {
     let found = containers.iter().position(|it| it["name"] == "longshore");
     found.or_else(|| containers.iter().position(has_ours)).ok_or_else(|| {
         let names: Vec<_> = containers.iter().filter_map(|it| it["name"].as_str()).collect();
-        format!(
-            "none of its containers ({}) is called longshore, or has a LONGSHORE_… variable",
-            names.join(", ")
-        )
+        let found = if names.is_empty() { "none".into() } else { names.join(", ") };
+        format!("none of its containers is called longshore, or has a LONGSHORE_… variable (found: {found})")
     })
 }
 

@@ -1,6 +1,7 @@
 //! `longshore deploy`: a handler into a registry, and a job that runs it.
 
 mod carried;
+mod container;
 mod planned;
 mod secrets;
 mod twin;
@@ -47,23 +48,23 @@ pub(super) async fn execute(args: DeployArgs, project: &Project, format: Format)
     let carried = carried::variables(project)?;
     let mut jobs = Planned::read(&args.of.job.job, &args.of.arm.arm_endpoint).await?;
     let handler = Chosen::of(&args, project, jobs[0].component().as_ref())?;
-    // The digest of what is going to be pushed is not known yet, and changes nothing of the rest.
-    let (source, mut address) = match handler.source {
-        // What is looked at is what the job will run, also if somebody moves the tag meanwhile.
-        Source::Registry(address, access) => {
-            let pinned = pinned(&address, &access).await?;
-            let text = pinned.to_string();
-            (Source::Registry(pinned, access), text)
-        }
-        file @ Source::File(_) => (file, handler.to.as_ref().map(Address::to_string).unwrap_or_default()),
+    // A tag is resolved once: what is looked at is what the job gets, whatever it names by then.
+    let source = match &handler.source {
+        Source::Registry(address, access) => Source::Registry(pinned(address, access).await?, access.clone()),
+        file @ Source::File(_) => file.clone(),
     };
     let (bytes, description) = push::handler(&source, "deploy").await?;
+    // The digest of what is going to be pushed is not known yet, and changes nothing of the rest.
+    let mut address = match &source {
+        Source::Registry(address, _) => address.to_string(),
+        Source::File(_) => handler.to.clone().map(|to| to.to_string()).unwrap_or_default(),
+    };
     for job in &mut jobs {
         carried.iter().try_for_each(|it| job.set(it))?;
         job.run(&address)?;
     }
-    let named = project.value("queue").and_then(|it| it.texts.join("").parse().ok());
-    let checks = fits(&jobs[0], named.as_ref(), &bytes)?;
+    let named = project.value("queue").and_then(|it| it.texts.join("").parse::<QueueUrl>().ok());
+    let checks = fits(&jobs[0], named, &bytes)?;
     if let (Some(to), false) = (&handler.to, args.dry_run) {
         address = pushed(&args, to, bytes, &description).await?;
         jobs.iter_mut().try_for_each(|job| job.run(&address))?;
@@ -195,8 +196,8 @@ async fn pushed(
 ///
 /// # Errors
 /// Every execution would fail, or the component cannot be loaded with these grants, or the job
-/// drains another queue than the project file names.
-pub(super) fn fits(job: &Planned, named: Option<&QueueUrl>, bytes: &Bytes) -> Result<Vec<Finding>, Failure> {
+/// drains another queue than the one that is `named`.
+pub(super) fn fits(job: &Planned, named: Option<QueueUrl>, bytes: &Bytes) -> Result<Vec<Finding>, Failure> {
     let id = job.id();
     let setup = Setup::read(job.planned()).map_err(|cause| Failure::fault(format!("{id}: {cause}")))?;
     if let Err(NoFlags::Wrong(cause)) = &setup.run {

@@ -22,13 +22,12 @@ pub(super) async fn execute(args: &RollbackArgs, format: Format) -> Result<Exit,
     };
     let address = repository.at(&to.digest);
     let address = address.ok_or_else(|| Failure::fault(format!("{repository} names no digest of {to:?}")))?;
-    let text = address.to_string();
-    jobs.iter_mut().try_for_each(|job| job.run(&text))?;
-    // The job's grants are those of now, and an earlier release may need others.
-    let (bytes, _) =
-        push::handler(&Source::Registry(address, args.registry.access()), "roll back to").await?;
+    let source = Source::Registry(address.clone(), args.registry.access());
+    let (bytes, _) = push::handler(&source, "roll back to").await?;
+    let address = address.to_string();
+    jobs.iter_mut().try_for_each(|job| job.run(&address))?;
     let checks = fits(&jobs[0], None, &bytes)?;
-    settle(&jobs, text, args.dry_run, checks, format).await
+    settle(&jobs, address, args.dry_run, checks, format).await
 }
 
 /// The release of this digest or tag, which has to be there still.

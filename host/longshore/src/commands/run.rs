@@ -101,7 +101,7 @@ pub(super) async fn execute(args: RunArgs, format: Format) -> Result<Exit, Failu
         let handler = handler.clone();
         tokio::spawn(async move { handler.watch().await });
     }
-    let bar = tokio::spawn(draw_progress(worker.clone(), queue));
+    let bar = tokio::spawn(draw_progress(worker.clone(), queue.clone()));
     // On a thread of the pool, the loop and what it spawns hand over to each other without waking
     // another thread.
     let run = tokio::spawn(async move { worker.run(stopper.signal()).await });
@@ -123,6 +123,9 @@ pub(super) async fn execute(args: RunArgs, format: Format) -> Result<Exit, Failu
     };
     log(&finished.summary, ended);
     print_summary(&finished.summary, ended, format)?;
+    if format == Format::Table && finished.summary.received == 0 && finished.end.is_ok() {
+        say_what_is_hidden(&*queue).await;
+    }
     match finished.end {
         Ok(End::BreakerOpen) => Err(Failure::breaker_open()),
         Ok(End::NoHandler) => {
@@ -175,6 +178,17 @@ async fn stop_with_input(stopper: Stopper) {
     let _ = tokio::io::copy(&mut tokio::io::stdin(), &mut tokio::io::sink()).await;
     tracing::info!("stopping: standard input has ended");
     stopper.stop();
+}
+
+/// A person who sees that nothing was received is told of what could not be. Programs count for
+/// themselves: an execution that finds nothing shall not cost another call.
+async fn say_what_is_hidden(queue: &dyn Queue) {
+    let hidden = queue.approximate_count().await.unwrap_or_default();
+    if hidden > 0 {
+        print::note(&format!(
+            "about {hidden} messages are in the queue and not visible: leased, delayed, or hidden by an open breaker for 15 minutes at most"
+        ));
+    }
 }
 
 /// Draws until it is aborted. Where standard error is no terminal, nothing is drawn.

@@ -37,3 +37,13 @@ fn a_log_that_nobody_reads_holds_nothing_up() {
     let ended = worker.wait().succeeded();
     assert_eq!(ended.json()["completed"], 600);
 }
+
+#[test]
+fn a_run_that_receives_nothing_says_what_is_not_visible() {
+    let directory = Directory::new();
+    longshore(["send", "--delay=1h", "--queue", &directory.url(ORDERS), "{}"]).run().succeeded();
+    let table = directory.worker(&[]).arg("--output=table").run().succeeded();
+    let json = directory.worker(&[]).run().succeeded();
+    let said = "about 1 messages are in the queue and not visible";
+    assert!(table.stderr.contains(said) && !json.stderr.contains(said), "{table:?} {json:?}");
+}

@@ -6,7 +6,7 @@
 
 mod errors;
 mod exchange;
-mod front;
+pub mod front;
 pub mod host;
 mod login;
 mod precompiled;

@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::carried::{Carried, Needed, Suspect};
+use super::container::{argument, env, secret_of};
 use super::twin::Drained;
 use crate::cli::{Cli, ProjectKeys, ValueShape, without_secrets};
 use crate::commands::config::visible;
@@ -259,28 +260,6 @@ fn stood_for(carried: &Carried, had: &str) -> Result<Option<String>, String> {
         })?);
     }
     Ok(Some(lines.join("\n")).filter(|it| !it.is_empty()))
-}
-
-/// What a container's command line says behind this flag.
-pub(super) fn argument<'a>(container: &'a Value, flag: &str) -> Option<&'a str> {
-    let words = |of: &str| container[of].as_array().into_iter().flatten().filter_map(Value::as_str);
-    let mut words = words("command").chain(words("args"));
-    while let Some(word) = words.next() {
-        match word.strip_prefix("--").and_then(|it| it.strip_prefix(flag)) {
-            Some("") => return Some(words.next().unwrap_or_default()),
-            Some(rest) if rest.starts_with('=') => return rest.strip_prefix('='),
-            _ => {}
-        }
-    }
-    None
-}
-
-pub(super) fn env(template: &Value, container: usize) -> impl Iterator<Item = &Value> {
-    template["containers"][container]["env"].as_array().into_iter().flatten()
-}
-
-pub(super) fn secret_of(variable: &Value) -> Option<&str> {
-    variable["secretRef"].as_str().filter(|it| !it.is_empty())
 }
 
 /// The component of a template, where its address can be read.

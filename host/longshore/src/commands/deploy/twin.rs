@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::planned::{argument, env, secret_of};
+use super::container::{argument, env, secret_of};
 use longshore_queue::QueueUrl;
 
 /// The queue of a job.

@@ -9,6 +9,7 @@ use crate::arm::check::variable;
 use crate::arm::jobs::Jobs;
 use crate::arm::releases::{Place, manual};
 use crate::arm::server::{Answer, JOB, Server};
+use crate::registry::front::Front;
 
 const GRANTS: &str = "\
 deadline = '20s'
@@ -107,6 +108,21 @@ fn a_component_that_is_in_a_registry_is_pointed_at_by_its_digest_and_not_pushed_
     }
     let fresh = Place::new("");
     fresh.run(&["deploy", "order.wasm"]).ends_with(2).says(&["nothing says where this one goes"]);
+}
+
+#[test]
+fn a_tag_is_resolved_before_the_component_is_looked_at_and_never_again() {
+    let place = Place::new("");
+    let digest = place.deploy(1);
+    let front = Front::start(&place.registry, None);
+    let address = format!("oci://{}/handlers/order:v1", front.name());
+    place.run(&["deploy", &address]).succeeded();
+    assert!(place.jobs.variable(JOB, "LONGSHORE_COMPONENT").unwrap().ends_with(&digest));
+    let calls = front.calls();
+    let by_tag = calls.iter().rposition(|call| call.ends_with("/manifests/v1")).unwrap();
+    let fetched = calls.iter().position(|call| call.contains("/blobs/")).unwrap();
+    assert!(by_tag < fetched, "the tag may name another one by then: {calls:?}");
+    assert!(calls.iter().any(|call| call.ends_with(&format!("/manifests/{digest}"))), "{calls:?}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Which jobs `deploy` and `rollback` change: the one that is named, and its twin alone.
 
+use longshore_testkit::wat;
 use serde_json::{Value, json};
 
 use crate::arm::check::variable;
@@ -7,12 +8,12 @@ use crate::arm::jobs::Jobs;
 use crate::arm::releases::{Place, manual};
 use crate::arm::server::JOB;
 
+/// A change of one job.
+type Edit = fn(&mut Value);
+
 const QUEUE: &str = "LONGSHORE_QUEUE";
 const COMPONENT: &str = "LONGSHORE_COMPONENT";
 const SETTINGS: &str = "[profile.azure.config]\na = 'b'\n";
-
-/// How a job differs from the others.
-type Change = fn(&mut Value);
 
 fn container(job: &mut Value) -> &mut Value {
     &mut job["properties"]["template"]["containers"][0]
@@ -24,7 +25,7 @@ fn payroll(job: &mut Value) {
 }
 
 /// A place whose jobs are changed after each other: the one that is named, and the one beside it.
-fn place(named: fn(&mut Value), beside: fn(&mut Value)) -> Place {
+fn place(named: Edit, beside: Edit) -> Place {
     let mut place = Place::new(SETTINGS);
     let (mut one, mut other) = (place.jobs.get(JOB), place.jobs.get(&manual()));
     named(&mut one);
@@ -36,8 +37,12 @@ fn place(named: fn(&mut Value), beside: fn(&mut Value)) -> Place {
 
 #[test]
 fn a_job_beside_that_is_no_twin_stays_as_it_is_and_the_cause_is_named() {
-    let cases: [(Change, Change, &str); 6] = [
-        (|_| {}, payroll, "none of its containers (payroll) is called longshore"),
+    let cases: [(Edit, Edit, &str); 6] = [
+        (
+            |_| {},
+            payroll,
+            "none of its containers is called longshore, or has a LONGSHORE_… variable (found: payroll)",
+        ),
         (
             |_| {},
             |job| {
@@ -84,7 +89,7 @@ fn a_job_beside_that_is_no_twin_stays_as_it_is_and_the_cause_is_named() {
 
 #[test]
 fn a_twin_is_known_by_its_queue_however_that_is_written() {
-    let cases: [(Change, Change); 3] = [
+    let cases: [(Edit, Edit); 3] = [
         (|_| {}, |job| variable(job, QUEUE, json!("https://ACCOUNT.queue.core.windows.net/orders/"))),
         (
             |job| variable(job, QUEUE, json!({ "name": QUEUE, "secretRef": "other" })),
@@ -102,11 +107,27 @@ fn a_twin_is_known_by_its_queue_however_that_is_written() {
 }
 
 #[test]
+fn a_rollback_to_a_component_without_its_grant_is_refused() {
+    let place = Place::new("");
+    let first = place.deploy(1);
+    let import = r#"(import "longshore:handler/outbox@0.1.0" (instance))"#;
+    std::fs::write(place.path().join("other.wasm"), wat::handler_beside(import, "", "")).unwrap();
+    let address = format!("oci://{}/handlers/order:other", place.registry.name());
+    place.run(&["push", "other.wasm", &address]).succeeded();
+    let words = ["imports longshore:handler/outbox", "--outbox NAME=QUEUE-URL"];
+    place.run(&["rollback", "--to", "other"]).ends_with(3).says(&words);
+    assert!(place.jobs.variable(JOB, COMPONENT).unwrap().ends_with(&first));
+}
+
+#[test]
 fn a_job_that_shows_no_host_or_takes_no_component_from_here_is_refused_before_a_push() {
-    let cases: [(Change, &[&str]); 3] = [
+    let cases: [(Edit, &[&str]); 3] = [
         (
             payroll,
-            &["none of its containers (payroll) is called longshore", "name the job that runs longshore"],
+            &[
+                "none of its containers is called longshore, or has a LONGSHORE_… variable (found: payroll)",
+                "name the job that runs longshore",
+            ],
         ),
         (
             |job| variable(job, COMPONENT, json!({ "name": COMPONENT, "secretRef": "other" })),
