@@ -1,9 +1,9 @@
 //! The job on a laptop: what KEDA and Azure Container Apps do with it, by real processes.
 //!
 //! [`Scheduler`] polls the queue, computes as KEDA does, and starts executions. An execution is a
-//! process of `longshore run` with the variables of Azure Container Apps, which a
-//! [`Launcher`] starts. [`History`] keeps what became of each. [`Sources`] tells when what a handler
-//! is built from changes. Nothing here knows flags, components or any kind of queue.
+//! process of `longshore run` with the variables of Azure Container Apps, which a [`Launcher`]
+//! starts. [`History`] keeps what became of each. [`Sources`] tells when what a handler is built
+//! from changes. Nothing here knows flags, components or any kind of queue.
 
 mod cause;
 mod event;

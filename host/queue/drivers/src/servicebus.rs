@@ -178,14 +178,15 @@ impl Queue for ServiceBusQueue {
             Ok(_) => Ok(false),
             Err(QueueError::QueueNotFound { .. }) => Err(QueueError::Fault {
                 cause: format!("there is no queue {}", self.url),
-                mend: format!(
-                    "make it with `az servicebus {} --max-delivery-count 10 --lock-duration PT1M …`",
-                    match self.url.subscription() {
-                        Some((topic, name)) =>
-                            format!("topic subscription create --topic-name {topic} --name {name}"),
-                        None => format!("queue create --name {}", self.url.name()),
-                    }
-                ),
+                mend: match self.url.subscription() {
+                    Some((topic, name)) => format!(
+                        "make it with `az servicebus topic subscription create --topic-name {topic} --name {name} --max-delivery-count 10 --lock-duration PT1M …`"
+                    ),
+                    None => format!(
+                        "make it with `az servicebus queue create --name {} --max-delivery-count 10 --lock-duration PT1M …`",
+                        self.url.name()
+                    ),
+                },
             }),
             Err(error) => Err(error),
         }
