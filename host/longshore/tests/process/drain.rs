@@ -42,7 +42,8 @@ fn a_log_that_nobody_reads_holds_nothing_up() {
 fn a_run_that_receives_nothing_says_what_is_not_visible() {
     let directory = Directory::new();
     longshore(["send", "--delay=1h", "--queue", &directory.url(ORDERS), "{}"]).run().succeeded();
-    let table = directory.worker(&[]).arg("--output=table").run().succeeded();
+    let mut program = longshore(["run", "--queue", &directory.url(ORDERS), "--component"]);
+    let table = program.arg(guest::order()).arg("--cache-dir").arg(cache()).run().succeeded();
     let json = directory.worker(&[]).run().succeeded();
     let said = "about 1 messages are in the queue and not visible";
     assert!(table.stderr.contains(said) && !json.stderr.contains(said), "{table:?} {json:?}");
