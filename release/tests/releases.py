@@ -45,8 +45,8 @@ class Files(SimpleHTTPRequestHandler):
 
 
 def program(version: str) -> str:
-    """A program that says its version, and that completes nothing. It has no man pages."""
-    return f'#!/bin/sh\ncase $1 in --version) echo "longshore {version}" ;; completions) ;; *) exit 2 ;; esac\n'
+    """A program that says its version, and that completes nothing. Its man pages are none."""
+    return f'#!/bin/sh\ncase $1 in --version) echo "longshore {version}" ;; completions) ;; man) mkdir -p "$2" ;; *) exit 2 ;; esac\n'
 
 
 class Releases:

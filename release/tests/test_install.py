@@ -288,7 +288,7 @@ def test_nothing_but_the_program_is_taken_out_of_an_archive(releases, install, h
 
 def test_a_program_that_does_not_run_here_is_not_installed(releases, install, home):
     # It ran where it was packed.
-    releases.add("0.1.0", "#!/bin/sh\n[ \"$1\" = completions ] && exit\necho \"version 'GLIBC_2.99' not found\" >&2\nexit 1\n")
+    releases.add("0.1.0", "#!/bin/sh\ncase $1 in completions) exit ;; man) mkdir -p \"$2\"; exit ;; esac\necho \"version 'GLIBC_2.99' not found\" >&2\nexit 1\n")
     assert_nothing_installed(install(), home, "does not run on this system", "GLIBC_2.99")
 
 
