@@ -39,6 +39,11 @@ impl Drop for StorageAccount {
 impl StorageAccount {
     /// Without a container or a table, at this address of the machine's.
     pub fn at(address: IpAddr) -> Self {
+        (0..3).find_map(|_| Self::start(address)).expect("Azurite to start")
+    }
+
+    /// `None` if it ends at once: another program has taken one of the ports that it was given.
+    fn start(address: IpAddr) -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
         // All are held until each is drawn, so that no two are the same.
         let listeners = [(); 3].map(|()| TcpListener::bind((address, 0)).unwrap());
@@ -58,12 +63,15 @@ impl StorageAccount {
         let stdin = child.stdin.take().unwrap();
         for port in [blob_port, table_port] {
             until(format_args!("Azurite, to listen on port {port}"), || {
-                assert!(child.try_wait().unwrap().is_none(), "Azurite has ended");
-                TcpStream::connect((address, port)).ok()
+                let is_over = child.try_wait().unwrap().is_some();
+                (is_over || TcpStream::connect((address, port)).is_ok()).then_some(())
             });
         }
+        if child.try_wait().unwrap().is_some() {
+            return None;
+        }
         let identity = Identity::start(Mood::Tokens(3600));
-        Self { child, _stdin: stdin, address, blob_port, table_port, authority, identity, directory }
+        Some(Self { child, _stdin: stdin, address, blob_port, table_port, authority, identity, directory })
     }
 
     /// Where the account's blobs are: `HOST:PORT/ACCOUNT`.
