@@ -50,7 +50,9 @@ func queueIdProblems(parameter string, id string?) string[] =>
         ? ['${parameter} "${id ?? ''}" is no resource id of a Storage queue or a Service Bus queue.']
         : (serviceOf(id ?? '') == 'servicebus'
             ? (contains(id ?? '', '~')
-                ? ['${parameter} "${id ?? ''}" has a "~", which stands for a slash in the name. Such a queue is not supported.']
+                ? [
+                    '${parameter} "${id ?? ''}" has a "~", which stands for a slash in the name. Such a queue is not supported.'
+                  ]
                 : [])
             : concat(
                 toLower(segment(id ?? '', 10)) == 'default'
@@ -148,8 +150,13 @@ func jobProblems(it job, title string) string[] =>
         : []
       queueIdProblems('queueId', it.?queueId)
       queueIdProblems('poisonQueueId', it.?poisonQueueId)
-      it.?poisonQueueId == null && serviceOf(it.?queueId ?? '') == 'storage' && length(last(split(it.?queueId ?? '', '/'))) > 56
-        ? ['the name of the queue is longer than 56 characters, so that "-poison" does not fit behind it. Name a poison queue with poisonQueueId.']
+      it.?poisonQueueId == null && serviceOf(it.?queueId ?? '') == 'storage' && length(last(split(
+          it.?queueId ?? '',
+          '/'
+        ))) > 56
+        ? [
+            'the name of the queue is longer than 56 characters, so that "-poison" does not fit behind it. Name a poison queue with poisonQueueId.'
+          ]
         : []
       flatten(map(it.outboxes!, each => outboxProblems(each)))
       length(it.outboxes!) == length(union(map(it.outboxes!, each => each.name), [])) ? [] : ['Two outboxes have one name.']

@@ -97,7 +97,10 @@ var problemsOfJobs = [
     length(jobNames[i]) > 25 ? ['The name of the job "${jobNames[i]}" is longer than 25 characters.'] : [],
     empty(each.?queueId) ? queueProblems(queueService, each.queueName) : [],
     map(
-      flatten(map(filter(each.outboxes, it => !empty(it.?queueName)), it => queueProblems(queueService, it.?queueName ?? ''))),
+      flatten(map(
+        filter(each.outboxes, it => !empty(it.?queueName)),
+        it => queueProblems(queueService, it.?queueName ?? '')
+      )),
       problem => '${jobNames[i]}: ${problem}'
     ),
     each.makePoisonQueue && serviceOf(each.?queueId ?? '') != 'storage'
@@ -164,22 +167,29 @@ var queueIds = [
 ]
 var made = filter(wanted, each => each.?queueId == null)
 var outboxes = [
-  for each in wanted: map(each.outboxes, it => empty(it.?queueName)
-    ? it
-    : {
-        name: it.name
-        encoding: it.?encoding
-        queueId: queueIdOf(
-          resourceGroup().id,
-          queueService,
-          queueService == 'storage' ? accountName : namespaceName,
-          it.?queueName ?? ''
-        )
-      })
+  for each in wanted: map(
+    each.outboxes,
+    it =>
+      empty(it.?queueName)
+        ? it
+        : {
+            name: it.name
+            encoding: it.?encoding
+            queueId: queueIdOf(
+              resourceGroup().id,
+              queueService,
+              queueService == 'storage' ? accountName : namespaceName,
+              it.?queueName ?? ''
+            )
+          }
+  )
 ]
 // Handlers send to these. One may be the queue of a job.
 var madeOutboxes = filter(
-  union(map(filter(flatten(map(wanted, each => each.outboxes)), it => !empty(it.?queueName)), it => it.?queueName ?? ''), []),
+  union(
+    map(filter(flatten(map(wanted, each => each.outboxes)), it => !empty(it.?queueName)), it => it.?queueName ?? ''),
+    []
+  ),
   it => !contains(map(made, each => toLower(each.queueName)), toLower(it))
 )
 var accountId = '${resourceGroup().id}/providers/Microsoft.Storage/storageAccounts/${accountName}'

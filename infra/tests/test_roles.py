@@ -106,7 +106,7 @@ MORE = {
         ("worker", "StorageQueueDataMessageSender", "queues invoices-poison"),
         ("worker", "AzureServiceBusDataReceiver", "queues mails"),
     },
-    "own-handler": ON_QUEUE - {PULL} | {("worker", "AcrPull", "registries theirs"), ("worker", "StorageQueueDataMessageSender", "queues invoices"), ("worker", "KeyVaultSecretsUser", "secrets api-key")},
+    "own-handler": ON_QUEUE - {PULL} | {("worker", "AcrPull", "registries theirs"), ("worker", "StorageQueueDataMessageSender", "queues invoices"), ("worker", "StorageQueueDataMessageSender", "queues bills"), ("worker", "KeyVaultSecretsUser", "secrets api-key")},
     "public-image": ON_QUEUE - {PULL},
     "everything-exists": {
         ("worker", "22222222-2222-2222-2222-222222222222", "queues orders"),
