@@ -103,7 +103,10 @@ fn a_build_ends_with_the_process_that_is_killed_or_whose_terminal_is_closed() {
         ends(&pid);
 
         fs::remove_file(project.path("pid")).unwrap();
-        let (hung_up, pid) = project.building(words);
+        // The tests themselves may run under `nohup`, which a program inherits.
+        let mut program = Program::new("env", Path::new(env!("CARGO_TARGET_TMPDIR")));
+        program.args(["--default-signal=HUP", env!("CARGO_BIN_EXE_longshore")]).args(words);
+        let (hung_up, pid) = project.builds(program.current_dir(project.0.path()));
         hung_up.hang_up();
         let code = if words == ["dev"] { 0 } else { 1 };
         hung_up.wait().ends_with(code).never_panicked();
