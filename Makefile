@@ -94,7 +94,7 @@ test-services: service-tests lint-examples test-examples test-sdks test-infra ##
 service-tests: services-installed guest guest-python guest-js examples
 	# Most of them wait for somebody: four at once, also on two cores.
 	$(TEST) --test services -- --test-threads 4
-	$(TEST) --test sandbox --test process -- --ignored --skip in_little_address_space
+	$(TEST) --test sandbox --test process -- --ignored --skip in_little_address_space --skip dev_scenarios
 
 lint: lint-guest
 	cargo fmt --all --check
