@@ -1,51 +1,24 @@
 //! `build`: what the project file says of it, as a shell runs it.
 
 use std::fs;
-use std::path::PathBuf;
 
 use serde_json::json;
-use tempfile::TempDir;
 
-use crate::process::{Ended, Program, longshore, run};
+use crate::process::{longshore, run};
+use crate::project_folder::ProjectFolder;
 use longshore_testkit::wait::until;
 
 /// What must not be seen.
 const SECRET: &str = "swordfish7";
 
 /// A project whose component is built by this command.
-struct Project(TempDir);
-
-impl Project {
-    fn built_by(command: &str) -> Self {
-        Self::with(&format!("component = 'out/handler.wasm'\n[build]\ncommand = '''{command}'''\n"))
-    }
-
-    fn with(file: &str) -> Self {
-        let project = Self(tempfile::tempdir().unwrap());
-        fs::write(project.path("longshore.toml"), file).unwrap();
-        project
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn longshore(&self, words: &[&str]) -> Program {
-        let mut program = longshore(words);
-        program.current_dir(self.0.path());
-        program
-    }
-
-    #[track_caller]
-    fn run(&self, words: &[&str]) -> Ended {
-        run(&mut self.longshore(words)).never_panicked()
-    }
+fn built_by(command: &str) -> ProjectFolder {
+    ProjectFolder::with(&format!("component = 'out/handler.wasm'\n[build]\ncommand = '''{command}'''\n"))
 }
 
 #[test]
 fn a_build_runs_in_the_projects_folder_and_shows_what_it_says() {
-    let project =
-        Project::built_by("mkdir -p out; echo compiling; echo careful >&2; printf 1234 > out/handler.wasm");
+    let project = built_by("mkdir -p out; echo compiling; echo careful >&2; printf 1234 > out/handler.wasm");
     let ended = project.run(&["build"]).succeeded();
     assert!(
         ended.stdout.starts_with("compiling\n") && ended.stdout.contains("component  out/handler.wasm\n"),
@@ -67,7 +40,7 @@ fn a_build_runs_in_the_projects_folder_and_shows_what_it_says() {
 
 #[test]
 fn a_build_that_fails_names_its_exit_code_and_none_of_its_secrets() {
-    let project = Project::built_by(&format!("true 'https://a:{SECRET}@b' 'sig={SECRET}'; exit 7"));
+    let project = built_by(&format!("true 'https://a:{SECRET}@b' 'sig={SECRET}'; exit 7"));
     let ended = project.run(&["build"]).ends_with(1);
     ended.says(&["the build ended with exit code 7", "`build.command` in longshore.toml", "https://…@b"]);
     let config = project.run(&["config"]).succeeded();
@@ -75,12 +48,12 @@ fn a_build_that_fails_names_its_exit_code_and_none_of_its_secrets() {
     for shown in [ended.stderr, ended.stdout, config.stdout] {
         assert!(!shown.contains(SECRET), "{shown}");
     }
-    Project::built_by("kill -9 $$").run(&["build"]).ends_with(1).says(&["was ended by signal 9"]);
+    built_by("kill -9 $$").run(&["build"]).ends_with(1).says(&["was ended by signal 9"]);
 }
 
 #[test]
 fn a_build_without_a_command_or_without_a_component_says_what_to_write() {
-    Project::with("forever = false\n").run(&["build"]).ends_with(2).says(&[
+    ProjectFolder::with("forever = false\n").run(&["build"]).ends_with(2).says(&[
         "longshore.toml does not say how to build",
         "`[build]`",
         "command =",
@@ -88,26 +61,26 @@ fn a_build_without_a_command_or_without_a_component_says_what_to_write() {
     let nowhere = tempfile::tempdir().unwrap();
     let ended = run(longshore(["build"]).current_dir(nowhere.path())).never_panicked();
     ended.ends_with(2).says(&["there is no project file", "--project", "longshore new"]);
-    Project::built_by("true")
+    built_by("true")
         .run(&["build"])
         .ends_with(3)
         .says(&["the component out/handler.wasm cannot be found", "`component` in the project file"]);
     for (command, wrong) in
         [("mkdir -p out/handler.wasm", "is no file"), ("mkdir out; > out/handler.wasm", "is empty")]
     {
-        Project::built_by(command)
+        built_by(command)
             .run(&["build"])
             .ends_with(3)
             .says(&[&format!("the component out/handler.wasm {wrong}"), "`component` in the project file"]);
     }
     // One in a registry is no file that a build could leave.
-    let elsewhere = Project::with("component = 'oci://r.example/a:1'\n[build]\ncommand = 'true'\n");
+    let elsewhere = ProjectFolder::with("component = 'oci://r.example/a:1'\n[build]\ncommand = 'true'\n");
     assert_eq!(elsewhere.run(&["build", "--output=json"]).succeeded().json()["component"], json!(null));
 }
 
 #[test]
 fn a_stop_ends_a_build_with_all_that_it_has_started() {
-    let project = Project::built_by("sh -c 'echo $$ > pid; exec sleep 600'; true");
+    let project = built_by("sh -c 'echo $$ > pid; exec sleep 600'; true");
     let building = project.longshore(&["build"]).start();
     let pid = until("the build, to start", || {
         fs::read_to_string(project.path("pid")).ok().filter(|it| it.ends_with('\n'))

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tempfile::TempDir;
 
-use crate::process::{Process, Program, cache, longshore};
+use crate::process::{Process, Program, cache};
+use crate::project_folder::ProjectFolder;
 use longshore_testkit::wait::{slack, until};
 use longshore_testkit::wat;
 
@@ -20,28 +20,25 @@ const STOP_LIMIT: Duration = Duration::from_secs(5);
 const DEAF: &str = "trap \"\" TERM HUP; sh -c \"echo \\$\\$ > pid; exec sleep 600\"; sleep 600";
 
 /// A project that is built by this command.
-struct Project(TempDir);
+struct Project(ProjectFolder);
 
 impl Project {
     fn built_by(command: &str) -> Self {
-        let project = Self(tempfile::tempdir().unwrap());
         let file = format!(
             "queue = 'file:./queues/orders'\ncomponent = 'handler.wasm'\nstart-delay = '0s'\n\
              [build]\ncommand = '''{command}'''\n"
         );
-        fs::write(project.path("longshore.toml"), file).unwrap();
+        let project = Self(ProjectFolder::with(&file));
         fs::write(project.path("handler.wasm"), wat::handler("", "")).unwrap();
         project
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+        self.0.path(name)
     }
 
     fn longshore(&self, words: &[&str]) -> Program {
-        let mut program = longshore(words);
-        program.current_dir(self.0.path());
-        program
+        self.0.longshore(words)
     }
 
     /// Starts it, and waits until the build has started a process.
@@ -106,7 +103,7 @@ fn a_build_ends_with_the_process_that_is_killed_or_whose_terminal_is_closed() {
         // The tests themselves may run under `nohup`, which a program inherits.
         let mut program = Program::new("env", Path::new(env!("CARGO_TARGET_TMPDIR")));
         program.args(["--default-signal=HUP", env!("CARGO_BIN_EXE_longshore")]).args(words);
-        let (hung_up, pid) = project.builds(program.current_dir(project.0.path()));
+        let (hung_up, pid) = project.builds(program.current_dir(project.0.directory()));
         hung_up.hang_up();
         let code = if words == ["dev"] { 0 } else { 1 };
         hung_up.wait().ends_with(code).never_panicked();
@@ -119,7 +116,7 @@ fn a_process_under_nohup_goes_on_when_its_terminal_is_closed() {
     let project = Project::built_by("echo $$ > pid; sleep 1; echo built");
     let mut program = Program::new("sh", Path::new(env!("CARGO_TARGET_TMPDIR")));
     program.args(["-c", "trap '' HUP; exec \"$0\" build", env!("CARGO_BIN_EXE_longshore")]);
-    let (building, _) = project.builds(program.current_dir(project.0.path()));
+    let (building, _) = project.builds(program.current_dir(project.0.directory()));
     building.hang_up();
     let ended = building.wait().succeeded();
     assert!(ended.stdout.contains("built"), "{ended:?}");

@@ -33,6 +33,7 @@ mod outbox;
 mod outboxes;
 mod process;
 mod project;
+mod project_folder;
 mod queues;
 mod reached;
 mod receiving;

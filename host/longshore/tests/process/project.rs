@@ -1,44 +1,16 @@
 //! `longshore.toml`: what it says, what beats it, and what is said of its mistakes.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::orders::order;
-use crate::process::{Ended, Program, cache, longshore, run};
+use crate::process::{Ended, cache, longshore, run};
+use crate::project_folder::ProjectFolder;
 use longshore_testkit::guest;
 
 /// What must not be seen.
 const SECRET: &str = "swordfish7";
-
-/// A directory with a project file.
-struct Folder(TempDir);
-
-impl Folder {
-    fn with(text: &str) -> Self {
-        let folder = Self(tempfile::tempdir().unwrap());
-        std::fs::write(folder.path("longshore.toml"), text).unwrap();
-        folder
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    /// The program, with this directory as its working directory.
-    fn longshore(&self, words: &[&str]) -> Program {
-        let mut program = longshore(words);
-        program.current_dir(self.0.path());
-        program
-    }
-
-    #[track_caller]
-    fn run(&self, words: &[&str]) -> Ended {
-        run(&mut self.longshore(words)).never_panicked()
-    }
-}
 
 /// The keys that a queue on this machine needs.
 fn keys() -> String {
@@ -65,7 +37,7 @@ fn shown(ended: &Ended, key: &str) -> (Value, String) {
 
 #[test]
 fn a_queue_is_worked_off_with_nothing_but_a_project_file() {
-    let folder = Folder::with(&keys());
+    let folder = ProjectFolder::with(&keys());
     folder.run(&["queue", "create"]).succeeded();
     let mut send = folder.longshore(&["send", "-"]);
     run(send.input(order("o-1", "ok").as_bytes())).succeeded();
@@ -93,7 +65,7 @@ fn a_queue_is_worked_off_with_nothing_but_a_project_file() {
 
 #[test]
 fn a_file_is_found_in_the_working_directory_only_and_named_from_elsewhere() {
-    let folder = Folder::with(&format!("{}[config]\ngreeting = '@greeting.txt'\n", keys()));
+    let folder = ProjectFolder::with(&format!("{}[config]\ngreeting = '@greeting.txt'\n", keys()));
     std::fs::write(folder.path("greeting.txt"), "hello").unwrap();
     let below = folder.path("src");
     std::fs::create_dir(&below).unwrap();
@@ -119,7 +91,7 @@ fn a_file_is_found_in_the_working_directory_only_and_named_from_elsewhere() {
 
 #[test]
 fn a_flag_beats_a_variable_which_beats_the_profile_which_beats_the_file_which_beats_the_default() {
-    let folder = Folder::with(
+    let folder = ProjectFolder::with(
         "max-dequeue = 6
 lease = 'fixed'
 deadline = '6s'
@@ -218,7 +190,7 @@ seven = '7'
 
 #[test]
 fn every_setting_of_a_run_can_stand_in_the_file() {
-    let folder = Folder::with("");
+    let folder = ProjectFolder::with("");
     let schema = folder.run(&["config", "schema"]).succeeded().json();
     let properties = schema["properties"].as_object().unwrap();
     let help = folder.run(&["run", "--help"]).succeeded().stdout;
@@ -272,7 +244,7 @@ fn every_setting_of_a_run_can_stand_in_the_file() {
 
 #[test]
 fn a_mistake_is_named_by_its_line_in_each_verb_that_does_something() {
-    let folder = Folder::with("queue = 'file:./queues/orders'\nmax_deqeue = 5\nlease = 'renwe'\n");
+    let folder = ProjectFolder::with("queue = 'file:./queues/orders'\nmax_deqeue = 5\nlease = 'renwe'\n");
     let said = "longshore.toml:2:1: there is no key `max_deqeue`; the nearest is `max-dequeue`";
     for words in [&["run"][..], &["peek"], &["queue", "stats"], &["config"], &["send", "{}"]] {
         folder.run(words).ends_with(2).says(&[said]);
@@ -295,7 +267,7 @@ fn a_mistake_is_named_by_its_line_in_each_verb_that_does_something() {
 
 #[test]
 fn what_cannot_be_a_project_file_is_refused_at_once() {
-    let folder = Folder::with("");
+    let folder = ProjectFolder::with("");
     let file = folder.path("longshore.toml");
     let refused = |words: &str| {
         let started = Instant::now();
@@ -320,7 +292,7 @@ fn what_cannot_be_a_project_file_is_refused_at_once() {
 
 #[test]
 fn a_file_of_another_user_is_read_only_if_it_is_named() {
-    let folder = Folder::with(&keys());
+    let folder = ProjectFolder::with(&keys());
     let file = folder.path("longshore.toml");
     // Nobody but root can give files away.
     if std::os::unix::fs::chown(&file, Some(4242), None).is_err() {
@@ -337,7 +309,7 @@ fn a_signature_in_the_file_is_never_shown() {
     let text = format!(
         "queue = '{url}'\nhttp-header = ['a.example=x-key=@KEY']\n[outbox]\nmore = '{url}'\n[config]\nkey = '{SECRET}'\n[env]\nkey = '{SECRET}'\n"
     );
-    let folder = Folder::with(&text);
+    let folder = ProjectFolder::with(&text);
     let mut endings = vec![
         folder.run(&["config"]).succeeded(),
         folder.run(&["config", "--output=json"]).succeeded(),
@@ -366,7 +338,7 @@ fn a_signature_in_the_file_is_never_shown() {
 
 #[test]
 fn a_flag_takes_the_place_of_what_it_contradicts_in_the_file() {
-    let folder = Folder::with(&format!("{}forever = true\n", keys().replace("linger = '0'\n", "")));
+    let folder = ProjectFolder::with(&format!("{}forever = true\n", keys().replace("linger = '0'\n", "")));
     folder.run(&["queue", "create"]).succeeded();
     // It would not end otherwise.
     folder.run(&["run", "--linger=0"]).succeeded();
@@ -383,7 +355,7 @@ fn a_check_without_a_queue_and_a_job_says_what_to_name() {
 #[test]
 fn build_steps_are_shown_with_their_lines() {
     let folder =
-        Folder::with("[build]\ncommand = 'cargo build --release'\nsources = ['src', 'Cargo.toml']\n");
+        ProjectFolder::with("[build]\ncommand = 'cargo build --release'\nsources = ['src', 'Cargo.toml']\n");
     let ended = folder.run(&["config", "--output=json"]).succeeded();
     assert_eq!(shown(&ended, "build.command"), ("cargo build --release".into(), "line 2 null".to_owned()));
     assert_eq!(shown(&ended, "build.sources"), (json!(["src", "Cargo.toml"]), "line 3 null".to_owned()));
