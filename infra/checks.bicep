@@ -1,8 +1,8 @@
 metadata description = 'What Azure would refuse late, or what contradicts itself, in sentences.'
 
 import { besideMib, hostMib } from 'modules/job.bicep'
-import { segment, serviceOf, typeOf } from 'ids.bicep'
-import { container, job, memoryMib, outbox, secret } from 'types.bicep'
+import { isSubscription, isTopic, segment, serviceOf, typeOf } from 'ids.bicep'
+import { agent, container, job, memoryMib, outbox, rule, secret } from 'types.bicep'
 
 var small = 'abcdefghijklmnopqrstuvwxyz'
 var digits = '0123456789'
@@ -47,7 +47,9 @@ func queueIdProblems(parameter string, id string?) string[] =>
   empty(id)
     ? []
     : (serviceOf(id ?? '') == ''
-        ? ['${parameter} "${id ?? ''}" is no resource id of a Storage queue or a Service Bus queue.']
+        ? [
+            '${parameter} "${id ?? ''}" is no resource id of a Storage queue or of a Service Bus queue, subscription or topic.'
+          ]
         : (serviceOf(id ?? '') == 'servicebus'
             ? (contains(id ?? '', '~')
                 ? [
@@ -77,20 +79,85 @@ func queueProblems(service string, name string) string[] =>
         : [
             'The Storage queue "${name}" has to have 3 to 56 small letters, digits and single hyphens, with no hyphen at an end; its poison queue adds 7.'
           ])
-    : (only(toLower(name), '${small}${digits}-_.') && contains('${small}${digits}', toLower(take(name, 1))) && contains(
-          '${small}${digits}',
-          toLower(skip(name, length(name) - 1))
-        )
+    : (isEntityName(name, 260)
         ? []
         : [
             'The Service Bus queue "${name}" may have letters, digits, dots, hyphens and underscores, with a letter or a digit at each end.'
           ])
 
+func isEntityName(name string, longest int) bool =>
+  length(name) <= longest && only(toLower(name), '${small}${digits}-_.') && contains(
+    '${small}${digits}',
+    toLower(take(name, 1))
+  ) && contains('${small}${digits}', toLower(skip(name, length(name) - 1)))
+
+func ruleProblems(each rule) string[] =>
+  concat(
+    empty(each.?sql) != empty(each.?correlation)
+      ? []
+      : ['The rule "${each.name}" needs either sql or a correlation with a property.'],
+    isEntityName(each.name, 50)
+      ? []
+      : [
+          'The rule "${each.name}" may have letters, digits, dots, hyphens and underscores, with a letter or a digit at each end.'
+        ]
+  )
+
+@export()
+@description('What is wrong with the topics of a job, and with what only Service Bus has.')
+func topicProblems(service string, it job) string[] =>
+  flatten([
+    empty(it.?topicName) == empty(it.?subscriptionName) ? [] : ['topicName and subscriptionName need each other.']
+    !empty(it.?topicName) && !empty(it.?queueId)
+      ? ['topicName makes a topic, and queueId names what is there already; leave out one of them.']
+      : []
+    !empty(it.?topicName) && (service != 'servicebus' || !isEntityName(it.?topicName ?? '', 260))
+      ? [
+          'topicName "${it.?topicName ?? ''}" is for Service Bus, and may have letters, digits, dots, hyphens and underscores, with a letter or a digit at each end.'
+        ]
+      : []
+    !empty(it.?subscriptionName) && !isEntityName(it.?subscriptionName ?? '', 50)
+      ? [
+          'subscriptionName "${it.?subscriptionName ?? ''}" may have 50 letters, digits, dots, hyphens and underscores, with a letter or a digit at each end.'
+        ]
+      : []
+    map(
+      filter(
+        it.outboxes!,
+        each => !empty(each.?topicName) && (service != 'servicebus' || !isEntityName(each.?topicName ?? '', 260))
+      ),
+      each =>
+        'topicName "${each.?topicName ?? ''}" of the outbox "${each.name}" is for Service Bus, and may have letters, digits, dots, hyphens and underscores.'
+    )
+    !empty(it.rules!) && empty(it.?topicName)
+      ? ['rules are for a subscription that is made, by topicName and subscriptionName.']
+      : []
+    flatten(map(it.rules!, each => ruleProblems(each)))
+    length(it.rules!) == length(union(map(it.rules!, each => toLower(each.name)), [])) ? [] : ['Two rules have one name.']
+    it.requiresSession! && (service != 'servicebus' || !empty(it.?queueId))
+      ? ['requiresSession is for a queue or a subscription of Service Bus that is made.']
+      : []
+  ])
+
+@export()
+@description('What is wrong with the destinations of the agent.')
+func agentProblems(it agent) string[] =>
+  flatten([
+    idProblems('applicationInsightsId', it.?applicationInsightsId, 'Microsoft.Insights/components')
+    contains(it.?otlpEndpoint ?? ':', ':') && !contains(it.?otlpEndpoint ?? '', '@')
+      ? []
+      : ['otlpEndpoint "${it.?otlpEndpoint ?? ''}" is no address with a port, such as collector.example.com:4317.']
+    it.?otlpInsecure != null && empty(it.?otlpEndpoint) ? ['otlpInsecure is about an otlpEndpoint; name one.'] : []
+  ])
+
 func outboxProblems(each outbox) string[] =>
   concat(
-    length(filter([each.?url, each.?queueId, each.?queueName], it => !empty(it))) == 1
+    length(filter([each.?url, each.?queueId, each.?queueName, each.?topicName], it => !empty(it))) == 1
       ? []
-      : ['The outbox "${each.name}" needs one of queueName, queueId and url.'],
+      : ['The outbox "${each.name}" needs one of queueName, topicName, queueId and url.'],
+    isSubscription(each.?queueId ?? '')
+      ? ['The queueId of the outbox "${each.name}" names a subscription, to which nobody can send; name its topic.']
+      : [],
     queueIdProblems('The queueId of the outbox "${each.name}",', each.?queueId)
   )
 
@@ -149,6 +216,15 @@ func jobProblems(it job, title string) string[] =>
           ]
         : []
       queueIdProblems('queueId', it.?queueId)
+      isTopic(it.?queueId ?? '')
+        ? ['queueId "${it.?queueId ?? ''}" is a topic, from which nobody can receive; name a subscription of it.']
+        : []
+      empty(filter(objectKeys(it.otel!), name => !startsWith(name, 'OTEL_')))
+        ? []
+        : ['A variable of otel does not begin with OTEL_.']
+      contains(string(objectKeys(it.otel!)), '_HEADERS')
+        ? ['Headers of otel may hold a key; take them from secrets, under the same variable.']
+        : []
       queueIdProblems('poisonQueueId', it.?poisonQueueId)
       it.?poisonQueueId == null && serviceOf(it.?queueId ?? '') == 'storage' && length(last(split(
           it.?queueId ?? '',

@@ -20,18 +20,39 @@ func typeOf(id string) string =>
     : ''
 
 @export()
-@description('The service of a queue that exists already, by its id; empty if it is no queue.')
+@description('The service of a queue, a subscription or a topic, by its id; empty if it is none of these.')
 func serviceOf(queueId string) string =>
   typeOf(queueId) == 'microsoft.storage/storageaccounts/queueservices/queues'
     ? 'storage'
-    : (typeOf(queueId) == 'microsoft.servicebus/namespaces/queues' ? 'servicebus' : '')
+    : (contains(
+          [
+            'microsoft.servicebus/namespaces/queues'
+            'microsoft.servicebus/namespaces/topics'
+            'microsoft.servicebus/namespaces/topics/subscriptions'
+          ],
+          typeOf(queueId)
+        )
+        ? 'servicebus'
+        : '')
 
 @export()
-@description('A queue as `longshore run --queue` takes it, by its id.')
+@description('Whether messages can be sent to what an id names, and not received from it.')
+func isTopic(queueId string) bool => typeOf(queueId) == 'microsoft.servicebus/namespaces/topics'
+
+@export()
+@description('Whether messages can be received from what an id names, and not sent to it.')
+func isSubscription(queueId string) bool => typeOf(queueId) == 'microsoft.servicebus/namespaces/topics/subscriptions'
+
+@export()
+@description('The id of that to which one sends what a queue or a subscription gets.')
+func sentTo(queueId string) string => isSubscription(queueId) ? join(take(segmentsOf(queueId), 11), '/') : queueId
+
+@export()
+@description('A queue, a subscription or a topic as `longshore run --queue` and `--outbox` take it, by its id.')
 func queueUrl(queueId string) string =>
   serviceOf(queueId) == 'storage'
     ? 'https://${segment(queueId, 8)}.queue.${environment().suffixes.storage}/${last(segmentsOf(queueId))}'
-    : 'sb://${segment(queueId, 8)}.servicebus.windows.net/${last(segmentsOf(queueId))}'
+    : 'sb://${segment(queueId, 8)}.servicebus.windows.net/${isSubscription(queueId) ? '${segment(queueId, 10)}/Subscriptions/' : ''}${last(segmentsOf(queueId))}'
 
 @export()
 @description('The id of a queue in an account or namespace.')
@@ -39,6 +60,16 @@ func queueIdOf(groupId string, service string, account string, name string) stri
   service == 'storage'
     ? '${groupId}/providers/Microsoft.Storage/storageAccounts/${account}/queueServices/default/queues/${name}'
     : '${groupId}/providers/Microsoft.ServiceBus/namespaces/${account}/queues/${name}'
+
+@export()
+@description('The id of a topic in a namespace.')
+func topicIdOf(groupId string, namespace string, name string) string =>
+  '${groupId}/providers/Microsoft.ServiceBus/namespaces/${namespace}/topics/${name}'
+
+@export()
+@description('The id of a subscription of a topic in a namespace.')
+func subscriptionIdOf(groupId string, namespace string, topic string, name string) string =>
+  '${topicIdOf(groupId, namespace, topic)}/subscriptions/${name}'
 
 @export()
 @description('A secret as Container Apps takes it, by its id.')

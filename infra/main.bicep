@@ -2,9 +2,9 @@ targetScope = 'resourceGroup'
 
 metadata description = 'Container Apps jobs that drain queues with longshore, in a resource group that is there.'
 
-import { defaults, existing as existingType, job as jobType } from 'types.bicep'
-import { guidProblems, idProblems, jobProblems, nameProblems, queueProblems } from 'checks.bicep'
-import { queueIdOf, queueUrl, segment, serviceOf } from 'ids.bicep'
+import { agent as agentType, defaults, existing as existingType, job as jobType } from 'types.bicep'
+import { agentProblems, guidProblems, idProblems, jobProblems, nameProblems, queueProblems, topicProblems } from 'checks.bicep'
+import { queueIdOf, queueUrl, segment, serviceOf, subscriptionIdOf, topicIdOf } from 'ids.bicep'
 
 @description('Everything is named after this. It has letters, digits and single hyphens, begins with a letter and ends with no hyphen. Capitals become small letters; underscores and dots become hyphens.')
 @minLength(3)
@@ -47,7 +47,7 @@ param assignRoles bool = true
 @description('This is the role definition by which a worker may renew its leases on Storage, as a GUID. Without it a custom role of three actions is made.')
 param renewRole string = ''
 
-@description('KEDA counts the messages of a Service Bus queue by this role, a GUID. It is unverified which least role that is: kedacore/keda issue 7822. Azure Service Bus Data Receiver, which the worker has anyway, allows reading the queue.')
+@description('KEDA counts the messages of a Service Bus queue or subscription by this role, a GUID. It is unverified which least role that is: kedacore/keda issue 7822. Azure Service Bus Data Receiver, which the worker has anyway, allows reading the queue.')
 param serviceBusScalerRole string = '4f6d3b9b-027b-4f4c-9142-0e5a2a2247e0'
 
 @description('Whoever has this principal id may send messages, redrive poison messages and start executions. Empty means nobody. azd fills in whoever deploys.')
@@ -57,8 +57,14 @@ param operatorPrincipalId string = ''
 @allowed(['User', 'Group', 'ServicePrincipal'])
 param operatorPrincipalType string = 'User'
 
-@description('This address gets a mail when executions fail. Empty means nobody.')
+@description('This address gets a mail when executions fail, and when messages are poisoned, wait or are rejected. Empty means nobody.')
 param alertEmail string = ''
+
+@description('With true the jobs send traces and metrics to Azure Monitor, by their identity and without a key. A workspace for metrics, an Application Insights component, the way to both and a second workbook are made. This is a preview of Azure, and unverified.')
+param azureMonitor bool = false
+
+@description('The managed OpenTelemetry agent of the environment that is made sends what the jobs measure here, in the place of `azureMonitor`. It is unverified whether the agent serves jobs.')
+param telemetryAgent agentType = {}
 
 var nothing = 'mcr.microsoft.com/k8se/quickstart-jobs:latest'
 
@@ -80,7 +86,9 @@ var wanted = [
 ]
 var mended = toLower(replace(replace(name, '_', '-'), '.', '-'))
 var jobNames = [for each in wanted: empty(each.?name) ? mended : '${mended}-${toLower(each.?name ?? '')}']
-var queueKeys = [for each in wanted: toLower(each.?queueId ?? '${queueService} ${each.queueName}')]
+var queueKeys = [
+  for each in wanted: toLower(each.?queueId ?? '${queueService} ${each.?topicName == null ? each.queueName : '${each.?topicName ?? ''}/${each.?subscriptionName ?? ''}'}')
+]
 // As `queueKeys` has them.
 var poisonKeys = [
   for (each, i) in wanted: (empty(each.?queueId) ? queueService : serviceOf(each.?queueId ?? '')) == 'storage'
@@ -95,12 +103,15 @@ var problemsOfJobs = [
       ? ['${jobNames[i]}: the poison queue is the queue itself, so that what is poisoned would come back for ever.']
       : [],
     length(jobNames[i]) > 25 ? ['The name of the job "${jobNames[i]}" is longer than 25 characters.'] : [],
-    empty(each.?queueId) ? queueProblems(queueService, each.queueName) : [],
+    empty(each.?queueId) && empty(each.?topicName) ? queueProblems(queueService, each.queueName) : [],
     map(
-      flatten(map(
-        filter(each.outboxes, it => !empty(it.?queueName)),
-        it => queueProblems(queueService, it.?queueName ?? '')
-      )),
+      concat(
+        topicProblems(queueService, each),
+        flatten(map(
+          filter(each.outboxes, it => !empty(it.?queueName)),
+          it => queueProblems(queueService, it.?queueName ?? '')
+        ))
+      ),
       problem => '${jobNames[i]}: ${problem}'
     ),
     each.makePoisonQueue && serviceOf(each.?queueId ?? '') != 'storage'
@@ -138,6 +149,15 @@ var problems = union(
     known.?environmentId != null && known.?subnetId != null
       ? ['An environment that exists already has its network; leave out subnetId or environmentId.']
       : []
+    agentProblems(telemetryAgent)
+    !empty(telemetryAgent) && (azureMonitor || known.?environmentId != null)
+      ? ['telemetryAgent is for an environment that is made, and without azureMonitor; leave out one of them.']
+      : []
+    azureMonitor && !hasLogs
+      ? [
+          'azureMonitor needs a place for spans; name the workspace of the environment that exists already as workspaceId.'
+        ]
+      : []
     !empty(alertEmail) && !hasLogs
       ? ['alertEmail needs the logs of the environment that exists already; name its workspace as workspaceId.']
       : []
@@ -158,40 +178,46 @@ var hasLogs = known.?workspaceId != null || makesWorkspace
 
 // Where each queue is, and which of them are made.
 var queueIds = [
-  for each in wanted: each.?queueId ?? queueIdOf(
-    resourceGroup().id,
-    queueService,
-    queueService == 'storage' ? accountName : namespaceName,
-    each.queueName
-  )
+  for each in wanted: each.?queueId ?? (empty(each.?topicName)
+    ? queueIdOf(
+        resourceGroup().id,
+        queueService,
+        queueService == 'storage' ? accountName : namespaceName,
+        each.queueName
+      )
+    : subscriptionIdOf(resourceGroup().id, namespaceName, each.?topicName ?? '', each.?subscriptionName ?? ''))
 ]
-var made = filter(wanted, each => each.?queueId == null)
+var made = filter(wanted, each => each.?queueId == null && empty(each.?topicName))
+var madeSubscriptions = filter(wanted, each => each.?queueId == null && !empty(each.?topicName))
 var outboxes = [
   for each in wanted: map(
     each.outboxes,
     it =>
-      empty(it.?queueName)
+      empty(it.?queueName) && empty(it.?topicName)
         ? it
         : {
             name: it.name
             encoding: it.?encoding
-            queueId: queueIdOf(
-              resourceGroup().id,
-              queueService,
-              queueService == 'storage' ? accountName : namespaceName,
-              it.?queueName ?? ''
-            )
+            queueId: empty(it.?topicName)
+              ? queueIdOf(
+                  resourceGroup().id,
+                  queueService,
+                  queueService == 'storage' ? accountName : namespaceName,
+                  it.?queueName ?? ''
+                )
+              : topicIdOf(resourceGroup().id, namespaceName, it.?topicName ?? '')
           }
   )
 ]
+var allOutboxes = flatten(map(wanted, each => each.outboxes))
 // Handlers send to these. One may be the queue of a job.
-var madeOutboxes = filter(
-  union(
-    map(filter(flatten(map(wanted, each => each.outboxes)), it => !empty(it.?queueName)), it => it.?queueName ?? ''),
-    []
-  ),
-  it => !contains(map(made, each => toLower(each.queueName)), toLower(it))
+var madeOutboxes = filter(union(map(filter(allOutboxes, it => !empty(it.?queueName)), it => it.?queueName ?? ''), []), it => !contains(map(made, each => toLower(each.queueName)), toLower(it)))
+// Several jobs may drain one topic, and handlers may send to it.
+var topicNames = concat(
+  map(madeSubscriptions, each => each.?topicName ?? ''),
+  map(filter(allOutboxes, it => !empty(it.?topicName)), it => it.?topicName ?? '')
 )
+var madeTopics = filter(topicNames, (it, i) => indexOf(map(topicNames, each => toLower(each)), toLower(it)) == i)
 var accountId = '${resourceGroup().id}/providers/Microsoft.Storage/storageAccounts/${accountName}'
 var containers = [
   for each in wanted: map(each.containers, it => {
@@ -257,13 +283,36 @@ module storage 'modules/storage.bicep' = if (!empty(concat(madeQueues, sentTo, m
   }
 }
 
-module servicebus 'modules/servicebus.bicep' = if (queueService == 'servicebus' && !empty(concat(made, madeOutboxes))) {
+module servicebus 'modules/servicebus.bicep' = if (queueService == 'servicebus' && !empty(concat(
+  made,
+  madeOutboxes,
+  madeTopics
+))) {
   params: {
     name: namespaceName
     queues: concat(
-      map(made, each => { name: each.queueName, maxDequeue: each.maxDequeue }),
-      map(madeOutboxes, it => { name: it, maxDequeue: defaults.maxDequeue })
+      map(made, each => {
+        name: each.queueName
+        maxDequeue: each.maxDequeue
+        lockSeconds: each.lockSeconds
+        requiresSession: each.requiresSession
+      }),
+      map(madeOutboxes, it => {
+        name: it
+        maxDequeue: defaults.maxDequeue
+        lockSeconds: defaults.lockSeconds
+        requiresSession: defaults.requiresSession
+      })
     )
+    topicNames: madeTopics
+    subscriptions: map(madeSubscriptions, each => {
+      topicName: each.?topicName ?? ''
+      name: each.?subscriptionName ?? ''
+      maxDequeue: each.maxDequeue
+      lockSeconds: each.lockSeconds
+      requiresSession: each.requiresSession
+      rules: each.rules
+    })
     location: location
     tags: tags
   }
@@ -287,11 +336,19 @@ module appEnvironment 'modules/environment.bicep' = if (known.?environmentId == 
     name: '${base}-env'
     workspaceId: workspaceId
     subnetId: known.?subnetId
+    agent: telemetryAgent
     location: location
     tags: tags
   }
   dependsOn: [logs]
 }
+
+module telemetry 'modules/telemetry.bicep' = if (azureMonitor) {
+  params: { name: base, workspaceId: workspaceId, location: location, tags: tags }
+  dependsOn: [logs]
+}
+
+var collectionRuleId = azureMonitor ? resourceId('Microsoft.Insights/dataCollectionRules', '${base}-otlp') : ''
 
 module grants 'modules/grants.bicep' = {
   params: {
@@ -308,6 +365,7 @@ module grants 'modules/grants.bicep' = {
     outboxIds: map(filter(flatten(outboxes), it => it.?queueId != null), it => it.?queueId ?? '')
     containers: flatten(containers)
     secretIds: flatten(map(wanted, each => map(filter(each.secrets, it => it.?secretId != null), it => it.secretId)))
+    collectionRuleId: collectionRuleId
     jobIds: flatten(map(
       jobNames,
       it => [resourceId('Microsoft.App/jobs', it), resourceId('Microsoft.App/jobs', '${it}-manual')]
@@ -316,7 +374,7 @@ module grants 'modules/grants.bicep' = {
     operatorPrincipalId: operatorPrincipalId
     operatorPrincipalType: operatorPrincipalType
   }
-  dependsOn: [registry, storage, servicebus, poisonQueues]
+  dependsOn: [registry, storage, servicebus, poisonQueues, telemetry]
 }
 
 module workers 'modules/job.bicep' = [
@@ -331,6 +389,10 @@ module workers 'modules/job.bicep' = [
       registryServer: registryServer
       queueId: queueIds[i]
       containers: containers[i]
+      azureMonitor: azureMonitor
+      tracesEndpoint: azureMonitor ? telemetry!.outputs.tracesEndpoint : ''
+      logsEndpoint: azureMonitor ? telemetry!.outputs.logsEndpoint : ''
+      metricsEndpoint: azureMonitor ? telemetry!.outputs.metricsEndpoint : ''
       operatorPrincipalId: assignRoles ? operatorPrincipalId : ''
       operatorPrincipalType: operatorPrincipalType
       location: location
@@ -343,15 +405,58 @@ module workers 'modules/job.bicep' = [
 
 module workbooks 'modules/workbook.bicep' = [
   for each in jobNames: if (hasLogs) {
-    params: { jobName: each, workspaceId: workspaceId, location: location, tags: tags }
+    params: {
+      jobName: each
+      title: 'executions and messages'
+      key: 'workbook'
+      content: loadTextContent('workbook.json')
+      workspaceId: workspaceId
+      location: location
+      tags: tags
+    }
+    dependsOn: [logs]
+  }
+]
+
+module traceWorkbooks 'modules/workbook.bicep' = [
+  for each in jobNames: if (azureMonitor) {
+    params: {
+      jobName: each
+      title: 'traces'
+      key: 'traces'
+      content: loadTextContent('workbook-traces.json')
+      workspaceId: workspaceId
+      location: location
+      tags: tags
+    }
     dependsOn: [logs]
   }
 ]
 
 module alerts 'modules/alert.bicep' = [
-  for each in jobNames: if (hasLogs) {
-    params: { jobName: each, workspaceId: workspaceId, email: alertEmail, location: location, tags: tags }
+  for (each, i) in jobNames: if (hasLogs) {
+    params: {
+      jobName: each
+      workspaceId: workspaceId
+      email: alertEmail
+      oldestMessageMinutes: wanted[i].oldestMessageMinutes
+      location: location
+      tags: tags
+    }
     dependsOn: [logs]
+  }
+]
+
+// Azure Monitor has such a number for Service Bus, and none for a queue of a storage account.
+module deadLetterAlerts 'modules/dead-letters.bicep' = [
+  for (each, i) in jobNames: if (hasLogs && serviceOf(queueIds[i]) == 'servicebus') {
+    params: {
+      jobName: each
+      queueId: queueIds[i]
+      actionGroupId: empty(alertEmail) ? '' : resourceId('Microsoft.Insights/actionGroups', '${each}-people')
+      tags: tags
+    }
+    dependsOn: [servicebus, alerts]
   }
 ]
 

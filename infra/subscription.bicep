@@ -2,7 +2,7 @@ targetScope = 'subscription'
 
 metadata description = 'A resource group, and in it what main.bicep makes.'
 
-import { existing as existingType, job as jobType } from 'types.bicep'
+import { agent as agentType, existing as existingType, job as jobType } from 'types.bicep'
 
 @description('Everything is named after this. It has letters, digits and single hyphens, begins with a letter and ends with no hyphen. Capitals become small letters; underscores and dots become hyphens.')
 @minLength(3)
@@ -45,7 +45,7 @@ param assignRoles bool = true
 @description('This is the role definition by which a worker may renew its leases on Storage, as a GUID. Without it a custom role of three actions is made.')
 param renewRole string = ''
 
-@description('KEDA counts the messages of a Service Bus queue by this role, a GUID. It is unverified which least role that is: kedacore/keda issue 7822. Azure Service Bus Data Receiver, which the worker has anyway, allows reading the queue.')
+@description('KEDA counts the messages of a Service Bus queue or subscription by this role, a GUID. It is unverified which least role that is: kedacore/keda issue 7822. Azure Service Bus Data Receiver, which the worker has anyway, allows reading the queue.')
 param serviceBusScalerRole string = '4f6d3b9b-027b-4f4c-9142-0e5a2a2247e0'
 
 @description('Whoever has this principal id may send messages, redrive poison messages and start executions. Empty means nobody. azd fills in whoever deploys.')
@@ -55,8 +55,14 @@ param operatorPrincipalId string = ''
 @allowed(['User', 'Group', 'ServicePrincipal'])
 param operatorPrincipalType string = 'User'
 
-@description('This address gets a mail when executions fail. Empty means nobody.')
+@description('This address gets a mail when executions fail, and when messages are poisoned, wait or are rejected. Empty means nobody.')
 param alertEmail string = ''
+
+@description('With true the jobs send traces and metrics to Azure Monitor, by their identity and without a key. A workspace for metrics, an Application Insights component, the way to both and a second workbook are made. This is a preview of Azure, and unverified.')
+param azureMonitor bool = false
+
+@description('The managed OpenTelemetry agent of the environment that is made sends what the jobs measure here, in the place of `azureMonitor`. It is unverified whether the agent serves jobs.')
+param telemetryAgent agentType = {}
 
 resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   name: 'rg-${toLower(replace(replace(name, '_', '-'), '.', '-'))}'
@@ -83,6 +89,8 @@ module longshore 'main.bicep' = {
     operatorPrincipalId: operatorPrincipalId
     operatorPrincipalType: operatorPrincipalType
     alertEmail: alertEmail
+    azureMonitor: azureMonitor
+    telemetryAgent: telemetryAgent
   }
 }
 

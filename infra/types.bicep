@@ -6,11 +6,13 @@ metadata description = 'What a job can be told, and what already existing resour
 type outbox = {
   @description('This is what handlers call the queue.')
   name: string
-  @description('The queue of this name is made, on the service of the deployment. Give this, `queueId` or `url`.')
+  @description('The queue of this name is made, on the service of the deployment. Give one of this, `topicName`, `queueId` and `url`.')
   queueName: string?
-  @description('This is the URL of a queue that exists already. Roles on it are your business.')
+  @description('The Service Bus topic of this name is made. Its subscriptions are your business, or those of `jobs`.')
+  topicName: string?
+  @description('This is the URL of a queue or a topic that exists already. Roles on it are your business.')
   url: string?
-  @description('This is the resource id of a queue that exists already. The worker gets the role to send to it.')
+  @description('This is the resource id of a queue or a topic that exists already. The worker gets the role to send to it.')
   queueId: string?
   @description('This is how bodies are written. The trigger of Azure Functions expects `base64` in a Storage queue. The default is text.')
   encoding: ('text' | 'base64')?
@@ -42,6 +44,55 @@ type container = {
 }
 
 @export()
+@description('What the properties of a message have to be equal to. All that are named have to match. It costs the service less than SQL.')
+@sealed()
+type correlation = {
+  contentType: string?
+  correlationId: string?
+  @description('SDKs call this the subject.')
+  label: string?
+  messageId: string?
+  replyTo: string?
+  replyToSessionId: string?
+  sessionId: string?
+  to: string?
+  @description('These are application properties.')
+  properties: { *: string }?
+}
+
+@export()
+@description('A rule by which a subscription takes messages. A message that one rule matches is taken.')
+@sealed()
+type rule = {
+  @description('The rule is called this. The first rule is written as `$Default`, in the place of the one that takes every message.')
+  @minLength(1)
+  @maxLength(50)
+  name: string
+  @description('This is a condition in the SQL of Service Bus, such as `region = \'eu\' AND amount > 100`. Give either this or `correlation`.')
+  @minLength(1)
+  @maxLength(1024)
+  sql: string?
+  @description('Messages with these properties are taken.')
+  correlation: correlation?
+  @description('This changes properties of a message that is taken, such as `SET region = \'eu\'`.')
+  @minLength(1)
+  @maxLength(1024)
+  action: string?
+}
+
+@export()
+@description('Where the managed OpenTelemetry agent of the environment sends what the jobs measure.')
+@sealed()
+type agent = {
+  @description('Traces and logs go to this Application Insights component, by its resource id. It has to allow local authentication. The agent sends it no metrics.')
+  applicationInsightsId: string?
+  @description('Traces, metrics and logs go to this OTLP endpoint over gRPC, such as `collector.example.com:4317`. It has to take them without a header.')
+  otlpEndpoint: string?
+  @description('With true the connection to that endpoint has no TLS. The default is false.')
+  otlpInsecure: bool?
+}
+
+@export()
 @description('A job and its queue. Every property can be left out.')
 @sealed()
 type job = {
@@ -54,7 +105,23 @@ type job = {
   @minLength(1)
   @maxLength(260)
   queueName: string?
-  @description('This is the resource id of a queue that exists already, also in another group or subscription. It is not changed. Only roles on it are assigned.')
+  @description('The Service Bus topic of this name is made, and the job drains `subscriptionName` of it, in the place of a queue. Two jobs may share a topic.')
+  @minLength(1)
+  @maxLength(260)
+  topicName: string?
+  @description('The subscription of this name is made at the topic.')
+  @minLength(1)
+  @maxLength(50)
+  subscriptionName: string?
+  @description('The subscription takes messages by these rules. Without any it takes all. A deployment adds and changes rules, and takes none away. The default is none.')
+  rules: rule[]?
+  @description('With true the Service Bus queue or subscription that is made requires sessions. Azure does not change that afterwards. KEDA counts messages and no sessions, so that `maxExecutions` has to be at most the sessions that are busy at a time, divided by `sessions`. The default is false.')
+  requiresSession: bool?
+  @description('A lock of the Service Bus queue or subscription that is made lasts this many seconds. The host renews it. The default is 60.')
+  @minValue(5)
+  @maxValue(300)
+  lockSeconds: int?
+  @description('This is the resource id of a queue or a subscription that exists already, also in another group or subscription. It is not changed. Only roles on it are assigned.')
   queueId: string?
   @description('A Storage queue that exists already needs a poison queue beside it, called after it and `-poison`. With true it is made. The default is false.')
   makePoisonQueue: bool?
@@ -110,6 +177,31 @@ type job = {
   @description('One execution receives at most this many messages. 0 is no limit. The default is 0.')
   @minValue(0)
   maxMessages: int?
+
+  @description('An execution works on this many sessions at once, where the queue or subscription requires them. The default is up to the host.')
+  @minValue(1)
+  @maxValue(1000)
+  sessions: int?
+  @description('A session that gives nothing for this long is left to others, such as `1s`. The default is up to the host.')
+  @minLength(2)
+  sessionIdle: string?
+  @description('After a poison message of a session, `continue` goes on with the next one, and `stop` leaves the rest of the session. The default is up to the host.')
+  onPoison: ('continue' | 'stop')?
+  @description('This many bytes of a failing attempt\'s last log lines go into the poison message. 0 is none. The default is up to the host.')
+  @minValue(0)
+  poisonLog: int?
+
+  @description('An alert is raised when a message had waited longer than this many minutes before its first attempt. 0 is no such alert. The default is 60.')
+  @minValue(0)
+  oldestMessageMinutes: int?
+
+  @description('What was measured has this long to be sent at the end of an execution, such as `2s`. The default is up to the host.')
+  @minLength(2)
+  telemetryFlush: string?
+  @description('A message\'s span is a `link` to the span of its sender, or has it as its `parent`. The default is up to the host.')
+  trace: ('link' | 'parent')?
+  @description('These are standard variables of OpenTelemetry, such as `OTEL_TRACES_SAMPLER`. They count more than what the deployment sets. The default is none.')
+  otel: { *: string }?
 
   @description('Handlers may send HTTP requests to these hosts, each `HOST[:PORT]`. The default is none.')
   allowHttp: string[]?
@@ -188,6 +280,9 @@ type existing = {
 @description('What a job is told unless it says otherwise.')
 var defaults = {
   queueName: 'orders'
+  rules: []
+  requiresSession: false
+  lockSeconds: 60
   makePoisonQueue: false
   lease: 'renew'
   workloadProfile: 'Consumption'
@@ -203,6 +298,8 @@ var defaults = {
   graceSeconds: 20
   maxDequeue: 5
   maxMessages: 0
+  oldestMessageMinutes: 60
+  otel: {}
   allowHttp: []
   httpIdentity: []
   containers: []

@@ -1,4 +1,4 @@
-metadata description = 'One role on one queue, container, registry or secret, assigned in the resource group that it is in.'
+metadata description = 'One role on one queue, topic, subscription, container, registry, secret or data collection rule, assigned in its resource group.'
 
 import { assignmentName, segment, typeOf } from '../ids.bicep'
 
@@ -56,10 +56,31 @@ resource namespace 'Microsoft.ServiceBus/namespaces@2026-01-01' existing = {
   resource queue 'queues' existing = {
     name: name
   }
+
+  resource topic 'topics' existing = {
+    // Names are looked at for other ids as well, and none may be empty.
+    name: empty(segment(id, 10)) ? name : segment(id, 10)
+
+    resource subscription 'subscriptions' existing = {
+      name: name
+    }
+  }
 }
 
 resource onServiceBus 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (type == 'microsoft.servicebus/namespaces/queues') {
   scope: namespace::queue
+  name: assignment
+  properties: properties
+}
+
+resource onTopic 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (type == 'microsoft.servicebus/namespaces/topics') {
+  scope: namespace::topic
+  name: assignment
+  properties: properties
+}
+
+resource onSubscription 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (type == 'microsoft.servicebus/namespaces/topics/subscriptions') {
+  scope: namespace::topic::subscription
   name: assignment
   properties: properties
 }
@@ -84,6 +105,16 @@ resource vault 'Microsoft.KeyVault/vaults@2025-05-01' existing = {
 
 resource onSecret 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (type == 'microsoft.keyvault/vaults/secrets') {
   scope: vault::secret
+  name: assignment
+  properties: properties
+}
+
+resource collection 'Microsoft.Insights/dataCollectionRules@2024-03-11' existing = {
+  name: segment(id, 8)
+}
+
+resource onCollection 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (type == 'microsoft.insights/datacollectionrules') {
+  scope: collection
   name: assignment
   properties: properties
 }

@@ -1,6 +1,6 @@
 metadata description = 'Assigns roles, or says with which `az` commands somebody else can.'
 
-import { assignmentName, segment, serviceOf } from '../ids.bicep'
+import { assignmentName, segment, sentTo, serviceOf } from '../ids.bicep'
 
 @description('The custom role is named after this.')
 param base string
@@ -8,7 +8,7 @@ param base string
 param assignRoles bool
 @description('This is a role by which a worker may renew its leases, as a GUID. With an empty one it is made.')
 param renewRole string
-@description('KEDA counts the messages of a Service Bus queue by this role.')
+@description('KEDA counts the messages of a Service Bus queue or subscription by this role.')
 param scalerRole string
 @description('Images are pulled from this registry. None if it is empty.')
 param registryId string
@@ -20,6 +20,8 @@ param outboxIds string[]
 param containers { id: string, access: string }[]
 @description('Workers have variables from these secrets of key vaults.')
 param secretIds string[]
+@description('Workers send what they measure by this data collection rule. Nowhere if it is empty.')
+param collectionRuleId string
 @description('An operator starts these jobs. modules/job.bicep assigns that role, which is only said here.')
 param jobIds string[]
 param workerPrincipalId string
@@ -71,8 +73,9 @@ var ofQueues = flatten(map(
       : [
           { on: each.id, role: roles.AzureServiceBusDataReceiver, who: 'worker' }
           { on: each.id, role: scalerRole, who: 'worker' }
-          { on: each.id, role: roles.AzureServiceBusDataSender, who: 'operator' }
-          // The dead-letter queue is part of the queue, and so is the right to receive from it.
+          // What a subscription gets is sent to its topic.
+          { on: sentTo(each.id), role: roles.AzureServiceBusDataSender, who: 'operator' }
+          // The dead-letter queue is part of the queue or the subscription, and so is the right to receive from it.
           { on: each.id, role: roles.AzureServiceBusDataReceiver, who: 'operator' }
         ]
 ))
@@ -91,6 +94,7 @@ var wanted = concat(
     role: it.access == 'read' ? roles.StorageBlobDataReader : roles.StorageBlobDataContributor
     who: 'worker'
   }),
+  empty(collectionRuleId) ? [] : [{ on: collectionRuleId, role: roles.MonitoringMetricsPublisher, who: 'worker' }],
   map(secretIds, id => { on: id, role: roles.KeyVaultSecretsUser, who: 'worker' })
 )
 var asked = union(map(wanted, each => { on: toLower(each.on), role: toLower(each.role), who: each.who }), [])

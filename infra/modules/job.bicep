@@ -1,7 +1,7 @@
 metadata description = 'A job that runs longshore, twice: KEDA starts the one when the queue holds messages, somebody starts the other by hand.'
 
 import { job, memoryMib } from '../types.bicep'
-import { assignmentName, containerHost, queueUrl, secretUrl, serviceOf } from '../ids.bicep'
+import { assignmentName, containerHost, isSubscription, queueUrl, secretUrl, serviceOf } from '../ids.bicep'
 
 @description('The job is called this. The one that is started by hand has `-manual` behind it.')
 @minLength(2)
@@ -25,11 +25,17 @@ param hasRegistry bool
 @description('The identity pulls from this login server.')
 param registryServer string
 
-@description('The job drains this queue, by its resource id.')
+@description('The job drains this queue or subscription, by its resource id.')
 param queueId string
 
 @description('Handlers may use these containers, by their resource ids.')
 param containers { id: string, access: string }[]
+
+@description('With true traces, logs and metrics go to Azure Monitor, by the addresses below.')
+param azureMonitor bool
+param tracesEndpoint string
+param logsEndpoint string
+param metricsEndpoint string
 
 @description('This principal may start and stop executions. Nobody if it is empty.')
 param operatorPrincipalId string
@@ -69,7 +75,9 @@ var grantedMib = (empty(concat(settings.allowHttp!, identityGrants, settings.htt
   ? 0
   : 1)
 var fitting = max(1, (mebibytes - hostMib) / (handlerMemoryMib + besideMib + grantedMib))
+// A session is worked on by one handler at a time.
 var admitted = min(settings.concurrency!, fitting)
+var handlersAtOnce = min(admitted, settings.?sessions ?? admitted)
 
 // ACA counts from the replica's creation, so pulling the image and starting are inside; then the run, then what SIGTERM leaves it:
 // grace, a receive in flight and settlement. Shorter than that, ACA would kill a run that keeps to its own limits.
@@ -83,7 +91,7 @@ var lingerSeconds = lease == 'fixed' ? deadlineSeconds + 30 : 30
 
 // KEDA starts ceil(messages / queueLength) executions less those that run. Finished ones do not count, so that a length below what
 // an execution takes starts executions that find the queue empty, and pay for their start.
-var taken = (admitted * min(settings.busySeconds!, timeBudgetSeconds - deadlineSeconds) * 1000) / settings.handlingMs!
+var taken = (handlersAtOnce * min(settings.busySeconds!, timeBudgetSeconds - deadlineSeconds) * 1000) / settings.handlingMs!
 var queueLength = max(1, maxMessages == 0 ? taken : min(taken, maxMessages))
 
 // Counting stays KEDA's default, invisible messages included: a message that is being handled, or waits for its retry, is the reason
@@ -92,7 +100,11 @@ var parts = split(queueId, '/')
 var onStorage = serviceOf(queueId) == 'storage'
 var metadata = onStorage
   ? { accountName: parts[8], queueName: last(parts), queueLength: string(queueLength) }
-  : { namespace: parts[8], queueName: last(parts), messageCount: string(queueLength) }
+  : {
+      namespace: parts[8]
+      ...(isSubscription(queueId) ? { topicName: parts[10], subscriptionName: last(parts) } : { queueName: last(parts) })
+      messageCount: string(queueLength)
+    }
 
 var once = { parallelism: 1, replicaCompletionCount: 1 }
 var triggers = [
@@ -121,6 +133,15 @@ var triggers = [
   { name: '${name}-manual', triggerType: 'Manual', eventTriggerConfig: null, manualTriggerConfig: once }
 ]
 
+// Azure Monitor takes OTLP over HTTP alone. It wants what was measured since the last time, and exponential histograms.
+var ofAzureMonitor = azureMonitor
+  ? {
+      OTEL_SERVICE_NAME: name
+      OTEL_EXPORTER_OTLP_PROTOCOL: 'http/protobuf'
+      OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: 'delta'
+      OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION: 'base2_exponential_bucket_histogram'
+    }
+  : {}
 var given = {
   LONGSHORE_COMPONENT: settings.?component ?? ''
   LONGSHORE_CONCURRENCY: string(admitted)
@@ -143,7 +164,15 @@ var given = {
     map(filter(outboxes, it => it.?encoding != null), it => '${it.name}=${it.?encoding ?? ''}'),
     '\n'
   )
+  LONGSHORE_SESSIONS: string(settings.?sessions ?? '')
+  LONGSHORE_SESSION_IDLE: settings.?sessionIdle ?? ''
+  LONGSHORE_ON_POISON: settings.?onPoison ?? ''
+  LONGSHORE_POISON_LOG: string(settings.?poisonLog ?? '')
+  LONGSHORE_TELEMETRY_FLUSH: settings.?telemetryFlush ?? ''
+  LONGSHORE_TRACE: settings.?trace ?? ''
   ...settings.variables!
+  ...ofAzureMonitor
+  ...settings.otel!
 }
 // Each value stands for itself, so that a prediction shows what is known of the others.
 var names = concat(
@@ -151,11 +180,17 @@ var names = concat(
   empty(outboxes) ? [] : ['LONGSHORE_OUTBOX'],
   empty(identityGrants) ? [] : ['LONGSHORE_HTTP_IDENTITY'],
   settings.?poisonQueueId == null ? [] : ['LONGSHORE_POISON_QUEUE'],
+  azureMonitor ? filter(objectKeys(endpoints), it => !contains(settings.otel!, it)) : [],
   map(filter(items(given), it => !empty(it.?value)), it => it.key),
   map(settings.secrets!, it => it.variable)
 )
 var outboxLines = join(map(outboxes, it => '${it.name}=${it.?url ?? queueUrl(it.?queueId ?? '')}'), '\n')
 var identityLines = join(identityGrants, '\n')
+var endpoints = {
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: tracesEndpoint
+  OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: logsEndpoint
+  OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: metricsEndpoint
+}
 var poisonUrl = queueUrl(settings.?poisonQueueId ?? queueId)
 
 resource jobs 'Microsoft.App/jobs@2026-07-01' = [
@@ -208,7 +243,7 @@ resource jobs 'Microsoft.App/jobs@2026-07-01' = [
                               ? outboxLines
                               : it == 'LONGSHORE_HTTP_IDENTITY'
                                   ? identityLines
-                                  : it == 'LONGSHORE_POISON_QUEUE' ? poisonUrl : given[it]
+                                  : it == 'LONGSHORE_POISON_QUEUE' ? poisonUrl : given[?it] ?? endpoints[?it]
                 secretRef: secrets[?it]
               }
             ]
