@@ -15,6 +15,62 @@ def test_a_queue_of_somebody_elses_is_drained_and_counted_where_it_is():
     assert variables_of(job)["LONGSHORE_QUEUE"] == "sb://theirs.servicebus.windows.net/Orders"
 
 
+def test_a_subscription_is_drained_and_counted_by_its_topic():
+    theirs = job_of(variant("existing-subscription"))
+    assert rule_of(theirs)["metadata"] == {"namespace": "theirs", "topicName": "Orders", "subscriptionName": "Billing", "messageCount": "360"}
+    said = variables_of(theirs)
+    assert said["LONGSHORE_QUEUE"] == "sb://theirs.servicebus.windows.net/Orders/Subscriptions/Billing"
+    assert said["LONGSHORE_OUTBOX"] == "done=sb://theirs.servicebus.windows.net/done"
+    ours = variant("topics")
+    (namespace,) = ours.of_type("Microsoft.ServiceBus/namespaces")
+    for job, topic, subscription in [("", "Orders", "billing"), ("-all", "orders", "archive")]:
+        made = job_of(ours, f"long-shore{job}")
+        assert rule_of(made)["metadata"] == {"namespace": namespace.name, "topicName": topic, "subscriptionName": subscription, "messageCount": "360"}
+        assert variables_of(made)["LONGSHORE_QUEUE"] == f"sb://{namespace.name}.servicebus.windows.net/{topic}/Subscriptions/{subscription}"
+    assert variables_of(job_of(ours))["LONGSHORE_OUTBOX"].split("\n") == [f"{it}=sb://{namespace.name}.servicebus.windows.net/{to}" for it, to in (("done", "done"), ("again", "orders"))]
+
+
+def test_sessions_limit_what_an_execution_takes():
+    job = job_of(variant("sessions"))
+    said = variables_of(job)
+    assert [said[f"LONGSHORE_{it}"] for it in ("SESSIONS", "SESSION_IDLE", "ON_POISON")] == ["4", "2s", "stop"]
+    # 4 sessions at once, two messages a second each, for 30 s; 6 handlers would fit.
+    assert rule_of(job)["metadata"]["messageCount"] == "240" and said["LONGSHORE_CONCURRENCY"] == "6"
+    assert job["properties"]["configuration"]["eventTriggerConfig"]["scale"]["maxExecutions"] == 5
+
+
+def test_a_setting_that_is_left_out_is_left_to_the_host():
+    told = ["SESSIONS", "SESSION_IDLE", "ON_POISON", "POISON_LOG", "TELEMETRY_FLUSH", "TRACE"]
+    assert not {f"LONGSHORE_{it}" for it in told} & variables_of(job_of(variant("storage"))).keys()
+    assert not [it for it in variables_of(job_of(variant("storage"))) if it.startswith("OTEL_")]
+    said = variables_of(job_of(variant("azure-monitor")))
+    assert [said[f"LONGSHORE_{it}"] for it in told[3:]] == ["0", "3s", "parent"]
+
+
+def test_what_is_measured_goes_to_the_rule_and_its_endpoint():
+    said = variables_of(job_of(variant("azure-monitor")))
+    assert {it: said[it] for it in said if it.startswith("OTEL_") and not it.endswith("_ENDPOINT")} == {
+        "OTEL_SERVICE_NAME": "long-shore",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "delta",
+        "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION": "base2_exponential_bucket_histogram",
+        "OTEL_TRACES_SAMPLER": "traceidratio",
+        "OTEL_TRACES_SAMPLER_ARG": "0.1",
+    }
+    for signal, stream, ingestion in [("traces", "Microsoft-OTLP-Traces", "logs"), ("logs", "Microsoft-OTLP-Logs", "logs"), ("metrics", "Custom-Metrics-Otel", "metrics")]:
+        address = said[f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT"]
+        endpoint = r"reference\('\S*/dataCollectionEndpoints/long-shore-otlp', '[\d-]+'\)"
+        rule = r"reference\('\S*/dataCollectionRules/long-shore-otlp', '[\d-]+'\)"
+        pattern = rf"format\('\{{0\}}\{{1\}}/{stream}/otlp/v1/{signal}', {endpoint}\.{ingestion}Ingestion\.endpoint, format\('/dataCollectionRules/\{{0\}}/streams', {rule}\.immutableId\)\)"
+        assert re.search(pattern, address), address
+
+
+def test_a_variable_of_ones_own_counts_more_than_that_of_the_deployment():
+    own = {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://collector:4318/v1/traces", "OTEL_SERVICE_NAME": "shop"}
+    said = variables_of(job_of(predicted(azureMonitor=True, job={"otel": own})))
+    assert {it: said[it] for it in own} == own and "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT" in said
+
+
 def test_an_environment_without_profiles_gets_none():
     assert "workloadProfileName" not in job_of(variant("existing-environment-without-logs"))["properties"]
     assert job_of(variant("storage"))["properties"]["workloadProfileName"] == "Consumption"
@@ -31,7 +87,7 @@ def test_several_jobs_drain_their_queues_in_one_environment():
     # What holds for all of them, but for those that say otherwise.
     cores = [it["properties"]["template"]["containers"][0]["resources"] for it in (first, second, third)]
     assert cores == [{"cpu": 1, "memory": "2Gi"}, {"cpu": 0.25, "memory": "0.5Gi"}, {"cpu": 1, "memory": "2Gi"}]
-    assert len(deployment.of_type("Microsoft.Insights/scheduledQueryRules")) == 6
+    assert len(deployment.of_type("Microsoft.Insights/scheduledQueryRules")) == 3 * 6
 
 
 def test_a_handler_of_ones_own_needs_no_edit():

@@ -53,6 +53,22 @@ def test_everything_that_is_wrong_with_jobs_is_said_at_once():
         ({"outboxes": [{"name": "one", "url": "sb://a.servicebus.windows.net/a", "queueId": f"{ID}/Microsoft.ServiceBus/namespaces/a/queues/a"}]}, "needs one of queueName"),
         ({"outboxes": [{"name": "one", "queueName": "Bills"}]}, 'The Storage queue "Bills" has to have'),
         ({"outboxes": [{"name": "two", "url": "sb://a.servicebus.windows.net/a"}] * 2}, "Two outboxes have one name"),
+        ({"queueId": f"{ID}/Microsoft.ServiceBus/namespaces/a/topics/t"}, 'topics/t" is a topic, from which nobody can receive'),
+        ({"outboxes": [{"name": "s", "queueId": f"{ID}/Microsoft.ServiceBus/namespaces/a/topics/t/subscriptions/s"}]}, 'outbox "s" names a subscription, to which nobody can send'),
+        ({"outboxes": [{"name": "t", "topicName": "t"}]}, 'topicName "t" of the outbox "t" is for Service Bus'),
+        ({"topicName": "t"}, "topicName and subscriptionName need each other"),
+        ({"subscriptionName": "s"}, "topicName and subscriptionName need each other"),
+        ({"topicName": "tt", "subscriptionName": "s"}, 'topicName "tt" is for Service Bus'),
+        ({"topicName": "t", "subscriptionName": "-s"}, 'subscriptionName "-s" may have'),
+        ({"topicName": "t", "subscriptionName": "s", "queueId": f"{ID}/{QUEUES}/seven"}, "leave out one of them"),
+        ({"rules": [{"name": "r", "sql": "1=1"}]}, "rules are for a subscription that is made"),
+        ({"rules": [{"name": "neither"}]}, 'The rule "neither" needs either sql or a correlation'),
+        ({"rules": [{"name": "both", "sql": "1=1", "correlation": {"label": "a"}}]}, 'The rule "both" needs either sql'),
+        ({"rules": [{"name": "a b", "sql": "1=1"}]}, 'The rule "a b" may have letters'),
+        ({"rules": [{"name": "r", "sql": "1=1"}, {"name": "R", "sql": "1=1"}]}, "Two rules have one name"),
+        ({"requiresSession": True}, "requiresSession is for a queue or a subscription of Service Bus"),
+        ({"otel": {"LONGSHORE_QUEUE": "a"}}, "A variable of otel does not begin with OTEL_"),
+        ({"otel": {"OTEL_EXPORTER_OTLP_HEADERS": "api-key=a"}}, "Headers of otel may hold a key"),
         ({"component": "order.wasm"}, 'component "order.wasm" is neither oci://'),
         ({"allowHttp": ["a.example.com\nb.example.com"]}, "A grant has a line break"),
         ({"queueId": f"{ID}/{QUEUES}/Three"}, 'Three" names a Storage queue, whose name has 3 to 63 small letters'),
@@ -110,6 +126,25 @@ def test_jobs_that_get_in_each_others_way_are_refused():
 def test_a_service_bus_queue_has_names_of_its_own():
     assert 'The Service Bus queue "-orders" may have' in refusal(queueService="servicebus", job={"queueName": "-orders"})
     assert predicted(queueService="servicebus", job={"queueName": "Orders.eu-2"})
+
+
+def test_two_jobs_share_a_topic_and_no_subscription():
+    first = {"topicName": "orders", "subscriptionName": "a"}
+    said = refusal(queueService="servicebus", jobs=[first, {"name": "b", "topicName": "Orders", "subscriptionName": "A"}])
+    assert "Two jobs drain one queue" in said
+    assert predicted(queueService="servicebus", jobs=[first, {"name": "b", "topicName": "orders", "subscriptionName": "b"}])
+
+
+def test_telemetry_has_one_way_and_a_place():
+    theirs = {"environmentId": f"{ID}/Microsoft.App/managedEnvironments/theirs"}
+    agent = {"otlpEndpoint": "collector:4317"}
+    for given in ({"azureMonitor": True}, {"existing": theirs}):
+        assert "telemetryAgent is for an environment that is made, and without azureMonitor" in refusal(telemetryAgent=agent, **given)
+    assert "azureMonitor needs a place for spans" in refusal(azureMonitor=True, existing=theirs)
+    said = refusal(telemetryAgent={"applicationInsightsId": "theirs", "otlpEndpoint": "collector"})
+    assert 'applicationInsightsId "theirs" is no resource id of a Microsoft.Insights/components' in said
+    assert 'otlpEndpoint "collector" is no address with a port' in said
+    assert "otlpInsecure is about an otlpEndpoint" in refusal(telemetryAgent={"otlpInsecure": True})
 
 
 def test_a_role_or_a_principal_that_is_no_guid_is_refused():
@@ -204,6 +239,10 @@ MISTAKES = [
     ("modules/job.bicep", "name: 'longshore'\n", "name 'longshore'\n", "BCP018"),
     ("modules/job.bicep", "min(settings.busySeconds!,", "min(settings.busySecond!,", 'Did you mean "busySeconds"'),
     ("modules/environment.bicep", "destination:", "destnation:", 'Did you mean "destination"'),
+    ("modules/telemetry.bicep", "otelTraces: [", "otelTrace: [", 'Did you mean "otelTraces"'),
+    ("modules/telemetry.bicep", "logsIngestion.endpoint", "logIngestion.endpoint", 'Did you mean "logsIngestion"'),
+    ("modules/subscription.bicep", "deadLetteringOnFilterEvaluationExceptions", "deadLetteringOnFilterExceptions", "BCP037"),
+    ("modules/environment.bicep", "includeKeda:", "includeKEDA:", 'Did you mean "includeKeda"'),
     ("modules/registry.bicep", "registries@2025-11-01", "registries@2023-07-01", "anonymousPullEnabled"),
     ("modules/alert.bicep", "rule.window\n", "rule.windows\n", 'Did you mean "window"'),
     ("modules/grants.bicep", "roles.AcrPull", "roles.AcrPul", 'Did you mean "AcrPull"'),

@@ -16,6 +16,7 @@ ROLES = {
     "AzureServiceBusDataSender": "69a216fc-b8fb-44d8-bc22-1f3c2cd27a39",
     "ContainerAppsJobsOperator": "b9a307c4-5aa3-4b52-ba60-2b17c136cd7b",
     "KeyVaultSecretsUser": "4633458b-17de-408a-b874-0445c86b69e6",
+    "MonitoringMetricsPublisher": "3913510d-42f4-4e42-8a64-420c390055eb",
     "StorageBlobDataContributor": "ba92f5b4-2d11-453d-a403-e96b0029c9fe",
     "StorageBlobDataReader": "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1",
     "StorageQueueDataMessageProcessor": "8a0f0c08-91a1-4084-bc3d-661d67233fed",
@@ -123,6 +124,25 @@ MORE = {
         ("worker", "StorageBlobDataContributor", "containers invoices"),
     },
     "existing-container": ON_QUEUE | {("worker", "StorageBlobDataReader", "containers claims")},
+    # What is measured is sent by the one rule.
+    "azure-monitor": ON_QUEUE | {("worker", "MonitoringMetricsPublisher", "dataCollectionRules long-shore-otlp")},
+    "agent": ON_QUEUE,
+    "sessions": {PULL, ("worker", "AzureServiceBusDataReceiver", "queues orders"), ("worker", "AzureServiceBusDataReceiver", "subscriptions billing")},
+    # On each subscription and topic alone. What the people send to a subscription goes to its topic.
+    "topics": {
+        PULL,
+        ("worker", "AzureServiceBusDataReceiver", "subscriptions billing"),
+        ("worker", "AzureServiceBusDataReceiver", "subscriptions archive"),
+        ("worker", "AzureServiceBusDataReceiver", "queues plain"),
+        ("worker", "AzureServiceBusDataSender", "topics orders"),
+        ("worker", "AzureServiceBusDataSender", "topics done"),
+        ("people", "AzureServiceBusDataReceiver", "subscriptions billing"),
+        ("people", "AzureServiceBusDataReceiver", "subscriptions archive"),
+        ("people", "AzureServiceBusDataReceiver", "queues plain"),
+        ("people", "AzureServiceBusDataSender", "topics orders"),
+        ("people", "AzureServiceBusDataSender", "queues plain"),
+        *(("people", "ContainerAppsJobsOperator", f"jobs long-shore{job}{manual}") for job in ("", "-all", "-queue") for manual in ("", "-manual")),
+    },
     "servicebus-container": {PULL, ("worker", "AzureServiceBusDataReceiver", "queues orders"), ("worker", "StorageBlobDataContributor", "containers claims")},
 }
 
@@ -147,6 +167,10 @@ def test_what_exists_is_not_changed_but_for_roles_on_the_one_queue_and_the_regis
     for name, allowed in [
         ("existing-storage-queue", {f"{THEIRS}/{QUEUE_OF}/orders", f"{THEIRS}/{QUEUE_OF}/orders-poison"}),
         ("existing-servicebus-queue", {f"{THEIRS}/Microsoft.ServiceBus/namespaces/theirs/queues/orders"}),
+        (
+            "existing-subscription",
+            {f"{THEIRS}/Microsoft.ServiceBus/namespaces/theirs/topics/{it}" for it in ("done", "orders", "orders/subscriptions/billing")},
+        ),
         ("existing-registry", {f"{THEIRS}/Microsoft.ContainerRegistry/registries/theirs"}),
         ("existing-container", {f"{THEIRS}/Microsoft.Storage/storageAccounts/theirs/blobServices/default/containers/claims"}),
         ("existing-environment", set()),
@@ -176,6 +200,7 @@ def test_who_may_not_assign_roles_gets_the_commands():
         "outboxIds": [],
         "containers": [{"id": queue.replace("queueServices/default/queues", "blobServices/default/containers"), "access": "write"}],
         "secretIds": [],
+        "collectionRuleId": "",
         "jobIds": [job, f"{job}-manual"],
         "workerPrincipalId": "the-worker",
         "operatorPrincipalId": "the-people",

@@ -40,7 +40,99 @@ def test_there_is_no_secret_anywhere(name):
         said = json.dumps(body).replace("secretRef", "").replace(json.dumps(named), "").replace('"secrets"', "")
         for each in named:
             said = said.replace(each["name"], "")
+        if "telemetryAgent" in it.where or "appInsightsConfiguration" in body.get("properties", {}):
+            # The agent knows no identity. Azure reads this one itself, and it is in no template.
+            (address,) = body["properties"]["appInsightsConfiguration"].values()
+            assert re.fullmatch(r"\[reference\([^']*'[^']*/Microsoft\.Insights/components/theirs'.*\)\.ConnectionString\]", address), address
+            said = said.replace("connectionString", "").replace("ConnectionString", "")
         assert not re.search(r"connectionString|secret|password|sharedKey\"|listKeys|SharedAccess", said, re.I)
+
+
+def test_a_topic_is_made_once_with_the_subscriptions_and_rules_of_its_jobs():
+    deployment = variant("topics")
+
+    def made(kind: str) -> dict[str, dict]:
+        return {it.name.partition("/")[2]: it.body["properties"] for it in deployment.of_type(f"Microsoft.ServiceBus/namespaces/{kind}")}
+
+    # However it is written. The queue of an outbox that is the topic of a job is not made beside it.
+    assert made("topics") == {"Orders": {}, "done": {}} and made("queues").keys() == {"plain"}
+    subscriptions = made("topics/subscriptions")
+    assert {name: it["lockDuration"] for name, it in subscriptions.items()} == {"Orders/billing": "PT90S", "orders/archive": "PT1M"}
+    for it in subscriptions.values():
+        assert it["deadLetteringOnMessageExpiration"] and it["deadLetteringOnFilterEvaluationExceptions"] and not it["requiresSession"]
+        assert it["maxDeliveryCount"] == 10
+    assert made("topics/subscriptions/rules") == {
+        "Orders/billing/$Default": {"filterType": "SqlFilter", "sqlFilter": {"sqlExpression": "amount > 100"}, "action": {"sqlExpression": "SET large = true"}},
+        "Orders/billing/of-eu": {"filterType": "CorrelationFilter", "correlationFilter": {"label": "order", "properties": {"region": "eu"}}},
+    }
+
+
+def test_an_entity_requires_sessions_where_it_is_asked_for():
+    for name, wanted in [("sessions", True), ("servicebus", False)]:
+        deployment = variant(name)
+        made = deployment.of_type("Microsoft.ServiceBus/namespaces/queues") + deployment.of_type("Microsoft.ServiceBus/namespaces/topics/subscriptions")
+        assert made and all(it.body["properties"]["requiresSession"] is wanted for it in made)
+
+
+def test_azure_monitor_takes_each_signal_to_its_place():
+    deployment = variant("azure-monitor")
+    (rule,) = deployment.of_type("Microsoft.Insights/dataCollectionRules")
+    body = rule.body["properties"]
+    sources = {kind: it["streams"] for kind, (it,) in body["directDataSources"].items()}
+    assert sources == {
+        "otelTraces": [f"Microsoft-OTel-Traces-{it}" for it in ("Spans", "Events", "Resources")],
+        "otelLogs": ["Microsoft-OTel-Logs"],
+        "otelMetrics": ["Custom-Metrics-Otel"],
+    }
+    # Each stream of a source flows to one destination that there is.
+    places = {it["name"]: kind for kind, all_ in body["destinations"].items() for it in all_}
+    flows = [(it, places[to]) for flow in body["dataFlows"] for to in flow["destinations"] for it in flow["streams"]]
+    assert sorted(it for it, _ in flows) == sorted(it for all_ in sources.values() for it in all_)
+    assert {to for it, to in flows if it == "Custom-Metrics-Otel"} == {"monitoringAccounts"}
+    assert {to for it, to in flows if it != "Custom-Metrics-Otel"} == {"logAnalytics"}
+    (insights,) = deployment.of_type("Microsoft.Insights/components")
+    assert insights.body["properties"]["DisableLocalAuth"] is True
+    references = {it["name"]: it["resourceId"] for it in body["references"]["applicationInsights"]}
+    assert list(references.values()) == [f"{GROUP}/providers/Microsoft.Insights/components/long-shore-insights"]
+    assert {it["enrichWithReference"] for (it,) in body["directDataSources"].values()} == set(references)
+    more = {it.type for it in deployment.resources} - {it.type for it in variant("storage").resources}
+    assert more == {"Microsoft.Monitor/accounts", "Microsoft.Insights/components", "Microsoft.Insights/dataCollectionEndpoints", "Microsoft.Insights/dataCollectionRules"}
+    assert len(deployment.of_type("Microsoft.Insights/workbooks")) == 2
+
+
+def test_the_agent_sends_metrics_to_otlp_only():
+    (environment,) = variant("agent").of_type("Microsoft.App/managedEnvironments")
+    said = environment.body["properties"]["openTelemetryConfiguration"]
+    assert said["destinationsConfiguration"] == {"otlpConfigurations": [{"name": "otlp", "endpoint": "collector.example.com:4317", "insecure": False}]}
+    assert said["tracesConfiguration"] == said["logsConfiguration"] == {"destinations": ["appInsights", "otlp"]}
+    assert said["metricsConfiguration"] == {"destinations": ["otlp"], "includeKeda": True}
+    (plain,) = variant("storage").of_type("Microsoft.App/managedEnvironments")
+    assert not {"openTelemetryConfiguration", "appInsightsConfiguration"} & plain.body["properties"].keys()
+    # The platform tells the containers where the agent is.
+    assert not [it for it in variables_of(job_of(variant("agent"))) if it.startswith("OTEL_")]
+
+
+def test_dead_letters_raise_an_alert_where_the_service_counts_them():
+    alerts = variant("topics").of_type("Microsoft.Insights/metricAlerts")
+    assert [it.name for it in alerts] == [f"long-shore{it}-dead-letters" for it in ("", "-all", "-queue")]
+    (namespace,) = variant("topics").of_type("Microsoft.ServiceBus/namespaces")
+    for alert, entity in zip(alerts, [["Orders", "orders"], ["orders"], ["plain"]]):
+        (criterion,) = alert.body["properties"]["criteria"]["allOf"]
+        assert alert.body["properties"]["scopes"] == [f"{GROUP}/providers/Microsoft.ServiceBus/namespaces/{namespace.name}"]
+        assert (criterion["metricName"], criterion["operator"], criterion["threshold"]) == ("DeadletteredMessages", "GreaterThan", 0)
+        assert criterion["dimensions"] == [{"name": "EntityName", "operator": "Include", "values": entity}]
+    (theirs,) = variant("existing-subscription").of_type("Microsoft.Insights/metricAlerts")
+    assert theirs.body["properties"]["scopes"] == [f"{THEIRS}/Microsoft.ServiceBus/namespaces/theirs"]
+    assert not variant("people").of_type("Microsoft.Insights/metricAlerts")
+
+
+def test_no_alert_on_waiting_where_there_is_to_be_none():
+    def names(job: dict) -> set[str]:
+        return {it.name for it in predicted(job=job).of_type("Microsoft.Insights/scheduledQueryRules")}
+
+    assert names({}) - names({"oldestMessageMinutes": 0}) == {"long-shore-waited"}
+    (waited,) = [it for it in predicted(job={"oldestMessageMinutes": 5}).of_type("Microsoft.Insights/scheduledQueryRules") if it.name.endswith("waited")]
+    assert "tolong(line.age_ms) > 300000" in waited.body["properties"]["criteria"]["allOf"][0]["query"]
 
 
 def test_what_exists_is_not_made_a_second_time():
@@ -118,7 +210,7 @@ def test_console_and_system_logs_go_to_the_workspace(name):
     }
 
 
-def test_people_are_told_of_three_failures_in_ten_minutes_and_of_one_that_took_long():
+def test_people_are_told_of_failures_and_of_messages_that_need_them():
     deployment = variant("people")
     (people,) = deployment.of_type("Microsoft.Insights/actionGroups")
     seen = []
@@ -129,7 +221,14 @@ def test_people_are_told_of_three_failures_in_ten_minutes_and_of_one_that_took_l
         assert 'JobName == "long-shore"' in criterion["query"]
         assert properties["enabled"] and properties["actions"]["actionGroups"] == [people.scope]
         seen.append((alert.name, criterion["threshold"], properties["windowSize"], properties["severity"]))
-    assert seen == [("long-shore-failures", 3, "PT10M", 1), ("long-shore-failed", 1, "PT30M", 3)]
+    assert seen == [
+        ("long-shore-failures", 3, "PT10M", 1),
+        ("long-shore-failed", 1, "PT30M", 3),
+        ("long-shore-hold", 1, "PT15M", 2),
+        ("long-shore-rejected", 1, "PT30M", 2),
+        ("long-shore-poisoned", 1, "PT30M", 3),
+        ("long-shore-waited", 1, "PT30M", 3),
+    ]
     assert people.body["properties"]["emailReceivers"][0]["emailAddress"] == "people@example.com"
     assert variant("storage").of_type("Microsoft.Insights/actionGroups") == []
 

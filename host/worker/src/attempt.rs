@@ -59,7 +59,7 @@ pub(crate) async fn attempt(
         }
     };
     let mut ended = Settlement::new(&context, &message, lease).carry_out(fate).await;
-    ended.outcome.log(&message.id, message.dequeue_count, started.elapsed());
+    ended.outcome.log(&message, started.elapsed());
     ended.due.extend(hide_earlier(&context, earlier).await);
     ended
 }

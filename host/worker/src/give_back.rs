@@ -44,6 +44,6 @@ pub(crate) async fn release(
         let _ = timeout(SETTLEMENT, lease.hide(&*context.parts.queue, Duration::ZERO)).await;
     }
     let outcome = Outcome::Abandoned(reason);
-    outcome.log(&received.message.id, received.message.dequeue_count, Duration::ZERO);
+    outcome.log(&received.message, Duration::ZERO);
     outcome
 }

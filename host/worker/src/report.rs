@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
+use longshore_queue::Message;
 use serde::Serialize;
 
 use crate::percentiles::Percentiles;
@@ -62,19 +64,30 @@ impl Outcome {
     }
 
     /// The one line that the log has for each message.
-    pub(crate) fn log(&self, message_id: &str, dequeue_count: u32, took: Duration) {
+    pub(crate) fn log(&self, message: &Message, took: Duration) {
+        let Message { id: message_id, dequeue_count, .. } = message;
         let (outcome, reason, detail) = self.words();
         let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        let age_ms = age_ms(message.inserted, took);
         match self {
-            Self::Completed => tracing::info!(message_id, dequeue_count, outcome, ms),
-            Self::Retried(..) => tracing::info!(message_id, dequeue_count, outcome, reason, detail, ms),
+            Self::Completed => tracing::info!(message_id, dequeue_count, outcome, ms, age_ms),
+            Self::Retried(..) => tracing::info!(message_id, dequeue_count, outcome, reason, detail, ms, age_ms),
             // Somebody has to look after it.
-            Self::Poisoned(..) => tracing::warn!(message_id, dequeue_count, outcome, reason, detail, ms),
+            Self::Poisoned(..) => tracing::warn!(message_id, dequeue_count, outcome, reason, detail, ms, age_ms),
             Self::Abandoned(_) | Self::LeaseLost => {
-                tracing::warn!(message_id, dequeue_count, outcome, reason, ms)
+                tracing::warn!(message_id, dequeue_count, outcome, reason, ms, age_ms)
             }
         }
     }
+}
+
+/// How long a message had been in its queue when an attempt began that took so long, in
+/// milliseconds. It is 0 where the service's clock is ahead of ours.
+fn age_ms(inserted: Timestamp, took: Duration) -> u64 {
+    let age = Timestamp::now().duration_since(inserted);
+    age.checked_sub(SignedDuration::try_from(took).unwrap_or(SignedDuration::MAX))
+        .and_then(|age| u64::try_from(age.as_millis()).ok())
+        .unwrap_or(0)
 }
 
 impl Summary {
@@ -89,5 +102,24 @@ impl Summary {
             Outcome::Abandoned(_) => self.abandoned += 1,
             Outcome::LeaseLost => self.lease_lost += 1,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jiff::{SignedDuration, Timestamp};
+
+    use super::age_ms;
+
+    #[test]
+    fn a_message_is_as_old_as_it_was_when_its_attempt_began() {
+        let inserted = Timestamp::now() - SignedDuration::from_secs(90);
+        let age = age_ms(inserted, Duration::from_secs(30));
+        assert!((60_000..70_000).contains(&age), "{age}");
+        // A clock that is behind the service's, and an attempt that lasts as long as can be said.
+        assert_eq!(age_ms(Timestamp::now() + SignedDuration::from_secs(60), Duration::ZERO), 0);
+        assert_eq!(age_ms(inserted, Duration::MAX), 0);
     }
 }

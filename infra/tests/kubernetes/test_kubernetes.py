@@ -11,13 +11,13 @@ import pytest
 ROOT = Path(__file__).parents[3]
 INFRA, HERE = ROOT / "infra", Path(__file__).parent
 MANIFESTS = sorted((INFRA / "kubernetes").glob("*.yaml"))
-KINDS = {"storage-queue": "storage", "service-bus": "servicebus"}
+KINDS = {"storage-queue": "storage", "service-bus": "servicebus", "service-bus-sessions": "sessions"}
 
 
 # What is right, and a mistake in its place.
 PLANTED = [
-    ("maxReplicaCount: 10", "maxReplicaCount: ten"),
-    ("maxReplicaCount: 10", "maxReplicasCount: 10"),
+    ("pollingInterval: 30", "pollingInterval: often"),
+    ("maxReplicaCount: ", "maxReplicasCount: "),
     ("    provider: azure-workload", "    provider: azure"),
     ("  triggers:", "  trigger:"),
     ("kind: ScaledJob", "kind: ScaledJobs"),
@@ -112,8 +112,10 @@ def test_it_scales_as_the_templates_do(manifests, pod, job):
         assert trigger["metadata"].get(length) == rule["metadata"].get(length)
     # KEDA counts the queue that the host drains.
     queue = variables(pod["containers"][0])["LONGSHORE_QUEUE"]
-    account = trigger["metadata"].get("accountName") or trigger["metadata"]["namespace"]
-    assert re.fullmatch(rf"(https|sb)://{account}\.[a-z.]+/{trigger['metadata']['queueName']}", queue)
+    asked = trigger["metadata"]
+    account = asked.get("accountName") or asked["namespace"]
+    path = asked.get("queueName") or f"{asked['topicName']}/Subscriptions/{asked['subscriptionName']}"
+    assert re.fullmatch(rf"(https|sb)://{account}\.[a-z.]+/{path}", queue)
 
 
 def test_host_and_keda_are_one_identity_that_the_host_finds(manifests, pod):

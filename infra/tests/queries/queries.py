@@ -13,6 +13,8 @@ ROOT = HERE.parents[2]
 TABLES = json.loads((HERE / "tables.json").read_text())
 MENTION = re.compile("|".join(TABLES))
 # Text in Bicep between one quote and the next, or between three and the next three.
+# A variable of Bicep that is a text in one line.
+BICEP_VARIABLE = re.compile(r"^var (\w+) = '((?:[^'\\\n]|\\.)*)'$", re.M)
 BICEP_TEXT = re.compile(r"'''(.*?)'''|'((?:[^'\\\n]|\\.)*)'", re.S)
 FENCE = re.compile(r"^ *```(?:kusto|kql)\n(.*?)^ *```", re.S | re.M)
 
@@ -36,10 +38,21 @@ def of_json(tree: object) -> list[str]:
 
 
 def of_bicep(text: str) -> list[str]:
-    """Each text that names a table and goes on with a pipe. What a deployment puts into it becomes a word."""
-    texts = [whole or line for whole, line in BICEP_TEXT.findall(text)]
-    queries = [it for it in texts if MENTION.search(it) and "|" in it]
-    return [re.sub(r"\$\{[^}]*\}", "x", it).replace("\\'", "'") for it in queries]
+    """Each text that names a table, itself or by another text, and goes on with a pipe.
+
+    What a deployment puts between quotes becomes a word, and a number where there are none.
+    """
+    named = dict(BICEP_VARIABLE.findall(text))
+    texts = [with_texts(whole or line, named) for whole, line in BICEP_TEXT.findall(text)]
+    queries = [it.replace("\\'", "'") for it in texts if MENTION.search(it) and "|" in it]
+    return [re.sub(r"\$\{[^}]*\}", "x", re.sub(r"(?<![\"'])\$\{[^}]*\}", "1", it)) for it in queries]
+
+
+def with_texts(text: str, named: dict[str, str]) -> str:
+    """A text with the others that it names in their places."""
+    while (found := re.search(r"\$\{(\w+)\}", text)) and found[1] in named:
+        text = text.replace(found[0], named[found[1]])
+    return text
 
 
 def of_markdown(text: str) -> list[str]:

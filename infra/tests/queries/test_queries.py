@@ -19,6 +19,8 @@ BINARY = Path(os.environ.get("LONGSHORE_BINARY", ROOT / "target/debug/longshore"
 COMPONENT = ROOT / "host/sandbox/tests/sandbox/contracts/handler-0.1.0.wasm"
 
 ALL = queries.of_tree(ROOT)
+# The column that has the name of the job in each.
+WORKBOOKS = {"infra/workbook.json": "JobName", "infra/workbook-traces.json": "ServiceName"}
 
 
 def test_every_query_is_parsed_with_the_columns_of_its_tables():
@@ -27,18 +29,31 @@ def test_every_query_is_parsed_with_the_columns_of_its_tables():
 
 
 def test_no_query_is_overlooked():
-    assert {it.file for it in ALL} >= {"infra/workbook.json", "infra/modules/alert.bicep", "docs/deploy.md"}
-    shown = [it for it in json.loads((ROOT / "infra/workbook.json").read_text())["items"] if it["type"] == 3]
-    assert len(shown) == len([it for it in ALL if it.file == "infra/workbook.json"])
+    assert {it.file for it in ALL} >= {*WORKBOOKS, "infra/modules/alert.bicep", "docs/deploy.md"}
+    for workbook in WORKBOOKS:
+        shown = [it for it in json.loads((ROOT / workbook).read_text())["items"] if it["type"] == 3]
+        assert len(shown) == len([it for it in ALL if it.file == workbook])
     for file in (ROOT / "infra").rglob("*.bicep"):
         text = file.read_text()
         categories = re.findall(rf"category: '({queries.MENTION.pattern})'", text)
-        read = queries.of_bicep(text)
+        read = [it for it in queries.of_bicep(re.sub(r"\$\{\w+\}", "", text)) if queries.MENTION.search(it)]
         assert len(queries.MENTION.findall(text)) == len(categories) + sum(len(queries.MENTION.findall(it)) for it in read), file
 
 
-def test_a_query_of_the_workbook_is_about_the_one_job():
-    assert all("| where JobName == 'JOB_NAME'\n" in it.text for it in ALL if it.file == "infra/workbook.json")
+def test_each_alert_has_a_query_that_is_read():
+    text = (ROOT / "infra/modules/alert.bicep").read_text()
+    asked, named = re.findall(r"^ +query: (\w+)$", text, re.M), dict(queries.BICEP_VARIABLE.findall(text))
+    assert asked == ["failed", "onHold", "rejected", "poisoned", "waited"]
+    read = queries.of_bicep(text)
+    for it in asked:
+        assert queries.of_bicep(f"'{queries.with_texts(named[it], named)}'")[0] in read
+        # By a column that would be another one, an alert would be silent for ever.
+        assert 'JobName == "x"' in queries.of_bicep(f"'{queries.with_texts(named[it], named)}'")[0]
+
+
+def test_a_query_of_a_workbook_is_about_the_one_job():
+    for workbook, column in WORKBOOKS.items():
+        assert all(f"| where {column} == 'JOB_NAME'\n" in it.text for it in ALL if it.file == workbook)
 
 
 # What parse_json gives is of type dynamic, which `in` and isnotempty compare in ways of their own.
@@ -53,7 +68,8 @@ def test_a_field_of_a_log_line_is_made_text_or_a_number_before_it_is_compared(qu
 def logged(tmp_path_factory) -> list[dict]:
     """The lines of runs in which messages end in each way that there is."""
     folder = tmp_path_factory.mktemp("queue")
-    return [*lines_of_a_drain(folder), *lines_of_a_stop(folder), *lines_of_a_stolen_lease(folder)]
+    runs = [lines_of_a_drain, lines_of_a_stop, lines_of_a_stolen_lease, lines_of_an_open_breaker, lines_of_a_late_component]
+    return [line for it in runs for line in it(folder)]
 
 
 def longshore(folder: Path, *arguments: str) -> None:
@@ -66,12 +82,12 @@ def clean() -> dict[str, str]:
     return {key: it for key, it in os.environ.items() if not key.startswith("LONGSHORE_")}
 
 
-def run(folder: Path, queue: str, *flags: str, messages: list[str]) -> subprocess.Popen:
+def run(folder: Path, queue: str, *flags: str, messages: list[str], component: Path = COMPONENT) -> subprocess.Popen:
     """A run with the flags that the job has, over messages that say what shall become of them."""
     url = f"file:./{queue}"
     longshore(folder, "queue", "create", "--queue", url)
     longshore(folder, "send", "--queue", url, *(json.dumps({"order_id": "o-1", "msg": it}) for it in messages))
-    words = [BINARY, "run", "--queue", url, "--component", COMPONENT, "--log-format", "json", "--output", "json", *flags]
+    words = [BINARY, "run", "--queue", url, "--component", component, "--log-format", "json", "--output", "json", *flags]
     return subprocess.Popen(words, cwd=folder, env=clean(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
@@ -109,10 +125,45 @@ def lines_of_a_stolen_lease(folder: Path) -> list[dict]:
     return lines(running)
 
 
+def lines_of_an_open_breaker(folder: Path) -> list[dict]:
+    return lines(run(folder, "failing", "--hold", "2s", messages=["retry"] * 6))
+
+
+def lines_of_a_late_component(folder: Path) -> list[dict]:
+    component = folder / "late.wasm"
+    running = run(folder, "late", "--watch", messages=["ok"], component=component)
+    time.sleep(2)
+    part = folder / "late.part"
+    part.write_bytes(COMPONENT.read_bytes())
+    part.rename(component)
+    return lines(running)
+
+
 def test_the_host_writes_each_field_that_a_query_reads(logged):
     written = {field for it in logged for field in it}
     asked = {field for it in ALL for field in queries.fields(it.text)}
-    assert {"outcome", "ms", "reason", "level"} <= asked <= written
+    assert {"outcome", "ms", "reason", "level", "age_ms", "dequeue_count", "reasons", "next_try_s", "held_s"} <= asked <= written
+
+
+def test_a_run_that_holds_says_so_in_the_fields_of_the_alert(logged):
+    on_hold = [it for it in logged if it.get("reasons") or it.get("next_try_s") is not None]
+    # Of the breaker, and of the component that was not there. No other line raises the alert.
+    assert [("breaker" in it["message"], "no component" in it["message"]) for it in on_hold] == [(True, False), (False, True)]
+    assert on_hold[0]["reasons"] == "retry 5"
+
+
+def test_a_rejected_message_is_poisoned_and_an_exhausted_one_is_not_rejected(logged):
+    reasons = [it["reason"] for it in logged if it.get("outcome") == "poisoned"]
+    assert reasons.count("rejected") == 1 and set(reasons) == {"rejected", "attempts-exhausted"}
+
+
+def test_the_age_of_a_message_is_a_number_that_its_first_attempt_has_as_well(logged):
+    ended = [it for it in logged if "outcome" in it]
+    assert all(isinstance(it["age_ms"], int) and 0 <= it["age_ms"] < 60_000 for it in ended)
+    assert {it["outcome"] for it in ended if it["dequeue_count"] == 1} >= {"completed", "retried", "poisoned", "abandoned"}
+    # It waited for the component.
+    (late,) = [it for it in ended if it["outcome"] == "completed" and it["age_ms"] >= 2000]
+    assert late["ms"] < late["age_ms"]
 
 
 def test_the_host_writes_each_outcome_that_a_query_compares_with(logged):
@@ -154,7 +205,7 @@ def test_a_planted_mistake_is_found_by_the_parser(there, planted, said):
         assert any(said in it for it in found), found
 
 
-@pytest.mark.parametrize(("there", "planted"), [("line.outcome", "line.result"), ("line.detail", "line.details"), ("line.ms", "line.took_ms")])
+@pytest.mark.parametrize(("there", "planted"), [("line.age_ms", "line.age"), ("line.next_try_s", "line.next_try"), ("line.outcome", "line.result"), ("line.detail", "line.details"), ("line.ms", "line.took_ms")])
 def test_a_field_that_nobody_writes_is_found(logged, there, planted):
     texts = [it.text.replace(there, planted) for it in ALL if there in it.text]
     written = {field for it in logged for field in it}
