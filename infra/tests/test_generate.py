@@ -9,7 +9,7 @@ import pytest
 import generate
 from generate import COMPILED, PAGE, generated
 from compiler import INFRA, SUBSCRIPTION, compiler
-from snapshot import VARIANTS, made_by
+from snapshot import VARIANTS, job_of, made_by, variables_of, variant
 
 PREDICTIONS = [it.with_suffix(".snapshot.json") for it in sorted(VARIANTS.glob("*.bicepparam"))]
 
@@ -38,7 +38,7 @@ def test_a_change_of_the_template_changes_the_page(there, planted):
 
 
 def test_the_example_on_the_page_drains_a_queue_that_exists_and_makes_jobs_roles_and_alerts_only():
-    (example,) = re.findall(r"```bicep\n(.*?)```", PAGE.read_text(), re.S)
+    example, _ = re.findall(r"```bicep\n(.*?)```", PAGE.read_text(), re.S)
     filled_in = example.replace("/subscriptions/…", f"/subscriptions/{SUBSCRIPTION}").replace("sha256:…", f"sha256:{'0' * 64}")
     assert "…" not in filled_in
     using, _, parameters = filled_in.partition("\n")
@@ -51,6 +51,28 @@ def test_the_example_on_the_page_drains_a_queue_that_exists_and_makes_jobs_roles
         "Microsoft.Insights/workbooks",
         "Microsoft.ManagedIdentity/userAssignedIdentities",
     }
+
+
+def test_the_example_of_a_topic_makes_a_subscription_with_sessions_and_rules():
+    _, example = re.findall(r"```bicep\n(.*?)```", PAGE.read_text(), re.S)
+    deployment = made_by(INFRA / "main.bicep", f"param name = 'long-shore'\n{example}", compiler())
+    (subscription,) = deployment.of_type("Microsoft.ServiceBus/namespaces/topics/subscriptions")
+    assert subscription.body["properties"]["requiresSession"] is True
+    assert [it.name.rpartition("/")[2] for it in deployment.of_type("Microsoft.ServiceBus/namespaces/topics/subscriptions/rules")] == ["$Default", "of-eu"]
+
+
+def test_the_example_of_telemetry_makes_the_way_to_azure_monitor():
+    (example,) = re.findall(r"```bicep\n(.*?)```", (INFRA.parent / "docs/how-to/monitor.md").read_text(), re.S)
+    deployment = made_by(INFRA / "main.bicep", f"param name = 'long-shore'\n{example}", compiler())
+    assert variables_of(job_of(deployment))["OTEL_TRACES_SAMPLER_ARG"] == "0.1"
+    assert deployment.of_type("Microsoft.Insights/dataCollectionRules")
+
+
+def test_each_alert_is_on_the_page_that_explains_them():
+    page = (INFRA.parent / "docs/how-to/monitor.md").read_text()
+    told = {f"long-shore-{it}" for it in re.findall(r"^\| `JOB-([\w-]+)` \|", page, re.M)}
+    made = {it.name for it in variant("servicebus").resources if it.type in ("Microsoft.Insights/scheduledQueryRules", "Microsoft.Insights/metricAlerts")}
+    assert told == made and len(made) == 7
 
 
 def test_a_page_without_its_marks_is_refused():
