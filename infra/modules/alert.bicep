@@ -40,78 +40,72 @@ var waited = '${lines} | where tolong(line.dequeue_count) == 1 and tolong(line.a
 // Half of what ended, and more than a few: the sender or the release is wrong, and not a message.
 var rejected = '${lines} | where isnotempty(tostring(line.outcome)) | summarize ended = dcount(tostring(line.message_id)), rejected = dcountif(tostring(line.message_id), tostring(line.reason) == \'rejected\') | where rejected >= 5 and rejected * 2 >= ended'
 
-var rules = concat(
-  [
-    {
-      query: failed
-      name: 'failures'
-      title: 'executions fail again and again'
-      description: 'Three executions failed within ten minutes. KEDA starts the next one at its next poll, whatever the last one did. Exit code 3 in the console log is a fault of configuration or rights.'
-      severity: 1
-      threshold: 3
-      window: 'PT10M'
-      every: 'PT5M'
-    }
-    // What takes long to fail never fails three times in ten minutes.
-    {
-      query: failed
-      name: 'failed'
-      title: 'an execution failed'
-      description: 'An execution failed within half an hour. Exit code 4 in the console log is a circuit breaker that was still open when the run ended; no line at all, and the whole replicaTimeout gone by, is an image that cannot be pulled.'
-      severity: 3
-      threshold: 1
-      window: 'PT30M'
-      every: 'PT15M'
-    }
-    {
-      query: onHold
-      name: 'hold'
-      title: 'the run is on hold'
-      description: 'The circuit breaker is open, since too many different messages failed in a row, or there is no component to call. Nothing is received, and nothing is lost. The console log says the reasons, when it tries again, and when the hold ends.'
-      severity: 2
-      threshold: 1
-      window: 'PT15M'
-      every: 'PT15M'
-    }
-    {
-      query: rejected
-      name: 'rejected'
-      title: 'most messages are rejected'
-      description: 'At least five messages, and half of those that ended, were rejected within half an hour. Such executions succeed, since a rejected message is settled. Look for a new release of the handler, or of the sender.'
-      severity: 2
-      threshold: 1
-      window: 'PT30M'
-      every: 'PT15M'
-    }
-    {
-      query: poisoned
-      name: 'poisoned'
-      title: 'messages were poisoned'
-      description: 'At least one message went to the poison queue within half an hour. `longshore poison list` shows what lies there, and `longshore poison redrive` sends it back.'
-      severity: 3
-      threshold: 1
-      window: 'PT30M'
-      every: 'PT15M'
-    }
-  ],
-  oldestMessageMinutes == 0
-    ? []
-    : [
-        {
-          query: waited
-          name: 'waited'
-          title: 'messages wait too long'
-          description: 'A message had waited longer than ${oldestMessageMinutes} minutes before its first attempt. More executions, more handlers at once or a faster handler help: maxExecutions, concurrency, cpu.'
-          severity: 3
-          threshold: 1
-          window: 'PT30M'
-          every: 'PT15M'
-        }
-      ]
-)
+var rules = [
+  {
+    query: failed
+    name: 'failures'
+    title: 'executions fail again and again'
+    description: 'Three executions failed within ten minutes. KEDA starts the next one at its next poll, whatever the last one did. Exit code 3 in the console log is a fault of configuration or rights.'
+    severity: 1
+    threshold: 3
+    window: 'PT10M'
+    every: 'PT5M'
+  }
+  // What takes long to fail never fails three times in ten minutes.
+  {
+    query: failed
+    name: 'failed'
+    title: 'an execution failed'
+    description: 'An execution failed within half an hour. Exit code 4 in the console log is a circuit breaker that was still open when the run ended; no line at all, and the whole replicaTimeout gone by, is an image that cannot be pulled.'
+    severity: 3
+    threshold: 1
+    window: 'PT30M'
+    every: 'PT15M'
+  }
+  {
+    query: onHold
+    name: 'hold'
+    title: 'the run is on hold'
+    description: 'The circuit breaker is open, since too many different messages failed in a row, or there is no component to call. Nothing is received, and nothing is lost. The console log says the reasons, when it tries again, and when the hold ends.'
+    severity: 2
+    threshold: 1
+    window: 'PT15M'
+    every: 'PT15M'
+  }
+  {
+    query: rejected
+    name: 'rejected'
+    title: 'most messages are rejected'
+    description: 'At least five messages, and half of those that ended, were rejected within half an hour. Such executions succeed, since a rejected message is settled. Look for a new release of the handler, or of the sender.'
+    severity: 2
+    threshold: 1
+    window: 'PT30M'
+    every: 'PT15M'
+  }
+  {
+    query: poisoned
+    name: 'poisoned'
+    title: 'messages were poisoned'
+    description: 'At least one message went to the poison queue within half an hour. `longshore poison list` shows what lies there, and `longshore poison redrive` sends it back.'
+    severity: 3
+    threshold: 1
+    window: 'PT30M'
+    every: 'PT15M'
+  }
+  {
+    query: waited
+    name: 'waited'
+    title: 'messages wait too long'
+    description: 'A message had waited longer than ${oldestMessageMinutes} minutes before its first attempt. More executions, more handlers at once or a faster handler help: maxExecutions, concurrency, cpu.'
+    severity: 3
+    threshold: 1
+    window: 'PT30M'
+    every: 'PT15M'
+  }
+]
 
 resource alerts 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
-  for rule in rules: {
+  for rule in rules: if (rule.query != waited || oldestMessageMinutes > 0) {
     name: '${jobName}-${rule.name}'
     location: location
     tags: tags
