@@ -11,8 +11,12 @@ param serviceBusScalerRole = readEnvironmentVariable('LONGSHORE_SCALER_ROLE', '4
 param operatorPrincipalId = readEnvironmentVariable('AZURE_PRINCIPAL_ID', '')
 param operatorPrincipalType = readEnvironmentVariable('AZURE_PRINCIPAL_TYPE', 'User')
 param alertEmail = readEnvironmentVariable('LONGSHORE_ALERT_EMAIL', '')
+param azureMonitor = bool(readEnvironmentVariable('LONGSHORE_AZURE_MONITOR', 'false'))
 param job = {
   queueName: readEnvironmentVariable('LONGSHORE_QUEUE_NAME', 'orders')
+  topicName: readEnvironmentVariable('LONGSHORE_TOPIC_NAME', '')
+  subscriptionName: readEnvironmentVariable('LONGSHORE_SUBSCRIPTION_NAME', '')
+  requiresSession: bool(readEnvironmentVariable('LONGSHORE_REQUIRES_SESSION', 'false'))
   lease: readEnvironmentVariable('LONGSHORE_LEASE', 'renew')
   cpu: readEnvironmentVariable('LONGSHORE_CPU', '0.5')
   concurrency: int(readEnvironmentVariable('LONGSHORE_CONCURRENCY', '16'))

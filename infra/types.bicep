@@ -106,11 +106,9 @@ type job = {
   @maxLength(260)
   queueName: string?
   @description('The Service Bus topic of this name is made, and the job drains `subscriptionName` of it, in the place of a queue. Two jobs may share a topic.')
-  @minLength(1)
   @maxLength(260)
   topicName: string?
   @description('The subscription of this name is made at the topic.')
-  @minLength(1)
   @maxLength(50)
   subscriptionName: string?
   @description('The subscription takes messages by these rules. Without any it takes all. A deployment adds and changes rules, and takes none away. The default is none.')

@@ -176,6 +176,7 @@ SET = {
     "LONGSHORE_DEADLINE_SECONDS": "60", "LONGSHORE_MAX_MESSAGES": "9", "LONGSHORE_TIME_BUDGET_SECONDS": "600", "LONGSHORE_GRACE_SECONDS": "10",
     "LONGSHORE_MAX_DEQUEUE": "3", "LONGSHORE_POLLING_SECONDS": "60", "LONGSHORE_MAX_EXECUTIONS": "3", "LONGSHORE_STORAGE_SKU": "Standard_LRS",
     "LONGSHORE_QUEUE_NAME": "invoices", "LONGSHORE_LEASE": "fixed", "LONGSHORE_MEMORY": "64", "LONGSHORE_IMAGE": "a.azurecr.io/b:c",
+    "LONGSHORE_TOPIC_NAME": "events", "LONGSHORE_SUBSCRIPTION_NAME": "billing", "LONGSHORE_REQUIRES_SESSION": "true", "LONGSHORE_AZURE_MONITOR": "true",
     "LONGSHORE_ALERT_EMAIL": "people@example.com", "LONGSHORE_QUEUE_SERVICE": "servicebus",
     "LONGSHORE_SCALER_ROLE": "090c5cfd-751d-490a-894a-3ce6f1109419", "AZURE_PRINCIPAL_ID": "person", "AZURE_PRINCIPAL_TYPE": "ServicePrincipal",
 }  # fmt: skip
@@ -183,7 +184,9 @@ GIVEN = {
     "job": {
         "handlingMs": 100, "busySeconds": 60, "concurrency": 4, "cpu": "1.0", "deadlineSeconds": 60, "maxMessages": 9, "timeBudgetSeconds": 600,
         "graceSeconds": 10, "maxDequeue": 3, "pollingIntervalSeconds": 60, "maxExecutions": 3, "queueName": "invoices", "lease": "fixed", "handlerMemoryMib": 64,
+        "topicName": "events", "subscriptionName": "billing", "requiresSession": True,
     },
+    "azureMonitor": True,
     "storageSku": "Standard_LRS", "image": "a.azurecr.io/b:c", "alertEmail": "people@example.com", "queueService": "servicebus",
     "serviceBusScalerRole": "090c5cfd-751d-490a-894a-3ce6f1109419", "operatorPrincipalId": "person", "operatorPrincipalType": "ServicePrincipal",
 }  # fmt: skip

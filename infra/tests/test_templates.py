@@ -290,7 +290,7 @@ def test_a_region_is_one_region_however_it_is_written():
 
 def test_what_is_empty_or_null_is_left_out():
     ids = dict.fromkeys(["identityId", "registryId", "environmentId", "workspaceId", "subnetId"], "")
-    nothing = {"queueId": "", "poisonQueueId": "", "component": "", "image": "", "cpu": None, "queueName": None, "containers": None}
+    nothing = {"queueId": "", "topicName": "", "subscriptionName": "", "poisonQueueId": "", "component": "", "image": "", "cpu": None, "queueName": None, "containers": None}
     assert predicted(job=nothing, jobs=[nothing], existing=ids, image="", serviceBusScalerRole="") == predicted()
     assert predicted(queueService="servicebus", serviceBusScalerRole="") == predicted(queueService="servicebus")
 
