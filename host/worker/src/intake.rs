@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::breaker::Allowance;
 use crate::drain::{Drain, End};
 use crate::hold::{HoldCause, OnHold};
-use crate::rate::Rate;
+use crate::rate::{Rate, SlotTime};
 use longshore_queue::MAX_RECEIVE;
 
 /// How many receives may be in flight at once, as long as the queue gives as much as it is asked
@@ -192,9 +192,9 @@ impl Intake {
         self.newest_was_full = brought >= asked as usize;
     }
 
-    /// A message was settled.
-    pub fn settled(&mut self, now: Instant) {
-        self.rate.ended(now);
+    /// A message was settled that had a slot so long.
+    pub fn settled(&mut self, now: Instant, slot: SlotTime) {
+        self.rate.ended(now, slot);
     }
 
     /// A receive got a clear answer, and leases last for `visibility`.

@@ -5,39 +5,55 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How many of the newest ends make the present rate. So many that handlers which end together say
-/// little about it: sixteen that take ten seconds each are not sixteen in a moment.
-const ENDS: usize = 64;
+/// How many of the newest messages make the present rate.
+const MESSAGES: usize = 64;
 
-/// The present rate: of the messages that ended last.
+/// How long a message had its slot, from its start until it was settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlotTime {
+    /// How long it was.
+    pub took: Duration,
+    /// How many slots were taken meanwhile, this one among them.
+    pub taken_slots: usize,
+}
+
+/// The present rate, by Little's law: the slots that are taken, divided by the time that a message
+/// takes one. The first messages tell it already. A count of ends would need many of them, since
+/// sixteen that take ten seconds each end together.
 #[derive(Debug)]
 pub struct Rate {
-    since: Instant,
-    ends: VecDeque<Instant>,
+    /// When the newest message ended, or when the run started.
+    newest: Instant,
+    messages: VecDeque<SlotTime>,
 }
 
 impl Rate {
     /// The rate of a run that starts now.
     pub fn new(now: Instant) -> Self {
-        Self { since: now, ends: VecDeque::with_capacity(ENDS) }
+        Self { newest: now, messages: VecDeque::with_capacity(MESSAGES) }
     }
 
     /// A message was settled.
-    pub fn ended(&mut self, now: Instant) {
-        if self.ends.len() == ENDS
-            && let Some(oldest) = self.ends.pop_front()
-        {
-            self.since = oldest;
+    pub fn ended(&mut self, now: Instant, slot: SlotTime) {
+        if self.messages.len() == MESSAGES {
+            self.messages.pop_front();
         }
-        self.ends.push_back(now);
+        self.messages.push_back(slot);
+        self.newest = now;
     }
 
-    /// How many messages the present rate works off in `span`.
+    /// How many messages the present rate works off in `span`. The longer none has ended, the fewer
+    /// they are.
     pub fn works_off(&self, now: Instant, span: Duration) -> usize {
-        let elapsed = now.saturating_duration_since(self.since);
-        let per_nanosecond = self.ends.len() as f64 / elapsed.as_nanos().max(1) as f64;
+        if self.messages.is_empty() {
+            return 0;
+        }
+        let took: Duration = self.messages.iter().map(|it| it.took).sum();
+        let slots: usize = self.messages.iter().map(|it| it.taken_slots).sum();
+        let since_newest = now.saturating_duration_since(self.newest).div_f64(self.messages.len() as f64);
+        let per_message = took.div_f64(slots.max(1) as f64) + since_newest;
         // Saturates, which is what a rate without measure comes to.
-        (per_nanosecond * span.as_nanos() as f64) as usize
+        (span.as_nanos() as f64 / per_message.as_nanos().max(1) as f64) as usize
     }
 }
 
@@ -47,20 +63,34 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
+    fn slot(took: Duration, taken_slots: usize) -> SlotTime {
+        SlotTime { took, taken_slots }
+    }
+
     #[test]
-    fn a_rate_is_what_ended_since_the_start_and_later_what_ended_last() {
+    fn a_rate_is_the_slots_taken_by_the_time_that_a_message_takes_one() {
         let start = Instant::now();
         let mut rate = Rate::new(start);
-        assert_eq!(rate.works_off(start, 250 * MS), 0);
-        for number in 1..=10 {
-            rate.ended(start + number * 100 * MS);
+        assert_eq!(rate.works_off(start, 250 * MS), 0, "nothing is known");
+        rate.ended(start, slot(25 * MS, 1));
+        assert_eq!(rate.works_off(start, 250 * MS), 10, "one at a time");
+        rate.ended(start, slot(25 * MS, 15));
+        assert_eq!(rate.works_off(start, 250 * MS), 80, "eight at a time");
+        for _ in 0..64 {
+            rate.ended(start, slot(16 * MS, 16));
         }
-        assert_eq!(rate.works_off(start + 1000 * MS, 250 * MS), 2, "ten in a second");
-        for number in 1..=64 {
-            rate.ended(start + 1000 * MS + number * MS);
+        assert_eq!(rate.works_off(start, 250 * MS), 250, "only the newest count");
+    }
+
+    #[test]
+    fn a_rate_falls_while_no_message_ends() {
+        let start = Instant::now();
+        let mut rate = Rate::new(start);
+        for _ in 0..64 {
+            rate.ended(start, slot(16 * MS, 16));
         }
-        assert_eq!(rate.works_off(start + 1064 * MS, 250 * MS), 250, "a thousand in a second");
-        assert_eq!(rate.works_off(start + 65_000 * MS, 250 * MS), 0, "and none for a minute");
+        assert_eq!(rate.works_off(start + 64 * MS, 250 * MS), 125);
+        assert_eq!(rate.works_off(start + 65_000 * MS, 250 * MS), 0);
     }
 
     #[test]
@@ -70,9 +100,9 @@ mod tests {
         for batch in 1..20 {
             let now = start + batch * 10_000 * MS;
             for _ in 0..16 {
-                rate.ended(now);
+                rate.ended(now, slot(10_000 * MS, 16));
+                assert_eq!(rate.works_off(now, 250 * MS), 0, "batch {batch}");
             }
-            assert_eq!(rate.works_off(now, 250 * MS), 0, "batch {batch}");
         }
     }
 }

@@ -258,7 +258,9 @@ impl Run {
             Outcome::Abandoned("host-error").into()
         });
         self.context.parts.totals.ended(&ended.outcome);
-        self.intake.settled(Instant::now());
+        if let Some(slot) = ended.slot {
+            self.intake.settled(Instant::now(), slot);
+        }
         for due in ended.due {
             self.intake.retry_due(due.id, due.at);
         }
