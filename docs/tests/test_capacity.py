@@ -119,7 +119,10 @@ class Simulation(unittest.TestCase):
                 f"AHEAD: Duration = Duration::from_millis({simulation.AHEAD_S * 1000:g});",
                 f"MAX_AHEAD: usize = {simulation.MAX_AHEAD};",
             ),
-            "rate.rs": (f"MESSAGES: usize = {simulation.RATE_OF};",),
+            "rate.rs": (
+                f"MESSAGES: usize = {simulation.RATE_OF};",
+                f"AT_MOST_TIMES_SEEN: usize = {simulation.AT_MOST_TIMES_SEEN};",
+            ),
             "drain.rs": (f"EMPTY_FOR: Duration = Duration::from_secs({simulation.EMPTY_FOR_S:g});",),
         }
         for file, constants in said.items():

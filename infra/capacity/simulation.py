@@ -13,6 +13,7 @@ MIN_GAP_S = 0.002
 AHEAD_S = 0.25
 MAX_AHEAD = 64
 RATE_OF = 64
+AT_MOST_TIMES_SEEN = 2
 EMPTY_FOR_S = 1.0
 
 
@@ -86,17 +87,20 @@ class Execution:
     first_empty: float | None = None
     next_receive: float = 0.0
     ended: bool = False
-    # The time in its slot and the slots taken, of the newest messages, and when the newest ended.
+    # Of the newest messages: when each ended, its time in its slot, and the slots taken.
     slots: deque = field(default_factory=lambda: deque(maxlen=RATE_OF))
-    newest_end: float = 0.0
 
     def ahead(self, now: float) -> int:
         """How many messages the present rate works off in a quarter of a second."""
         if not self.slots or not self.succeeded:
             return 0
-        took, taken = sum(it[0] for it in self.slots), sum(it[1] for it in self.slots)
-        per_message = took / taken + (now - self.newest_end) / len(self.slots)
-        return min(MAX_AHEAD, int(AHEAD_S / max(per_message, 1e-9)))
+        took, taken = sum(it[1] for it in self.slots), sum(it[2] for it in self.slots)
+        per_message = took / taken + (now - self.slots[-1][0]) / len(self.slots)
+        ahead = int(AHEAD_S / max(per_message, 1e-9))
+        if ends := len(self.slots) - 1:
+            seen = AHEAD_S / max((now - self.slots[0][0]) / ends, 1e-9)
+            ahead = min(ahead, AT_MOST_TIMES_SEEN * int(seen))
+        return min(MAX_AHEAD, ahead)
 
     def wants(self, now: float) -> int:
         """For how many messages it asks now; zero: it waits."""
@@ -158,8 +162,8 @@ def drain(case: Case, rng: random.Random, outcome: Outcome) -> None:
                 at(it.next_receive, "look", it)
         elif what == "deleted":
             started, taken = value
-            it.slots.append((now - started, max(taken, it.running)))
-            it.running, it.newest_end, it.succeeded = it.running - 1, now, True
+            it.slots.append((now, now - started, max(taken, it.running)))
+            it.running, it.succeeded = it.running - 1, True
             outcome.messages, outcome.deletes = outcome.messages + 1, outcome.deletes + 1
             outcome.seconds = max(outcome.seconds, now)
         while it.waiting and it.running < case.concurrency:

@@ -69,7 +69,7 @@ pub struct Intake {
 
 impl Intake {
     /// An intake for `slots` messages at a time.
-    pub fn new(drain: Drain, slots: usize, now: Instant) -> Self {
+    pub fn new(drain: Drain, slots: usize) -> Self {
         Self {
             drain,
             slots,
@@ -79,7 +79,7 @@ impl Intake {
             asked: 0,
             newest_sent: None,
             newest_was_full: false,
-            rate: Rate::new(now),
+            rate: Rate::default(),
         }
     }
 

@@ -16,7 +16,7 @@ fn rng() -> StdRng {
 }
 
 fn intake(slots: usize, until: Until, max_messages: Option<u64>, now: Instant) -> Intake {
-    Intake::new(Drain::new(until, max_messages, now), slots, now)
+    Intake::new(Drain::new(until, max_messages, now), slots)
 }
 
 /// So many messages in hand, none of which was received before.
