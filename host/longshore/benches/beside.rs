@@ -97,7 +97,7 @@ pub(super) fn compare(scene: &Scene<'_>) {
 
 impl Scene<'_> {
     /// A queue of its own with so many orders.
-    fn fill(&self, messages: usize) -> String {
+    pub(super) fn fill(&self, messages: usize) -> String {
         let url = (self.queue)(self);
         let mut send = self.longshore(&["send", "-", "--queue", &url]);
         let mut send = send.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("longshore runs");
@@ -136,7 +136,8 @@ impl Scene<'_> {
         command
     }
 
-    fn with_identity(&self, mut command: Command) -> Command {
+    /// A command with the identity.
+    pub(super) fn with_identity(&self, mut command: Command) -> Command {
         let authority = self.authority;
         command
             .envs([("IDENTITY_ENDPOINT", self.identity.url.as_str()), ("IDENTITY_HEADER", HEADER)])

@@ -1,5 +1,5 @@
-//! A Storage queue: beside a Python worker, on one Azurite; and against a server that answers each
-//! call after 10 ms.
+//! A Storage queue: beside workers in Python, Node and .NET, on one Azurite; and against a server
+//! that answers each call after 10 ms.
 
 #[allow(
     clippy::unwrap_used,
@@ -9,6 +9,12 @@
 )]
 #[path = "../tests/services/storage/azurite.rs"]
 mod azurite;
+#[path = "storage/clients.rs"]
+mod clients;
+#[path = "storage/distance.rs"]
+mod distance;
+#[path = "storage/emulator.rs"]
+mod emulator;
 #[path = "storage/slow.rs"]
 mod slow;
 
@@ -26,7 +32,11 @@ pub(super) fn measure(workbench: &Workbench) {
         Some(python) => {
             let authority = azurite::secure().authority.as_ref().expect("it has a certificate");
             let identity = Identity::start(Mood::Tokens(3600));
-            compare(&Scene { workbench, python, script: "storage.py", identity, authority, queue });
+            let script = "storage.py";
+            let scene = Scene { workbench, python, script, identity, authority, queue };
+            compare(&scene);
+            let authority = &emulator::emulator().authority;
+            clients::compare(&Scene { authority, queue: clients::queue, ..scene });
         }
         None => println!("Azurite and the Python SDK: not installed; `make bench ONLY=storage` does that"),
     }

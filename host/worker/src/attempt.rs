@@ -14,6 +14,7 @@ use crate::fate::{Fate, Judgement};
 use crate::hide::hide_earlier;
 use crate::judge::judge;
 use crate::lease::{Lease, Terms};
+use crate::rate::SlotTime;
 use crate::settle::Settlement;
 use crate::settled::Settled;
 use longshore_handler::{Answer, Invocation};
@@ -51,6 +52,7 @@ pub(crate) async fn attempt(
     let Received { message, damaged, .. } = received;
     // The slot is taken until the message is settled.
     let slot = slot(&context, &mut lease).await;
+    let (has_slot, slot_since, taken_slots) = (slot.is_ok(), Instant::now(), context.taken_slots());
     let Judgement { fate, earlier } = match slot {
         Ok(_) => decide(&context, &mut lease, sent, &message, damaged, handling).await,
         Err(interrupted) => {
@@ -61,6 +63,9 @@ pub(crate) async fn attempt(
     let mut ended = Settlement::new(&context, &message, lease).carry_out(fate).await;
     ended.outcome.log(&message, started.elapsed());
     ended.due.extend(hide_earlier(&context, earlier).await);
+    // A batch takes its slots one by one, and gives them back so.
+    let taken_slots = taken_slots.max(context.taken_slots());
+    ended.slot = has_slot.then(|| SlotTime { took: slot_since.elapsed(), taken_slots });
     ended
 }
 

@@ -129,6 +129,11 @@ impl RunContext {
         lock(&self.rng)
     }
 
+    /// How many messages are handled or settled now.
+    pub(crate) fn taken_slots(&self) -> usize {
+        self.parts.config.concurrency.saturating_sub(self.slots.available_permits())
+    }
+
     /// How many messages in hand were received before.
     pub(crate) fn received_before(&self) -> usize {
         self.received_before.load(Ordering::Relaxed)

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::breaker::Allowance;
 use crate::drain::{Drain, End};
 use crate::hold::{HoldCause, OnHold};
-use crate::rate::Rate;
+use crate::rate::{Rate, SlotTime};
 use longshore_queue::MAX_RECEIVE;
 
 /// How many receives may be in flight at once, as long as the queue gives as much as it is asked
@@ -69,7 +69,7 @@ pub struct Intake {
 
 impl Intake {
     /// An intake for `slots` messages at a time.
-    pub fn new(drain: Drain, slots: usize, now: Instant) -> Self {
+    pub fn new(drain: Drain, slots: usize) -> Self {
         Self {
             drain,
             slots,
@@ -79,7 +79,7 @@ impl Intake {
             asked: 0,
             newest_sent: None,
             newest_was_full: false,
-            rate: Rate::new(now),
+            rate: Rate::default(),
         }
     }
 
@@ -192,9 +192,9 @@ impl Intake {
         self.newest_was_full = brought >= asked as usize;
     }
 
-    /// A message was settled.
-    pub fn settled(&mut self, now: Instant) {
-        self.rate.ended(now);
+    /// A message was settled that had a slot so long.
+    pub fn settled(&mut self, now: Instant, slot: SlotTime) {
+        self.rate.ended(now, slot);
     }
 
     /// A receive got a clear answer, and leases last for `visibility`.

@@ -92,7 +92,7 @@ impl<'a> Settlement<'a> {
     ) -> Result<Settled, LeaseError> {
         let at = hide(self.context, &mut self.lease, hiding).await?;
         let due = vec![Due { id: self.message.id.clone(), at }];
-        Ok(Settled { outcome: Outcome::Retried(reason, detail), due, fault: None })
+        Ok(Settled { due, ..Outcome::Retried(reason, detail).into() })
     }
 
     /// Makes the message visible again. It has not failed, so that no breaker hides it.

@@ -2,6 +2,7 @@
 
 use tokio::time::Instant;
 
+use crate::rate::SlotTime;
 use crate::report::Outcome;
 use longshore_queue::QueueError;
 
@@ -13,6 +14,8 @@ pub(crate) struct Settled {
     pub(crate) due: Vec<Due>,
     /// What will stop every other message as well.
     pub(crate) fault: Option<QueueError>,
+    /// How long it had its slot, if it got one.
+    pub(crate) slot: Option<SlotTime>,
 }
 
 /// When a message that this run made invisible becomes visible again.
@@ -24,6 +27,6 @@ pub(crate) struct Due {
 
 impl From<Outcome> for Settled {
     fn from(outcome: Outcome) -> Self {
-        Self { outcome, due: Vec::new(), fault: None }
+        Self { outcome, due: Vec::new(), fault: None, slot: None }
     }
 }

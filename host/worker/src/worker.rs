@@ -117,8 +117,7 @@ impl Run {
             look_at_queue(&**queue).await?;
         }
         let drain = Drain::new(until(config, &**queue), config.max_messages, started);
-        let intake =
-            Intake::new(drain, config.concurrency, now).holding(config.hold, config.hold_without_handler);
+        let intake = Intake::new(drain, config.concurrency).holding(config.hold, config.hold_without_handler);
         let Agreed { terms, unclear } =
             Terms::agree(config.lease, &**queue, config.visibility, config.deadline).await;
         let receiver = Receiver::new(Arc::clone(queue), unclear);
@@ -258,7 +257,9 @@ impl Run {
             Outcome::Abandoned("host-error").into()
         });
         self.context.parts.totals.ended(&ended.outcome);
-        self.intake.settled(Instant::now());
+        if let Some(slot) = ended.slot {
+            self.intake.settled(Instant::now(), slot);
+        }
         for due in ended.due {
             self.intake.retry_due(due.id, due.at);
         }

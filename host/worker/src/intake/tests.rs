@@ -16,7 +16,7 @@ fn rng() -> StdRng {
 }
 
 fn intake(slots: usize, until: Until, max_messages: Option<u64>, now: Instant) -> Intake {
-    Intake::new(Drain::new(until, max_messages, now), slots, now)
+    Intake::new(Drain::new(until, max_messages, now), slots)
 }
 
 /// So many messages in hand, none of which was received before.
@@ -189,7 +189,7 @@ fn before_the_first_success_one_message_is_handled_at_a_time() {
 fn fast(slots: usize, now: Instant) -> Intake {
     let mut intake = intake(slots, LINGER, None, now - 64 * MS);
     for number in 1..=64 {
-        intake.settled(now - 64 * MS + number * MS);
+        intake.settled(now - 64 * MS + number * MS, SlotTime { took: 16 * MS, taken_slots: 16 });
     }
     intake
 }

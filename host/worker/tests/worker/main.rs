@@ -13,6 +13,7 @@ mod log;
 mod model;
 mod outage;
 mod outbox;
+mod receiving;
 mod settle;
 mod stop;
 mod summary;

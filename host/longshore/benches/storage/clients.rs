@@ -1,0 +1,285 @@
+//! The host beside workers that a good engineer would write with the official clients: many
+//! messages at a time, on one Azurite over TLS, at several distances from it.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{ChildStderr, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::azurite::{fresh, installed};
+use super::distance;
+use super::emulator::{Calls, emulator};
+use crate::beside::Scene;
+use crate::child::{self, Consumed};
+use crate::workbench::percentile;
+
+/// The round trips to the emulator, in ms.
+const ROUND_TRIPS_MS: [u64; 3] = [0, 2, 10];
+const CONCURRENCIES: [usize; 2] = [16, 64];
+/// How many messages each client takes in each round. Azurite slows down with deep queues.
+const MESSAGES: usize = 600;
+/// The clients take turns, so that whatever else the machine does hits all of them.
+const ROUNDS: usize = 3;
+/// From this part of a core on, the emulator is what the others wait for: it has one thread.
+const BUSY_EMULATOR: f64 = 0.8;
+/// Microsoft's client for .NET, compiled ahead of time. It takes what it needs from the
+/// environment.
+const DOTNET: &str = "dotnet-peer";
+
+/// Who works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Client {
+    Longshore,
+    DotNet,
+    Node,
+    PythonAsync,
+    /// The worker of the usual kind: one message at a time.
+    PythonOne,
+}
+
+/// What a client took for all its rounds.
+#[derive(Default)]
+struct Took {
+    messages: usize,
+    /// From the start of the process to its first message settled.
+    firsts: Vec<Duration>,
+    time: Duration,
+    cpu: Duration,
+    peak_mb: f64,
+    calls: Calls,
+    /// What the emulator used meanwhile.
+    emulator: Duration,
+}
+
+/// A way to the emulator that takes its time, and how many messages are in hand.
+#[derive(Clone, Copy)]
+struct Place {
+    port: u16,
+    concurrency: usize,
+}
+
+/// Prints what each of them takes, at each distance and concurrency.
+pub(super) fn compare(scene: &Scene<'_>) {
+    let dotnet = dotnet();
+    println!(
+        "\n{ROUNDS} times {MESSAGES} messages over TLS, batches of 32; processor's time and memory of the whole process, its start included"
+    );
+    if dotnet.is_none() {
+        println!("{DOTNET} is not on PATH: the client for .NET is not measured");
+    }
+    for round_trip_ms in ROUND_TRIPS_MS {
+        let port = match round_trip_ms {
+            0 => emulator().port,
+            _ => distance::start(emulator().port, Duration::from_millis(round_trip_ms)),
+        };
+        for concurrency in CONCURRENCIES {
+            println!(
+                "round trip {round_trip_ms:>2} ms, concurrency {concurrency}: a second   CPU each    first one    memory  receives  requests each   Azurite"
+            );
+            compare_at(scene, dotnet.as_deref(), Place { port, concurrency });
+        }
+    }
+}
+
+fn compare_at(scene: &Scene<'_>, dotnet: Option<&Path>, place: Place) {
+    let clients: Vec<Client> =
+        [Client::Longshore, Client::DotNet, Client::Node, Client::PythonAsync, Client::PythonOne]
+            .into_iter()
+            .filter(|it| *it != Client::DotNet || dotnet.is_some())
+            .collect();
+    let mut took: Vec<Took> = clients.iter().map(|_| Took::default()).collect();
+    for _ in 0..ROUNDS {
+        for (client, took) in clients.iter().zip(&mut took) {
+            take(scene, dotnet, *client, place, took);
+        }
+    }
+    let sums: Vec<Sum> = took.into_iter().map(Took::sum).collect();
+    for (client, sum) in clients.iter().zip(&sums) {
+        println!("  {:<28} {sum}", client.name());
+    }
+    for (client, sum) in clients.iter().zip(&sums).skip(1) {
+        println!("  longshore / {:<16} {}", client.name(), sums[0].beside(sum, client.bounds()));
+    }
+}
+
+/// Lets a client take the messages of a queue of its own, and adds what that took.
+fn take(scene: &Scene<'_>, dotnet: Option<&Path>, client: Client, place: Place, took: &mut Took) {
+    let direct = scene.fill(MESSAGES);
+    let queue = direct.rsplit('/').next().expect("the name of a queue");
+    let url = emulator().url(place.port, queue);
+    let mut command = client.command(scene, dotnet, &url, place.concurrency);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let (before, started) = (emulator().cpu(), Instant::now());
+    let mut child = command.spawn().expect("it starts");
+    let log = child.stderr.take().expect("piped");
+    let log = thread::spawn(move || completed(log, started));
+    let (output, Consumed { cpu, peak_mb }) = child::wait(child);
+    took.time += started.elapsed();
+    let (mut completed, mut first) = log.join().expect("no panic");
+    if client == Client::DotNet {
+        (completed, first) = said(&String::from_utf8_lossy(&output));
+    }
+    // On a busy machine a send is repeated whose answer is late, and its message is there twice.
+    assert!(completed >= MESSAGES, "{client:?}: only {completed} messages are completed");
+    took.messages += completed;
+    took.firsts.push(first);
+    took.cpu += cpu;
+    took.peak_mb = took.peak_mb.max(peak_mb);
+    took.emulator += emulator().cpu() - before;
+    let calls = emulator().calls(queue);
+    assert_eq!(calls.deletes, completed, "{client:?}: each message is deleted once");
+    took.calls.receives += calls.receives;
+    took.calls.all += calls.all;
+}
+
+/// How many messages a client's log says are completed, and when the first one was.
+fn completed(log: ChildStderr, started: Instant) -> (usize, Duration) {
+    let (mut count, mut first) = (0, Duration::ZERO);
+    for line in BufReader::new(log).lines().map_while(Result::ok) {
+        if line.contains("\"outcome\":\"completed\"") {
+            count += 1;
+            if count == 1 {
+                first = started.elapsed();
+            }
+        }
+    }
+    (count, first)
+}
+
+/// The same from the last line of the client for .NET: `n=600 first_ms=130 …`.
+fn said(output: &str) -> (usize, Duration) {
+    let of = |name: &str| {
+        let words = output.split_whitespace().rev();
+        let value = words.filter_map(|it| it.split_once('=')).find(|(key, _)| *key == name);
+        value.and_then(|(_, it)| it.parse::<f64>().ok()).unwrap_or_default()
+    };
+    (of("n") as usize, Duration::from_secs_f64(of("first_ms") / 1000.0))
+}
+
+fn dotnet() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).map(|folder| folder.join(DOTNET)).find(|it| it.is_file())
+}
+
+/// A new queue on the emulator, without a detour.
+pub(super) fn queue(scene: &Scene<'_>) -> String {
+    let url = emulator().url(emulator().port, &fresh());
+    let mut create = scene.longshore(&["queue", "create", "--queue", &url]);
+    assert!(create.stdout(Stdio::null()).status().expect("longshore runs").success());
+    url
+}
+
+/// How much less than another client the host is to take: of the processor's time, of the time to
+/// the first message, and of the memory.
+type Bounds = Option<[f64; 3]>;
+
+impl Client {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Longshore => "longshore",
+            Self::DotNet => ".NET",
+            Self::Node => "Node",
+            Self::PythonAsync => "Python, asyncio",
+            Self::PythonOne => "Python, one by one",
+        }
+    }
+
+    fn bounds(self) -> Bounds {
+        match self {
+            Self::DotNet => Some([1.0 / 2.0, 1.0 / 4.0, 3.0 / 4.0]),
+            Self::Node => Some([1.0 / 6.0, 1.0 / 20.0, 1.0 / 4.0]),
+            Self::Longshore | Self::PythonAsync | Self::PythonOne => None,
+        }
+    }
+
+    fn command(self, scene: &Scene<'_>, dotnet: Option<&Path>, url: &str, concurrency: usize) -> Command {
+        let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers");
+        let (messages, concurrency) = (MESSAGES.to_string(), concurrency.to_string());
+        match self {
+            Self::Longshore => {
+                let flags = ["run", "--log-format", "json", "--queue", url, "--max-messages", &messages];
+                let mut command = scene.longshore(&flags);
+                command.args(["--concurrency", &concurrency, "--component"]).arg(&scene.workbench.component);
+                command
+            }
+            Self::DotNet => {
+                let mut command = scene.with_identity(Command::new(dotnet.expect("it was found")));
+                command.arg("storage").envs([("QUEUE_URL", url), ("CONC", &concurrency)]);
+                command
+            }
+            Self::Node => {
+                let mut command = scene.with_identity(Command::new("node"));
+                command.arg(peers.join("storage.cjs")).arg(installed("node/package.json"));
+                command.args([url, &concurrency]).env("NODE_EXTRA_CA_CERTS", scene.authority);
+                command
+            }
+            Self::PythonAsync | Self::PythonOne => {
+                let mut command = scene.with_identity(Command::new(&scene.python));
+                let (script, number) = match self {
+                    Self::PythonAsync => ("storage_async.py", &concurrency),
+                    _ => (scene.script, &messages),
+                };
+                command.arg(peers.join(script)).args([url, number]);
+                command
+            }
+        }
+    }
+}
+
+/// What a client took for one message, and beside it the emulator.
+struct Sum {
+    per_second: f64,
+    cpu_ms: f64,
+    first_ms: f64,
+    peak_mb: f64,
+    receives: f64,
+    requests: f64,
+    /// Which part of a core the emulator used.
+    emulator: f64,
+}
+
+impl Took {
+    fn sum(mut self) -> Sum {
+        let messages = self.messages as f64;
+        let seconds = self.time.as_secs_f64();
+        Sum {
+            per_second: messages / seconds,
+            cpu_ms: self.cpu.as_secs_f64() * 1000.0 / messages,
+            first_ms: percentile(&mut self.firsts, 50) / 1000.0,
+            peak_mb: self.peak_mb,
+            receives: self.calls.receives as f64 / ROUNDS as f64,
+            requests: self.calls.all as f64 / messages,
+            emulator: self.emulator.as_secs_f64() / seconds,
+        }
+    }
+}
+
+impl std::fmt::Display for Sum {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { per_second, cpu_ms, first_ms, peak_mb, receives, requests, emulator } = self;
+        let limit = if *emulator >= BUSY_EMULATOR { ", which is the limit" } else { "" };
+        write!(
+            f,
+            "{per_second:9.0}   {cpu_ms:5.2} ms   {first_ms:7.0} ms   {peak_mb:4.0} MB   {receives:7.0}   {requests:12.3}   {:3.0} % of a core{limit}",
+            100.0 * emulator
+        )
+    }
+}
+
+impl Sum {
+    /// The ratios of this one to another, with their bounds.
+    fn beside(&self, other: &Self, bounds: Bounds) -> String {
+        let at_most = |at: usize| bounds.map_or_else(String::new, |it| format!(" (at most {:.2})", it[at]));
+        format!(
+            "{:.2} as many a second; {:.2} of the CPU{}; {:.3} of the time to the first one{}; {:.2} of the memory{}",
+            self.per_second / other.per_second,
+            self.cpu_ms / other.cpu_ms,
+            at_most(0),
+            self.first_ms / other.first_ms,
+            at_most(1),
+            self.peak_mb / other.peak_mb,
+            at_most(2)
+        )
+    }
+}

@@ -1,0 +1,83 @@
+//! How often a run asks its queue, and whether slots wait for the answers (rule 5).
+
+use std::time::Duration;
+
+use longshore_handler::Verdict;
+use longshore_worker::Config;
+use tokio::time::{Instant, sleep};
+
+use super::Set;
+use super::handler::TestHandler;
+use super::model::{Fault, MemoryQueue};
+
+const MS: Duration = Duration::from_millis(1);
+
+/// A queue at some distance, and what works it off.
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    messages: u32,
+    concurrency: usize,
+    /// The handler's mean, in ms. tokio's clock knows whole ones only.
+    handler_ms: u32,
+    round_trip: Duration,
+}
+
+impl Case {
+    /// How long this message's handler takes: half as long as the mean to one and a half times as
+    /// long, so that no two end together for ever.
+    fn handler(self, number: u32) -> Duration {
+        MS * (self.handler_ms.div_ceil(2) + number * 37 % (self.handler_ms + 1))
+    }
+}
+
+/// Drains the queue. Returns how many receives that takes, and how long.
+async fn drain(case: Case) -> (usize, Duration) {
+    let config = Config {
+        concurrency: case.concurrency,
+        max_messages: Some(case.messages.into()),
+        ..Config::default()
+    };
+    let handler = TestHandler::new(move |invocation| async move {
+        sleep(case.handler(invocation.id.parse().unwrap())).await;
+        Verdict::Completed
+    });
+    let set = Set::new(config, MemoryQueue::filled("orders", case.messages as usize), handler);
+    let half = case.round_trip / 2;
+    set.queue.set_faults(move |_, _| Fault { delay_before: half, delay_after: half, ..Fault::default() });
+    let started = Instant::now();
+    assert_eq!(set.run().await.summary.completed, u64::from(case.messages));
+    (set.queue.calls_of("receive").len(), started.elapsed())
+}
+
+/// Handlers of 1 to 20 ms, at round trips of up to 10 ms.
+fn cases(messages: u32, concurrency: usize) -> impl Iterator<Item = Case> {
+    [1, 5, 20].into_iter().flat_map(move |handler_ms| {
+        [0, 2, 10].map(|ms| Case { messages, concurrency, handler_ms, round_trip: ms * MS })
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_is_asked_at_most_fifteen_hundredths_more_often_than_full_batches_need() {
+    let far = |concurrency| Case { messages: 5000, concurrency, handler_ms: 20, round_trip: 10 * MS };
+    for case in cases(600, 16).chain(cases(600, 64)).chain([far(16), far(64)]) {
+        let (receives, _) = drain(case).await;
+        let bound = f64::from(case.messages) / 32.0 * 1.15;
+        println!("{receives} receives (at most {bound:.1}): {case:?}");
+        assert!(receives as f64 <= bound, "{receives} receives: {case:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_slot_waits_for_a_receive_while_messages_are_there() {
+    for case in cases(2000, 16) {
+        let (_, took) = drain(case).await;
+        // Handlers and deletes one after the other in each slot.
+        let in_slots: Duration = (0..case.messages).map(|it| case.handler(it) + case.round_trip).sum();
+        let busy = in_slots / 16;
+        // The first message goes alone, and so do its receive and its delete. At the end slots have
+        // nothing left to do, for at most as long as the longest message takes.
+        let ends = 4 * case.round_trip + 4 * case.handler_ms * MS;
+        println!("{took:?} for {busy:?} of work: {case:?}");
+        assert!(took <= busy.mul_f64(1.02) + ends, "{took:?} instead of {busy:?}: {case:?}");
+    }
+}
