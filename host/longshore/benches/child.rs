@@ -29,7 +29,8 @@ pub(super) fn wait(mut child: Child) -> (Vec<u8>, Consumed) {
     (reader.join().expect("no panic").expect("its output"), usage)
 }
 
-fn observe(pid: u32) -> Option<Consumed> {
+/// What a process has used so far; `None` if there is none.
+pub(super) fn observe(pid: u32) -> Option<Consumed> {
     /// Clock ticks a second of `/proc/PID/stat`: fixed in the kernel's interface (`USER_HZ`).
     const TICKS: f64 = 100.0;
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;

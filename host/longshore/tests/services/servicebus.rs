@@ -10,6 +10,7 @@ mod faults;
 mod host;
 mod judges;
 mod links;
+mod many;
 mod queue;
 mod redrive;
 mod topics;
