@@ -14,5 +14,6 @@ mod many;
 mod queue;
 mod redrive;
 mod topics;
+mod trips;
 mod trouble;
 mod whole_loop;

@@ -85,34 +85,6 @@ async fn fast_handlers_get_full_batches_and_do_not_wait_for_round_trips() {
     assert!(took < 5500 * Duration::from_millis(1), "{took:?}");
 }
 
-/// Drains 160 messages over a round trip of 10 ms, and returns how long that takes.
-async fn drain_few(url: &str) -> Duration {
-    const MS: Duration = Duration::from_millis(1);
-    let config = Config { max_messages: Some(160), ..Config::default() };
-    let queue = MemoryQueue::at(url);
-    for _ in 0..160 {
-        queue.put("a");
-    }
-    // Handlers do not end at once, and not together.
-    let uneven = TestHandler::new(|invocation| async move {
-        sleep(MS / 10 * (invocation.id.parse::<u32>().unwrap() % 16)).await;
-        Verdict::Completed
-    });
-    let set = Set::new(config, queue, uneven);
-    set.queue.set_faults(|_, _| Fault { delay_before: 5 * MS, delay_after: 5 * MS, ..Fault::default() });
-    let started = Instant::now();
-    assert_eq!(set.run().await.summary.completed, 160);
-    started.elapsed()
-}
-
-#[tokio::test(start_paused = true)]
-async fn where_receives_are_credit_a_short_run_waits_for_no_answer_to_a_receive_of_one() {
-    let credit = drain_few("sb://acme.servicebus.windows.net/orders").await;
-    let requests = drain_few("https://acme.queue.core.windows.net/orders").await;
-    println!("160 messages: {credit:?}, and {requests:?} where each receive is a request");
-    assert!(credit < requests, "{credit:?} {requests:?}");
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_slow_handler_has_nothing_waiting_behind_it() {
     let set = Set::new(Config::default(), MemoryQueue::filled("orders", 200), TestHandler::completes(10 * S));
