@@ -2,6 +2,14 @@
 //! at a time, and beside the official clients at their best.
 
 #[allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "the tests' own, of which a part is used here"
+)]
+#[path = "../tests/services/servicebus/amqp.rs"]
+mod amqp;
+#[allow(
     clippy::unwrap_used,
     dead_code,
     unreachable_pub,
@@ -9,9 +17,6 @@
 )]
 #[path = "../tests/services/servicebus/broker.rs"]
 mod broker;
-#[allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "the tests' own, of which a part is used here")]
-#[path = "../tests/services/servicebus/amqp.rs"]
-mod amqp;
 #[path = "servicebus/clients.rs"]
 mod clients;
 #[path = "servicebus/distance.rs"]

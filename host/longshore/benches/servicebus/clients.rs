@@ -80,7 +80,8 @@ impl<'a> Clients<'a> {
         );
         let clients = [Client::Longshore, Client::DotNet, Client::JavaScript, Client::Python];
         let there = |it: &Client| *it != Client::DotNet || self.dotnet.is_some();
-        let took: Vec<_> = clients.into_iter().filter(there).map(|it| self.take(it, round_trip, concurrency)).collect();
+        let took: Vec<_> =
+            clients.into_iter().filter(there).map(|it| self.take(it, round_trip, concurrency)).collect();
         for (client, took) in &took {
             let Took { per_second, cpu_ms, peak_mb, first_ms, broker } = took;
             let limit = if *broker >= BUSY_BROKER { ", which is the limit" } else { "" };
@@ -145,7 +146,8 @@ impl<'a> Clients<'a> {
                 let mut command = Command::new(&self.workbench.host);
                 command.args(["run", "--queue", &format!("{connection};EntityPath={queue}"), "--component"]);
                 command.arg(&self.workbench.component).args(["--max-messages", &messages]);
-                command.args(["--concurrency", &concurrency]);
+                // The others write no line for a message.
+                command.args(["--concurrency", &concurrency, "--log", "warn"]);
                 command
             }
             Client::DotNet => {
@@ -190,7 +192,8 @@ impl Client {
 /// A new queue with so many orders.
 pub(super) fn fill(broker: &Broker, messages: usize) -> String {
     let queue = broker.queue(LOCK_S, super::DELIVERIES);
-    let order = |number: usize| [amqp::id(&format!("o-{number}")), amqp::data(drain::BODY.as_bytes())].concat();
+    let order =
+        |number: usize| [amqp::id(&format!("o-{number}")), amqp::data(drain::BODY.as_bytes())].concat();
     let orders: Vec<_> = (0..messages).map(order).collect();
     broker.fill_raw(&queue, &orders);
     queue

@@ -93,8 +93,8 @@ fn trips_for(messages: usize) -> usize {
 
 #[test]
 fn a_slot_waits_for_one_trip_a_message_and_a_run_for_seven_before_the_first_one() {
-    // To open the connection, to begin a session, to attach two links for the token, to bring it, to
-    // attach the link that receives, and to receive; then the settlement, and the end.
+    // To open the connection, to begin a session, to attach two links for the token, to bring it,
+    // to attach the link that receives, and to receive; then the settlement, and the end.
     const ONE: usize = 9;
     // 16 at a time would be 10 more. Some are spent until the present rate is known.
     const MORE: usize = 15;

@@ -82,7 +82,9 @@ mod tests {
             tried.lock().unwrap().push(name);
             Box::pin(async move {
                 sleep(answers.unwrap_or(CONNECT)).await;
-                answers.ok_or_else(|| QueueError::busy(&"sb://acme/orders".parse::<QueueUrl>().unwrap(), "no answer"))
+                answers.ok_or_else(|| {
+                    QueueError::busy(&"sb://acme/orders".parse::<QueueUrl>().unwrap(), "no answer")
+                })
             })
         };
         let _ = ports.connect(host, dial).await;
