@@ -9,6 +9,7 @@ use longshore_testkit::wait::until;
 const MESSAGES: usize = 100_000;
 /// From here on nothing more is allocated for good: everything has been in use once.
 const WARM: u64 = 20_000;
+const STEP: usize = 5000;
 /// How much the memory may still grow, in bytes. What is kept of each message for ever would be a
 /// hundred bytes at least.
 const GROWTH: u64 = 4 * 1024 * 1024;
@@ -28,10 +29,13 @@ fn a_hundred_thousand_messages_come_over_one_link_and_the_memory_stays_flat() {
     let run = host.run(&limits).start();
     let done = || broker.done(&host.name)["count"].as_u64().unwrap();
     let peak_after = |messages| {
-        until(format!("{messages} messages"), || (done() >= messages).then_some(()));
+        // Each step is a sign of progress.
+        for step in (0..=messages).step_by(STEP) {
+            until(format!("{step} messages"), || (done() >= step).then_some(()));
+        }
         run.peak_memory().unwrap()
     };
-    let (warm, end) = (peak_after(WARM), peak_after(MESSAGES as u64 - WARM / 4));
+    let (warm, end) = (peak_after(WARM), peak_after(MESSAGES as u64 - STEP as u64));
     let ran = run.wait().succeeded().json();
     assert_eq!(ran["completed"], MESSAGES, "{ran}");
     println!("at most {warm} bytes for {WARM} messages, and {end} for all");
