@@ -92,17 +92,19 @@ fn trips_for(messages: usize) -> usize {
 }
 
 #[test]
-fn a_slot_waits_for_one_trip_a_message_and_a_run_for_seven_before_the_first_one() {
-    // To open the connection, to begin a session, to attach two links for the token, to bring it,
-    // to attach the link that receives, and to receive; then the settlement, and the end.
-    const ONE: usize = 9;
-    // 16 at a time would be 10 more. Some are spent until the present rate is known.
-    const MORE: usize = 15;
+fn a_run_waits_for_ten_trips_before_its_first_message_and_then_for_one_a_slot() {
+    // Three are for SASL and the protocol's headers. Seven open the connection, begin a session,
+    // attach two links for the token, bring it, attach the link that receives, and receive. The
+    // last one settles.
+    const ONE: usize = 11;
+    // 16 at a time would be 10 more. Some are spent until the present rate is known, and over so
+    // slow a wire that is low. When a receive held up others it took 20, and the start 4 more.
+    const ALL: usize = ONE + 19;
     let mut counted = Vec::new();
     for _ in 0..TRIES {
         let trips = (trips_for(1), trips_for(160));
-        if trips.0 <= ONE && trips.1 <= ONE + MORE {
-            return println!("{trips:?}");
+        if trips.0 <= ONE && trips.1 <= ALL {
+            return;
         }
         counted.push(trips);
     }
