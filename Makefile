@@ -42,7 +42,7 @@ TEST_HOST  := $(TEST) --test process --no-run
 
 include guest/languages.mk examples/examples.mk infra/azure.mk infra/check.mk
 .PHONY: help run build guest order host check lint lint-guest doc features test test-worker test-guest test-host test-services service-tests \
-	services-installed judge-broker verify-azure torture dev-scenarios servicebus-100 fuzz fuzz-coverage mutants bench format clean wasm-target docker-registry
+	services-installed judge-broker verify-azure torture dev-scenarios servicebus-100 servicebus-100000 fuzz fuzz-coverage mutants bench format clean wasm-target docker-registry
 
 include release/check.mk
 
@@ -145,6 +145,9 @@ fuzz-coverage: guest ## how much of the load path fuzzing reaches (needs rustup'
 
 servicebus-100: guest $(SERVICEBUS)/.venv/installed ## run the end-to-end test of Service Bus queues 100 times in a row
 	LONGSHORE_ROUNDS=100 $(TEST) --test services -- --nocapture from_sending
+
+servicebus-100000: guest $(SERVICEBUS)/.venv/installed ## take 100,000 messages from a Service Bus queue in one run, and watch its link and its memory: minutes
+	$(TEST) --test services -- --nocapture --ignored a_hundred_thousand_messages
 
 judge-broker: $(SERVICEBUS)/.venv/installed ## have the Service Bus broker of the tests judged by the official clients
 	$(SERVICEBUS)/.venv/bin/python $(SERVICEBUS)/python/verdicts.py

@@ -1,5 +1,14 @@
-//! A Service Bus queue: beside a Python worker, on the broker of the tests.
+//! A Service Bus queue, on the broker of the tests: beside a Python worker that takes one message
+//! at a time, and beside the official clients at their best.
 
+#[allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "the tests' own, of which a part is used here"
+)]
+#[path = "../tests/services/servicebus/amqp.rs"]
+mod amqp;
 #[allow(
     clippy::unwrap_used,
     dead_code,
@@ -8,7 +17,12 @@
 )]
 #[path = "../tests/services/servicebus/broker.rs"]
 mod broker;
+#[path = "servicebus/clients.rs"]
+mod clients;
+#[path = "servicebus/distance.rs"]
+mod distance;
 
+use self::clients::Clients;
 use super::beside::{Scene, compare};
 use super::workbench::Workbench;
 use longshore_testkit::identity::{Identity, Mood};
@@ -26,6 +40,8 @@ pub(super) fn measure(workbench: &Workbench) {
     };
     let (_, authority) = broker::secure().tls.as_ref().expect("it has a certificate");
     let identity = Identity::start(Mood::Tokens(3600));
+    Clients::new(workbench, &python).compare();
+    println!();
     compare(&Scene { workbench, python, script: "servicebus.py", identity, authority, queue });
 }
 

@@ -35,6 +35,9 @@ pub struct Kind {
     pub scaler: Option<Scaler>,
     /// The longest pause between two polls of an empty queue, for a host that polls without end.
     pub max_poll_pause: Duration,
+    /// Whether a receive that waits is no request of its own: it raises how many messages the
+    /// service may send, and others may wait beside it.
+    pub receives_are_credit: bool,
 }
 
 /// One way to write the URLs of a kind.
@@ -113,6 +116,7 @@ pub static FILE: Kind = Kind {
     scaler: None,
     // A poll costs a look at a file.
     max_poll_pause: Duration::from_secs(1),
+    receives_are_credit: false,
 };
 
 /// A queue of Azure Storage, or of Azurite.
@@ -162,6 +166,7 @@ pub static STORAGE: Kind = Kind {
         needs: "it needs Storage Queue Data Reader on the queue",
     }),
     max_poll_pause: REMOTE_POLL_PAUSE,
+    receives_are_credit: false,
 };
 
 /// A queue of Azure Service Bus, or of its emulator. A subscription of a topic is received from as
@@ -206,6 +211,8 @@ pub static SERVICE_BUS: Kind = Kind {
         needs: "which least role lets KEDA count there is not settled (kedacore/keda issue 7822)",
     }),
     max_poll_pause: REMOTE_POLL_PAUSE,
+    // The credit of a link (AMQP 1.0, part 2, 2.6.7).
+    receives_are_credit: true,
 };
 
 /// All kinds.

@@ -53,6 +53,10 @@ pub struct InHand {
 pub struct Intake {
     drain: Drain,
     slots: usize,
+    /// Whether receives wait beside each other at no cost: see [`Kind::receives_are_credit`].
+    ///
+    /// [`Kind::receives_are_credit`]: longshore_queue::kind::Kind::receives_are_credit
+    receives_are_credit: bool,
     /// How long an open breaker keeps the run alive; `None`: as long as it may receive.
     hold: Option<Duration>,
     /// The same while there is no handler.
@@ -73,6 +77,7 @@ impl Intake {
         Self {
             drain,
             slots,
+            receives_are_credit: false,
             hold: None,
             hold_without_handler: None,
             receives: 0,
@@ -88,6 +93,13 @@ impl Intake {
     #[must_use]
     pub fn holding(self, breaker: Option<Duration>, without_handler: Option<Duration>) -> Self {
         Self { hold: breaker, hold_without_handler: without_handler, ..self }
+    }
+
+    /// The same for a queue whose receives are credit, if so: one for a single message then holds
+    /// up no other.
+    #[must_use]
+    pub fn on_credit(self, receives_are_credit: bool) -> Self {
+        Self { receives_are_credit, ..self }
     }
 
     /// What to do now, with these messages in hand. Asking changes nothing.
@@ -172,10 +184,18 @@ impl Intake {
     /// Whether a receive for `ask` messages is sent now, or whether it waits for those in flight.
     fn pace(&self, now: Instant, ask: u32) -> Next {
         let is_largest = ask >= MAX_RECEIVE;
-        let is_apart = self.newest_sent.is_none_or(|sent| now - sent >= MIN_GAP);
+        let apart_at = self.newest_sent.map_or(now, |sent| sent + MIN_GAP);
+        let may_join = self.receives_are_credit || self.newest_was_full;
         let has_room = self.receives < MAX_RECEIVES_IN_FLIGHT;
-        let one_more = self.newest_was_full && has_room && (is_largest || is_apart);
-        if self.receives > 0 && !one_more { Next::Wait(None) } else { Next::Receive(ask) }
+        let one_more = may_join && has_room && (is_largest || now >= apart_at);
+        if self.receives == 0 || one_more {
+            Next::Receive(ask)
+        } else if self.receives_are_credit && has_room {
+            // What is asked for may not come: no answer ends this wait.
+            Next::Wait(Some(apart_at))
+        } else {
+            Next::Wait(None)
+        }
     }
 
     /// A receive was sent that asks for `asked` messages.

@@ -117,7 +117,9 @@ impl Run {
             look_at_queue(&**queue).await?;
         }
         let drain = Drain::new(until(config, &**queue), config.max_messages, started);
-        let intake = Intake::new(drain, config.concurrency).holding(config.hold, config.hold_without_handler);
+        let intake = Intake::new(drain, config.concurrency)
+            .holding(config.hold, config.hold_without_handler)
+            .on_credit(queue.url().kind().receives_are_credit);
         let Agreed { terms, unclear } =
             Terms::agree(config.lease, &**queue, config.visibility, config.deadline).await;
         let receiver = Receiver::new(Arc::clone(queue), unclear);

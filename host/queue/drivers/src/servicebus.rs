@@ -33,6 +33,7 @@ mod renewals;
 mod request;
 mod sections;
 mod settler;
+mod silent_ports;
 mod tap;
 mod token;
 mod transport;
@@ -192,10 +193,16 @@ impl Queue for ServiceBusQueue {
         }
     }
 
-    /// Both rights are one, that to listen. The service is asked to renew a lock that does not
-    /// exist: it looks at the caller's rights first.
+    /// Both rights are one, that to listen. The service looks at it when a link is attached that
+    /// receives, and a run needs that link anyway. Where no such link may be, it is asked to renew
+    /// a lock that does not exist: it looks at the caller's rights first.
     async fn may(&self, _: Right) -> Result<(), QueueError> {
-        let ask = async |it: &_| management::renew(it, &self.wire.entity, &[LockToken::NONE]).await;
+        let ask = async |it: &Connected| match it.receiver().await {
+            Err(QueueError::Fault { .. }) => {
+                management::renew(it, &self.wire.entity, &[LockToken::NONE]).await
+            }
+            attached => attached.map(drop),
+        };
         match self.wire.call(ask).await {
             Err(error) if error.is_stale() => Ok(()),
             answer => answer,

@@ -249,6 +249,22 @@ fn a_receive_joins_those_in_flight_if_the_queue_is_full_and_the_last_one_was_a_m
 }
 
 #[test]
+fn where_receives_are_credit_one_that_waits_for_a_single_message_holds_up_no_other() {
+    let now = Instant::now();
+    let mut intake = intake(16, LINGER, None, now).on_credit(true);
+    intake.receive_sent(1, now);
+    assert_eq!(next(&intake, now + MS, 10), Next::Wait(Some(now + MIN_GAP)), "others may end together");
+    assert_eq!(next(&intake, now + MIN_GAP, 1), Next::Receive(14), "although nothing was answered");
+    intake.receive_sent(12, now);
+    intake.receive_answered(1, 0);
+    assert_eq!(next(&intake, now + MIN_GAP, 1), Next::Receive(3), "although the last one was empty");
+    for _ in 1..4 {
+        intake.receive_sent(1, now);
+    }
+    assert_eq!(next(&intake, now + S, 0), Next::Wait(None), "four are in flight");
+}
+
+#[test]
 fn an_open_breaker_lets_one_message_through_at_the_time_of_its_probe() {
     let now = Instant::now();
     let mut intake = intake(16, LINGER, None, now);

@@ -161,6 +161,24 @@ impl Broker {
         self.put(&format!("/-/raw/{queue}"), &messages.iter().map(hex).collect::<Vec<_>>().into());
     }
 
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The same without being shown them.
+    pub fn fill_raw(&self, queue: &str, messages: &[Vec<u8>]) {
+        let hex = |bytes: &Vec<u8>| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let bodies: Value = messages.iter().map(hex).collect::<Vec<_>>().into();
+        self.request(&format!("/-/raw/{queue}"), "prefer: return=minimal\r\n", &bodies);
+    }
+
+    /// When the first message of a queue was locked (`taken`), how many were completed (`count`),
+    /// and when the first and the last of these was, in ms since 1970.
+    pub fn done(&self, queue: &str) -> Value {
+        self.put(&format!("/-/done/{queue}"), &Value::Null)
+    }
+
     /// What the messages of a queue carry of their sender's, as hexadecimal digits, in order.
     pub fn bare(&self, queue: &str) -> Vec<String> {
         let told = self.put(&format!("/-/raw/{queue}"), &serde_json::json!([]));
@@ -173,9 +191,13 @@ impl Broker {
     }
 
     fn put(&self, path: &str, body: &Value) -> Value {
+        self.request(path, "", body)
+    }
+
+    fn request(&self, path: &str, headers: &str, body: &Value) -> Value {
         let body = body.to_string();
         let request = format!(
-            "PUT {path} HTTP/1.1\r\nhost: broker\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+            "PUT {path} HTTP/1.1\r\nhost: broker\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n{body}",
             body.len()
         );
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();

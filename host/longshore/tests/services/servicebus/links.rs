@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use longshore_queue::{DeadLetter, QueueError};
+use longshore_queue::{DeadLetter, QueueError, Right};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -40,6 +40,21 @@ async fn what_a_link_brought_that_is_gone_is_settled_over_the_management_node() 
     assert_eq!(queue.approximate_count().await, Ok(2), "what was given back, and the one that never came");
     let dead = open(&broker, poison.name(), 5 * SECOND).peek(5).await.unwrap().remove(0);
     assert!(dead.properties.contains(&("DeadLetterReason".into(), "rejected".into())), "{dead:?}");
+}
+
+#[tokio::test]
+async fn the_right_to_receive_is_asked_for_with_the_link_that_a_run_needs_anyway() {
+    let broker = Broker::start(&[]);
+    let queue = open(&broker, &broker.queue(30, 10), 20 * SECOND);
+    queue.send(text("a")).await.unwrap();
+    for right in [Right::Receive, Right::Update] {
+        queue.may(right).await.unwrap();
+    }
+    assert_eq!(broker.locked(queue.url().name()), 0, "nothing is taken by asking");
+    let held = queue.receive(1, MINUTE).await.unwrap().remove(0);
+    assert_eq!(held.message.dequeue_count, 1);
+    assert_eq!(broker.links_and_requests("renew-lock"), (1, 0), "one link, and no request");
+    queue.delete(&held.message.id, &held.receipt).await.unwrap();
 }
 
 #[tokio::test]

@@ -45,6 +45,8 @@ pub(super) struct Connected {
     session: Mutex<SessionHandle<()>>,
     management: OnceCell<Requests>,
     watches: Arc<Watches>,
+    /// One that was begun ahead, for the first link that receives.
+    begun: Mutex<Option<SessionHandle<()>>>,
     receiving: Mutex<Option<Arc<Link>>>,
     sender: Mutex<Option<Sender>>,
     renewing: JoinHandle<()>,
@@ -79,8 +81,15 @@ impl Connected {
             })?;
         let mut session =
             Session::begin(&mut connection).await.map_err(|error| unreached(error.to_string()))?;
-        let cbs = Requests::attach(&mut session, "$cbs", &entity.url, "receive").await?;
-        let left = put_token(&cbs, &entity).await?;
+        // What has one session to itself does not wait for the token.
+        let begun = async { Session::begin(&mut connection).await.ok() };
+        let authorised = async {
+            let cbs = Requests::attach(&mut session, "$cbs", &entity.url, "receive").await?;
+            let left = put_token(&cbs, &entity).await?;
+            Ok((cbs, left))
+        };
+        let (begun, authorised) = tokio::join!(begun, authorised);
+        let (cbs, left) = authorised?;
         let broken = Arc::<AtomicBool>::default();
         let renewing = tokio::spawn(renew(cbs, entity.clone(), left, broken.clone()));
         Ok(Self {
@@ -89,6 +98,7 @@ impl Connected {
             session: Mutex::new(session),
             management: OnceCell::new(),
             watches,
+            begun: Mutex::new(begun),
             receiving: Mutex::default(),
             sender: Mutex::default(),
             renewing,
@@ -144,11 +154,18 @@ impl Connected {
         }
     }
 
+    /// A session for a link that receives.
+    async fn begin_session(&self) -> Result<SessionHandle<()>, QueueError> {
+        if let Some(begun) = self.begun.lock().await.take() {
+            return Ok(begun);
+        }
+        let begun = Session::begin(&mut *self.connection.lock().await).await;
+        begun.map_err(|error| unclear(&self.entity.url, error))
+    }
+
     async fn attach_receiver(&self) -> Result<Link, QueueError> {
         let watched = self.watches.expect(&self.entity.link);
-        let mut session = Session::begin(&mut *self.connection.lock().await)
-            .await
-            .map_err(|error| unclear(&self.entity.url, error))?;
+        let mut session = self.begin_session().await?;
         let receiver = Receiver::builder()
             .name(self.entity.link.clone())
             .source(self.entity.source())

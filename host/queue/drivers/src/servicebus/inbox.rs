@@ -83,11 +83,17 @@ impl Inbox {
     /// Takes up to `max` messages.
     pub(super) fn take(&self, max: u32) -> Taken {
         let mut state = self.lock();
-        // Those whose locks are over come again by themselves.
-        state.messages.retain(|it| !it.is_over());
-        let count = state.messages.len().min(max as usize);
-        if count > 0 {
-            return Taken::Messages(state.messages.drain(..count).collect());
+        let mut taken = Vec::new();
+        while taken.len() < max as usize
+            && let Some(next) = state.messages.pop_front()
+        {
+            // One whose lock is over comes again by itself.
+            if !next.is_over() {
+                taken.push(next);
+            }
+        }
+        if !taken.is_empty() {
+            return Taken::Messages(taken);
         }
         match &state.ended {
             Some(error) => Taken::Ended(error.clone()),

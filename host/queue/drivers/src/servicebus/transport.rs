@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -19,9 +19,10 @@ use longshore_queue::place::Transport;
 use longshore_queue::{QueueError, QueueUrl};
 
 use crate::servicebus::proxy::HttpProxy;
+use crate::servicebus::silent_ports::SilentPorts;
 
 /// How long one connection may take to be made, its handshake included.
-const CONNECT: Duration = Duration::from_secs(5);
+pub(super) const CONNECT: Duration = Duration::from_secs(5);
 /// What the standard library says first where a name cannot be resolved. It has no kind of its own.
 const NO_SUCH_NAME: &str = "failed to lookup address information";
 /// The path of the WebSocket.
@@ -78,26 +79,25 @@ fn usual_port(transport: Transport) -> u16 {
 }
 
 /// Opens a connection to a namespace. Where no port is named and the one of AMQP does not answer,
-/// that of WebSockets is tried; behind a proxy it is the only one. The queue is for errors.
+/// that of WebSockets is tried; behind a proxy it is the only one. A port that keeps silent is
+/// remembered as long as this process lasts. The queue is for errors.
 pub(super) async fn open(
     url: &QueueUrl,
     namespace: &str,
     transport: Transport,
 ) -> Result<ByteStream, QueueError> {
+    static SILENT_PORTS: LazyLock<SilentPorts> = LazyLock::new(SilentPorts::default);
     let (host, port) = match namespace.rsplit_once(':') {
         Some((host, port)) => (host, port.parse().ok()),
         None => (namespace, None),
     };
-    if transport == Transport::Amqps && port.is_none() && HttpProxy::for_host(host).is_some() {
+    if transport != Transport::Amqps || port.is_some() {
+        return dial(url, host, port, transport).await;
+    }
+    if HttpProxy::for_host(host).is_some() {
         return dial(url, host, None, Transport::WebSockets).await;
     }
-    match (dial(url, host, port, transport).await, port) {
-        (Err(QueueError::Busy { cause, .. }), None) if transport == Transport::Amqps => {
-            tracing::debug!(cause, "trying a WebSocket");
-            dial(url, host, None, Transport::WebSockets).await
-        }
-        (dialled, _) => dialled,
-    }
+    SILENT_PORTS.connect(host, |transport| Box::pin(dial(url, host, None, transport))).await
 }
 
 async fn dial(

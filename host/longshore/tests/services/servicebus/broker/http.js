@@ -44,6 +44,10 @@ function answer(namespace, faults, amqp, request, body) {
     return json({});
   }
   if (name.startsWith('-/locks/')) return json({ locked: namespace.find(name.slice('-/locks/'.length)).locks.size });
+  if (name.startsWith('-/done/')) {
+    const { taken, done } = namespace.find(name.slice('-/done/'.length));
+    return json({ taken: taken.first, ...done });
+  }
   if (name.startsWith('-/raw/')) {
     // Messages as bytes, in hexadecimal digits: PUT sends them, GET shows what is there as it would be delivered.
     const queue = namespace.find(name.slice('-/raw/'.length));
@@ -52,6 +56,8 @@ function answer(namespace, faults, amqp, request, body) {
         const content = messages.decode(Buffer.from(hex, 'hex'));
         queue.send(content, terms(content));
       }
+      // A bench puts in thousands, and does not ask for them back.
+      if (request.headers.prefer === 'return=minimal') return json({});
     }
     const there = queue.peek(0, Infinity);
     const hex = (bytes) => bytes.toString('hex');
