@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_parser};
 
+use super::page::{PAGE, PageArgs};
 use super::run::RunArgs;
 use super::values::{duration, some_time};
 
@@ -22,6 +23,13 @@ pub struct DevArgs {
     /// those that still run.
     #[arg(long)]
     pub once: bool,
+
+    /// Serve no page.
+    #[arg(long, help_heading = PAGE, conflicts_with_all = ["port", "no_bodies"])]
+    pub no_page: bool,
+
+    #[command(flatten)]
+    pub(crate) page: PageArgs,
 
     #[command(flatten)]
     pub(crate) run: ForwardedRun,
