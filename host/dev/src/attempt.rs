@@ -12,7 +12,7 @@ const MAX_ID: usize = 512;
 
 /// One attempt at a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Attempt {
+pub struct MessageAttempt {
     /// The message's id.
     pub message: String,
     /// The execution.
@@ -54,7 +54,7 @@ struct LoggedAttempt<'a> {
     trace_id: Option<Cow<'a, str>>,
 }
 
-impl Attempt {
+impl MessageAttempt {
     /// The attempt that a line of an execution's log tells of, if it does.
     #[must_use]
     pub fn of_line(line: &str, execution: &str) -> Option<Self> {
@@ -91,13 +91,13 @@ mod tests {
                 r#"{{"timestamp":"2026-11-26T12:00:00.250Z","level":"WARN","message_id":"o-1","dequeue_count":2,"outcome":"poisoned","reason":"rejected","detail":"no \"stock\"","ms":7,"target":"{target}"}}"#
             )
         };
-        let attempt = Attempt::of_line(&line("longshore_worker::report"), "orders-1").unwrap();
+        let attempt = MessageAttempt::of_line(&line("longshore_worker::report"), "orders-1").unwrap();
         assert_eq!(
             (&*attempt.message, &*attempt.execution, attempt.dequeue_count, &*attempt.outcome),
             ("o-1", "orders-1", 2, "poisoned")
         );
         assert_eq!((&*attempt.detail, attempt.took_ms, attempt.at_ms % 1000), ("no \"stock\"", 7, 250));
-        assert_eq!(Attempt::of_line(&line("guest"), "orders-1"), None);
-        assert_eq!(Attempt::of_line("\"outcome\": no JSON", "orders-1"), None);
+        assert_eq!(MessageAttempt::of_line(&line("guest"), "orders-1"), None);
+        assert_eq!(MessageAttempt::of_line("\"outcome\": no JSON", "orders-1"), None);
     }
 }

@@ -22,7 +22,7 @@ mod sources;
 mod tail;
 mod trouble;
 
-pub use attempt::Attempt;
+pub use attempt::MessageAttempt;
 pub use cause::CauseCount;
 pub use event::DevEvent;
 pub use execution::{ExecutionRecord, ExecutionState};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::attempt::Attempt;
+use crate::attempt::MessageAttempt;
 use crate::history::History;
 use crate::tail::Tail;
 
@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 #[derive(Clone, Debug)]
 pub struct ReplicaWatch {
     logs: LiveLogs,
-    attempts: Option<mpsc::Sender<Attempt>>,
+    attempts: Option<mpsc::Sender<MessageAttempt>>,
 }
 
 /// The logs of replicas that run, by the names of their executions.
@@ -67,7 +67,7 @@ impl ReplicaWatch {
     /// Takes a line in.
     pub(crate) async fn line(&self, execution: &str, line: &str) {
         let Some(attempts) = &self.attempts else { return };
-        if let Some(attempt) = Attempt::of_line(line, execution) {
+        if let Some(attempt) = MessageAttempt::of_line(line, execution) {
             // Without a reader this process is ending.
             let _ = attempts.send(attempt).await;
         }
@@ -88,7 +88,7 @@ impl LiveLogs {
     }
 }
 
-async fn keep(mut waiting: mpsc::Receiver<Attempt>, history: Arc<History>) {
+async fn keep(mut waiting: mpsc::Receiver<MessageAttempt>, history: Arc<History>) {
     let mut batch = Vec::new();
     while waiting.recv_many(&mut batch, BATCH).await > 0 {
         let (history, attempts) = (history.clone(), std::mem::take(&mut batch));

@@ -12,6 +12,6 @@ mod snapshot;
 mod text;
 mod view;
 
-pub use actions::{PageActions, Swept};
+pub use actions::{PageActions, SweepCount};
 pub use board::{Board, PageNames, PageRights, Sample};
 pub use http::{PageServer, SignIn};

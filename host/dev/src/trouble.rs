@@ -124,7 +124,9 @@ impl TroubledQueue {
     fn answers(&self) -> Result<(), QueueError> {
         match self.trouble.queue_is_away() {
             None => Ok(()),
-            Some(_) => Err(QueueError::busy(self.queue.url(), "503 Server Busy, as the page was asked to have it")),
+            Some(_) => {
+                Err(QueueError::busy(self.queue.url(), "503 Server Busy, as the page was asked to have it"))
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::History;
-use crate::attempt::Attempt;
+use crate::attempt::MessageAttempt;
 
 /// How many messages are remembered.
 const PAST_MESSAGES: u32 = 20_000;
@@ -28,7 +28,7 @@ impl History {
     ///
     /// # Errors
     /// The database cannot be written.
-    pub fn put_attempts(&self, attempts: &[Attempt]) -> rusqlite::Result<()> {
+    pub fn put_attempts(&self, attempts: &[MessageAttempt]) -> rusqlite::Result<()> {
         let mut connection = self.connection();
         let transaction = connection.transaction()?;
         {
@@ -36,9 +36,8 @@ impl History {
                 "INSERT INTO message VALUES (?1, ?2, 1, ?3)
                  ON CONFLICT (id) DO UPDATE SET outcome = ?2, attempts = attempts + 1, last_at = ?3",
             )?;
-            let mut attempt = transaction.prepare_cached(
-                "INSERT INTO attempt VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-            )?;
+            let mut attempt = transaction
+                .prepare_cached("INSERT INTO attempt VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?;
             for it in attempts {
                 message.execute(params![it.message, it.outcome, it.at_ms])?;
                 attempt.execute(params![
@@ -111,14 +110,14 @@ impl History {
     ///
     /// # Errors
     /// The database cannot be read.
-    pub fn attempts(&self, message: &str, at_most: u32) -> rusqlite::Result<Vec<Attempt>> {
+    pub fn attempts(&self, message: &str, at_most: u32) -> rusqlite::Result<Vec<MessageAttempt>> {
         let connection = self.connection();
         let mut statement = connection.prepare_cached(
             "SELECT message, execution, at, dequeue_count, outcome, reason, detail, took, trace FROM attempt
              WHERE message = ?1 ORDER BY number DESC LIMIT ?2",
         )?;
         let attempts = statement.query_map(params![message, at_most], |row| {
-            Ok(Attempt {
+            Ok(MessageAttempt {
                 message: row.get(0)?,
                 execution: row.get(1)?,
                 at_ms: row.get(2)?,

@@ -53,12 +53,7 @@ impl History {
         let query = "SELECT at, messages, visible, poison FROM depth WHERE at >= ?1 ORDER BY at";
         let mut statement = connection.prepare_cached(query)?;
         let depths = statement.query_map([since_ms], |row| {
-            Ok(Depth {
-                at_ms: row.get(0)?,
-                messages: row.get(1)?,
-                visible: row.get(2)?,
-                poison: row.get(3)?,
-            })
+            Ok(Depth { at_ms: row.get(0)?, messages: row.get(1)?, visible: row.get(2)?, poison: row.get(3)? })
         })?;
         depths.collect()
     }

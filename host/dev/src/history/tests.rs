@@ -24,10 +24,8 @@ fn what_is_kept_is_read_again_and_what_had_no_end_is_lost() {
     history.put(&ExecutionRecord::created("orders-1".into(), 1));
     let second = ended("orders-2", 2);
     history.put(&ExecutionRecord { log: "its log".into(), ..second.clone() });
-    let third = ExecutionRecord {
-        state: ExecutionState::Running,
-        ..ExecutionRecord::created("orders-3".into(), 3)
-    };
+    let third =
+        ExecutionRecord { state: ExecutionState::Running, ..ExecutionRecord::created("orders-3".into(), 3) };
     history.put(&third);
     drop(history);
 
@@ -81,10 +79,7 @@ fn a_damaged_history_is_named_and_is_new_once_it_was_moved_away() {
     let is_said = |refused: HistoryError| {
         assert!(matches!(refused, HistoryError::Damaged { .. }), "{refused:?}");
         let said = refused.to_string();
-        assert!(
-            said.contains("orders.dev.db is damaged") && said.contains("move the file away"),
-            "{said}"
-        );
+        assert!(said.contains("orders.dev.db is damaged") && said.contains("move the file away"), "{said}");
     };
     is_said(History::open(&path).unwrap_err());
     std::fs::remove_file(&path).unwrap();

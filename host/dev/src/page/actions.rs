@@ -9,10 +9,10 @@ use async_trait::async_trait;
 pub trait PageActions: Send + Sync {
     /// Sends these poison messages to their queue again; all of them where no id is named. With
     /// `dry_run` it only says what would be sent.
-    async fn redrive(&self, ids: &[String], dry_run: bool) -> Result<Swept, String>;
+    async fn redrive(&self, ids: &[String], dry_run: bool) -> Result<SweepCount, String>;
 
     /// Deletes these poison messages; all of them where no id is named.
-    async fn purge(&self, ids: &[String], dry_run: bool) -> Result<Swept, String>;
+    async fn purge(&self, ids: &[String], dry_run: bool) -> Result<SweepCount, String>;
 
     /// Hands one poison message to the handler, on this machine, and settles nothing. What the
     /// handler said comes back.
@@ -33,7 +33,7 @@ pub trait PageActions: Send + Sync {
 
 /// What became of poison messages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Swept {
+pub struct SweepCount {
     /// How many were dealt with, or would be.
     pub messages: u64,
     /// How many stay, by reason.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::actions::PageActions;
-use super::poison::{MAX_LOOKED_AT, PoisonLook, PoisonMessage};
+use super::poison::{MAX_LOOKED_AT, PoisonMessage, PoisonSeen};
 use crate::event::DevEvent;
 use crate::history::{Depth, History};
 use crate::live::LiveLogs;
@@ -93,7 +93,7 @@ pub(crate) struct BoardNow {
 struct Looked {
     at: Option<Instant>,
     count: Option<u64>,
-    look: Arc<PoisonLook>,
+    look: Arc<PoisonSeen>,
 }
 
 impl Board {
@@ -195,7 +195,7 @@ impl Board {
     }
 
     /// What is in the poison queue, as it was seen a short time ago at most.
-    pub(crate) async fn look(&self) -> Arc<PoisonLook> {
+    pub(crate) async fn look(&self) -> Arc<PoisonSeen> {
         let mut looked = self.looked.lock().await;
         let count = self.now().depth.and_then(|it| it.poison);
         let is_good = looked.at.is_some_and(|at| at.elapsed() < LOOK_IS_GOOD) && looked.count == count;
@@ -212,16 +212,16 @@ impl Board {
         self.count().await;
     }
 
-    async fn look_anew(&self) -> PoisonLook {
-        let Some(poison) = &self.poison else { return PoisonLook::default() };
+    async fn look_anew(&self) -> PoisonSeen {
+        let Some(poison) = &self.poison else { return PoisonSeen::default() };
         let specimens = match poison.examine(MAX_LOOKED_AT).await {
             Ok(specimens) => specimens,
-            Err(QueueError::QueueNotFound { .. }) => return PoisonLook::default(),
-            Err(error) => return PoisonLook { problem: Some(error.to_string()), ..PoisonLook::default() },
+            Err(QueueError::QueueNotFound { .. }) => return PoisonSeen::default(),
+            Err(error) => return PoisonSeen { problem: Some(error.to_string()), ..PoisonSeen::default() },
         };
         let messages: Vec<_> = specimens.iter().map(|it| PoisonMessage::of(poison.url(), it)).collect();
         let count = poison.approximate_count().await.ok();
-        PoisonLook { of_about: count.filter(|it| *it > messages.len() as u64), messages, problem: None }
+        PoisonSeen { of_about: count.filter(|it| *it > messages.len() as u64), messages, problem: None }
     }
 
     fn lock(&self) -> MutexGuard<'_, BoardNow> {

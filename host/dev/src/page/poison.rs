@@ -41,7 +41,7 @@ pub(crate) struct PoisonGroup {
 
 /// What was seen of the poison queue.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct PoisonLook {
+pub(crate) struct PoisonSeen {
     pub(crate) messages: Vec<PoisonMessage>,
     /// The queue's own count, where it holds more than was seen.
     pub(crate) of_about: Option<u64>,
@@ -49,7 +49,7 @@ pub(crate) struct PoisonLook {
     pub(crate) problem: Option<String>,
 }
 
-impl PoisonLook {
+impl PoisonSeen {
     /// The groups, the largest first.
     pub(crate) fn groups(&self) -> Vec<PoisonGroup> {
         let mut groups: BTreeMap<(&str, &str), PoisonGroup> = BTreeMap::new();
@@ -71,7 +71,10 @@ impl PoisonLook {
 
     /// The message of this id, be it the one in the poison queue or the one that it had.
     pub(crate) fn message(&self, id: &str) -> Option<&PoisonMessage> {
-        self.messages.iter().find(|it| it.id == id).or_else(|| self.messages.iter().find(|it| it.own_id == id))
+        self.messages
+            .iter()
+            .find(|it| it.id == id)
+            .or_else(|| self.messages.iter().find(|it| it.own_id == id))
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::board::{Board, BoardNow};
-use super::poison::PoisonLook;
+use super::poison::PoisonSeen;
 use crate::execution::ExecutionRecord;
 use crate::history::{Depth, Executed, PastMessage};
 
@@ -25,7 +25,7 @@ pub(crate) struct Snapshot {
     pub(crate) executed: Executed,
     pub(crate) outcomes: Vec<(String, u64)>,
     pub(crate) messages: Vec<PastMessage>,
-    pub(crate) poison: Arc<PoisonLook>,
+    pub(crate) poison: Arc<PoisonSeen>,
     pub(crate) trouble: Vec<String>,
 }
 

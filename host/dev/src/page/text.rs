@@ -9,9 +9,9 @@ use url::form_urlencoded;
 
 /// Text of others. It is escaped, and what would act instead of being seen is shown as an escape:
 /// control characters, and those that change the direction of what follows.
-pub(crate) struct Shown<'a>(pub(crate) &'a str);
+pub(crate) struct AsText<'a>(pub(crate) &'a str);
 
-impl Render for Shown<'_> {
+impl Render for AsText<'_> {
     fn render_to(&self, buffer: &mut String) {
         // Nothing can fail to be written to a string.
         let _ = Escaper::new(buffer).write_str(&shown(self.0));
@@ -117,9 +117,9 @@ mod tests {
     #[test]
     fn what_would_act_is_seen_and_markup_is_text() {
         let text = "a\u{1b}[2J\u{202e}<script>alert('1')</script>\nb";
-        let shown = html! { (Shown(text)) }.into_string();
+        let shown = html! { (AsText(text)) }.into_string();
         assert_eq!(shown, "a\\u{1b}[2J\\u{202e}&lt;script&gt;alert('1')&lt;/script&gt;\nb");
-        let attribute = html! { a title=(Shown("\"><img onerror=x>")) {} }.into_string();
+        let attribute = html! { a title=(AsText("\"><img onerror=x>")) {} }.into_string();
         assert_eq!(attribute, "<a title=\"&quot;&gt;&lt;img onerror=x&gt;\"></a>");
         let href = html! { a href=(link("/message", &[("id", "a&b\"'<")])) {} }.into_string();
         assert_eq!(href, "<a href=\"/message?id=a%26b%22%27%3C\"></a>");
@@ -127,7 +127,10 @@ mod tests {
 
     #[test]
     fn numbers_and_times_are_read_at_a_glance() {
-        assert_eq!([number(0), number(999), number(10_000), number(1_234_567)], ["0", "999", "10,000", "1,234,567"]);
+        assert_eq!(
+            [number(0), number(999), number(10_000), number(1_234_567)],
+            ["0", "999", "10,000", "1,234,567"]
+        );
         assert_eq!([counted(1, "message"), counted(1200, "message")], ["1 message", "1,200 messages"]);
         assert_eq!(
             [lasted(340), lasted(12_900), lasted(200_000), lasted(7_500_000), lasted(-1)],

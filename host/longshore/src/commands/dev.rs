@@ -19,9 +19,11 @@ use tokio::sync::watch::Sender;
 
 use self::building::Building;
 use self::hands::Hands;
-use self::keys::Keys;
+use self::keys::DevKeys;
 use self::lines::Lines;
-use self::page::{COUNT_ELSEWHERE_EVERY, COUNT_EVERY, DevActions, names, rights, samples, without_identity};
+use self::page::{
+    COUNT_ELSEWHERE_EVERY, COUNT_EVERY, DevActions, is_on_this_host, names, rights, samples, without_identity,
+};
 use self::planned::planned;
 use self::status::{REDRAW, Status};
 use super::page::{BoundPage, PoisonProgram};
@@ -100,14 +102,8 @@ pub(super) async fn execute(
     });
     let to_send = samples(project.file.as_deref().map(Path::new));
     let poison_queue: Arc<dyn Queue> = Arc::new(TroubledQueue::new(open(&poison).await?, trouble.clone()));
-    let board = Board::new(
-        page_names,
-        page_rights,
-        history,
-        queue.clone(),
-        Some(poison_queue),
-        actions.clone(),
-    );
+    let board =
+        Board::new(page_names, page_rights, history, queue.clone(), Some(poison_queue), actions.clone());
     let board = Arc::new(board.with_logs(watch.logs()).with_samples(to_send.clone()));
     let mut sign_in = None::<SignIn>;
     if let Some(page) = page {
@@ -118,7 +114,7 @@ pub(super) async fn execute(
         lines.page(&link)?;
     }
     let (tell, mut told) = mpsc::unbounded_channel();
-    let keys = Keys::listen().filter(|_| !args.once && format == Format::Table);
+    let keys = DevKeys::listen().filter(|_| !args.once && format == Format::Table);
     let keys = keys.map(|(keys, pressed)| {
         let may_change = page_rights.messages;
         let (samples, stop, said) = (to_send, stop.clone(), tell.clone());
@@ -233,11 +229,6 @@ fn state_file(queue: &QueueUrl) -> PathBuf {
             PathBuf::from(ELSEWHERE).join(format!("{owner}-{name}.dev.db"))
         }
     }
-}
-
-/// Whether nobody pays for a queue, nor shares it: a directory, or an emulator without TLS.
-fn is_on_this_host(queue: &QueueUrl) -> bool {
-    queue.directory().is_some() || queue.to_string().starts_with("http://")
 }
 
 /// The first signal ends executions as SIGTERM does, a second one kills them.

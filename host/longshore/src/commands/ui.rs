@@ -14,7 +14,7 @@ use crate::cli::{Format, UiArgs, without_secrets};
 use crate::exit::{Exit, Failure};
 use longshore_azure::Azure;
 use longshore_azure::jobs::{Execution, Job};
-use longshore_dev::page::{Board, PageActions, PageNames, PageRights, Sample, Swept};
+use longshore_dev::page::{Board, PageActions, PageNames, PageRights, Sample, SweepCount};
 use longshore_dev::{ExecutionRecord, ExecutionState, History};
 use longshore_queue::Queue;
 use longshore_queue_drivers::open;
@@ -34,7 +34,8 @@ pub(super) async fn execute(args: UiArgs, format: Format) -> Result<Exit, Failur
     // A name that is wrong is said on the terminal.
     queue.approximate_count().await?;
     let poison: Arc<dyn Queue> = open(&poison_url).await?;
-    let job = args.job.clone().map(|id| Arc::new(Job::new(id, args.arm.arm_endpoint.clone(), Azure::shared())));
+    let job =
+        args.job.clone().map(|id| Arc::new(Job::new(id, args.arm.arm_endpoint.clone(), Azure::shared())));
     let mut names = PageNames {
         verb: "ui",
         job: job.as_ref().map(|it| it.id().to_string().rsplit('/').next().unwrap_or_default().to_owned()),
@@ -69,7 +70,11 @@ pub(super) async fn execute(args: UiArgs, format: Format) -> Result<Exit, Failur
         Format::Json => print::json(&json!({ "event": "page", "link": link }))?,
         Format::Table => {
             print::line(&format!("{link}  (lets one browser in, once)"));
-            let may = if args.allow_actions { "It can change things." } else { "It only looks: --allow-actions gives it buttons." };
+            let may = if args.allow_actions {
+                "It can change things."
+            } else {
+                "It only looks: --allow-actions gives it buttons."
+            };
             print::line(&format!("The page is served until Ctrl-C. {may}"));
         }
     }
@@ -154,11 +159,11 @@ struct UiActions {
 
 #[async_trait]
 impl PageActions for UiActions {
-    async fn redrive(&self, ids: &[String], dry_run: bool) -> Result<Swept, String> {
+    async fn redrive(&self, ids: &[String], dry_run: bool) -> Result<SweepCount, String> {
         self.poison.sweep("redrive", ids, dry_run).await
     }
 
-    async fn purge(&self, ids: &[String], dry_run: bool) -> Result<Swept, String> {
+    async fn purge(&self, ids: &[String], dry_run: bool) -> Result<SweepCount, String> {
         self.poison.sweep("purge", ids, dry_run).await
     }
 
@@ -169,7 +174,8 @@ impl PageActions for UiActions {
     async fn kill(&self, execution: &str) -> Result<(), String> {
         let Some(job) = &self.job else { return Err("there is no job; name one with --job".into()) };
         // The name becomes a segment of a path.
-        let is_name = execution.chars().all(|it| it.is_ascii_alphanumeric() || it == '-') && !execution.is_empty();
+        let is_name =
+            execution.chars().all(|it| it.is_ascii_alphanumeric() || it == '-') && !execution.is_empty();
         if !is_name {
             return Err("no execution is called so".into());
         }

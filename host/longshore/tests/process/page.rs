@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::directory::{Directory, ORDERS, POISON};
 use crate::orders::order;
 use crate::process::{Process, cache, longshore};
-use longshore_dev::{Attempt, ExecutionRecord, ExecutionState, History};
+use longshore_dev::{ExecutionRecord, ExecutionState, History, MessageAttempt};
 use longshore_testkit::guest;
 use longshore_testkit::wait::until;
 
@@ -40,7 +40,8 @@ fn page(directory: &Directory, flags: &[&str]) -> Page {
     let link = until("the link", || {
         let lines = dev.stdout();
         let events = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let link = events.filter(|it| it["event"] == "page").find_map(|it| it["link"].as_str().map(str::to_owned));
+        let link =
+            events.filter(|it| it["event"] == "page").find_map(|it| it["link"].as_str().map(str::to_owned));
         link
     });
     let (address, token) = link.split_once("/#t=").unwrap();
@@ -71,7 +72,9 @@ impl Page {
         } else {
             String::new()
         };
-        self.raw(&format!("{method} {path} HTTP/1.1\r\n{host}Connection: close\r\n{fields}{length}\r\n{body}"))
+        self.raw(&format!(
+            "{method} {path} HTTP/1.1\r\n{host}Connection: close\r\n{fields}{length}\r\n{body}"
+        ))
     }
 
     /// Shows the link, and returns the field with the cookie.
@@ -138,10 +141,16 @@ fn another_host_name_is_refused_on_every_route_before_anything_else() {
     }
     let without = page.raw("GET / HTTP/1.1\r\nConnection: close\r\n\r\n");
     assert!([400, 421].contains(&without.status), "{}", without.head);
-    let absolute = format!("GET http://rebound.example:{port}/ HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n{cookie}\r\n");
+    let absolute = format!(
+        "GET http://rebound.example:{port}/ HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n{cookie}\r\n"
+    );
     assert_eq!(page.raw(&absolute).status, 421);
     for own in ["127.0.0.1", "localhost", "LOCALHOST"] {
-        assert_eq!(page.request("GET", "/", &format!("Host: {own}:{port}\r\n{cookie}"), "").status, 200, "{own}");
+        assert_eq!(
+            page.request("GET", "/", &format!("Host: {own}:{port}\r\n{cookie}"), "").status,
+            200,
+            "{own}"
+        );
     }
 }
 
@@ -171,7 +180,12 @@ fn nothing_is_changed_by_a_page_of_somebody_else() {
     for method in ["PUT", "DELETE", "OPTIONS", "PATCH"] {
         assert_eq!(page.request(method, "/send", &cookie, "").status, 405, "{method}");
     }
-    let read = page.request("GET", "/", &format!("{cookie}Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: cors\r\n"), "");
+    let read = page.request(
+        "GET",
+        "/",
+        &format!("{cookie}Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: cors\r\n"),
+        "",
+    );
     assert_eq!(read.status, 403);
     // A link on another page may be followed; without a cookie nothing is seen.
     let followed = page.request("GET", "/", "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\n", "");
@@ -183,7 +197,9 @@ fn nothing_is_changed_by_a_page_of_somebody_else() {
 fn a_link_lets_one_browser_in_and_nobody_without_it_sees_anything() {
     let directory = Directory::new();
     let page = page(&directory, &[]);
-    for (method, path) in ROUTES.into_iter().filter(|(_, path)| !["/session", "/assets/page.js"].contains(path)) {
+    for (method, path) in
+        ROUTES.into_iter().filter(|(_, path)| !["/session", "/assets/page.js"].contains(path))
+    {
         let answer = page.request(method, path, &page.own_origin(), "");
         assert_eq!(answer.status, 401, "{method} {path}");
         assert!(!answer.body.contains("orders"), "{}", answer.body);
@@ -231,7 +247,10 @@ fn every_answer_tells_the_browser_to_be_strict() {
     }
     // The policy holds for what the page itself has.
     let shown = page.get(&cookie, "/").body;
-    assert!(!shown.contains("<script>") && !shown.contains(" style=") && !shown.contains(" onclick"), "{shown}");
+    assert!(
+        !shown.contains("<script>") && !shown.contains(" style=") && !shown.contains(" onclick"),
+        "{shown}"
+    );
 }
 
 #[test]
@@ -272,7 +291,11 @@ fn what_others_wrote_is_text_wherever_it_is_shown() {
             assert!(!text.contains(planted), "{planted:?} is in {text}");
         }
     }
-    assert!(shown[1].contains("&lt;script&gt;alert(1)") && shown[8].contains("\\u{202e}gpj.exe"), "{}", shown[8]);
+    assert!(
+        shown[1].contains("&lt;script&gt;alert(1)") && shown[8].contains("\\u{202e}gpj.exe"),
+        "{}",
+        shown[8]
+    );
 }
 
 #[test]
@@ -388,7 +411,8 @@ fn an_execution_that_is_killed_fails_and_the_next_poll_starts_another() {
     let cookie = page.sign_in();
     let running = |page: &Page| {
         let shown = page.get(&cookie, "/").body;
-        let form = shown.split("action=\"/execution/kill\"><input type=\"hidden\" name=\"name\" value=\"").nth(1)?;
+        let form =
+            shown.split("action=\"/execution/kill\"><input type=\"hidden\" name=\"name\" value=\"").nth(1)?;
         form.split('"').next().map(str::to_owned)
     };
     let first = until("an execution", || running(&page));
@@ -445,7 +469,7 @@ fn a_long_history_is_shown_at_once_and_in_little_memory() {
             log: log.repeat(500),
         });
     }
-    let attempt = |number: i64| Attempt {
+    let attempt = |number: i64| MessageAttempt {
         message: format!("message-{number:06}"),
         execution: format!("orders-{:07}", number / 20),
         at_ms: crate::directory::now_ms() - 400_000 + number * 10,
@@ -464,7 +488,14 @@ fn a_long_history_is_shown_at_once_and_in_little_memory() {
     let cookie = page.sign_in();
     page.get(&cookie, "/");
     let mut took = Vec::new();
-    for path in ["/", "/executions", "/messages", "/execution?name=orders-0000499", "/message?id=message-009980", "/poison"] {
+    for path in [
+        "/",
+        "/executions",
+        "/messages",
+        "/execution?name=orders-0000499",
+        "/message?id=message-009980",
+        "/poison",
+    ] {
         let begun = Instant::now();
         let answer = page.get(&cookie, path);
         assert_eq!(answer.status, 200, "{path}");

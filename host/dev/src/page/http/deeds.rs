@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::guard::cookie_name;
 use super::{ARRIVES_WITHIN, Site};
-use crate::page::actions::Swept;
+use crate::page::actions::SweepCount;
 use crate::page::board::Board;
 use crate::page::poison::{body_text, envelope};
 use crate::page::text::{counted, cut};
@@ -31,12 +31,12 @@ const MAX_REPLAY: usize = 8_000;
 const MAX_TROUBLE: u64 = 600;
 
 #[derive(Deserialize)]
-struct Token {
+struct TokenForm {
     t: String,
 }
 
 #[derive(Deserialize)]
-struct Sent {
+struct SendForm {
     body: String,
     #[serde(default = "one")]
     count: u32,
@@ -89,7 +89,7 @@ fn is_navigation(headers: &HeaderMap) -> bool {
 
 /// The token of a link, for a cookie.
 pub(super) async fn session(State(site): State<Site>, request: Request) -> Response {
-    let (form, _) = match form::<Token>(request, &site).await {
+    let (form, _) = match form::<TokenForm>(request, &site).await {
         Ok(form) => form,
         Err(refused) => return refused,
     };
@@ -106,7 +106,7 @@ pub(super) async fn session(State(site): State<Site>, request: Request) -> Respo
 /// A message for the queue.
 pub(super) async fn send(State(site): State<Site>, request: Request) -> Response {
     let board = &site.board;
-    let (form, is_page) = match form::<Sent>(request, &site).await {
+    let (form, is_page) = match form::<SendForm>(request, &site).await {
         Ok(form) => form,
         Err(refused) => return refused,
     };
@@ -150,7 +150,7 @@ pub(super) async fn body(State(site): State<Site>, request: Request) -> Response
     view::body(shown.as_ref()).into_response()
 }
 
-async fn find_body(board: &Board, id: &str) -> Option<view::Body> {
+async fn find_body(board: &Board, id: &str) -> Option<view::ShownBody> {
     let shown = |body: &Body<'_>| {
         let (mut text, is_base64) = body_text(body);
         let is_cut = text.len() > MAX_BODY;
@@ -158,7 +158,7 @@ async fn find_body(board: &Board, id: &str) -> Option<view::Body> {
             let end = (0..=MAX_BODY).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
             text.truncate(end);
         }
-        view::Body { text, is_base64, is_cut }
+        view::ShownBody { text, is_base64, is_cut }
     };
     if let Some(poison) = &board.poison {
         for it in poison.examine(LOOKED_THROUGH).await.unwrap_or_default() {
@@ -189,7 +189,7 @@ enum Sweep {
 }
 
 impl Sweep {
-    async fn perform(self, board: &Board, ids: &[String], dry_run: bool) -> Result<Swept, String> {
+    async fn perform(self, board: &Board, ids: &[String], dry_run: bool) -> Result<SweepCount, String> {
         match self {
             Self::Redrive => board.actions.redrive(ids, dry_run).await,
             Self::Purge => board.actions.purge(ids, dry_run).await,
@@ -246,7 +246,10 @@ async fn sweep(site: &Site, request: Request, sweep: Sweep) -> Response {
         Err(words) => return refused(board, &words, is_page),
     };
     let messages = counted(swept.messages, "message");
-    let stays = swept.skipped.iter().map(|(reason, count)| format!("{} would stay: {reason}", counted(*count, "message")));
+    let stays = swept
+        .skipped
+        .iter()
+        .map(|(reason, count)| format!("{} would stay: {reason}", counted(*count, "message")));
     if !is_confirmed {
         let first = match sweep {
             Sweep::Redrive => format!("{messages} would go back to the queue, and be handled anew."),
@@ -269,7 +272,10 @@ async fn sweep(site: &Site, request: Request, sweep: Sweep) -> Response {
         Sweep::Redrive => ("Sent back", format!("{} sent back to the queue.", was(swept.messages))),
         Sweep::Purge => ("Deleted", format!("{} deleted.", was(swept.messages))),
     };
-    let stayed = swept.skipped.iter().map(|(reason, count)| format!("{} stayed: {reason}", counted(*count, "message")));
+    let stayed = swept
+        .skipped
+        .iter()
+        .map(|(reason, count)| format!("{} stayed: {reason}", counted(*count, "message")));
     let words: Vec<_> = std::iter::once(first).chain(stayed).collect();
     view::answer(board, title, &words, is_page).into_response()
 }
@@ -285,7 +291,9 @@ pub(super) async fn replay(State(site): State<Site>, request: Request) -> Respon
         return not_allowed(board, is_page);
     }
     match board.actions.replay(&form.id).await {
-        Ok(said) => view::answer(board, "Replayed", &[cut(&said, MAX_REPLAY).into_owned()], is_page).into_response(),
+        Ok(said) => {
+            view::answer(board, "Replayed", &[cut(&said, MAX_REPLAY).into_owned()], is_page).into_response()
+        }
         Err(words) => refused(board, &cut(&words, MAX_REPLAY), is_page),
     }
 }
@@ -319,9 +327,10 @@ pub(super) async fn trouble(State(site): State<Site>, request: Request) -> Respo
     let how_long = Duration::from_secs(form.seconds.min(MAX_TROUBLE));
     let rights = board.rights;
     let (done, words) = match &*form.what {
-        "queue" if rights.take_queue => {
-            (board.actions.take_queue(how_long).await, "The queue answers 503 to every execution, and to this page.")
-        }
+        "queue" if rights.take_queue => (
+            board.actions.take_queue(how_long).await,
+            "The queue answers 503 to every execution, and to this page.",
+        ),
         "identity" if rights.take_identity => (
             board.actions.take_identity(how_long).await,
             "Executions that start from now on find no identity endpoint.",

@@ -66,7 +66,9 @@ impl Listener {
             }
             if !changed.is_empty() {
                 // Without a line feed, whatever the markup has.
-                return Some(Event::default().event("parts").data(serde_json::Value::Array(changed).to_string()));
+                return Some(
+                    Event::default().event("parts").data(serde_json::Value::Array(changed).to_string()),
+                );
             }
         }
     }

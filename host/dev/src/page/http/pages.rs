@@ -34,23 +34,23 @@ const ASSETS: [(&str, &str, &str); 4] = [
 
 /// Where a list begins, and what it is of.
 #[derive(Deserialize)]
-pub(super) struct Listing {
+pub(super) struct ListQuery {
     from: Option<u32>,
     outcome: Option<String>,
 }
 
 #[derive(Deserialize)]
-pub(super) struct Named {
+pub(super) struct ExecutionQuery {
     name: String,
 }
 
 #[derive(Deserialize)]
-pub(super) struct Identified {
+pub(super) struct MessageQuery {
     id: String,
 }
 
 #[derive(Deserialize)]
-pub(super) struct Grouped {
+pub(super) struct GroupQuery {
     group: Option<String>,
 }
 
@@ -60,16 +60,25 @@ pub(super) async fn now(State(site): State<Site>) -> Markup {
 }
 
 /// All executions.
-pub(super) async fn executions(State(site): State<Site>, Query(listing): Query<Listing>) -> Response {
+pub(super) async fn executions(State(site): State<Site>, Query(listing): Query<ListQuery>) -> Response {
     let from = listing.from.unwrap_or(0);
-    read(&site.board, move |history| history.page(from, ROWS), |board, records| {
-        view::execution_list(board, &records, Timestamp::now().as_millisecond(), next(from, records.len()))
-    })
+    read(
+        &site.board,
+        move |history| history.page(from, ROWS),
+        |board, records| {
+            view::execution_list(
+                board,
+                &records,
+                Timestamp::now().as_millisecond(),
+                next(from, records.len()),
+            )
+        },
+    )
     .await
 }
 
 /// One execution.
-pub(super) async fn execution(State(site): State<Site>, Query(named): Query<Named>) -> Response {
+pub(super) async fn execution(State(site): State<Site>, Query(named): Query<ExecutionQuery>) -> Response {
     match recorded(&site.board, &named.name).await {
         Some((record, log)) => {
             view::execution(&site.board, &record, &log, Timestamp::now().as_millisecond()).into_response()
@@ -90,17 +99,19 @@ pub(super) async fn recorded(board: &Arc<Board>, name: &str) -> Option<(Executio
 }
 
 /// All messages that are remembered.
-pub(super) async fn messages(State(site): State<Site>, Query(listing): Query<Listing>) -> Response {
+pub(super) async fn messages(State(site): State<Site>, Query(listing): Query<ListQuery>) -> Response {
     let (from, outcome) = (listing.from.unwrap_or(0), listing.outcome.filter(|it| !it.is_empty()));
     let wanted = outcome.clone();
-    read(&site.board, move |history| history.messages(wanted.as_deref(), from, ROWS), |board, found| {
-        view::message_list(board, outcome.as_deref(), &found, next(from, found.len()))
-    })
+    read(
+        &site.board,
+        move |history| history.messages(wanted.as_deref(), from, ROWS),
+        |board, found| view::message_list(board, outcome.as_deref(), &found, next(from, found.len())),
+    )
     .await
 }
 
 /// One message.
-pub(super) async fn message(State(site): State<Site>, Query(named): Query<Identified>) -> Response {
+pub(super) async fn message(State(site): State<Site>, Query(named): Query<MessageQuery>) -> Response {
     let board = &site.board;
     let look = board.look().await;
     let poison = look.message(&named.id);
@@ -128,7 +139,7 @@ pub(super) async fn message(State(site): State<Site>, Query(named): Query<Identi
 }
 
 /// Poison messages.
-pub(super) async fn poison(State(site): State<Site>, Query(grouped): Query<Grouped>) -> Markup {
+pub(super) async fn poison(State(site): State<Site>, Query(grouped): Query<GroupQuery>) -> Markup {
     let look = site.board.look().await;
     view::poison_list(&site.board, &look, grouped.group.as_deref())
 }

@@ -12,10 +12,10 @@ const MAX_LINKS: usize = 8;
 
 /// Tokens that are good once, and the cookies of those who have shown one.
 #[derive(Debug, Default)]
-pub(super) struct Sessions(Mutex<Keys>);
+pub(super) struct Sessions(Mutex<GoodSecrets>);
 
 #[derive(Debug, Default)]
-struct Keys {
+struct GoodSecrets {
     links: VecDeque<String>,
     cookies: VecDeque<String>,
 }
@@ -64,7 +64,7 @@ impl Sessions {
         self.lock().cookies.iter().any(|it| is_same(it, cookie))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Keys> {
+    fn lock(&self) -> MutexGuard<'_, GoodSecrets> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

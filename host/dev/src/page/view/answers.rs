@@ -2,9 +2,9 @@
 
 use maud::{Markup, html};
 
-use super::frame;
+use super::frame::frame;
 use crate::page::board::Board;
-use crate::page::text::Shown;
+use crate::page::text::AsText;
 
 /// Something that is asked before it is done.
 pub(crate) struct Question<'a> {
@@ -21,7 +21,7 @@ pub(crate) struct Question<'a> {
 pub(crate) fn question(board: &Board, asked: &Question<'_>, is_page: bool) -> Markup {
     let content = html! {
         h2 { (asked.title) }
-        @for words in asked.words { p { (Shown(words)) } }
+        @for words in asked.words { p { (AsText(words)) } }
         div.buttons {
             form.inline method="post" action=(asked.action) {
                 @for (name, value) in asked.fields { input type="hidden" name=(name) value=(value); }
@@ -38,7 +38,7 @@ pub(crate) fn question(board: &Board, asked: &Question<'_>, is_page: bool) -> Ma
 pub(crate) fn answer(board: &Board, title: &str, words: &[String], is_page: bool) -> Markup {
     let content = html! {
         h2 { (title) }
-        @for words in words { p.answer-words { (Shown(words)) } }
+        @for words in words { p.answer-words { (AsText(words)) } }
         div.buttons { a.button href="/" data-close { "Close" } }
     };
     around(board, title, &content, is_page)
@@ -48,7 +48,7 @@ pub(crate) fn answer(board: &Board, title: &str, words: &[String], is_page: bool
 pub(crate) fn problem(board: &Board, words: &str, is_page: bool) -> Markup {
     let content = html! {
         h2 { "That did not work" }
-        p.note role="alert" { (Shown(words)) }
+        p.note role="alert" { (AsText(words)) }
         div.buttons { a.button href="/" data-close { "Close" } }
     };
     around(board, "That did not work", &content, is_page)

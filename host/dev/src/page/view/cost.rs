@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::card;
+use super::marks::card;
 use crate::page::board::Board;
 use crate::page::snapshot::Snapshot;
 use crate::page::text::{lasted, number};

@@ -4,11 +4,11 @@ use std::fmt::Write;
 
 use maud::{Markup, html};
 
-use super::card;
+use super::marks::card;
 use crate::history::Depth;
 use crate::page::board::Board;
 use crate::page::snapshot::Snapshot;
-use crate::page::text::{Shown, lasted, number, time};
+use crate::page::text::{AsText, lasted, number, time};
 
 /// The size of the picture, in its own units: it is stretched to the width that there is.
 const WIDTH: f64 = 600.0;
@@ -26,7 +26,7 @@ pub(super) fn queue(board: &Board, snapshot: &Snapshot) -> Markup {
         @if !board.names.about.is_empty() {
             details #about {
                 summary { "What the job is told" }
-                ul { @for line in &board.names.about { li { (Shown(line)) } } }
+                ul { @for line in &board.names.about { li { (AsText(line)) } } }
             }
         }
     };
@@ -39,7 +39,7 @@ fn sum(board: &Board, snapshot: &Snapshot) -> Markup {
         @if let Some((words, at_ms)) = &snapshot.now.poll {
             @let poll_ms = i64::try_from(poll.as_millis()).unwrap_or(i64::MAX);
             @let next = at_ms.saturating_add(poll_ms).saturating_sub(snapshot.at_ms).max(0);
-            p.sum { span.sum-words { (Shown(words)) } }
+            p.sum { span.sum-words { (AsText(words)) } }
             p.quiet { "KEDA looked at " (time(*at_ms)) ", and looks again in " (next.saturating_add(999) / 1000) " s." }
         } @else {
             p.quiet { "KEDA has not looked yet." }
@@ -169,8 +169,9 @@ mod tests {
 
     #[test]
     fn a_long_history_is_thinned_and_its_newest_sample_is_shown() {
-        let depths: Vec<_> =
-            (0..5_000).map(|n| Depth { at_ms: n * 1000, messages: 3, visible: Some(2), poison: None }).collect();
+        let depths: Vec<_> = (0..5_000)
+            .map(|n| Depth { at_ms: n * 1000, messages: 3, visible: Some(2), poison: None })
+            .collect();
         let thinned = thinned(&depths);
         assert!(thinned.len() <= MAX_POINTS && thinned.last() == depths.last());
         let shown = picture(&depths, 5_000_000).into_string();

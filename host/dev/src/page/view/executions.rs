@@ -2,13 +2,14 @@
 
 use maud::{Markup, html};
 
+use super::frame::frame;
 use super::log::log;
+use super::marks::{Part, card, state_mark};
 use super::timeline::timeline;
-use super::{Part, card, frame, state_mark};
 use crate::execution::{ExecutionRecord, ExecutionState};
 use crate::page::board::Board;
 use crate::page::snapshot::Snapshot;
-use crate::page::text::{Shown, cut, date_and_time, lasted, link, number, time};
+use crate::page::text::{AsText, cut, date_and_time, lasted, link, number, time};
 
 /// How many rows the main page shows.
 const SHOWN: usize = 8;
@@ -66,10 +67,11 @@ fn table(board: &Board, records: &[ExecutionRecord], now_ms: i64) -> Markup {
 }
 
 fn row(board: &Board, record: &ExecutionRecord, now_ms: i64) -> Markup {
-    let count = |name: &str| record.summary.as_ref().map_or_else(String::new, |_| number(record.counted(name)));
+    let count =
+        |name: &str| record.summary.as_ref().map_or_else(String::new, |_| number(record.counted(name)));
     html! {
         tr id={ "row-" (record.execution) } {
-            th scope="row" { a href=(link("/execution", &[("name", &record.execution)])) { (Shown(&record.execution)) } }
+            th scope="row" { a href=(link("/execution", &[("name", &record.execution)])) { (AsText(&record.execution)) } }
             td { (state_mark(record.state)) }
             td { (time(record.created_ms)) }
             td.num { @if record.started_ms.is_some() { (lasted(ran(record, now_ms))) } }
@@ -77,7 +79,7 @@ fn row(board: &Board, record: &ExecutionRecord, now_ms: i64) -> Markup {
             td.num { (count("completed")) }
             td.num { (count("retried")) }
             td.num { (count("poisoned")) }
-            td.cause { @if let Some(cause) = &record.cause { (Shown(&cut(cause, SHOWN_CAUSE))) } }
+            td.cause { @if let Some(cause) = &record.cause { (AsText(&cut(cause, SHOWN_CAUSE))) } }
             @if board.rights.kill { td { (kill(board, record)) } }
         }
     }
@@ -112,7 +114,7 @@ pub(crate) fn execution(board: &Board, record: &ExecutionRecord, log: &str, now_
     let is_over = record.ended_ms.is_some();
     let content = html! {
         nav.crumbs aria-label="Where this is" { a href="/" { "Now" } " / " a href="/executions" { "Executions" } }
-        h1 { (Shown(&record.execution)) }
+        h1 { (AsText(&record.execution)) }
         @for (_, part) in execution_parts(board, record, log, now_ms) { (part) }
     };
     frame(board, &record.execution, (!is_over).then_some(&*live), &content)
@@ -129,7 +131,7 @@ pub(crate) fn execution_parts(board: &Board, record: &ExecutionRecord, text: &st
 
 fn overview(board: &Board, record: &ExecutionRecord, now_ms: i64) -> Markup {
     let content = html! {
-        @if let Some(cause) = &record.cause { p.note { (Shown(cause)) } }
+        @if let Some(cause) = &record.cause { p.note { (AsText(cause)) } }
         dl.facts {
             div { dt { "created" } dd { (date_and_time(record.created_ms)) } }
             @if let Some(started) = record.started_ms {
@@ -147,7 +149,7 @@ fn overview(board: &Board, record: &ExecutionRecord, now_ms: i64) -> Markup {
             h3 { "What failed in it" }
             ul.failures {
                 @for failure in &record.failures {
-                    li { b { (number(failure.count)) } " " (Shown(&failure.outcome)) ": " (Shown(&failure.cause)) }
+                    li { b { (number(failure.count)) } " " (AsText(&failure.outcome)) ": " (AsText(&failure.cause)) }
                 }
             }
         }

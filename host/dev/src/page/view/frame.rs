@@ -3,7 +3,7 @@
 use maud::{DOCTYPE, Markup, html};
 
 use crate::page::board::Board;
-use crate::page::text::Shown;
+use crate::page::text::AsText;
 
 /// A page with its head, its navigation and its end. `live` is the address of its events.
 pub(crate) fn frame(board: &Board, title: &str, live: Option<&str>, content: &Markup) -> Markup {
@@ -18,8 +18,8 @@ pub(crate) fn frame(board: &Board, title: &str, live: Option<&str>, content: &Ma
                     span.brand-mark aria-hidden="true" { "⚓" }
                     span { "longshore " (names.verb) }
                 }
-                span.top-job { (Shown(job)) }
-                span.top-queue title="the queue" { (Shown(&names.queue)) }
+                span.top-job { (AsText(job)) }
+                span.top-queue title="the queue" { (AsText(&names.queue)) }
                 @if live.is_some() {
                     span #live-state.live role="status" { "live" }
                     button #pause type="button" aria-pressed="false" hidden { "Pause" }
@@ -63,7 +63,7 @@ fn head(title: &str) -> Markup {
             meta charset="utf-8";
             meta name="viewport" content="width=device-width, initial-scale=1";
             meta name="color-scheme" content="light dark";
-            title { (Shown(title)) }
+            title { (AsText(title)) }
             link rel="icon" href="/assets/icon.svg" type="image/svg+xml";
             link rel="stylesheet" href="/assets/page.css";
             script src="/assets/page.js" defer {}

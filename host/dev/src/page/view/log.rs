@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
-use crate::page::text::{Shown, cut};
+use crate::page::text::{AsText, cut};
 
 /// How many lines are shown, the newest.
 const MAX_LINES: usize = 400;
@@ -29,7 +29,7 @@ pub(super) fn log(text: &str, message_id: Option<&str>) -> Markup {
                 @for (line, json) in shown {
                     @match json {
                         Some(Value::Object(fields)) => (object(fields, message_id.is_some())),
-                        _ => li { (Shown(&cut(line, MAX_LINE))) },
+                        _ => li { (AsText(&cut(line, MAX_LINE))) },
                     }
                 }
             }
@@ -50,11 +50,11 @@ fn object(fields: &serde_json::Map<String, Value>, hides_id: bool) -> Markup {
     let rest = rest.filter(|(name, _)| !(hides_id && *name == "message_id"));
     html! {
         li.{ "log-" (level) } {
-            span.log-time { (Shown(text("timestamp").get(11..23).unwrap_or_default())) }
+            span.log-time { (AsText(text("timestamp").get(11..23).unwrap_or_default())) }
             " " span.log-level { (level) }
-            " " (Shown(&cut(text("message"), MAX_LINE)))
+            " " (AsText(&cut(text("message"), MAX_LINE)))
             @for (name, value) in rest {
-                " " span.log-field { span.log-name { (Shown(name)) "=" } (Shown(&field(value))) }
+                " " span.log-field { span.log-name { (AsText(name)) "=" } (AsText(&field(value))) }
             }
         }
     }

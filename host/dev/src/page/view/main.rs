@@ -5,14 +5,15 @@ use maud::{Markup, html};
 use super::cost::cost;
 use super::depth::queue;
 use super::executions::executions;
+use super::frame::frame;
+use super::marks::Part;
 use super::messages::{messages, send};
 use super::poison::poison;
 use super::trouble::trouble;
-use super::{Part, frame};
 use crate::execution::ExecutionState;
 use crate::page::board::Board;
 use crate::page::snapshot::Snapshot;
-use crate::page::text::{Shown, number};
+use crate::page::text::{AsText, number};
 
 /// The whole page.
 pub(crate) fn main_page(board: &Board, snapshot: &Snapshot) -> Markup {
@@ -45,7 +46,7 @@ pub(crate) fn parts(board: &Board, snapshot: &Snapshot) -> Vec<Part> {
 fn note(snapshot: &Snapshot) -> Markup {
     let note = snapshot.now.note.as_deref().or(snapshot.now.not_counted.as_deref());
     html! {
-        div #note { @if let Some(note) = note { p.note role="alert" { (Shown(note)) } } }
+        div #note { @if let Some(note) = note { p.note role="alert" { (AsText(note)) } } }
     }
 }
 

@@ -2,14 +2,15 @@
 
 use maud::{Markup, html};
 
+use super::frame::frame;
 use super::log::log;
-use super::{card, frame, outcome_mark};
-use crate::attempt::Attempt;
+use super::marks::{card, outcome_mark};
+use crate::attempt::MessageAttempt;
 use crate::history::PastMessage;
 use crate::page::board::Board;
 use crate::page::poison::PoisonMessage;
 use crate::page::snapshot::Snapshot;
-use crate::page::text::{Shown, counted, cut, date_and_time, lasted, link, number, time};
+use crate::page::text::{AsText, counted, cut, date_and_time, lasted, link, number, time};
 
 /// How much of an id a table shows, in characters.
 const SHOWN_ID: usize = 64;
@@ -40,7 +41,7 @@ pub(crate) fn message_list(
 ) -> Markup {
     let content = html! {
         nav.crumbs aria-label="Where this is" { a href="/" { "Now" } }
-        h1 { "Messages" @if let Some(outcome) = outcome { ": " (Shown(outcome)) } }
+        h1 { "Messages" @if let Some(outcome) = outcome { ": " (AsText(outcome)) } }
         section.card {
             @if found.is_empty() { p.quiet { "None." } } @else { (table(found)) }
             @if let Some(from) = older {
@@ -64,7 +65,7 @@ fn table(messages: &[PastMessage]) -> Markup {
                 tbody {
                     @for it in messages {
                         tr {
-                            th scope="row" { a.id href=(link("/message", &[("id", &it.id)])) { (Shown(&cut(&it.id, SHOWN_ID))) } }
+                            th scope="row" { a.id href=(link("/message", &[("id", &it.id)])) { (AsText(&cut(&it.id, SHOWN_ID))) } }
                             td { (outcome_mark(&it.outcome)) }
                             td.num { (it.attempts) }
                             td { (time(it.last_ms)) }
@@ -79,7 +80,7 @@ fn table(messages: &[PastMessage]) -> Markup {
 /// What is known of one message.
 pub(crate) struct MessageSeen<'a> {
     pub(crate) id: &'a str,
-    pub(crate) attempts: &'a [Attempt],
+    pub(crate) attempts: &'a [MessageAttempt],
     /// As it lies in the poison queue.
     pub(crate) poison: Option<&'a PoisonMessage>,
     /// The logs of the executions that had it.
@@ -90,13 +91,13 @@ pub(crate) struct MessageSeen<'a> {
 pub(crate) fn message(board: &Board, seen: &MessageSeen<'_>) -> Markup {
     let content = html! {
         nav.crumbs aria-label="Where this is" { a href="/" { "Now" } " / " a href="/messages" { "Messages" } }
-        h1.id { (Shown(seen.id)) }
+        h1.id { (AsText(seen.id)) }
         @if let Some(poison) = seen.poison { (lies_in_poison(board, poison)) }
         (card("attempts", "Attempts", &html! {}, &attempts(seen.attempts)))
         (body_card(board, seen))
         @for (execution, text) in seen.logs {
             section.card {
-                div.card-head { h2 { "Log of " a href=(link("/execution", &[("name", execution)])) { (Shown(execution)) } } }
+                div.card-head { h2 { "Log of " a href=(link("/execution", &[("name", execution)])) { (AsText(execution)) } } }
                 (log(text, Some(seen.id)))
             }
         }
@@ -117,18 +118,18 @@ fn lies_in_poison(board: &Board, poison: &PoisonMessage) -> Markup {
         }
     };
     let content = html! {
-        p.note { b { (Shown(&poison.reason)) } @if !poison.detail.is_empty() { ": " (Shown(&poison.detail)) } }
+        p.note { b { (AsText(&poison.reason)) } @if !poison.detail.is_empty() { ": " (AsText(&poison.detail)) } }
         dl.facts {
             div { dt { "poisoned" } dd { (date_and_time(poison.poisoned_ms)) } }
             div { dt { "received" } dd { (counted(poison.dequeue_count.into(), "time")) } }
-            @if let Some(component) = &poison.component { div { dt { "component" } dd.id { (Shown(component)) } } }
+            @if let Some(component) = &poison.component { div { dt { "component" } dd.id { (AsText(component)) } } }
         }
         div.buttons { (buttons) }
     };
     card("in-poison", "It lies in the poison queue", &html! {}, &content)
 }
 
-fn attempts(attempts: &[Attempt]) -> Markup {
+fn attempts(attempts: &[MessageAttempt]) -> Markup {
     html! {
         @if attempts.is_empty() {
             p.quiet { "No attempt was seen here." }
@@ -146,9 +147,9 @@ fn attempts(attempts: &[Attempt]) -> Markup {
                                 td { (outcome_mark(&it.outcome)) }
                                 td { (time(it.at_ms)) }
                                 td.num { (lasted(i64::try_from(it.took_ms).unwrap_or(i64::MAX))) }
-                                td.cause { (Shown(&it.reason)) @if !it.detail.is_empty() { ": " (Shown(&it.detail)) } }
-                                td { a href=(link("/execution", &[("name", &it.execution)])) { (Shown(&it.execution)) } }
-                                td.id { @if let Some(trace) = &it.trace { (Shown(trace)) } }
+                                td.cause { (AsText(&it.reason)) @if !it.detail.is_empty() { ": " (AsText(&it.detail)) } }
+                                td { a href=(link("/execution", &[("name", &it.execution)])) { (AsText(&it.execution)) } }
+                                td.id { @if let Some(trace) = &it.trace { (AsText(trace)) } }
                             }
                         }
                     }
@@ -174,7 +175,7 @@ fn body_card(board: &Board, seen: &MessageSeen<'_>) -> Markup {
 }
 
 /// A body, or why there is none.
-pub(crate) struct Body {
+pub(crate) struct ShownBody {
     pub(crate) text: String,
     pub(crate) is_base64: bool,
     /// Whether it was cut.
@@ -182,13 +183,13 @@ pub(crate) struct Body {
 }
 
 /// What a click on a body shows.
-pub(crate) fn body(found: Option<&Body>) -> Markup {
+pub(crate) fn body(found: Option<&ShownBody>) -> Markup {
     html! {
         @match found {
             None => p.quiet { "It is in neither queue, or not among the first messages of one: it was completed, or is leased." },
             Some(body) => {
                 @if body.is_base64 { p.quiet { "It is no text, and shown as base64." } }
-                pre.body tabindex="0" { (Shown(&body.text)) }
+                pre.body tabindex="0" { (AsText(&body.text)) }
                 @if body.is_cut { p.quiet { "It goes on: 64 KiB are shown." } }
             }
         }
@@ -206,12 +207,12 @@ pub(super) fn send(board: &Board) -> Markup {
             @if board.samples.len() > 1 {
                 div.samples role="group" aria-label="Samples" {
                     @for sample in &board.samples {
-                        button.quiet-button type="button" data-sample=(sample.body) { (Shown(&sample.name)) }
+                        button.quiet-button type="button" data-sample=(sample.body) { (AsText(&sample.name)) }
                     }
                 }
             }
             label for="send-body" { "Body" }
-            textarea #send-body name="body" rows="5" spellcheck="false" autocomplete="off" { (Shown(first)) }
+            textarea #send-body name="body" rows="5" spellcheck="false" autocomplete="off" { (AsText(first)) }
             div.buttons {
                 label for="send-count" { "how often" }
                 input #send-count name="count" type="number" min="1" max="1000" value="1";

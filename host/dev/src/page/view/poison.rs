@@ -2,11 +2,12 @@
 
 use maud::{Markup, html};
 
-use super::{card, frame};
+use super::frame::frame;
+use super::marks::card;
 use crate::page::board::Board;
-use crate::page::poison::{PoisonGroup, PoisonLook};
+use crate::page::poison::{PoisonGroup, PoisonSeen};
 use crate::page::snapshot::Snapshot;
-use crate::page::text::{Shown, counted, cut, link, number, time};
+use crate::page::text::{AsText, counted, cut, link, number, time};
 
 /// How many groups the main page shows.
 const SHOWN: usize = 8;
@@ -26,7 +27,7 @@ pub(super) fn poison(board: &Board, snapshot: &Snapshot) -> Markup {
     let look = &snapshot.poison;
     let groups = look.groups();
     let content = html! {
-        @if let Some(problem) = &look.problem { p.note { (Shown(problem)) } }
+        @if let Some(problem) = &look.problem { p.note { (AsText(problem)) } }
         @else if groups.is_empty() { p.quiet { "Nothing lies in it." } }
         @else {
             ul.groups { @for group in groups.iter().take(SHOWN) { (row(board, group)) } }
@@ -43,7 +44,7 @@ pub(super) fn poison(board: &Board, snapshot: &Snapshot) -> Markup {
     card("poison", "Poison", &aside, &content)
 }
 
-fn about(look: &PoisonLook, groups: usize) -> Markup {
+fn about(look: &PoisonSeen, groups: usize) -> Markup {
     html! {
         @if let Some(count) = look.of_about {
             p.quiet { "Looked at " (number(look.messages.len() as u64)) " of about " (number(count))
@@ -60,8 +61,8 @@ fn row(board: &Board, group: &PoisonGroup) -> Markup {
         li.group {
             p.group-words {
                 b.group-count { (number(group.ids.len() as u64)) } " "
-                span.reason { (Shown(&group.reason)) } " "
-                span.cause { (Shown(&cut(&group.cause, SHOWN_CAUSE))) }
+                span.reason { (AsText(&group.reason)) } " "
+                span.cause { (AsText(&cut(&group.cause, SHOWN_CAUSE))) }
             }
             div.buttons {
                 a href=(link("/poison", &[("group", &key)])) { "Show " (count) } span.quiet { "newest " (time(group.newest_ms)) }
@@ -84,7 +85,7 @@ fn form(verb: &str, name: &str, value: &str, class: &str, words: &str) -> Markup
 }
 
 /// The messages of one group, or all groups.
-pub(crate) fn poison_list(board: &Board, look: &PoisonLook, group: Option<&str>) -> Markup {
+pub(crate) fn poison_list(board: &Board, look: &PoisonSeen, group: Option<&str>) -> Markup {
     let groups = look.groups();
     let found = group.and_then(|key| groups.iter().find(|it| group_key(it) == key));
     let content = html! {
@@ -96,16 +97,16 @@ pub(crate) fn poison_list(board: &Board, look: &PoisonLook, group: Option<&str>)
             }
             (Some(_), None) => { h1 { "Poison messages" } p.quiet { "None of this group lies in the poison queue any more." } }
             (Some(_), Some(group)) => {
-                h1 { (Shown(&group.reason)) }
-                p.note { (Shown(&group.cause)) }
+                h1 { (AsText(&group.reason)) }
+                p.note { (AsText(&group.cause)) }
                 section.card {
                     div.scroll tabindex="0" role="region" aria-label="Table of poison messages" { table {
                         thead { tr { th scope="col" { "message" } th scope="col" { "poisoned" } th.num scope="col" { "received" } th scope="col" { "detail" } } }
                         tbody { @for it in look.messages.iter().filter(|it| group.ids.contains(&it.id)) { tr {
-                            th scope="row" { a.id href=(link("/message", &[("id", &it.own_id)])) { (Shown(&cut(&it.own_id, 64))) } }
+                            th scope="row" { a.id href=(link("/message", &[("id", &it.own_id)])) { (AsText(&cut(&it.own_id, 64))) } }
                             td { (time(it.poisoned_ms)) }
                             td.num { (it.dequeue_count) }
-                            td.cause { (Shown(&cut(&it.detail, SHOWN_CAUSE))) }
+                            td.cause { (AsText(&cut(&it.detail, SHOWN_CAUSE))) }
                         } } }
                     } }
                 }

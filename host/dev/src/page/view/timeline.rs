@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use crate::execution::{ExecutionRecord, ExecutionState};
-use crate::page::text::{Shown, lasted, link, time};
+use crate::page::text::{AsText, lasted, link, time};
 
 /// The width of the picture, in its own units: it is stretched to the width that there is.
 const WIDTH: f64 = 1000.0;
@@ -44,7 +44,7 @@ pub(super) fn timeline(executions: &[ExecutionRecord], now_ms: i64) -> Markup {
                     @let left = left.min(WIDTH - width);
                     @let waited = (x(started) - x(begin)).clamp(0.0, width);
                     a href=(link("/execution", &[("name", &record.execution)])) aria-label=(label(record, now_ms)) {
-                        title { (Shown(&label(record, now_ms))) }
+                        title { (AsText(&label(record, now_ms))) }
                         rect.bar-wait x=(left) width=(width) y=(row * ROW) height=(ROW - GAP) {}
                         rect.bar.{ "bar-" (record.state.as_str()) } x=(left + waited) width=(width - waited)
                             y=(row * ROW) height=(ROW - GAP) {}
@@ -59,7 +59,8 @@ pub(super) fn timeline(executions: &[ExecutionRecord], now_ms: i64) -> Markup {
 /// When it was created, and when it ended, if it did.
 fn span(record: &ExecutionRecord, now_ms: i64) -> (i64, i64) {
     let is_over = !matches!(record.state, ExecutionState::Pending | ExecutionState::Running);
-    let end = if is_over { record.ended_ms.or(record.started_ms).unwrap_or(record.created_ms) } else { now_ms };
+    let end =
+        if is_over { record.ended_ms.or(record.started_ms).unwrap_or(record.created_ms) } else { now_ms };
     (record.created_ms, end)
 }
 
@@ -110,14 +111,18 @@ mod tests {
     #[test]
     fn executions_that_overlap_stand_in_rows_of_their_own() {
         let now = 1_000_000;
-        let newest_first = [ran("c", 995_000, 999_000), ran("b", 970_000, 990_000), ran("a", 960_000, 980_000)];
+        let newest_first =
+            [ran("c", 995_000, 999_000), ran("b", 970_000, 990_000), ran("a", 960_000, 980_000)];
         let rows: Vec<_> = placed(&newest_first, now - SHORTEST_MS, now)
             .iter()
             .map(|it| (it.record.execution.clone(), it.row))
             .collect();
         assert_eq!(rows, [("a".into(), 0), ("b".into(), 1), ("c".into(), 0)]);
         let shown = timeline(&newest_first, now).into_string();
-        assert!(shown.contains("href=\"/execution?name=a\"") && shown.contains("c succeeded, 4.0 s"), "{shown}");
+        assert!(
+            shown.contains("href=\"/execution?name=a\"") && shown.contains("c succeeded, 4.0 s"),
+            "{shown}"
+        );
     }
 
     #[test]

@@ -2,10 +2,10 @@
 
 use maud::{Markup, html};
 
-use super::card;
+use super::marks::card;
 use crate::page::board::Board;
 use crate::page::snapshot::Snapshot;
-use crate::page::text::Shown;
+use crate::page::text::AsText;
 
 /// Makes trouble, and ends it.
 pub(super) fn trouble(board: &Board, snapshot: &Snapshot) -> Markup {
@@ -24,7 +24,7 @@ pub(super) fn trouble(board: &Board, snapshot: &Snapshot) -> Markup {
     };
     let content = html! {
         p { "Azure has bad days. See what the job does in one." }
-        @for words in &snapshot.trouble { p.note { (Shown(words)) } }
+        @for words in &snapshot.trouble { p.note { (AsText(words)) } }
         div.buttons {
             @if rights.take_queue { (button("queue", "60", "Queue answers 503 for 1 min")) }
             @if rights.take_identity { (button("identity", "60", "No identity endpoint for 1 min")) }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::sync::watch::Sender;
 
-use super::keys::Key;
+use super::keys::DevKey;
 use super::page::open_link;
 use longshore_dev::StopStage;
 use longshore_dev::page::{PageActions, Sample, SignIn};
@@ -30,23 +30,23 @@ pub(super) struct Hands {
 
 impl Hands {
     /// Does what the keys ask for, one after the other, for ever.
-    pub(super) async fn work(self, mut keys: mpsc::Receiver<Key>) {
+    pub(super) async fn work(self, mut keys: mpsc::Receiver<DevKey>) {
         let (mut next_sample, mut asked) = (0, None::<Instant>);
         while let Some(key) = keys.recv().await {
             let was_asked = asked.take().is_some_and(|at| at.elapsed() < ASKED_FOR);
             let said = match key {
-                Key::Send => {
+                DevKey::Send => {
                     next_sample += 1;
                     self.send(next_sample - 1).await
                 }
-                Key::Redrive if !self.may_change => not_own(),
-                Key::Redrive if was_asked => self.redrive(false).await,
-                Key::Redrive => {
+                DevKey::Redrive if !self.may_change => not_own(),
+                DevKey::Redrive if was_asked => self.redrive(false).await,
+                DevKey::Redrive => {
                     asked = Some(Instant::now());
                     self.redrive(true).await
                 }
-                Key::Open => self.open(),
-                Key::Quit => {
+                DevKey::Open => self.open(),
+                DevKey::Quit => {
                     self.quit();
                     continue;
                 }

@@ -1,4 +1,4 @@
-//! Keys of a terminal, as they are pressed.
+//! DevKeys of a terminal, as they are pressed.
 
 use std::io::{self, IsTerminal, Read};
 
@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 /// What a key asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Key {
+pub(super) enum DevKey {
     /// A sample is sent.
     Send,
     /// All poison messages go back to their queue.
@@ -20,7 +20,7 @@ pub(super) enum Key {
     Quit,
 }
 
-impl Key {
+impl DevKey {
     fn of(byte: u8) -> Option<Self> {
         match byte.to_ascii_lowercase() {
             b's' => Some(Self::Send),
@@ -33,13 +33,13 @@ impl Key {
 }
 
 /// A terminal that hands on each key at once and shows none. It is as it was when this is dropped.
-pub(super) struct Keys {
+pub(super) struct DevKeys {
     before: Termios,
 }
 
-impl Keys {
+impl DevKeys {
     /// Listens to the terminal that this program has in the foreground; `None` where there is none.
-    pub(super) fn listen() -> Option<(Self, mpsc::Receiver<Key>)> {
+    pub(super) fn listen() -> Option<(Self, mpsc::Receiver<DevKey>)> {
         let (input, is_seen) = (io::stdin(), io::stderr().is_terminal() && io::stdout().is_terminal());
         if !input.is_terminal() || !is_seen {
             return None;
@@ -60,7 +60,7 @@ impl Keys {
         std::thread::spawn(move || {
             let mut byte = [0];
             while matches!(io::stdin().read(&mut byte), Ok(1)) {
-                let Some(key) = Key::of(byte[0]) else { continue };
+                let Some(key) = DevKey::of(byte[0]) else { continue };
                 if pressed.blocking_send(key).is_err() {
                     return;
                 }
@@ -70,7 +70,7 @@ impl Keys {
     }
 }
 
-impl Drop for Keys {
+impl Drop for DevKeys {
     fn drop(&mut self) {
         let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.before);
     }
@@ -78,11 +78,14 @@ impl Drop for Keys {
 
 #[cfg(test)]
 mod tests {
-    use super::Key;
+    use super::DevKey;
 
     #[test]
     fn four_keys_mean_something_in_either_case() {
-        let keys: Vec<_> = b"sRoQx\x1b".iter().map(|byte| Key::of(*byte)).collect();
-        assert_eq!(keys, [Some(Key::Send), Some(Key::Redrive), Some(Key::Open), Some(Key::Quit), None, None]);
+        let keys: Vec<_> = b"sRoQx\x1b".iter().map(|byte| DevKey::of(*byte)).collect();
+        assert_eq!(
+            keys,
+            [Some(DevKey::Send), Some(DevKey::Redrive), Some(DevKey::Open), Some(DevKey::Quit), None, None]
+        );
     }
 }

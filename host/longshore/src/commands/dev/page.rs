@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::is_on_this_host;
 use crate::cli::{DevArgs, without_secrets};
 use crate::commands::page::PoisonProgram;
 use crate::exit::Failure;
-use longshore_dev::page::{PageActions, PageNames, PageRights, Sample, Swept};
+use longshore_dev::page::{PageActions, PageNames, PageRights, Sample, SweepCount};
 use longshore_dev::{JobPlan, Kills, Trouble};
 use longshore_queue::QueueUrl;
 use longshore_worker::scale::KEDA_VERSION;
@@ -65,6 +64,11 @@ pub(super) fn names(plan: &JobPlan, queue: &QueueUrl, poison: &QueueUrl) -> Page
     }
 }
 
+/// Whether nobody pays for a queue, nor shares it: a directory, or an emulator without TLS.
+pub(super) fn is_on_this_host(queue: &QueueUrl) -> bool {
+    queue.directory().is_some() || queue.to_string().starts_with("http://")
+}
+
 /// Which buttons there are. What is on Azure is somebody else's as well, and only looked at.
 pub(super) fn rights(args: &DevArgs, queue: &QueueUrl) -> PageRights {
     let is_own = is_on_this_host(queue);
@@ -87,7 +91,10 @@ pub(super) fn samples(project: Option<&Path>) -> Vec<Sample> {
     let read = |file: std::fs::DirEntry| {
         let is_small = file.metadata().is_ok_and(|it| it.is_file() && it.len() <= MAX_SAMPLE);
         let body = is_small.then(|| std::fs::read_to_string(file.path()).ok()).flatten()?;
-        Some(Sample { name: file.path().file_stem()?.to_string_lossy().into_owned(), body: body.trim_end().to_owned() })
+        Some(Sample {
+            name: file.path().file_stem()?.to_string_lossy().into_owned(),
+            body: body.trim_end().to_owned(),
+        })
     };
     let mut found: Vec<_> = files.into_iter().filter_map(read).take(MAX_SAMPLES).collect();
     if found.is_empty() {
@@ -109,11 +116,11 @@ pub(super) struct DevActions {
 
 #[async_trait]
 impl PageActions for DevActions {
-    async fn redrive(&self, ids: &[String], dry_run: bool) -> Result<Swept, String> {
+    async fn redrive(&self, ids: &[String], dry_run: bool) -> Result<SweepCount, String> {
         self.poison.sweep("redrive", ids, dry_run).await
     }
 
-    async fn purge(&self, ids: &[String], dry_run: bool) -> Result<Swept, String> {
+    async fn purge(&self, ids: &[String], dry_run: bool) -> Result<SweepCount, String> {
         self.poison.sweep("purge", ids, dry_run).await
     }
 
@@ -177,6 +184,8 @@ pub(super) fn open_link(link: &str) -> Result<(), Failure> {
             std::thread::spawn(move || child.wait());
             Ok(())
         }
-        Err(error) => Err(Failure::other(format!("{opener} cannot be started: {error}; open the link yourself"))),
+        Err(error) => {
+            Err(Failure::other(format!("{opener} cannot be started: {error}; open the link yourself")))
+        }
     }
 }

@@ -123,7 +123,8 @@ impl StatusCounts {
     }
 
     fn failed(&mut self, failure: &CauseCount) {
-        let words = shown(&format!("{}, {}", failure.outcome, failure.cause)).chars().take(MAX_CAUSE).collect();
+        let words =
+            shown(&format!("{}, {}", failure.outcome, failure.cause)).chars().take(MAX_CAUSE).collect();
         let entry = self.causes.entry(words).or_default();
         *entry = (self.ended, entry.1 + failure.count);
         // Hardly ever, since numbers tell no causes apart.

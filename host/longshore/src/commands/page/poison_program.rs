@@ -14,7 +14,7 @@ use tokio::process::Command;
 use super::own_words;
 use crate::cli::Cli;
 use crate::exit::{Clause, Failure};
-use longshore_dev::page::Swept;
+use longshore_dev::page::SweepCount;
 
 /// How many messages are named to one process.
 const IDS: usize = 500;
@@ -58,8 +58,8 @@ impl PoisonProgram {
         verb: &str,
         ids: &[String],
         dry_run: bool,
-    ) -> Result<Swept, String> {
-        let mut swept = Swept::default();
+    ) -> Result<SweepCount, String> {
+        let mut swept = SweepCount::default();
         let mut skipped = BTreeMap::new();
         let nobody: &[&[String]] = &[&[]];
         let parts: Vec<_> = ids.chunks(IDS).collect();
@@ -110,10 +110,12 @@ impl PoisonProgram {
         command.args(["--output=json", "--log=warn", "--log-format=json"]).args(words);
         command.stdin(Stdio::null()).kill_on_drop(true);
         let ended = tokio::time::timeout(PATIENCE, command.output()).await;
-        let ended = ended.map_err(|_| "it took longer than a quarter of an hour, and was ended".to_owned())?;
+        let ended =
+            ended.map_err(|_| "it took longer than a quarter of an hour, and was ended".to_owned())?;
         let ended = ended.map_err(|error| format!("this program cannot be started once more: {error}"))?;
         let said = String::from_utf8_lossy(&ended.stderr);
-        let said: Vec<_> = said.lines().map(|line| line.strip_prefix("longshore: ").unwrap_or(line)).collect();
+        let said: Vec<_> =
+            said.lines().map(|line| line.strip_prefix("longshore: ").unwrap_or(line)).collect();
         Ok((String::from_utf8_lossy(&ended.stdout).into_owned(), said.join("\n")))
     }
 }
