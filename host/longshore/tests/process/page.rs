@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::directory::{Directory, ORDERS, POISON};
 use crate::orders::order;
 use crate::process::{Process, cache, longshore};
+use crate::terminal::on_a_terminal;
 use longshore_dev::{ExecutionRecord, ExecutionState, History, MessageAttempt};
 use longshore_testkit::guest;
 use longshore_testkit::wait::until;
@@ -511,6 +512,22 @@ fn a_long_history_is_shown_at_once_and_in_little_memory() {
     // A test's build is slow, and its machine busy: a release takes a tenth of it.
     assert!(took.iter().all(|(_, took, _)| *took < Duration::from_millis(1000)), "{took:?}");
     assert!(memory < 60, "{memory} MiB");
+}
+
+#[test]
+fn keys_of_a_terminal_send_a_sample_and_end() {
+    let directory = Directory::new();
+    let (url, component) = (directory.url(ORDERS), guest::order().display().to_string());
+    let cache = cache().display().to_string();
+    let words = ["dev", "--start-delay=1h", "--no-page", "--queue", &url, "--component", &component];
+    let shown = on_a_terminal(&[&words[..], &["--cache-dir", &cache]].concat(), "srq");
+    for words in
+        ["the sample `order` was sent", "no poison message would be redriven", "s send a sample", "stopping"]
+    {
+        assert!(shown.contains(words), "`{words}` is not in {shown}");
+    }
+    let left = directory.rows(ORDERS);
+    assert!(left.len() == 1 && left[0].body.starts_with(b"{\"order_id\""), "{left:?}");
 }
 
 fn url_encoded(text: &str) -> String {
