@@ -54,6 +54,8 @@ pub use self::completions::CompletionsArgs;
 pub use self::config::{ConfigArgs, ConfigVerb};
 pub use self::deploy::DeployArgs;
 pub use self::dev::DevArgs;
+#[cfg(feature = "dev")]
+pub(crate) use self::dev::ScheduleArgs;
 pub use self::format::Format;
 use self::format::FormatParser;
 pub use self::given::Given;

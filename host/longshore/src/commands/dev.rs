@@ -7,6 +7,7 @@ mod hands;
 mod keys;
 mod lines;
 mod page;
+mod parameters;
 mod planned;
 mod status;
 
@@ -24,7 +25,8 @@ use self::lines::Lines;
 use self::page::{
     COUNT_ELSEWHERE_EVERY, COUNT_EVERY, DevActions, is_on_this_host, names, rights, samples, without_identity,
 };
-use self::planned::planned;
+use self::parameters::start_again;
+use self::planned::{cores, planned};
 use self::status::{REDRAW, Status};
 use super::page::{BoundPage, PoisonProgram};
 use super::stop_signals::StopSignals;
@@ -48,6 +50,9 @@ pub(super) async fn execute(
     umask: Mode,
     format: Format,
 ) -> Result<Exit, Failure> {
+    if let Some(file) = &args.parameters {
+        return Err(start_again(file));
+    }
     let run = &args.run.args;
     // What a child would refuse is refused here, before anything is made.
     run.config().map_err(Failure::usage)?;
@@ -92,7 +97,8 @@ pub(super) async fn execute(
     let (events, mut happened) = mpsc::unbounded_channel();
     let until = if args.once { ScheduleUntil::Drained } else { ScheduleUntil::Stopped };
     let mut status = Status::new(&plan);
-    let (page_names, page_rights) = (names(&plan, &queue_url, &poison), rights(&args, &queue_url));
+    let (page_names, page_rights) =
+        (names(&plan, cores(&args.schedule), &queue_url, &poison), rights(&args, &queue_url));
     let scheduler = Scheduler::new(plan, waiting, Arc::new(launcher), history.clone(), events);
     let actions = Arc::new(DevActions {
         poison: PoisonProgram::of_this_process()?,
@@ -114,7 +120,8 @@ pub(super) async fn execute(
         lines.page(&link)?;
     }
     let (tell, mut told) = mpsc::unbounded_channel();
-    let keys = DevKeys::listen().filter(|_| !args.once && format == Format::Table);
+    let is_for_people = !args.once && format == Format::Table;
+    let keys = if is_for_people { DevKeys::listen() } else { None };
     let keys = keys.map(|(keys, pressed)| {
         let may_change = page_rights.messages;
         let (samples, stop, said) = (to_send, stop.clone(), tell.clone());
@@ -151,6 +158,9 @@ pub(super) async fn execute(
             _ = redraw.tick() => {}
         }
         status.draw(is_stopping);
+    }
+    while let Ok(words) = told.try_recv() {
+        status.above(|| lines.key(&words))?;
     }
     drop((status, keys));
     trouble.end();

@@ -96,6 +96,12 @@ if (address) {
     } else listen();
   });
   listen();
+  // A tab that nobody looks at takes one of the few connections that a browser has for a host.
+  document.addEventListener("visibilitychange", () => {
+    if (isPaused) return;
+    events.close();
+    if (!document.hidden) listen();
+  });
 }
 
 // --- Buttons ------------------------------------------------------------------------------------

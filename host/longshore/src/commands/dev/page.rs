@@ -14,9 +14,8 @@ use longshore_dev::{JobPlan, Kills, Trouble};
 use longshore_queue::QueueUrl;
 use longshore_worker::scale::KEDA_VERSION;
 
-/// What a replica has, where `cpu` is not set (`infra/types.bicep`).
-const REPLICA_CPU: f64 = 0.5;
-const REPLICA_GIB: f64 = 1.0;
+/// The memory of a replica for each of its cores, in GiB (`infra/types.bicep`).
+const GIB_OF_A_CORE: f64 = 2.0;
 /// How many files with samples are read, and how large each may be.
 const MAX_SAMPLES: usize = 12;
 const MAX_SAMPLE: u64 = 64 * 1024;
@@ -31,7 +30,7 @@ pub(super) const COUNT_EVERY: Duration = Duration::from_secs(1);
 pub(super) const COUNT_ELSEWHERE_EVERY: Duration = Duration::from_secs(5);
 
 /// What the page calls everything.
-pub(super) fn names(plan: &JobPlan, queue: &QueueUrl, poison: &QueueUrl) -> PageNames {
+pub(super) fn names(plan: &JobPlan, cpu: f64, queue: &QueueUrl, poison: &QueueUrl) -> PageNames {
     let rule = &plan.rule;
     let shown = |it: Duration| humantime::format_duration(it).to_string();
     let mut about = vec![
@@ -59,8 +58,8 @@ pub(super) fn names(plan: &JobPlan, queue: &QueueUrl, poison: &QueueUrl) -> Page
         poison: Some(without_secrets(&poison.to_string())),
         about,
         poll: Some(plan.poll / plan.speed.max(1)),
-        cpu: REPLICA_CPU,
-        memory_gib: REPLICA_GIB,
+        cpu,
+        memory_gib: cpu * GIB_OF_A_CORE,
     }
 }
 
