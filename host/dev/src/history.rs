@@ -5,6 +5,7 @@
 
 mod attempts;
 mod depths;
+mod numbers;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -272,7 +273,7 @@ impl History {
         let mut rows = statement.query([now_ms])?;
         while let Some(row) = rows.next()? {
             let state: String = row.get(0)?;
-            let count: u64 = row.get(1)?;
+            let count = row.get::<_, i64>(1)?.unsigned_abs();
             executed.ran_ms += row.get::<_, i64>(2)?;
             executed.states.push((ExecutionState::parse(&state).unwrap_or(ExecutionState::Lost), count));
         }

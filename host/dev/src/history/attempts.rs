@@ -3,6 +3,7 @@
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::History;
+use super::numbers::signed;
 use crate::attempt::MessageAttempt;
 
 /// How many messages are remembered.
@@ -48,7 +49,7 @@ impl History {
                     it.outcome,
                     it.reason,
                     it.detail,
-                    it.took_ms,
+                    signed(it.took_ms),
                     it.trace,
                 ])?;
             }
@@ -73,7 +74,8 @@ impl History {
         let connection = self.connection();
         let query = "SELECT outcome, count(*) FROM message GROUP BY outcome ORDER BY outcome";
         let mut statement = connection.prepare_cached(query)?;
-        let counts = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let counts =
+            statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs())))?;
         counts.collect()
     }
 
@@ -125,7 +127,7 @@ impl History {
                 outcome: row.get(4)?,
                 reason: row.get(5)?,
                 detail: row.get(6)?,
-                took_ms: row.get(7)?,
+                took_ms: row.get::<_, i64>(7)?.unsigned_abs(),
                 trace: row.get(8)?,
             })
         })?;

@@ -3,6 +3,7 @@
 use rusqlite::params;
 
 use super::History;
+use super::numbers::signed;
 
 /// How many samples are kept: at one a second an hour and a half.
 const PAST_DEPTHS: u32 = 5_400;
@@ -36,7 +37,12 @@ impl History {
     pub fn put_depth(&self, depth: &Depth) -> rusqlite::Result<()> {
         let connection = self.connection();
         let mut insert = connection.prepare_cached("INSERT OR REPLACE INTO depth VALUES (?1, ?2, ?3, ?4)")?;
-        insert.execute(params![depth.at_ms, depth.messages, depth.visible, depth.poison])?;
+        insert.execute(params![
+            depth.at_ms,
+            signed(depth.messages),
+            depth.visible.map(signed),
+            depth.poison.map(signed)
+        ])?;
         let mut forget = connection.prepare_cached(
             "DELETE FROM depth WHERE at < (SELECT at FROM depth ORDER BY at DESC LIMIT 1 OFFSET ?1)",
         )?;
@@ -53,7 +59,10 @@ impl History {
         let query = "SELECT at, messages, visible, poison FROM depth WHERE at >= ?1 ORDER BY at";
         let mut statement = connection.prepare_cached(query)?;
         let depths = statement.query_map([since_ms], |row| {
-            Ok(Depth { at_ms: row.get(0)?, messages: row.get(1)?, visible: row.get(2)?, poison: row.get(3)? })
+            let optional =
+                |column| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(column)?.map(i64::unsigned_abs));
+            let messages = row.get::<_, i64>(1)?.unsigned_abs();
+            Ok(Depth { at_ms: row.get(0)?, messages, visible: optional(2)?, poison: optional(3)? })
         })?;
         depths.collect()
     }

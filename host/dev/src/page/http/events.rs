@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Query, State};
@@ -43,7 +42,7 @@ pub(super) async fn events(State(site): State<Site>, Query(looking): Query<Looki
         return (StatusCode::SERVICE_UNAVAILABLE, words).into_response();
     };
     let listener = Listener { site, looking, sent: BTreeMap::new(), _place: place };
-    let changes = stream::unfold(listener, async |mut listener| {
+    let changes = stream::unfold(listener, |mut listener| async move {
         let event = listener.next().await?;
         Some((Ok::<_, Infallible>(event), listener))
     });
@@ -78,7 +77,7 @@ impl Listener {
         let Some(name) = &self.looking.execution else {
             return Some(view::parts(board, &Snapshot::take(board).await));
         };
-        let (record, log) = pages::recorded(&Arc::clone(board), name).await?;
+        let (record, log) = pages::recorded(board, name).await?;
         Some(view::execution_parts(board, &record, &log, Timestamp::now().as_millisecond()))
     }
 }

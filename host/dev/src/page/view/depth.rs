@@ -125,7 +125,7 @@ fn rounded_up(value: u64) -> u64 {
         for factor in [1, 2, 5] {
             let rounded = unit.saturating_mul(factor);
             // An even number has a half.
-            if rounded >= value.max(2) && rounded % 2 == 0 {
+            if rounded >= value.max(2) && rounded.is_multiple_of(2) {
                 return rounded;
             }
         }

@@ -130,7 +130,9 @@ impl StatusCounts {
         // Hardly ever, since numbers tell no causes apart.
         while self.causes.len() > 100 {
             let oldest = self.causes.iter().min_by_key(|(_, (at, _))| *at).map(|(words, _)| words.clone());
-            oldest.iter().for_each(|it| drop(self.causes.remove(it)));
+            if let Some(oldest) = oldest {
+                self.causes.remove(&oldest);
+            }
         }
     }
 
