@@ -80,12 +80,13 @@ pub(crate) fn counted(count: u64, one: &str) -> String {
     format!("{} {one}{plural}", number(count))
 }
 
-/// `0.3 s`, `12 s`, `3 min 20 s`, `2 h 5 min`
+/// `54 ms`, `1.3 s`, `12 s`, `3 min 20 s`, `2 h 5 min`
 pub(crate) fn lasted(milliseconds: i64) -> String {
     let milliseconds = milliseconds.max(0);
     let seconds = milliseconds / 1000;
     match seconds {
-        0..10 => format!("{}.{} s", seconds, milliseconds % 1000 / 100),
+        0 => format!("{milliseconds} ms"),
+        1..10 => format!("{}.{} s", seconds, milliseconds % 1000 / 100),
         10..60 => format!("{seconds} s"),
         60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
         _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
@@ -110,9 +111,29 @@ pub(crate) fn link(path: &str, query: &[(&str, &str)]) -> String {
     if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
 }
 
+/// Text of others as a form of the page holds it: a browser changes none of it.
+pub(crate) fn coded(text: &str) -> String {
+    form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
+/// The text that was coded.
+pub(crate) fn decoded(coded: &str) -> String {
+    form_urlencoded::parse(coded.as_bytes()).next().map(|(text, _)| text.into_owned()).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_form_holds_comes_back_whatever_it_is() {
+        for text in ["0198a2c4-1f", "", "a b+c%d&e=f", "\u{1b}[1m\u{202e}<x>\r\n"] {
+            assert!(
+                coded(text).bytes().all(|it| it.is_ascii_graphic()) && decoded(&coded(text)) == text,
+                "{text}"
+            );
+        }
+    }
 
     #[test]
     fn what_would_act_is_seen_and_markup_is_text() {
@@ -134,7 +155,7 @@ mod tests {
         assert_eq!([counted(1, "message"), counted(1200, "message")], ["1 message", "1,200 messages"]);
         assert_eq!(
             [lasted(340), lasted(12_900), lasted(200_000), lasted(7_500_000), lasted(-1)],
-            ["0.3 s", "12 s", "3 min 20 s", "2 h 5 min", "0.0 s"]
+            ["340 ms", "12 s", "3 min 20 s", "2 h 5 min", "0 ms"]
         );
         assert_eq!((cut("abc", 3), cut("abcd", 3)), ("abc".into(), "abc…".into()));
         assert!(time(0).into_string().contains(">00:00:00<"));

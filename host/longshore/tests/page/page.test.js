@@ -48,6 +48,8 @@ before(async () => {
   const more = ["--deadline=10m", "--visibility=20s", "--queue-length=40", "--cache-dir", path.join(directory, "cache")];
   dev = spawn(BINARY, ["dev", "--output=json", "--queue", queue, "--component", COMPONENT, ...flags, ...more], {
     cwd: directory,
+    // Variables of this test are none of the program, which refuses names that it does not know.
+    env: Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("LONGSHORE_"))),
     stdio: ["ignore", "pipe", "inherit"],
   });
   browser = await chromium.launch({ executablePath: browserFile(), args: ["--no-sandbox"] });

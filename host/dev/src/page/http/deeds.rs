@@ -14,7 +14,7 @@ use super::{ARRIVES_WITHIN, Site};
 use crate::page::actions::SweepCount;
 use crate::page::board::Board;
 use crate::page::poison::{body_text, envelope};
-use crate::page::text::{counted, cut};
+use crate::page::text::{counted, cut, decoded};
 use crate::page::view::{self, Question};
 use longshore_queue::Outgoing;
 use longshore_worker::poison::Body;
@@ -146,7 +146,7 @@ pub(super) async fn body(State(site): State<Site>, request: Request) -> Response
     if !board.rights.bodies {
         return refused(board, "bodies are not shown: `--no-bodies` says so", is_page);
     }
-    let shown = find_body(board, &form.id).await;
+    let shown = find_body(board, &decoded(&form.id)).await;
     view::body(shown.as_ref()).into_response()
 }
 
@@ -228,7 +228,7 @@ async fn sweep(site: &Site, request: Request, sweep: Sweep) -> Response {
         return not_allowed(board, is_page);
     }
     let (name, value, ids) = match (&chosen.id, &chosen.group, &chosen.all) {
-        (Some(id), None, None) => ("id", id.as_str(), vec![id.clone()]),
+        (Some(id), None, None) => ("id", id.as_str(), vec![decoded(id)]),
         (None, Some(group), None) => {
             let groups = board.look().await.groups();
             let found = groups.into_iter().find(|it| view::group_key(it) == *group);
@@ -290,7 +290,7 @@ pub(super) async fn replay(State(site): State<Site>, request: Request) -> Respon
     if !board.rights.replay {
         return not_allowed(board, is_page);
     }
-    match board.actions.replay(&form.id).await {
+    match board.actions.replay(&decoded(&form.id)).await {
         Ok(said) => {
             view::answer(board, "Replayed", &[cut(&said, MAX_REPLAY).into_owned()], is_page).into_response()
         }

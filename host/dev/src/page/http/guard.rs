@@ -43,8 +43,9 @@ fn refusal(site: &Site, request: &Request) -> Option<Response> {
     if path == "/session" || path.starts_with("/assets/") || is_signed_in(site, headers) {
         return None;
     }
-    let page = (StatusCode::UNAUTHORIZED, view::sign_in(None));
-    Some(page.into_response())
+    // What the printed link leads to is no error, and says nothing of the queue.
+    let status = if path == "/" { StatusCode::OK } else { StatusCode::UNAUTHORIZED };
+    Some((status, view::sign_in()).into_response())
 }
 
 fn refused(status: StatusCode, words: &'static str) -> Response {

@@ -39,14 +39,14 @@ pub(crate) fn frame(board: &Board, title: &str, live: Option<&str>, content: &Ma
 }
 
 /// What a browser sees that has not shown its link.
-pub(crate) fn sign_in(problem: Option<&str>) -> Markup {
+pub(crate) fn sign_in() -> Markup {
     html! {
         (head("longshore"))
         body.sign-in {
             main #content {
                 h1 { span.brand-mark aria-hidden="true" { "⚓" } " longshore" }
                 p #sign-in-words role="status" {
-                    (problem.unwrap_or("Open the link that the terminal shows: it lets one browser in, once."))
+                    "Open the link that the terminal shows: it lets one browser in, once."
                 }
                 p.quiet { "On a terminal, the key " kbd { "o" } " opens a new one." }
             }

@@ -12,6 +12,9 @@ const MAX_LINE: usize = 4_000;
 /// Fields with a place of their own, or that say nothing to a person.
 const PLACED: [&str; 4] = ["timestamp", "level", "target", "message"];
 
+/// Fields that come first, since they say what became of a message.
+const FIRST: [&str; 3] = ["outcome", "reason", "detail"];
+
 /// The lines; only those of one message, where one is named.
 pub(super) fn log(text: &str, message_id: Option<&str>) -> Markup {
     let parsed = text.lines().map(|line| (line, serde_json::from_str::<Value>(line).ok()));
@@ -47,7 +50,8 @@ fn object(fields: &serde_json::Map<String, Value>, hides_id: bool) -> Markup {
         _ => "trace",
     };
     let rest = fields.iter().filter(|(name, _)| !PLACED.contains(&name.as_str()));
-    let rest = rest.filter(|(name, _)| !(hides_id && *name == "message_id"));
+    let mut rest: Vec<_> = rest.filter(|(name, _)| !(hides_id && *name == "message_id")).collect();
+    rest.sort_by_key(|(name, _)| FIRST.iter().position(|it| it == name).unwrap_or(FIRST.len()));
     html! {
         li.{ "log-" (level) } {
             span.log-time { (AsText(text("timestamp").get(11..23).unwrap_or_default())) }

@@ -10,7 +10,7 @@ use crate::history::PastMessage;
 use crate::page::board::Board;
 use crate::page::poison::PoisonMessage;
 use crate::page::snapshot::Snapshot;
-use crate::page::text::{AsText, counted, cut, date_and_time, lasted, link, number, time};
+use crate::page::text::{AsText, coded, counted, cut, date_and_time, lasted, link, number, time};
 
 /// How much of an id a table shows, in characters.
 const SHOWN_ID: usize = 64;
@@ -108,13 +108,13 @@ pub(crate) fn message(board: &Board, seen: &MessageSeen<'_>) -> Markup {
 fn lies_in_poison(board: &Board, poison: &PoisonMessage) -> Markup {
     let buttons = html! {
         @if board.rights.messages {
-            form.inline method="post" action="/poison/redrive" { input type="hidden" name="id" value=(poison.id); button type="submit" { "Redrive…" } }
+            form.inline method="post" action="/poison/redrive" { input type="hidden" name="id" value=(coded(&poison.id)); button type="submit" { "Redrive…" } }
         }
         @if board.rights.replay {
-            form.inline method="post" action="/poison/replay" { input type="hidden" name="id" value=(poison.id); button type="submit" { "Replay" } }
+            form.inline method="post" action="/poison/replay" { input type="hidden" name="id" value=(coded(&poison.id)); button type="submit" { "Replay" } }
         }
         @if board.rights.messages {
-            form.inline method="post" action="/poison/purge" { input type="hidden" name="id" value=(poison.id); button.danger type="submit" { "Purge…" } }
+            form.inline method="post" action="/poison/purge" { input type="hidden" name="id" value=(coded(&poison.id)); button.danger type="submit" { "Purge…" } }
         }
     };
     let content = html! {
@@ -165,7 +165,7 @@ fn body_card(board: &Board, seen: &MessageSeen<'_>) -> Markup {
             p.quiet { "Bodies are not shown: " code { "--no-bodies" } " says so." }
         } @else {
             form method="post" action="/message/body" data-into="body-shown" {
-                input type="hidden" name="id" value=(seen.id);
+                input type="hidden" name="id" value=(coded(seen.id));
                 button type="submit" { "Show the body" }
             }
             div #body-shown aria-live="polite" {}

@@ -7,16 +7,16 @@ use super::marks::card;
 use crate::page::board::Board;
 use crate::page::poison::{PoisonGroup, PoisonSeen};
 use crate::page::snapshot::Snapshot;
-use crate::page::text::{AsText, counted, cut, link, number, time};
+use crate::page::text::{AsText, coded, counted, cut, link, number, time};
 
 /// How many groups the main page shows.
 const SHOWN: usize = 8;
 /// How much of a cause is shown, in characters.
 const SHOWN_CAUSE: usize = 160;
 
-/// What a form says of a group. No cause has a line feed.
+/// What a form says of a group.
 pub(crate) fn group_key(group: &PoisonGroup) -> String {
-    format!("{}\n{}", group.reason, group.cause)
+    format!("{}/{}", coded(&group.reason), coded(&group.cause))
 }
 
 /// The groups, with what can be done about each.
