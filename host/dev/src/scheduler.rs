@@ -291,7 +291,7 @@ impl RunningExecution {
 
     /// Waits for the end of a replica, and sees to it that it comes.
     async fn attend(&mut self, mut replica: Box<dyn RunningReplica>) -> Option<Told> {
-        let (mut told, mut kill_at) = (None, None);
+        let (mut told, mut kill_at, mut by_hand) = (None, None, false);
         let mut stop_to_kill = self.stop.clone();
         let end = loop {
             tokio::select! {
@@ -302,7 +302,10 @@ impl RunningExecution {
                     replica.kill();
                     break replica.ended().await;
                 }
-                () = self.killed.asked() => replica.kill(),
+                () = self.killed.asked() => {
+                    by_hand = true;
+                    replica.kill();
+                }
                 () = reached(&mut self.stop, StopStage::Terminate), if told.is_none() => {
                     told = Some(Told::Stop);
                     kill_at = Some(Instant::now() + KILLED_AFTER);
@@ -324,6 +327,9 @@ impl RunningExecution {
         let record = &mut self.record;
         (record.exit_code, record.signal, record.cause) = (exit_code, signal, cause);
         (record.summary, record.failures, record.log) = (summary, failures, log);
+        if by_hand && exit_code.is_none() {
+            record.cause = Some("it was killed by hand".into());
+        }
         if exit_code == Some(0) {
             // What it said of its end is no cause of a failure.
             record.cause = None;

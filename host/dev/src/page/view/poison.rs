@@ -40,7 +40,7 @@ pub(super) fn poison(board: &Board, snapshot: &Snapshot) -> Markup {
             }
         }
     };
-    let aside = html! { span.quiet.id title=(queue) { "by cause" } };
+    let aside = html! { span.quiet title=(queue) { "by cause" } };
     card("poison", "Poison", &aside, &content)
 }
 
