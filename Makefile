@@ -45,6 +45,7 @@ include guest/languages.mk examples/examples.mk infra/azure.mk infra/check.mk
 	services-installed judge-broker verify-azure torture dev-scenarios servicebus-100 servicebus-100000 fuzz fuzz-coverage mutants bench format clean wasm-target docker-registry
 
 include release/check.mk
+include host/longshore/tests/page/page.mk
 
 help: ## print this help
 	@awk -F ':.*## ' '/^##@ / { section[++sections] = substr($$0, 5) } /^[a-z0-9-]+:.*## / { if (!(sections in section)) next; \
@@ -89,7 +90,7 @@ test-guest: wasm-target
 test-host: guest
 	$(TEST)
 
-test-services: service-tests lint-examples test-examples test-sdks test-infra ## tests with Azurite, a broker, a registry, handlers in Python and JavaScript, of the examples, of new projects and of infra/
+test-services: service-tests test-page lint-examples test-examples test-sdks test-infra ## tests with Azurite, a broker, a registry, handlers in Python and JavaScript, of the examples, of new projects and of infra/
 
 service-tests: services-installed guest guest-python guest-js examples
 	# Most of them wait for somebody: four at once, also on two cores.

@@ -69,7 +69,7 @@ impl Causes {
 }
 
 /// The first line, with `#` in place of each number: ids and times tell no causes apart.
-fn without_numbers(text: &str) -> String {
+pub(crate) fn without_numbers(text: &str) -> String {
     let line = cut(text.lines().next().unwrap_or_default(), MAX_DETAIL);
     let mut shown = String::with_capacity(line.len());
     for character in line.chars() {

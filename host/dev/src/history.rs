@@ -3,6 +3,10 @@
 //! A lock file says that somebody writes to it. The kernel releases the lock when that process
 //! ends, however it ends, and the next one marks as lost what has no end.
 
+mod attempts;
+mod depths;
+mod numbers;
+
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -10,6 +14,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 
+pub use self::attempts::PastMessage;
+pub use self::depths::Depth;
 use crate::execution::{ExecutionRecord, ExecutionState};
 
 /// How many executions are kept.
@@ -19,7 +25,7 @@ const BUSY_LIMIT: Duration = Duration::from_secs(5);
 /// Written to `application_id`: no other program's database is taken for ours ("LDEV").
 const APPLICATION: i32 = 0x4c44_4556;
 /// The version of the table. A file of another one is replaced: it is a history, and no message.
-const VERSION: i32 = 1;
+const VERSION: i32 = 2;
 /// Times are milliseconds since 1970-01-01 UTC.
 const TABLE: &str = "
     DROP TABLE IF EXISTS execution;
@@ -38,7 +44,58 @@ const TABLE: &str = "
         log        TEXT    NOT NULL
     ) STRICT;
     CREATE INDEX execution_created ON execution (created_at);
+    DROP TABLE IF EXISTS message;
+    CREATE TABLE message (
+        id        TEXT    NOT NULL PRIMARY KEY,
+        outcome   TEXT    NOT NULL, -- of its last attempt
+        attempts  INTEGER NOT NULL,
+        last_at   INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX message_outcome ON message (outcome, last_at);
+    CREATE INDEX message_last ON message (last_at);
+    DROP TABLE IF EXISTS attempt;
+    CREATE TABLE attempt (
+        number        INTEGER NOT NULL PRIMARY KEY,
+        message       TEXT    NOT NULL,
+        execution     TEXT    NOT NULL,
+        at            INTEGER NOT NULL,
+        dequeue_count INTEGER NOT NULL,
+        outcome       TEXT    NOT NULL,
+        reason        TEXT    NOT NULL,
+        detail        TEXT    NOT NULL,
+        took          INTEGER NOT NULL, -- milliseconds
+        trace         TEXT
+    ) STRICT;
+    CREATE INDEX attempt_message ON attempt (message);
+    DROP TABLE IF EXISTS depth;
+    CREATE TABLE depth (
+        at       INTEGER NOT NULL PRIMARY KEY,
+        messages INTEGER NOT NULL,
+        visible  INTEGER,
+        poison   INTEGER
+    ) STRICT;
 ";
+
+/// What is read of an execution.
+const COLUMNS: &str =
+    "name, state, created_at, started_at, ended_at, exit_code, signal, restarts, cause, summary, failures";
+
+/// What the executions did together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Executed {
+    /// How many are in each state.
+    pub states: Vec<(ExecutionState, u64)>,
+    /// How long their containers ran, in milliseconds.
+    pub ran_ms: i64,
+}
+
+impl Executed {
+    /// How many are in this state.
+    #[must_use]
+    pub fn count(&self, state: ExecutionState) -> u64 {
+        self.states.iter().filter(|(it, _)| *it == state).map(|(_, count)| count).sum()
+    }
+}
 
 /// Why the history cannot be kept.
 #[derive(Debug, thiserror::Error)]
@@ -139,7 +196,7 @@ impl History {
     }
 
     /// Keeps an execution as it is now. Where it cannot be kept, the executions go on all the same.
-    pub(crate) fn put(&self, record: &ExecutionRecord) {
+    pub fn put(&self, record: &ExecutionRecord) {
         let connection = self.connection();
         // Strings and numbers are always JSON.
         let failures = serde_json::to_string(&record.failures).unwrap_or_else(|_| "[]".into());
@@ -175,13 +232,52 @@ impl History {
     /// # Errors
     /// The database cannot be read.
     pub fn newest(&self, at_most: u32) -> rusqlite::Result<Vec<ExecutionRecord>> {
+        self.page(0, at_most)
+    }
+
+    /// Executions, the newest first, without their logs: `at_most` after the first `skipped`.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn page(&self, skipped: u32, at_most: u32) -> rusqlite::Result<Vec<ExecutionRecord>> {
         let connection = self.connection();
-        let mut statement = connection.prepare(
-            "SELECT name, state, created_at, started_at, ended_at, exit_code, signal, restarts, cause, summary, failures
-             FROM execution ORDER BY created_at DESC, rowid DESC LIMIT ?1",
-        )?;
-        let records = statement.query_map([at_most], record)?;
+        let mut statement = connection.prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM execution ORDER BY created_at DESC, rowid DESC LIMIT ?1 OFFSET ?2"
+        ))?;
+        let records = statement.query_map([at_most, skipped], record)?;
         records.collect()
+    }
+
+    /// One execution, without its log.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn execution(&self, name: &str) -> rusqlite::Result<Option<ExecutionRecord>> {
+        let connection = self.connection();
+        let query = format!("SELECT {COLUMNS} FROM execution WHERE name = ?1");
+        connection.query_row(&query, [name], record).optional()
+    }
+
+    /// How many executions are kept in each state, and what their containers ran together, in
+    /// milliseconds. Those that run count up to `now_ms`.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn executed(&self, now_ms: i64) -> rusqlite::Result<Executed> {
+        let connection = self.connection();
+        let mut statement = connection.prepare_cached(
+            "SELECT state, count(*), sum(max(0, ifnull(ended_at, ?1) - ifnull(started_at, ifnull(ended_at, ?1))))
+             FROM execution GROUP BY state",
+        )?;
+        let mut executed = Executed::default();
+        let mut rows = statement.query([now_ms])?;
+        while let Some(row) = rows.next()? {
+            let state: String = row.get(0)?;
+            let count = row.get::<_, i64>(1)?.unsigned_abs();
+            executed.ran_ms += row.get::<_, i64>(2)?;
+            executed.states.push((ExecutionState::parse(&state).unwrap_or(ExecutionState::Lost), count));
+        }
+        Ok(executed)
     }
 
     /// The end of an execution's log.
@@ -242,102 +338,4 @@ fn record(row: &Row<'_>) -> rusqlite::Result<ExecutionRecord> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cause::CauseCount;
-
-    fn ended(name: &str, created_ms: i64) -> ExecutionRecord {
-        ExecutionRecord {
-            state: ExecutionState::Failed,
-            started_ms: Some(created_ms + 1),
-            ended_ms: Some(created_ms + 2),
-            exit_code: Some(4),
-            restarts: 1,
-            cause: Some("the breaker was open".into()),
-            summary: Some(serde_json::json!({ "received": 3 })),
-            failures: vec![CauseCount { outcome: "retried".into(), cause: "failed".into(), count: 3 }],
-            ..ExecutionRecord::created(name.into(), created_ms)
-        }
-    }
-
-    #[test]
-    fn what_is_kept_is_read_again_and_what_had_no_end_is_lost() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("deep/orders.dev.db");
-        let (history, lost) = History::open(&path).unwrap();
-        assert!(lost.is_empty());
-        history.put(&ExecutionRecord::created("orders-1".into(), 1));
-        let second = ended("orders-2", 2);
-        history.put(&ExecutionRecord { log: "its log".into(), ..second.clone() });
-        let third = ExecutionRecord {
-            state: ExecutionState::Running,
-            ..ExecutionRecord::created("orders-3".into(), 3)
-        };
-        history.put(&third);
-        drop(history);
-
-        let (history, mut lost) = History::open(&path).unwrap();
-        lost.sort();
-        assert_eq!(lost, ["orders-1", "orders-3"]);
-        let newest = history.newest(10).unwrap();
-        assert_eq!(newest[1], second);
-        assert_eq!([newest[0].state, newest[2].state], [ExecutionState::Lost; 2]);
-        assert_eq!(history.log("orders-2").unwrap().as_deref(), Some("its log"));
-        assert_eq!(history.log("orders-9").unwrap(), None);
-    }
-
-    #[test]
-    fn one_process_at_a_time_keeps_it() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("orders.dev.db");
-        let held = History::open(&path).unwrap();
-        let refused = History::open(&path).unwrap_err().to_string();
-        assert!(refused.contains("another `longshore dev` works on this queue"), "{refused}");
-        drop(held);
-        History::open(&path).unwrap();
-    }
-
-    #[test]
-    fn the_oldest_executions_are_forgotten() {
-        let history = History::in_memory().unwrap();
-        for number in 0..i64::from(PAST_EXECUTIONS) + 3 {
-            history.put(&ended(&format!("orders-{number}"), number));
-        }
-        let kept = history.newest(u32::MAX).unwrap();
-        assert_eq!(kept.len(), PAST_EXECUTIONS as usize);
-        assert_eq!(kept.last().unwrap().execution, "orders-3");
-    }
-
-    #[test]
-    fn the_database_of_another_program_is_left_alone() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("orders.dev.db");
-        Connection::open(&path).unwrap().execute_batch("CREATE TABLE theirs (a)").unwrap();
-        let theirs = std::fs::read(&path).unwrap();
-        assert!(matches!(History::open(&path), Err(HistoryError::Foreign(_))));
-        assert!(std::fs::read(&path).unwrap() == theirs, "not a byte of it is changed");
-    }
-
-    #[test]
-    fn a_damaged_history_is_named_and_is_new_once_it_was_moved_away() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("orders.dev.db");
-        std::fs::write(&path, "no database").unwrap();
-        let is_said = |refused: HistoryError| {
-            assert!(matches!(refused, HistoryError::Damaged { .. }), "{refused:?}");
-            let said = refused.to_string();
-            assert!(
-                said.contains("orders.dev.db is damaged") && said.contains("move the file away"),
-                "{said}"
-            );
-        };
-        is_said(History::open(&path).unwrap_err());
-        std::fs::remove_file(&path).unwrap();
-        History::open(&path).unwrap();
-        // A file of ours without its table.
-        Connection::open(&path).unwrap().execute_batch("DROP TABLE execution").unwrap();
-        is_said(History::open(&path).unwrap_err());
-        std::fs::rename(&path, directory.path().join("away")).unwrap();
-        History::open(&path).unwrap();
-    }
-}
+mod tests;

@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
 use rustix::process::{Pid, Signal, kill_process};
@@ -19,8 +19,8 @@ use tokio::task::JoinHandle;
 
 use crate::cause::Causes;
 use crate::launcher::{Launcher, QueueLength, ReplicaEnd, RunningReplica};
+use crate::live::{ReplicaWatch, SharedTail};
 use crate::names::ReplicaNames;
-use crate::tail::Tail;
 use longshore_queue::Queue;
 use longshore_worker::scale::{Counting, PEEKED_AT_MOST};
 
@@ -38,15 +38,31 @@ pub struct ReplicaLauncher {
     pub arguments: Vec<OsString>,
     /// Variables beside those of this process.
     pub variables: Vec<(String, String)>,
+    /// Who reads its log while it runs.
+    pub watch: ReplicaWatch,
+    /// Variables that change while this process runs: each replica gets what they are at its start.
+    pub at_start: Option<VariablesAtStart>,
+}
+
+/// Variables of a replica that starts now.
+#[derive(Clone)]
+pub struct VariablesAtStart(pub Arc<dyn Fn() -> Vec<(String, String)> + Send + Sync>);
+
+impl std::fmt::Debug for VariablesAtStart {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("VariablesAtStart(…)")
+    }
 }
 
 #[async_trait]
 impl Launcher for ReplicaLauncher {
     async fn launch(&self, names: &ReplicaNames) -> Result<Box<dyn RunningReplica>, String> {
+        let at_start = self.at_start.as_ref().map(|it| (it.0)()).unwrap_or_default();
         let mut command = Command::new(&self.program);
         command
             .args(&self.arguments)
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .envs(at_start)
             .envs(names.variables())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -60,8 +76,14 @@ impl Launcher for ReplicaLauncher {
         // A wait would close it.
         let input = child.stdin.take();
         let printed = child.stdout.take().map(|it| tokio::spawn(last_object(it)));
-        let logged = child.stderr.take().map(|it| tokio::spawn(log_of(it)));
-        Ok(Box::new(RunProcess { child, _input: input, printed, logged, end: ReplicaEnd::default() }))
+        let (watch, execution) = (self.watch.clone(), names.execution.clone());
+        let tail = watch.begin(&execution);
+        let logged = child.stderr.take().map({
+            let (watch, execution, tail) = (watch.clone(), execution.clone(), tail.clone());
+            move |it| tokio::spawn(log_of(it, tail, watch, execution))
+        });
+        let end = ReplicaEnd::default();
+        Ok(Box::new(RunProcess { child, _input: input, printed, logged, tail, watch, execution, end }))
     }
 }
 
@@ -70,7 +92,10 @@ struct RunProcess {
     /// Our end of its standard input.
     _input: Option<ChildStdin>,
     printed: Option<JoinHandle<Option<Value>>>,
-    logged: Option<JoinHandle<(Tail, Causes)>>,
+    logged: Option<JoinHandle<Causes>>,
+    tail: SharedTail,
+    watch: ReplicaWatch,
+    execution: String,
     /// What is known of its end.
     end: ReplicaEnd,
 }
@@ -98,8 +123,8 @@ impl RunningReplica for RunProcess {
             self.printed = None;
         }
         if let Some(logged) = &mut self.logged {
-            if let Ok((tail, causes)) = logged.await {
-                self.end.log = tail.text();
+            if let Ok(causes) = logged.await {
+                self.end.log = self.tail.lock().unwrap_or_else(PoisonError::into_inner).text();
                 self.end.failures = causes.counted();
                 self.end.cause = self.end.cause.take().or(causes.last_words);
             }
@@ -117,6 +142,12 @@ impl RunningReplica for RunProcess {
     }
 }
 
+impl Drop for RunProcess {
+    fn drop(&mut self) {
+        self.watch.end(&self.execution);
+    }
+}
+
 /// The last line of what is printed, if it is a JSON object.
 async fn last_object(printed: impl AsyncRead + Unpin) -> Option<Value> {
     let (mut reader, mut last) = (BufReader::new(printed), None);
@@ -126,13 +157,19 @@ async fn last_object(printed: impl AsyncRead + Unpin) -> Option<Value> {
     last
 }
 
-async fn log_of(log: impl AsyncRead + Unpin) -> (Tail, Causes) {
-    let (mut reader, mut tail, mut causes) = (BufReader::new(log), Tail::default(), Causes::default());
+async fn log_of(
+    log: impl AsyncRead + Unpin,
+    tail: SharedTail,
+    watch: ReplicaWatch,
+    execution: String,
+) -> Causes {
+    let (mut reader, mut causes) = (BufReader::new(log), Causes::default());
     while let Some(line) = next_line(&mut reader, MAX_LINE).await {
         causes.read(&line);
-        tail.push(line);
+        watch.line(&execution, &line).await;
+        tail.lock().unwrap_or_else(PoisonError::into_inner).push(line);
     }
-    (tail, causes)
+    causes
 }
 
 /// The next line, or as much of it as is read at once; `None` at the end.

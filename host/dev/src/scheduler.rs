@@ -12,6 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 use crate::event::DevEvent;
 use crate::execution::{ExecutionRecord, ExecutionState};
 use crate::history::History;
+use crate::kills::{KillMark, Kills};
 use crate::launcher::{Launcher, QueueLength, ReplicaEnd, RunningReplica};
 use crate::names::ReplicaNames;
 use crate::plan::JobPlan;
@@ -64,6 +65,7 @@ pub struct Scheduler {
     history: Arc<History>,
     events: mpsc::UnboundedSender<DevEvent>,
     pending: Arc<AtomicU64>,
+    kills: Kills,
 }
 
 impl Scheduler {
@@ -75,7 +77,14 @@ impl Scheduler {
         history: Arc<History>,
         events: mpsc::UnboundedSender<DevEvent>,
     ) -> Self {
-        Self { plan: Arc::new(plan), queue, launcher, history, events, pending: Arc::default() }
+        let (pending, kills) = (Arc::default(), Kills::default());
+        Self { plan: Arc::new(plan), queue, launcher, history, events, pending, kills }
+    }
+
+    /// What kills one of its executions.
+    #[must_use]
+    pub fn kills(&self) -> Kills {
+        self.kills.clone()
     }
 
     /// Polls at once and then at each interval, until it is told to stop or `until` says so. Every
@@ -164,6 +173,7 @@ impl Scheduler {
                 events: self.events.clone(),
                 pending: Some(PendingMark::on(&self.pending)),
                 stop: stop.clone(),
+                killed: self.kills.register(&names.execution),
                 times_out_at: Instant::now() + self.plan.replica_timeout(),
                 names,
                 record,
@@ -207,6 +217,7 @@ struct RunningExecution {
     /// Counts it as pending until it is taken out.
     pending: Option<PendingMark>,
     stop: watch::Receiver<StopStage>,
+    killed: KillMark,
     times_out_at: Instant,
     names: ReplicaNames,
     record: ExecutionRecord,
@@ -280,7 +291,7 @@ impl RunningExecution {
 
     /// Waits for the end of a replica, and sees to it that it comes.
     async fn attend(&mut self, mut replica: Box<dyn RunningReplica>) -> Option<Told> {
-        let (mut told, mut kill_at) = (None, None);
+        let (mut told, mut kill_at, mut by_hand) = (None, None, false);
         let mut stop_to_kill = self.stop.clone();
         let end = loop {
             tokio::select! {
@@ -290,6 +301,10 @@ impl RunningExecution {
                     told = told.or(Some(Told::Stop));
                     replica.kill();
                     break replica.ended().await;
+                }
+                () = self.killed.asked() => {
+                    by_hand = true;
+                    replica.kill();
                 }
                 () = reached(&mut self.stop, StopStage::Terminate), if told.is_none() => {
                     told = Some(Told::Stop);
@@ -312,6 +327,9 @@ impl RunningExecution {
         let record = &mut self.record;
         (record.exit_code, record.signal, record.cause) = (exit_code, signal, cause);
         (record.summary, record.failures, record.log) = (summary, failures, log);
+        if by_hand && exit_code.is_none() {
+            record.cause = Some("it was killed by hand".into());
+        }
         if exit_code == Some(0) {
             // What it said of its end is no cause of a failure.
             record.cause = None;

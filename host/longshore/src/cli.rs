@@ -19,6 +19,7 @@ mod job;
 mod man;
 mod new;
 mod outbox;
+mod page;
 mod parse;
 mod peek;
 mod poison;
@@ -34,6 +35,7 @@ mod send;
 #[cfg(test)]
 mod tests;
 mod text_file;
+mod ui;
 mod values;
 mod variables;
 
@@ -52,6 +54,8 @@ pub use self::completions::CompletionsArgs;
 pub use self::config::{ConfigArgs, ConfigVerb};
 pub use self::deploy::DeployArgs;
 pub use self::dev::DevArgs;
+#[cfg(feature = "dev")]
+pub(crate) use self::dev::ScheduleArgs;
 pub use self::format::Format;
 use self::format::FormatParser;
 pub use self::given::Given;
@@ -61,6 +65,8 @@ pub use self::job::{JobListArgs, JobStartArgs, JobStatusArgs, JobStopArgs, JobVe
 pub use self::man::ManArgs;
 pub use self::new::{Language, NewArgs};
 pub use self::outbox::{EncodingOf, OutboxQueue};
+#[cfg(feature = "dev")]
+pub(crate) use self::page::PageArgs;
 pub(crate) use self::parse::parse;
 #[cfg(test)]
 use self::parse::short_help;
@@ -78,6 +84,7 @@ pub use self::releases::{ReleasesArgs, RollbackArgs};
 pub use self::run::RunArgs;
 pub use self::sandbox::{GrantArgs, SandboxArgs};
 pub use self::send::SendArgs;
+pub use self::ui::UiArgs;
 pub use self::values::Lines;
 #[cfg(test)]
 use self::variables::PREFIX;
@@ -175,6 +182,9 @@ pub enum Verb {
     /// Each execution is a real process.
     #[command(after_long_help = examples::DEV)]
     Dev(Box<DevArgs>),
+    /// Show a queue and the executions of its job on a page, on this machine only.
+    #[command(after_long_help = examples::UI)]
+    Ui(Box<UiArgs>),
     /// Put messages into a queue.
     #[command(after_long_help = examples::SEND)]
     Send(SendArgs),

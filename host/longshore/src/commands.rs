@@ -20,6 +20,8 @@ mod job;
 mod loading;
 mod man;
 mod new;
+#[cfg(feature = "dev")]
+mod page;
 mod peek;
 mod poison;
 mod preview;
@@ -31,6 +33,8 @@ mod rollback;
 mod run;
 mod send;
 mod stop_signals;
+#[cfg(feature = "dev")]
+mod ui;
 
 use std::process::ExitCode;
 
@@ -76,8 +80,10 @@ async fn execute(cli: Cli, project: &Project, umask: Mode) -> Result<Exit, Failu
         Verb::Run(args) => run::execute(*args, format).await,
         #[cfg(feature = "dev")]
         Verb::Dev(args) => dev::execute(*args, project, umask, format).await,
+        #[cfg(feature = "dev")]
+        Verb::Ui(args) => ui::execute(*args, format).await,
         #[cfg(not(feature = "dev"))]
-        Verb::Dev(_) => Err(Failure::usage(
+        Verb::Dev(_) | Verb::Ui(_) => Err(Failure::usage(
             "this longshore was built without the feature `dev`, as the image's is: take the one of a release, or build it with its default features",
         )),
         Verb::Send(args) => {

@@ -140,6 +140,15 @@ pub trait Queue: fmt::Debug + Send + Sync {
     /// How many messages the queue holds, invisible ones included, as KEDA counts them.
     async fn approximate_count(&self) -> Result<u64, QueueError>;
 
+    /// How many messages can be received now: the rest of [`Queue::approximate_count`] is leased or
+    /// delayed. `None` where the queue does not say.
+    ///
+    /// # Errors
+    /// The queue does not answer.
+    async fn visible_count(&self) -> Result<Option<u64>, QueueError> {
+        Ok(None)
+    }
+
     /// Gives back to the disk what deleted messages have left in the queue's own file.
     ///
     /// # Errors

@@ -1,13 +1,18 @@
 //! The flags of `longshore dev`: those of `run`, and what Azure Container Apps is told of the job.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::parser::ValueSource;
-use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, ValueHint, value_parser};
 
+use super::page::{PAGE, PageArgs};
 use super::run::RunArgs;
 use super::values::{duration, some_time};
+
+/// The heading of what Azure is told of the job.
+const JOB: &str = "The job";
 
 /// Run the job on this machine as Azure would.
 #[derive(Debug, Args)]
@@ -18,27 +23,53 @@ pub struct DevArgs {
     #[command(flatten)]
     pub(crate) schedule: ScheduleArgs,
 
+    /// The parameters of the deployment, as JSON: the job has its settings from there.
+    ///
+    /// They beat the project file; flags and variables beat them. `az bicep build-params` makes JSON
+    /// of a `.bicepparam`.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = JOB)]
+    pub parameters: Option<PathBuf>,
+
     /// Work off the queue, say what happened, and end. With an execution that failed it ends after
     /// those that still run.
     #[arg(long)]
     pub once: bool,
+
+    /// Serve no page.
+    #[arg(long, help_heading = PAGE, conflicts_with_all = ["port", "no_bodies"])]
+    pub no_page: bool,
+
+    #[command(flatten)]
+    pub(crate) page: PageArgs,
 
     #[command(flatten)]
     pub(crate) run: ForwardedRun,
 }
 
 /// What Azure Container Apps and KEDA are told of the job.
-#[derive(Clone, Copy, Debug, Args)]
-#[command(next_help_heading = "The job")]
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = JOB)]
 pub(crate) struct ScheduleArgs {
     /// How many executions run at once at most: `maxExecutions`.
     #[arg(long, env = "LONGSHORE_MAX_EXECUTIONS", value_name = "N", default_value_t = 10, value_parser = value_parser!(u32).range(1..=1000))]
     pub max_executions: u32,
 
     /// How many messages one execution is meant to take: `queueLength` [default: what infra/
-    /// computes for a replica of 1 GiB, half a second a message, and half a minute of work].
+    /// computes from --cpu, --handling and --busy].
     #[arg(long, env = "LONGSHORE_QUEUE_LENGTH", value_name = "N", value_parser = value_parser!(u64).range(1..))]
     pub queue_length: Option<u64>,
+
+    /// The cores of a replica, which has 2 GiB of memory for each.
+    #[arg(long, env = "LONGSHORE_CPU", value_name = "N", default_value = "0.5", value_parser = ["0.25", "0.5", "0.75", "1.0", "1.25", "1.5", "1.75", "2.0"], hide_short_help = true)]
+    pub cpu: String,
+
+    /// What a handler takes for an ordinary message.
+    #[arg(long, env = "LONGSHORE_HANDLING", value_name = "D", default_value = "500ms", value_parser = some_time, hide_short_help = true)]
+    pub handling: Duration,
+
+    /// For how much work one execution is started.
+    #[arg(long, env = "LONGSHORE_BUSY", value_name = "D", default_value = "30s", value_parser = some_time, hide_short_help = true)]
+    pub busy: Duration,
 
     /// How often KEDA looks at the queue: `pollingInterval`.
     #[arg(long, env = "LONGSHORE_POLL", value_name = "D", default_value = "30s", value_parser = some_time)]

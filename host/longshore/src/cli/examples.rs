@@ -33,6 +33,12 @@ Examples:
     --speed 10 --max-executions 3 --queue-length 100
   longshore dev --queue file:./queues/orders --component order.wasm --once";
 
+pub(super) const UI: &str = "\
+Examples:
+  longshore ui --queue file:./queues/orders
+  longshore ui --queue https://acme.queue.core.windows.net/orders --job \"$JOB\"
+  longshore ui --queue sb://acme.servicebus.windows.net/orders --allow-actions";
+
 pub(super) const SEND: &str = "\
 Examples:
   longshore send --queue file:./queues/orders '{\"order_id\":\"o-1\"}'

@@ -131,6 +131,12 @@ pub struct RunArgs {
     #[arg(long, hide = true)]
     pub stop_with_input: bool,
 
+    /// The file in which `longshore dev` writes what is to fail: the page has a button for it.
+    // No variable: it is for the one process that writes it.
+    #[cfg(feature = "dev")]
+    #[arg(long, hide = true)]
+    pub trouble: Option<std::path::PathBuf>,
+
     #[command(flatten)]
     pub(crate) sandbox: SandboxArgs,
 }

@@ -3,11 +3,15 @@
 mod build_event;
 mod build_result;
 mod building;
+mod hands;
+mod keys;
 mod lines;
+mod page;
+mod parameters;
 mod planned;
 mod status;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::Mode;
@@ -15,16 +19,24 @@ use tokio::sync::mpsc;
 use tokio::sync::watch::Sender;
 
 use self::building::Building;
+use self::hands::Hands;
+use self::keys::DevKeys;
 use self::lines::Lines;
-use self::planned::planned;
+use self::page::{
+    COUNT_ELSEWHERE_EVERY, COUNT_EVERY, DevActions, is_on_this_host, names, rights, samples, without_identity,
+};
+use self::parameters::start_again;
+use self::planned::{cores, planned};
 use self::status::{REDRAW, Status};
+use super::page::{BoundPage, PoisonProgram};
 use super::stop_signals::StopSignals;
 use crate::cli::{DevArgs, Format, Project};
 use crate::exit::{Clause, Exit, Failure};
 use longshore_component::Source;
+use longshore_dev::page::{Board, SignIn};
 use longshore_dev::{
-    ExecutionRecord, ExecutionState, History, ReplicaLauncher, ScheduleUntil, Scheduled, Scheduler,
-    StopStage, WaitingMessages,
+    ExecutionRecord, ExecutionState, History, ReplicaLauncher, ReplicaWatch, ScheduleUntil, Scheduled,
+    Scheduler, StopStage, Trouble, TroubledQueue, VariablesAtStart, WaitingMessages,
 };
 use longshore_queue::{Queue, QueueUrl};
 use longshore_queue_drivers::open;
@@ -38,19 +50,28 @@ pub(super) async fn execute(
     umask: Mode,
     format: Format,
 ) -> Result<Exit, Failure> {
+    if let Some(file) = &args.parameters {
+        return Err(start_again(file));
+    }
     let run = &args.run.args;
     // What a child would refuse is refused here, before anything is made.
     run.config().map_err(Failure::usage)?;
     let component = run.sandbox.registry.source(run.component.component.clone()).map_err(Failure::usage)?;
     let poison = run.of.url().map_err(Failure::usage)?;
     let plan = planned(&args);
-    let launcher = launcher(&args, &component)?;
     let stop = Sender::new(StopStage::GoOn);
     stop_on_signals(stop.clone())?;
 
     let queue_url = run.of.queue.queue.clone();
     let (history, lost) = History::open(&state_file(&queue_url))?;
     let history = Arc::new(history);
+    let trouble = Trouble::in_file(state_file(&queue_url).with_extension("trouble"));
+    // What was made for a `dev` that is gone is over.
+    trouble.end();
+    let watch = ReplicaWatch::keeping(history.clone());
+    let launcher = launcher(&args, &component, &trouble, watch.clone())?;
+    // A port that is taken is said before anything starts.
+    let page = if args.no_page || args.once { None } else { Some(BoundPage::bind(&args.page).await?) };
     let mut lines = Lines::new(format);
     lines.begins(&plan, &queue_url)?;
     lines.lost(&lost)?;
@@ -61,8 +82,10 @@ pub(super) async fn execute(
     let queue = tokio::select! {
         biased;
         _ = stopped.wait_for(|stage| *stage > StopStage::GoOn) => return Ok(Exit::Done),
-        opened = opened(&queue_url, &named, &mut lines) => Arc::new(WaitingMessages(opened?)),
+        opened = opened(&queue_url, &named, &mut lines) => opened?,
     };
+    let queue: Arc<dyn Queue> = Arc::new(TroubledQueue::new(queue, trouble.clone()));
+    let waiting = Arc::new(WaitingMessages(queue.clone()));
 
     let queues = named.into_iter().filter_map(|it| it.directory().map(Into::into)).collect();
     let building = Building::of(project, umask, component_file(&component), queues);
@@ -74,7 +97,38 @@ pub(super) async fn execute(
     let (events, mut happened) = mpsc::unbounded_channel();
     let until = if args.once { ScheduleUntil::Drained } else { ScheduleUntil::Stopped };
     let mut status = Status::new(&plan);
-    let scheduler = Scheduler::new(plan, queue, Arc::new(launcher), history, events);
+    let (page_names, page_rights) =
+        (names(&plan, cores(&args.schedule), &queue_url, &poison), rights(&args, &queue_url));
+    let scheduler = Scheduler::new(plan, waiting, Arc::new(launcher), history.clone(), events);
+    let actions = Arc::new(DevActions {
+        poison: PoisonProgram::of_this_process()?,
+        run: args.run.words.clone(),
+        kills: scheduler.kills(),
+        trouble: trouble.clone(),
+    });
+    let to_send = samples(project.file.as_deref().map(Path::new));
+    let poison_queue: Arc<dyn Queue> = Arc::new(TroubledQueue::new(open(&poison).await?, trouble.clone()));
+    let board =
+        Board::new(page_names, page_rights, history, queue.clone(), Some(poison_queue), actions.clone());
+    let board = Arc::new(board.with_logs(watch.logs()).with_samples(to_send.clone()));
+    let mut sign_in = None::<SignIn>;
+    if let Some(page) = page {
+        let link = sign_in.insert(page.sign_in()).link();
+        page.serve(board.clone());
+        let pause = if is_on_this_host(&queue_url) { COUNT_EVERY } else { COUNT_ELSEWHERE_EVERY };
+        tokio::spawn(board.clone().keep_counting(pause));
+        lines.page(&link)?;
+    }
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let is_for_people = !args.once && format == Format::Table;
+    let keys = if is_for_people { DevKeys::listen() } else { None };
+    let keys = keys.map(|(keys, pressed)| {
+        let may_change = page_rights.messages;
+        let (samples, stop, said) = (to_send, stop.clone(), tell.clone());
+        tokio::spawn(Hands { queue, actions, samples, may_change, sign_in, stop, said }.work(pressed));
+        status.has_keys();
+        keys
+    });
     let running = tokio::spawn(scheduler.run(until, stop.subscribe()));
     let (said, mut builds) = mpsc::unbounded_channel();
     let watching = tokio::spawn(async move { building.watch(built, said).await });
@@ -85,6 +139,7 @@ pub(super) async fn execute(
             biased;
             event = happened.recv() => match event {
                 Some(event) => {
+                    board.event(&event);
                     status.event(&event);
                     status.above(|| lines.event(&event))?;
                 }
@@ -95,12 +150,20 @@ pub(super) async fn execute(
                 is_stopping = true;
                 status.above(|| lines.stopping())?;
             }
-            Some(build) = builds.recv() => status.above(|| lines.build(&build))?,
+            Some(build) = builds.recv() => {
+                board.say(build.problem());
+                status.above(|| lines.build(&build))?;
+            }
+            Some(words) = told.recv() => status.above(|| lines.key(&words))?,
             _ = redraw.tick() => {}
         }
         status.draw(is_stopping);
     }
-    drop(status);
+    while let Ok(words) = told.try_recv() {
+        status.above(|| lines.key(&words))?;
+    }
+    drop((status, keys));
+    trouble.end();
     watching.abort();
     let done = running.await.during(|| "the scheduler's task panicked")?;
     lines.ends(&done)?;
@@ -134,7 +197,12 @@ fn exit_of(done: &Scheduled) -> Result<Exit, Failure> {
 }
 
 /// How executions are started: as this very program, with what this one was given.
-fn launcher(args: &DevArgs, component: &Source) -> Result<ReplicaLauncher, Failure> {
+fn launcher(
+    args: &DevArgs,
+    component: &Source,
+    trouble: &Trouble,
+    watch: ReplicaWatch,
+) -> Result<ReplicaLauncher, Failure> {
     if args.run.says_forever {
         return Err(Failure::usage("an execution of a job ends; leave --forever out"));
     }
@@ -142,11 +210,16 @@ fn launcher(args: &DevArgs, component: &Source) -> Result<ReplicaLauncher, Failu
     let mut arguments = vec!["run".into()];
     arguments.extend(args.run.words.iter().cloned());
     arguments.extend(["--stop-with-input", "--output=json", "--log-format=json"].map(Into::into));
+    let mut troubled = std::ffi::OsString::from("--trouble=");
+    troubled.push(trouble.file());
+    arguments.push(troubled);
     // What was just built reaches an execution that runs as well, and a breaker that it opened.
-    let watch = component_file(component).is_some();
-    let switches = [("LONGSHORE_FOREVER", false), ("LONGSHORE_WATCH", watch)];
+    let is_file = component_file(component).is_some();
+    let switches = [("LONGSHORE_FOREVER", false), ("LONGSHORE_WATCH", is_file)];
     let variables = switches.map(|(name, on)| (name.to_owned(), on.to_string())).into();
-    Ok(ReplicaLauncher { program, arguments, variables })
+    let trouble = trouble.clone();
+    let at_start = Some(VariablesAtStart(Arc::new(move || without_identity(&trouble))));
+    Ok(ReplicaLauncher { program, arguments, variables, watch, at_start })
 }
 
 fn component_file(component: &Source) -> Option<PathBuf> {
@@ -166,11 +239,6 @@ fn state_file(queue: &QueueUrl) -> PathBuf {
             PathBuf::from(ELSEWHERE).join(format!("{owner}-{name}.dev.db"))
         }
     }
-}
-
-/// Whether nobody pays for a queue, nor shares it: a directory, or an emulator without TLS.
-fn is_on_this_host(queue: &QueueUrl) -> bool {
-    queue.directory().is_some() || queue.to_string().starts_with("http://")
 }
 
 /// The first signal ends executions as SIGTERM does, a second one kills them.

@@ -56,6 +56,12 @@ pub(super) async fn execute(args: RunArgs, format: Format) -> Result<Exit, Failu
         tokio::spawn(stop_with_input(stopper.clone()));
     }
     let (mut queue, mut poison) = (open(&args.of.queue.queue).await?, open(&poison).await?);
+    #[cfg(feature = "dev")]
+    if let Some(file) = &args.trouble {
+        let trouble = longshore_dev::Trouble::in_file(file.clone());
+        let troubled = |queue| Arc::new(longshore_dev::TroubledQueue::new(queue, trouble.clone()));
+        (queue, poison) = (troubled(queue), troubled(poison));
+    }
     let mut dead_letters = None;
     if takes_dead_letters {
         let letters = dead_letters.insert(Arc::new(DeadLetters::new(queue)));

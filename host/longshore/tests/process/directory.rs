@@ -77,6 +77,19 @@ impl Directory {
         self.runtime.block_on(try_join_all(sending)).unwrap()
     }
 
+    /// Makes another queue beside it.
+    pub(crate) fn create(&self, queue: &str) {
+        let queue = self.runtime.block_on(open(&self.url(queue).parse().unwrap())).unwrap();
+        self.runtime.block_on(queue.create()).unwrap();
+    }
+
+    /// Puts one message into another queue beside it.
+    pub(crate) fn send_to(&self, queue: &str, body: &str) {
+        let queue = self.runtime.block_on(open(&self.url(queue).parse().unwrap())).unwrap();
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        self.runtime.block_on(queue.send(Outgoing { body, ..Outgoing::default() })).unwrap();
+    }
+
     /// `longshore run` on the queue with the order component and short settings, and what else is
     /// asked.
     pub(crate) fn worker(&self, flags: &[&str]) -> Program {

@@ -31,6 +31,8 @@ mod orders;
 mod outbound_tls;
 mod outbox;
 mod outboxes;
+#[cfg(all(target_os = "linux", feature = "dev"))]
+mod page;
 mod process;
 mod project;
 mod project_folder;

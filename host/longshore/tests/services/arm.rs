@@ -13,6 +13,8 @@ mod releases;
 mod server;
 mod start;
 mod twin;
+#[cfg(feature = "dev")]
+mod ui;
 
 use serde_json::{Value, json};
 

@@ -156,6 +156,10 @@ impl Queue for FileQueue {
         self.database.run(DatabaseUse::Read, |store| store.count()).await
     }
 
+    async fn visible_count(&self) -> Result<Option<u64>, QueueError> {
+        self.database.run(DatabaseUse::Read, |store| store.visible_count()).await.map(Some)
+    }
+
     async fn compact(&self) -> Result<Compacted, QueueError> {
         let (url, directory) = (self.url.clone(), self.directory.clone());
         let compacting = tokio::task::spawn_blocking(move || compact::compact(&url, &directory));

@@ -359,6 +359,12 @@ impl Queue for StorageQueue {
         Ok(self.read(&headers, &body)?.into_iter().map(specimen).collect())
     }
 
+    /// A peek shows 32 at most: at more there is no telling.
+    async fn visible_count(&self) -> Result<Option<u64>, QueueError> {
+        let peeked = u64::try_from(self.peek(MAX_RECEIVE).await?.len()).unwrap_or(u64::MAX);
+        Ok(Some(peeked).filter(|it| *it < u64::from(MAX_RECEIVE)))
+    }
+
     async fn approximate_count(&self) -> Result<u64, QueueError> {
         let properties = self.call(StorageCall::Count, self.client.0.get_properties(None)).await?;
         let count =

@@ -26,3 +26,13 @@ pub(super) enum BuildEvent {
         has_component: bool,
     },
 }
+
+impl BuildEvent {
+    /// Why there is nothing new, if that is so.
+    pub(super) fn problem(&self) -> Option<String> {
+        match self {
+            Self::NotBuilt { cause, output, .. } => Some(format!("the build failed: {cause}\n{output}")),
+            Self::Building { .. } | Self::Built { .. } => None,
+        }
+    }
+}

@@ -103,6 +103,21 @@ impl Lines {
         Ok(())
     }
 
+    /// The page, and the link that lets one browser in.
+    pub(super) fn page(&mut self, link: &str) -> Result<(), Failure> {
+        if self.format == Format::Json {
+            return self.json(&json!({ "event": "page", "link": link }));
+        }
+        self.line("page", &format!("{link}  (lets one browser in, once)"));
+        Ok(())
+    }
+
+    /// What a key did.
+    pub(super) fn key(&mut self, words: &str) -> Result<(), Failure> {
+        self.line("key", words);
+        Ok(())
+    }
+
     /// A signal has come.
     pub(super) fn stopping(&mut self) -> Result<(), Failure> {
         if self.format == Format::Json {

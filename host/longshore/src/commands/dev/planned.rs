@@ -2,18 +2,14 @@
 
 use std::time::Duration;
 
-use crate::cli::{DevArgs, RunArgs};
+use crate::cli::{DevArgs, RunArgs, ScheduleArgs};
 use crate::memory;
 use longshore_dev::{JobPlan, job_name};
 use longshore_worker::platform::{START, STOP};
 use longshore_worker::scale::ScaleRule;
 
-/// The memory of a replica, in bytes, where `cpu` is not set (`infra/types.bicep`).
-const REPLICA_MEMORY: u64 = 1024 << 20;
-/// What a handler takes for an ordinary message, where `handlingMs` is not set.
-const HANDLING: Duration = Duration::from_millis(500);
-/// For how much work one execution is started, where `busySeconds` is not set.
-const BUSY: Duration = Duration::from_secs(30);
+/// The memory of a replica for each of its cores, in bytes (`infra/types.bicep`).
+const MEMORY_OF_A_CORE: f64 = 2048.0 * 1024.0 * 1024.0;
 
 /// What the job is told.
 pub(super) fn planned(args: &DevArgs) -> JobPlan {
@@ -21,7 +17,7 @@ pub(super) fn planned(args: &DevArgs) -> JobPlan {
     JobPlan {
         job: job_name(run.of.queue.queue.name()),
         rule: ScaleRule {
-            length: schedule.queue_length.unwrap_or_else(|| queue_length(run)),
+            length: schedule.queue_length.unwrap_or_else(|| queue_length(schedule, run)),
             max_executions: schedule.max_executions.into(),
             ..ScaleRule::default()
         },
@@ -34,13 +30,20 @@ pub(super) fn planned(args: &DevArgs) -> JobPlan {
 }
 
 /// `queueLength` of `infra/modules/job.bicep`.
-fn queue_length(run: &RunArgs) -> u64 {
-    let fitting = memory::fit(REPLICA_MEMORY, &run.sandbox.limits(), &run.sandbox.grants.reach()).max(1);
+fn queue_length(schedule: &ScheduleArgs, run: &RunArgs) -> u64 {
+    let memory = (cores(schedule) * MEMORY_OF_A_CORE) as u64;
+    let fitting = memory::fit(memory, &run.sandbox.limits(), &run.sandbox.grants.reach()).max(1);
     let admitted = u64::from(run.concurrency.concurrency).min(fitting as u64);
-    let busy = BUSY.min(run.time_budget.saturating_sub(run.deadline));
-    let taken = u128::from(admitted) * busy.as_millis() / HANDLING.as_millis();
+    let busy = schedule.busy.min(run.time_budget.saturating_sub(run.deadline));
+    let taken = u128::from(admitted) * busy.as_millis() / schedule.handling.as_millis().max(1);
     let taken = u64::try_from(taken).unwrap_or(u64::MAX);
     run.max_messages.map_or(taken, |most| taken.min(most)).max(1)
+}
+
+/// The cores of a replica.
+pub(super) fn cores(schedule: &ScheduleArgs) -> f64 {
+    // The flag takes numbers only.
+    schedule.cpu.parse().unwrap_or(0.5)
 }
 
 /// `replicaTimeout` of `infra/modules/job.bicep`.
@@ -79,6 +82,7 @@ mod tests {
             (&["--max-messages=7"], 7),
             (&["--time-budget=40s", "--deadline=30s"], 120),
             (&["--queue-length=960"], 960),
+            (&["--cpu=1.0", "--handling=50ms", "--busy=60s"], 16 * 60 * 20),
         ] {
             assert_eq!(plan(flags).rule.length, length, "{flags:?}");
         }
@@ -91,13 +95,17 @@ mod tests {
         let infra = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/types.bicep");
         let text = std::fs::read_to_string(infra).unwrap();
         let lines: Vec<_> = text.lines().map(str::trim).collect();
-        let (handling, busy) = (HANDLING.as_millis(), BUSY.as_secs());
+        let words = ["longshore", "dev", "--queue=file:./q/orders", "--component=o.wasm"];
+        let Verb::Dev(dev) = Cli::parse_from(words).verb else { panic!("not dev") };
+        let schedule = &dev.schedule;
+        let (handling, busy) = (schedule.handling.as_millis(), schedule.busy.as_secs());
+        let memory = (cores(schedule) * MEMORY_OF_A_CORE) as u64;
         for line in [
             format!("handlingMs: {handling}"),
             format!("busySeconds: {busy}"),
-            "cpu: '0.5'".into(),
+            format!("cpu: '{}'", schedule.cpu),
             format!("maxExecutions: {}", longshore_worker::scale::DEFAULT_MAX_EXECUTIONS),
-            format!("'0.5': {}", REPLICA_MEMORY >> 20),
+            format!("'{}': {}", schedule.cpu, memory >> 20),
         ] {
             assert_eq!(
                 lines.iter().filter(|it| **it == line).count(),

@@ -1,23 +1,33 @@
-//! The line at the bottom of a terminal: the queue, the executions, and when KEDA looks again.
+//! What stands at the bottom of a terminal: the queue, the executions, the last failures by cause,
+//! and the keys.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::shown::shown;
 use crate::telemetry::PROGRESS;
-use longshore_dev::{DevEvent, JobPlan};
+use longshore_dev::{CauseCount, DevEvent, JobPlan};
 
 /// How often it is drawn.
 pub(super) const REDRAW: Duration = Duration::from_millis(500);
 
-/// What the line says.
+/// How many causes are shown.
+const CAUSES: usize = 3;
+/// How much of a cause is shown, in characters: a line that is broken cannot be drawn anew.
+const MAX_CAUSE: usize = 68;
+/// What the keys do.
+const KEYS: &str = "s send a sample   r redrive   o open the page   q quit";
+
+/// What the lines say.
 pub(super) struct Status {
     bar: ProgressBar,
     /// The time between polls, as it passes here.
     poll: Duration,
     polled: Instant,
     counts: StatusCounts,
+    has_keys: bool,
 }
 
 /// What is counted for it.
@@ -32,6 +42,10 @@ struct StatusCounts {
     /// Messages of executions that have ended.
     completed: u64,
     poisoned: u64,
+    /// Failures of those executions that ended last, by cause, each with the number of the end that
+    /// told of it.
+    causes: BTreeMap<String, (u64, u64)>,
+    ended: u64,
 }
 
 impl Status {
@@ -42,7 +56,13 @@ impl Status {
             bar.set_style(style);
         }
         let counts = StatusCounts::default();
-        Self { bar, poll: plan.poll / plan.speed.max(1), polled: Instant::now(), counts }
+        let poll = plan.poll / plan.speed.max(1);
+        Self { bar, poll, polled: Instant::now(), counts, has_keys: false }
+    }
+
+    /// The terminal hands on keys.
+    pub(super) fn has_keys(&mut self) {
+        self.has_keys = true;
     }
 
     /// Takes in what happened.
@@ -56,7 +76,10 @@ impl Status {
     /// Draws it. A job that `is_stopping` polls no more.
     pub(super) fn draw(&self, is_stopping: bool) {
         let next = self.poll.saturating_sub(self.polled.elapsed());
-        self.bar.set_message(self.counts.text((!is_stopping).then_some(next)));
+        let mut lines = self.counts.failures();
+        lines.insert(0, self.counts.text((!is_stopping).then_some(next)));
+        lines.extend(self.has_keys.then(|| KEYS.to_owned()));
+        self.bar.set_message(lines.join("\n"));
     }
 
     /// Takes it away while something is printed above it.
@@ -90,13 +113,39 @@ impl StatusCounts {
                 self.started.remove(&record.execution);
                 self.completed += record.counted("completed");
                 self.poisoned += record.counted("poisoned");
+                self.ended += 1;
+                for failure in &record.failures {
+                    self.failed(failure);
+                }
             }
             DevEvent::TimedOut { .. } => {}
         }
     }
 
+    fn failed(&mut self, failure: &CauseCount) {
+        let words =
+            shown(&format!("{}, {}", failure.outcome, failure.cause)).chars().take(MAX_CAUSE).collect();
+        let entry = self.causes.entry(words).or_default();
+        *entry = (self.ended, entry.1 + failure.count);
+        // Hardly ever, since numbers tell no causes apart.
+        while self.causes.len() > 100 {
+            let oldest = self.causes.iter().min_by_key(|(_, (at, _))| *at).map(|(words, _)| words.clone());
+            if let Some(oldest) = oldest {
+                self.causes.remove(&oldest);
+            }
+        }
+    }
+
+    /// The causes that were seen last, each with its count.
+    fn failures(&self) -> Vec<String> {
+        let mut causes: Vec<_> = self.causes.iter().collect();
+        causes.sort_by_key(|(_, (at, count))| std::cmp::Reverse((*at, *count)));
+        let line = |(words, (_, count)): (&String, &(u64, u64))| format!("  {count:>5} {words}");
+        causes.into_iter().take(CAUSES).map(line).collect()
+    }
+
     fn text(&self, next_poll: Option<Duration>) -> String {
-        let Self { waiting, executions, started, completed, poisoned } = self;
+        let Self { waiting, executions, started, completed, poisoned, .. } = self;
         let waiting = waiting.map_or("?".to_owned(), |it| it.to_string());
         let starting = executions.saturating_sub(started.len() as u64);
         let next = match next_poll {
@@ -138,9 +187,14 @@ mod tests {
             restarts: 0,
             cause: None,
             summary: Some(summary),
-            failures: Vec::new(),
+            failures: vec![CauseCount {
+                outcome: "poisoned".into(),
+                cause: "rejected: no \u{1b}[1mstock".into(),
+                count: 5,
+            }],
             log: String::new(),
         })));
+        assert_eq!(counts.failures(), ["      5 poisoned, rejected: no \\u{1b}[1mstock"]);
         counts.event(&DevEvent::NotCounted { cause: "away".into() });
         assert_eq!(
             text(&counts),

@@ -57,6 +57,11 @@ const COUNT: &str = "
     SELECT (SELECT count(*) FROM message WHERE queue = ?1)
          - (SELECT count(*) FROM message WHERE queue = ?1 AND expires_at IS NOT NULL AND expires_at <= ?2)";
 
+/// Those that a receive would find.
+const COUNT_VISIBLE: &str = "
+    SELECT count(*) FROM message
+    WHERE queue = ?1 AND visible_at <= ?2 AND (expires_at IS NULL OR expires_at > ?2)";
+
 /// An answer to one caller, or an error that undoes the transaction.
 pub(super) type Applied<T> = rusqlite::Result<Result<T, QueueError>>;
 
@@ -213,6 +218,16 @@ impl<'a> Store<'a> {
             return Ok(Err(missing));
         }
         let mut count = self.connection.prepare_cached(COUNT)?;
+        let counted: i64 = count.query_row(params![self.url.name(), self.now], |row| row.get(0))?;
+        Ok(Ok(counted.unsigned_abs()))
+    }
+
+    /// How many messages can be received now.
+    pub(super) fn visible_count(&self) -> Applied<u64> {
+        if let Err(missing) = self.existing(self.url)? {
+            return Ok(Err(missing));
+        }
+        let mut count = self.connection.prepare_cached(COUNT_VISIBLE)?;
         let counted: i64 = count.query_row(params![self.url.name(), self.now], |row| row.get(0))?;
         Ok(Ok(counted.unsigned_abs()))
     }

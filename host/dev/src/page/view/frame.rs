@@ -1,0 +1,72 @@
+//! What is around every page.
+
+use maud::{DOCTYPE, Markup, html};
+
+use crate::page::board::Board;
+use crate::page::text::AsText;
+
+/// A page with its head, its navigation and its end. `live` is the address of its events.
+pub(crate) fn frame(board: &Board, title: &str, live: Option<&str>, content: &Markup) -> Markup {
+    let names = &board.names;
+    let job = names.job.as_deref().unwrap_or(&names.queue);
+    html! {
+        (head(&format!("{title} · {job}")))
+        body data-live=[live] {
+            a.skip href="#content" { "Skip to the content" }
+            header.top {
+                a.brand href="/" {
+                    span.brand-mark aria-hidden="true" { "⚓" }
+                    span { "longshore " (names.verb) }
+                }
+                span.top-job { (AsText(job)) }
+                span.top-queue title="the queue" { (AsText(&names.queue)) }
+                @if live.is_some() {
+                    span #live-state.live role="status" { "live" }
+                    button #pause type="button" aria-pressed="false" hidden { "Pause" }
+                }
+            }
+            main #content tabindex="-1" {
+                noscript { p.note { "Without JavaScript this page shows one moment: load it again for the next one." } }
+                (content)
+            }
+            footer {
+                p { "Times are UTC. This page is served to this machine only, by "
+                    code { "longshore " (names.verb) } "." }
+            }
+            dialog #answer aria-live="polite" aria-label="Answer" {}
+        }
+    }
+}
+
+/// What a browser sees that has not shown its link.
+pub(crate) fn sign_in() -> Markup {
+    html! {
+        (head("longshore"))
+        body.sign-in {
+            main #content {
+                h1 { span.brand-mark aria-hidden="true" { "⚓" } " longshore" }
+                p #sign-in-words role="status" {
+                    "Open the link that the terminal shows: it lets one browser in, once."
+                }
+                p.quiet { "On a terminal, the key " kbd { "o" } " opens a new one." }
+            }
+            script src="/assets/sign-in.js" defer {}
+        }
+    }
+}
+
+fn head(title: &str) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en";
+        head {
+            meta charset="utf-8";
+            meta name="viewport" content="width=device-width, initial-scale=1";
+            meta name="color-scheme" content="light dark";
+            title { (AsText(title)) }
+            link rel="icon" href="/assets/icon.svg" type="image/svg+xml";
+            link rel="stylesheet" href="/assets/page.css";
+            script src="/assets/page.js" defer {}
+        }
+    }
+}

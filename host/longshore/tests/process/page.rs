@@ -1,0 +1,536 @@
+//! The page of `longshore dev`, by raw requests: whom it answers, and what it shows.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::directory::{Directory, ORDERS, POISON};
+use crate::orders::order;
+use crate::process::{Process, cache, longshore};
+use crate::terminal::on_a_terminal;
+use longshore_dev::{ExecutionRecord, ExecutionState, History, MessageAttempt};
+use longshore_testkit::guest;
+use longshore_testkit::wait::until;
+
+/// `longshore dev` with its page.
+struct Page {
+    dev: Process,
+    port: u16,
+    token: String,
+}
+
+/// What came back.
+struct Answer {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+/// Starts it on the queue of a directory, with little time to wait.
+fn page(directory: &Directory, flags: &[&str]) -> Page {
+    let mut program = longshore(["dev", "--output=json", "--poll=1s"]);
+    if !flags.iter().any(|it| it.starts_with("--start-delay")) {
+        program.arg("--start-delay=300ms");
+    }
+    program.args(["--retry-base=20ms", "--retry-cap=200ms", "--queue", &directory.url(ORDERS)]);
+    program.arg("--component").arg(guest::order()).arg("--cache-dir").arg(cache());
+    let dev = program.args(flags).start();
+    let link = until("the link", || {
+        let lines = dev.stdout();
+        let events = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let link =
+            events.filter(|it| it["event"] == "page").find_map(|it| it["link"].as_str().map(str::to_owned));
+        link
+    });
+    let (address, token) = link.split_once("/#t=").unwrap();
+    let port = address.rsplit(':').next().unwrap().parse().unwrap();
+    Page { dev, port, token: token.to_owned() }
+}
+
+impl Page {
+    /// Sends a request as it is, and reads the answer up to the end of the connection.
+    fn raw(&self, request: &str) -> Answer {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut bytes = Vec::new();
+        let _ = stream.read_to_end(&mut bytes);
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        let status = head.split(' ').nth(1).and_then(|it| it.parse().ok()).unwrap_or(0);
+        Answer { status, head: head.to_owned(), body: body.to_owned() }
+    }
+
+    /// A request to this page, with more fields in its head.
+    fn request(&self, method: &str, path: &str, fields: &str, body: &str) -> Answer {
+        let host = format!("Host: 127.0.0.1:{}\r\n", self.port);
+        let host = if fields.to_ascii_lowercase().contains("host:") { "" } else { &host };
+        let length = if method == "POST" {
+            format!("Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n", body.len())
+        } else {
+            String::new()
+        };
+        self.raw(&format!(
+            "{method} {path} HTTP/1.1\r\n{host}Connection: close\r\n{fields}{length}\r\n{body}"
+        ))
+    }
+
+    /// Shows the link, and returns the field with the cookie.
+    fn sign_in(&self) -> String {
+        let answer = self.request("POST", "/session", &self.own_origin(), &format!("t={}", self.token));
+        assert_eq!(answer.status, 204, "{}", answer.head);
+        let cookie = answer.head.lines().find_map(|it| it.strip_prefix("set-cookie: ")).unwrap();
+        assert!(cookie.ends_with("; Path=/; HttpOnly; SameSite=Strict"), "{cookie}");
+        format!("Cookie: {}\r\n", cookie.split(';').next().unwrap())
+    }
+
+    fn own_origin(&self) -> String {
+        format!("Origin: http://127.0.0.1:{}\r\nSec-Fetch-Site: same-origin\r\n", self.port)
+    }
+
+    fn get(&self, cookie: &str, path: &str) -> Answer {
+        self.request("GET", path, cookie, "")
+    }
+
+    /// A form that the page itself sends.
+    fn post(&self, cookie: &str, path: &str, body: &str) -> Answer {
+        self.request("POST", path, &format!("{cookie}{}", self.own_origin()), body)
+    }
+}
+
+const ROUTES: [(&str, &str); 16] = [
+    ("GET", "/"),
+    ("GET", "/executions"),
+    ("GET", "/execution?name=a"),
+    ("GET", "/messages"),
+    ("GET", "/message?id=a"),
+    ("GET", "/poison"),
+    ("GET", "/events"),
+    ("GET", "/assets/page.js"),
+    ("GET", "/nothing"),
+    ("POST", "/session"),
+    ("POST", "/send"),
+    ("POST", "/message/body"),
+    ("POST", "/poison/redrive"),
+    ("POST", "/poison/purge"),
+    ("POST", "/execution/kill"),
+    ("POST", "/trouble"),
+];
+
+#[test]
+fn another_host_name_is_refused_on_every_route_before_anything_else() {
+    let directory = Directory::new();
+    let page = page(&directory, &[]);
+    let cookie = page.sign_in();
+    let port = page.port;
+    for (method, path) in ROUTES {
+        // A name of somebody else that leads to 127.0.0.1 for a moment, with the cookie and all.
+        for host in [
+            format!("Host: rebound.example:{port}\r\n"),
+            "Host: 127.0.0.1\r\n".to_owned(),
+            format!("Host: 127.0.0.1.rebound.example:{port}\r\n"),
+            format!("Host: 127.0.0.1:{port}\r\nHost: rebound.example\r\n"),
+            format!("Host: 127.0.0.1:{port}@rebound.example\r\n"),
+        ] {
+            let answer = page.request(method, path, &format!("{host}{cookie}{}", page.own_origin()), "");
+            assert!([400, 421].contains(&answer.status), "{method} {path} {host}: {}", answer.head);
+            assert!(!answer.body.contains("orders"), "{}", answer.body);
+        }
+    }
+    let without = page.raw("GET / HTTP/1.1\r\nConnection: close\r\n\r\n");
+    assert!([400, 421].contains(&without.status), "{}", without.head);
+    let absolute = format!(
+        "GET http://rebound.example:{port}/ HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n{cookie}\r\n"
+    );
+    assert_eq!(page.raw(&absolute).status, 421);
+    for own in ["127.0.0.1", "localhost", "LOCALHOST"] {
+        assert_eq!(
+            page.request("GET", "/", &format!("Host: {own}:{port}\r\n{cookie}"), "").status,
+            200,
+            "{own}"
+        );
+    }
+}
+
+#[test]
+fn nothing_is_changed_by_a_page_of_somebody_else() {
+    let directory = Directory::new();
+    let page = page(&directory, &["--start-delay=1h"]);
+    let cookie = page.sign_in();
+    let port = page.port;
+    let body = "body=planted&count=1";
+    for fields in [
+        "Origin: https://evil.example\r\nSec-Fetch-Site: cross-site\r\n".to_owned(),
+        format!("Origin: http://127.0.0.1:{port}\r\nSec-Fetch-Site: cross-site\r\n"),
+        format!("Origin: http://127.0.0.1:{}\r\nSec-Fetch-Site: same-site\r\n", port.wrapping_add(1)),
+        format!("Origin: https://127.0.0.1:{port}\r\n"),
+        "Origin: null\r\nSec-Fetch-Site: same-origin\r\n".to_owned(),
+        "Sec-Fetch-Site: none\r\n".to_owned(),
+        // A browser that says nothing of where a form comes from.
+        String::new(),
+    ] {
+        for path in ["/send", "/poison/redrive", "/poison/purge", "/execution/kill", "/trouble", "/session"] {
+            let answer = page.request("POST", path, &format!("{cookie}{fields}"), body);
+            assert_eq!(answer.status, 403, "{path} {fields}");
+        }
+    }
+    assert_eq!(directory.rows(ORDERS), []);
+    for method in ["PUT", "DELETE", "OPTIONS", "PATCH"] {
+        assert_eq!(page.request(method, "/send", &cookie, "").status, 405, "{method}");
+    }
+    let read = page.request(
+        "GET",
+        "/",
+        &format!("{cookie}Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: cors\r\n"),
+        "",
+    );
+    assert_eq!(read.status, 403);
+    // A link on another page may be followed; without a cookie nothing is seen.
+    let followed = page.request("GET", "/", "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\n", "");
+    assert!(followed.body.contains("Open the link that the terminal shows"), "{}", followed.body);
+    assert_eq!(page.post(&cookie, "/send", body).status, 200);
+}
+
+#[test]
+fn a_link_lets_one_browser_in_and_nobody_without_it_sees_anything() {
+    let directory = Directory::new();
+    let page = page(&directory, &[]);
+    for (method, path) in
+        ROUTES.into_iter().filter(|(_, path)| !["/session", "/assets/page.js"].contains(path))
+    {
+        let answer = page.request(method, path, &page.own_origin(), "");
+        // What the link leads to is no error.
+        assert_eq!(answer.status, if path == "/" { 200 } else { 401 }, "{method} {path}");
+        assert!(!answer.body.contains("orders"), "{}", answer.body);
+    }
+    let cookie = page.sign_in();
+    let again = page.request("POST", "/session", &page.own_origin(), &format!("t={}", page.token));
+    assert_eq!(again.status, 403, "a link is good once");
+    assert!(page.get(&cookie, "/").body.contains("orders"));
+    let guessed = format!("Cookie: longshore-{}={}\r\n", page.port, "0".repeat(64));
+    assert_eq!(page.get(&guessed, "/executions").status, 401);
+    let token_in_address = page.get("", &format!("/?t={}", page.token));
+    assert!(token_in_address.body.contains("Open the link"), "{}", token_in_address.body);
+    // Only loopback listens.
+    let listening = fs::read_to_string("/proc/net/tcp").unwrap();
+    let own = format!(":{:04X} ", page.port);
+    let addresses: Vec<_> = listening.lines().filter_map(|it| it.split_whitespace().nth(1)).collect();
+    let ours: Vec<_> = addresses.iter().filter(|it| format!("{it} ").ends_with(&own)).collect();
+    assert!(!ours.is_empty() && ours.iter().all(|it| it.starts_with("0100007F")), "{ours:?}");
+}
+
+#[test]
+fn every_answer_tells_the_browser_to_be_strict() {
+    let directory = Directory::new();
+    let page = page(&directory, &[]);
+    let cookie = page.sign_in();
+    for answer in [
+        page.get(&cookie, "/"),
+        page.get("", "/"),
+        page.get(&cookie, "/nothing"),
+        page.get("", "/assets/page.css"),
+        page.request("GET", "/", "Host: rebound.example\r\n", ""),
+    ] {
+        let head = answer.head.to_ascii_lowercase();
+        for field in [
+            "content-security-policy: default-src 'none'; script-src 'self'; style-src 'self';",
+            "frame-ancestors 'none'",
+            "x-content-type-options: nosniff",
+            "referrer-policy: no-referrer",
+            "cache-control: no-store",
+            "cross-origin-resource-policy: same-origin",
+        ] {
+            assert!(head.contains(field), "{field} is not in {head}");
+        }
+        assert!(!head.contains("access-control-allow"), "{head}");
+    }
+    // The policy holds for what the page itself has.
+    let shown = page.get(&cookie, "/").body;
+    assert!(
+        !shown.contains("<script>") && !shown.contains(" style=") && !shown.contains(" onclick"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn what_others_wrote_is_text_wherever_it_is_shown() {
+    let directory = Directory::new();
+    let hostile = "<script>alert(1)</script><img src=x onerror=alert(2)>\u{1b}]0;x\u{7}\u{202e}gpj.exe";
+    let envelope = json!({
+        "longshore": "poison/1", "reason": hostile, "detail": hostile, "id": hostile, "queue": "orders",
+        "dequeue_count": 5, "inserted": "2026-11-26T12:00:00Z", "poisoned": "2026-11-26T12:00:00Z",
+        "component": hostile, "encoding": "text", "body": hostile,
+    });
+    directory.create(POISON);
+    directory.send_to(POISON, &envelope.to_string());
+    // A handler's own words about a body: an unknown word of the order is in its log.
+    directory.send([order(hostile, "reject")]);
+    let page = page(&directory, &[]);
+    let cookie = page.sign_in();
+    until("the execution's end", || page.get(&cookie, "/").body.contains("✓</span> succeeded").then_some(()));
+    let rows = directory.rows(POISON);
+    let main = page.get(&cookie, "/").body;
+    let name = main.split("/execution?name=").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let form = |id: &str| format!("id={}", url_encoded(id));
+    let shown = [
+        main,
+        page.get(&cookie, "/poison").body,
+        page.get(&cookie, "/messages").body,
+        page.get(&cookie, &format!("/message?id={}", url_encoded(&rows[0].id))).body,
+        page.get(&cookie, &format!("/message?id={}", url_encoded(hostile))).body,
+        page.get(&cookie, &format!("/execution?name={name}")).body,
+        page.get(&cookie, &format!("/execution?name={}", url_encoded(hostile))).body,
+        page.get(&cookie, &format!("/messages?outcome={}", url_encoded(hostile))).body,
+        page.post(&cookie, "/message/body", &form(&rows[0].id)).body,
+        page.post(&cookie, "/poison/redrive", &format!("group={}", url_encoded(hostile))).body,
+        page.post(&cookie, "/execution/kill", &format!("name={}", url_encoded(hostile))).body,
+    ];
+    for text in &shown {
+        for planted in ["<script>alert", "<img", "\u{1b}", "\u{7}", "\u{202e}"] {
+            assert!(!text.contains(planted), "{planted:?} is in {text}");
+        }
+    }
+    assert!(
+        shown[1].contains("&lt;script&gt;alert(1)") && shown[8].contains("\\u{202e}gpj.exe"),
+        "{}",
+        shown[8]
+    );
+}
+
+#[test]
+fn a_body_is_shown_on_a_click_only_and_never_where_that_is_forbidden() {
+    let directory = Directory::new();
+    directory.create(POISON);
+    directory.send_to(POISON, "the secret of the message");
+    let id = directory.rows(POISON)[0].id.clone();
+    let looked = |page: &Page, cookie: &str| {
+        [
+            page.get(cookie, "/").body,
+            page.get(cookie, "/poison").body,
+            page.get(cookie, &format!("/message?id={id}")).body,
+        ]
+    };
+    let open = page(&directory, &[]);
+    let cookie = open.sign_in();
+    assert!(looked(&open, &cookie).iter().all(|it| !it.contains("secret of the message")));
+    assert!(open.get(&cookie, "/message/body").status == 405, "no link shows a body");
+    let clicked = open.post(&cookie, "/message/body", &format!("id={id}"));
+    assert!(clicked.status == 200 && clicked.body.contains("the secret of the message"), "{}", clicked.body);
+    open.dev.kill();
+    let shut = page(&directory, &["--no-bodies"]);
+    let cookie = shut.sign_in();
+    let clicked = shut.post(&cookie, "/message/body", &format!("id={id}"));
+    assert!(clicked.status == 422 && !clicked.body.contains("secret of the message"), "{}", clicked.body);
+}
+
+#[test]
+fn whatever_somebody_sends_has_a_limit() {
+    let directory = Directory::new();
+    let page = page(&directory, &[]);
+    let cookie = page.sign_in();
+    let large = format!("body={}", "x".repeat(300 * 1024));
+    let answer = page.post(&cookie, "/send", &large);
+    assert!([413, 0].contains(&answer.status), "{}", answer.head);
+    let answer = page.get(&format!("X-Long: {}\r\n{cookie}", "x".repeat(64 * 1024)), "/");
+    assert!([431, 0].contains(&answer.status), "{}", answer.head);
+    let many: String = (0..200).map(|n| format!("X-{n}: 1\r\n")).collect();
+    assert!([431, 0].contains(&page.get(&format!("{many}{cookie}"), "/").status));
+    // As many listen as may, and the next one is told so; the page answers as before.
+    let listening: Vec<_> = (0..16)
+        .map(|_| {
+            let mut stream = TcpStream::connect(("127.0.0.1", page.port)).unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+            let request = format!("GET /events HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n{cookie}\r\n", page.port);
+            stream.write_all(request.as_bytes()).unwrap();
+            let mut head = [0; 15];
+            stream.read_exact(&mut head).unwrap();
+            assert_eq!(&head, b"HTTP/1.1 200 OK");
+            stream
+        })
+        .collect();
+    assert_eq!(page.get(&cookie, "/events").status, 503);
+    assert_eq!(page.get(&cookie, "/").status, 200);
+    drop(listening);
+    until("room for another listener", || {
+        let mut stream = TcpStream::connect(("127.0.0.1", page.port)).unwrap();
+        let request = format!("GET /events HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n{cookie}\r\n", page.port);
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut head = [0; 12];
+        stream.read_exact(&mut head).unwrap();
+        (&head == b"HTTP/1.1 200").then_some(())
+    });
+}
+
+#[test]
+fn a_request_that_never_ends_and_connections_without_number_end_by_themselves() {
+    let directory = Directory::new();
+    let page = page(&directory, &[]);
+    let idle: Vec<_> = (0..100).map(|_| TcpStream::connect(("127.0.0.1", page.port)).unwrap()).collect();
+    let mut slow = TcpStream::connect(("127.0.0.1", page.port)).unwrap();
+    slow.write_all(b"GET / HTTP/1.1\r\nHost: ").unwrap();
+    let begun = Instant::now();
+    // Behind a hundred that say nothing, the next one is answered once those have had their time.
+    assert_eq!(page.get("", "/executions").status, 401);
+    assert!(begun.elapsed() < Duration::from_secs(40), "{:?}", begun.elapsed());
+    drop(idle);
+}
+
+#[test]
+fn messages_are_redriven_and_purged_only_after_the_question_was_answered() {
+    let directory = Directory::new();
+    directory.send((0..3).map(|n| order(&format!("o-{n}"), "reject")));
+    let page = page(&directory, &["--queue-length=100"]);
+    let cookie = page.sign_in();
+    until("the poison", || (directory.rows(POISON).len() == 3).then_some(()));
+    until("the poison on the page", || page.get(&cookie, "/").body.contains("Show 3 messages").then_some(()));
+    let group = format!("group={}", url_encoded("rejected/the+order+asks+for+a+rejection"));
+    let asked = page.post(&cookie, "/poison/redrive", &group);
+    assert!(asked.body.contains("Redrive 3 messages"), "{}", asked.body);
+    assert_eq!(directory.rows(POISON).len(), 3, "a question changes nothing");
+    let done = page.post(&cookie, "/poison/redrive", &format!("{group}&confirmed=1"));
+    assert!(done.body.contains("3 messages were sent back to the queue"), "{}", done.body);
+    until("the second round", || {
+        let id = directory.rows(POISON).first().map(|it| it.id.clone())?;
+        let shown = page.get(&cookie, &format!("/message?id={id}")).body;
+        (shown.matches("✕</span> poisoned").count() >= 2).then_some(())
+    });
+    until("all of them", || (directory.rows(POISON).len() == 3).then_some(()));
+    let id = directory.rows(POISON)[0].id.clone();
+    let asked = page.post(&cookie, "/poison/purge", &format!("id={id}"));
+    assert!(asked.body.contains("Delete 1 message") && directory.rows(POISON).len() == 3, "{}", asked.body);
+    page.post(&cookie, "/poison/purge", &format!("id={id}&confirmed=1"));
+    assert!(directory.rows(POISON).iter().all(|it| it.id != id) && directory.rows(POISON).len() == 2);
+}
+
+#[test]
+fn an_execution_that_is_killed_fails_and_the_next_poll_starts_another() {
+    let directory = Directory::new();
+    directory.send([order("o-1", "sleep:600000")]);
+    let page = page(&directory, &["--deadline=10m", "--visibility=20s"]);
+    let cookie = page.sign_in();
+    let running = |page: &Page| {
+        let shown = page.get(&cookie, "/").body;
+        let form =
+            shown.split("action=\"/execution/kill\"><input type=\"hidden\" name=\"name\" value=\"").nth(1)?;
+        form.split('"').next().map(str::to_owned)
+    };
+    let first = until("an execution", || running(&page));
+    until("its lease", || directory.rows(ORDERS).iter().all(|it| it.dequeue_count == 1).then_some(()));
+    let answer = page.post(&cookie, "/execution/kill", &format!("name={first}"));
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let shown = until("its end", || {
+        let shown = page.get(&cookie, &format!("/execution?name={first}")).body;
+        shown.contains("failed").then_some(shown)
+    });
+    assert!(shown.contains("signal 9"), "{shown}");
+    let next = until("another execution", || running(&page).filter(|it| *it != first));
+    assert_ne!(first, next);
+    let gone = page.post(&cookie, "/execution/kill", "name=orders-nothing");
+    assert_eq!(gone.status, 422);
+}
+
+#[test]
+fn a_queue_that_was_taken_away_answers_503_to_executions_and_is_given_back() {
+    let directory = Directory::new();
+    let page = page(&directory, &[]);
+    let cookie = page.sign_in();
+    let answer = page.post(&cookie, "/trouble", "what=queue&seconds=60");
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    directory.send([order("o-1", "ok")]);
+    until("a poll that fails", || page.dev.stdout().contains("503 Server Busy").then_some(()));
+    let refused = page.post(&cookie, "/send", "body=x");
+    assert!(refused.status == 422 && refused.body.contains("503"), "{}", refused.body);
+    assert_eq!(page.post(&cookie, "/trouble", "what=none").status, 200);
+    until("the message", || directory.rows(ORDERS).is_empty().then_some(()));
+    // Nothing in this job asks for a token.
+    assert_eq!(page.post(&cookie, "/trouble", "what=identity&seconds=60").status, 403);
+}
+
+/// 10,000 messages and 500 executions: what the page takes, and what `dev` takes.
+#[test]
+fn a_long_history_is_shown_at_once_and_in_little_memory() {
+    let directory = Directory::new();
+    let (history, _) = History::open(&directory.path("orders.dev.db")).unwrap();
+    let log = "{\"timestamp\":\"2026-11-26T12:00:00.250Z\",\"level\":\"INFO\",\"message_id\":\"o-1\",\"outcome\":\"completed\"}\n";
+    for number in 0..500 {
+        history.put(&ExecutionRecord {
+            execution: format!("orders-{number:07}"),
+            state: if number % 7 == 0 { ExecutionState::Failed } else { ExecutionState::Succeeded },
+            created_ms: crate::directory::now_ms() - 500_000 + number * 1000,
+            started_ms: Some(crate::directory::now_ms() - 499_000 + number * 1000),
+            ended_ms: Some(crate::directory::now_ms() - 490_000 + number * 1000),
+            exit_code: Some(0),
+            signal: None,
+            restarts: 0,
+            cause: None,
+            summary: Some(json!({ "received": 20, "completed": 19, "poisoned": 1 })),
+            failures: Vec::new(),
+            log: log.repeat(500),
+        });
+    }
+    let attempt = |number: i64| MessageAttempt {
+        message: format!("message-{number:06}"),
+        execution: format!("orders-{:07}", number / 20),
+        at_ms: crate::directory::now_ms() - 400_000 + number * 10,
+        dequeue_count: 1,
+        outcome: if number % 20 == 0 { "poisoned" } else { "completed" }.into(),
+        reason: String::new(),
+        detail: String::new(),
+        took_ms: 5,
+        trace: None,
+    };
+    history.put_attempts(&(0..10_000).map(attempt).collect::<Vec<_>>()).unwrap();
+    drop(history);
+    directory.create(POISON);
+    (0..500).for_each(|n| directory.send_to(POISON, &format!("poison {n}")));
+    let page = page(&directory, &["--max-executions=1"]);
+    let cookie = page.sign_in();
+    page.get(&cookie, "/");
+    let mut took = Vec::new();
+    for path in [
+        "/",
+        "/executions",
+        "/messages",
+        "/execution?name=orders-0000499",
+        "/message?id=message-009980",
+        "/poison",
+    ] {
+        let begun = Instant::now();
+        let answer = page.get(&cookie, path);
+        assert_eq!(answer.status, 200, "{path}");
+        took.push((path, begun.elapsed(), answer.body.len()));
+    }
+    assert!(page.get(&cookie, "/").body.contains("9,500"), "the completed ones are counted");
+    let mut listener = TcpStream::connect(("127.0.0.1", page.port)).unwrap();
+    let request = format!("GET /events HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n{cookie}\r\n", page.port);
+    listener.write_all(request.as_bytes()).unwrap();
+    std::thread::sleep(Duration::from_secs(3));
+    let memory = page.dev.peak_memory().unwrap() >> 20;
+    println!("page: {took:?}; dev has taken {memory} MiB at most");
+    // A test's build is slow, and its machine busy: a release takes a tenth of it.
+    assert!(took.iter().all(|(_, took, _)| *took < Duration::from_millis(1000)), "{took:?}");
+    assert!(memory < 60, "{memory} MiB");
+}
+
+#[test]
+fn keys_of_a_terminal_send_a_sample_and_end() {
+    let directory = Directory::new();
+    let (url, component) = (directory.url(ORDERS), guest::order().display().to_string());
+    let cache = cache().display().to_string();
+    let words = ["dev", "--start-delay=1h", "--no-page", "--queue", &url, "--component", &component];
+    let shown = on_a_terminal(&[&words[..], &["--cache-dir", &cache]].concat(), "srq");
+    for words in
+        ["the sample `order` was sent", "no poison message would be redriven", "s send a sample", "done"]
+    {
+        assert!(shown.contains(words), "`{words}` is not in {shown}");
+    }
+    let left = directory.rows(ORDERS);
+    assert!(left.len() == 1 && left[0].body.starts_with(b"{\"order_id\""), "{left:?}");
+}
+
+fn url_encoded(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+}
