@@ -292,7 +292,7 @@ mod tests {
     fn any_other_line_is_whole_and_what_is_poisoned_is_painted_as_a_warning() {
         let long = "x".repeat(300);
         let shown = lines(80, false, || tracing::error!(cause = &*long, "the queue is gone"));
-        assert_eq!(&shown[0][8..], format!("  ERROR the queue is gone cause={long}"));
+        assert_eq!(&shown[0][8..], format!("  ERROR the queue is gone cause={long:?}"));
         let shown = lines(80, true, || {
             tracing::warn!(target: "longshore_worker::report", message_id = ID, outcome = "poisoned", reason = "rejected", detail = "no order", ms = 1_u64);
             ended!(ID, 1_u32, "completed", "", "", 12_u64);
