@@ -17,7 +17,12 @@ use longshore_testkit::guest;
 fn poisoned(component: &Path, body: &str, flags: &[&str]) -> (Value, String, Ended) {
     let directory = Directory::new();
     let [id] = &directory.send([body])[..] else { panic!("one message was sent") };
-    let flags = [&["--max-dequeue=1", "--deadline=20s", "--visibility=60s"], flags].concat();
+    // The one that does what none should is loaded with a setting and a queue to send to.
+    let outbox = directory.url("invoices");
+    run(&mut longshore(["queue", "create", "--queue", &outbox])).succeeded();
+    let outbox = format!("--outbox=invoices={outbox}");
+    let fixed = ["--max-dequeue=1", "--deadline=20s", "--visibility=60s", "--config=key=value", &outbox];
+    let flags = [&fixed, flags].concat();
     let mut worker = directory.worker_with(component, &flags);
     let ended = run(worker.env("CONTAINER_APP_JOB_EXECUTION_NAME", "orders-x7k2p")).succeeded();
     assert_eq!(ended.json()["poisoned"], 1, "{ended:?}");
@@ -65,16 +70,16 @@ fn an_error_in_javascript_is_shown_with_its_type_its_words_and_its_line() {
 
 #[test]
 fn an_envelope_has_the_last_lines_of_the_log_the_execution_and_the_times_of_the_attempt() {
-    let (envelope, shown, _) = poisoned(&guest::rogue(), "lines-and-reject:300", &["--log-limit=1024"]);
+    let (envelope, shown, _) = poisoned(&guest::rogue(), "lines-and-reject:1000", &["--log-limit=1024"]);
     let lines: Vec<_> = envelope["log"].as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect();
-    assert_eq!(lines.last(), Some(&"line 300"));
+    assert_eq!(lines.last(), Some(&"line 1000"));
     let bytes: usize = lines.iter().map(|line| line.len() + 1).sum();
     assert!((4_000..=4_096).contains(&bytes), "{bytes} bytes");
     assert_eq!(envelope["execution"], "orders-x7k2p");
     let time = |name: &str| envelope["attempt"][name].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
     let inserted: jiff::Timestamp = envelope["inserted"].as_str().unwrap().parse().unwrap();
     assert!(inserted <= time("started") && time("started") <= time("ended"), "{envelope}");
-    for part in ["execution  orders-x7k2p", "attempt    20", "log        line ", "\n           line 300"] {
+    for part in ["execution  orders-x7k2p", "attempt    20", "log        line ", "\n           line 1000"] {
         assert!(shown.contains(part), "`{part}` is not in {shown}");
     }
 }
