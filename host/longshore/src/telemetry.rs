@@ -22,7 +22,7 @@ pub enum LogFormat {
     /// Text on a terminal, JSON elsewhere.
     #[default]
     Auto,
-    /// One line of text each: short ones on a terminal, with all that is known elsewhere.
+    /// One line of text each.
     Text,
     /// One JSON object a line.
     Json,

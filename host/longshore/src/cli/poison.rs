@@ -30,7 +30,9 @@ pub struct Selection {
 /// Look after messages that could not be handled.
 #[derive(Debug, Subcommand)]
 pub enum PoisonVerb {
-    /// List them by reason and cause: how many, and since when. With `--all` or ids, one by one.
+    /// List them by reason and cause: how many, and since when.
+    ///
+    /// With `--all` or ids they are listed one by one.
     #[command(after_long_help = examples::POISON_LIST)]
     List {
         /// Whose poison messages.

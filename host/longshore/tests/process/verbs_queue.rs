@@ -124,6 +124,7 @@ fn poison_is_listed_and_shown_with_all_that_is_known() {
             "inserted",
             "poisoned",
             "component",
+            "attempt",
             "encoding",
             "body",
         ];
