@@ -87,7 +87,7 @@ class Written(unittest.TestCase):
         )  # fmt: skip
         cls.summary = json.loads(ran.stdout)
         cls.lines = [json.loads(it) for it in ran.stderr.splitlines()]
-        listed = said("poison", "list", *queue, "--output", "json", cwd=folder)
+        listed = said("poison", "list", "--all", *queue, "--output", "json", cwd=folder)
         cls.envelopes = [json.loads(it) for it in listed.splitlines()]
 
     @classmethod
@@ -103,7 +103,7 @@ class Written(unittest.TestCase):
     def test_an_envelope_has_the_fields_of_its_page(self):
         self.assertEqual(len(self.envelopes), 3)
         fields = list(table(REFERENCE / "poison-envelope.md", "field"))
-        sometimes = {"component", "expires", "properties"}
+        sometimes = {"component", "execution", "attempt", "log", "expires", "properties"}
         for it in self.envelopes:
             self.assertEqual([key for key in fields if key in it], list(it))
             self.assertLessEqual(set(fields) - set(it), sometimes)

@@ -73,10 +73,19 @@ async function bundleOrExplain(options) {
   }
 }
 
+/** The module that the component is made of: it exports the source's handler. */
+async function entry(source) {
+  const [from, name] = [JSON.stringify(source), await exportOf(source)];
+  if (name === 'default') return `export { default as handler } from ${from};`;
+  // A handler without this package says nothing of its errors by itself.
+  const telling = JSON.stringify(join(OWN_SOURCES, 'uncaught.js'));
+  return `import { handler as bare } from ${from}; import { telling } from ${telling}; export const handler = telling(bare);`;
+}
+
 async function exportOf(source) {
   const { metafile } = await bundleOrExplain({ ...bundling(source), entryPoints: [source] });
   const [{ exports }] = Object.values(metafile.outputs);
-  if (exports.includes('default')) return 'default as handler';
+  if (exports.includes('default')) return 'default';
   if (exports.includes('handler')) return 'handler';
   throw new Error(`${source} exports no handler: write \`export default handler(…)\``);
 }
@@ -154,7 +163,7 @@ export async function build({ source, output }) {
 async function bundled(source) {
   const { outputFiles, metafile, warnings } = await bundleOrExplain({
     ...bundling(source),
-    stdin: { contents: `export { ${await exportOf(source)} } from ${JSON.stringify(source)};`, resolveDir: dirname(source) },
+    stdin: { contents: await entry(source), resolveDir: dirname(source) },
     outfile: 'handler.js',
     sourcemap: 'external',
     sourcesContent: false,

@@ -9,6 +9,7 @@ import { bytes, config, handler, log, outbox, Reject, Retry } from '../dist/inde
 import { array, boolean, integer, nullable, number, object, oneOf, optional, record, string, unknown } from '../dist/schema.js';
 import { failure } from '../dist/azure.js';
 import { stage } from '../dist/native/stage.js';
+import { telling } from '../dist/uncaught.js';
 import { invoke, message } from '../dist/testing.js';
 
 const Order = object({
@@ -190,4 +191,19 @@ test('a project whose folder has this package\'s name keeps the places of its er
   } finally {
     await rm(folder, { recursive: true });
   }
+});
+
+test('a handler without this package says an error with its place on standard error, and still throws it', async (t) => {
+  const said = t.mock.method(console, 'error', () => {});
+  const own = {
+    handle() {
+      throw new RangeError('no stock');
+    },
+  };
+  await assert.rejects(telling(own).handle({}), RangeError);
+  assert.match(said.mock.calls[0].arguments[0], /^RangeError: no stock at .*handler\.test\.js:\d+ in (Object\.)?handle$/);
+  said.mock.resetCalls();
+  const rejection = { tag: 'reject', val: 'no order' };
+  await assert.rejects(telling({ handle: () => Promise.reject(rejection) }).handle({}), (it) => it === rejection);
+  assert.equal(said.mock.callCount(), 0);
 });

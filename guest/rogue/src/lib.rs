@@ -40,6 +40,10 @@ fn handle(body: &[u8], message: &Message) -> Result<(), Failure> {
         },
         "connect" => return web::connect(argument),
         "config" => return Err(Failure::reject(format!("{:?}", config::get(argument)))),
+        "quote-and-panic" => {
+            eprintln!("the body says {argument}");
+            panic!("as the message wishes");
+        }
         "env" => return Err(Failure::reject(format!("{:?}", std::env::vars().collect::<Vec<_>>()))),
         "output" => {
             outbox::send(argument, b"for another queue");
@@ -113,6 +117,10 @@ fn handle(body: &[u8], message: &Message) -> Result<(), Failure> {
             panic!("after all");
         }
         "recurse" => drop(black_box(recurse(number as u64))),
+        "lines-and-reject" => {
+            (1..=number).for_each(|n| println!("line {n}"));
+            return Err(Failure::reject("as the message wishes"));
+        }
         "lines" => (1..=number).for_each(|n| println!("line {n}")),
         "pieces" => {
             for piece in ["a ", "line ", "in pieces\nand ", "one without an end"] {
@@ -123,6 +131,10 @@ fn handle(body: &[u8], message: &Message) -> Result<(), Failure> {
         "print" => print(&vec![b'x'; number]),
         "log" => longshore_guest::log::log(Level::Warn, "flood", format_args!("{}", "y".repeat(number))),
         "levels" => levels(),
+        "levels-and-reject" => {
+            levels();
+            return Err(Failure::reject("as the message wishes"));
+        }
         "print-and-spin" => {
             print(b"so far");
             loop {

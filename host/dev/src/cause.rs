@@ -68,12 +68,16 @@ impl Causes {
     }
 }
 
-/// The first line, with `#` in place of each number: ids and times tell no causes apart.
+/// The first line, with `#` in place of each number: ids and times tell no causes apart. Lines of
+/// sources do, as in `src/lib.rs:31:9`.
 pub(crate) fn without_numbers(text: &str) -> String {
     let line = cut(text.lines().next().unwrap_or_default(), MAX_DETAIL);
     let mut shown = String::with_capacity(line.len());
+    let mut is_line = false;
     for character in line.chars() {
+        is_line = character.is_ascii_digit() && (is_line || shown.ends_with(':'));
         match character {
+            _ if is_line => shown.push(character),
             '0'..='9' if shown.ends_with('#') => {}
             '0'..='9' => shown.push('#'),
             other => shown.push(other),
@@ -100,13 +104,18 @@ mod tests {
         causes.read(&line("retried", "failed", "order 17 has no stock\nmore"));
         causes.read(&line("retried", "failed", "order 4711 has no stock"));
         causes.read(&line("poisoned", "rejected", "not JSON"));
+        causes.read(&line("retried", "trap", "panicked at src/lib.rs:31:9: order 17"));
         causes.read("{\"outcome\":\"completed\",\"ms\":2}");
         causes.read("a handler's line");
         let counted = causes.counted();
         let shown: Vec<_> = counted.iter().map(|it| (&*it.outcome, &*it.cause, it.count)).collect();
         assert_eq!(
             shown,
-            [("retried", "failed: order # has no stock", 2), ("poisoned", "rejected: not JSON", 1)]
+            [
+                ("retried", "failed: order # has no stock", 2),
+                ("poisoned", "rejected: not JSON", 1),
+                ("retried", "trap: panicked at src/lib.rs:31:9: order #", 1),
+            ]
         );
     }
 

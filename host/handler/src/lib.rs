@@ -79,12 +79,14 @@ pub struct Answer {
     pub outbox: Vec<OutboxMessage>,
     /// What it used.
     pub usage: Usage,
+    /// The last lines that it logged, in their order.
+    pub log: Vec<String>,
 }
 
 /// An answer of something that uses nothing and sends nothing.
 impl From<Verdict> for Answer {
     fn from(verdict: Verdict) -> Self {
-        Self { verdict, outbox: Vec::new(), usage: Usage::default() }
+        Self { verdict, outbox: Vec::new(), usage: Usage::default(), log: Vec::new() }
     }
 }
 
@@ -266,12 +268,12 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_from_a_verdict_alone_sends_nothing_and_used_nothing() {
+    fn an_answer_from_a_verdict_alone_sends_nothing_and_used_and_logged_nothing() {
         let verdict = Verdict::retry(RetryReason::Trap, "unreachable");
         let Verdict::Retry { reason, ref detail, after } = verdict else { panic!("{verdict:?}") };
         assert_eq!((reason, detail.as_str(), after), (RetryReason::Trap, "unreachable", None));
         let answer = Answer::from(verdict.clone());
         let outbox: Vec<OutboxMessage> = Vec::new();
-        assert_eq!(answer, Answer { verdict, outbox, usage: Usage::default() });
+        assert_eq!(answer, Answer { verdict, outbox, usage: Usage::default(), log: Vec::new() });
     }
 }

@@ -2,6 +2,7 @@
 //! to standard error.
 
 mod line;
+mod people;
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::LazyLock;
@@ -11,6 +12,7 @@ use indicatif::MultiProgress;
 use tracing_subscriber::EnvFilter;
 
 use self::line::{JsonLines, ShownFields, TextLines};
+use self::people::PeopleLines;
 
 use crate::stderr::Stderr;
 
@@ -59,7 +61,7 @@ pub fn start(filter: &str, format: LogFormat) -> Result<(), String> {
     };
     match (text, terminal) {
         (true, true) => {
-            let builder = builder.compact().with_target(false).fmt_fields(ShownFields);
+            let builder = builder.fmt_fields(ShownFields).event_format(PeopleLines::of_stderr());
             builder.with_writer(|| TextLines(AboveProgress)).init();
         }
         (true, false) => {

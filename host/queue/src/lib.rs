@@ -24,8 +24,8 @@ pub mod url;
 pub use self::error::QueueError;
 pub use self::limits::{MAX_RECEIVE, MAX_VISIBILITY};
 pub use self::message::{
-    CONTENT_TYPE, DETAIL_PROPERTY, DeadLetter, Horizon, Message, Outgoing, Properties, REASON_PROPERTY,
-    Receipt, Received, Specimen, Whole,
+    CONTENT_TYPE, DETAIL_PROPERTY, DeadLetter, Horizon, MAX_DEAD_LETTER_TEXT, Message, Outgoing, Properties,
+    REASON_PROPERTY, Receipt, Received, Specimen, Whole,
 };
 pub use self::queue::{Queue, Right};
 pub use self::url::QueueUrl;

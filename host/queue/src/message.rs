@@ -16,6 +16,10 @@ pub const REASON_PROPERTY: &str = "DeadLetterReason";
 /// The property of a dead-lettered message that holds the cause, for people.
 pub const DETAIL_PROPERTY: &str = "DeadLetterErrorDescription";
 
+/// The longest reason or description that a service keeps of a dead letter, in bytes ([Dead-letter
+/// queues](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-dead-letter-queues)).
+pub const MAX_DEAD_LETTER_TEXT: usize = 4096;
+
 /// The property that says what a message's body is, as a media type.
 pub const CONTENT_TYPE: &str = "content-type";
 
@@ -147,7 +151,8 @@ pub struct DeadLetter<'a> {
     pub body: Bytes,
     /// Why, as one word (`rejected`, `attempts-exhausted`, …).
     pub reason: &'a str,
-    /// The cause, for people.
+    /// The cause, for people. Where the message keeps its own body, this has what an envelope would
+    /// have beside it. Of both texts [`MAX_DEAD_LETTER_TEXT`] bytes are kept.
     pub detail: &'a str,
 }
 

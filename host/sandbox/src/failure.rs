@@ -7,6 +7,7 @@ use wasmtime::component::ResourceTableError;
 use wasmtime::{Error, FrameInfo, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
+use crate::guest_log::Said;
 use crate::host_trap::HostTrap;
 use crate::limits::Limits;
 use crate::shorten::shorten;
@@ -41,10 +42,17 @@ pub(crate) fn verdict(error: &Error, phase: Phase, state: &GuestState) -> Verdic
         return Verdict::retry(reason, detail);
     }
     if let Some(I32Exit(code)) = error.downcast_ref() {
-        return Verdict::retry(RetryReason::Trap, format!("exit({code})"));
+        return Verdict::retry(RetryReason::Trap, in_its_words(format!("exit({code})"), state));
     }
     if let Some(trap) = error.downcast_ref::<Trap>() {
-        return Verdict::retry(RetryReason::Trap, explain(*trap));
+        return Verdict::retry(
+            RetryReason::Trap,
+            match trap {
+                // This is how every language ends that has something to say of it.
+                Trap::UnreachableCodeReached => in_its_words(explain(*trap), state),
+                _ => explain(*trap),
+            },
+        );
     }
     let cause = detail(error.root_cause().to_string());
     match phase {
@@ -103,6 +111,16 @@ fn limit(error: &Error, state: &GuestState) -> Option<(RetryReason, String)> {
 pub(crate) fn too_much_memory(limits: &Limits) -> String {
     let mebibytes = limits.memory >> 20;
     format!("asked for more than the {mebibytes} MiB it may have")
+}
+
+/// Why a guest ended, in its own words where it said some.
+fn in_its_words(end: String, state: &GuestState) -> String {
+    match state.log.last_words() {
+        Some(Said::OfTheEnd(words)) if end.starts_with("exit(") => detail(format!("{end}: {words}")),
+        Some(Said::OfTheEnd(words)) => detail(words),
+        Some(Said::Before(line)) => detail(format!("{end}; it wrote last: {line}")),
+        None => end,
+    }
 }
 
 /// The engine's words, without what says that they are about WebAssembly.
@@ -199,6 +217,29 @@ mod tests {
             let expected = Verdict::retry(reason, cause);
             assert_eq!(verdict(&error, Phase::Call, &state()), expected);
         }
+    }
+
+    #[test]
+    fn a_guest_that_says_why_it_ends_is_quoted_and_what_a_limit_ended_is_not() {
+        use wasmtime_wasi::cli::StdoutStream as _;
+
+        let said = |lines: &'static str, error: Error| {
+            let state = state();
+            let mut stderr =
+                crate::guest_log::Printer::new(&state.log, crate::guest_log::StdStream::Stderr).p2_stream();
+            stderr.write(lines.into()).unwrap();
+            let Verdict::Retry { detail, .. } = verdict(&error, Phase::Call, &state) else { panic!() };
+            detail
+        };
+        let panic = "thread 'main' panicked at src/lib.rs:3:5:\nas the message wishes";
+        let words = "panicked at src/lib.rs:3:5: as the message wishes";
+        assert_eq!(said(panic, Error::new(Trap::UnreachableCodeReached)), words);
+        assert_eq!(said(panic, Error::new(I32Exit(1))), format!("exit(1): {words}"));
+        assert_eq!(
+            said("abort: too few\n", Error::new(Trap::UnreachableCodeReached)),
+            "unreachable instruction executed; it wrote last: abort: too few"
+        );
+        assert_eq!(said(panic, Error::new(Trap::MemoryOutOfBounds)), "out of bounds memory access");
     }
 
     #[test]

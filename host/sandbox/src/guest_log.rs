@@ -11,7 +11,9 @@ use wasmtime_wasi::async_trait;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
+use crate::last_words::LastWords;
 use crate::log_line::{LINE, LONGEST_LINE, cost, cut, whole_characters};
+use crate::log_tail::LogTail;
 use crate::wit::longshore::wasi::logging::logging::Level;
 
 /// What a guest may write at once; it is asked to come back for more.
@@ -39,6 +41,31 @@ struct Written {
     dropped: u64,
     /// The lines that have not ended yet, in the order of [`StdStream`].
     unfinished: [Vec<u8>; 2],
+    /// The last lines, for whoever looks for the cause of a failure.
+    tail: LogTail,
+    words: LastWords,
+}
+
+/// What a guest said last on standard error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Said {
+    /// Why it ended, and where.
+    OfTheEnd(String),
+    /// Something, which may be the cause.
+    Before(String),
+}
+
+/// A level as the last lines name it, and whether a line of that level is one of them. *Debug* and
+/// *trace* may hold what is not for everybody, and are there where the log has them.
+fn kept(level: Level) -> (&'static str, bool) {
+    match level {
+        Level::Trace => ("TRACE", tracing::enabled!(target: "guest", tracing::Level::TRACE)),
+        Level::Debug => ("DEBUG", tracing::enabled!(target: "guest", tracing::Level::DEBUG)),
+        Level::Info => ("INFO", true),
+        Level::Warn => ("WARN", true),
+        Level::Error => ("ERROR", true),
+        Level::Critical => ("CRITICAL", true),
+    }
 }
 
 /// One of the two streams that a guest prints to.
@@ -49,9 +76,11 @@ pub(crate) enum StdStream {
 }
 
 impl GuestLog {
-    pub(crate) fn new(message_id: String, allowance: usize) -> Self {
+    /// A log that takes `allowance` bytes for each message, and keeps the last `tail` of them.
+    pub(crate) fn new(message_id: String, allowance: usize, tail: usize) -> Self {
         let unfinished = [Vec::new(), Vec::new()];
-        let written = Written { message_id, left: allowance, dropped: 0, unfinished };
+        let (tail, words) = (LogTail::new(tail), LastWords::default());
+        let written = Written { message_id, left: allowance, dropped: 0, unfinished, tail, words };
         Self { allowance, written: Mutex::new(written) }
     }
 
@@ -60,6 +89,23 @@ impl GuestLog {
         self.finish();
         let mut written = self.written();
         (written.message_id, written.left) = (message_id, self.allowance);
+        written.tail.take();
+        written.words.clear();
+    }
+
+    /// What the guest said of its own end, or its last line on standard error.
+    pub(crate) fn last_words(&self) -> Option<Said> {
+        self.finish();
+        let written = self.written();
+        let of_the_end = written.words.of_the_end().map(Said::OfTheEnd);
+        of_the_end.or_else(|| Some(Said::Before(written.words.last_line()?.to_owned())))
+    }
+
+    /// Gives the last lines, and forgets them. Of what no log shows by default, they have what it
+    /// shows here.
+    pub(crate) fn take_tail(&self) -> Vec<String> {
+        self.finish();
+        self.written().tail.take()
     }
 
     /// Writes what is left: lines without an end, and how much was dropped.
@@ -114,6 +160,11 @@ impl GuestLog {
         let beside = LINE + cost(context);
         let mut rest = line;
         while let Some(piece) = written.next_piece(&mut rest, beside) {
+            let (name, is_kept) = kept(level);
+            if is_kept {
+                let colon = if context.is_empty() { "" } else { ": " };
+                written.tail.add(&[name, " ", context, colon], piece);
+            }
             let message_id = &written.message_id;
             match level {
                 Level::Trace => trace!(target: "guest", message_id, context, "{piece}"),
@@ -130,7 +181,8 @@ impl GuestLog {
         let mut written = self.written();
         let mut unfinished = std::mem::take(&mut written.unfinished[stream as usize]);
         for part in bytes.split_inclusive(|byte| *byte == b'\n') {
-            if written.left <= LINE {
+            // Standard error is read all the same: the last of it says why the guest ended.
+            if written.left <= LINE && matches!(stream, StdStream::Stdout) {
                 // Nothing of it could be logged.
                 written.dropped += part.len() as u64;
                 continue;
@@ -194,6 +246,12 @@ impl Written {
     /// Logs a line of a stream, unless there is nothing in it.
     fn line(&mut self, stream: StdStream, line: &[u8]) {
         let line: Cow<'_, str> = String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line));
+        if matches!(stream, StdStream::Stderr) {
+            self.words.read(&line);
+        }
+        if !line.is_empty() {
+            self.tail.add(&[], &line);
+        }
         let mut rest = &*line;
         while let Some(piece) = self.next_piece(&mut rest, LINE) {
             let message_id = &self.message_id;

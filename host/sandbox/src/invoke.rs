@@ -96,19 +96,19 @@ impl Component {
             _ => verdict,
         };
         let usage = Usage { time: started.elapsed(), cpu, peak_memory };
+        let log = state.log.take_tail();
         let mut outbox = Vec::new();
         let completed = verdict == Verdict::Completed;
         if completed {
             outbox = state.outbox.take();
         }
         if completed && self.may_be_used_again(&instance) {
-            instance.store.data().log.finish();
             self.idle.keep(instance);
         } else {
             drop(instance);
         }
         over(InvocationStep::Drop);
-        Answer { verdict, outbox, usage }
+        Answer { verdict, outbox, usage, log }
     }
 
     /// Whether another message may be handed to the instance.

@@ -40,6 +40,9 @@ pub struct Limits {
     /// Bytes that it may log, over standard output, standard error and `wasi:logging`. The rest is
     /// dropped and counted.
     pub log: usize,
+    /// Bytes of the last lines that it logged for one message, which its answer carries. Zero:
+    /// none.
+    pub log_tail: usize,
     /// Messages that it may put into the outbox.
     pub outbox_messages: usize,
     /// Bytes of all these messages together, their properties included.
@@ -57,6 +60,7 @@ impl Default for Limits {
             http_calls: 50,
             http_bytes: 10 << 20,
             log: 64 << 10,
+            log_tail: 4 << 10,
             outbox_messages: 100,
             outbox_bytes: 1 << 20,
         }
@@ -205,6 +209,7 @@ mod tests {
             http_calls: 50,
             http_bytes: 10_485_760,
             log: 65_536,
+            log_tail: 4096,
             outbox_messages: 100,
             outbox_bytes: 1_048_576,
         };

@@ -30,7 +30,7 @@ impl GuestState {
     /// WASI's clocks and random numbers, and what was granted. There are no arguments, files,
     /// sockets or name lookup.
     pub(crate) fn new(policy: &Arc<Policy>, message_id: String) -> Self {
-        let log = Arc::new(GuestLog::new(message_id, policy.limits.log));
+        let log = Arc::new(GuestLog::new(message_id, policy.limits.log, policy.limits.log_tail));
         let account = Arc::new(Account::new(policy.limits.memory));
         let mut wasi = WasiCtx::builder();
         wasi.allow_tcp(false)

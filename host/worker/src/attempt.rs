@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::{Either, select};
+use jiff::Timestamp;
 use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, sleep_until};
 
 use crate::admit::admit;
+use crate::circumstances::AttemptRecord;
 use crate::context::{Handling, RunContext};
 use crate::fate::{Fate, Judgement};
 use crate::hide::hide_earlier;
@@ -53,14 +55,14 @@ pub(crate) async fn attempt(
     // The slot is taken until the message is settled.
     let slot = slot(&context, &mut lease).await;
     let (has_slot, slot_since, taken_slots) = (slot.is_ok(), Instant::now(), context.taken_slots());
-    let Judgement { fate, earlier } = match slot {
+    let Judgement { fate, earlier, attempt } = match slot {
         Ok(_) => decide(&context, &mut lease, sent, &message, damaged, handling).await,
         Err(interrupted) => {
             drop(handling);
             interrupted.into()
         }
     };
-    let mut ended = Settlement::new(&context, &message, lease).carry_out(fate).await;
+    let mut ended = Settlement::new(&context, &message, lease, attempt).carry_out(fate).await;
     ended.outcome.log(&message, started.elapsed());
     ended.due.extend(hide_earlier(&context, earlier).await);
     // A batch takes its slots one by one, and gives them back so.
@@ -118,10 +120,15 @@ async fn decide(
         Ok(body) => body,
         Err((reason, detail)) => return Fate::Poison(reason, detail).into(),
     };
+    let started = Timestamp::now();
     let answer = invoke(context, lease, invocation(context, message, body)).await;
     drop(handling);
     match answer {
-        Ok(answer) => judge(context, message, lease, answer).await,
+        Ok(mut answer) => {
+            let log = std::mem::take(&mut answer.log);
+            let attempt = Some(AttemptRecord { started, ended: Timestamp::now(), log });
+            Judgement { attempt, ..judge(context, message, lease, answer).await }
+        }
         Err(interrupted) => interrupted.into(),
     }
 }

@@ -44,6 +44,10 @@ pub struct Config {
     pub encoding: Encoding,
     /// How poison messages are written.
     pub poison_format: PoisonFormat,
+    /// How many bytes of what the failing attempt logged last stand beside a poison message.
+    pub poison_log: usize,
+    /// The name of the job's execution, as poison messages have it.
+    pub execution: Option<String>,
     /// Seeds the jitter, for tests; `None`: from the system.
     pub seed: Option<u64>,
 }
@@ -68,6 +72,8 @@ impl Default for Config {
             grace: Duration::from_secs(20),
             encoding: Encoding::Auto,
             poison_format: PoisonFormat::Envelope,
+            poison_log: 4 << 10,
+            execution: None,
             seed: None,
         }
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::breaker::{Hidden, Hiding};
+use crate::circumstances::AttemptRecord;
 use crate::lease::Lease;
 use crate::poison::PoisonReason;
 use longshore_queue::{Message, QueueError};
@@ -16,6 +17,8 @@ const MIN_LIFE_FOR_RETRY: Duration = Duration::from_secs(10 * 60);
 pub(crate) struct Judgement {
     pub(crate) fate: Fate,
     pub(crate) earlier: Earlier,
+    /// The attempt, if the handler answered.
+    pub(crate) attempt: Option<AttemptRecord>,
 }
 
 /// What is to become of a message.
@@ -55,7 +58,7 @@ pub(crate) enum Earlier {
 
 impl From<Fate> for Judgement {
     fn from(fate: Fate) -> Self {
-        Self { fate, earlier: Earlier::Leave }
+        Self { fate, earlier: Earlier::Leave, attempt: None }
     }
 }
 

@@ -45,7 +45,7 @@ pub(crate) async fn judge(
         Attempted::Succeeded(outputs) => match send(context, lease, &outputs).await {
             Ok(()) => {
                 let earlier = Earlier::Show(context.breaker().success());
-                Judgement { fate: Fate::Complete, earlier }
+                Judgement { fate: Fate::Complete, earlier, attempt: None }
             }
             Err(NotSent::Refused(failed)) => judge_failure(context, message, lease, failed),
             Err(NotSent::Fault(error)) => Fate::Fault(error).into(),
@@ -121,7 +121,8 @@ fn judge_failure(context: &RunContext, message: &Message, lease: &Lease, failed:
         Some(last) => Fate::Poison(last, explain(reason, &detail)),
         None => Fate::Retry { reason, detail, hiding: hiding(context, message, consequence.rule, asked) },
     };
-    Judgement { fate, earlier: consequence.opened.map_or(Earlier::Leave, Earlier::HideLonger) }
+    let earlier = consequence.opened.map_or(Earlier::Leave, Earlier::HideLonger);
+    Judgement { fate, earlier, attempt: None }
 }
 
 /// For how long a message that failed is hidden.

@@ -8,6 +8,7 @@ pub mod admit;
 mod attempt;
 mod attendance;
 pub mod breaker;
+pub mod circumstances;
 mod config;
 mod context;
 pub mod drain;

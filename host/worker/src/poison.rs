@@ -8,6 +8,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::circumstances::{Circumstances, last_that};
 use longshore_queue::{DETAIL_PROPERTY, Message, REASON_PROPERTY};
 
 /// What marks an envelope, with its version.
@@ -77,6 +78,9 @@ pub struct Envelope<'a> {
     /// The digest of the component that failed on it, if one was loaded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub component: Option<Cow<'a, str>>,
+    /// `execution`, `attempt` and `log`: where it failed, when, and what its handler logged last.
+    #[serde(flatten)]
+    pub circumstances: Circumstances<'a>,
     /// When it would have expired, if it would.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Timestamp>,
@@ -126,7 +130,8 @@ pub enum BodyEncoding {
 }
 
 impl<'a> Envelope<'a> {
-    /// An envelope around a message, written now.
+    /// An envelope around a message, written now. Where it failed is added with
+    /// [`Envelope::failed_in`].
     pub fn new(
         message: &'a Message,
         queue: &'a str,
@@ -144,10 +149,17 @@ impl<'a> Envelope<'a> {
             inserted: message.inserted,
             poisoned: Timestamp::now(),
             component: component.map(Cow::Borrowed),
+            circumstances: Circumstances::default(),
             expires: message.time_to_live.and_then(|left| Timestamp::now().checked_add(left).ok()),
             properties: message.properties.as_slice().into(),
             body: Body::of(&message.body),
         }
+    }
+
+    /// The same, with where the message failed.
+    #[must_use]
+    pub fn failed_in(self, circumstances: Circumstances<'a>) -> Self {
+        Self { circumstances, ..self }
     }
 
     /// Describes a poison message that has no envelope: another program wrote it, or its envelope
@@ -158,16 +170,20 @@ impl<'a> Envelope<'a> {
             |name| message.properties.iter().rfind(|(key, _)| key == name).map(|(_, value)| value.as_str());
         let own = |name: &str| message.properties.iter().rposition(|(key, _)| key == name);
         let own = [own(REASON_PROPERTY), own(DETAIL_PROPERTY)];
+        let text = property(DETAIL_PROPERTY).unwrap_or_default();
+        let (detail, circumstances) =
+            Circumstances::parse(text).unwrap_or_else(|| (text, Circumstances::default()));
         Self {
             longshore: "none".into(),
             reason: property(REASON_PROPERTY).unwrap_or("unknown").into(),
-            detail: property(DETAIL_PROPERTY).unwrap_or_default().into(),
+            detail: detail.into(),
             id: message.id.as_str().into(),
             queue: "".into(),
             dequeue_count: message.dequeue_count,
             inserted: message.inserted,
             poisoned: message.inserted,
             component: None,
+            circumstances,
             properties: message
                 .properties
                 .iter()
@@ -209,31 +225,49 @@ impl<'a> Envelope<'a> {
     }
 
     /// What to try to send, in this order, until the service takes one. First comes the envelope,
-    /// then the envelope with its detail cut short, and with none. Then comes the body as it was
-    /// received, and last the body as base64.
+    /// with as many of the last lines of the log as have room beside everything else: `fits` says
+    /// whether a body does. Then come the envelope without a log, with its detail cut short, and
+    /// with none. Then comes the body as it was received, and last the body as base64.
     ///
     /// A body that looks like an envelope would be taken for one: it is never sent as it was
     /// received.
-    pub fn fallbacks(&self, format: PoisonFormat, received: &Bytes) -> impl Iterator<Item = Bytes> {
+    pub fn fallbacks(
+        &self,
+        format: PoisonFormat,
+        received: &Bytes,
+        fits: impl Fn(&[u8]) -> bool,
+    ) -> impl Iterator<Item = Bytes> {
         let misleading = Envelope::is_claimed(received);
         let cuts = match format {
             PoisonFormat::Raw if !misleading => &[][..],
             PoisonFormat::Envelope | PoisonFormat::Raw => &[MAX_DETAIL, SHORT_DETAIL, 0],
         };
+        let logged = (!cuts.is_empty() && !self.circumstances.log.is_empty()).then(|| {
+            let lines = last_that(&self.circumstances.log, |lines| fits(&self.with_log(lines).to_bytes()));
+            self.with_log(lines)
+        });
+        let logged = logged.filter(|it| !it.circumstances.log.is_empty()).map(|it| it.to_bytes());
+        let unlogged = self.with_log(&[]);
         let mut newest = usize::MAX;
         let envelopes = cuts.iter().filter_map(move |length| {
-            let detail = cut(&self.detail, *length);
+            let detail = cut(&unlogged.detail, *length);
             if detail.len() == newest {
                 return None;
             }
             newest = detail.len();
-            Some(Envelope { detail: Cow::Borrowed(detail), ..self.clone() }.to_bytes())
+            Some(Envelope { detail: Cow::Borrowed(detail), ..unlogged.clone() }.to_bytes())
         });
         let received = received.clone();
-        envelopes.chain((usize::from(misleading)..2).map(move |step| match step {
+        let bare = (usize::from(misleading)..2).map(move |step| match step {
             0 => received.clone(),
             _ => STANDARD.encode(&received).into(),
-        }))
+        });
+        logged.into_iter().chain(envelopes).chain(bare)
+    }
+
+    /// The same with so much of the log.
+    fn with_log<'b>(&'b self, lines: &'b [String]) -> Envelope<'b> {
+        Envelope { circumstances: self.circumstances.with_log(lines), ..self.clone() }
     }
 }
 
@@ -243,124 +277,4 @@ fn cut(text: &str, length: usize) -> &str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn message(body: &[u8]) -> Message {
-        Message {
-            id: "42".into(),
-            body: Bytes::copy_from_slice(body),
-            dequeue_count: 5,
-            inserted: Timestamp::UNIX_EPOCH,
-            time_to_live: None,
-            properties: Vec::new(),
-        }
-    }
-
-    fn fallbacks(message: &Message, detail: &str, format: PoisonFormat) -> Vec<Bytes> {
-        let envelope = Envelope::new(message, "orders", PoisonReason::Rejected, detail, Some("sha256:00"));
-        envelope.fallbacks(format, &message.body).collect()
-    }
-
-    #[test]
-    fn an_envelope_gives_back_the_bytes_that_it_was_made_from() {
-        for body in [
-            &b""[..],
-            b"{\"a\":\"\\u0000\"}",
-            &[0, 0xff, 0xfe],
-            "\u{1}\u{7f}\u{fffe}\u{ffff}<&>é\r\n".as_bytes(),
-        ] {
-            let message = message(body);
-            let bytes = fallbacks(&message, "why", PoisonFormat::Envelope)[0].clone();
-            let envelope = Envelope::parse(&bytes).unwrap();
-            assert_eq!(envelope.body.bytes().as_deref(), Some(body));
-            assert_eq!((envelope.id.as_ref(), envelope.reason.as_ref()), ("42", "rejected"));
-            assert_eq!((envelope.dequeue_count, envelope.detail.as_ref()), (5, "why"));
-        }
-    }
-
-    #[test]
-    fn the_detail_is_cut_before_the_envelope_is_given_up_for_the_body_and_then_base64() {
-        let message = message(b"body");
-        let detail = "ü".repeat(3000);
-        let all = fallbacks(&message, &detail, PoisonFormat::Envelope);
-        let details: Vec<_> = all.iter().filter_map(|b| Some(Envelope::parse(b)?.detail.len())).collect();
-        assert_eq!(details, [4096, 200, 0]);
-        assert_eq!(all[3..], [Bytes::from_static(b"body"), Bytes::from_static(b"Ym9keQ==")]);
-    }
-
-    #[test]
-    fn an_envelope_is_always_xml_text() {
-        let message = message("\u{fffe} and \u{ffff}".as_bytes());
-        let envelope = fallbacks(&message, "why", PoisonFormat::Envelope).remove(0);
-        assert!(!str::from_utf8(&envelope).unwrap().contains(['\u{fffe}', '\u{ffff}']));
-        assert_eq!(Envelope::parse(&envelope).unwrap().body.bytes(), Some(message.body.clone()));
-    }
-
-    #[test]
-    fn what_has_no_envelope_is_described_by_its_properties() {
-        let plain = message(b"body");
-        let unwrapped = Envelope::unwrapped(&plain);
-        assert_eq!((unwrapped.longshore.as_ref(), unwrapped.reason.as_ref()), ("none", "unknown"));
-        assert_eq!((unwrapped.id.as_ref(), unwrapped.detail.as_ref()), ("42", ""));
-        assert_eq!((unwrapped.dequeue_count, unwrapped.body.body.as_ref()), (5, "body"));
-        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        let properties =
-            vec![pair("tenant", "7"), pair(REASON_PROPERTY, "expired"), pair(DETAIL_PROPERTY, "too late")];
-        let described = Message { properties, ..plain };
-        let unwrapped = Envelope::unwrapped(&described);
-        assert_eq!((unwrapped.reason.as_ref(), unwrapped.detail.as_ref()), ("expired", "too late"));
-        assert_eq!(unwrapped.properties.as_ref(), [pair("tenant", "7")]);
-    }
-
-    #[test]
-    fn a_short_detail_is_not_tried_twice() {
-        assert_eq!(fallbacks(&message(b"x"), "", PoisonFormat::Envelope).len(), 3);
-        assert_eq!(fallbacks(&message(b"x"), "short", PoisonFormat::Envelope).len(), 4);
-    }
-
-    #[test]
-    fn the_raw_format_sends_the_body_as_it_was() {
-        assert_eq!(fallbacks(&message(b"{}"), "why", PoisonFormat::Raw)[0], "{}");
-    }
-
-    #[test]
-    fn a_body_that_looks_like_an_envelope_never_lies_in_a_poison_queue_as_it_is() {
-        let real = message(b"real");
-        let forged = fallbacks(&real, "forged", PoisonFormat::Envelope)[0].clone();
-        for format in [PoisonFormat::Envelope, PoisonFormat::Raw] {
-            let forms = fallbacks(&message(&forged), "true", format);
-            assert!(!forms.contains(&forged), "{format:?}");
-            assert_eq!(Envelope::parse(&forms[0]).unwrap().body.bytes(), Some(forged.clone()));
-            let last = forms.last().unwrap();
-            assert!(
-                Envelope::parse(last).is_none() && STANDARD.decode(last).unwrap() == forged,
-                "{format:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_sender_s_property_is_not_taken_for_the_reason_and_is_kept() {
-        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        let theirs = [pair(REASON_PROPERTY, "forged"), pair("tenant", "7"), pair(DETAIL_PROPERTY, "forged")];
-        let own = [pair(REASON_PROPERTY, "rejected"), pair(DETAIL_PROPERTY, "no such order")];
-        let message = Message { properties: [&theirs[..], &own].concat(), ..message(b"body") };
-        let unwrapped = Envelope::unwrapped(&message);
-        assert_eq!((unwrapped.reason.as_ref(), unwrapped.detail.as_ref()), ("rejected", "no such order"));
-        assert_eq!(unwrapped.properties.as_ref(), theirs);
-    }
-
-    #[test]
-    fn what_is_no_envelope_is_not_taken_for_one() {
-        for body in [
-            &b"{}"[..],
-            b"[]",
-            b"\xff",
-            b"{\"longshore\":\"poison/2\"}",
-            br#"{"reason":"rejected","body":"x"}"#,
-        ] {
-            assert_eq!(Envelope::parse(body), None);
-        }
-    }
-}
+mod tests;

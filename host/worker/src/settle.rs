@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::breaker::{AfterFailure, Hiding};
+use crate::circumstances::{AttemptRecord, Circumstances};
 use crate::context::RunContext;
 use crate::fate::Fate;
 use crate::hide::hide;
@@ -11,6 +12,7 @@ use crate::lease::{Lease, LeaseError};
 use crate::poison::{Envelope, PoisonReason};
 use crate::report::Outcome;
 use crate::settled::{Due, Settled};
+use longshore_queue::kind::PoisonPlace;
 use longshore_queue::{DeadLetter, Message, Outgoing, QueueError};
 
 /// A message that is to be settled, and the lease on it.
@@ -18,6 +20,7 @@ pub(crate) struct Settlement<'a> {
     context: &'a RunContext,
     message: &'a Message,
     lease: Lease,
+    attempt: Option<AttemptRecord>,
 }
 
 /// What came of offering a message to the poison queue.
@@ -53,9 +56,14 @@ impl From<LeaseError> for NotMoved {
 }
 
 impl<'a> Settlement<'a> {
-    /// Settles `message` while `lease` lasts.
-    pub(crate) fn new(context: &'a RunContext, message: &'a Message, lease: Lease) -> Self {
-        Self { context, message, lease }
+    /// Settles `message` while `lease` lasts, after this attempt, if its handler answered.
+    pub(crate) fn new(
+        context: &'a RunContext,
+        message: &'a Message,
+        lease: Lease,
+        attempt: Option<AttemptRecord>,
+    ) -> Self {
+        Self { context, message, lease, attempt }
     }
 
     /// Carries out the fate of the message, as far as the lease lasts.
@@ -118,17 +126,27 @@ impl<'a> Settlement<'a> {
         let (message, parts) = (self.message, &self.context.parts);
         let queue = parts.queue.url().to_string();
         let component = parts.handler.digest();
-        let envelope = Envelope::new(message, &queue, reason, detail, component.as_deref());
+        let attempt = self.attempt.take();
+        let circumstances =
+            Circumstances::new(parts.config.execution.as_deref(), attempt.as_ref(), parts.config.poison_log);
+        // A service that moves the message itself keeps its body as it is.
+        let is_moved_within = parts.queue.moves_to(parts.poison.url())
+            && matches!(parts.poison.url().kind().poison, PoisonPlace::Within(_));
+        let below = if is_moved_within { circumstances.below(detail) } else { detail.to_owned() };
+        let envelope =
+            Envelope::new(message, &queue, reason, detail, component.as_deref()).failed_in(circumstances);
         let mut refused = QueueError::TooLarge {
             queue: parts.poison.url().to_string(),
             size: Some(message.body.len()),
             limit: parts.poison.max_body(),
         };
-        for body in envelope.fallbacks(parts.config.poison_format, &message.body) {
+        let fits = |body: &[u8]| parts.poison.fits(body);
+        for body in envelope.fallbacks(parts.config.poison_format, &message.body, fits) {
             if !parts.poison.fits(&body) {
                 continue;
             }
-            let letter = DeadLetter { to: parts.poison.url(), body, reason: reason.as_str(), detail };
+            let (to, reason) = (parts.poison.url(), reason.as_str());
+            let letter = DeadLetter { to, body, reason, detail: &below };
             match self.move_to_poison(&letter).await {
                 Ok(()) => return Ok(Offered::Taken),
                 Err(NotMoved::Refused(error)) if error.may_be_about_the_message() => refused = error,

@@ -59,7 +59,7 @@ Examples:
 pub(super) const POISON_LIST: &str = "\
 Examples:
   longshore poison list --queue file:./queues/orders
-  longshore poison list --queue file:./queues/orders --reason rejected";
+  longshore poison list --queue file:./queues/orders --all --reason rejected";
 
 pub(super) const POISON_SHOW: &str = "\
 Examples:

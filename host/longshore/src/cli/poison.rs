@@ -30,7 +30,9 @@ pub struct Selection {
 /// Look after messages that could not be handled.
 #[derive(Debug, Subcommand)]
 pub enum PoisonVerb {
-    /// List them: reason, detail, and where they came from.
+    /// List them by reason and cause: how many, and since when.
+    ///
+    /// With `--all` or ids they are listed one by one.
     #[command(after_long_help = examples::POISON_LIST)]
     List {
         /// Whose poison messages.
@@ -39,8 +41,12 @@ pub enum PoisonVerb {
         /// Which of them.
         #[command(flatten)]
         which: Selection,
+        /// List each message: its id, reason and detail, how often it was received, and when it was
+        /// poisoned.
+        #[arg(long)]
+        all: bool,
     },
-    /// Show one with its body.
+    /// Show one with its body, and with what its handler logged last.
     #[command(after_long_help = examples::POISON_SHOW)]
     Show {
         /// Whose poison messages.

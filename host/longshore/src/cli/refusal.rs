@@ -5,8 +5,9 @@ use std::process::ExitCode;
 
 use crate::exit::Exit;
 
-/// What stands before a secret: in a shared access signature, and in connection strings.
-const MARKS: [&str; 3] = ["sig=", "accountkey=", "sharedaccesskey="];
+/// The name of a secret: in a shared access signature, and in connection strings. An equals sign
+/// follows, and who writes one by hand may put spaces around it.
+const MARKS: [&str; 3] = ["sig", "accountkey", "sharedaccesskey"];
 
 /// Says what clap says, and returns its exit code. Clap repeats what it did not expect, and that
 /// may be a URL with a signature: a URL behind a verb, for example, where `--queue` is missing
@@ -37,10 +38,15 @@ pub(crate) fn without_secrets(text: &str) -> String {
     shown
 }
 
-/// Where a mark ends that stands at `from` or behind it.
+/// Where the value begins that a mark names, of the first such mark at `from` or behind it.
 fn end_of(mark: &str, bytes: &[u8], from: usize) -> Option<usize> {
-    let found = bytes[from..].windows(mark.len()).position(|it| it == mark.as_bytes())?;
-    Some(from + found + mark.len())
+    let past_blanks =
+        |at: usize| at + bytes[at..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+    let mut named = bytes[from..].windows(mark.len()).enumerate().filter(|(_, it)| *it == mark.as_bytes());
+    named.find_map(|(found, _)| {
+        let equals = past_blanks(from + found + mark.len());
+        (bytes.get(equals) == Some(&b'=')).then(|| past_blanks(equals + 1))
+    })
 }
 
 /// A text in lower case, with what is percent-encoded in it decoded: services read `%73ig` as
@@ -94,6 +100,13 @@ mod tests {
             ("'x?SIG=a' and \"y?sig=b\"", "'x?SIG=…' and \"y?sig=…\""),
             ("AccountName=a;AccountKey=b==;Endpoint=c", "AccountName=a;AccountKey=…;Endpoint=c"),
             ("SharedAccessKey=b", "SharedAccessKey=…"),
+            (
+                "AccountName = a;AccountKey = b==; Endpoint = c",
+                "AccountName = a;AccountKey = …; Endpoint = c",
+            ),
+            ("AccountKey names SharedAccessKey  =\tb c", "AccountKey names SharedAccessKey  =\t… c"),
+            ("a signature, no AccountKey", "a signature, no AccountKey"),
+            ("?sig%20=%20secret'", "?sig%20=%20…'"),
             // As a service reads it.
             ("'https://a/q?sv=1&%73ig=a%2Bb&se=2' found", "'https://a/q?sv=1&%73ig=…&se=2' found"),
             ("'a?%53%69%47%3Dsecret'", "'a?%53%69%47%3D…'"),

@@ -115,6 +115,11 @@ pub struct RunArgs {
     #[arg(long, env = "LONGSHORE_POISON_FORMAT", value_enum, default_value_t, help_heading = RETRIES, hide_short_help = true)]
     pub poison_format: PoisonFormat,
 
+    /// How many bytes of what the failing attempt logged last are kept beside a poison message. 0:
+    /// none.
+    #[arg(long, env = "LONGSHORE_POISON_LOG", value_name = "BYTES", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(..=32_768), help_heading = RETRIES, hide_short_help = true)]
+    pub poison_log: u32,
+
     /// How messages for the queues of `--outbox` are written.
     #[arg(long, env = "LONGSHORE_OUTBOX_FORMAT", value_enum, default_value_t, help_heading = BODIES, hide_short_help = true)]
     pub outbox_format: OutboxFormat,
@@ -139,6 +144,16 @@ pub struct RunArgs {
 
     #[command(flatten)]
     pub(crate) sandbox: SandboxArgs,
+}
+
+/// The variable in which Azure Container Apps names a job's execution.
+const EXECUTION: &str = "CONTAINER_APP_JOB_EXECUTION_NAME";
+/// The longest name of an execution that is believed, in bytes.
+const MAX_EXECUTION: usize = 128;
+
+/// The name of the execution that this process belongs to, if it is one's.
+fn execution() -> Option<String> {
+    std::env::var(EXECUTION).ok().filter(|name| (1..=MAX_EXECUTION).contains(&name.len()))
 }
 
 impl RunArgs {
@@ -218,6 +233,8 @@ impl RunArgs {
             grace: self.grace,
             encoding: self.encoding,
             poison_format: self.poison_format,
+            poison_log: self.poison_log as usize,
+            execution: execution(),
             seed: None,
         })
     }

@@ -264,6 +264,7 @@ impl SandboxArgs {
             http_calls: self.http_calls as usize,
             http_bytes: kibibytes(self.http_limit),
             log: kibibytes(self.log_limit),
+            log_tail: Limits::default().log_tail,
             outbox_messages: self.outbox_messages as usize,
             outbox_bytes: kibibytes(self.outbox_limit),
         }

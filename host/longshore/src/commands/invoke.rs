@@ -79,7 +79,7 @@ pub(super) async fn execute(args: InvokeArgs, format: Format) -> Result<Exit, Fa
         properties: args.properties,
     };
     let started = Instant::now();
-    let Answer { verdict, outbox, usage } = handler.handle(invocation).await;
+    let Answer { verdict, outbox, usage, log: _ } = handler.handle(invocation).await;
     let duration_ms = started.elapsed().as_secs_f64() * 1000.0;
     let measured = Invoked {
         duration_ms: rounded(duration_ms),

@@ -1,6 +1,8 @@
 //! `longshore poison list|show|redrive|purge`.
 
 mod choice;
+mod groups;
+mod show;
 mod sweep;
 mod tally;
 
@@ -11,12 +13,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use self::choice::Choice;
+use self::groups::PoisonGroup;
 use self::sweep::{Swept, sweep};
 use self::tally::{Tally, Treatment};
 use super::again::{self, AskedAgain};
-use super::preview::preview;
 use super::{confirm, print};
-use crate::cli::{Format, PoisonOf, PoisonVerb, PurgeArgs, RedriveArgs, Selection, without_secrets};
+use crate::cli::{Format, PoisonOf, PoisonVerb, PurgeArgs, RedriveArgs, Selection};
 use crate::exit::{Clause, Exit, Failure};
 use longshore_queue::kind::PoisonPlace;
 use longshore_queue::{Outgoing, Queue, QueueError, QueueUrl, Received, Specimen, Whole};
@@ -28,8 +30,8 @@ const SHOWN: u32 = 32 * 1024;
 
 pub(super) async fn execute(verb: PoisonVerb, format: Format) -> Result<Exit, Failure> {
     match verb {
-        PoisonVerb::List { of, which } => list(&of, &which, format).await?,
-        PoisonVerb::Show { of, id } => show(&of, &id, format).await?,
+        PoisonVerb::List { of, which, all } => list(&of, &which, all, format).await?,
+        PoisonVerb::Show { of, id } => show::show(&of, &id, format).await?,
         PoisonVerb::Redrive(args) => redrive(&args, format).await?,
         PoisonVerb::Purge(args) => purge(&args, format).await?,
     }
@@ -102,7 +104,7 @@ fn to_the_second(time: Timestamp) -> String {
     time.strftime("%F %T").to_string()
 }
 
-async fn list(of: &PoisonOf, which: &Selection, format: Format) -> Result<(), Failure> {
+async fn list(of: &PoisonOf, which: &Selection, all: bool, format: Format) -> Result<(), Failure> {
     let mut choice = Choice::new(of, which)?;
     let shown = look(&choice).await?;
     let messages = shown.as_ref().map_or(&[][..], |shown| &shown.messages);
@@ -115,7 +117,14 @@ async fn list(of: &PoisonOf, which: &Selection, format: Format) -> Result<(), Fa
         .filter(|(it, listed)| choice.matches(&it.message, &listed.envelope))
         .map(|(_, listed)| listed)
         .take(limit);
-    if format == Format::Json {
+    if !all && which.ids.is_empty() {
+        let groups = groups::grouped(chosen);
+        if format == Format::Json {
+            groups.iter().try_for_each(print::json)?;
+        } else {
+            print::table(&groups::HEADER, groups.into_iter().map(PoisonGroup::row))?;
+        }
+    } else if format == Format::Json {
         chosen.into_iter().try_for_each(|it| print::json(&it))?;
     } else {
         print::table(&["id", "reason", "detail", "received", "poisoned"], chosen.map(Listed::row))?;
@@ -131,39 +140,6 @@ async fn list(of: &PoisonOf, which: &Selection, format: Format) -> Result<(), Fa
 
 fn listed<'m>(choice: &Choice<'_>, it: &'m Specimen) -> Listed<'m> {
     Listed { envelope: choice.read(&it.message), unreadable: it.damaged.as_deref() }
-}
-
-async fn show(of: &PoisonOf, id: &str, format: Format) -> Result<(), Failure> {
-    let which = Selection::default();
-    let choice = Choice::new(of, &which)?;
-    let shown = look(&choice).await?;
-    let messages = shown.as_ref().map_or(&[][..], |shown| &shown.messages);
-    let named = choice.named(id, messages)?;
-    let mut found = messages.iter().map(|it| (it, listed(&choice, it)));
-    let is_named = |own: &str| named.as_deref() == Some(own);
-    let Some((_, listed)) =
-        found.find(|(it, listed)| is_named(&it.message.id) || is_named(&listed.envelope.id))
-    else {
-        return Err(Failure::other(format!(
-            "no message {} among the first {} of {}; `longshore poison list` shows them",
-            without_secrets(id),
-            messages.len(),
-            choice.poison
-        )));
-    };
-    let envelope = &listed.envelope;
-    let fields = [
-        ("id", envelope.id.to_string()),
-        ("queue", envelope.queue.to_string()),
-        ("reason", envelope.reason.to_string()),
-        ("detail", listed.detail()),
-        ("received", envelope.dequeue_count.to_string()),
-        ("inserted", to_the_second(envelope.inserted)),
-        ("poisoned", to_the_second(envelope.poisoned)),
-        ("component", envelope.component.as_deref().unwrap_or("none was loaded").to_owned()),
-        ("body", preview(&envelope.body, usize::MAX)),
-    ];
-    print::fields(&fields, &listed, format)
 }
 
 async fn redrive(args: &RedriveArgs, format: Format) -> Result<(), Failure> {

@@ -1,12 +1,12 @@
 //! `longshore run`.
 
 mod dead_letters;
+mod progress;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join;
-use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -25,14 +25,13 @@ use longshore_queue::Queue;
 use longshore_queue_drivers::open;
 use longshore_sandbox::{Sandbox, Settings};
 use longshore_worker::drain::End;
-use longshore_worker::hold::{HoldCause, OnHold};
 use longshore_worker::outbox::Outboxes;
 use longshore_worker::report::Summary;
 use longshore_worker::stop::{Stopper, Urgency};
 use longshore_worker::{Config, Worker};
 
-/// How often the progress bar is drawn.
-const REDRAW: Duration = Duration::from_millis(100);
+/// How long the queue's own count is awaited, once everything is settled.
+const LAST_COUNT: Duration = Duration::from_secs(2);
 
 pub(super) async fn execute(args: RunArgs, format: Format) -> Result<Exit, Failure> {
     let mut config = args.config().map_err(Failure::usage)?;
@@ -49,7 +48,8 @@ pub(super) async fn execute(args: RunArgs, format: Format) -> Result<Exit, Failu
     } else {
         args.of.url().map_err(Failure::usage)?
     };
-    let granted = args.sandbox.settings(config.concurrency).map_err(Failure::usage)?;
+    let mut granted = args.sandbox.settings(config.concurrency).map_err(Failure::usage)?;
+    granted.limits.log_tail = config.poison_log;
     let stopper = Stopper::default();
     stop_on_signals(stopper.clone())?;
     if args.stop_with_input {
@@ -107,7 +107,7 @@ pub(super) async fn execute(args: RunArgs, format: Format) -> Result<Exit, Failu
         let handler = handler.clone();
         tokio::spawn(async move { handler.watch().await });
     }
-    let bar = tokio::spawn(draw_progress(worker.clone(), queue.clone()));
+    let bar = tokio::spawn(progress::draw(worker.clone(), queue.clone()));
     // On a thread of the pool, the loop and what it spawns hand over to each other without waking
     // another thread.
     let run = tokio::spawn(async move { worker.run(stopper.signal()).await });
@@ -127,11 +127,11 @@ pub(super) async fn execute(args: RunArgs, format: Format) -> Result<Exit, Failu
         Ok(End::NoHandler) => "component-unavailable",
         Err(_) => "fault",
     };
+    if matches!(finished.end, Ok(End::Drained)) && !takes_dead_letters {
+        say_what_is_hidden(&*queue, finished.summary.received).await;
+    }
     log(&finished.summary, ended);
     print_summary(&finished.summary, ended, format)?;
-    if format == Format::Table && finished.summary.received == 0 && finished.end.is_ok() {
-        say_what_is_hidden(&*queue).await;
-    }
     match finished.end {
         Ok(End::BreakerOpen) => Err(Failure::breaker_open()),
         Ok(End::NoHandler) => {
@@ -186,48 +186,23 @@ async fn stop_with_input(stopper: Stopper) {
     stopper.stop();
 }
 
-/// A person who sees that nothing was received is told of what could not be. Programs count for
-/// themselves: an execution that finds nothing shall not cost another call.
-async fn say_what_is_hidden(queue: &dyn Queue) {
-    let hidden = queue.approximate_count().await.unwrap_or_default();
-    if hidden > 0 {
-        print::note(&format!(
-            "about {hidden} messages are in the queue and not visible: leased, delayed, or hidden by an open breaker for 15 minutes at most"
-        ));
+/// Says that messages are in a drained queue which nobody can receive now. To an operator they look
+/// like work that is not done, and KEDA starts executions for them that find nothing.
+async fn say_what_is_hidden(queue: &dyn Queue, received: u64) {
+    // An identity without the right to count still has a run that ends well.
+    let counted = tokio::time::timeout(LAST_COUNT, queue.approximate_count()).await;
+    let not_visible = counted.ok().and_then(Result::ok).unwrap_or_default();
+    match (not_visible, received) {
+        (0, _) => {}
+        (_, 0) => tracing::warn!(
+            not_visible,
+            "nothing was received, and about {not_visible} messages are in the queue and not visible: leased by another execution, delayed by a retry or by their sender, or hidden by an open breaker of an earlier run, for 15 minutes at most"
+        ),
+        _ => tracing::info!(
+            not_visible,
+            "about {not_visible} messages are in the queue and not visible: leased by another execution, or delayed by a retry or by their sender"
+        ),
     }
-}
-
-/// Draws until it is aborted. Where standard error is no terminal, nothing is drawn.
-async fn draw_progress(worker: Arc<Worker>, queue: Arc<dyn Queue>) {
-    let bar = PROGRESS.add(ProgressBar::no_length().with_finish(ProgressFinish::AndClear));
-    if bar.is_hidden() {
-        return;
-    }
-    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} settled in {elapsed}, {msg}") {
-        bar.set_style(style);
-    }
-    let waiting = queue.approximate_count().await.unwrap_or_default();
-    loop {
-        let done = worker.summary();
-        let settled = done.completed + done.poisoned;
-        bar.set_length(waiting.max(settled));
-        bar.set_position(settled);
-        let held = worker.on_hold().map(|hold| format!(", {}", on_hold(hold))).unwrap_or_default();
-        bar.set_message(format!("{} retried, {} poisoned{held}", done.retried, done.poisoned));
-        tokio::time::sleep(REDRAW).await;
-    }
-}
-
-/// What a hold waits for, in a few words.
-fn on_hold(hold: OnHold) -> String {
-    let cause = match hold.cause {
-        HoldCause::Breaker => "on hold: the breaker is open",
-        HoldCause::NoHandler => "on hold: there is no component",
-    };
-    let seconds = |at: Instant| at.saturating_duration_since(Instant::now()).as_secs();
-    let next = hold.try_at.map(|at| format!(", next try in {} s", seconds(at))).unwrap_or_default();
-    let ends = hold.ends.map(|at| format!(", ends in {} s", seconds(at))).unwrap_or_default();
-    format!("{cause}{next}{ends}")
 }
 
 /// The last line of the log. It names every field, so that a new one cannot be forgotten here.

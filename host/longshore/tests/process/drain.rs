@@ -45,6 +45,19 @@ fn a_run_that_receives_nothing_says_what_is_not_visible() {
     let mut program = longshore(["run", "--queue", &directory.url(ORDERS), "--component"]);
     let table = program.arg(guest::order()).arg("--cache-dir").arg(cache()).run().succeeded();
     let json = directory.worker(&[]).run().succeeded();
-    let said = "about 1 messages are in the queue and not visible";
-    assert!(table.stderr.contains(said) && !json.stderr.contains(said), "{table:?} {json:?}");
+    let said = "nothing was received, and about 1 messages are in the queue and not visible";
+    table.says(&[said]);
+    json.says(&[said]);
+    directory.send([order("o-1", "ok")]);
+    let some = directory.worker(&[]).run().succeeded();
+    some.says(&["\"not_visible\":1", "about 1 messages are in the queue and not visible"]);
+    assert!(!some.stderr.contains("nothing was received"), "{some:?}");
+}
+
+#[test]
+fn a_drained_queue_that_is_empty_is_said_nothing_of() {
+    let directory = Directory::new();
+    directory.send([order("o-1", "ok")]);
+    let ended = directory.worker(&[]).run().succeeded();
+    assert!(!ended.stderr.contains("not visible"), "{ended:?}");
 }

@@ -80,7 +80,7 @@ fn make_room_on(disk: &Disk, body: usize) {
     // Looking works, and keeps the room that it was lent for who deletes.
     for _ in 0..3 {
         disk.verb(&["queue", "stats"], "orders-poison").succeeded();
-        disk.verb(&["poison", "list"], "orders").succeeded();
+        disk.verb(&["poison", "list", "--all"], "orders").succeeded();
         // The log was written back, and its room is free.
         disk.fill();
     }

@@ -10,6 +10,7 @@
 mod build;
 #[cfg(target_os = "linux")]
 mod build_stops;
+mod cause;
 mod checks;
 mod compiling;
 #[cfg(target_os = "linux")]

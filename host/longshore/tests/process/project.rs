@@ -47,7 +47,7 @@ fn a_queue_is_worked_off_with_nothing_but_a_project_file() {
     );
     assert_eq!(folder.run(&["run", "--output=json"]).succeeded().json()["completed"], 1);
     folder.run(&["queue", "stats"]).succeeded();
-    folder.run(&["poison", "list"]);
+    folder.run(&["poison", "list", "--all"]);
     folder.run(&["inspect"]).succeeded();
     folder.run(&["compile", "-o", "order.cwasm"]).succeeded();
     folder.run(&["check"]).succeeded();

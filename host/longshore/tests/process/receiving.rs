@@ -13,7 +13,8 @@ use crate::process::{longshore, run};
 
 /// What `poison list` says of each message, by its original id.
 fn poison(directory: &Directory) -> BTreeMap<String, Value> {
-    let ended = run(&mut longshore(["poison", "list", "--output=json", "--queue", &directory.url(ORDERS)]));
+    let ended =
+        run(&mut longshore(["poison", "list", "--all", "--output=json", "--queue", &directory.url(ORDERS)]));
     let envelopes = ended.succeeded().json_lines().into_iter();
     envelopes.map(|envelope| (envelope["id"].as_str().unwrap().to_owned(), envelope)).collect()
 }
@@ -84,7 +85,7 @@ fn what_somebody_else_put_into_the_poison_queue_is_listed_whatever_it_is() {
     run(&mut longshore(["send", "--queue", &poison, &deep, "[]", "{\"longshore\":\"poison/1\"}"]))
         .succeeded();
     for output in ["table", "json"] {
-        let list = ["poison", "list", "--queue", &directory.url(ORDERS), "--output", output];
+        let list = ["poison", "list", "--all", "--queue", &directory.url(ORDERS), "--output", output];
         let ended = run(&mut longshore(list)).succeeded();
         assert_eq!(ended.stdout.matches("unknown").count(), 3, "{}", ended.stdout);
     }

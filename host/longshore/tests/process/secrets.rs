@@ -87,7 +87,7 @@ fn no_signature_is_in_an_error_or_a_help_text() {
                 &["queue", "stats"][..],
                 &["peek"],
                 &["send", "{}"],
-                &["poison", "list"],
+                &["poison", "list", "--all"],
                 &["peek", "--no-such-flag"],
                 &["queue", "stats", "--help"],
                 &["queue", "list"],

@@ -110,7 +110,7 @@ fn creating_a_queue_twice_is_no_error() {
 #[test]
 fn poison_is_listed_and_shown_with_all_that_is_known() {
     let (directory, sent) = poisoned(&[order("o-1", "reject"), order("o-2", "retry")]);
-    let listed = verb(&directory, &["poison", "list"]).json_lines();
+    let listed = verb(&directory, &["poison", "list", "--all"]).json_lines();
     assert_eq!(listed.len(), 2);
     for envelope in &listed {
         let keys: Vec<_> = envelope.as_object().unwrap().keys().map(String::as_str).collect();
@@ -124,6 +124,7 @@ fn poison_is_listed_and_shown_with_all_that_is_known() {
             "inserted",
             "poisoned",
             "component",
+            "attempt",
             "encoding",
             "body",
         ];
@@ -132,13 +133,15 @@ fn poison_is_listed_and_shown_with_all_that_is_known() {
         assert!(envelope["component"].as_str().unwrap().starts_with("sha256:"));
         assert_eq!(envelope["queue"], directory.url(ORDERS));
     }
-    let exhausted = verb(&directory, &["poison", "list", "--reason=attempts-exhausted"]).json_lines();
+    let exhausted =
+        verb(&directory, &["poison", "list", "--all", "--reason=attempts-exhausted"]).json_lines();
     assert_eq!(ids(&exhausted), [&sent[1]]);
     assert_eq!(exhausted[0]["dequeue_count"], 2);
-    assert_eq!(verb(&directory, &["poison", "list", "--limit=1"]).json_lines().len(), 1);
+    assert_eq!(verb(&directory, &["poison", "list", "--all", "--limit=1"]).json_lines().len(), 1);
     let shown = verb(&directory, &["poison", "show", &sent[0]]).json();
     assert_eq!((&shown["reason"], &shown["body"]), (&json!("rejected"), &json!(order("o-1", "reject"))));
-    let table = run(&mut longshore(["poison", "list", "--queue", &directory.url(ORDERS)])).succeeded();
+    let table =
+        run(&mut longshore(["poison", "list", "--all", "--queue", &directory.url(ORDERS)])).succeeded();
     assert!(table.stdout.contains("rejected") && table.stdout.contains(&sent[0]), "{}", table.stdout);
     let missing = run(&mut longshore(["poison", "show", "no-such-id", "--queue", &directory.url(ORDERS)]));
     assert_eq!(missing.code(), 1);
@@ -174,7 +177,7 @@ fn poison_without_an_envelope_is_redriven_as_it_is() {
     assert_eq!(directory.rows(POISON)[0].body, body);
     let foreign = r#"{"longshore":"a harbour","body":"x"}"#;
     run(&mut longshore(["send", "--queue", &directory.url(POISON), foreign])).succeeded();
-    let listed = verb(&directory, &["poison", "list"]).json_lines();
+    let listed = verb(&directory, &["poison", "list", "--all"]).json_lines();
     let reasons: Vec<_> = listed.iter().map(|envelope| &envelope["reason"]).collect();
     assert_eq!(reasons, ["rejected", "unknown"]);
     assert_eq!(verb(&directory, &["poison", "redrive"]).json()["messages"], 2);

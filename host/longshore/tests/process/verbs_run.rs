@@ -132,7 +132,7 @@ fn the_exit_code_is_3_and_the_mend_is_named_when_the_queue_is_not_there() {
             &["peek"],
             &["send", "{}"],
             &["queue", "stats"],
-            &["poison", "list"],
+            &["poison", "list", "--all"],
         ] {
             let ended = run(longshore(verb).arg("--queue").arg(queue)).never_panicked();
             assert_eq!(ended.code(), 3, "{verb:?}: {ended:?}");

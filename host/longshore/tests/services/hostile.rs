@@ -27,7 +27,7 @@ const QUEUE_VERBS: [&[&str]; 9] = [
     &["peek"],
     &["queue", "create"],
     &["queue", "stats"],
-    &["poison", "list"],
+    &["poison", "list", "--all"],
     &["poison", "redrive"],
     &["poison", "purge", "--yes"],
     &["check"],

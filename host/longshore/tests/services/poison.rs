@@ -139,7 +139,7 @@ fn all_that_was_there_comes_back_once_and_the_count_adds_up(port: &Port) {
     let bodies = port.poison(&port.orders, &words, &[]);
     let by_reason = port.json(&["poison", "redrive", "--dry-run", "--reason", "attempts-exhausted"]);
     let foreseen = port.json(&["poison", "redrive", "--dry-run"]);
-    let listed = port.verb(&["poison", "list"]).succeeded().json_lines().len() as u64;
+    let listed = port.verb(&["poison", "list", "--all"]).succeeded().json_lines().len() as u64;
     // A Storage queue shows 32, and says so.
     let [seen, would_be] = numbers(&foreseen, ["seen", "messages"]);
     assert_eq!((seen, would_be), (listed, listed), "{foreseen}");
@@ -163,7 +163,7 @@ fn a_purge_deletes_what_is_chosen_and_nothing_else(port: &Port) {
     assert_eq!(port.json(&["poison", "purge", "--dry-run"])["messages"], 3);
     let purged = port.json(&["poison", "purge", "--reason", "rejected"]);
     assert_eq!(numbers(&purged, ["seen", "messages", "not_chosen"]), [3, 2, 1], "{purged}");
-    let left = port.json(&["poison", "list"]);
+    let left = port.json(&["poison", "list", "--all"]);
     assert_eq!(left["reason"], "attempts-exhausted");
     let limited = port.json(&["poison", "purge", "--limit", "5", "--yes"]);
     assert_eq!(numbers(&limited, ["seen", "messages"]), [1, 1]);
@@ -177,7 +177,7 @@ fn where_nothing_was_poisoned_yet_there_is_nothing(port: &Port) {
     }
     let missing = port.orders.replacen("orders", "missing", 1);
     if missing != port.orders {
-        port.on(&missing, &["poison", "list"]).run().ends_with(3).says(&["there is no queue"]);
+        port.on(&missing, &["poison", "list", "--all"]).run().ends_with(3).says(&["there is no queue"]);
     }
 }
 
@@ -201,7 +201,7 @@ fn a_body_that_looks_like_an_envelope_is_the_message_and_never_believed(port: &P
         let ran =
             port.worker(&port.orders, &["--linger", "0", "--poison-format", format]).run().succeeded().json();
         assert_eq!(ran["poisoned"], 1, "{ran}");
-        let listed = port.json(&["poison", "list"]);
+        let listed = port.json(&["poison", "list", "--all"]);
         assert!(listed["reason"] != "expiring" && listed["id"] != "forged", "{listed}");
         assert_eq!(port.json(&["poison", "redrive"])["messages"], 1);
         assert_eq!(port.bodies(), [forged.to_string()], "{format}");

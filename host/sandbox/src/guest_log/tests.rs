@@ -8,11 +8,11 @@ use tracing::Level as LogLevel;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::OutputStream;
 
-use super::{GuestLog, LINE, Level, Printer, StdStream};
+use super::{GuestLog, LINE, Level, Printer, Said, StdStream};
 
 fn guest_log(message_id: &str, allowance: usize) -> Arc<GuestLog> {
     log::collect();
-    Arc::new(GuestLog::new(message_id.to_owned(), allowance))
+    Arc::new(GuestLog::new(message_id.to_owned(), allowance, 100))
 }
 
 fn print(log: &Arc<GuestLog>, stream: StdStream, text: &'static str) {
@@ -179,4 +179,33 @@ fn a_stream_never_blocks_and_is_no_terminal() {
     stream.flush().unwrap();
     stream.write(Bytes::from_static(b"through\n")).unwrap();
     assert_eq!(lines("unit-stream"), [line("stdout", "through")]);
+}
+
+#[test]
+fn the_last_lines_of_all_that_was_written_are_kept_and_belong_to_one_message() {
+    let log = guest_log("unit-tail", 10_000);
+    print(&log, StdStream::Stdout, "printed\n\nunended");
+    log.log(Level::Warn, "stock", "two\nleft");
+    log.log(Level::Error, "", "bare");
+    let expected = ["printed", "WARN stock: two", "left", "ERROR bare", "unended"];
+    assert_eq!(log.take_tail(), expected);
+    print(&log, StdStream::Stderr, &"x".repeat(500).leak()[..]);
+    let [last] = &log.take_tail()[..] else { panic!("the line was cut to what is kept") };
+    assert_eq!(last.len(), 99);
+    print(&log, StdStream::Stderr, "of the first\n");
+    log.begin("unit-tail-next".to_owned());
+    assert_eq!((log.take_tail(), log.last_words()), (Vec::new(), None));
+}
+
+#[test]
+fn a_guest_that_has_logged_too_much_is_still_heard_when_it_says_why_it_ends() {
+    let log = guest_log("unit-chatty", 2 * LINE);
+    for _ in 0..100 {
+        print(&log, StdStream::Stdout, "chat\n");
+        log.log(Level::Info, "", "chat");
+    }
+    print(&log, StdStream::Stderr, "thread 'main' panicked at src/lib.rs:1:2:\nno stock\n");
+    let words = "panicked at src/lib.rs:1:2: no stock".to_owned();
+    assert_eq!(log.last_words(), Some(Said::OfTheEnd(words)));
+    assert_eq!(log.take_tail().last().unwrap(), "no stock");
 }

@@ -76,7 +76,7 @@ impl<'a> Choice<'a> {
                 _ if there_are_more => text.clone(),
                 _ => {
                     return Err(Failure::other(format!(
-                        "no message {} among the {} of {}; `longshore poison list` shows them",
+                        "no message {} among the {} of {}; `longshore poison list --all` shows them",
                         without_secrets(text),
                         messages.len(),
                         self.poison

@@ -40,7 +40,7 @@ fn what_the_host_refuses_is_an_error_in_each_language_and_its_log_says_why() {
         ended.says(&["not granted"]);
         let summary = ended.json();
         assert_eq!(summary["poisoned"], 1, "{language}: {ended:?}");
-        let poison = example.on("messages", &["poison", "list"]).run().succeeded().json();
+        let poison = example.on("messages", &["poison", "list", "--all"]).run().succeeded().json();
         let detail = poison["detail"].as_str().unwrap();
         assert!(detail.starts_with("retry: booking: "), "{language}: {detail}");
     }

@@ -73,7 +73,7 @@ impl Host {
     /// Takes the poison queue's only message out of it.
     pub fn poisoned(&self) -> Value {
         let queue = self.queue();
-        let listed = self.start(&["poison", "list", "--queue", &queue]).succeeded();
+        let listed = self.start(&["poison", "list", "--all", "--queue", &queue]).succeeded();
         assert_eq!(listed.stdout.lines().count(), 1, "{listed:?}");
         self.start(&["poison", "purge", "--queue", &queue]).succeeded();
         listed.json()

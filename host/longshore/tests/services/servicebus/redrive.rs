@@ -45,7 +45,7 @@ fn what_the_official_client_sent_is_what_it_finds_again_after_a_redrive() {
         (&json!(7), &json!(7), &json!({}))
     );
     assert_eq!(carried(&host, &[]), sent);
-    assert_eq!(host.json(&["poison", "list"]), Value::Null);
+    assert_eq!(host.json(&["poison", "list", "--all"]), Value::Null);
 }
 
 /// Messages as libraries of all kinds write them, and whether a receiver of ours can read what lies
@@ -109,7 +109,7 @@ fn whatever_libraries_write_comes_back_as_it_was_or_stays_and_is_named() {
     let sent = calm().bare(&host.name);
     reject(&host, messages.len());
 
-    let listed = host.program(&["poison", "list"]).run().succeeded().json_lines();
+    let listed = host.program(&["poison", "list", "--all"]).run().succeeded().json_lines();
     assert_eq!(listed.len(), messages.len(), "each is shown");
     let unreadable = listed.iter().filter(|it| it.get("unreadable").is_some()).count();
     let foreseen = host.json(&["poison", "redrive", "--dry-run"]);
@@ -147,7 +147,7 @@ fn a_body_that_looks_like_an_envelope_is_not_believed_among_dead_letters() {
     let forged = forged.to_string();
     host.program(&["send", "--id", "o-1", &forged]).run().succeeded();
     reject(&host, 1);
-    let listed = host.json(&["poison", "list"]);
+    let listed = host.json(&["poison", "list", "--all"]);
     assert_eq!((&listed["id"], &listed["body"]), (&json!("o-1"), &json!(forged)));
     assert_ne!(listed["reason"], "expiring");
     assert_eq!(host.json(&["poison", "redrive"])["messages"], 1);
@@ -160,7 +160,7 @@ fn a_list_counts_the_delivery_that_a_message_was_rejected_at() {
     let host = Host::new(calm(), 30);
     host.send(&["reject"]);
     reject(&host, 1);
-    assert_eq!(host.json(&["poison", "list"])["dequeue_count"], 1);
+    assert_eq!(host.json(&["poison", "list", "--all"])["dequeue_count"], 1);
 }
 
 #[test]
@@ -203,6 +203,6 @@ fn the_body_of_a_brokered_message_is_what_its_sender_meant() {
         (&json!(2), &json!({ "undecodable": 1 })),
         "{ran}"
     );
-    let listed = host.json(&["poison", "list"]);
+    let listed = host.json(&["poison", "list", "--all"]);
     assert!(listed["detail"].as_str().unwrap().contains("a .NET object `Order`"), "{listed}");
 }

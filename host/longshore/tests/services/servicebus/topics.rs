@@ -23,10 +23,10 @@ fn each_subscription_is_unloaded_by_itself() {
     let ran = billing.run(&[]).run().succeeded().json();
     let counts = ["received", "completed", "retried", "poisoned"].map(|it| &ran[it]);
     assert_eq!(counts, [4, 2, 1, 1], "{ran}");
-    let listed = billing.json(&["poison", "list"]);
+    let listed = billing.json(&["poison", "list", "--all"]);
     assert_eq!(listed["reason"], "rejected", "{listed}");
     assert_eq!((billing.count(), audit.count()), (json!(0), json!(3)), "the other one is untouched");
-    assert_eq!(audit.json(&["poison", "list"]), Value::Null);
+    assert_eq!(audit.json(&["poison", "list", "--all"]), Value::Null);
 }
 
 #[test]
@@ -52,12 +52,12 @@ fn a_dead_letter_of_a_subscription_goes_to_the_queue_that_is_named_and_never_to_
     let refused = billing.program(&["poison", "redrive", "--to", &audit.url]).run().ends_with(1);
     refused.says(&["is a subscription, which gets what its topic is sent"]);
     assert_eq!((billing.count(), audit.count()), (json!(0), json!(2)));
-    let letter = billing.json(&["poison", "list"]);
+    let letter = billing.json(&["poison", "list", "--all"]);
     let sent = billing.json(&["poison", "redrive", "--to", &mended.url]);
     assert_eq!((&sent["seen"], &sent["messages"]), (&json!(1), &json!(1)), "{sent}");
     let back = mended.json(&["peek"]);
     assert_eq!((&back["id"], &back["body"], back.get("properties")), (&letter["id"], &letter["body"], None));
-    assert_eq!(billing.json(&["poison", "list"]), Value::Null);
+    assert_eq!(billing.json(&["poison", "list", "--all"]), Value::Null);
     assert_eq!((billing.count(), audit.count()), (json!(0), json!(2)), "no subscription got it again");
 }
 
@@ -72,7 +72,7 @@ fn dead_letters_of_a_subscription_are_handed_to_the_handler_and_what_fails_again
     let mended = dead.run(&[]).run().succeeded().json();
     let counts = ["received", "completed", "poisoned", "lease_lost"].map(|it| &mended[it]);
     assert_eq!(counts, [3, 2, 1, 0], "{mended}");
-    let left = billing.json(&["poison", "list"]);
+    let left = billing.json(&["poison", "list", "--all"]);
     assert!(left["body"].as_str().unwrap().contains("reject"), "{left}");
     assert_eq!(calm().locked(&format!("{}/$deadletterqueue", billing.name)), 0, "it is visible");
     assert_eq!((billing.count(), audit.count()), (json!(0), json!(3)), "no subscription got it again");

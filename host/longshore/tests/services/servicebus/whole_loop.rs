@@ -21,22 +21,38 @@ fn from_sending_to_the_dead_letter_queue_and_back_again_and_again() {
         let host = Host::new(calm(), 30);
         host.send(&["ok", "two books", "reject", "retry-until:2", "retry", "trap"]);
         assert_eq!(host.count(), 6);
-        let ran = host.run(&["--max-dequeue", "2"]).run().succeeded().json();
+        let mut run = host.run(&["--max-dequeue", "2"]);
+        run.env("CONTAINER_APP_JOB_EXECUTION_NAME", "orders-x7k2p");
+        let ran = run.run().succeeded().json();
         let counts =
             ["received", "completed", "retried", "poisoned", "abandoned", "lease_lost"].map(|it| &ran[it]);
         assert_eq!(counts, [9, 3, 3, 3, 0, 0], "round {round}: {ran}");
         assert_eq!(ran["poison_reasons"], json!({ "rejected": 1, "attempts-exhausted": 2 }));
 
-        let listed = host.json(&["poison", "list", "--reason", "rejected"]);
+        let listed = host.json(&["poison", "list", "--all", "--reason", "rejected"]);
         assert!(listed["body"].as_str().unwrap().contains("reject"), "{listed}");
         let shown = host.json(&["poison", "show", listed["id"].as_str().unwrap()]);
         assert_eq!(shown["body"], listed["body"]);
+        failed_with_its_cause(&host);
         assert_eq!(host.json(&["poison", "redrive", "--reason", "rejected"])["messages"], 1);
         let peeked = host.json(&["peek"]);
         assert_eq!((&peeked["id"], peeked.get("properties")), (&listed["id"], None), "as it was");
         assert_eq!(host.json(&["poison", "purge"])["messages"], 2);
         assert_eq!(host.count(), 1);
     }
+}
+
+/// A dead letter says what a handler said of its end, what it logged last, and when.
+fn failed_with_its_cause(host: &Host) {
+    let exhausted = ["poison", "list", "--all", "--reason", "attempts-exhausted"];
+    let listed = host.program(&exhausted).run().succeeded().json_lines();
+    let words = "the order asks for a trap";
+    let trapped = listed.iter().find(|it| it["detail"].as_str().unwrap().ends_with(words));
+    let trapped = trapped.unwrap_or_else(|| panic!("{listed:?}"));
+    assert!(trapped["detail"].as_str().unwrap().starts_with("trap: panicked at order/src/lib.rs:"));
+    let log = trapped["log"].as_array().unwrap();
+    assert!(log.iter().any(|line| line == words), "{trapped}");
+    assert!(trapped["attempt"]["started"].is_string() && trapped["execution"] == "orders-x7k2p", "{trapped}");
 }
 
 #[test]
@@ -88,7 +104,8 @@ fn what_other_clients_send_is_handled_and_what_is_dead_they_read_with_its_reason
         let dead = client(name).args(["dead", &host.connection, &host.name]).output().unwrap();
         let dead: Value = serde_json::from_slice(&dead.stdout).unwrap_or_else(|_| panic!("{name}: {dead:?}"));
         assert_eq!((&dead[0], &dead[1]), (&order("reject").into(), &"rejected".into()), "{name}");
-        assert!(dead[2].as_str().is_some_and(|it| !it.is_empty()), "{name}: {dead}");
+        let detail = dead[2].as_str().unwrap();
+        assert!(detail.starts_with("the order asks for a rejection\n{\"attempt\":"), "{name}: {dead}");
     }
 }
 
@@ -155,5 +172,5 @@ fn two_replicas_share_a_queue_and_one_that_is_killed_loses_nothing() {
     survivor.terminate();
     let ran = survivor.wait().succeeded().json();
     assert!(ran["completed"].as_u64().is_some_and(|it| it >= 8), "{ran}");
-    assert_eq!(host.json(&["poison", "list"]), Value::Null);
+    assert_eq!(host.json(&["poison", "list", "--all"]), Value::Null);
 }

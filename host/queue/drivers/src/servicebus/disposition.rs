@@ -1,8 +1,6 @@
 //! What becomes of a locked message.
 
-/// The longest reason or description that the service keeps, in bytes ([Dead-letter
-/// queues](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-dead-letter-queues)).
-const MAX_TEXT: usize = 4096;
+use longshore_queue::MAX_DEAD_LETTER_TEXT;
 
 /// What becomes of a locked message.
 #[derive(Clone, Debug)]
@@ -15,7 +13,7 @@ pub(super) enum Disposition {
 impl Disposition {
     /// The reason and the description of a dead letter, no longer than the service keeps them.
     pub(super) fn texts(&self) -> (&str, &str) {
-        let cut = |text: &'_ String| text.floor_char_boundary(MAX_TEXT);
+        let cut = |text: &'_ String| text.floor_char_boundary(MAX_DEAD_LETTER_TEXT);
         match self {
             Self::DeadLettered { reason, detail } => (&reason[..cut(reason)], &detail[..cut(detail)]),
             Self::Completed | Self::Abandoned => ("", ""),

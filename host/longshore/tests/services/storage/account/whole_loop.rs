@@ -26,11 +26,14 @@ pub fn send_and_drain(host: &Host) {
 
 /// What was poisoned by [`send_and_drain`]: listed, shown, sent again, deleted.
 pub fn redrive_and_purge(host: &Host) {
-    let listed = host.start(&["poison", "list", "--reason", "rejected"]).succeeded().json();
+    let listed = host.start(&["poison", "list", "--all", "--reason", "rejected"]).succeeded().json();
     assert_eq!((&listed["longshore"], &listed["dequeue_count"]), (&"poison/1".into(), &1.into()));
     assert!(listed["body"].as_str().unwrap().contains("reject"));
     let shown = host.start(&["poison", "show", listed["id"].as_str().unwrap()]).succeeded().json();
     assert_eq!(shown["body"], listed["body"]);
+    let groups = host.start(&["poison", "list"]).succeeded().json_lines();
+    let cause = |it: &serde_json::Value| it["cause"].as_str().unwrap().contains("the order asks for a trap");
+    assert!(groups.iter().any(cause), "{groups:?}");
     let redriven = host.start(&["poison", "redrive", "--reason", "rejected"]).succeeded().json();
     assert_eq!(redriven["messages"], 1);
     host.counts(1);
@@ -43,7 +46,7 @@ fn what_a_queue_does_not_take_stays_poison_and_the_rest_is_redriven() {
     host.send(&["reject", "reject"]);
     host.run(&[]).succeeded();
     // As somebody else may have put it there: what it was is no XML text.
-    let envelope = host.start(&["poison", "list", "--limit", "1"]).succeeded().json();
+    let envelope = host.start(&["poison", "list", "--all", "--limit", "1"]).succeeded().json();
     let mut damaged = envelope.as_object().unwrap().clone();
     damaged.extend([("body".into(), "WyJhAGIiXQ==".into()), ("encoding".into(), "base64".into())]);
     host.poison().start(&["send", &serde_json::to_string(&damaged).unwrap()]).succeeded();
@@ -57,6 +60,6 @@ fn what_a_queue_does_not_take_stays_poison_and_the_rest_is_redriven() {
         host.counts(left);
     }
     host.poison().counts(1);
-    let shown = host.start(&["poison", "list"]).succeeded().json();
+    let shown = host.start(&["poison", "list", "--all"]).succeeded().json();
     assert_eq!(shown["body"], "WyJhAGIiXQ==", "it can be looked at, and was released");
 }
