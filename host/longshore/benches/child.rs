@@ -29,7 +29,7 @@ pub(super) fn wait(mut child: Child) -> (Vec<u8>, Consumed) {
     (reader.join().expect("no panic").expect("its output"), usage)
 }
 
-/// What a process that runs has used so far.
+/// What a process has used so far; `None` if there is none.
 pub(super) fn observe(pid: u32) -> Option<Consumed> {
     /// Clock ticks a second of `/proc/PID/stat`: fixed in the kernel's interface (`USER_HZ`).
     const TICKS: f64 = 100.0;
