@@ -35,7 +35,7 @@ class Figures(unittest.TestCase):
         for group in capacity.FIGURES["measured"].values():
             for it in group.values():
                 self.assertEqual(set(it), {"value", "what", "command", "date"})
-                self.assertTrue(it["command"].startswith("make bench"), it)
+                self.assertRegex(it["command"], "^(make bench|cargo test) ")
         for kind in ("limits", "prices"):
             for it in capacity.FIGURES[kind].values():
                 self.assertEqual(set(it), {"value", "what", "source", "read"})
@@ -44,7 +44,7 @@ class Figures(unittest.TestCase):
 
 class Arithmetic(unittest.TestCase):
     def test_a_message_on_storage_takes_a_put_a_delete_and_its_share_of_a_receive(self):
-        self.assertAlmostEqual(capacity.requests(FULL).all, 2 + 160 / 5000)
+        self.assertAlmostEqual(capacity.requests(FULL).all, 2 + 158 / 5000)
         self.assertEqual(capacity.requests(FULL, receive=1).all, 3)
 
     def test_a_message_that_fails_once_is_updated_and_received_again(self):

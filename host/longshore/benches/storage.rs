@@ -41,6 +41,7 @@ pub(super) fn measure(workbench: &Workbench) {
         None => println!("Azurite and the Python SDK: not installed; `make bench ONLY=storage` does that"),
     }
     slow(workbench);
+    nothing(workbench);
 }
 
 fn queue(scene: &Scene<'_>) -> String {
@@ -60,9 +61,23 @@ fn slow(workbench: &Workbench) {
     assert_eq!(server.deleted(), SLOW_MESSAGES, "{summary}");
     let seconds = summary["duration_ms"].as_f64().expect("a duration") / 1000.0;
     println!(
-        "{SLOW_MESSAGES} messages, each call answered after {} ms, at concurrency 32: {:.0} a second (at least 1,000), {:.0} µs CPU each",
+        "{SLOW_MESSAGES} messages, each call answered after {} ms, at concurrency 32: {:.0} a second (at least 1,000), {:.0} µs CPU each, {} receives (at most {})",
         slow::DELAY.as_millis(),
         SLOW_MESSAGES as f64 / seconds,
-        usage.cpu.as_secs_f64() * 1e6 / SLOW_MESSAGES as f64
+        usage.cpu.as_secs_f64() * 1e6 / SLOW_MESSAGES as f64,
+        server.receives(),
+        SLOW_MESSAGES * 115 / 100 / 32
+    );
+}
+
+/// What an execution costs that finds nothing.
+fn nothing(workbench: &Workbench) {
+    let server = slow::SlowServer::start(0, super::drain::BODY);
+    let log = workbench.directory.path().join("nothing.log");
+    let (summary, _) = super::drain::run(workbench, &server.url(), &log, &[], 0);
+    println!(
+        "an execution that finds nothing: {} requests (at most 2), {} ms (at most 1,100)",
+        server.calls(),
+        summary["duration_ms"]
     );
 }

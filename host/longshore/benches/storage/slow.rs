@@ -23,8 +23,13 @@ pub(super) struct SlowServer {
 struct Queue {
     messages: usize,
     body: &'static str,
+    /// How many messages were asked for.
     received: AtomicUsize,
     deleted: AtomicUsize,
+    /// How many receives brought something.
+    receives: AtomicUsize,
+    /// How many calls came, of any kind.
+    calls: AtomicUsize,
 }
 
 impl SlowServer {
@@ -33,8 +38,14 @@ impl SlowServer {
         let runtime = threads.expect("a thread");
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a free port");
         let address = listener.local_addr().expect("an address");
-        let counts = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let queue = Arc::new(Queue { messages, body, received: counts.0, deleted: counts.1 });
+        let queue = Arc::new(Queue {
+            messages,
+            body,
+            received: AtomicUsize::new(0),
+            deleted: AtomicUsize::new(0),
+            receives: AtomicUsize::new(0),
+            calls: AtomicUsize::new(0),
+        });
         let serving = queue.clone();
         runtime.spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -52,6 +63,16 @@ impl SlowServer {
 
     pub(super) fn deleted(&self) -> usize {
         self.queue.deleted.load(Ordering::Relaxed)
+    }
+
+    /// How many receives brought something.
+    pub(super) fn receives(&self) -> usize {
+        self.queue.receives.load(Ordering::Relaxed)
+    }
+
+    /// How many calls came, of any kind.
+    pub(super) fn calls(&self) -> usize {
+        self.queue.calls.load(Ordering::Relaxed)
     }
 }
 
@@ -73,12 +94,14 @@ impl Queue {
     }
 
     fn answer(&self, request: &str) -> String {
+        self.calls.fetch_add(1, Ordering::Relaxed);
         match request.split(' ').next() {
             Some("GET") => {
                 let asked = request.split("numofmessages=").nth(1);
                 let digits = asked.and_then(|it| it.split(|c: char| !c.is_ascii_digit()).next());
                 let count = digits.and_then(|it| it.parse().ok()).unwrap_or(1);
                 let first = self.received.fetch_add(count, Ordering::Relaxed);
+                self.receives.fetch_add(usize::from(first < self.messages), Ordering::Relaxed);
                 let messages: String =
                     (first..self.messages.min(first + count)).map(|it| self.message(it)).collect();
                 let list = format!("<QueueMessagesList>{messages}</QueueMessagesList>");
