@@ -68,6 +68,8 @@ pub struct Intake {
     newest_sent: Option<Instant>,
     /// The newest answer brought as many messages as were asked for.
     newest_was_full: bool,
+    /// The newest answer brought nothing.
+    newest_was_empty: bool,
     rate: Rate,
 }
 
@@ -84,6 +86,7 @@ impl Intake {
             asked: 0,
             newest_sent: None,
             newest_was_full: false,
+            newest_was_empty: false,
             rate: Rate::default(),
         }
     }
@@ -185,12 +188,13 @@ impl Intake {
     fn pace(&self, now: Instant, ask: u32) -> Next {
         let is_largest = ask >= MAX_RECEIVE;
         let apart_at = self.newest_sent.map_or(now, |sent| sent + MIN_GAP);
-        let may_join = self.receives_are_credit || self.newest_was_full;
+        let may_wait_beside = self.receives_are_credit && !self.newest_was_empty;
+        let may_join = may_wait_beside || self.newest_was_full;
         let has_room = self.receives < MAX_RECEIVES_IN_FLIGHT;
         let one_more = may_join && has_room && (is_largest || now >= apart_at);
         if self.receives == 0 || one_more {
             Next::Receive(ask)
-        } else if self.receives_are_credit && has_room {
+        } else if may_wait_beside && has_room {
             // What is asked for may not come: no answer ends this wait.
             Next::Wait(Some(apart_at))
         } else {
@@ -210,6 +214,7 @@ impl Intake {
         self.receives = self.receives.saturating_sub(1);
         self.asked = self.asked.saturating_sub(u64::from(asked));
         self.newest_was_full = brought >= asked as usize;
+        self.newest_was_empty = brought == 0;
     }
 
     /// A message was settled that had a slot so long.

@@ -256,12 +256,14 @@ fn where_receives_are_credit_one_that_waits_for_a_single_message_holds_up_no_oth
     assert_eq!(next(&intake, now + MS, 10), Next::Wait(Some(now + MIN_GAP)), "others may end together");
     assert_eq!(next(&intake, now + MIN_GAP, 1), Next::Receive(14), "although nothing was answered");
     intake.receive_sent(12, now);
-    intake.receive_answered(1, 0);
-    assert_eq!(next(&intake, now + MIN_GAP, 1), Next::Receive(3), "although the last one was empty");
+    intake.receive_answered(12, 3);
+    assert_eq!(next(&intake, now + MIN_GAP, 4), Next::Receive(11), "although the last one was not full");
     for _ in 1..4 {
         intake.receive_sent(1, now);
     }
     assert_eq!(next(&intake, now + S, 0), Next::Wait(None), "four are in flight");
+    intake.receive_answered(1, 0);
+    assert_eq!(next(&intake, now + S, 0), Next::Wait(None), "one is enough where there is nothing");
 }
 
 #[test]
