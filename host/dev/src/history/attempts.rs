@@ -25,8 +25,8 @@ pub struct PastMessage {
 }
 
 impl History {
-    /// Keeps attempts, and forgets the oldest ones beyond what is remembered. Two executions may tell
-    /// of one message in any order: what ended last is what became of it.
+    /// Keeps attempts, and forgets the oldest ones beyond what is remembered. Two executions may
+    /// tell of one message in any order: what ended last is what became of it.
     ///
     /// # Errors
     /// The database cannot be written.
