@@ -182,7 +182,9 @@ pub enum Verb {
     /// Each execution is a real process.
     #[command(after_long_help = examples::DEV)]
     Dev(Box<DevArgs>),
-    /// Show a queue and the executions of its job on a page, on this machine only.
+    /// Show a queue and its job on a page.
+    ///
+    /// It is for this machine only.
     #[command(after_long_help = examples::UI)]
     Ui(Box<UiArgs>),
     /// Put messages into a queue.

@@ -25,7 +25,8 @@ pub struct PastMessage {
 }
 
 impl History {
-    /// Keeps attempts, and forgets the oldest ones beyond what is remembered.
+    /// Keeps attempts, and forgets the oldest ones beyond what is remembered. Two executions may
+    /// tell of one message in any order: what ended last is what became of it.
     ///
     /// # Errors
     /// The database cannot be written.
@@ -35,7 +36,8 @@ impl History {
         {
             let mut message = transaction.prepare_cached(
                 "INSERT INTO message VALUES (?1, ?2, 1, ?3)
-                 ON CONFLICT (id) DO UPDATE SET outcome = ?2, attempts = attempts + 1, last_at = ?3",
+                 ON CONFLICT (id) DO UPDATE SET attempts = attempts + 1,
+                     outcome = iif(?3 >= last_at, ?2, outcome), last_at = max(?3, last_at)",
             )?;
             let mut attempt = transaction
                 .prepare_cached("INSERT INTO attempt VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?;
@@ -143,5 +145,50 @@ impl History {
     pub fn knows_message(&self, id: &str) -> rusqlite::Result<bool> {
         let query = "SELECT 1 FROM message WHERE id = ?1";
         Ok(self.connection().query_row(query, [id], |_| Ok(())).optional()?.is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ended_last_is_what_became_of_a_message_in_whatever_order_it_is_told() {
+        let history = History::in_memory().unwrap();
+        let attempt = |at_ms: i64, outcome: &str| MessageAttempt {
+            message: "o-1".into(),
+            execution: "orders-1".into(),
+            at_ms,
+            dequeue_count: 1,
+            outcome: outcome.into(),
+            reason: String::new(),
+            detail: String::new(),
+            took_ms: 1,
+            trace: None,
+        };
+        history.put_attempts(&[attempt(20, "completed"), attempt(10, "retried")]).unwrap();
+        assert_eq!(history.outcomes().unwrap(), [("completed".to_owned(), 1)]);
+        let found = history.messages(Some("completed"), 0, 10).unwrap();
+        assert_eq!((found.len(), found[0].attempts, found[0].last_ms), (1, 2, 20));
+        assert_eq!(history.attempts("o-1", 10).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn as_many_messages_are_remembered_as_may_be() {
+        let history = History::in_memory().unwrap();
+        let attempt = |number: u32| MessageAttempt {
+            message: format!("o-{number}"),
+            execution: "orders-1".into(),
+            at_ms: number.into(),
+            dequeue_count: 1,
+            outcome: "completed".into(),
+            reason: String::new(),
+            detail: String::new(),
+            took_ms: 1,
+            trace: None,
+        };
+        history.put_attempts(&(0..PAST_MESSAGES + 10).map(attempt).collect::<Vec<_>>()).unwrap();
+        let kept = history.outcomes().unwrap()[0].1;
+        assert!((u64::from(PAST_MESSAGES)..=u64::from(PAST_MESSAGES) + 1).contains(&kept), "{kept}");
     }
 }

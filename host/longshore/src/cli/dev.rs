@@ -25,8 +25,8 @@ pub struct DevArgs {
 
     /// The parameters of the deployment, as JSON: the job has its settings from there.
     ///
-    /// They beat the project file; flags and variables beat them. `az bicep build-params` makes JSON
-    /// of a `.bicepparam`.
+    /// They beat the project file; flags and variables beat them. `az bicep build-params` makes
+    /// JSON of a `.bicepparam`.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = JOB)]
     pub parameters: Option<PathBuf>,
 
@@ -86,7 +86,7 @@ pub(crate) struct ScheduleArgs {
 
     /// How often a container that failed is started again within its execution:
     /// `replicaRetryLimit`.
-    #[arg(long, env = "LONGSHORE_RETRY_LIMIT", value_name = "N", default_value_t = 0, value_parser = value_parser!(u32).range(..=100))]
+    #[arg(long, env = "LONGSHORE_RETRY_LIMIT", value_name = "N", default_value_t = 0, value_parser = value_parser!(u32).range(..=100), hide_short_help = true)]
     pub retry_limit: u32,
 
     /// Divide the time between polls, the start delay and the replica timeout by this. Leases and

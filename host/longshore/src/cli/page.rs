@@ -13,10 +13,10 @@ pub(crate) struct PageArgs {
     /// The port of loopback that the page is served on [default: one that is free].
     ///
     /// The page is for this machine only. The link that is printed lets one browser in, once.
-    #[arg(long, value_name = "N", hide_default_value = true, default_value_t = 0)]
+    #[arg(long, value_name = "N", hide_default_value = true, default_value_t = 0, hide_short_help = true)]
     pub port: u16,
 
     /// Show no body of a message on the page, not even on a click.
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub no_bodies: bool,
 }

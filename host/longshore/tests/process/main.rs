@@ -34,6 +34,8 @@ mod outbox;
 mod outboxes;
 #[cfg(all(target_os = "linux", feature = "dev"))]
 mod page;
+#[cfg(all(target_os = "linux", feature = "dev"))]
+mod page_deeds;
 mod process;
 mod project;
 mod project_folder;

@@ -64,8 +64,8 @@ fn is_own_host(host: Option<&str>, port: u16) -> bool {
     host.is_some_and(|host| names.iter().any(|name| host.eq_ignore_ascii_case(&format!("{name}:{port}"))))
 }
 
-/// Whether a request comes from this page, or from nobody's. A browser says where it comes from; what
-/// changes something has to say it.
+/// Whether a request comes from this page, or from nobody's. A browser says where it comes from;
+/// what changes something has to say it.
 fn is_from_own_page(headers: &HeaderMap, method: &Method, port: u16) -> bool {
     let site = HeaderName::from_static("sec-fetch-site");
     let mode = HeaderName::from_static("sec-fetch-mode");

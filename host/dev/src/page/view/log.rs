@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn lines_are_text_whatever_stands_in_them_and_those_of_one_message_can_be_had() {
-        let text = "{\"timestamp\":\"2026-11-26T12:00:00.250Z\",\"level\":\"WARN\",\"message\":\"<b>\u{1b}[31m\",\"message_id\":\"o-1\",\"n\":1}\n\
+        let text = "{\"timestamp\":\"2026-11-26T12:00:00.250Z\",\"level\":\"WARN\",\"message\":\"<b>\\u001b[31m\",\"message_id\":\"o-1\",\"n\":1}\n\
                     <script>x</script>\n{\"level\":\"INFO\",\"message\":\"other\",\"message_id\":\"o-2\"}\n";
         let shown = log(text, None).into_string();
         assert!(shown.contains("&lt;script&gt;") && shown.contains("&lt;b&gt;"), "{shown}");

@@ -82,7 +82,7 @@ mod tests {
             (&["--max-messages=7"], 7),
             (&["--time-budget=40s", "--deadline=30s"], 120),
             (&["--queue-length=960"], 960),
-            (&["--cpu=1.0", "--handling=50ms", "--busy=60s"], 16 * 60 * 20),
+            (&["--cpu=1.0", "--handling=50ms", "--busy=60s"], 14 * 60 * 20),
         ] {
             assert_eq!(plan(flags).rule.length, length, "{flags:?}");
         }

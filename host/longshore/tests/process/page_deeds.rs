@@ -1,0 +1,169 @@
+//! The page of `longshore dev`, by raw requests: what its buttons do, and what it takes.
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::directory::{Directory, ORDERS, POISON, now_ms};
+use crate::orders::order;
+use crate::page::{Page, page, url_encoded};
+use crate::process::cache;
+use crate::terminal::on_a_terminal;
+use longshore_dev::{ExecutionRecord, ExecutionState, History, MessageAttempt};
+use longshore_testkit::guest;
+use longshore_testkit::wait::until;
+
+#[test]
+fn messages_are_redriven_and_purged_only_after_the_question_was_answered() {
+    let directory = Directory::new();
+    directory.send((0..3).map(|n| order(&format!("o-{n}"), "reject")));
+    let page = page(&directory, &["--queue-length=100"]);
+    let cookie = page.sign_in();
+    until("the poison", || (directory.rows(POISON).len() == 3).then_some(()));
+    until("the poison on the page", || page.get(&cookie, "/").body.contains("Show 3 messages").then_some(()));
+    let group = format!("group={}", url_encoded("rejected/the+order+asks+for+a+rejection"));
+    let asked = page.post(&cookie, "/poison/redrive", &group);
+    assert!(asked.body.contains("Redrive 3 messages"), "{}", asked.body);
+    assert_eq!(directory.rows(POISON).len(), 3, "a question changes nothing");
+    let done = page.post(&cookie, "/poison/redrive", &format!("{group}&confirmed=1"));
+    assert!(done.body.contains("3 messages were sent back to the queue"), "{}", done.body);
+    until("the second round", || {
+        let id = directory.rows(POISON).first().map(|it| it.id.clone())?;
+        let shown = page.get(&cookie, &format!("/message?id={id}")).body;
+        (shown.matches("✕</span> poisoned").count() >= 2).then_some(())
+    });
+    until("all of them", || (directory.rows(POISON).len() == 3).then_some(()));
+    let id = directory.rows(POISON)[0].id.clone();
+    let asked = page.post(&cookie, "/poison/purge", &format!("id={id}"));
+    assert!(asked.body.contains("Delete 1 message") && directory.rows(POISON).len() == 3, "{}", asked.body);
+    page.post(&cookie, "/poison/purge", &format!("id={id}&confirmed=1"));
+    assert!(directory.rows(POISON).iter().all(|it| it.id != id) && directory.rows(POISON).len() == 2);
+}
+
+#[test]
+fn an_execution_that_is_killed_fails_and_the_next_poll_starts_another() {
+    let directory = Directory::new();
+    directory.send([order("o-1", "sleep:600000")]);
+    let page = page(&directory, &["--deadline=10m", "--visibility=20s"]);
+    let cookie = page.sign_in();
+    let running = |page: &Page| {
+        let shown = page.get(&cookie, "/").body;
+        let form =
+            shown.split("action=\"/execution/kill\"><input type=\"hidden\" name=\"name\" value=\"").nth(1)?;
+        form.split('"').next().map(str::to_owned)
+    };
+    let first = until("an execution", || running(&page));
+    until("its lease", || directory.rows(ORDERS).iter().all(|it| it.dequeue_count == 1).then_some(()));
+    let answer = page.post(&cookie, "/execution/kill", &format!("name={first}"));
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let shown = until("its end", || {
+        let shown = page.get(&cookie, &format!("/execution?name={first}")).body;
+        shown.contains("failed").then_some(shown)
+    });
+    assert!(shown.contains("signal 9"), "{shown}");
+    let next = until("another execution", || running(&page).filter(|it| *it != first));
+    assert_ne!(first, next);
+    let gone = page.post(&cookie, "/execution/kill", "name=orders-nothing");
+    assert_eq!(gone.status, 422);
+}
+
+#[test]
+fn a_queue_that_was_taken_away_answers_503_to_executions_and_is_given_back() {
+    let directory = Directory::new();
+    let page = page(&directory, &[]);
+    let cookie = page.sign_in();
+    let answer = page.post(&cookie, "/trouble", "what=queue&seconds=60");
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    directory.send([order("o-1", "ok")]);
+    until("a poll that fails", || page.dev.stdout().contains("503 Server Busy").then_some(()));
+    let refused = page.post(&cookie, "/send", "body=x");
+    assert!(refused.status == 422 && refused.body.contains("503"), "{}", refused.body);
+    assert_eq!(page.post(&cookie, "/trouble", "what=none").status, 200);
+    until("the message", || directory.rows(ORDERS).is_empty().then_some(()));
+    // Nothing in this job asks for a token.
+    assert_eq!(page.post(&cookie, "/trouble", "what=identity&seconds=60").status, 403);
+}
+
+/// 10,000 messages and 500 executions: what the page takes, and what `dev` takes.
+#[test]
+fn a_long_history_is_shown_at_once_and_in_little_memory() {
+    let directory = Directory::new();
+    let (history, _) = History::open(&directory.path("orders.dev.db")).unwrap();
+    let log = "{\"timestamp\":\"2026-11-26T12:00:00.250Z\",\"level\":\"INFO\",\"message_id\":\"o-1\",\"outcome\":\"completed\"}\n";
+    for number in 0..500 {
+        history.put(&ExecutionRecord {
+            execution: format!("orders-{number:07}"),
+            state: if number % 7 == 0 { ExecutionState::Failed } else { ExecutionState::Succeeded },
+            created_ms: now_ms() - 500_000 + number * 1000,
+            started_ms: Some(now_ms() - 499_000 + number * 1000),
+            ended_ms: Some(now_ms() - 490_000 + number * 1000),
+            exit_code: Some(0),
+            signal: None,
+            restarts: 0,
+            cause: None,
+            summary: Some(json!({ "received": 20, "completed": 19, "poisoned": 1 })),
+            failures: Vec::new(),
+            log: log.repeat(500),
+        });
+    }
+    let attempt = |number: i64| MessageAttempt {
+        message: format!("message-{number:06}"),
+        execution: format!("orders-{:07}", number / 20),
+        at_ms: now_ms() - 400_000 + number * 10,
+        dequeue_count: 1,
+        outcome: if number % 20 == 0 { "poisoned" } else { "completed" }.into(),
+        reason: String::new(),
+        detail: String::new(),
+        took_ms: 5,
+        trace: None,
+    };
+    history.put_attempts(&(0..10_000).map(attempt).collect::<Vec<_>>()).unwrap();
+    drop(history);
+    directory.create(POISON);
+    (0..500).for_each(|n| directory.send_to(POISON, &format!("poison {n}")));
+    let page = page(&directory, &["--max-executions=1"]);
+    let cookie = page.sign_in();
+    page.get(&cookie, "/");
+    let mut took = Vec::new();
+    for path in [
+        "/",
+        "/executions",
+        "/messages",
+        "/execution?name=orders-0000499",
+        "/message?id=message-009980",
+        "/poison",
+    ] {
+        let begun = Instant::now();
+        let answer = page.get(&cookie, path);
+        assert_eq!(answer.status, 200, "{path}");
+        took.push((path, begun.elapsed(), answer.body.len()));
+    }
+    assert!(page.get(&cookie, "/").body.contains("9,500"), "the completed ones are counted");
+    let mut listener = TcpStream::connect(("127.0.0.1", page.port)).unwrap();
+    let request = format!("GET /events HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n{cookie}\r\n", page.port);
+    listener.write_all(request.as_bytes()).unwrap();
+    std::thread::sleep(Duration::from_secs(3));
+    let memory = page.dev.peak_memory().unwrap() >> 20;
+    println!("page: {took:?}; dev has taken {memory} MiB at most");
+    // A test's build is slow, and its machine busy: a release takes a tenth of it.
+    assert!(took.iter().all(|(_, took, _)| *took < Duration::from_millis(1000)), "{took:?}");
+    assert!(memory < 60, "{memory} MiB");
+}
+
+#[test]
+fn keys_of_a_terminal_send_a_sample_and_end() {
+    let directory = Directory::new();
+    let (url, component) = (directory.url(ORDERS), guest::order().display().to_string());
+    let cache = cache().display().to_string();
+    let words = ["dev", "--start-delay=1h", "--no-page", "--queue", &url, "--component", &component];
+    let shown = on_a_terminal(&[&words[..], &["--cache-dir", &cache]].concat(), "srq");
+    for words in
+        ["the sample `order` was sent", "no poison message would be redriven", "s send a sample", "done"]
+    {
+        assert!(shown.contains(words), "`{words}` is not in {shown}");
+    }
+    let left = directory.rows(ORDERS);
+    assert!(left.len() == 1 && left[0].body.starts_with(b"{\"order_id\""), "{left:?}");
+}
