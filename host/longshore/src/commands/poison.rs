@@ -2,18 +2,16 @@
 
 mod choice;
 mod groups;
+mod looked;
 mod show;
 mod sweep;
 mod tally;
 
-use std::sync::Arc;
 use std::time::Duration;
-
-use jiff::Timestamp;
-use serde::Serialize;
 
 use self::choice::Choice;
 use self::groups::PoisonGroup;
+use self::looked::{Listed, PoisonLook, listed, look};
 use self::sweep::{Swept, sweep};
 use self::tally::{Tally, Treatment};
 use super::again::{self, AskedAgain};
@@ -25,9 +23,6 @@ use longshore_queue::{Outgoing, Queue, QueueError, QueueUrl, Received, Specimen,
 use longshore_queue_drivers::open;
 use longshore_worker::poison::Envelope;
 
-/// How many messages are shown at most; a Storage queue shows fewer.
-const SHOWN: u32 = 32 * 1024;
-
 pub(super) async fn execute(verb: PoisonVerb, format: Format) -> Result<Exit, Failure> {
     match verb {
         PoisonVerb::List { of, which, all } => list(&of, &which, all, format).await?,
@@ -36,72 +31,6 @@ pub(super) async fn execute(verb: PoisonVerb, format: Format) -> Result<Exit, Fa
         PoisonVerb::Purge(args) => purge(&args, format).await?,
     }
     Ok(Exit::Done)
-}
-
-/// What a poison queue shows of itself.
-struct PoisonLook {
-    queue: Arc<dyn Queue>,
-    messages: Vec<Specimen>,
-    /// The queue's own count, where it holds more than it shows.
-    of_about: Option<u64>,
-    /// It is known to hold no more than it shows.
-    shows_all: bool,
-}
-
-/// Looks at a poison queue; `None` where it was not needed yet, and does not exist.
-async fn look(choice: &Choice<'_>) -> Result<Option<PoisonLook>, Failure> {
-    let queue = open(&choice.poison).await?;
-    let messages = match again::ask(async || queue.examine(SHOWN).await).await.answer {
-        Err(QueueError::QueueNotFound { .. }) => {
-            // It is made when a message is first poisoned. Without its queue it is a wrong name.
-            return match open(choice.queue).await?.peek(1).await {
-                Err(error @ QueueError::QueueNotFound { .. }) => Err(error.into()),
-                _ => Ok(None),
-            };
-        }
-        messages => messages?,
-    };
-    // Whether it may be counted is no condition for looking at it.
-    let count = queue.approximate_count().await.ok();
-    let of_about = count.filter(|count| *count > messages.len() as u64);
-    let shows_all = count.is_some() && of_about.is_none();
-    Ok(Some(PoisonLook { queue, messages, of_about, shows_all }))
-}
-
-/// A poison message as a list and programs get it.
-#[derive(Serialize)]
-struct Listed<'a> {
-    #[serde(flatten)]
-    envelope: Envelope<'a>,
-    /// Why the body cannot be read.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    unreadable: Option<&'a str>,
-}
-
-impl Listed<'_> {
-    fn detail(&self) -> String {
-        match self.unreadable {
-            None => self.envelope.detail.to_string(),
-            Some(why) if self.envelope.detail.is_empty() => format!("cannot be read: {why}"),
-            Some(why) => format!("{}; cannot be read: {why}", self.envelope.detail),
-        }
-    }
-
-    fn row(self) -> Vec<String> {
-        let detail = self.detail();
-        let it = self.envelope;
-        vec![
-            it.id.into_owned(),
-            it.reason.into_owned(),
-            detail,
-            it.dequeue_count.to_string(),
-            to_the_second(it.poisoned),
-        ]
-    }
-}
-
-fn to_the_second(time: Timestamp) -> String {
-    time.strftime("%F %T").to_string()
 }
 
 async fn list(of: &PoisonOf, which: &Selection, all: bool, format: Format) -> Result<(), Failure> {
@@ -136,10 +65,6 @@ async fn list(of: &PoisonOf, which: &Selection, all: bool, format: Format) -> Re
         ));
     }
     Ok(())
-}
-
-fn listed<'m>(choice: &Choice<'_>, it: &'m Specimen) -> Listed<'m> {
-    Listed { envelope: choice.read(&it.message), unreadable: it.damaged.as_deref() }
 }
 
 async fn redrive(args: &RedriveArgs, format: Format) -> Result<(), Failure> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Listed, to_the_second};
+use super::looked::{Listed, to_the_second};
 
 /// The header of a table of groups.
 pub(super) const HEADER: [&str; 6] = ["messages", "reason", "cause", "oldest", "newest", "newest id"];

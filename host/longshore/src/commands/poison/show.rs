@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::super::preview::preview;
 use super::super::print;
 use super::choice::Choice;
-use super::{Listed, listed, look, to_the_second};
+use super::looked::{Listed, listed, look, to_the_second};
 use crate::cli::{Format, PoisonOf, Selection, without_secrets};
 use crate::exit::Failure;
 

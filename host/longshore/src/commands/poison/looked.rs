@@ -1,0 +1,90 @@
+//! What a poison queue shows of itself, and its messages as people and programs get them.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::super::again;
+use super::choice::Choice;
+use crate::exit::Failure;
+use longshore_queue::{Queue, QueueError, Specimen};
+use longshore_queue_drivers::open;
+use longshore_worker::poison::Envelope;
+
+/// How many messages are shown at most; a Storage queue shows fewer.
+const SHOWN: u32 = 32 * 1024;
+
+/// What a poison queue shows of itself.
+pub(super) struct PoisonLook {
+    pub(super) queue: Arc<dyn Queue>,
+    pub(super) messages: Vec<Specimen>,
+    /// The queue's own count, where it holds more than it shows.
+    pub(super) of_about: Option<u64>,
+    /// It is known to hold no more than it shows.
+    pub(super) shows_all: bool,
+}
+
+/// Looks at a poison queue; `None` where it was not needed yet, and does not exist.
+pub(super) async fn look(choice: &Choice<'_>) -> Result<Option<PoisonLook>, Failure> {
+    let queue = open(&choice.poison).await?;
+    let messages = match again::ask(async || queue.examine(SHOWN).await).await.answer {
+        Err(QueueError::QueueNotFound { .. }) => {
+            // It is made when a message is first poisoned. Without its queue it is a wrong name.
+            return match open(choice.queue).await?.peek(1).await {
+                Err(error @ QueueError::QueueNotFound { .. }) => Err(error.into()),
+                _ => Ok(None),
+            };
+        }
+        messages => messages?,
+    };
+    // Whether it may be counted is no condition for looking at it.
+    let count = queue.approximate_count().await.ok();
+    let of_about = count.filter(|count| *count > messages.len() as u64);
+    let shows_all = count.is_some() && of_about.is_none();
+    Ok(Some(PoisonLook { queue, messages, of_about, shows_all }))
+}
+
+/// A poison message as a list and programs get it.
+#[derive(Serialize)]
+pub(super) struct Listed<'a> {
+    #[serde(flatten)]
+    pub(super) envelope: Envelope<'a>,
+    /// Why the body cannot be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) unreadable: Option<&'a str>,
+}
+
+impl Listed<'_> {
+    /// The cause, and why the body cannot be read.
+    pub(super) fn detail(&self) -> String {
+        match self.unreadable {
+            None => self.envelope.detail.to_string(),
+            Some(why) if self.envelope.detail.is_empty() => format!("cannot be read: {why}"),
+            Some(why) => format!("{}; cannot be read: {why}", self.envelope.detail),
+        }
+    }
+
+    /// A row of the table of single messages.
+    pub(super) fn row(self) -> Vec<String> {
+        let detail = self.detail();
+        let it = self.envelope;
+        vec![
+            it.id.into_owned(),
+            it.reason.into_owned(),
+            detail,
+            it.dequeue_count.to_string(),
+            to_the_second(it.poisoned),
+        ]
+    }
+}
+
+/// A time as people read it, in UTC.
+pub(super) fn to_the_second(time: Timestamp) -> String {
+    time.strftime("%F %T").to_string()
+}
+
+/// A message as a list gets it.
+pub(super) fn listed<'m>(choice: &Choice<'_>, it: &'m Specimen) -> Listed<'m> {
+    Listed { envelope: choice.read(&it.message), unreadable: it.damaged.as_deref() }
+}
