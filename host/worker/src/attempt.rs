@@ -9,15 +9,16 @@ use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, sleep_until};
 
 use crate::admit::admit;
-use crate::context::{Handling, RunContext};
+use crate::context::{Handling, Parts, RunContext};
 use crate::fate::{Fate, Judgement};
 use crate::hide::hide_earlier;
 use crate::judge::judge;
 use crate::lease::{Lease, Terms};
 use crate::settle::Settlement;
 use crate::settled::Settled;
+use crate::trace::Traced;
 use longshore_handler::{Answer, Invocation};
-use longshore_queue::{Message, Received};
+use longshore_queue::{Message, Properties, Received};
 
 /// Why a handler was not started, or did not get to its end.
 enum Interrupted {
@@ -49,17 +50,20 @@ pub(crate) async fn attempt(
     let terms = terms.within(context.parts.queue.longest_lease());
     let mut lease = Lease::new(&received, sent, terms);
     let Received { message, damaged, .. } = received;
+    let mut traced = Traced::of(&message);
     // The slot is taken until the message is settled.
     let slot = slot(&context, &mut lease).await;
     let Judgement { fate, earlier } = match slot {
-        Ok(_) => decide(&context, &mut lease, sent, &message, damaged, handling).await,
+        Ok(_) => decide(&context, &mut lease, &mut traced, sent, &message, damaged, handling).await,
         Err(interrupted) => {
             drop(handling);
             interrupted.into()
         }
     };
+    traced.settling();
     let mut ended = Settlement::new(&context, &message, lease).carry_out(fate).await;
     ended.outcome.log(&message.id, message.dequeue_count, started.elapsed());
+    traced.ended(&ended.outcome);
     ended.due.extend(hide_earlier(&context, earlier).await);
     ended
 }
@@ -97,6 +101,7 @@ fn overtaken(context: &RunContext, sent: Instant) -> Option<&'static str> {
 async fn decide(
     context: &RunContext,
     lease: &mut Lease,
+    traced: &mut Traced,
     sent: Instant,
     message: &Message,
     damaged: Option<String>,
@@ -108,20 +113,26 @@ async fn decide(
     if let Some(reason) = overtaken(context, sent) {
         return Fate::Release(reason).into();
     }
-    let config = &context.parts.config;
-    let body = match admit(message, damaged, config.max_dequeue, config.encoding) {
+    let Parts { config, telemetry, .. } = &context.parts;
+    let admitted = admit(message, damaged, config.max_dequeue, config.encoding);
+    traced.begin(telemetry.as_deref(), message, admitted.as_deref().ok());
+    let body = match admitted {
         Ok(body) => body,
         Err((reason, detail)) => return Fate::Poison(reason, detail).into(),
     };
-    let answer = invoke(context, lease, invocation(context, message, body)).await;
+    let properties = traced.given(&message.properties);
+    let answer = invoke(context, lease, invocation(context, message, body, properties)).await;
     drop(handling);
     match answer {
-        Ok(answer) => judge(context, message, lease, answer).await,
+        Ok(answer) => {
+            traced.answered(answer.usage);
+            judge(context, message, lease, traced, answer).await
+        }
         Err(interrupted) => interrupted.into(),
     }
 }
 
-fn invocation(context: &RunContext, message: &Message, body: Bytes) -> Invocation {
+fn invocation(context: &RunContext, message: &Message, body: Bytes, properties: Properties) -> Invocation {
     Invocation {
         id: message.id.clone(),
         queue: context.parts.queue.url().name().to_owned(),
@@ -129,7 +140,7 @@ fn invocation(context: &RunContext, message: &Message, body: Bytes) -> Invocatio
         dequeue_count: message.dequeue_count,
         inserted: message.inserted,
         deadline: context.parts.config.deadline,
-        properties: message.properties.clone(),
+        properties,
     }
 }
 

@@ -13,5 +13,6 @@ mod links;
 mod queue;
 mod redrive;
 mod topics;
+mod traces;
 mod trouble;
 mod whole_loop;
