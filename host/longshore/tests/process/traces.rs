@@ -65,7 +65,7 @@ impl Outside {
         run(&mut longshore(["queue", "create", "--queue", &invoices])).succeeded();
         vec![
             format!("--outbox=invoices={invoices}"),
-            format!("--allow-http=127.0.0.1:{}", self.server.port),
+            format!("--allow-http=http://127.0.0.1:{}", self.server.port),
             "--allow-private=127.0.0.0/8".to_owned(),
             "--config=greeting=hello".to_owned(),
         ]

@@ -30,7 +30,7 @@ async fn one_trace_goes_all_the_way_from_the_official_client_to_the_official_cli
         let trace = client(&host, Some(&relay));
         let flags = [
             format!("--outbox=invoices={}", invoices.url),
-            format!("--allow-http=127.0.0.1:{}", server.port),
+            format!("--allow-http=http://127.0.0.1:{}", server.port),
             "--allow-private=127.0.0.0/8".to_owned(),
             "--config=greeting=hello".to_owned(),
         ];
