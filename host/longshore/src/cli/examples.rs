@@ -25,8 +25,8 @@ Examples:
     --component oci://acme.azurecr.io/order:1 --time-budget 10m
   longshore run --queue file:./queues/orders --component order.wasm \\
     --allow-http api.example.com --outbox invoices=file:./queues/invoices
-  OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 \\
-    longshore run --queue file:./queues/orders --component order.wasm";
+  longshore run --queue file:./queues/orders --component order.wasm \\
+    --trace link --telemetry-flush 5s";
 
 pub(super) const DEV: &str = "\
 Examples:

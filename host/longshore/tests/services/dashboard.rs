@@ -72,8 +72,11 @@ fn handle(home: &Path, service: &str, endpoint: u16, protocol: &str) {
     program(&["queue", "create"]).run().succeeded();
     let body = sample::order("o-1", "ok");
     program(&["send", &format!("--property=traceparent={PARENT}"), &body]).run().succeeded();
-    let mut run = program(&["run", "--max-messages=1", "--component"]);
-    run.arg(guest::order()).env("OTEL_SERVICE_NAME", service).env("OTEL_EXPORTER_OTLP_PROTOCOL", protocol);
+    let mut run = program(&["run", "--max-messages=1"]);
+    run.arg("--component")
+        .arg(guest::order())
+        .env("OTEL_SERVICE_NAME", service)
+        .env("OTEL_EXPORTER_OTLP_PROTOCOL", protocol);
     run.env("LONGSHORE_CACHE_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled"));
     let endpoint = format!("http://127.0.0.1:{endpoint}");
     let ended = run.env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint).run().succeeded();

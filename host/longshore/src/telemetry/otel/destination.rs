@@ -3,10 +3,12 @@
 use opentelemetry::{KeyValue, StringValue};
 
 use longshore_queue::QueueUrl;
-use longshore_queue::place::Place;
 
 /// What is called the name of an operation, and its type.
 const OPERATION: [&str; 2] = ["messaging.operation.name", "messaging.operation.type"];
+
+/// The system that the conventions have attributes of its own for.
+const SERVICE_BUS: &str = "servicebus";
 
 /// A queue that messages are received from, or sent to.
 #[derive(Clone, Debug)]
@@ -23,12 +25,8 @@ impl Destination {
             None => (url.name().to_owned(), None),
         };
         let name = StringValue::from(name);
-        // The conventions have no name for the other two.
-        let (system, server) = match url.place() {
-            Place::File { .. } => ("file", None),
-            Place::Storage { endpoint, .. } => ("azure.storage_queues", host_of(endpoint)),
-            Place::ServiceBus { namespace, .. } => ("servicebus", host_of(&format!("sb://{namespace}"))),
-        };
+        let system = url.kind().messaging_system;
+        let server = url.server().map(|host| host.to_string());
         let mut attributes = vec![
             KeyValue::new("messaging.system", system),
             KeyValue::new("messaging.destination.name", name.clone()),
@@ -36,7 +34,7 @@ impl Destination {
         attributes
             .extend(subscription.map(|it| KeyValue::new("messaging.destination.subscription.name", it)));
         attributes.extend(server.map(|it| KeyValue::new("server.address", it)));
-        Self { name, is_service_bus: system == "servicebus", attributes }
+        Self { name, is_service_bus: system == SERVICE_BUS, attributes }
     }
 
     /// The attributes of an operation's metrics.
@@ -62,10 +60,6 @@ impl Destination {
     pub(super) fn span_name(&self, operation: &str) -> String {
         format!("{operation} {}", self.name)
     }
-}
-
-fn host_of(url: &str) -> Option<String> {
-    Some(url::Url::parse(url).ok()?.host_str()?.to_owned())
 }
 
 #[cfg(test)]
