@@ -23,6 +23,11 @@ fn handle(body: &[u8], message: &Message) -> Result<(), Failure> {
     let (verb, argument) = body.split_once(':').unwrap_or((body, "0"));
     match verb {
         "get" => return web::get(argument),
+        "relay" => {
+            web::call(argument)?;
+            outbox::send("invoices", b"relayed");
+            return Ok(());
+        }
         "follow" => return web::follow(argument),
         "reach" => return reach_out(argument),
         "get-in-time" => return web::get_in_time(argument),

@@ -30,6 +30,11 @@ pub(crate) fn get(url: &str) -> Result<(), Failure> {
     get_with(url, None)
 }
 
+/// Asks for what is there, and looks at no more than that there is an answer.
+pub(crate) fn call(url: &str) -> Result<(), Failure> {
+    send(&Wish::get(url)).map(drop)
+}
+
 /// As `get`, from a server that may not pause for longer than this: `MILLISECONDS@URL`.
 pub(crate) fn get_in_time(argument: &str) -> Result<(), Failure> {
     let (pause, url) = argument.split_once('@').unwrap_or(("0", argument));

@@ -4,12 +4,12 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use azure_core::error::{Error, ErrorKind};
-use azure_core::http::{AsyncRawResponse, HttpClient, Request};
+use azure_core::http::{AsyncRawResponse, HttpClient, Method, Request};
 use futures_util::StreamExt;
 use tokio_rustls::rustls::crypto::ring;
 use url::{Host, Url};
 
-use crate::cause::innermost;
+use crate::cause::{cause, innermost};
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -69,6 +69,36 @@ impl SharedHttp {
     /// The cause and the mend, in words.
     pub fn ready(&self, url: &Url) -> Result<(), String> {
         self.client(url).map(drop).map_err(|error| error.to_string())
+    }
+}
+
+/// The longest answer to a post that is read, in bytes.
+const MAX_POST_ANSWER: usize = 64 * 1024;
+
+impl SharedHttp {
+    /// Posts a body to a URL, and returns the status and the body of the answer. No redirect is
+    /// followed.
+    ///
+    /// # Errors
+    /// No answer came, or one longer than 64 KiB: the cause in words, without the URL.
+    pub async fn post(
+        &self,
+        url: Url,
+        headers: &http::HeaderMap,
+        body: impl Into<azure_core::Bytes>,
+    ) -> Result<(u16, azure_core::Bytes), String> {
+        let mut request = Request::new(url, Method::Post);
+        for (name, value) in headers {
+            if let Ok(value) = value.to_str() {
+                request.insert_header(name.as_str().to_owned(), value.to_owned());
+            }
+        }
+        request.set_body(body.into());
+        let client = self.client(request.url()).map_err(|error| cause(&error))?;
+        let answer = client.execute_request(&request).await.map_err(|error| cause(&error))?;
+        let (status, _, body) = no_longer_than(MAX_POST_ANSWER, answer).deconstruct();
+        let body = body.collect().await.map_err(|error| cause(&error))?;
+        Ok((u16::from(status), body))
     }
 }
 
@@ -138,11 +168,10 @@ fn no_tls(error: &reqwest::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use azure_core::http::StatusCode;
     use azure_core::http::headers::Headers;
-    use azure_core::http::{Method, StatusCode};
 
     use super::*;
-    use crate::cause::cause;
 
     #[tokio::test]
     async fn the_cause_of_a_failed_call_does_not_repeat_its_url() {

@@ -3,6 +3,8 @@
 //! An [`Invocation`] goes in, an [`Answer`] comes out, and a [`Handler`] turns the one into the
 //! other. All of it is plain data: no WebAssembly, and no queue.
 
+pub mod trace_context;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -66,7 +68,8 @@ pub struct Invocation {
     pub inserted: Timestamp,
     /// How long the handler has, from now.
     pub deadline: Duration,
-    /// What the message carries beside its body.
+    /// What the message carries beside its body. `traceparent` and `tracestate` name what is to be
+    /// continued: the span of this attempt where there is one, else the sender's.
     pub properties: Vec<(String, String)>,
 }
 

@@ -13,6 +13,7 @@ mod servicebus;
 mod settings;
 mod start;
 mod storage;
+mod telemetry;
 mod workbench;
 
 use workbench::Workbench;
@@ -23,7 +24,7 @@ type Part = fn(&Workbench);
 fn main() {
     // `cargo bench` passes flags of its own; a word picks the parts whose names contain it.
     let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
-    let parts: [(&str, Part); 9] = [
+    let parts: [(&str, Part); 10] = [
         ("call", call::measure),
         ("settings", settings::measure),
         ("start", start::measure),
@@ -31,6 +32,7 @@ fn main() {
         ("drain", drain::measure),
         ("depth", drain::measure_depth),
         ("http", http::measure),
+        ("telemetry", telemetry::measure),
         ("storage", storage::measure),
         ("servicebus", servicebus::measure),
     ];

@@ -2,6 +2,8 @@
 //! to standard error.
 
 mod line;
+#[cfg(feature = "otel")]
+pub(crate) mod otel;
 mod people;
 
 use std::io::{self, IsTerminal, Write};
@@ -26,6 +28,16 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// What the span of an attempt at a message has to do with the trace of its sender.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Correlation {
+    /// It is a part of that trace.
+    #[default]
+    Parent,
+    /// It begins a trace, and is linked with that one.
+    Link,
 }
 
 /// What is drawn at the bottom of the terminal. Log lines go above it.

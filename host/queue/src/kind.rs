@@ -15,6 +15,9 @@ use crate::parse::{connection_string, file, service_bus, storage, storage_string
 pub struct Kind {
     /// What it is called in sentences: `a Storage queue`.
     pub name: &'static str,
+    /// What the messaging conventions of OpenTelemetry call it (`messaging.system`); for what they
+    /// do not know, a name of our own.
+    pub messaging_system: &'static str,
     /// How its URLs are written, the usual form first.
     pub forms: &'static [Form],
     /// Where its messages go that cannot be handled.
@@ -105,6 +108,7 @@ const REMOTE_POLL_PAUSE: Duration = Duration::from_secs(30);
 /// A queue in a directory of this host.
 pub static FILE: Kind = Kind {
     name: "a file queue",
+    messaging_system: "file",
     forms: &[Form { start: "file:", example: "file:./queues/orders", read: Reader::Text(file::parse) }],
     poison: PoisonPlace::Beside("-poison"),
     // That of Storage queues, so that what works here works there.
@@ -122,6 +126,7 @@ pub static FILE: Kind = Kind {
 /// A queue of Azure Storage, or of Azurite.
 pub static STORAGE: Kind = Kind {
     name: "a Storage queue",
+    messaging_system: "azure.storage_queues",
     forms: &[
         Form {
             start: "https:",
@@ -173,6 +178,7 @@ pub static STORAGE: Kind = Kind {
 /// a queue is, and a topic is sent to as a queue is.
 pub static SERVICE_BUS: Kind = Kind {
     name: "a Service Bus queue",
+    messaging_system: "servicebus",
     forms: &[
         Form {
             start: "sb:",

@@ -18,6 +18,16 @@ impl QueueUrl {
         (!is_own && !is_this_host(&host)).then(|| host.to_string())
     }
 
+    /// The host that serves the queue; `None` for a queue in a directory.
+    pub fn server(&self) -> Option<Host> {
+        let address = match self.place() {
+            Place::Storage { endpoint, .. } => endpoint.clone(),
+            Place::ServiceBus { namespace, .. } => format!("https://{namespace}"),
+            Place::File { .. } => return None,
+        };
+        Url::parse(&address).ok()?.host().map(|host| host.to_owned())
+    }
+
     /// The host that a token of the identity goes to, if one is used.
     pub fn token_host(&self) -> Option<Host> {
         let address = match self.place() {

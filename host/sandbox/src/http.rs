@@ -13,6 +13,7 @@ pub(crate) mod gather;
 pub(crate) mod origin;
 pub(crate) mod pool;
 pub(crate) mod signed;
+mod traced;
 mod unwanted;
 
 use std::sync::Arc;
@@ -39,6 +40,7 @@ use crate::http::pool::{Answered, Connection, Place};
 use crate::http::signed::{Decision, HeldUp, Unechoed, echoed};
 use crate::http::unwanted::Unwanted;
 use crate::policy::Policy;
+use longshore_handler::trace_context::TraceContext;
 
 /// What the engine waits for: a request, or what reads its response from the network.
 type Task<T> = Box<dyn Future<Output = Result<T, Error>> + Send>;
@@ -65,7 +67,13 @@ impl GuestHttp {
         let mut context = WasiHttpCtx::new();
         context.set_field_size_limit(MAX_HEADERS);
         let (log, policy, account) = (Arc::clone(log), Arc::clone(policy), Arc::clone(account));
-        Self { context, hooks: Hooks { log, policy, account, budget: None, held_up: Arc::default() } }
+        let hooks = Hooks { log, policy, account, budget: None, held_up: Arc::default(), trace: None };
+        Self { context, hooks }
+    }
+
+    /// Has the guest's requests continue a trace.
+    pub(crate) fn continues(&mut self, trace: Option<TraceContext>) {
+        self.hooks.trace = trace;
     }
 
     pub(crate) fn view<'a>(&'a mut self, table: &'a mut ResourceTable) -> WasiHttpCtxView<'a> {
@@ -90,6 +98,8 @@ struct Hooks {
     /// Made for the first request: most handlers send none.
     budget: Option<Arc<Budget>>,
     held_up: Arc<HeldUp>,
+    /// The trace that requests belong to.
+    trace: Option<TraceContext>,
 }
 
 impl Hooks {
@@ -275,6 +285,10 @@ impl WasiHttpHooks for Hooks {
         let asked = cost::request(&request);
         let held = self.account.hold(cost::CALL.saturating_add(asked));
         self.account.give_back(asked);
+        let request = match &self.trace {
+            Some(trace) => traced::traced(request, trace),
+            None => request,
+        };
         let (policy, log) = (Arc::clone(&self.policy), Arc::clone(&self.log));
         let (account, held_up) = (Arc::clone(&self.account), Arc::clone(&self.held_up));
         Box::new(async move {

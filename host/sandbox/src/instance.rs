@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use longshore_handler::trace_context::TraceContext;
 use longshore_handler::{Invocation, RetryReason, Verdict};
 use wasmtime::{Engine, Store};
 
@@ -70,6 +71,7 @@ impl Instance {
         let Self { store, guest, messages } = self;
         *messages += 1;
         store.set_epoch_deadline(1);
+        store.data_mut().http.continues(TraceContext::of(&invocation.properties));
         let guest = match guest {
             Some(guest) => guest,
             None => match linked.instantiate(store).await {

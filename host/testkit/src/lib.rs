@@ -11,6 +11,7 @@ pub mod guest;
 pub mod identity;
 pub mod log;
 pub mod needs;
+pub mod otlp;
 pub mod program;
 pub mod queue_suite;
 pub mod recorder;

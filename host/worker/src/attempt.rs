@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::admit::admit;
 use crate::circumstances::AttemptRecord;
-use crate::context::{Handling, RunContext};
+use crate::context::{Handling, Parts, RunContext};
 use crate::fate::{Fate, Judgement};
 use crate::hide::hide_earlier;
 use crate::judge::judge;
@@ -19,8 +19,9 @@ use crate::lease::{Lease, Terms};
 use crate::rate::SlotTime;
 use crate::settle::Settlement;
 use crate::settled::Settled;
+use crate::trace::Traced;
 use longshore_handler::{Answer, Invocation};
-use longshore_queue::{Message, Received};
+use longshore_queue::{Message, Properties, Received};
 
 /// Why a handler was not started, or did not get to its end.
 enum Interrupted {
@@ -52,18 +53,21 @@ pub(crate) async fn attempt(
     let terms = terms.within(context.parts.queue.longest_lease());
     let mut lease = Lease::new(&received, sent, terms);
     let Received { message, damaged, .. } = received;
+    let mut traced = Traced::of(&message);
     // The slot is taken until the message is settled.
     let slot = slot(&context, &mut lease).await;
     let (has_slot, slot_since, taken_slots) = (slot.is_ok(), Instant::now(), context.taken_slots());
     let Judgement { fate, earlier, attempt } = match slot {
-        Ok(_) => decide(&context, &mut lease, sent, &message, damaged, handling).await,
+        Ok(_) => decide(&context, &mut lease, &mut traced, sent, &message, damaged, handling).await,
         Err(interrupted) => {
             drop(handling);
             interrupted.into()
         }
     };
+    traced.settling();
     let mut ended = Settlement::new(&context, &message, lease, attempt).carry_out(fate).await;
     ended.outcome.log(&message, started.elapsed());
+    traced.ended(&ended.outcome);
     ended.due.extend(hide_earlier(&context, earlier).await);
     // A batch takes its slots one by one, and gives them back so.
     let taken_slots = taken_slots.max(context.taken_slots());
@@ -104,6 +108,7 @@ fn overtaken(context: &RunContext, sent: Instant) -> Option<&'static str> {
 async fn decide(
     context: &RunContext,
     lease: &mut Lease,
+    traced: &mut Traced,
     sent: Instant,
     message: &Message,
     damaged: Option<String>,
@@ -115,25 +120,29 @@ async fn decide(
     if let Some(reason) = overtaken(context, sent) {
         return Fate::Release(reason).into();
     }
-    let config = &context.parts.config;
-    let body = match admit(message, damaged, config.max_dequeue, config.encoding) {
+    let Parts { config, telemetry, .. } = &context.parts;
+    let admitted = admit(message, damaged, config.max_dequeue, config.encoding);
+    traced.begin(telemetry.as_deref(), message, admitted.as_deref().ok());
+    let body = match admitted {
         Ok(body) => body,
         Err((reason, detail)) => return Fate::Poison(reason, detail).into(),
     };
+    let properties = traced.given(&message.properties);
     let started = Timestamp::now();
-    let answer = invoke(context, lease, invocation(context, message, body)).await;
+    let answer = invoke(context, lease, invocation(context, message, body, properties)).await;
     drop(handling);
     match answer {
         Ok(mut answer) => {
+            traced.answered(answer.usage);
             let log = std::mem::take(&mut answer.log);
             let attempt = Some(AttemptRecord { started, ended: Timestamp::now(), log });
-            Judgement { attempt, ..judge(context, message, lease, answer).await }
+            Judgement { attempt, ..judge(context, message, lease, traced, answer).await }
         }
         Err(interrupted) => interrupted.into(),
     }
 }
 
-fn invocation(context: &RunContext, message: &Message, body: Bytes) -> Invocation {
+fn invocation(context: &RunContext, message: &Message, body: Bytes, properties: Properties) -> Invocation {
     Invocation {
         id: message.id.clone(),
         queue: context.parts.queue.url().name().to_owned(),
@@ -141,7 +150,7 @@ fn invocation(context: &RunContext, message: &Message, body: Bytes) -> Invocatio
         dequeue_count: message.dequeue_count,
         inserted: message.inserted,
         deadline: context.parts.config.deadline,
-        properties: message.properties.clone(),
+        properties,
     }
 }
 

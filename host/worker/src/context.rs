@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::lease::{LeaseMode, Terms};
 use crate::lock::lock;
 use crate::outbox::Outboxes;
+use crate::telemetry::Telemetry;
 use crate::totals::Totals;
 use longshore_handler::Handler;
 use longshore_queue::{Queue, QueueError};
@@ -27,6 +28,8 @@ pub(crate) struct Parts {
     pub(crate) outboxes: Arc<Outboxes>,
     pub(crate) handler: Arc<dyn Handler>,
     pub(crate) totals: Arc<Totals>,
+    /// Who hears of the run, if anybody does.
+    pub(crate) telemetry: Option<Arc<dyn Telemetry>>,
 }
 
 /// What the loop of a run shares with the tasks that handle its messages.

@@ -11,6 +11,7 @@ use crate::lease::{Lease, LeaseError};
 use crate::outbox::PreparedMessage;
 use crate::platform::POLLING_INTERVAL;
 use crate::poison::PoisonReason;
+use crate::trace::Traced;
 use longshore_handler::{Answer, RetryReason, Verdict};
 use longshore_queue::{Message, QueueError};
 
@@ -38,11 +39,12 @@ pub(crate) async fn judge(
     context: &RunContext,
     message: &Message,
     lease: &mut Lease,
+    traced: &mut Traced,
     answer: Answer,
 ) -> Judgement {
     context.parts.totals.used(&message.id, answer.usage, answer.outbox.len());
-    match attempted(context, message, answer) {
-        Attempted::Succeeded(outputs) => match send(context, lease, &outputs).await {
+    match attempted(context, message, traced, answer) {
+        Attempted::Succeeded(outputs) => match send(context, lease, outputs).await {
             Ok(()) => {
                 let earlier = Earlier::Show(context.breaker().success());
                 Judgement { fate: Fate::Complete, earlier, attempt: None }
@@ -58,11 +60,11 @@ pub(crate) async fn judge(
 }
 
 /// What an attempt came to. A handler that sends what cannot be sent has failed.
-fn attempted(context: &RunContext, message: &Message, answer: Answer) -> Attempted {
+fn attempted(context: &RunContext, message: &Message, traced: &mut Traced, answer: Answer) -> Attempted {
     match answer.verdict {
         Verdict::Completed => {
             let source = context.parts.queue.url();
-            match context.parts.outboxes.prepare(source, &message.id, answer.outbox) {
+            match context.parts.outboxes.prepare(source, &message.id, traced, answer.outbox) {
                 Ok(outputs) => Attempted::Succeeded(outputs),
                 Err((reason, detail)) => Attempted::Failed(Failed { reason, detail, asked: None }),
             }
@@ -90,9 +92,9 @@ enum NotSent {
 }
 
 /// Sends what the handler wants sent, while the lease on its message lasts.
-async fn send(context: &RunContext, lease: &mut Lease, outputs: &[PreparedMessage]) -> Result<(), NotSent> {
-    for PreparedMessage { name, queue, message: output } in outputs {
-        let sent = lease.send(&*context.parts.queue, &**queue, output).await;
+async fn send(context: &RunContext, lease: &mut Lease, outputs: Vec<PreparedMessage>) -> Result<(), NotSent> {
+    for PreparedMessage { name, queue, message: output, span } in outputs {
+        let sent = lease.send(&*context.parts.queue, &*queue, &output).await;
         sent.map_err(|error| match error {
             LeaseError::Lost => NotSent::LeaseLost,
             LeaseError::Refused(error) if error.may_be_about_the_message() => {
@@ -104,6 +106,9 @@ async fn send(context: &RunContext, lease: &mut Lease, outputs: &[PreparedMessag
             }
             LeaseError::Refused(error) => NotSent::Fault(error),
         })?;
+        if let Some(span) = span {
+            span.sent();
+        }
         // Some queues keep no id that the sender chose. There only this line leads from an
         // output to the message that it came from.
         tracing::info!(message_id = lease.id(), output = name, output_id = output.id, "sent");

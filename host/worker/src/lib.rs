@@ -34,7 +34,9 @@ pub mod scale;
 mod settle;
 mod settled;
 pub mod stop;
+pub mod telemetry;
 mod totals;
+pub mod trace;
 mod worker;
 
 pub use config::Config;

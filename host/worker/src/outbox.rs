@@ -10,6 +10,9 @@ use futures_util::future::join_all;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::telemetry::SendSpan;
+use crate::trace::{self, Traced};
+use longshore_handler::trace_context::TraceContext;
 use longshore_handler::{OutboxMessage, RetryReason, ungranted_outbox};
 use longshore_queue::{Outgoing, Queue, QueueError, QueueUrl, Right};
 
@@ -54,6 +57,8 @@ pub(crate) struct PreparedMessage {
     pub(crate) name: String,
     pub(crate) queue: Arc<dyn Queue>,
     pub(crate) message: Outgoing,
+    /// Where somebody listens.
+    pub(crate) span: Option<Box<dyn SendSpan>>,
 }
 
 /// A message as `CloudEvents` writes it ([JSON event
@@ -65,6 +70,10 @@ struct CloudEvent<'a> {
     source: String,
     r#type: &'static str,
     datacontenttype: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traceparent: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tracestate: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<Data<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -79,7 +88,7 @@ enum Data<'a> {
 }
 
 impl OutboxFormat {
-    fn write(self, id: &str, source: &QueueUrl, body: Bytes) -> Bytes {
+    fn write(self, id: &str, source: &QueueUrl, trace: Option<&TraceContext>, body: Bytes) -> Bytes {
         if self == Self::Raw {
             return body;
         }
@@ -91,7 +100,19 @@ impl OutboxFormat {
             ("application/octet-stream", None, Some(STANDARD.encode(&body)))
         };
         let (source, r#type) = (source.to_string(), "longshore.output");
-        let event = CloudEvent { specversion: "1.0", id, source, r#type, datacontenttype, data, data_base64 };
+        let traceparent = trace.map(TraceContext::traceparent);
+        let tracestate = trace.map(|it| it.state.as_str()).filter(|it| !it.is_empty());
+        let event = CloudEvent {
+            specversion: "1.0",
+            id,
+            source,
+            r#type,
+            datacontenttype,
+            traceparent,
+            tracestate,
+            data,
+            data_base64,
+        };
         // The event holds strings, and JSON that was read as such. Writing those cannot fail.
         serde_json::to_vec(&event).map_or(body.clone(), Bytes::from)
     }
@@ -145,15 +166,33 @@ impl Outboxes {
         &self,
         source: &QueueUrl,
         id: &str,
+        traced: &mut Traced,
         outbox: Vec<OutboxMessage>,
     ) -> Result<Vec<PreparedMessage>, (RetryReason, String)> {
-        let prepare = |(index, OutboxMessage { output: name, body, properties })| {
+        let prepare = |(index, OutboxMessage { output: name, body, mut properties })| {
             let Some((queue, encoding)) = self.queues.get(&name) else {
                 return Err((RetryReason::UnknownOutput, ungranted_outbox(&name, self.queues.keys())));
             };
             let queue = Arc::clone(queue);
             let id = format!("{id}/{index}");
-            let body = encoding.write(self.format.write(&id, source, body));
+            let (context, span) = traced.sending(queue.url());
+            // What the handler named itself is the trace of this message.
+            let context = TraceContext::of(&properties).or(context);
+            let write = |context, body| encoding.write(self.format.write(&id, source, context, body));
+            let written = write(context.as_ref(), body.clone());
+            let mut stamped = properties.clone();
+            if let Some(context) = context.as_ref().filter(|_| queue.url().kind().keeps_properties) {
+                trace::stamp(&mut stamped, context);
+            }
+            // A message that is too large with its trace goes without.
+            let fits = queue.fits(&written)
+                && written.len() + kept_properties(&*queue, &stamped) <= queue.max_body();
+            let body = if fits {
+                properties = stamped;
+                written
+            } else {
+                write(None, body)
+            };
             let beside = kept_properties(&*queue, &properties);
             if !queue.fits(&body) || body.len().saturating_add(beside) > queue.max_body() && beside > 0 {
                 let (bytes, url) = (body.len() + beside, queue.url());
@@ -167,7 +206,7 @@ impl Outboxes {
                 return Err((RetryReason::OutputTooLarge, detail));
             }
             let message = Outgoing { body, id: Some(id), properties, ..Outgoing::default() };
-            Ok(PreparedMessage { name, queue, message })
+            Ok(PreparedMessage { name, queue, message, span })
         };
         outbox.into_iter().enumerate().map(prepare).collect()
     }
@@ -196,18 +235,19 @@ mod tests {
             (b"two books", r#""datacontenttype":"text/plain","data":"two books"}"#),
             (b"\xff\x00", r#""datacontenttype":"application/octet-stream","data_base64":"/wA="}"#),
         ] {
-            let event = OutboxFormat::CloudEvents.write("m-1/0", &source, Bytes::from_static(body));
+            let write = |format: OutboxFormat| format.write("m-1/0", &source, None, Bytes::from_static(body));
+            let event = write(OutboxFormat::CloudEvents);
             let text = str::from_utf8(&event).unwrap();
             let start = r#"{"specversion":"1.0","id":"m-1/0","source":"file:./queues/orders","type":"longshore.output","#;
             assert_eq!(text, format!("{start}{expected}"));
-            assert_eq!(OutboxFormat::Raw.write("m-1/0", &source, Bytes::from_static(body)), body);
+            assert_eq!(write(OutboxFormat::Raw), body);
         }
     }
 
     #[test]
     fn base64_is_written_around_the_format() {
         let source = "file:./queues/orders".parse().unwrap();
-        let event = OutboxFormat::CloudEvents.write("m-1/0", &source, Bytes::from_static(b"[1]"));
+        let event = OutboxFormat::CloudEvents.write("m-1/0", &source, None, Bytes::from_static(b"[1]"));
         assert!(event.starts_with(b"{\"specversion\""));
         assert!(OutboxEncoding::Base64.write(event).starts_with(b"eyJzcGVjdmVyc2lvbi"));
         let binary = Bytes::from_static(b"\xff\x00");

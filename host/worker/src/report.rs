@@ -53,7 +53,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    fn words(&self) -> (&'static str, &str, &str) {
+    /// The outcome as one word, its reason as one word, and the cause for people. The last two may
+    /// be empty.
+    pub fn words(&self) -> (&'static str, &str, &str) {
         match self {
             Self::Completed => ("completed", "", ""),
             Self::Retried(reason, detail) => ("retried", reason, detail),

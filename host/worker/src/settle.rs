@@ -12,6 +12,7 @@ use crate::lease::{Lease, LeaseError};
 use crate::poison::{Envelope, PoisonReason};
 use crate::report::Outcome;
 use crate::settled::{Due, Settled};
+use crate::trace;
 use longshore_queue::kind::PoisonPlace;
 use longshore_queue::{DeadLetter, Message, Outgoing, QueueError};
 
@@ -173,7 +174,10 @@ impl<'a> Settlement<'a> {
     async fn copy_and_delete(&mut self, letter: &DeadLetter<'_>) -> Result<(), NotMoved> {
         let parts = &self.context.parts;
         let id = Some(self.lease.id().to_owned());
-        let copy = Outgoing { body: letter.body.clone(), id, ..Outgoing::default() };
+        // The envelope has all properties. Those of the trace are looked for beside the body.
+        let keeps = parts.poison.url().kind().keeps_properties;
+        let properties = if keeps { trace::kept(&self.message.properties) } else { Vec::new() };
+        let copy = Outgoing { body: letter.body.clone(), id, properties, ..Outgoing::default() };
         // A planted mistake: the torture test has to notice a wrong order of settlement.
         if longshore_failpoint::is_on("delete-first") {
             self.lease.delete(&*parts.queue).await?;

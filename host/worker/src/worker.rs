@@ -25,7 +25,9 @@ use crate::receive::{Answered, Batch, Receiver};
 use crate::report::{Outcome, Summary};
 use crate::settled::Settled;
 use crate::stop::{StopSignal, Urgency};
+use crate::telemetry::Telemetry;
 use crate::totals::Totals;
+use crate::trace;
 use longshore_handler::Handler;
 use longshore_queue::{Queue, QueueError, Received, Right};
 
@@ -52,7 +54,13 @@ impl Worker {
         handler: Arc<dyn Handler>,
     ) -> Self {
         let (outboxes, totals) = (Arc::default(), Arc::new(Totals::default()));
-        Self { parts: Parts { config, queue, poison, outboxes, handler, totals } }
+        Self { parts: Parts { config, queue, poison, outboxes, handler, totals, telemetry: None } }
+    }
+
+    /// Tells somebody what runs do.
+    #[must_use]
+    pub fn telling(self, telemetry: Arc<dyn Telemetry>) -> Self {
+        Self { parts: Parts { telemetry: Some(telemetry), ..self.parts } }
     }
 
     /// Lets the handler send messages to these queues. Without them it can send none.
@@ -190,6 +198,9 @@ impl Run {
         let on_hold = intake.on_hold(allowance);
         if hold_log.note(on_hold, now, || context.breaker().reasons()) {
             context.parts.totals.on_hold(on_hold);
+            if let Some(telemetry) = &context.parts.telemetry {
+                telemetry.on_hold(on_hold.map(|hold| hold.cause));
+            }
         }
     }
 
@@ -228,7 +239,11 @@ impl Run {
     /// task of its own. A service may give more than it was asked for: these are given back.
     fn start_attempts(&mut self, mut messages: Vec<Received>, asked: u32, sent: Instant, terms: Terms) {
         longshore_failpoint::kill_at("after-receive");
-        self.context.parts.totals.received(messages.len());
+        let Parts { totals, telemetry, .. } = &self.context.parts;
+        totals.received(messages.len());
+        if let Some(telemetry) = telemetry {
+            telemetry.received(&messages, sent.elapsed());
+        }
         let surplus = messages.split_off(messages.len().min(asked as usize));
         if !surplus.is_empty() {
             let messages = surplus.len();
@@ -243,7 +258,7 @@ impl Run {
             self.context.breaker().received(&message.message.id);
             // In a box: a task is copied several times before it runs, and this one is large.
             let (context, handling) = (Arc::clone(&self.context), self.context.handling());
-            self.tasks.spawn(Box::pin(attempt(context, message, sent, terms, handling)));
+            self.tasks.spawn(trace::scope(Box::pin(attempt(context, message, sent, terms, handling))));
         }
         for message in surplus {
             let context = Arc::clone(&self.context);

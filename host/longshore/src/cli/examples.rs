@@ -24,7 +24,9 @@ Examples:
   longshore run --queue https://acme.queue.core.windows.net/orders \\
     --component oci://acme.azurecr.io/order:1 --time-budget 10m
   longshore run --queue file:./queues/orders --component order.wasm \\
-    --allow-http api.example.com --outbox invoices=file:./queues/invoices";
+    --allow-http api.example.com --outbox invoices=file:./queues/invoices
+  longshore run --queue file:./queues/orders --component order.wasm \\
+    --trace link --telemetry-flush 5s";
 
 pub(super) const DEV: &str = "\
 Examples:

@@ -11,6 +11,7 @@ use super::args::{ComponentArg, ConcurrencyArg, PoisonOf};
 use super::outbox::EncodingOf;
 use super::sandbox::SandboxArgs;
 use super::values::{Lines, duration, flat, lines, parse, show, some_time};
+use crate::telemetry::Correlation;
 use longshore_component::Source;
 use longshore_queue::encoding::Encoding;
 use longshore_worker::Config;
@@ -24,6 +25,7 @@ const LEASES: &str = "Leases";
 const RETRIES: &str = "Retries and poison messages";
 const DURATION: &str = "How long it runs";
 const BODIES: &str = "Bodies";
+const TELEMETRY: &str = "Traces and metrics";
 
 /// Work off a queue.
 #[derive(Debug, Args)]
@@ -129,6 +131,16 @@ pub struct RunArgs {
     /// repeated, and the variable holds one a line.
     #[arg(long, env = "LONGSHORE_OUTBOX_ENCODING", value_name = "NAME=ENCODING", value_parser = lines(parse::<EncodingOf>), help_heading = BODIES, hide_short_help = true)]
     pub outbox_encoding: Vec<Lines<EncodingOf>>,
+
+    /// Whether the span of an attempt is a part of its sender's trace, or begins a trace that is
+    /// linked with it. Traces are exported where OTEL_EXPORTER_OTLP_ENDPOINT is set.
+    #[arg(long, env = "LONGSHORE_TRACE", value_name = "HOW", value_enum, default_value_t, help_heading = TELEMETRY, hide_short_help = true)]
+    pub trace: Correlation,
+
+    /// How long the end of the run waits for traces and metrics to be taken. What is left is
+    /// dropped, and counted in the log.
+    #[arg(long, env = "LONGSHORE_TELEMETRY_FLUSH", value_name = "D", default_value = "2s", value_parser = duration, help_heading = TELEMETRY, hide_short_help = true)]
+    pub telemetry_flush: Duration,
 
     /// Stop as after SIGTERM when standard input ends. `longshore dev` holds the other end of a
     /// pipe there: no run outlives it.

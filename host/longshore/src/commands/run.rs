@@ -19,6 +19,8 @@ use crate::cli::{Format, OutboxQueue, RunArgs};
 use crate::exit::{Clause, Exit, Failure};
 use crate::memory;
 use crate::telemetry::PROGRESS;
+#[cfg(feature = "otel")]
+use crate::telemetry::otel::{Otel, RunEnd};
 use longshore_component::LoadedComponent;
 use longshore_handler::Handler;
 use longshore_queue::Queue;
@@ -102,7 +104,18 @@ pub(super) async fn execute(args: RunArgs, format: Format) -> Result<Exit, Failu
     config.time_budget = config.time_budget.saturating_sub(started.elapsed());
     tracing::info!(queue = %queue.url(), component = handler.digest(), concurrency = config.concurrency, "started");
     let ends_at_once = config.hold_without_handler == Some(Duration::ZERO);
-    let worker = Arc::new(Worker::new(config, queue.clone(), poison, handler.clone()).sending_to(sends_to));
+    let worker = Worker::new(config, queue.clone(), poison, handler.clone()).sending_to(sends_to);
+    #[cfg(feature = "otel")]
+    let otel = Otel::start(queue.url(), args.trace, started.elapsed());
+    #[cfg(feature = "otel")]
+    let worker = match &otel {
+        Some(otel) => {
+            otel.measure_depth(queue.clone());
+            worker.telling(otel.observer())
+        }
+        None => worker,
+    };
+    let worker = Arc::new(worker);
     if args.watch {
         let handler = handler.clone();
         tokio::spawn(async move { handler.watch().await });
@@ -111,7 +124,16 @@ pub(super) async fn execute(args: RunArgs, format: Format) -> Result<Exit, Failu
     // On a thread of the pool, the loop and what it spawns hand over to each other without waking
     // another thread.
     let run = tokio::spawn(async move { worker.run(stopper.signal()).await });
-    let finished = run.await.during(|| "the worker's task panicked")?;
+    let finished = match run.await {
+        Ok(finished) => finished,
+        Err(error) => {
+            #[cfg(feature = "otel")]
+            if let Some(otel) = otel {
+                otel.end(&*queue, None, args.telemetry_flush).await;
+            }
+            return Err(error).during(|| "the worker's task panicked");
+        }
+    };
     if let Some(letters) = dead_letters {
         letters.release().await;
     }
@@ -131,7 +153,14 @@ pub(super) async fn execute(args: RunArgs, format: Format) -> Result<Exit, Failu
         say_what_is_hidden(&*queue, finished.summary.received).await;
     }
     log(&finished.summary, ended);
-    print_summary(&finished.summary, ended, format)?;
+    let printed = print_summary(&finished.summary, ended, format);
+    // Everything is settled. What this waits for holds no lease, and changes nothing below.
+    #[cfg(feature = "otel")]
+    if let Some(otel) = otel {
+        let ended = RunEnd { end: ended, summary: &finished.summary, component: handler.digest() };
+        otel.end(&*queue, Some(ended), args.telemetry_flush).await;
+    }
+    printed?;
     match finished.end {
         Ok(End::BreakerOpen) => Err(Failure::breaker_open()),
         Ok(End::NoHandler) => {

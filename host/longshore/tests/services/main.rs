@@ -8,6 +8,7 @@
 )]
 
 mod arm;
+mod dashboard;
 mod examples;
 mod hostile;
 mod hostile_registry;

@@ -14,6 +14,7 @@ mod many;
 mod queue;
 mod redrive;
 mod topics;
+mod traces;
 mod trips;
 mod trouble;
 mod whole_loop;

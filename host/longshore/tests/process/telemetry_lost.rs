@@ -1,0 +1,111 @@
+//! Receivers of telemetry that are no good: the run is none the worse for them, and its end waits
+//! for two seconds at most.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use longshore_testkit::otlp::{OtlpReceiver, ReceiverMood};
+use serde_json::Value;
+
+use crate::directory::{Directory, ORDERS};
+use crate::orders::order;
+use crate::process::{Ended, run};
+use crate::telemetry::exporting;
+
+/// What the end waits for by default, and what a busy machine may take beside it.
+const LIMIT: Duration = Duration::from_millis(2000 + 1500);
+
+/// The line of a log with this message.
+#[track_caller]
+fn line(ended: &Ended, message: &str) -> Value {
+    let lines = ended.stderr.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut found: Vec<_> =
+        lines.filter(|it| it["message"].as_str().is_some_and(|it| it.starts_with(message))).collect();
+    assert_eq!(found.len(), 1, "{message}: {ended:?}");
+    found.remove(0)
+}
+
+/// How long it took from the end of the work to now.
+fn since_finished(ended: &Ended) -> Duration {
+    let at: jiff::Timestamp = line(ended, "finished")["timestamp"].as_str().unwrap().parse().unwrap();
+    SystemTime::now().duration_since(at.into()).unwrap_or_default()
+}
+
+#[test]
+fn whatever_the_receiver_does_the_run_ends_in_time_and_nothing_is_lost() {
+    for protocol in ["grpc", "http/protobuf"] {
+        for mood in [ReceiverMood::Hangs, ReceiverMood::Refuses, ReceiverMood::Slow(Duration::from_secs(20))]
+        {
+            let (directory, receiver) = (Directory::new(), OtlpReceiver::start(mood));
+            directory.send((0..20).map(|n| order(&format!("o-{n}"), "ok")));
+            let ended = run(exporting(&mut directory.worker(&[]), &receiver, protocol)).succeeded();
+            let waited = since_finished(&ended);
+            assert!(waited < LIMIT, "{protocol} {mood:?}: {waited:?}: {ended:?}");
+            assert_eq!(ended.json()["completed"], 20, "{protocol} {mood:?}");
+            assert!(directory.rows(ORDERS).is_empty(), "{protocol} {mood:?}");
+            let dropped = line(&ended, "telemetry was dropped");
+            assert!(dropped["spans"].as_u64() >= Some(22), "{protocol} {mood:?}: {dropped}");
+            assert_eq!(dropped["metric_exports"], 1, "{protocol} {mood:?}: {dropped}");
+        }
+    }
+}
+
+#[test]
+fn a_receiver_that_is_gone_or_that_no_variable_can_mean_changes_nothing() {
+    for (name, value) in [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "no address"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+    ] {
+        let directory = Directory::new();
+        directory.send([order("o-1", "ok")]);
+        let mut worker = directory.worker(&[]);
+        worker.env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9").env(name, value);
+        let ended = run(&mut worker).succeeded();
+        assert_eq!(ended.json()["completed"], 1, "{name}={value}");
+        assert!(since_finished(&ended) < LIMIT, "{name}={value}");
+        ended.says(&["WARN", "export"]);
+    }
+}
+
+#[test]
+fn a_signal_is_obeyed_in_time_while_the_receiver_hangs() {
+    let (directory, receiver) = (Directory::new(), OtlpReceiver::start(ReceiverMood::Hangs));
+    directory.send([order("o-1", "ok")]);
+    let mut worker = directory.worker(&["--forever"]);
+    exporting(&mut worker, &receiver, "grpc").env("OTEL_BSP_SCHEDULE_DELAY", "50");
+    let mut worker = worker.start();
+    worker.wait_for_line("\"completed\"");
+    let asked = Instant::now();
+    worker.terminate();
+    let ended = worker.wait().succeeded();
+    assert!(asked.elapsed() < LIMIT, "{:?}: {ended:?}", asked.elapsed());
+    line(&ended, "telemetry was dropped");
+}
+
+#[test]
+fn what_a_receiver_refused_is_sent_again_once_it_takes_it() {
+    for protocol in ["grpc", "http/protobuf"] {
+        let (directory, receiver) = (Directory::new(), OtlpReceiver::start(ReceiverMood::Refuses));
+        directory.send([order("o-1", "ok")]);
+        let mut worker = directory.worker(&["--forever"]);
+        exporting(&mut worker, &receiver, protocol).env("OTEL_BSP_SCHEDULE_DELAY", "50");
+        let mut worker = worker.start();
+        worker.wait_for_line("could not be exported");
+        receiver.turn(ReceiverMood::Takes);
+        worker.terminate();
+        let ended = worker.wait().succeeded();
+        assert_eq!(receiver.spans_named("process orders").len(), 1, "{protocol}: {ended:?}");
+        assert!(!ended.stderr.contains("telemetry was dropped"), "{protocol}: {ended:?}");
+    }
+}
+
+#[test]
+fn an_end_that_may_not_wait_does_not() {
+    let (directory, receiver) = (Directory::new(), OtlpReceiver::start(ReceiverMood::Hangs));
+    directory.send([order("o-1", "ok")]);
+    let mut worker = directory.worker(&["--telemetry-flush=0s"]);
+    let ended = run(exporting(&mut worker, &receiver, "grpc")).succeeded();
+    assert!(since_finished(&ended) < Duration::from_millis(1000), "{ended:?}");
+    assert_eq!(line(&ended, "telemetry was dropped")["in_time"], false);
+}
