@@ -1,6 +1,8 @@
-//! `longshore poison list|show|redrive|purge`.
+//! `longshore poison list|show|replay|redrive|purge`.
 
 mod choice;
+mod foresee;
+mod replay;
 mod sweep;
 mod tally;
 
@@ -11,6 +13,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use self::choice::Choice;
+use self::foresee::{Foreseen, foresee};
 use self::sweep::{Swept, sweep};
 use self::tally::{Tally, Treatment};
 use super::again::{self, AskedAgain};
@@ -30,6 +33,7 @@ pub(super) async fn execute(verb: PoisonVerb, format: Format) -> Result<Exit, Fa
     match verb {
         PoisonVerb::List { of, which } => list(&of, &which, format).await?,
         PoisonVerb::Show { of, id } => show(&of, &id, format).await?,
+        PoisonVerb::Replay(args) => return replay::execute(&args, format).await,
         PoisonVerb::Redrive(args) => redrive(&args, format).await?,
         PoisonVerb::Purge(args) => purge(&args, format).await?,
     }
@@ -133,24 +137,28 @@ fn listed<'m>(choice: &Choice<'_>, it: &'m Specimen) -> Listed<'m> {
     Listed { envelope: choice.read(&it.message), unreadable: it.damaged.as_deref() }
 }
 
+/// The message that an id names, or a beginning that no other id has.
+fn find<'m>(choice: &Choice<'_>, id: &str, messages: &'m [Specimen]) -> Result<Listed<'m>, Failure> {
+    let named = choice.named(id, messages)?;
+    let is_named = |own: &str| named.as_deref() == Some(own);
+    let mut all = messages.iter().map(|it| (it, listed(choice, it)));
+    let found = all.find(|(it, listed)| is_named(&it.message.id) || is_named(&listed.envelope.id));
+    found.map(|(_, listed)| listed).ok_or_else(|| {
+        Failure::other(format!(
+            "no message {} among the first {} of {}; `longshore poison list` shows them",
+            without_secrets(id),
+            messages.len(),
+            choice.poison
+        ))
+    })
+}
+
 async fn show(of: &PoisonOf, id: &str, format: Format) -> Result<(), Failure> {
     let which = Selection::default();
     let choice = Choice::new(of, &which)?;
     let shown = look(&choice).await?;
     let messages = shown.as_ref().map_or(&[][..], |shown| &shown.messages);
-    let named = choice.named(id, messages)?;
-    let mut found = messages.iter().map(|it| (it, listed(&choice, it)));
-    let is_named = |own: &str| named.as_deref() == Some(own);
-    let Some((_, listed)) =
-        found.find(|(it, listed)| is_named(&it.message.id) || is_named(&listed.envelope.id))
-    else {
-        return Err(Failure::other(format!(
-            "no message {} among the first {} of {}; `longshore poison list` shows them",
-            without_secrets(id),
-            messages.len(),
-            choice.poison
-        )));
-    };
+    let listed = find(&choice, id, messages)?;
     let envelope = &listed.envelope;
     let fields = [
         ("id", envelope.id.to_string()),
@@ -174,7 +182,8 @@ async fn redrive(args: &RedriveArgs, format: Format) -> Result<(), Failure> {
     let verb = "redriven";
     let Some(shown) = look(&choice).await? else {
         choice.resolve(&[], false)?;
-        return Tally::default().report(&choice, verb, args.dry_run, format);
+        let nothing = Foreseen::default();
+        return Tally::default().report(&choice, verb, args.dry_run.then_some(&nothing), format);
     };
     choice.resolve(&shown.messages, !shown.shows_all)?;
     let sender = Redriver { choice: &choice, queue: &*queue, any_queue: args.any_queue };
@@ -182,7 +191,8 @@ async fn redrive(args: &RedriveArgs, format: Format) -> Result<(), Failure> {
         let fate = |it: &Specimen, envelope: &Envelope<'_>| {
             sender.obstacle(it.damaged.is_some(), envelope, it.whole.as_ref())
         };
-        return foresee(&choice, &shown, fate).report(&choice, verb, true, format);
+        let (tally, foreseen) = foresee(&choice, &shown, fate);
+        return tally.report(&choice, verb, Some(&foreseen), format);
     }
     let poison = shown.queue;
     drop(shown.messages);
@@ -198,8 +208,11 @@ async fn redrive(args: &RedriveArgs, format: Format) -> Result<(), Failure> {
         }
         match sender.send(&envelope, whole).await? {
             Some((reason, error)) => Ok(sender.stays(received, reason, Some(&error))),
-            // The copy is safe: a crash here sends it once more, with the same id.
-            None => remove(&*poison, received).await,
+            None => {
+                // The copy is safe: a crash here sends it once more, with the same id.
+                longshore_failpoint::kill_at("between-redrive-and-delete");
+                remove(&*poison, received).await
+            }
         }
     };
     let swept = sweep(&*poison, &choice, pace, print::counter("sent"), act).await?;
@@ -335,12 +348,13 @@ async fn purge(args: &PurgeArgs, format: Format) -> Result<(), Failure> {
     let verb = "purged";
     let Some(shown) = look(&choice).await? else {
         choice.resolve(&[], false)?;
-        return Tally::default().report(&choice, verb, args.dry_run, format);
+        let nothing = Foreseen::default();
+        return Tally::default().report(&choice, verb, args.dry_run.then_some(&nothing), format);
     };
     choice.resolve(&shown.messages, !shown.shows_all)?;
-    let foreseen = foresee(&choice, &shown, |_, _| None);
+    let (tally, foreseen) = foresee(&choice, &shown, |_, _| None);
     if args.dry_run {
-        return foreseen.report(&choice, verb, true, format);
+        return tally.report(&choice, verb, Some(&foreseen), format);
     }
     if !args.yes && confirm::is_unheard() {
         return Err(Failure::usage(
@@ -348,8 +362,8 @@ async fn purge(args: &PurgeArgs, format: Format) -> Result<(), Failure> {
         ));
     }
     if !args.yes && confirm::is_attended() {
-        let at_least = if foreseen.of_about.is_some() { "at least " } else { "" };
-        confirm::confirm_deletion(&format!("{at_least}{} messages of {}", foreseen.done, choice.poison))?;
+        let at_least = if tally.of_about.is_some() { "at least " } else { "" };
+        confirm::confirm_deletion(&format!("{at_least}{} messages of {}", tally.done, choice.poison))?;
     }
     let poison = shown.queue;
     drop(shown.messages);
@@ -358,32 +372,11 @@ async fn purge(args: &PurgeArgs, format: Format) -> Result<(), Failure> {
     conclude(swept, &choice, verb, format)
 }
 
-/// What would be done, where `obstacle` says what would not.
-fn foresee(
-    choice: &Choice<'_>,
-    shown: &PoisonLook,
-    obstacle: impl Fn(&Specimen, &Envelope<'_>) -> Option<&'static str>,
-) -> Tally {
-    let mut tally = Tally { of_about: shown.of_about, ..Tally::default() };
-    for it in &shown.messages {
-        if choice.which.limit.is_some_and(|limit| tally.done >= limit) {
-            break;
-        }
-        let envelope = choice.read(&it.message);
-        tally.count(match obstacle(it, &envelope) {
-            _ if !choice.matches(&it.message, &envelope) => Treatment::NotChosen,
-            Some(reason) => Treatment::Skipped(reason),
-            None => Treatment::Done,
-        });
-    }
-    tally
-}
-
 /// Says what was done, and whether that is all that was asked for.
 fn conclude(swept: Swept, choice: &Choice<'_>, verb: &'static str, format: Format) -> Result<(), Failure> {
     let Swept { tally, ended } = swept;
     if ended.is_none() || tally.seen > 0 {
-        tally.report(choice, verb, false, format)?;
+        tally.report(choice, verb, None, format)?;
     }
     if let Some(failure) = ended {
         return Err(failure).during(|| format!("{} messages were {verb} before this", tally.done));

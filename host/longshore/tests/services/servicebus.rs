@@ -6,6 +6,7 @@
 mod amqp;
 pub mod broker;
 mod connections;
+mod entity;
 mod faults;
 mod host;
 mod judges;
@@ -14,4 +15,5 @@ mod queue;
 mod redrive;
 mod topics;
 mod trouble;
+mod verify;
 mod whole_loop;
