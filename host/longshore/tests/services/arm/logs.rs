@@ -241,7 +241,7 @@ fn lines_that_come_are_followed_each_once_until_a_signal() {
     let arm = manager(Value::Null);
     arm.gives_tokens_for_logs();
     let args = ["job", "logs", "--follow", "--workspace", WORKSPACE];
-    let mut running = arm.program(&args, &[("LONGSHORE_LOGS_ENDPOINT", &analytics.url())]).start();
+    let running = arm.program(&args, &[("LONGSHORE_LOGS_ENDPOINT", &analytics.url())]).start();
     let count = |running: &longshore_testkit::program::Process| running.stdout().lines().count();
     until("the lines that were there", || (count(&running) == 3).then_some(()));
     // The same line once more, one that comes late, and one that is new.

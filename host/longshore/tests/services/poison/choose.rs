@@ -150,7 +150,7 @@ pub fn a_replay_hands_the_message_to_a_component_here_and_leaves_the_queue_as_it
         port.verb(&[&common[..], flags].concat())
     };
     let failed = replay(&[]).ends_with(1).json();
-    assert_eq!((&failed["outcome"], &failed["reason"]), (&json!("retry"), &json!("failed")), "{failed}");
+    assert_eq!((&failed["outcome"], &failed["reason"]), (&json!("retry"), &json!("retry")), "{failed}");
     assert_eq!(failed["detail"], "the order asks for more attempts", "{failed}");
     let message = &failed["message"];
     assert_eq!((&message["id"], &message["reason"]), (&json!(id), &json!("attempts-exhausted")), "{failed}");
