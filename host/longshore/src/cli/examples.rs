@@ -63,7 +63,8 @@ Examples:
 
 pub(super) const POISON_REPLAY: &str = "\
 Examples:
-  longshore poison replay --queue file:./queues/orders --component order.wasm 0198
+  longshore poison replay --component order.wasm 0198a2c4 \\
+    --queue file:./queues/orders
   longshore poison replay --queue file:./queues/orders --component order.wasm \\
     --log info,guest=trace --output json 0198a2c4";
 

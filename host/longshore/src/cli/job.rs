@@ -142,6 +142,13 @@ pub struct JobLogsArgs {
     #[arg(long)]
     pub follow: bool,
 
+    #[command(flatten)]
+    pub(crate) logs: LogsArg,
+}
+
+/// Where the log is.
+#[derive(Clone, Debug, Args)]
+pub struct LogsArg {
     /// The Log Analytics workspace, by its id [default: that of the job's environment].
     ///
     /// The portal calls it *Workspace ID*. With it nothing is asked of Resource Manager.

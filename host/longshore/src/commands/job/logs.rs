@@ -43,12 +43,12 @@ pub(super) async fn execute(args: &JobLogsArgs, format: Format) -> Result<Exit, 
 }
 
 async fn show(args: &JobLogsArgs, format: Format) -> Result<Exit, Failure> {
-    let workspace = match &args.workspace {
+    let workspace = match &args.logs.workspace {
         Some(named) => named.clone(),
         None => open(&args.of).workspace().await?,
     };
     let endpoint =
-        args.logs_endpoint.clone().unwrap_or_else(|| LogsEndpoint::beside(&args.of.arm.arm_endpoint));
+        args.logs.logs_endpoint.clone().unwrap_or_else(|| LogsEndpoint::beside(&args.of.arm.arm_endpoint));
     let log = JobLog::new(workspace, endpoint, Azure::shared());
     let is_of_one = args.execution.is_some() || args.message.is_some();
     let since = args.since.unwrap_or(if is_of_one { SINCE_OF_ONE } else { SINCE });
