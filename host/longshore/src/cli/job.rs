@@ -148,7 +148,7 @@ pub struct JobLogsArgs {
 
 /// Where the log is.
 #[derive(Clone, Debug, Args)]
-pub struct LogsArg {
+pub(crate) struct LogsArg {
     /// The Log Analytics workspace, by its id [default: that of the job's environment].
     ///
     /// The portal calls it *Workspace ID*. With it nothing is asked of Resource Manager.

@@ -176,7 +176,11 @@ pub fn what_a_replayed_handler_sends_is_shown_and_not_sent(port: &Port) {
         ["--config", "greeting=hello", "--outbox", &outbox, "--component", component.to_str().unwrap()];
     let replayed = port.json(&[&["poison", "replay", &id], &flags[..]].concat());
     let sent: Vec<_> = replayed["outbox"].as_array().unwrap().iter().map(|it| &it["body"]).collect();
-    assert_eq!((&replayed["outcome"], sent), (&json!("completed"), vec!["0", "1"]), "{replayed}");
+    assert_eq!(
+        (&replayed["outcome"], sent),
+        (&json!("completed"), vec![&json!("0"), &json!("1")]),
+        "{replayed}"
+    );
     assert_ne!(replayed["component"], replayed["message"]["component"]);
     let stats = port.on(&port.shared, &["queue", "stats"]).run().succeeded().json();
     assert_eq!(stats["approximate_count"], 0, "nothing was sent");
