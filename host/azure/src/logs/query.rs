@@ -42,7 +42,8 @@ pub struct LogSelection {
     pub ingested_after: Option<Timestamp>,
 }
 
-/// A place among the lines that are selected: after so many of those that were written at this time.
+/// A place among the lines that are selected: after so many of those that were written at this
+/// time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LogPlace {
     time: Option<Timestamp>,
