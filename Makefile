@@ -14,7 +14,7 @@ N          = 1000
 TIME       = 600
 # The part that `make bench` measures; empty: every part.
 ONLY       =
-# The Storage queue that `make verify-azure` tests.
+# The queue that `make verify-azure` or `make verify-servicebus` tests.
 QUEUE_URL  =
 
 COMPONENT  := guest/target/wasm32-wasip2/release/order.wasm
@@ -42,7 +42,7 @@ TEST_HOST  := $(TEST) --test process --no-run
 
 include guest/languages.mk examples/examples.mk infra/azure.mk infra/check.mk
 .PHONY: help run build guest order host check lint lint-guest doc features test test-worker test-guest test-host test-services service-tests \
-	services-installed judge-broker verify-azure torture dev-scenarios servicebus-100 servicebus-100000 fuzz fuzz-coverage mutants bench format clean wasm-target docker-registry
+	services-installed judge-broker verify-azure verify-servicebus torture dev-scenarios servicebus-100 servicebus-100000 fuzz fuzz-coverage mutants bench format clean wasm-target docker-registry
 
 include release/check.mk
 include host/longshore/tests/page/page.mk
@@ -156,6 +156,9 @@ judge-broker: $(SERVICEBUS)/.venv/installed ## have the Service Bus broker of th
 verify-azure: guest $(STORAGE)/.venv/installed ## test a Storage queue for real: QUEUE_URL=https://ACCOUNT.queue.core.windows.net/orders, with your login
 	$(STORAGE)/verify.sh "$(QUEUE_URL)"
 
+verify-servicebus: guest ## test a Service Bus queue for real: QUEUE_URL=sb://NAMESPACE.servicebus.windows.net/orders, with your login
+	$(SERVICEBUS)/verify.sh "$(QUEUE_URL)"
+
 bench: guest guest-python guest-js examples $(PEERS)/.venv/installed $(STORAGE)/.venv/installed $(SERVICEBUS)/.venv/installed ## measure speed and memory, and print them beside their floors: make bench ONLY=call
 	RUST_BACKTRACE=0 BENCH_PYTHON=$(abspath $(PEERS))/.venv/bin/python \
 		BENCH_STORAGE_PYTHON=$(abspath $(STORAGE))/.venv/bin/python \
@@ -163,7 +166,7 @@ bench: guest guest-python guest-js examples $(PEERS)/.venv/installed $(STORAGE)/
 		cargo bench --package longshore --bench longshore -- $(ONLY)
 
 # What the steps above install.
-services-installed: docker-registry $(STORAGE)/.venv/installed $(SERVICEBUS)/.venv/installed
+services-installed: docker-registry $(STORAGE)/.venv/installed $(SERVICEBUS)/.venv/installed $(QUERIES)/node_modules/.package-lock.json
 
 $(STORAGE)/.venv/installed: $(STORAGE)/install.sh $(STORAGE)/node/package-lock.json $(STORAGE)/python/requirements.txt
 	$(STORAGE)/install.sh

@@ -5,6 +5,7 @@
 mod job_id;
 mod template;
 mod update;
+mod workspace;
 
 use std::time::Duration;
 

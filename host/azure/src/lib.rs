@@ -13,6 +13,7 @@ mod developer;
 mod failed_try;
 mod http;
 pub mod jobs;
+pub mod logs;
 mod look;
 mod managed_identity;
 mod no_answer;

@@ -61,7 +61,7 @@ use self::format::FormatParser;
 pub use self::given::Given;
 pub use self::inspect::InspectArgs;
 pub use self::invoke::{InvokeArgs, InvokedWith};
-pub use self::job::{JobListArgs, JobStartArgs, JobStatusArgs, JobStopArgs, JobVerb};
+pub use self::job::{JobListArgs, JobLogsArgs, JobStartArgs, JobStatusArgs, JobStopArgs, JobVerb};
 pub use self::man::ManArgs;
 pub use self::new::{Language, NewArgs};
 pub use self::outbox::{EncodingOf, OutboxQueue};
@@ -71,7 +71,7 @@ pub(crate) use self::parse::parse;
 #[cfg(test)]
 use self::parse::short_help;
 pub use self::peek::PeekArgs;
-pub use self::poison::{PoisonVerb, PurgeArgs, RedriveArgs, Selection};
+pub use self::poison::{PoisonVerb, PurgeArgs, RedriveArgs, ReplayArgs, Selection};
 pub(crate) use self::project::{
     BUILD, FILE_NAME as PROJECT_FILE, PROFILES, Project, ProjectKey, ProjectKeys, ProjectValue, ValueShape,
 };

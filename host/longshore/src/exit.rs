@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::process::ExitCode;
 
 use longshore_azure::arm::ArmError;
+use longshore_azure::logs::LogsError;
 use longshore_component::FetchError;
 use longshore_component::registry::RegistryError;
 use longshore_queue::QueueError;
@@ -167,6 +168,12 @@ impl From<QueueError> for Failure {
 
 impl From<ArmError> for Failure {
     fn from(error: ArmError) -> Self {
+        Self::of(Exit::Fault, error)
+    }
+}
+
+impl From<LogsError> for Failure {
+    fn from(error: LogsError) -> Self {
         Self::of(Exit::Fault, error)
     }
 }

@@ -51,6 +51,11 @@ impl Endpoint {
         format!("{audience}.default")
     }
 
+    /// Its host, in small letters.
+    pub(crate) fn host(&self) -> &str {
+        self.0.host_str().unwrap_or_default()
+    }
+
     /// Whether a link in an answer may be followed with our token: to the endpoint itself, or to
     /// one of its regions.
     pub(super) fn owns(&self, link: &Url) -> bool {

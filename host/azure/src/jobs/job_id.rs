@@ -35,6 +35,11 @@ impl FromStr for JobId {
 }
 
 impl JobId {
+    /// The job's name.
+    pub fn name(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or_default()
+    }
+
     /// The job beside it that is started by hand, as the templates make one; `None` for that job
     /// itself.
     pub fn manual(&self) -> Option<Self> {

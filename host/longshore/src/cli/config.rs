@@ -7,6 +7,7 @@ use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
 use super::args::JobOf;
 use super::dev::ScheduleArgs;
 use super::examples;
+use super::job::LogsArg;
 use super::run::RunArgs;
 
 /// Show what is in force.
@@ -61,7 +62,8 @@ impl FromArgMatches for AnyFlags {
 impl Args for AnyFlags {
     fn augment_args(command: Command) -> Command {
         // A test compares these with what all verbs have together.
-        let command = ScheduleArgs::augment_args(JobOf::augment_args(RunArgs::augment_args(command)));
+        let command = LogsArg::augment_args(JobOf::augment_args(RunArgs::augment_args(command)));
+        let command = ScheduleArgs::augment_args(command);
         // The help of the other verbs explains them.
         command.mut_args(|arg| arg.required(false).hide(true))
     }

@@ -69,18 +69,28 @@ Examples:
   longshore poison show --queue file:./queues/orders 0198a2c4 --output json \\
     | jq -r .body | longshore invoke order.wasm -";
 
+pub(super) const POISON_REPLAY: &str = "\
+Examples:
+  longshore poison replay --component order.wasm 0198a2c4 \\
+    --queue file:./queues/orders
+  longshore poison replay --queue file:./queues/orders --component order.wasm \\
+    --log info,guest=trace --output json 0198a2c4";
+
 pub(super) const POISON_REDRIVE: &str = "\
 Examples:
   longshore poison redrive --queue file:./queues/orders --dry-run
   longshore poison redrive --queue file:./queues/orders 0198a2c4 0198a2c7
   longshore poison redrive --queue file:./queues/orders --rate 10 \\
-    --reason attempts-exhausted";
+    --reason attempts-exhausted --newer-than 2h
+  longshore poison redrive --queue file:./queues/orders --dry-run \\
+    --detail 'card (closed|expired)' --component sha256:5a2c";
 
 pub(super) const POISON_PURGE: &str = "\
 Examples:
   longshore poison purge --queue file:./queues/orders --dry-run
   longshore poison purge --queue file:./queues/orders 0198a2c4 --yes
-  longshore poison purge --queue file:./queues/orders --reason rejected";
+  longshore poison purge --queue file:./queues/orders --reason rejected \\
+    --older-than 7days";
 
 pub(super) const QUEUE_CREATE: &str = "\
 Examples:
@@ -126,6 +136,13 @@ pub(super) const JOB_STOP: &str = "\
 Examples:
   longshore job stop --job \"$JOB\" orders-7x2k9p1
   longshore job stop --job \"$JOB\" --all";
+
+pub(super) const JOB_LOGS: &str = "\
+Examples:
+  longshore job logs --job \"$JOB\" --since 2h
+  longshore job logs --job \"$JOB\" --message 0198a2c4
+  longshore job logs --job \"$JOB\" --execution orders-7x2k9p1 --output json
+  longshore job logs --job \"$JOB\" --follow";
 
 pub(super) const INVOKE: &str = "\
 Examples:

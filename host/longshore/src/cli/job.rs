@@ -1,11 +1,14 @@
 //! The flags of `longshore job …`.
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
 
-use super::args::JobOf;
+use super::args::{AZURE, JobOf};
 use super::examples;
-use super::values::{Lines, flat, lines, property};
+use super::values::{Lines, flat, lines, parse, property, some_time};
 use longshore_azure::jobs::Overrides;
+use longshore_azure::logs::{LogsEndpoint, WorkspaceId};
 
 /// Start and stop executions of a Container Apps job, and see what became of them.
 #[derive(Debug, Subcommand)]
@@ -22,6 +25,11 @@ pub enum JobVerb {
     /// Stop executions: each gets SIGTERM, and 30 s.
     #[command(after_long_help = examples::JOB_STOP)]
     Stop(JobStopArgs),
+    /// Show what executions logged, from Log Analytics.
+    ///
+    /// A line is there some minutes after it was written.
+    #[command(after_long_help = examples::JOB_LOGS)]
+    Logs(JobLogsArgs),
 }
 
 /// Start an execution.
@@ -109,6 +117,48 @@ pub struct JobStopArgs {
     /// Stop all that run.
     #[arg(long, conflicts_with = "execution")]
     pub all: bool,
+}
+
+/// Show what executions logged.
+#[derive(Debug, Args)]
+pub struct JobLogsArgs {
+    #[command(flatten)]
+    pub(crate) of: JobOf,
+
+    /// Only lines of this execution, as `list` shows it.
+    #[arg(long, value_name = "NAME", value_parser = execution)]
+    pub execution: Option<String>,
+
+    /// Only lines about messages of this id, or with this beginning of it.
+    #[arg(long, value_name = "ID", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub message: Option<String>,
+
+    /// Only lines that were written in this time up to now [default: `1h`; `7days` with
+    /// `--execution` or `--message`].
+    #[arg(long, value_name = "D", value_parser = some_time)]
+    pub since: Option<Duration>,
+
+    /// Go on with the lines that come, until a signal such as that of Ctrl-C.
+    #[arg(long)]
+    pub follow: bool,
+
+    #[command(flatten)]
+    pub(crate) logs: LogsArg,
+}
+
+/// Where the log is.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct LogsArg {
+    /// The Log Analytics workspace, by its id [default: that of the job's environment].
+    ///
+    /// The portal calls it *Workspace ID*. With it nothing is asked of Resource Manager.
+    #[arg(long, env = "LONGSHORE_WORKSPACE", value_name = "ID", value_parser = parse::<WorkspaceId>)]
+    pub workspace: Option<WorkspaceId>,
+
+    /// Log Analytics, of another cloud than that of Resource Manager. Plain HTTP is for servers on
+    /// this very host.
+    #[arg(long, help_heading = AZURE, hide_short_help = true, env = "LONGSHORE_LOGS_ENDPOINT", value_name = "URL", value_parser = parse::<LogsEndpoint>)]
+    pub logs_endpoint: Option<LogsEndpoint>,
 }
 
 /// A name that becomes a segment of a path.

@@ -1,11 +1,16 @@
 //! The flags of `longshore poison …`.
 
-use clap::{Args, Subcommand, ValueHint};
+use std::time::Duration;
 
-use super::args::PoisonOf;
-use super::examples;
-use super::values::Unquoted;
+use clap::{Args, Subcommand, ValueHint};
+use regex::Regex;
+
+use super::args::{ComponentArg, PoisonOf};
+use super::sandbox::SandboxArgs;
+use super::values::{Unquoted, duration, some_time};
+use super::{OUTPUT, examples};
 use longshore_queue::QueueUrl;
+use longshore_queue::encoding::Encoding;
 
 /// Which poison messages.
 #[derive(Clone, Debug, Default, Args)]
@@ -21,6 +26,32 @@ pub struct Selection {
     /// envelope is `unknown`.
     #[arg(long, value_name = "WORD")]
     pub reason: Option<String>,
+
+    /// Only messages whose detail matches this regular expression: `card (closed|expired)`.
+    ///
+    /// It matches anywhere in the detail. `(?i)` before it makes capitals and small letters the
+    /// same. The syntax is that of Rust's crate `regex`, which takes a time that is linear in the
+    /// detail's length.
+    #[arg(long, value_name = "PATTERN", value_parser = pattern, hide_short_help = true)]
+    pub detail: Option<Regex>,
+
+    /// Only messages that this component failed on: its digest, or a beginning of it.
+    ///
+    /// A dead-letter sub-queue of Service Bus does not keep it.
+    // It is no path, and has no variable: that of a component is another thing.
+    #[arg(long, value_name = "DIGEST", hide_short_help = true)]
+    pub component: Option<String>,
+
+    /// Only messages that were poisoned longer ago than this: `2h`, `3days`.
+    ///
+    /// Where a poison queue does not say when that was, the time counts since the message was put
+    /// into it.
+    #[arg(long, value_name = "D", value_parser = duration, hide_short_help = true)]
+    pub older_than: Option<Duration>,
+
+    /// Only messages that were poisoned in this time up to now.
+    #[arg(long, value_name = "D", value_parser = duration, hide_short_help = true)]
+    pub newer_than: Option<Duration>,
 
     /// Take this many messages at most.
     #[arg(long, value_name = "N")]
@@ -57,6 +88,12 @@ pub enum PoisonVerb {
         /// It is the message's own id, as `list` shows it, or the one in the poison queue.
         id: String,
     },
+    /// Hand one to a component here, in the sandbox, and leave the queue as it is.
+    ///
+    /// What the handler would send to an outbox is shown and not sent. What it is granted to call
+    /// over HTTP is really called.
+    #[command(after_long_help = examples::POISON_REPLAY)]
+    Replay(Box<ReplayArgs>),
     /// Send them to their queue again, without the envelope, to be handled anew.
     ///
     /// Those of a subscription are sent to the queue that `--to` names.
@@ -76,7 +113,7 @@ pub struct PurgeArgs {
     #[command(flatten)]
     pub(crate) which: Selection,
 
-    /// Only say what would be deleted.
+    /// Delete nothing, and list what would be deleted.
     #[arg(long)]
     pub dry_run: bool,
 
@@ -104,11 +141,58 @@ pub struct RedriveArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), hide_short_help = true)]
     pub rate: Option<u32>,
 
-    /// Only say what would be sent.
+    /// Send nothing, and list what would be sent.
     #[arg(long)]
     pub dry_run: bool,
 
     /// Send messages of other queues as well, where several share one poison queue.
     #[arg(long, hide_short_help = true)]
     pub any_queue: bool,
+}
+
+/// Hand one poison message to a component, here.
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    #[command(flatten)]
+    pub(crate) of: PoisonOf,
+
+    #[command(flatten)]
+    pub(crate) component: ComponentArg,
+
+    /// The message's id, or a beginning that no other id has.
+    pub id: String,
+
+    /// How often the message was received, as the handler sees it [default: as often as it was].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), hide_short_help = true)]
+    pub dequeue_count: Option<u32>,
+
+    /// How long the handler may take.
+    #[arg(long, env = "LONGSHORE_DEADLINE", value_name = "D", default_value = "30s", value_parser = some_time, hide_short_help = true)]
+    pub deadline: Duration,
+
+    /// How the body is encoded.
+    #[arg(long, env = "LONGSHORE_ENCODING", value_enum, default_value_t, hide_short_help = true)]
+    pub encoding: Encoding,
+
+    /// Which log lines are written, to standard error: a level, or filters such as
+    /// `info,guest=trace`.
+    // It takes the place of the flag of all verbs, for the sake of its default. Its value is that
+    // of `Cli::log`.
+    #[arg(long, help_heading = OUTPUT, hide_short_help = true, default_value = "info,guest=debug", env = "LONGSHORE_LOG", value_name = "FILTER")]
+    pub log: String,
+
+    #[command(flatten)]
+    pub(crate) sandbox: SandboxArgs,
+}
+
+/// A regular expression. The error of the crate draws several lines.
+fn pattern(text: &str) -> Result<Regex, String> {
+    Regex::new(text).map_err(|error| {
+        let said = error.to_string();
+        let cause = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
+        format!(
+            "{}; write `\\` before a character that is meant as it is",
+            cause.trim().trim_start_matches("error: ")
+        )
+    })
 }

@@ -216,3 +216,17 @@ fn a_long_delay_on_a_queue_that_keda_counts_is_said() {
         );
     }
 }
+
+#[test]
+fn a_replay_logs_what_the_handler_says_unless_it_is_told_otherwise() {
+    let replay = ["poison", "replay", "--queue", "file:./q/orders", "--component", "o.wasm", "0198"];
+    let log = |before: &[&str], after: &[&str]| {
+        let words = [&["longshore"], before, &replay, after].concat();
+        Cli::try_parse_from(words).unwrap().log
+    };
+    assert_eq!(log(&[], &[]), "info,guest=debug");
+    assert_eq!(log(&[], &["--log", "warn"]), "warn");
+    assert_eq!(log(&["--log", "info"], &[]), "info");
+    let listed = Cli::parse_from(["longshore", "poison", "list", "--queue", "file:./q/orders"]);
+    assert_eq!(listed.log, "info");
+}

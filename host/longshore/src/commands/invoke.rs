@@ -17,10 +17,11 @@ use crate::cli::{Format, InvokeArgs, InvokedWith};
 use crate::exit::{Clause, Exit, Failure};
 use longshore_component::LoadedComponent;
 use longshore_handler::{Answer, Handler, Invocation, OutboxMessage, Verdict};
-use longshore_sandbox::Sandbox;
+use longshore_sandbox::{Grants, Sandbox};
 
+/// What came of one message that was handed to a component here.
 #[derive(Default, Serialize)]
-struct Invoked {
+pub(super) struct Invoked {
     outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
@@ -78,6 +79,17 @@ pub(super) async fn execute(args: InvokeArgs, format: Format) -> Result<Exit, Fa
         deadline: args.deadline,
         properties: args.properties,
     };
+    let (invoked, exit) = hand(&handler, invocation, &settings.grants).await;
+    print::fields(&invoked.fields(), &invoked, format)?;
+    Ok(exit)
+}
+
+/// Hands a message to a component, and says what came of it. What it would send is not sent.
+pub(super) async fn hand(
+    handler: &LoadedComponent,
+    invocation: Invocation,
+    grants: &Grants,
+) -> (Invoked, Exit) {
     let started = Instant::now();
     let Answer { verdict, outbox, usage, log: _ } = handler.handle(invocation).await;
     let duration_ms = started.elapsed().as_secs_f64() * 1000.0;
@@ -86,7 +98,7 @@ pub(super) async fn execute(args: InvokeArgs, format: Format) -> Result<Exit, Fa
         cpu_ms: rounded(usage.cpu.as_secs_f64() * 1000.0),
         peak_memory_bytes: usage.peak_memory,
         outbox: outbox.into_iter().map(WouldSend::from).collect(),
-        added: Added::by(&settings.grants),
+        added: Added::by(grants),
         ..Invoked::default()
     };
     let exit = match &verdict {
@@ -105,19 +117,25 @@ pub(super) async fn execute(args: InvokeArgs, format: Format) -> Result<Exit, Fa
             ..measured
         },
     };
-    let mut fields = vec![("outcome", result.outcome.to_owned())];
-    fields.extend(result.reason.map(|reason| ("reason", reason.to_owned())));
-    fields.extend(result.detail.clone().map(|detail| ("detail", detail)));
-    fields.extend(result.after_ms.map(|ms| ("retry after", format!("{ms} ms"))));
-    fields.push(("took", format!("{duration_ms:.3} ms, {:.3} ms of them computing", result.cpu_ms)));
-    fields.push(("memory", format!("{} KiB", result.peak_memory_bytes >> 10)));
-    for sent in &result.outbox {
-        let body = sent.body.as_deref().or(sent.body_base64.as_deref()).unwrap_or_default();
-        fields.push(("would send", format!("to {}: {body}", sent.output)));
+    (result, exit)
+}
+
+impl Invoked {
+    /// The same for a table of names and values.
+    pub(super) fn fields(&self) -> Vec<(&'static str, String)> {
+        let mut fields = vec![("outcome", self.outcome.to_owned())];
+        fields.extend(self.reason.map(|reason| ("reason", reason.to_owned())));
+        fields.extend(self.detail.clone().map(|detail| ("detail", detail)));
+        fields.extend(self.after_ms.map(|ms| ("retry after", format!("{ms} ms"))));
+        fields.push(("took", format!("{:.3} ms, {:.3} ms of them computing", self.duration_ms, self.cpu_ms)));
+        fields.push(("memory", format!("{} KiB", self.peak_memory_bytes >> 10)));
+        for sent in &self.outbox {
+            let body = sent.body.as_deref().or(sent.body_base64.as_deref()).unwrap_or_default();
+            fields.push(("would send", format!("to {}: {body}", sent.output)));
+        }
+        fields.extend(self.added.fields());
+        fields
     }
-    fields.extend(result.added.fields());
-    print::fields(&fields, &result, format)?;
-    Ok(exit)
 }
 
 /// Milliseconds, to the microsecond.

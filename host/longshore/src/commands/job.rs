@@ -1,4 +1,6 @@
-//! `longshore job start|status|list|stop`.
+//! `longshore job start|status|list|stop|logs`.
+
+mod logs;
 
 use std::time::Duration;
 
@@ -27,6 +29,7 @@ pub(super) async fn execute(verb: JobVerb, format: Format) -> Result<Exit, Failu
         JobVerb::Status(args) => status(&args, format).await,
         JobVerb::List(args) => list(&args, format).await,
         JobVerb::Stop(args) => stop(&args, format).await,
+        JobVerb::Logs(args) => logs::execute(&args, format).await,
     }
 }
 

@@ -1,8 +1,10 @@
-//! `longshore poison list|show|redrive|purge`.
+//! `longshore poison list|show|replay|redrive|purge`.
 
 mod choice;
+mod foresee;
 mod groups;
 mod looked;
+mod replay;
 mod show;
 mod sweep;
 mod tally;
@@ -10,8 +12,9 @@ mod tally;
 use std::time::Duration;
 
 use self::choice::Choice;
+use self::foresee::{Foreseen, foresee};
 use self::groups::PoisonGroup;
-use self::looked::{Listed, PoisonLook, listed, look};
+use self::looked::{Listed, is_wrapped, listed, look};
 use self::sweep::{Swept, sweep};
 use self::tally::{Tally, Treatment};
 use super::again::{self, AskedAgain};
@@ -27,6 +30,7 @@ pub(super) async fn execute(verb: PoisonVerb, format: Format) -> Result<Exit, Fa
     match verb {
         PoisonVerb::List { of, which, all } => list(&of, &which, all, format).await?,
         PoisonVerb::Show { of, id } => show::show(&of, &id, format).await?,
+        PoisonVerb::Replay(args) => return replay::execute(&args, format).await,
         PoisonVerb::Redrive(args) => redrive(&args, format).await?,
         PoisonVerb::Purge(args) => purge(&args, format).await?,
     }
@@ -75,7 +79,8 @@ async fn redrive(args: &RedriveArgs, format: Format) -> Result<(), Failure> {
     let verb = "redriven";
     let Some(shown) = look(&choice).await? else {
         choice.resolve(&[], false)?;
-        return Tally::default().report(&choice, verb, args.dry_run, format);
+        let nothing = Foreseen::default();
+        return Tally::default().report(&choice, verb, args.dry_run.then_some(&nothing), format);
     };
     choice.resolve(&shown.messages, !shown.shows_all)?;
     let sender = Redriver { choice: &choice, queue: &*queue, any_queue: args.any_queue };
@@ -83,7 +88,8 @@ async fn redrive(args: &RedriveArgs, format: Format) -> Result<(), Failure> {
         let fate = |it: &Specimen, envelope: &Envelope<'_>| {
             sender.obstacle(it.damaged.is_some(), envelope, it.whole.as_ref())
         };
-        return foresee(&choice, &shown, fate).report(&choice, verb, true, format);
+        let (tally, foreseen) = foresee(&choice, &shown, fate);
+        return tally.report(&choice, verb, Some(&foreseen), format);
     }
     let poison = shown.queue;
     drop(shown.messages);
@@ -99,8 +105,11 @@ async fn redrive(args: &RedriveArgs, format: Format) -> Result<(), Failure> {
         }
         match sender.send(&envelope, whole).await? {
             Some((reason, error)) => Ok(sender.stays(received, reason, Some(&error))),
-            // The copy is safe: a crash here sends it once more, with the same id.
-            None => remove(&*poison, received).await,
+            None => {
+                // The copy is safe: a crash here sends it once more, with the same id.
+                longshore_failpoint::kill_at("between-redrive-and-delete");
+                remove(&*poison, received).await
+            }
         }
     };
     let swept = sweep(&*poison, &choice, pace, print::counter("sent"), act).await?;
@@ -212,11 +221,6 @@ impl Redriver<'_> {
     }
 }
 
-/// Whether a poison message came in an envelope, and does not only look like one.
-fn is_wrapped(envelope: &Envelope<'_>) -> bool {
-    envelope.longshore != "none"
-}
-
 /// Why a queue does not take a body, as one word; `None` if it does. A Storage queue takes text
 /// only, and another client may have put something else into it.
 fn unfit(queue: &dyn Queue, body: &[u8]) -> Option<&'static str> {
@@ -236,12 +240,13 @@ async fn purge(args: &PurgeArgs, format: Format) -> Result<(), Failure> {
     let verb = "purged";
     let Some(shown) = look(&choice).await? else {
         choice.resolve(&[], false)?;
-        return Tally::default().report(&choice, verb, args.dry_run, format);
+        let nothing = Foreseen::default();
+        return Tally::default().report(&choice, verb, args.dry_run.then_some(&nothing), format);
     };
     choice.resolve(&shown.messages, !shown.shows_all)?;
-    let foreseen = foresee(&choice, &shown, |_, _| None);
+    let (tally, foreseen) = foresee(&choice, &shown, |_, _| None);
     if args.dry_run {
-        return foreseen.report(&choice, verb, true, format);
+        return tally.report(&choice, verb, Some(&foreseen), format);
     }
     if !args.yes && confirm::is_unheard() {
         return Err(Failure::usage(
@@ -249,8 +254,8 @@ async fn purge(args: &PurgeArgs, format: Format) -> Result<(), Failure> {
         ));
     }
     if !args.yes && confirm::is_attended() {
-        let at_least = if foreseen.of_about.is_some() { "at least " } else { "" };
-        confirm::confirm_deletion(&format!("{at_least}{} messages of {}", foreseen.done, choice.poison))?;
+        let at_least = if tally.of_about.is_some() { "at least " } else { "" };
+        confirm::confirm_deletion(&format!("{at_least}{} messages of {}", tally.done, choice.poison))?;
     }
     let poison = shown.queue;
     drop(shown.messages);
@@ -259,32 +264,11 @@ async fn purge(args: &PurgeArgs, format: Format) -> Result<(), Failure> {
     conclude(swept, &choice, verb, format)
 }
 
-/// What would be done, where `obstacle` says what would not.
-fn foresee(
-    choice: &Choice<'_>,
-    shown: &PoisonLook,
-    obstacle: impl Fn(&Specimen, &Envelope<'_>) -> Option<&'static str>,
-) -> Tally {
-    let mut tally = Tally { of_about: shown.of_about, ..Tally::default() };
-    for it in &shown.messages {
-        if choice.which.limit.is_some_and(|limit| tally.done >= limit) {
-            break;
-        }
-        let envelope = choice.read(&it.message);
-        tally.count(match obstacle(it, &envelope) {
-            _ if !choice.matches(&it.message, &envelope) => Treatment::NotChosen,
-            Some(reason) => Treatment::Skipped(reason),
-            None => Treatment::Done,
-        });
-    }
-    tally
-}
-
 /// Says what was done, and whether that is all that was asked for.
 fn conclude(swept: Swept, choice: &Choice<'_>, verb: &'static str, format: Format) -> Result<(), Failure> {
     let Swept { tally, ended } = swept;
     if ended.is_none() || tally.seen > 0 {
-        tally.report(choice, verb, false, format)?;
+        tally.report(choice, verb, None, format)?;
     }
     if let Some(failure) = ended {
         return Err(failure).during(|| format!("{} messages were {verb} before this", tally.done));

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use comfy_table::presets;
 use comfy_table::{ContentArrangement, Table};
@@ -16,16 +17,24 @@ use crate::telemetry::PROGRESS;
 /// Why standard output could not be written, the first time.
 static LOST: OnceLock<String> = OnceLock::new();
 
+/// Whether the reader of standard output is gone.
+static UNREAD: AtomicBool = AtomicBool::new(false);
+
 /// Writes to standard output. Nothing that a verb does ends because of it, and no exit code is
 /// lost: a full disk is told at the end, and a reader that has seen enough, such as `head`, is none
 /// of our business.
 fn write(text: &[u8]) {
     let mut stdout = io::stdout().lock();
-    if let Err(error) = stdout.write_all(text).and_then(|()| stdout.flush())
-        && error.kind() != io::ErrorKind::BrokenPipe
-    {
-        let _ = LOST.set(error.to_string());
+    match stdout.write_all(text).and_then(|()| stdout.flush()) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => UNREAD.store(true, Ordering::Relaxed),
+        Err(error) => drop(LOST.set(error.to_string())),
     }
+}
+
+/// Whether nobody reads any more what a verb writes that has no end of its own.
+pub(super) fn is_unread() -> bool {
+    UNREAD.load(Ordering::Relaxed)
 }
 
 /// Why some of the output is missing; `None` if all of it was written, or nobody wanted more.

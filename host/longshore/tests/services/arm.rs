@@ -9,6 +9,7 @@ mod deploy;
 mod errors;
 mod executions;
 mod jobs;
+mod logs;
 mod releases;
 mod server;
 mod start;
@@ -16,7 +17,14 @@ mod twin;
 #[cfg(feature = "dev")]
 mod ui;
 
+use std::path::{Path, PathBuf};
+
 use serde_json::{Value, json};
+
+/// A file of these tests.
+fn manifest(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
 
 /// An execution, as ARM describes it.
 fn execution(name: &str, status: &str, start: &str, end: Option<&str>, code: Option<i32>) -> Value {

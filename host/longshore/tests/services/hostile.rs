@@ -135,6 +135,38 @@ fn resource_manager() {
     }));
 }
 
+#[test]
+fn log_analytics() {
+    attack(&Protocol {
+        name: "log-analytics",
+        verbs: verbs(&[&[
+            "job",
+            "logs",
+            "--job",
+            JOB,
+            "--workspace",
+            "63613592-b6f7-4c3d-a390-22ba13102111",
+        ]]),
+        place: Box::new(|url, program| {
+            program.env("LONGSHORE_LOGS_ENDPOINT", url).env("FAILPOINTS", "out-of-patience=return");
+        }),
+        thing: |_| "cannot read the job's log".into(),
+        fine: &[],
+        absurd: &[
+            Absurd {
+                name: "no-time",
+                headers: "",
+                body: r#"{"tables":[{"columns":[{"name":"Time"},{"name":"Ingested"},{"name":"Replica"},{"name":"Log"}],"rows":[["soon",1e999]]}]}"#,
+            },
+            Absurd {
+                name: "short-row",
+                headers: "",
+                body: r#"{"tables":[{"columns":[{"name":"Log"}],"rows":[[],[[[]]]]}]}"#,
+            },
+        ],
+    });
+}
+
 fn arm(name: &'static str, args: &[&'static [&'static str]], set: fn(&mut Program)) -> Protocol {
     Protocol {
         name,

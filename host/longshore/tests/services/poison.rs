@@ -2,6 +2,8 @@
 //! queue holds is told by somebody else: SQLite, and the official clients of Storage and of Service
 //! Bus.
 
+mod choose;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -11,6 +13,7 @@ use longshore_testkit::{guest, sample};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use self::choose::*;
 use crate::servicebus::broker as bus;
 use crate::storage::azurite;
 use longshore_testkit::wait::slack;
@@ -288,4 +291,11 @@ over_every_kind!(
     what_is_poisoned_again_meanwhile_is_left,
     messages_of_another_queue_stay_unless_they_are_asked_for,
     the_queue_itself_is_no_poison_queue,
+    each_filter_chooses_what_it_names,
+    a_component_chooses_what_it_failed_on,
+    a_dry_run_lists_what_it_would_take_and_takes_nothing,
+    no_filter_believes_what_a_sender_wrote,
+    a_redrive_that_chooses_and_is_killed_loses_nothing_and_takes_nothing_else,
+    a_replay_hands_the_message_to_a_component_here_and_leaves_the_queue_as_it_is,
+    what_a_replayed_handler_sends_is_shown_and_not_sent,
 );

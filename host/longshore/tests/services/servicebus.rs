@@ -6,6 +6,7 @@
 mod amqp;
 pub mod broker;
 mod connections;
+mod entity;
 mod faults;
 mod host;
 mod judges;
@@ -17,4 +18,5 @@ mod topics;
 mod traces;
 mod trips;
 mod trouble;
+mod verify;
 mod whole_loop;

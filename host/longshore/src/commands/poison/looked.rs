@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::super::again;
 use super::choice::Choice;
+use crate::cli::without_secrets;
 use crate::exit::Failure;
 use longshore_queue::{Queue, QueueError, Specimen};
 use longshore_queue_drivers::open;
@@ -87,4 +88,29 @@ pub(super) fn to_the_second(time: Timestamp) -> String {
 /// A message as a list gets it.
 pub(super) fn listed<'m>(choice: &Choice<'_>, it: &'m Specimen) -> Listed<'m> {
     Listed { envelope: choice.read(&it.message), unreadable: it.damaged.as_deref() }
+}
+
+/// The message that an id names, or a beginning that no other id has.
+pub(super) fn find<'m>(
+    choice: &Choice<'_>,
+    id: &str,
+    messages: &'m [Specimen],
+) -> Result<Listed<'m>, Failure> {
+    let named = choice.named(id, messages)?;
+    let is_named = |own: &str| named.as_deref() == Some(own);
+    let mut all = messages.iter().map(|it| (it, listed(choice, it)));
+    let found = all.find(|(it, listed)| is_named(&it.message.id) || is_named(&listed.envelope.id));
+    found.map(|(_, listed)| listed).ok_or_else(|| {
+        Failure::other(format!(
+            "no message {} among the first {} of {}; `longshore poison list --all` shows them",
+            without_secrets(id),
+            messages.len(),
+            choice.poison
+        ))
+    })
+}
+
+/// Whether a poison message came in an envelope, and does not only look like one.
+pub(super) fn is_wrapped(envelope: &Envelope<'_>) -> bool {
+    envelope.longshore != "none"
 }

@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use super::super::preview::preview;
 use super::super::print;
 use super::choice::Choice;
-use super::looked::{Listed, listed, look, to_the_second};
-use crate::cli::{Format, PoisonOf, Selection, without_secrets};
+use super::looked::{Listed, find, look, to_the_second};
+use crate::cli::{Format, PoisonOf, Selection};
 use crate::exit::Failure;
 
 pub(super) async fn show(of: &PoisonOf, id: &str, format: Format) -> Result<(), Failure> {
@@ -14,19 +14,7 @@ pub(super) async fn show(of: &PoisonOf, id: &str, format: Format) -> Result<(), 
     let choice = Choice::new(of, &which)?;
     let shown = look(&choice).await?;
     let messages = shown.as_ref().map_or(&[][..], |shown| &shown.messages);
-    let named = choice.named(id, messages)?;
-    let mut found = messages.iter().map(|it| (it, listed(&choice, it)));
-    let is_named = |own: &str| named.as_deref() == Some(own);
-    let Some((_, listed)) =
-        found.find(|(it, listed)| is_named(&it.message.id) || is_named(&listed.envelope.id))
-    else {
-        return Err(Failure::other(format!(
-            "no message {} among the first {} of {}; `longshore poison list --all` shows them",
-            without_secrets(id),
-            messages.len(),
-            choice.poison
-        )));
-    };
+    let listed = find(&choice, id, messages)?;
     print::fields(&fields(&listed), &listed, format)
 }
 

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::super::print;
 use super::choice::Choice;
+use super::foresee::Foreseen;
 use crate::cli::Format;
 use crate::exit::Failure;
 
@@ -52,12 +53,12 @@ impl Tally {
         reasons.join(", ")
     }
 
-    /// Prints it.
+    /// Prints it. A dry run has messages that are foreseen.
     pub(super) fn report(
         &self,
         choice: &Choice<'_>,
         verb: &'static str,
-        dry_run: bool,
+        foreseen: Option<&Foreseen<'_>>,
         format: Format,
     ) -> Result<(), Failure> {
         #[derive(Serialize)]
@@ -74,7 +75,10 @@ impl Tally {
             #[serde(skip_serializing_if = "Option::is_none")]
             approximate_count: Option<u64>,
             dry_run: bool,
+            #[serde(flatten)]
+            foreseen: Option<&'a Foreseen<'a>>,
         }
+        let dry_run = foreseen.is_some();
         let (queue, poison_queue) = (choice.queue.to_string(), choice.poison.to_string());
         let at_least = if self.of_about.is_some() { "at least " } else { "" };
         let done = if dry_run { format!("{at_least}{} {verb}", self.done) } else { self.done.to_string() };
@@ -108,7 +112,11 @@ impl Tally {
             hidden: self.hidden,
             approximate_count: self.of_about,
             dry_run,
+            foreseen,
         };
+        if let (Some(foreseen), Format::Table) = (foreseen, format) {
+            foreseen.print()?;
+        }
         print::fields(&fields, &report, format)
     }
 

@@ -66,8 +66,9 @@ pub struct Server {
     script: Arc<Script>,
     calls: Arc<Mutex<Vec<Call>>>,
     tokens: Arc<Mutex<Vec<String>>>,
-    /// Whether it gives tokens for storage as well.
+    /// Whether it gives tokens for storage as well, and for Log Analytics.
     for_storage: Arc<AtomicBool>,
+    for_logs: Arc<AtomicBool>,
 }
 
 impl Server {
@@ -75,8 +76,9 @@ impl Server {
     pub fn start(script: impl Fn(&Call) -> Answer + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let (script, for_storage) = (Arc::new(script), Arc::default());
-        let server = Self { url, script, calls: Arc::default(), tokens: Arc::default(), for_storage };
+        let (script, for_storage, for_logs) = (Arc::new(script), Arc::default(), Arc::default());
+        let server =
+            Self { url, script, calls: Arc::default(), tokens: Arc::default(), for_storage, for_logs };
         let serving = server.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming() {
@@ -90,6 +92,11 @@ impl Server {
     /// Has it give tokens for storage, too.
     pub fn gives_tokens_for_storage(&self) {
         self.for_storage.store(true, Ordering::Relaxed);
+    }
+
+    /// Has it give tokens for Log Analytics, too. Their text says so.
+    pub fn gives_tokens_for_logs(&self) {
+        self.for_logs.store(true, Ordering::Relaxed);
     }
 
     /// What it was asked so far, the identity endpoint left out.
@@ -121,6 +128,19 @@ impl Server {
 
     /// The same in a folder, such as a project's.
     pub fn run_in(&self, folder: &Path, args: &[&str], env: &[(&str, &str)]) -> Ended {
+        let ended = self.program_in(folder, args, env).run();
+        for secret in self.tokens.lock().unwrap().iter().map(String::as_str).chain(["Bearer", HEADER]) {
+            assert!(!ended.stderr.contains(secret), "`{secret}` is in the log: {}", ended.stderr);
+        }
+        ended
+    }
+
+    /// The binary against this server, not started yet.
+    pub fn program(&self, args: &[&str], env: &[(&str, &str)]) -> Program {
+        self.program_in(Path::new(env!("CARGO_TARGET_TMPDIR")), args, env)
+    }
+
+    fn program_in(&self, folder: &Path, args: &[&str], env: &[(&str, &str)]) -> Program {
         let mut program = Program::new(env!("CARGO_BIN_EXE_longshore"), folder);
         program.current_dir(folder);
         program
@@ -133,11 +153,7 @@ impl Server {
             .env("IDENTITY_ENDPOINT", format!("{}/msi/token", self.url))
             .env("IDENTITY_HEADER", HEADER)
             .envs(env.iter().copied());
-        let ended = program.run();
-        for secret in self.tokens.lock().unwrap().iter().map(String::as_str).chain(["Bearer", HEADER]) {
-            assert!(!ended.stderr.contains(secret), "`{secret}` is in the log: {}", ended.stderr);
-        }
-        ended
+        program
     }
 
     fn serve(&self, mut stream: TcpStream) -> Option<()> {
@@ -192,12 +208,14 @@ impl Server {
     fn mint(&self, query: &str) -> Value {
         let for_storage = self.for_storage.load(Ordering::Relaxed)
             && query.contains("resource=https%3A%2F%2Fstorage.azure.com");
+        let for_logs = self.for_logs.load(Ordering::Relaxed)
+            && query.contains("resource=https%3A%2F%2Fapi.loganalytics.io");
         assert!(
-            for_storage || query.contains("resource=https%3A%2F%2Fmanagement.azure.com"),
+            for_storage || for_logs || query.contains("resource=https%3A%2F%2Fmanagement.azure.com"),
             "for ARM: {query}"
         );
         let mut tokens = self.tokens.lock().unwrap();
-        let token = format!("token-number-{}", tokens.len());
+        let token = format!("token{}-number-{}", if for_logs { "-for-logs" } else { "" }, tokens.len());
         tokens.push(token.clone());
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
         json!({ "access_token": token, "expires_on": (now + 3600).to_string(), "token_type": "Bearer",

@@ -18,13 +18,15 @@ pub struct Host {
     pub url: String,
     /// What else the binary finds in its environment.
     pub env: Vec<(&'static str, String)>,
+    /// Whether the caller's own environment is the binary's as well, with the login in it.
+    pub is_caller_s: bool,
 }
 
 impl Host {
     pub fn new(broker: &Broker, lock_s: u32) -> Self {
         let (name, connection) = (broker.queue(lock_s, 10), broker.connection_string());
         let url = format!("{connection};EntityPath={name}");
-        Self { name, connection, url, env: Vec::new() }
+        Self { name, connection, url, env: Vec::new(), is_caller_s: false }
     }
 
     /// A subscription of this topic.
@@ -32,13 +34,20 @@ impl Host {
         let (name, connection) =
             (format!("{topic}/Subscriptions/{subscription}"), broker.connection_string());
         let url = format!("{connection};EntityPath={name}");
-        Self { name, connection, url, env: Vec::new() }
+        Self { name, connection, url, env: Vec::new(), is_caller_s: false }
+    }
+
+    /// In front of an entity that the caller named, with the caller's login.
+    pub fn of_caller(url: &str) -> Self {
+        let (name, connection) = (String::new(), String::new());
+        Self { name, connection, url: url.into(), env: Vec::new(), is_caller_s: true }
     }
 
     /// The same host in front of another entity of its namespace.
     pub fn beside(&self, name: &str) -> Self {
         let url = self.url.replace(&self.name, name);
-        Self { name: name.into(), connection: self.connection.clone(), url, env: self.env.clone() }
+        let (connection, env) = (self.connection.clone(), self.env.clone());
+        Self { name: name.into(), connection, url, env, is_caller_s: self.is_caller_s }
     }
 
     /// With a managed identity, over TLS.
@@ -62,7 +71,8 @@ impl Host {
 
     pub fn program(&self, args: &[&str]) -> Program {
         let home = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let mut program = Program::new(env!("CARGO_BIN_EXE_longshore"), home);
+        let binary = env!("CARGO_BIN_EXE_longshore");
+        let mut program = if self.is_caller_s { Program::as_us(binary) } else { Program::new(binary, home) };
         program
             .args(args)
             .env("LONGSHORE_CACHE_DIR", home.join("compiled"))
