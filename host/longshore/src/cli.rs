@@ -30,6 +30,7 @@ mod registry;
 mod releases;
 mod run;
 mod sandbox;
+mod sessions;
 mod send;
 #[cfg(test)]
 mod tests;
@@ -77,6 +78,7 @@ pub use self::registry::{FetchArgs, RegistryArgs, RegistryLogin};
 pub use self::releases::{ReleasesArgs, RollbackArgs};
 pub use self::run::RunArgs;
 pub use self::sandbox::{GrantArgs, SandboxArgs};
+pub use self::sessions::{OnPoison, SessionArgs};
 pub use self::send::SendArgs;
 pub use self::values::Lines;
 #[cfg(test)]

@@ -17,7 +17,7 @@ use crate::lease::{Lease, Terms};
 use crate::settle::Settlement;
 use crate::settled::Settled;
 use longshore_handler::{Answer, Invocation};
-use longshore_queue::{Message, Received};
+use longshore_queue::{Message, Receipt, Received};
 
 /// Why a handler was not started, or did not get to its end.
 enum Interrupted {
@@ -47,12 +47,16 @@ pub(crate) async fn attempt(
     let started = Instant::now();
     let _in_hand = context.in_hand(received.message.dequeue_count);
     let terms = terms.within(context.parts.queue.longest_lease());
+    let group = context.parts.queue.group(&received);
     let mut lease = Lease::new(&received, sent, terms);
     let Received { message, damaged, .. } = received;
     // The slot is taken until the message is settled.
     let slot = slot(&context, &mut lease).await;
     let Judgement { fate, earlier } = match slot {
-        Ok(_) => decide(&context, &mut lease, sent, &message, damaged, handling).await,
+        Ok(_) => {
+            let evidence = group.as_deref().unwrap_or(&message.id);
+            decide(&context, &mut lease, sent, &message, evidence, damaged, handling).await
+        }
         Err(interrupted) => {
             drop(handling);
             interrupted.into()
@@ -93,12 +97,13 @@ fn overtaken(context: &RunContext, sent: Instant) -> Option<&'static str> {
 }
 
 /// Decides what is to become of a message whose receive was sent at `sent`: its handler is asked,
-/// if the message may be handled.
+/// if the message may be handled. `evidence` is what its failure counts for: see [`judge`].
 async fn decide(
     context: &RunContext,
     lease: &mut Lease,
     sent: Instant,
     message: &Message,
+    evidence: &str,
     damaged: Option<String>,
     handling: Handling,
 ) -> Judgement {
@@ -116,7 +121,7 @@ async fn decide(
     let answer = invoke(context, lease, invocation(context, message, body)).await;
     drop(handling);
     match answer {
-        Ok(answer) => judge(context, message, lease, answer).await,
+        Ok(answer) => judge(context, message, evidence, lease, answer).await,
         Err(interrupted) => interrupted.into(),
     }
 }
@@ -133,6 +138,16 @@ fn invocation(context: &RunContext, message: &Message, body: Bytes) -> Invocatio
     }
 }
 
+/// Waits until the queue says by itself that a lease is lost. Where messages come in order, somebody
+/// else may have got the message by then, and even the next one.
+async fn lost(context: &RunContext, receipt: &Receipt) {
+    if context.parts.queue.is_in_order() {
+        context.parts.queue.lost(receipt).await;
+    } else {
+        std::future::pending().await
+    }
+}
+
 /// Runs the handler until it answers, the lease is lost, or the run is stopped.
 async fn invoke(
     context: &RunContext,
@@ -142,9 +157,12 @@ async fn invoke(
     longshore_failpoint::kill_at("before-handler");
     let mut stopped = pin!(context.interrupted());
     let mut handling = pin!(context.parts.handler.handle(invocation));
+    let receipt = lease.receipt().clone();
+    let mut lost = pin!(lost(context, &receipt));
     loop {
         tokio::select! {
             biased;
+            () = &mut lost => return Err(Interrupted::LeaseLost),
             answer = &mut handling => return Ok(answer),
             () = &mut stopped => return Err(Interrupted::Stopped),
             () = sleep_until(lease.renewal_due()) => {}

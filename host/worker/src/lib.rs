@@ -34,6 +34,7 @@ mod settle;
 mod settled;
 pub mod stop;
 mod totals;
+mod withheld;
 mod worker;
 
 pub use config::Config;

@@ -10,6 +10,7 @@ use clap::builder::BoolishValueParser;
 use super::args::{ComponentArg, ConcurrencyArg, PoisonOf};
 use super::outbox::EncodingOf;
 use super::sandbox::SandboxArgs;
+use super::sessions::SessionArgs;
 use super::values::{Lines, duration, flat, lines, parse, show, some_time};
 use longshore_component::Source;
 use longshore_queue::encoding::Encoding;
@@ -132,6 +133,9 @@ pub struct RunArgs {
     pub stop_with_input: bool,
 
     #[command(flatten)]
+    pub(crate) sessions: SessionArgs,
+
+    #[command(flatten)]
     pub(crate) sandbox: SandboxArgs,
 }
 
@@ -183,6 +187,7 @@ impl RunArgs {
         }
         self.sandbox.grants.check_outbox()?;
         self.check_encodings()?;
+        self.sessions.check(&self.of.queue.queue)?;
         if self.retry_cap < self.retry_base {
             let (base, cap) = (show(self.retry_base), show(self.retry_cap));
             return Err(format!("--retry-cap {cap} is shorter than --retry-base {base}"));

@@ -9,6 +9,7 @@ mod reach;
 mod room;
 pub(super) mod rule;
 mod ruling;
+mod sessions;
 
 use std::time::Duration;
 
@@ -78,6 +79,11 @@ pub(super) async fn execute(args: CheckArgs, format: Format) -> Result<Exit, Fai
         && let Some(limit) = url.delivery_limit()
     {
         findings.push(deliveries::finding(url, limit, job.as_ref()).await);
+    }
+    if let (Some(url), Some((_, setup))) = (&url, &job)
+        && named.withheld(url, "sessions", "--queue").is_none()
+    {
+        findings.extend(sessions::finding(url, &*open(url).await?, setup).await?);
     }
     match url {
         Some(url) => findings.extend(queues(url, poison, &named, args.probe_send, blame).await?),

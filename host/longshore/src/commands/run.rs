@@ -22,7 +22,7 @@ use crate::telemetry::PROGRESS;
 use longshore_component::LoadedComponent;
 use longshore_handler::Handler;
 use longshore_queue::Queue;
-use longshore_queue_drivers::open;
+use longshore_queue_drivers::{open, open_with};
 use longshore_sandbox::{Sandbox, Settings};
 use longshore_worker::drain::End;
 use longshore_worker::hold::{HoldCause, OnHold};
@@ -55,7 +55,8 @@ pub(super) async fn execute(args: RunArgs, format: Format) -> Result<Exit, Failu
     if args.stop_with_input {
         tokio::spawn(stop_with_input(stopper.clone()));
     }
-    let (mut queue, mut poison) = (open(&args.of.queue.queue).await?, open(&poison).await?);
+    let sessions = args.sessions.options(config.concurrency);
+    let (mut queue, mut poison) = (open_with(&args.of.queue.queue, sessions).await?, open(&poison).await?);
     let mut dead_letters = None;
     if takes_dead_letters {
         let letters = dead_letters.insert(Arc::new(DeadLetters::new(queue)));

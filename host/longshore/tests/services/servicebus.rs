@@ -12,6 +12,8 @@ mod judges;
 mod links;
 mod queue;
 mod redrive;
+mod session_order;
+mod sessions;
 mod topics;
 mod trouble;
 mod whole_loop;
