@@ -142,7 +142,11 @@ impl Sessions {
         let mut state = self.state();
         let now = Instant::now();
         let take = |lane: &Arc<Lane>| lane.take(now, now + visibility);
-        let messages: Vec<_> = state.lanes.values().filter_map(take).take(max as usize).collect();
+        let messages: Vec<_> = if state.is_resting {
+            Vec::new()
+        } else {
+            state.lanes.values().filter_map(take).take(max as usize).collect()
+        };
         if !messages.is_empty() {
             return Ok(Look::Messages(messages));
         }
@@ -173,7 +177,7 @@ impl Sessions {
             }
         }
         let is_open = coming > 0 || state.accepting > 0;
-        let over = now >= asked + LONGEST_RECEIVE;
+        let over = state.is_resting || now >= asked + LONGEST_RECEIVE;
         Ok(if over || !is_open && busy == 0 { Look::Nothing } else { Look::Wait })
     }
 
