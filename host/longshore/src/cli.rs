@@ -30,8 +30,8 @@ mod registry;
 mod releases;
 mod run;
 mod sandbox;
-mod sessions;
 mod send;
+mod sessions;
 #[cfg(test)]
 mod tests;
 mod text_file;
@@ -78,8 +78,8 @@ pub use self::registry::{FetchArgs, RegistryArgs, RegistryLogin};
 pub use self::releases::{ReleasesArgs, RollbackArgs};
 pub use self::run::RunArgs;
 pub use self::sandbox::{GrantArgs, SandboxArgs};
-pub use self::sessions::{OnPoison, SessionArgs};
 pub use self::send::SendArgs;
+pub use self::sessions::{OnPoison, SessionArgs};
 pub use self::values::Lines;
 #[cfg(test)]
 use self::variables::PREFIX;

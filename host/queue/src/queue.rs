@@ -132,8 +132,8 @@ pub trait Queue: fmt::Debug + Send + Sync {
         let _ = receipt;
     }
 
-    /// How many groups have messages, whoever holds them: see [`Queue::group`]. `None` where messages
-    /// have none.
+    /// How many groups have messages, whoever holds them: see [`Queue::group`]. `None` where
+    /// messages have none.
     async fn groups(&self) -> Result<Option<u64>, QueueError> {
         Ok(None)
     }

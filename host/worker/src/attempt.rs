@@ -138,8 +138,8 @@ fn invocation(context: &RunContext, message: &Message, body: Bytes) -> Invocatio
     }
 }
 
-/// Waits until the queue says by itself that a lease is lost. Where messages come in order, somebody
-/// else may have got the message by then, and even the next one.
+/// Waits until the queue says by itself that a lease is lost. Where messages come in order,
+/// somebody else may have got the message by then, and even the next one.
 async fn lost(context: &RunContext, receipt: &Receipt) {
     if context.parts.queue.is_in_order() {
         context.parts.queue.lost(receipt).await;

@@ -79,9 +79,9 @@ pub struct RunArgs {
     #[arg(long, env = "LONGSHORE_BREAKER", value_name = "N", default_value_t = 20, help_heading = RETRIES, hide_short_help = true)]
     pub breaker: usize,
 
-    /// How long an open breaker, or a component that cannot be loaded, keeps the run alive
-    /// [default: as long as the time budget lasts; without a component on a terminal: 0]. 0 ends it
-    /// at once.
+    /// How long an open breaker, a component that cannot be loaded, or sessions that others hold
+    /// keep the run alive [default: as long as the time budget lasts; without a component on a
+    /// terminal: 0]. 0 ends it at once.
     #[arg(long, env = "LONGSHORE_HOLD", value_name = "D", value_parser = duration, help_heading = DURATION, hide_short_help = true)]
     pub hold: Option<Duration>,
 

@@ -37,8 +37,8 @@ pub struct SessionArgs {
 
     /// What becomes of a session when a message of it was poisoned.
     ///
-    /// `continue` goes on with its next message, so that its order has a gap. `stop` leaves the rest
-    /// in the queue; a later run with `continue` takes it up again.
+    /// `continue` goes on with its next message, so that its order has a gap. `stop` leaves the
+    /// rest in the queue; a later run with `continue` takes it up again.
     #[arg(long, env = "LONGSHORE_ON_POISON", value_enum, default_value_t, help_heading = SESSIONS, hide_short_help = true)]
     pub on_poison: OnPoison,
 }
@@ -48,7 +48,9 @@ impl SessionArgs {
     pub fn options(&self, concurrency: usize) -> SessionOptions {
         SessionOptions {
             are_required: self.sessions.is_some(),
-            at_once: self.sessions.map_or(concurrency.min(SessionOptions::MAX_AT_ONCE_BY_DEFAULT), usize::from),
+            at_once: self
+                .sessions
+                .map_or(concurrency.min(SessionOptions::MAX_AT_ONCE_BY_DEFAULT), usize::from),
             idle: self.session_idle,
             stops_on_poison: self.on_poison == OnPoison::Stop,
         }

@@ -1,5 +1,6 @@
 //! How many executions the sessions of a queue keep at work. KEDA counts messages, and of a session
-//! only one message is handled at a time ([keda#1479](https://github.com/kedacore/keda/issues/1479)).
+//! only one message is handled at a time
+//! ([keda#1479](https://github.com/kedacore/keda/issues/1479)).
 
 use super::finding::Finding;
 use super::job::Setup;

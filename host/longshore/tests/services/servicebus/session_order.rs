@@ -50,7 +50,8 @@ fn config(seed: u64) -> Config {
 fn sessions(broker: &Broker, name: &str) -> Arc<dyn Queue> {
     let url = format!("{};EntityPath={name}", broker.connection_string()).parse().unwrap();
     let queue = ServiceBusQueue::open(url, &Azure::new(Credential::Developer)).unwrap().with_limit(LIMIT);
-    let options = SessionOptions { at_once: 3, idle: Duration::from_millis(300), ..SessionOptions::default() };
+    let options =
+        SessionOptions { at_once: 3, idle: Duration::from_millis(300), ..SessionOptions::default() };
     Arc::new(queue.with_sessions(options))
 }
 
@@ -109,7 +110,10 @@ async fn schedule(seed: u64) -> u64 {
         assert!(follows, "seed {seed}: {id} after {before:?}: {seen:?}");
         newest.insert(session.into(), number);
     }
-    assert!(newest.len() == SESSIONS && newest.values().all(|it| it + 1 == MESSAGES), "seed {seed}: {newest:?}");
+    assert!(
+        newest.len() == SESSIONS && newest.values().all(|it| it + 1 == MESSAGES),
+        "seed {seed}: {newest:?}"
+    );
     let dead = poison.peek(MAX_RECEIVE).await.unwrap();
     let rejected = (0..MESSAGES * SESSIONS)
         .filter(|at| kinds[(at / SESSIONS + at % SESSIONS) % kinds.len()] == "reject")

@@ -144,10 +144,12 @@ fn a_handler_that_kills_its_host_is_poisoned_although_the_service_counts_no_deli
     for killed in 1..=3 {
         let mut run = host.run(&["--max-dequeue", "3"]);
         assert!(run.env("FAILPOINTS", "before-handler=return").run().was_killed(), "{killed}");
-        until("a free session", || {
-            (calm().sessions(&host.name)["red"]["held"] == false).then_some(())
-        });
-        assert_eq!(calm().sessions(&host.name)["red"]["deliveries"], json!([0, 0]), "the service counts none");
+        until("a free session", || (calm().sessions(&host.name)["red"]["held"] == false).then_some(()));
+        assert_eq!(
+            calm().sessions(&host.name)["red"]["deliveries"],
+            json!([0, 0]),
+            "the service counts none"
+        );
     }
     let ended = host.run(&["--max-dequeue", "3"]).run().succeeded();
     let ran = ended.json();
@@ -201,7 +203,11 @@ fn after_a_poisoned_message_a_session_stands_still_until_a_run_goes_on_with_it()
     for (run, completed, poisoned, warned) in [("first", 3, 1, 1), ("second", 0, 0, 0)] {
         let ended = host.run(&["--on-poison", "stop", "--hold", "0"]).run().succeeded();
         let ran = ended.json();
-        assert_eq!((&ran["completed"], &ran["poisoned"]), (&json!(completed), &json!(poisoned)), "{run}: {ran}");
+        assert_eq!(
+            (&ran["completed"], &ran["poisoned"]),
+            (&json!(completed), &json!(poisoned)),
+            "{run}: {ran}"
+        );
         let said = ended.stderr.matches("was poisoned, and the rest of it stays").count();
         assert_eq!(said, warned, "{run}: {}", ended.stderr);
         assert_eq!(host.count(), 2, "{run}");
@@ -230,7 +236,11 @@ fn the_breaker_counts_sessions_and_not_the_messages_behind_each_other() {
 #[test]
 fn sessions_of_what_has_none_are_refused_with_the_mend() {
     let plain = Host::new(calm(), 30);
-    plain.run(&["--sessions", "2"]).run().ends_with(3).says(&["does not require sessions", "leave --sessions"]);
+    plain
+        .run(&["--sessions", "2"])
+        .run()
+        .ends_with(3)
+        .says(&["does not require sessions", "leave --sessions"]);
     let storage = "https://acme.queue.core.windows.net/orders";
     let mut run = plain.run(&["--sessions", "2", "--queue", storage]);
     run.run().ends_with(2).says(&["--sessions is for queues and subscriptions of Service Bus"]);

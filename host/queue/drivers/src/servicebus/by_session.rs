@@ -33,7 +33,8 @@ impl ServiceBusQueue {
         Some(&self.sessions.get_or_init(made).0)
     }
 
-    /// Receives without sessions. It may be found out that they are required: then there is nothing.
+    /// Receives without sessions. It may be found out that they are required: then there is
+    /// nothing.
     pub(super) async fn receive_plainly(&self, max: u32) -> Result<Vec<Arrived>, QueueError> {
         let receive = async |it: &Connected| match receive::receive(it, max).await {
             // The connection is as good as before.

@@ -14,7 +14,9 @@ use fe2o3_amqp::types::messaging::{
 use fe2o3_amqp::types::primitives::{Binary, OrderedMap, SimpleValue, Symbol, Timestamp as AmqpTime, Value};
 use jiff::Timestamp;
 
-use longshore_queue::{CONTENT_TYPE, Message, Outgoing, Properties, QueueUrl, REASON_PROPERTY, SESSION_ID, Whole};
+use longshore_queue::{
+    CONTENT_TYPE, Message, Outgoing, Properties, QueueUrl, REASON_PROPERTY, SESSION_ID, Whole,
+};
 
 use crate::servicebus::binary_xml::{self, DotnetBody};
 use crate::servicebus::sections::Original;

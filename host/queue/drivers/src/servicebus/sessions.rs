@@ -2,9 +2,9 @@
 //! together ([Message
 //! sessions](https://learn.microsoft.com/azure/service-bus-messaging/message-sessions)).
 //!
-//! Each session that is worked off is a *lane*: a link of its own, of which one message at a time is
-//! in hand. Receives take what lanes have, and accept further sessions as far as more is wanted. A
-//! message that waits for its next attempt keeps its session, and other sessions go on.
+//! Each session that is worked off is a *lane*: a link of its own, of which one message at a time
+//! is in hand. Receives take what lanes have, and accept further sessions as far as more is wanted.
+//! A message that waits for its next attempt keeps its session, and other sessions go on.
 
 mod accept;
 mod lane;
@@ -133,12 +133,7 @@ impl Sessions {
         }
     }
 
-    fn look(
-        self: &Arc<Self>,
-        max: u32,
-        asked: Instant,
-        visibility: Duration,
-    ) -> Result<Look, QueueError> {
+    fn look(self: &Arc<Self>, max: u32, asked: Instant, visibility: Duration) -> Result<Look, QueueError> {
         let mut state = self.state();
         let now = Instant::now();
         let take = |lane: &Arc<Lane>| lane.take(now, now + visibility);

@@ -83,9 +83,8 @@ pub(super) async fn next(connected: &Connected, name: &str) -> Result<Option<Acc
         _ => return Err(unclear(&entity.url, "a session without an id")),
     };
     let until = receiver.properties(|it| it.as_ref()?.get(&Symbol::from(LOCKED_UNTIL)).and_then(time));
-    let left = until.and_then(|until| {
-        Duration::try_from(until.duration_since(entity.clock.at(Timestamp::now()))).ok()
-    });
+    let left = until
+        .and_then(|until| Duration::try_from(until.duration_since(entity.clock.at(Timestamp::now()))).ok());
     let lock = left.filter(|left| LOCKS.contains(left)).unwrap_or(SHORTEST_LOCK);
     let link = Link::start(receiver, session, watched, connected.shared_entity());
     let session = HeldSession { id, link: name.to_owned() };

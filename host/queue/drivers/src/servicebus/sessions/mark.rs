@@ -97,7 +97,8 @@ mod tests {
             assert_eq!(kept, state);
             assert_eq!(write(&Mark::default(), kept.as_ref()), state);
         }
-        for foreign in [&b"longshore-session/1 {}"[..], b"longshore-session/2 {}\na", b"longshore-session/1 x\na"]
+        for foreign in
+            [&b"longshore-session/1 {}"[..], b"longshore-session/2 {}\na", b"longshore-session/1 x\na"]
         {
             let foreign = Bytes::from_static(foreign);
             assert_eq!(read(Some(foreign.clone())), (None, Some(foreign)));
@@ -111,8 +112,15 @@ mod tests {
         let second = Suspect::after_crash(Some(first), 7, 0);
         assert_eq!(second.crashes, 2);
         // Its lock ran out meanwhile.
-        assert_eq!(Suspect::after_crash(Some(second), 7, 1), Suspect { sequence: 7, deliveries: 1, crashes: 2 });
+        assert_eq!(
+            Suspect::after_crash(Some(second), 7, 1),
+            Suspect { sequence: 7, deliveries: 1, crashes: 2 }
+        );
         assert_eq!(Suspect::after_crash(Some(second), 8, 0).crashes, 1, "another message");
-        assert_eq!(Suspect::after_crash(None, 7, 3).crashes, 0, "it failed before, and may have been counted");
+        assert_eq!(
+            Suspect::after_crash(None, 7, 3).crashes,
+            0,
+            "it failed before, and may have been counted"
+        );
     }
 }

@@ -120,6 +120,8 @@ pub(super) async fn list(connected: &Connected, skip: i32, top: i32) -> Result<V
 /// Whether a session has a message that is neither scheduled nor deferred, as far as its first ones
 /// tell.
 pub(super) async fn has_messages(connected: &Connected, session: &str) -> Result<bool, QueueError> {
-    let found = crate::servicebus::management::peek_in(connected, &connected.entity().url, Some(session), 0, 10).await?;
+    let found =
+        crate::servicebus::management::peek_in(connected, &connected.entity().url, Some(session), 0, 10)
+            .await?;
     Ok(found.iter().any(|it| it.active))
 }

@@ -224,12 +224,10 @@ impl Lane {
                     () = sleep_until(at) => {}
                 },
                 // It is visible again.
-                Err((token, version)) => {
-                    match self.settle(token, version, &Disposition::Abandoned).await {
-                        Err(error) if error.is_transient() => sleep_until(Instant::now() + PAUSE).await,
-                        _ => {}
-                    }
-                }
+                Err((token, version)) => match self.settle(token, version, &Disposition::Abandoned).await {
+                    Err(error) if error.is_transient() => sleep_until(Instant::now() + PAUSE).await,
+                    _ => {}
+                },
             }
         }
     }
