@@ -148,24 +148,21 @@ async fn ten_thousand_messages_of_two_hundred_sessions_stay_in_order_through_ret
     let logs = tokio::task::spawn_blocking(move || {
         let started = std::time::Instant::now();
         let mut logs = Vec::new();
-        for round in 0_u64.. {
-            let run = || host.run(&["--sessions", "8", "--max-dequeue", "3", "--hold", "0"]).start();
-            let (killed, survivor) = (run(), run());
-            std::thread::sleep(Duration::from_millis(1500));
-            if round < 8 {
-                let cuts = ["deliver", "settle", "attach", "renew-session-lock", "set-session-state"];
-                let cut = |at: &&str| json!({ "at": at, "do": "cut-after", "times": 1 });
-                broker.order(&cuts.iter().map(cut).collect::<Vec<_>>().into());
-                std::thread::sleep(Duration::from_millis(1500));
-                logs.push(killed.kill().stderr);
-            } else {
-                logs.push(killed.wait().succeeded().stderr);
-            }
-            broker.order(&json!([]));
-            logs.push(survivor.wait().succeeded().stderr);
-            if host.count() == 0 {
-                break;
-            }
+        let run = || host.run(&["--sessions", "8", "--max-dequeue", "3", "--hold", "0"]).start();
+        let survivor = run();
+        for _ in 0..8 {
+            let killed = run();
+            std::thread::sleep(Duration::from_secs(3));
+            let cuts = ["deliver", "settle", "attach", "renew-session-lock", "set-session-state"];
+            let cut = |at: &&str| json!({ "at": at, "do": "cut-after", "times": 1 });
+            broker.order(&cuts.iter().map(cut).collect::<Vec<_>>().into());
+            std::thread::sleep(Duration::from_secs(2));
+            logs.push(killed.kill().stderr);
+        }
+        broker.order(&json!([]));
+        logs.push(survivor.wait().succeeded().stderr);
+        while host.count() != 0 {
+            logs.push(run().wait().succeeded().stderr);
         }
         println!("{} runs in {:?}", logs.len(), started.elapsed());
         logs
