@@ -7,7 +7,7 @@ mod amqp;
 pub mod broker;
 mod connections;
 mod faults;
-mod host;
+pub mod host;
 mod judges;
 mod links;
 mod queue;
