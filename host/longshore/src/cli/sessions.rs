@@ -5,7 +5,6 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::values::some_time;
-use longshore_queue::place::Place;
 use longshore_queue::{QueueUrl, SessionOptions};
 
 /// What these flags are about, as a heading of the help.
@@ -58,12 +57,11 @@ impl SessionArgs {
 
     /// Refuses sessions of a queue that cannot have any.
     pub fn check(&self, url: &QueueUrl) -> Result<(), String> {
-        match url.place() {
-            Place::ServiceBus { .. } => Ok(()),
-            _ if self.sessions.is_none() => Ok(()),
-            _ => Err(format!(
-                "--sessions is for queues and subscriptions of Service Bus, and {url} is none; leave it out"
-            )),
+        if self.sessions.is_none() || url.kind().has_sessions {
+            return Ok(());
         }
+        Err(format!(
+            "--sessions is for queues and subscriptions of Service Bus, and {url} is none; leave it out"
+        ))
     }
 }

@@ -59,7 +59,7 @@ use self::disposition::Disposition;
 use self::entity::Entity;
 use self::held::Held;
 use self::lock::LockToken;
-use self::pages::PAGE;
+use self::management::PAGE;
 use self::sessions::OwnSessions;
 use self::token::TokenSource;
 use self::wire::Wire;

@@ -17,6 +17,8 @@ use crate::servicebus::message::{ReadMessage, read};
 use crate::servicebus::request::AmqpReply;
 use crate::servicebus::sections;
 
+/// How many messages are peeked at with one request.
+pub(super) const PAGE: u32 = 100;
 /// How long the service may work on a request, in milliseconds.
 const SERVER_TIMEOUT: u32 = 15_000;
 async fn ask(

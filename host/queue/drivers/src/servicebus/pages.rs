@@ -4,9 +4,6 @@ use longshore_queue::{QueueError, Specimen};
 
 use crate::servicebus::{ServiceBusQueue, management};
 
-/// How many messages are peeked at with one request.
-pub(super) const PAGE: u32 = 100;
-
 impl ServiceBusQueue {
     /// The active ones of the next messages, from a place in the queue on; `None` at its end.
     pub(super) async fn page(&self, from: &mut i64, count: u32) -> Result<Option<Vec<Specimen>>, QueueError> {
