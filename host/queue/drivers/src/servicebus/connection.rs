@@ -22,10 +22,9 @@ use tokio::time::{sleep, timeout};
 use longshore_queue::QueueError;
 
 use crate::servicebus::entity::Entity;
-use crate::servicebus::error::{AmqpRefusal, receiving, sending, unclear};
+use crate::servicebus::error::{AmqpRefusal, receiving, sending, sessions_are_required, unclear};
 use crate::servicebus::link::Link;
 use crate::servicebus::request::Requests;
-use crate::servicebus::sessions;
 use crate::servicebus::tap::Tap;
 use crate::servicebus::transport;
 use crate::servicebus::watched::{Watched, Watches};
@@ -167,7 +166,7 @@ impl Connected {
                 Ok(Link::start(receiver, session, watched, self.entity.clone()))
             }
             Err(refused) => {
-                if sessions::are_required(&refused) {
+                if sessions_are_required(&refused) {
                     self.entity.requires_sessions.store(true, Ordering::Relaxed);
                 }
                 Err(receiving(refused, &self.entity.url))

@@ -120,6 +120,15 @@ pub(super) fn too_large(url: &QueueUrl, measured: Option<(u64, u64)>) -> QueueEr
     QueueError::TooLarge { queue: url.to_string(), size, limit }
 }
 
+/// Whether a link was refused since messages are only received by session.
+pub(super) fn sessions_are_required(refused: &ReceiverAttachError) -> bool {
+    // "It is not possible for an entity that requires sessions to create a non-sessionful message
+    // receiver."
+    let ReceiverAttachError::RemoteClosedWithError(error) = refused else { return false };
+    let AmqpRefusal { condition, description } = AmqpRefusal::from(error);
+    condition == "amqp:not-allowed" && description.contains("requires sessions")
+}
+
 pub(super) fn receiving(error: ReceiverAttachError, url: &QueueUrl) -> QueueError {
     match error {
         ReceiverAttachError::RemoteClosedWithError(error) => {

@@ -24,7 +24,6 @@ use crate::servicebus::disposition::Disposition;
 use crate::servicebus::lock::LockToken;
 use crate::servicebus::wire::Wire;
 
-pub(super) use self::accept::are_required;
 use self::lane::{Lane, LaneTerms, Standing};
 
 /// How long a receive waits at most while messages are in hand, whose sessions may go on.

@@ -41,15 +41,6 @@ pub(super) struct Accepted {
     pub(super) locked_until: Instant,
 }
 
-/// Whether a link was refused since messages are only received by session.
-pub(in crate::servicebus) fn are_required(refused: &ReceiverAttachError) -> bool {
-    // "It is not possible for an entity that requires sessions to create a non-sessionful message
-    // receiver."
-    let ReceiverAttachError::RemoteClosedWithError(error) = refused else { return false };
-    let AmqpRefusal { condition, description } = AmqpRefusal::from(error);
-    condition == "amqp:not-allowed" && description.contains("requires sessions")
-}
-
 /// Accepts the next session that is free, on a link of this name; `None` if there is none.
 pub(super) async fn next(connected: &Connected, name: &str) -> Result<Option<Accepted>, QueueError> {
     let entity = connected.entity();
