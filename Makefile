@@ -42,7 +42,7 @@ TEST_HOST  := $(TEST) --test process --no-run
 
 include guest/languages.mk examples/examples.mk infra/azure.mk infra/check.mk
 .PHONY: help run build guest order host check lint lint-guest doc features test test-worker test-guest test-host test-services service-tests \
-	services-installed judge-broker verify-azure verify-servicebus torture dev-scenarios servicebus-100 servicebus-100000 fuzz fuzz-coverage mutants bench format clean wasm-target docker-registry
+	services-installed judge-broker verify-azure verify-servicebus torture dev-scenarios servicebus-100 servicebus-100000 servicebus-sessions fuzz fuzz-coverage mutants bench format clean wasm-target docker-registry
 
 include release/check.mk
 include host/longshore/tests/page/page.mk
@@ -149,6 +149,9 @@ servicebus-100: guest $(SERVICEBUS)/.venv/installed ## run the end-to-end test o
 
 servicebus-100000: guest $(SERVICEBUS)/.venv/installed ## take 100,000 messages from a Service Bus queue in one run, and watch its link and its memory: minutes
 	$(TEST) --test services -- --nocapture --ignored a_hundred_thousand_messages
+
+servicebus-sessions: guest $(SERVICEBUS)/.venv/installed ## work off 10,000 messages of 200 sessions through kills and cuts, and have their order judged
+	$(TEST) --test services -- --nocapture --ignored ten_thousand_messages_of_two_hundred_sessions
 
 judge-broker: $(SERVICEBUS)/.venv/installed ## have the Service Bus broker of the tests judged by the official clients
 	$(SERVICEBUS)/.venv/bin/python $(SERVICEBUS)/python/verdicts.py

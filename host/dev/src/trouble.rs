@@ -176,6 +176,26 @@ impl Queue for TroubledQueue {
         self.answers()?;
         self.queue.update(id, receipt, visibility).await
     }
+    async fn hide(&self, id: &str, receipt: &Receipt, delay: Duration) -> Result<Receipt, QueueError> {
+        self.answers()?;
+        self.queue.hide(id, receipt, delay).await
+    }
+    async fn lost(&self, receipt: &Receipt) {
+        self.queue.lost(receipt).await;
+    }
+    fn group(&self, received: &Received) -> Option<String> {
+        self.queue.group(received)
+    }
+    fn is_in_order(&self) -> bool {
+        self.queue.is_in_order()
+    }
+    fn poisons_next(&self, receipt: &Receipt) {
+        self.queue.poisons_next(receipt);
+    }
+    async fn groups(&self) -> Result<Option<u64>, QueueError> {
+        self.answers()?;
+        self.queue.groups().await
+    }
     async fn delete(&self, id: &str, receipt: &Receipt) -> Result<(), QueueError> {
         self.answers()?;
         self.queue.delete(id, receipt).await

@@ -32,6 +32,7 @@ mod releases;
 mod run;
 mod sandbox;
 mod send;
+mod sessions;
 #[cfg(test)]
 mod tests;
 mod text_file;
@@ -84,6 +85,7 @@ pub use self::releases::{ReleasesArgs, RollbackArgs};
 pub use self::run::RunArgs;
 pub use self::sandbox::{GrantArgs, SandboxArgs};
 pub use self::send::SendArgs;
+pub use self::sessions::{OnPoison, SessionArgs};
 pub use self::ui::UiArgs;
 pub use self::values::Lines;
 #[cfg(test)]

@@ -36,6 +36,8 @@ pub struct Kind {
     pub tokens: Option<TokenUse>,
     /// What KEDA counts it with; `None` where it cannot.
     pub scaler: Option<Scaler>,
+    /// Whether its messages may be received by session.
+    pub has_sessions: bool,
     /// The longest pause between two polls of an empty queue, for a host that polls without end.
     pub max_poll_pause: Duration,
     /// Whether a receive that waits is no request of its own: it raises how many messages the
@@ -119,6 +121,7 @@ pub static FILE: Kind = Kind {
     tokens: None,
     scaler: None,
     // A poll costs a look at a file.
+    has_sessions: false,
     max_poll_pause: Duration::from_secs(1),
     receives_are_credit: false,
 };
@@ -170,6 +173,7 @@ pub static STORAGE: Kind = Kind {
         activation: "activationQueueLength",
         needs: "it needs Storage Queue Data Reader on the queue",
     }),
+    has_sessions: false,
     max_poll_pause: REMOTE_POLL_PAUSE,
     receives_are_credit: false,
 };
@@ -216,6 +220,7 @@ pub static SERVICE_BUS: Kind = Kind {
         activation: "activationMessageCount",
         needs: "which least role lets KEDA count there is not settled (kedacore/keda issue 7822)",
     }),
+    has_sessions: true,
     max_poll_pause: REMOTE_POLL_PAUSE,
     // The credit of a link (AMQP 1.0, part 2, 2.6.7).
     receives_are_credit: true,

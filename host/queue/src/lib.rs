@@ -17,6 +17,7 @@ mod parse;
 pub mod place;
 pub mod queue;
 mod same;
+mod sessions;
 mod this_host;
 mod token_host;
 pub mod url;
@@ -28,4 +29,5 @@ pub use self::message::{
     REASON_PROPERTY, Receipt, Received, Specimen, Whole,
 };
 pub use self::queue::{Queue, Right};
+pub use self::sessions::{SESSION_ID, SessionOptions};
 pub use self::url::QueueUrl;

@@ -101,6 +101,43 @@ pub trait Queue: fmt::Debug + Send + Sync {
     /// once), and the returned receipt is the only valid one.
     async fn update(&self, id: &str, receipt: &Receipt, visibility: Duration) -> Result<Receipt, QueueError>;
 
+    /// The same for a message that waits for its next attempt, or that an open breaker hides: its
+    /// lease is not renewed meanwhile.
+    async fn hide(&self, id: &str, receipt: &Receipt, delay: Duration) -> Result<Receipt, QueueError> {
+        self.update(id, receipt, delay).await
+    }
+
+    /// Waits until it is known that the lease on a message is lost, before a call says so. For ever
+    /// where only calls say it, and after the message was settled.
+    async fn lost(&self, receipt: &Receipt) {
+        let _ = receipt;
+        std::future::pending().await
+    }
+
+    /// Which messages a leased one belongs to, where those come one after the other and in order:
+    /// the next one after this one is settled.
+    fn group(&self, received: &Received) -> Option<String> {
+        let _ = received;
+        None
+    }
+
+    /// Whether a settled message may make another one visible, since messages come in order.
+    fn is_in_order(&self) -> bool {
+        false
+    }
+
+    /// What is settled next with this receipt goes to the poison queue. A queue that gives messages
+    /// in order may then keep the next one back.
+    fn poisons_next(&self, receipt: &Receipt) {
+        let _ = receipt;
+    }
+
+    /// How many groups have messages, whoever holds them: see [`Queue::group`]. `None` where
+    /// messages have none.
+    async fn groups(&self) -> Result<Option<u64>, QueueError> {
+        Ok(None)
+    }
+
     /// Deletes a leased message.
     async fn delete(&self, id: &str, receipt: &Receipt) -> Result<(), QueueError>;
 

@@ -21,7 +21,7 @@ use crate::settle::Settlement;
 use crate::settled::Settled;
 use crate::trace::Traced;
 use longshore_handler::{Answer, Invocation};
-use longshore_queue::{Message, Properties, Received};
+use longshore_queue::{Message, Properties, Receipt, Received};
 
 /// Why a handler was not started, or did not get to its end.
 enum Interrupted {
@@ -51,6 +51,7 @@ pub(crate) async fn attempt(
     let started = Instant::now();
     let _in_hand = context.in_hand(received.message.dequeue_count);
     let terms = terms.within(context.parts.queue.longest_lease());
+    let group = context.parts.queue.group(&received);
     let mut lease = Lease::new(&received, sent, terms);
     let Received { message, damaged, .. } = received;
     let mut traced = Traced::of(&message);
@@ -58,7 +59,10 @@ pub(crate) async fn attempt(
     let slot = slot(&context, &mut lease).await;
     let (has_slot, slot_since, taken_slots) = (slot.is_ok(), Instant::now(), context.taken_slots());
     let Judgement { fate, earlier, attempt } = match slot {
-        Ok(_) => decide(&context, &mut lease, &mut traced, sent, &message, damaged, handling).await,
+        Ok(_) => {
+            let evidence = group.as_deref().unwrap_or(&message.id);
+            decide(&context, &mut lease, &mut traced, sent, &message, evidence, damaged, handling).await
+        }
         Err(interrupted) => {
             drop(handling);
             interrupted.into()
@@ -104,13 +108,14 @@ fn overtaken(context: &RunContext, sent: Instant) -> Option<&'static str> {
 }
 
 /// Decides what is to become of a message whose receive was sent at `sent`: its handler is asked,
-/// if the message may be handled.
+/// if the message may be handled. `evidence` is what its failure counts for: see [`judge`].
 async fn decide(
     context: &RunContext,
     lease: &mut Lease,
     traced: &mut Traced,
     sent: Instant,
     message: &Message,
+    evidence: &str,
     damaged: Option<String>,
     handling: Handling,
 ) -> Judgement {
@@ -136,7 +141,7 @@ async fn decide(
             traced.answered(answer.usage);
             let log = std::mem::take(&mut answer.log);
             let attempt = Some(AttemptRecord { started, ended: Timestamp::now(), log });
-            Judgement { attempt, ..judge(context, message, lease, traced, answer).await }
+            Judgement { attempt, ..judge(context, message, evidence, lease, traced, answer).await }
         }
         Err(interrupted) => interrupted.into(),
     }
@@ -154,6 +159,16 @@ fn invocation(context: &RunContext, message: &Message, body: Bytes, properties: 
     }
 }
 
+/// Waits until the queue says by itself that a lease is lost. Where messages come in order,
+/// somebody else may have got the message by then, and even the next one.
+async fn lost(context: &RunContext, receipt: &Receipt) {
+    if context.parts.queue.is_in_order() {
+        context.parts.queue.lost(receipt).await;
+    } else {
+        std::future::pending().await
+    }
+}
+
 /// Runs the handler until it answers, the lease is lost, or the run is stopped.
 async fn invoke(
     context: &RunContext,
@@ -163,9 +178,12 @@ async fn invoke(
     longshore_failpoint::kill_at("before-handler");
     let mut stopped = pin!(context.interrupted());
     let mut handling = pin!(context.parts.handler.handle(invocation));
+    let receipt = lease.receipt().clone();
+    let mut lost = pin!(lost(context, &receipt));
     loop {
         tokio::select! {
             biased;
+            () = &mut lost => return Err(Interrupted::LeaseLost),
             answer = &mut handling => return Ok(answer),
             () = &mut stopped => return Err(Interrupted::Stopped),
             () = sleep_until(lease.renewal_due()) => {}

@@ -37,7 +37,7 @@ pub struct Hidden {
 /// A handler's failure on a message.
 #[derive(Clone, Copy, Debug)]
 pub struct FailedAttempt<'a> {
-    /// The message's id.
+    /// The message's id, or that of what it comes in order with.
     pub id: &'a str,
     /// How often the message was received, this time included.
     pub dequeue_count: u32,

@@ -208,6 +208,13 @@ impl Drain {
         self.next_receive = due.map_or(now + pause, |due| due.min(now + pause));
     }
 
+    /// Another message may have become visible: the receives before say nothing of it.
+    pub fn more_may_come(&mut self, now: Instant) {
+        self.empty = None;
+        self.empty_polls = 0;
+        self.next_receive = now;
+    }
+
     /// A message of ours becomes visible again at `due`.
     pub fn retry_due(&mut self, id: String, due: Instant) {
         self.next_receive = self.next_receive.min(due);

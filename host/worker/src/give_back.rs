@@ -17,6 +17,10 @@ use longshore_queue::Received;
 /// the queue has received ahead of them.
 pub(crate) async fn give_back(mut receiver: Receiver, context: &RunContext) {
     let ends = Instant::now() + LAST_RECEIVE;
+    if context.parts.queue.is_in_order() {
+        // What is released now is followed by the next one, which a receive in flight would take.
+        let _ = timeout_at(ends, context.parts.queue.stop_receiving()).await;
+    }
     while let Ok(Some(answered)) = timeout_at(ends, receiver.next()).await {
         let (sent, terms) = (answered.sent, answered.terms);
         let messages = answered.into_messages();

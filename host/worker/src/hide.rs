@@ -53,7 +53,7 @@ async fn hide_again(context: &RunContext, mut hidden: Hidden, mut hiding: Hiding
     loop {
         let delay = clamp(hiding.delay, hidden.expires);
         // Once: if the answer is lost, the message comes back when it would have come back anyway.
-        hidden.receipt = context.parts.queue.update(&hidden.id, &hidden.receipt, delay).await.ok()?;
+        hidden.receipt = context.parts.queue.hide(&hidden.id, &hidden.receipt, delay).await.ok()?;
         let due = Instant::now() + delay;
         hidden.until = due;
         let instead = context.breaker().hidden(hidden.clone(), hiding.rule);

@@ -247,6 +247,11 @@ impl Intake {
         self.drain.found_nothing(sent, now, rng);
     }
 
+    /// Another message may have become visible: the queue is looked at anew.
+    pub fn more_may_come(&mut self, now: Instant) {
+        self.drain.more_may_come(now);
+    }
+
     /// A message of ours becomes visible again at `due`.
     pub fn retry_due(&mut self, id: String, due: Instant) {
         self.drain.retry_due(id, due);

@@ -35,9 +35,13 @@ struct Failed {
 }
 
 /// Judges an answer. What the handler wants sent is sent first, since only then it has succeeded.
+///
+/// A failure is evidence for the breaker, once for each `evidence`: that is the message, or what it
+/// comes in order with. Those that follow it there have not been tried.
 pub(crate) async fn judge(
     context: &RunContext,
     message: &Message,
+    evidence: &str,
     lease: &mut Lease,
     traced: &mut Traced,
     answer: Answer,
@@ -49,13 +53,13 @@ pub(crate) async fn judge(
                 let earlier = Earlier::Show(context.breaker().success());
                 Judgement { fate: Fate::Complete, earlier, attempt: None }
             }
-            Err(NotSent::Refused(failed)) => judge_failure(context, message, lease, failed),
+            Err(NotSent::Refused(failed)) => judge_failure(context, message, evidence, lease, failed),
             Err(NotSent::Fault(error)) => Fate::Fault(error).into(),
             Err(NotSent::LeaseLost) => Fate::Lost.into(),
         },
         Attempted::Rejected { detail } => Fate::Poison(PoisonReason::Rejected, detail).into(),
         Attempted::Unavailable(reason) => Fate::Release(reason.as_str()).into(),
-        Attempted::Failed(failed) => judge_failure(context, message, lease, failed),
+        Attempted::Failed(failed) => judge_failure(context, message, evidence, lease, failed),
     }
 }
 
@@ -117,10 +121,16 @@ async fn send(context: &RunContext, lease: &mut Lease, outputs: Vec<PreparedMess
 }
 
 /// Tells the breaker of a failure, and decides whether the message gets another attempt.
-fn judge_failure(context: &RunContext, message: &Message, lease: &Lease, failed: Failed) -> Judgement {
+fn judge_failure(
+    context: &RunContext,
+    message: &Message,
+    evidence: &str,
+    lease: &Lease,
+    failed: Failed,
+) -> Judgement {
     let Failed { reason, detail, asked } = failed;
     let reason = reason.as_str();
-    let failed = FailedAttempt { id: &message.id, dequeue_count: message.dequeue_count, reason };
+    let failed = FailedAttempt { id: evidence, dequeue_count: message.dequeue_count, reason };
     let consequence = context.breaker().failure(failed, Instant::now());
     let fate = match last_attempt(message, lease, context.parts.config.max_dequeue) {
         Some(last) => Fate::Poison(last, explain(reason, &detail)),

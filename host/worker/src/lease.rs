@@ -198,6 +198,11 @@ impl Lease {
         self.terms.renewable
     }
 
+    /// The newest receipt.
+    pub fn receipt(&self) -> &Receipt {
+        &self.receipt
+    }
+
     /// The message's id.
     pub fn id(&self) -> &str {
         &self.id
@@ -289,7 +294,7 @@ impl Lease {
         delay: Duration,
     ) -> Result<(Instant, Option<Receipt>), LeaseError> {
         let delay = clamp(delay, self.expires);
-        let receipt = match self.until_clear(|| queue.update(&self.id, &self.receipt, delay)).await? {
+        let receipt = match self.until_clear(|| queue.hide(&self.id, &self.receipt, delay)).await? {
             ClearAnswer::Now { value, .. } => Some(value),
             ClearAnswer::Before => None,
         };

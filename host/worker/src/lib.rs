@@ -37,6 +37,7 @@ pub mod stop;
 pub mod telemetry;
 mod totals;
 pub mod trace;
+mod withheld;
 mod worker;
 
 pub use config::Config;

@@ -73,9 +73,13 @@ impl Outcome {
         let age_ms = age_ms(message.inserted, took);
         match self {
             Self::Completed => tracing::info!(message_id, dequeue_count, outcome, ms, age_ms),
-            Self::Retried(..) => tracing::info!(message_id, dequeue_count, outcome, reason, detail, ms, age_ms),
+            Self::Retried(..) => {
+                tracing::info!(message_id, dequeue_count, outcome, reason, detail, ms, age_ms)
+            }
             // Somebody has to look after it.
-            Self::Poisoned(..) => tracing::warn!(message_id, dequeue_count, outcome, reason, detail, ms, age_ms),
+            Self::Poisoned(..) => {
+                tracing::warn!(message_id, dequeue_count, outcome, reason, detail, ms, age_ms)
+            }
             Self::Abandoned(_) | Self::LeaseLost => {
                 tracing::warn!(message_id, dequeue_count, outcome, reason, ms, age_ms)
             }

@@ -116,6 +116,7 @@ impl<'a> Settlement<'a> {
     }
 
     async fn poison(&mut self, reason: PoisonReason, detail: String) -> Result<Settled, LeaseError> {
+        self.context.parts.queue.poisons_next(self.lease.receipt());
         match self.offer_to_poison(reason, &detail).await? {
             Offered::Taken => Ok(Outcome::Poisoned(reason, detail).into()),
             Offered::Refused(error) => Ok(self.stay(&error, "refused-by-poison").await),

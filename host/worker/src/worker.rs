@@ -20,7 +20,7 @@ use crate::hold_log::HoldLog;
 use crate::intake::{InHand, Intake, Next};
 use crate::lease::{Agreed, Terms};
 use crate::outbox::Outboxes;
-use crate::platform::SETTLEMENT;
+use crate::platform::{LEAVING, SETTLEMENT};
 use crate::receive::{Answered, Batch, Receiver};
 use crate::report::{Outcome, Summary};
 use crate::settled::Settled;
@@ -28,6 +28,7 @@ use crate::stop::{StopSignal, Urgency};
 use crate::telemetry::Telemetry;
 use crate::totals::Totals;
 use crate::trace;
+use crate::withheld::Withheld;
 use longshore_handler::Handler;
 use longshore_queue::{Queue, QueueError, Received, Right};
 
@@ -110,6 +111,7 @@ struct Run {
     receiver: Receiver,
     attendance: Attendance,
     hold_log: HoldLog,
+    withheld: Withheld,
     /// The messages that are being handled or settled, each in a task of its own.
     tasks: JoinSet<Settled>,
     stop: StopSignal,
@@ -132,8 +134,8 @@ impl Run {
             Terms::agree(config.lease, &**queue, config.visibility, config.deadline).await;
         let receiver = Receiver::new(Arc::clone(queue), unclear);
         let context = Arc::new(RunContext::new(parts, terms));
-        let (hold_log, tasks) = (HoldLog::default(), JoinSet::new());
-        Ok(Self { context, intake, receiver, attendance, hold_log, tasks, stop })
+        let (hold_log, withheld, tasks) = (HoldLog::default(), Withheld::default(), JoinSet::new());
+        Ok(Self { context, intake, receiver, attendance, hold_log, withheld, tasks, stop })
     }
 
     /// The loop itself. It ends when the run is over, when told to stop, and on a fault that will
@@ -151,6 +153,7 @@ impl Run {
             let allowance = self.allowance();
             self.say_whether_on_hold(allowance, now);
             let wake_at = match self.intake.next(now, self.in_hand(), allowance) {
+                Next::End(End::Drained) if self.waits_for_others().await => continue,
                 Next::End(end) => return self.ended(end),
                 Next::Receive(max) => {
                     self.intake.receive_sent(max, now);
@@ -181,6 +184,16 @@ impl Run {
             Some(error) if end == End::TimeBudget => Err(error.clone()),
             _ => Ok(end),
         }
+    }
+
+    /// Whether the run goes on although the queue has nothing for it, since others hold what is
+    /// there.
+    async fn waits_for_others(&mut self) -> bool {
+        let Self { withheld, context, stop, intake, .. } = self;
+        let Parts { config, queue, .. } = &context.parts;
+        let Some(look_at) = withheld.look(&**queue, config.hold, stop).await else { return false };
+        intake.more_may_come(look_at);
+        true
     }
 
     /// How many messages may be handled at once.
@@ -274,8 +287,12 @@ impl Run {
             Outcome::Abandoned("host-error").into()
         });
         self.context.parts.totals.ended(&ended.outcome);
+        let now = Instant::now();
         if let Some(slot) = ended.slot {
-            self.intake.settled(Instant::now(), slot);
+            self.intake.settled(now, slot);
+        }
+        if self.context.parts.queue.is_in_order() {
+            self.intake.more_may_come(now);
         }
         for due in ended.due {
             self.intake.retry_due(due.id, due.at);
@@ -292,6 +309,10 @@ impl Run {
         tokio::join!(give_back(receiver, &context), end_attempts(&context, &mut tasks, &mut stop));
         if shows_hidden {
             show_hidden(&context).await;
+        }
+        if context.parts.queue.is_in_order() {
+            // What was in hand until now has kept others from its order.
+            let _ = timeout(LEAVING, context.parts.queue.stop_receiving()).await;
         }
     }
 }

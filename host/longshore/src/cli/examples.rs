@@ -26,7 +26,9 @@ Examples:
   longshore run --queue file:./queues/orders --component order.wasm \\
     --allow-http api.example.com --outbox invoices=file:./queues/invoices
   longshore run --queue file:./queues/orders --component order.wasm \\
-    --trace link --telemetry-flush 5s";
+    --trace link --telemetry-flush 5s
+  longshore run --queue sb://acme.servicebus.windows.net/orders \\
+    --component order.wasm --sessions 8 --on-poison stop";
 
 pub(super) const DEV: &str = "\
 Examples:
@@ -45,7 +47,9 @@ pub(super) const SEND: &str = "\
 Examples:
   longshore send --queue file:./queues/orders '{\"order_id\":\"o-1\"}'
   longshore send --queue file:./queues/orders --file orders.jsonl
-  longshore send --queue file:./queues/orders --delay 30s '{}'";
+  longshore send --queue file:./queues/orders --delay 30s '{}'
+  longshore send --queue sb://acme.servicebus.windows.net/orders \\
+    --property session-id=customer-7 '{}'";
 
 pub(super) const PEEK: &str = "\
 Examples:

@@ -10,6 +10,7 @@ use clap::builder::BoolishValueParser;
 use super::args::{ComponentArg, ConcurrencyArg, PoisonOf};
 use super::outbox::EncodingOf;
 use super::sandbox::SandboxArgs;
+use super::sessions::SessionArgs;
 use super::values::{Lines, duration, flat, lines, parse, show, some_time};
 use crate::telemetry::Correlation;
 use longshore_component::Source;
@@ -80,9 +81,9 @@ pub struct RunArgs {
     #[arg(long, env = "LONGSHORE_BREAKER", value_name = "N", default_value_t = 20, help_heading = RETRIES, hide_short_help = true)]
     pub breaker: usize,
 
-    /// How long an open breaker, or a component that cannot be loaded, keeps the run alive
-    /// [default: as long as the time budget lasts; without a component on a terminal: 0]. 0 ends it
-    /// at once.
+    /// How long an open breaker, a component that cannot be loaded, or sessions that others hold
+    /// keep the run alive [default: as long as the time budget lasts; without a component on a
+    /// terminal: 0]. 0 ends it at once.
     #[arg(long, env = "LONGSHORE_HOLD", value_name = "D", value_parser = duration, help_heading = DURATION, hide_short_help = true)]
     pub hold: Option<Duration>,
 
@@ -155,6 +156,9 @@ pub struct RunArgs {
     pub trouble: Option<std::path::PathBuf>,
 
     #[command(flatten)]
+    pub(crate) sessions: SessionArgs,
+
+    #[command(flatten)]
     pub(crate) sandbox: SandboxArgs,
 }
 
@@ -216,6 +220,7 @@ impl RunArgs {
         }
         self.sandbox.grants.check_outbox()?;
         self.check_encodings()?;
+        self.sessions.check(&self.of.queue.queue)?;
         if self.retry_cap < self.retry_base {
             let (base, cap) = (show(self.retry_base), show(self.retry_cap));
             return Err(format!("--retry-cap {cap} is shorter than --retry-base {base}"));

@@ -9,6 +9,7 @@ mod reach;
 mod room;
 pub(super) mod rule;
 mod ruling;
+mod sessions;
 
 use std::time::Duration;
 
@@ -80,7 +81,14 @@ pub(super) async fn execute(args: CheckArgs, format: Format) -> Result<Exit, Fai
         findings.push(deliveries::finding(url, limit, job.as_ref()).await);
     }
     match url {
-        Some(url) => findings.extend(queues(url, poison, &named, args.probe_send, blame).await?),
+        Some(url) => {
+            let of_sessions = of_sessions(url.clone(), &named, job.as_ref());
+            let of_queues = queues(url, poison, &named, args.probe_send, blame);
+            // At once: a service that does not answer is waited for once.
+            let (of_queues, of_sessions) = tokio::try_join!(of_queues, of_sessions)?;
+            findings.extend(of_queues);
+            findings.extend(of_sessions);
+        }
         // Only a job can hide it: without one the queue is required.
         None => findings.push(Finding {
             check: "queue exists",
@@ -150,6 +158,20 @@ impl Named {
             "it was not asked, since it would get your token: only the job names {host}, which is no host of the service that has {service}; if you trust it, name the queue with {flag}"
         );
         Some(Finding { check, of: url.to_string(), result: Known::Unknown, needed: true, detail })
+    }
+}
+
+/// Whether the job's scale rule fits the queue's sessions, if it has any.
+async fn of_sessions(
+    url: QueueUrl,
+    named: &Named,
+    job: Option<&(Job, job::Setup)>,
+) -> Result<Option<Finding>, Failure> {
+    match job {
+        Some((_, setup)) if named.withheld(&url, "sessions", "--queue").is_none() => {
+            Ok(sessions::finding(&url, &*open(&url).await?, setup).await?)
+        }
+        _ => Ok(None),
     }
 }
 

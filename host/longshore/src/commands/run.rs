@@ -24,7 +24,7 @@ use crate::telemetry::otel::{Otel, RunEnd};
 use longshore_component::LoadedComponent;
 use longshore_handler::Handler;
 use longshore_queue::Queue;
-use longshore_queue_drivers::open;
+use longshore_queue_drivers::{open, open_with};
 use longshore_sandbox::{Sandbox, Settings};
 use longshore_worker::drain::End;
 use longshore_worker::outbox::Outboxes;
@@ -57,7 +57,8 @@ pub(super) async fn execute(args: RunArgs, format: Format) -> Result<Exit, Failu
     if args.stop_with_input {
         tokio::spawn(stop_with_input(stopper.clone()));
     }
-    let (mut queue, mut poison) = (open(&args.of.queue.queue).await?, open(&poison).await?);
+    let sessions = args.sessions.options(config.concurrency);
+    let (mut queue, mut poison) = (open_with(&args.of.queue.queue, sessions).await?, open(&poison).await?);
     #[cfg(feature = "dev")]
     if let Some(file) = &args.trouble {
         let trouble = longshore_dev::Trouble::in_file(file.clone());

@@ -6,4 +6,4 @@ pub mod servicebus;
 pub mod storage;
 mod token;
 
-pub use self::open::open;
+pub use self::open::{open, open_with};

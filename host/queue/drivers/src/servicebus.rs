@@ -15,6 +15,7 @@
 
 mod arrived;
 mod binary_xml;
+mod by_session;
 mod clock;
 mod connection;
 mod count;
@@ -23,15 +24,18 @@ mod entity;
 mod error;
 mod held;
 mod inbox;
+mod learnt;
 mod link;
 mod lock;
 mod management;
 mod message;
+mod pages;
 mod proxy;
 mod receive;
 mod renewals;
 mod request;
 mod sections;
+mod sessions;
 mod settler;
 mod silent_ports;
 mod tap;
@@ -41,8 +45,8 @@ mod watched;
 mod wire;
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -56,6 +60,8 @@ use self::disposition::Disposition;
 use self::entity::Entity;
 use self::held::Held;
 use self::lock::LockToken;
+use self::management::PAGE;
+use self::sessions::OwnSessions;
 use self::token::TokenSource;
 use self::wire::Wire;
 use longshore_azure::{Azure, SharedHttp};
@@ -64,13 +70,11 @@ use longshore_queue::limits::{check_max, check_visibility, out_of_range};
 use longshore_queue::place::Place;
 use longshore_queue::{
     DeadLetter, Horizon, MAX_VISIBILITY, Message, Outgoing, Queue, QueueError, QueueUrl, Receipt, Received,
-    Right, Specimen, Whole,
+    Right, SessionOptions, Specimen, Whole,
 };
 
 /// How long any call may take.
 const LIMIT: Duration = Duration::from_secs(20);
-/// How many messages are peeked at with one request.
-const PAGE: u32 = 100;
 
 /// One queue of a namespace, a subscription of a topic, or the dead-letter sub-queue of either; a
 /// topic, as far as it is sent to.
@@ -85,6 +89,9 @@ pub struct ServiceBusQueue {
     /// told.
     max_message: AtomicUsize,
     clock_asked: AtomicBool,
+    session_options: SessionOptions,
+    /// Where messages are received by session.
+    sessions: OnceLock<OwnSessions>,
 }
 
 /// What is left for all that a message carries beside its body.
@@ -114,6 +121,7 @@ impl ServiceBusQueue {
             tokens,
             link: format!("longshore-{}", uuid::Uuid::now_v7()),
             clock: ServiceClock::default(),
+            requires_sessions: AtomicBool::new(false),
         });
         let wire = Arc::new(Wire::new(entity, LIMIT));
         let held = Arc::new(Held::new(wire.clone()));
@@ -126,6 +134,8 @@ impl ServiceBusQueue {
             longest_lease_ms,
             max_message: AtomicUsize::new(0),
             clock_asked: AtomicBool::new(false),
+            session_options: SessionOptions::default(),
+            sessions: OnceLock::new(),
         })
     }
 
@@ -134,36 +144,6 @@ impl ServiceBusQueue {
     pub fn with_limit(self, limit: Duration) -> Self {
         let wire = Arc::new(Wire::new(self.wire.entity.clone(), limit));
         Self { held: Arc::new(Held::new(wire.clone())), wire, ..self }
-    }
-
-    /// The active ones of the next messages, from a place in the queue on; `None` at its end.
-    async fn page(&self, from: &mut i64, count: u32) -> Result<Option<Vec<Specimen>>, QueueError> {
-        let first = *from;
-        let page = self.wire.call(async |it| management::peek(it, &self.url, first, count).await).await?;
-        let Some(last) = page.iter().map(|it| it.sequence).max() else { return Ok(None) };
-        *from = last + 1;
-        Ok(Some(page.into_iter().filter(|it| it.active).map(|it| it.specimen).collect()))
-    }
-
-    /// Notes the largest message that the link takes. A link without a limit takes anything.
-    async fn note_limit(&self, connected: &Connected) -> Result<(), QueueError> {
-        let limit = connected.sender().await?.max_message_size();
-        let limit = limit.map_or(usize::MAX, |it| usize::try_from(it).unwrap_or(usize::MAX));
-        self.max_message.store(limit, Ordering::Relaxed);
-        Ok(())
-    }
-
-    /// Compares the service's clock with ours, once and beside what else is done.
-    fn ask_for_the_time(&self) {
-        if self.clock_asked.swap(true, Ordering::Relaxed) {
-            return;
-        }
-        let (entity, http) = (self.wire.entity.clone(), self.http.clone());
-        tokio::spawn(async move {
-            if let Some((theirs, ours)) = count::time(&entity, &http).await {
-                entity.clock.told(theirs, ours);
-            }
-        });
     }
 }
 
@@ -218,11 +198,16 @@ impl Queue for ServiceBusQueue {
         check_max(max)?;
         check_visibility(visibility)?;
         self.ask_for_the_time();
+        if let Some(sessions) = self.sessions() {
+            return self.receive_by_session(sessions, max, visibility).await;
+        }
         let asked = Instant::now();
-        let arrived = self.wire.call(async |it| receive::receive(it, max).await).await?;
+        let arrived = match (self.receive_plainly(max).await?, self.sessions()) {
+            (_, Some(sessions)) => return self.receive_by_session(sessions, max, visibility).await,
+            (arrived, None) => arrived,
+        };
         if let Some(lease) = arrived.iter().map(Arrived::locked_for).min() {
-            self.longest_lease_ms
-                .store(u64::try_from(lease.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+            self.note_lease(lease);
         }
         let receive = |it: Arrived| Received {
             receipt: self.held.take(it.token, asked + visibility, it.locked_for(), it.sequence, it.delivered),
@@ -233,6 +218,9 @@ impl Queue for ServiceBusQueue {
     }
 
     async fn stop_receiving(&self) {
+        if let Some(sessions) = self.sessions.get() {
+            return sessions.0.rest().await;
+        }
         if let Some(connected) = self.wire.present().await {
             connected.rest().await;
         }
@@ -278,11 +266,51 @@ impl Queue for ServiceBusQueue {
 
     async fn update(&self, _: &str, receipt: &Receipt, visibility: Duration) -> Result<Receipt, QueueError> {
         check_visibility(visibility)?;
-        self.held.update(receipt, visibility).await
+        match self.sessions.get() {
+            Some(sessions) => sessions.0.update(receipt, visibility, false).await,
+            None => self.held.update(receipt, visibility).await,
+        }
+    }
+
+    async fn hide(&self, id: &str, receipt: &Receipt, delay: Duration) -> Result<Receipt, QueueError> {
+        check_visibility(delay)?;
+        match self.sessions.get() {
+            Some(sessions) => sessions.0.update(receipt, delay, true).await,
+            None => self.update(id, receipt, delay).await,
+        }
     }
 
     async fn delete(&self, _: &str, receipt: &Receipt) -> Result<(), QueueError> {
-        self.held.settle(receipt, Disposition::Completed).await
+        self.settle(receipt, Disposition::Completed).await
+    }
+
+    fn group(&self, received: &Received) -> Option<String> {
+        self.sessions.get()?.0.session(&received.receipt)
+    }
+
+    fn is_in_order(&self) -> bool {
+        self.sessions.get().is_some()
+    }
+
+    fn poisons_next(&self, receipt: &Receipt) {
+        if let Some(sessions) = self.sessions.get() {
+            sessions.0.poisons(receipt);
+        }
+    }
+
+    async fn lost(&self, receipt: &Receipt) {
+        match self.sessions.get() {
+            Some(sessions) => sessions.0.lost(receipt).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// A queue without sessions says that it has none when it is asked for them.
+    async fn groups(&self) -> Result<Option<u64>, QueueError> {
+        if self.url.is_dead_letter_queue() {
+            return Ok(None);
+        }
+        self.wire.call(async |it| sessions::with_messages(it).await).await
     }
 
     /// Locked messages are shown as well: the service does not say which are.
@@ -301,13 +329,13 @@ impl Queue for ServiceBusQueue {
     fn key(&self, received: &Received) -> String {
         // What cannot be read at all has no place that is known: its lock tells it from others for
         // now.
-        self.held.sequence(&received.receipt).map_or_else(|| received.message.id.clone(), |it| it.to_string())
+        self.sequence(&received.receipt).map_or_else(|| received.message.id.clone(), |it| it.to_string())
     }
 
     /// The service shows a message in the encoding of its sender, and delivers it so: only there
     /// the library keeps it.
     async fn whole(&self, received: &Received) -> Result<Option<Whole>, QueueError> {
-        let Some(sequence) = self.held.sequence(&received.receipt) else { return Ok(None) };
+        let Some(sequence) = self.sequence(&received.receipt) else { return Ok(None) };
         let peeked = self.wire.call(async |it| management::peek(it, &self.url, sequence, 1).await).await?;
         let found = peeked.into_iter().find(|it| it.sequence == sequence);
         Ok(found.and_then(|it| it.specimen.whole))
@@ -366,6 +394,6 @@ impl Queue for ServiceBusQueue {
         letter: DeadLetter<'_>,
     ) -> Result<(), QueueError> {
         let (reason, detail) = (letter.reason.to_owned(), letter.detail.to_owned());
-        self.held.settle(receipt, Disposition::DeadLettered { reason, detail }).await
+        self.settle(receipt, Disposition::DeadLettered { reason, detail }).await
     }
 }

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::super::print;
 use super::choice::Choice;
-use super::tally::{Tally, Treatment};
 use super::looked::{PoisonLook, to_the_second};
+use super::tally::{Tally, Treatment};
 use crate::exit::Failure;
 use longshore_queue::Specimen;
 use longshore_worker::poison::Envelope;

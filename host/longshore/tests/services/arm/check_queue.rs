@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 
 use crate::arm::check::{check, found, good, variable};
 use crate::arm::server::{Answer, JOB, Server};
+use crate::servicebus::broker::calm;
+use crate::servicebus::host::Host;
 
 #[test]
 fn a_queue_that_dead_letters_before_the_host_does_is_found() {
@@ -40,6 +42,35 @@ fn a_queue_that_dead_letters_before_the_host_does_is_found() {
         assert_eq!(result, expected, "{detail}");
         assert!(detail.contains(words) && !detail.contains("az containerapp"), "{detail}");
         assert_eq!(found(&ran, "queue exists").0, "unknown");
+    }
+}
+
+#[test]
+fn what_a_rule_of_sessions_should_be_is_computed_from_those_that_have_messages() {
+    for (sessions, max_executions, expected, words) in [
+        (3, 10, "wrong", "set messageCount to 8 and maxExecutions to 2"),
+        (3, 2, "ok", "12 messages lie in 3 sessions"),
+        (0, 10, "unknown", "no session has messages now"),
+    ] {
+        let host = Host::of_sessions(calm(), 30);
+        for session in 0..sessions {
+            host.send_into(&format!("s{session}"), &["ok"; 4]);
+        }
+        let mut job = good();
+        variable(&mut job, "LONGSHORE_QUEUE", json!(host.url));
+        variable(&mut job, "LONGSHORE_SESSIONS", json!("2"));
+        let scale = &mut job["properties"]["configuration"]["eventTriggerConfig"]["scale"];
+        scale["maxExecutions"] = json!(max_executions);
+        scale["rules"][0]["type"] = json!("azure-servicebus");
+        scale["rules"][0]["metadata"] = json!({ "queueName": host.name, "messageCount": "1" });
+        let server = Server::start(move |call| match &call.what {
+            what if *what == format!("GET {JOB}") => Answer::ok(job.clone()),
+            _ => Answer::error(404, "ResourceNotFound", "there is none"),
+        });
+        let ran = server.run(&["check", "--job", JOB]);
+        let (result, detail) = found(&ran, "sessions");
+        assert_eq!(result, expected, "{detail}");
+        assert!(detail.contains(words), "{detail}");
     }
 }
 

@@ -140,11 +140,28 @@ impl Broker {
         name
     }
 
+    /// What is known of the sessions of a queue, by their ids: whether each is held, its state, and
+    /// how often its messages were delivered in vain.
+    pub fn sessions(&self, queue: &str) -> Value {
+        self.put(&format!("/-/sessions/{queue}"), &Value::Null)
+    }
+
     /// Makes a topic of a new name with these subscriptions, which are as queues are.
     pub fn topic(&self, lock_s: u32, max_deliveries: u32, subscriptions: &[&str]) -> String {
         let name = fresh();
         let body = serde_json::json!({
             "lockMs": lock_s * 1000, "maxDeliveries": max_deliveries, "subscriptions": subscriptions,
+        });
+        self.put(&format!("/-/topics/{name}"), &body);
+        name
+    }
+
+    /// The same with subscriptions that require sessions.
+    pub fn session_topic(&self, lock_s: u32, max_deliveries: u32, subscriptions: &[&str]) -> String {
+        let name = fresh();
+        let body = serde_json::json!({
+            "lockMs": lock_s * 1000, "maxDeliveries": max_deliveries, "subscriptions": subscriptions,
+            "sessions": true,
         });
         self.put(&format!("/-/topics/{name}"), &body);
         name

@@ -29,6 +29,13 @@ impl Host {
         Self { name, connection, url, env: Vec::new(), is_caller_s: false }
     }
 
+    /// A queue that requires sessions.
+    pub fn of_sessions(broker: &Broker, lock_s: u32) -> Self {
+        let (name, connection) = (broker.session_queue(lock_s, 1000), broker.connection_string());
+        let url = format!("{connection};EntityPath={name}");
+        Self { name, connection, url, env: Vec::new() }
+    }
+
     /// A subscription of this topic.
     pub fn of_subscription(broker: &Broker, topic: &str, subscription: &str) -> Self {
         let (name, connection) =
@@ -97,6 +104,14 @@ impl Host {
         let order = |(n, msg): (usize, &&str)| sample::order(&format!("o-{n}"), msg);
         let orders: Vec<_> = words.iter().enumerate().map(order).collect();
         self.program(&["send"]).args(orders).run().succeeded();
+    }
+
+    /// Sends orders into a session.
+    pub fn send_into(&self, session: &str, words: &[&str]) {
+        let order = |(n, msg): (usize, &&str)| sample::order(&format!("{session}-{n}"), msg);
+        let orders: Vec<_> = words.iter().enumerate().map(order).collect();
+        let property = format!("session-id={session}");
+        self.program(&["send", "--property", &property]).args(orders).run().succeeded();
     }
 
     /// `run`, with retries that a test can wait for.

@@ -97,13 +97,6 @@ fn a_subscription_is_not_sent_to_and_a_topic_is_not_received_from() {
 }
 
 #[test]
-fn a_queue_that_requires_sessions_is_refused_with_what_it_is() {
-    let plain = Host::new(calm(), 30);
-    let sessions = plain.beside(&calm().session_queue(30, 10));
-    sessions.run(&[]).run().ends_with(3).says(&["requires sessions"]);
-}
-
-#[test]
 fn a_subscription_is_checked_and_so_is_a_topic_that_handlers_send_to() {
     let (topic, billing, _) = topic(calm());
     topic.send(&["ok"]);

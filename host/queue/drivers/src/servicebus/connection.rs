@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fe2o3_amqp::connection::ConnectionHandle;
+use fe2o3_amqp::link::ReceiverAttachError;
 use fe2o3_amqp::link::receiver::CreditMode;
 use fe2o3_amqp::sasl_profile::SaslProfile;
 use fe2o3_amqp::session::SessionHandle;
-use fe2o3_amqp::types::definitions::ReceiverSettleMode;
+use fe2o3_amqp::types::definitions::{Fields, ReceiverSettleMode};
+use fe2o3_amqp::types::messaging::Source;
 use fe2o3_amqp::types::primitives::{SimpleValue, Timestamp as AmqpTime, Value};
 use fe2o3_amqp::{Connection, Receiver, Sender, Session};
 use jiff::Timestamp;
@@ -20,12 +22,12 @@ use tokio::time::{sleep, timeout};
 use longshore_queue::QueueError;
 
 use crate::servicebus::entity::Entity;
-use crate::servicebus::error::{AmqpRefusal, receiving, sending, unclear};
+use crate::servicebus::error::{AmqpRefusal, receiving, sending, sessions_are_required, unclear};
 use crate::servicebus::link::Link;
 use crate::servicebus::request::Requests;
 use crate::servicebus::tap::Tap;
 use crate::servicebus::transport;
-use crate::servicebus::watched::Watches;
+use crate::servicebus::watched::{Watched, Watches};
 
 /// How long the service may be silent before the connection counts as dead. It says something at
 /// half of that.
@@ -52,6 +54,13 @@ pub(super) struct Connected {
     renewing: JoinHandle<()>,
     broken: Arc<AtomicBool>,
     has_received: AtomicBool,
+}
+
+/// A link that receives, and was attached in a session of its own.
+pub(super) struct Attached {
+    pub(super) receiver: Receiver,
+    pub(super) session: SessionHandle<()>,
+    pub(super) watched: Arc<Watched>,
 }
 
 impl Drop for Connected {
@@ -112,6 +121,11 @@ impl Connected {
         &self.entity
     }
 
+    /// The same, to be kept.
+    pub(super) fn shared_entity(&self) -> Arc<Entity> {
+        self.entity.clone()
+    }
+
     /// Whether it can still be used, as far as is known.
     pub(super) fn is_whole(&self) -> bool {
         // The one that has it locked just then finds out.
@@ -164,19 +178,43 @@ impl Connected {
     }
 
     async fn attach_receiver(&self) -> Result<Link, QueueError> {
-        let watched = self.watches.expect(&self.entity.link);
+        let source = Source::from(self.entity.source());
+        match self.attach(&self.entity.link, source, Fields::default()).await? {
+            Ok(Attached { receiver, session, watched }) => {
+                self.has_received.store(true, Ordering::Relaxed);
+                Ok(Link::start(receiver, session, watched, self.entity.clone()))
+            }
+            Err(refused) => {
+                if sessions_are_required(&refused) {
+                    self.entity.requires_sessions.store(true, Ordering::Relaxed);
+                }
+                Err(receiving(refused, &self.entity.url))
+            }
+        }
+    }
+
+    /// Attaches a link of this name that receives, in a session of its own; or says why it was not
+    /// attached.
+    pub(super) async fn attach(
+        &self,
+        name: &str,
+        source: Source,
+        properties: Fields,
+    ) -> Result<Result<Attached, ReceiverAttachError>, QueueError> {
+        let watched = self.watches.expect(name);
         let mut session = self.begin_session().await?;
         let receiver = Receiver::builder()
-            .name(self.entity.link.clone())
-            .source(self.entity.source())
+            .name(name)
+            .source(source)
+            .properties(properties)
+            // What is answered to the filter of a session is the session that was found.
+            .verify_incoming_source(false)
             .receiver_settle_mode(ReceiverSettleMode::Second)
             .credit_mode(CreditMode::Manual)
             .auto_accept(false)
             .attach(&mut session)
             .await;
-        let receiver = receiver.map_err(|error| receiving(error, &self.entity.url))?;
-        self.has_received.store(true, Ordering::Relaxed);
-        Ok(Link::start(receiver, session, watched, self.entity.clone()))
+        Ok(receiver.map(|receiver| Attached { receiver, session, watched }))
     }
 
     /// Whether there is a link that receives, or was.

@@ -1,6 +1,8 @@
 //! A queue, a topic or a subscription as Service Bus addresses it: its namespace, and the names
 //! that each part of the protocol has for it.
 
+use std::sync::atomic::AtomicBool;
+
 use longshore_queue::place::Transport;
 use longshore_queue::{QueueError, QueueUrl};
 
@@ -19,6 +21,8 @@ pub(super) struct Entity {
     /// name.
     pub(super) link: String,
     pub(super) clock: ServiceClock,
+    /// It was found out that messages are only received by session.
+    pub(super) requires_sessions: AtomicBool,
 }
 
 impl Entity {
@@ -80,6 +84,7 @@ mod tests {
             tokens: TokenSource::Key(SharedAccess { name: "all".into(), key: "secret".into() }),
             link: "link".into(),
             clock: ServiceClock::default(),
+            requires_sessions: AtomicBool::new(false),
         };
         let queue = entity("orders");
         assert_eq!(queue.host(), "127.0.0.1");

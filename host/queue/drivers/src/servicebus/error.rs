@@ -57,9 +57,9 @@ impl AmqpRefusal {
         let Self { condition, description } = self;
         let cause = if description.is_empty() { condition.clone() } else { description };
         match condition.as_str() {
-            "com.microsoft:message-lock-lost" | "com.microsoft:message-not-found" => {
-                QueueError::MessageNotFound
-            }
+            "com.microsoft:message-lock-lost"
+            | "com.microsoft:message-not-found"
+            | "com.microsoft:session-lock-lost" => QueueError::MessageNotFound,
             "amqp:not-found" | "com.microsoft:entity-not-found" => {
                 QueueError::QueueNotFound { queue: url.to_string() }
             }
@@ -73,9 +73,11 @@ impl AmqpRefusal {
                     format!("give the identity the role Azure Service Bus Data {role} on the {entity}");
                 QueueError::Denied { queue: url.to_string(), operation, cause, mend }
             }
-            "amqp:not-allowed" if cause.contains("session") => QueueError::Fault {
-                cause: format!("{url} requires sessions"),
-                mend: "longshore unloads queues without sessions: make one".into(),
+            // "A sessionful message receiver cannot be created on an entity that does not require
+            // sessions."
+            "amqp:not-allowed" if cause.contains("does not require sessions") => QueueError::Fault {
+                cause: format!("{url} does not require sessions"),
+                mend: "leave --sessions, --session-idle and --on-poison out".into(),
             },
             // "Cannot open a Topic client for entity type Subscriber."
             "amqp:not-allowed" if cause.contains("Topic client") => QueueError::Fault {
@@ -116,6 +118,15 @@ pub(super) fn too_large(url: &QueueUrl, measured: Option<(u64, u64)>) -> QueueEr
     let known = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
     let (size, limit) = measured.map_or((None, usual), |(size, limit)| (Some(known(size)), known(limit)));
     QueueError::TooLarge { queue: url.to_string(), size, limit }
+}
+
+/// Whether a link was refused since messages are only received by session.
+pub(super) fn sessions_are_required(refused: &ReceiverAttachError) -> bool {
+    // "It is not possible for an entity that requires sessions to create a non-sessionful message
+    // receiver."
+    let ReceiverAttachError::RemoteClosedWithError(error) = refused else { return false };
+    let AmqpRefusal { condition, description } = AmqpRefusal::from(error);
+    condition == "amqp:not-allowed" && description.contains("requires sessions")
 }
 
 pub(super) fn receiving(error: ReceiverAttachError, url: &QueueUrl) -> QueueError {

@@ -86,6 +86,13 @@ impl Link {
         self.inbox.is_over()
     }
 
+    /// Waits until it can bring no more messages.
+    pub(super) async fn ended(&self) {
+        while !self.inbox.is_over() {
+            self.inbox.changes().await;
+        }
+    }
+
     /// Waits for up to `max` messages. What is there is brought at once.
     pub(super) async fn receive(&self, max: u32) -> Result<Brought, QueueError> {
         let waiting = self.inbox.ask(max);

@@ -17,6 +17,8 @@ use crate::servicebus::message::{ReadMessage, read};
 use crate::servicebus::request::AmqpReply;
 use crate::servicebus::sections;
 
+/// How many messages are peeked at with one request.
+pub(super) const PAGE: u32 = 100;
 /// How long the service may work on a request, in milliseconds.
 const SERVER_TIMEOUT: u32 = 15_000;
 async fn ask(
@@ -25,13 +27,25 @@ async fn ask(
     operation: (&'static str, &'static str),
     body: OrderedMap<Value, Value>,
 ) -> Result<AmqpReply, QueueError> {
+    let link = connected.has_received().then_some(entity.link.as_str());
+    ask_of(connected, link, operation, body).await
+}
+
+/// Asks on behalf of a link that receives, if there is one: the service's name of the operation,
+/// and ours.
+pub(super) async fn ask_of(
+    connected: &Connected,
+    link: Option<&str>,
+    operation: (&'static str, &'static str),
+    body: OrderedMap<Value, Value>,
+) -> Result<AmqpReply, QueueError> {
     let (name, verb) = operation;
     let mut properties = vec![
         ("operation", SimpleValue::from(name)),
         ("com.microsoft:server-timeout", SimpleValue::Uint(SERVER_TIMEOUT)),
     ];
-    if connected.has_received() {
-        properties.push(("associated-link-name", SimpleValue::from(entity.link.as_str())));
+    if let Some(link) = link {
+        properties.push(("associated-link-name", SimpleValue::from(link)));
     }
     connected.management(verb).await?.ask(verb, properties, Value::Map(body)).await
 }
@@ -42,7 +56,7 @@ fn tokens(tokens: &[LockToken]) -> (Value, Value) {
 }
 
 /// What an answer that is no success means.
-fn refused(answer: AmqpReply, url: &QueueUrl, verb: &'static str) -> QueueError {
+pub(super) fn refused(answer: AmqpReply, url: &QueueUrl, verb: &'static str) -> QueueError {
     match answer.status {
         0 => unclear(url, "an answer without a status"),
         _ => answer.refusal.explain(url, verb),
@@ -110,10 +124,24 @@ pub(super) async fn peek(
     from: i64,
     count: u32,
 ) -> Result<Vec<Peeked>, QueueError> {
-    let body = OrderedMap::from_iter([
+    peek_in(connected, url, None, from, count).await
+}
+
+/// The same for the messages of one session only, if one is named.
+pub(super) async fn peek_in(
+    connected: &Connected,
+    url: &QueueUrl,
+    session: Option<&str>,
+    from: i64,
+    count: u32,
+) -> Result<Vec<Peeked>, QueueError> {
+    let mut body = OrderedMap::from_iter([
         (Value::from("from-sequence-number"), Value::Long(from)),
         (Value::from("message-count"), Value::Int(i32::try_from(count).unwrap_or(i32::MAX))),
     ]);
+    if let Some(session) = session {
+        body.insert(Value::from("session-id"), Value::from(session));
+    }
     let answer = ask(connected, connected.entity(), ("com.microsoft:peek-message", "peek"), body).await?;
     match answer.status {
         200 => {}

@@ -14,7 +14,9 @@ use fe2o3_amqp::types::messaging::{
 use fe2o3_amqp::types::primitives::{Binary, OrderedMap, SimpleValue, Symbol, Timestamp as AmqpTime, Value};
 use jiff::Timestamp;
 
-use longshore_queue::{CONTENT_TYPE, Message, Outgoing, Properties, QueueUrl, REASON_PROPERTY, Whole};
+use longshore_queue::{
+    CONTENT_TYPE, Message, Outgoing, Properties, QueueUrl, REASON_PROPERTY, SESSION_ID, Whole,
+};
 
 use crate::servicebus::binary_xml::{self, DotnetBody};
 use crate::servicebus::sections::Original;
@@ -148,6 +150,7 @@ fn named(properties: &AmqpProperties, application: Option<ApplicationProperties>
         (CONTENT_TYPE, properties.content_type.as_ref().map(|it| it.as_str().to_owned())),
         (CORRELATION_ID, properties.correlation_id.as_ref().map(id_text)),
         (SUBJECT, properties.subject.clone()),
+        (SESSION_ID, properties.group_id.clone()),
     ];
     let fields = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
     let application = application.map(|it| it.0).unwrap_or_default();
@@ -200,6 +203,7 @@ pub(super) fn write(id: &str, outgoing: &Outgoing) -> Amqp<Data> {
                 properties.correlation_id = Some(value.clone().into());
             }
             SUBJECT if properties.subject.is_none() => properties.subject = Some(value.clone()),
+            SESSION_ID if properties.group_id.is_none() => properties.group_id = Some(value.clone()),
             _ => drop(application.insert(name.clone(), SimpleValue::String(value.clone()))),
         }
     }

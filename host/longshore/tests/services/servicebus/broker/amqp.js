@@ -159,7 +159,8 @@ class Amqp {
     sender.longshore = {
       queue,
       session: undefined,
-      ready: () => sender.is_open() && sender.credit > waiting(sender, queue),
+      // A connection that was cut leaves its links open, and nothing more is locked for them.
+      ready: () => queue.links.has(sender.longshore) && sender.is_open() && sender.credit > waiting(sender, queue),
       deliver: (message, lock) => amqp.deliver(sender, message, lock, settled),
     };
     this.clients.get(sender.connection).links.add(sender);
@@ -230,7 +231,9 @@ class Amqp {
 
   deliver(sender, message, lock, settled) {
     const { queue } = sender.longshore;
-    const fault = this.faults.at('deliver');
+    let fault = this.faults.at('deliver');
+    // A link of a session that loses a message does not go on with the next one.
+    if (queue.sessions && (fault === 'silent' || fault === 'busy')) fault = 'detach';
     if (fault === 'detach') {
       sender.close({ condition: 'amqp:link:detach-forced', description: 'The link was force detached.' });
       return this.drop(sender);

@@ -7,7 +7,7 @@
 // a condition), the HTTP interface's `count` `denied` (401), and what is delivered may be `garbled`.
 'use strict';
 
-const POINTS = ['open', 'put-token', 'attach', 'deliver', 'settle', 'send', 'renew-lock', 'update-disposition', 'peek-message'];
+const POINTS = ['open', 'put-token', 'attach', 'deliver', 'settle', 'send', 'renew-lock', 'update-disposition', 'peek-message', 'renew-session-lock', 'get-session-state', 'set-session-state'];
 
 const KINDS = [
   'cut-before', // the connection ends, and nothing was done

@@ -48,6 +48,13 @@ function answer(namespace, faults, amqp, request, body) {
     const { taken, done } = namespace.find(name.slice('-/done/'.length));
     return json({ taken: taken.first, ...done });
   }
+  if (name.startsWith('-/sessions/')) {
+    // Who holds a session, what state it has, and how often the messages of each were delivered in vain.
+    const queue = namespace.find(name.slice('-/sessions/'.length));
+    const deliveries = (id) => queue.peek(0, Infinity).filter((it) => it.content.group_id === id).map((it) => it.deliveries);
+    const told = [...queue.sessions.known.values()].map(({ id, link, state }) => [id, { held: Boolean(link), state: state && state.toString(), deliveries: deliveries(id) }]);
+    return json(Object.fromEntries(told));
+  }
   if (name.startsWith('-/raw/')) {
     // Messages as bytes, in hexadecimal digits: PUT sends them, GET shows what is there as it would be delivered.
     const queue = namespace.find(name.slice('-/raw/'.length));

@@ -1,0 +1,79 @@
+//! What a queue does otherwise where messages are received by session.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use longshore_queue::{QueueError, Receipt, Received, SessionOptions};
+
+use crate::servicebus::ServiceBusQueue;
+use crate::servicebus::arrived::Arrived;
+use crate::servicebus::connection::Connected;
+use crate::servicebus::disposition::Disposition;
+use crate::servicebus::receive;
+use crate::servicebus::sessions::{OwnSessions, Sessions};
+
+impl ServiceBusQueue {
+    /// The same queue, whose sessions are worked off so, if it has any.
+    #[must_use]
+    pub fn with_sessions(self, options: SessionOptions) -> Self {
+        Self { session_options: options, ..self }
+    }
+
+    /// The sessions of the queue, if it is known to have them.
+    pub(super) fn sessions(&self) -> Option<&Arc<Sessions>> {
+        if let Some(own) = self.sessions.get() {
+            return Some(&own.0);
+        }
+        let is_found = self.wire.entity.requires_sessions.load(Ordering::Relaxed);
+        if !self.session_options.are_required && !is_found || self.url.is_dead_letter_queue() {
+            return None;
+        }
+        let made = || OwnSessions(Arc::new(Sessions::new(self.wire.clone(), self.session_options)));
+        Some(&self.sessions.get_or_init(made).0)
+    }
+
+    /// Receives without sessions. It may be found out that they are required: then there is
+    /// nothing.
+    pub(super) async fn receive_plainly(&self, max: u32) -> Result<Vec<Arrived>, QueueError> {
+        let receive = async |it: &Connected| match receive::receive(it, max).await {
+            // The connection is as good as before.
+            Err(_) if self.wire.entity.requires_sessions.load(Ordering::Relaxed) => Ok(Vec::new()),
+            received => received,
+        };
+        self.wire.call(receive).await
+    }
+
+    pub(super) async fn receive_by_session(
+        &self,
+        sessions: &Arc<Sessions>,
+        max: u32,
+        visibility: Duration,
+    ) -> Result<Vec<Received>, QueueError> {
+        let received = sessions.receive(max, visibility).await?;
+        if let Some(lock) = sessions.surely_locked_for() {
+            self.note_lease(lock);
+        }
+        Ok(received)
+    }
+
+    pub(super) async fn settle(&self, receipt: &Receipt, disposition: Disposition) -> Result<(), QueueError> {
+        match self.sessions.get() {
+            Some(sessions) => sessions.0.settle(receipt, disposition).await,
+            None => self.held.settle(receipt, disposition).await,
+        }
+    }
+
+    /// The place in the queue of a message that is ours.
+    pub(super) fn sequence(&self, receipt: &Receipt) -> Option<i64> {
+        match self.sessions.get() {
+            Some(sessions) => sessions.0.sequence(receipt),
+            None => self.held.sequence(receipt),
+        }
+    }
+
+    pub(super) fn note_lease(&self, lease: Duration) {
+        let lease_ms = u64::try_from(lease.as_millis()).unwrap_or(u64::MAX);
+        self.longest_lease_ms.store(lease_ms, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,16 @@
+//! Looking at what a queue holds, one page after the other.
+
+use longshore_queue::{QueueError, Specimen};
+
+use crate::servicebus::{ServiceBusQueue, management};
+
+impl ServiceBusQueue {
+    /// The active ones of the next messages, from a place in the queue on; `None` at its end.
+    pub(super) async fn page(&self, from: &mut i64, count: u32) -> Result<Option<Vec<Specimen>>, QueueError> {
+        let first = *from;
+        let page = self.wire.call(async |it| management::peek(it, &self.url, first, count).await).await?;
+        let Some(last) = page.iter().map(|it| it.sequence).max() else { return Ok(None) };
+        *from = last + 1;
+        Ok(Some(page.into_iter().filter(|it| it.active).map(|it| it.specimen).collect()))
+    }
+}

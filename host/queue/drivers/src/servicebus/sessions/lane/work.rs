@@ -1,0 +1,280 @@
+//! The task of a lane: it accepts nothing itself, and leaves its session when it is told to, when
+//! the session gives nothing, or when it is lost.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use longshore_queue::QueueError;
+
+use super::{Hand, Lane, LaneEnd, Ready, UNCLAIMED};
+use crate::servicebus::arrived::Arrived;
+use crate::servicebus::disposition::Disposition;
+use crate::servicebus::link::{Brought, Link};
+use crate::servicebus::sessions::mark::{self, Mark, Suspect};
+
+/// The pause between two tries of a renewal that failed in passing.
+const PAUSE: Duration = Duration::from_millis(500);
+/// Whether a lane goes on.
+enum Goes {
+    On,
+    /// The session is given back.
+    Leaves,
+    /// It is held for as long as this run lasts.
+    Parks,
+    /// It is no longer ours.
+    Lost,
+}
+
+impl Lane {
+    /// Works on the session until it is left, or lost.
+    pub(in crate::servicebus::sessions) async fn run(self: Arc<Self>, link: Link) {
+        let renewing = tokio::spawn(Arc::clone(&self).keep_locked());
+        let end = self.work(&link).await;
+        match end {
+            Goes::Lost => self.lose(),
+            Goes::On | Goes::Leaves | Goes::Parks => {
+                if !self.has_ended() {
+                    self.unmark().await;
+                }
+            }
+        }
+        self.end.send_if_modified(|end| {
+            if *end == LaneEnd::No {
+                *end = LaneEnd::Left;
+            }
+            true
+        });
+        drop(link);
+        // It ends by itself: a call that is under way must not be given up.
+        drop(renewing);
+        self.change();
+    }
+
+    async fn work(&self, link: &Link) -> Goes {
+        let was_left_open = match self.open().await {
+            Ok(was_left_open) => was_left_open,
+            Err(error) => {
+                tracing::debug!(session = self.session(), %error, "a session could not be looked at, and is left");
+                return if error.is_stale() { Goes::Lost } else { Goes::Leaves };
+            }
+        };
+        let mut is_first_after_crash = was_left_open;
+        if self.state().mark.stopped.is_some() {
+            return self.park(link).await;
+        }
+        self.state().hand = Hand::Listening(Instant::now());
+        // Both at once: the first message waits for the mark.
+        let (marked, heard) = tokio::join!(self.write_mark(), self.listen(link));
+        let mut heard = if marked { heard } else { Err(Goes::Lost) };
+        loop {
+            let mut arrived = match heard {
+                Ok(arrived) => arrived,
+                Err(end) => return end,
+            };
+            if !self.count_crashes(&mut arrived, std::mem::take(&mut is_first_after_crash)).await {
+                return Goes::Lost;
+            }
+            self.state().hand = Hand::Ready(Box::new(Ready { arrived, since: Instant::now() }));
+            self.terms.changed.notify_waiters();
+            match self.in_hand(link).await {
+                Goes::On => {}
+                Goes::Parks => {
+                    tracing::warn!(
+                        session = self.session(),
+                        "a message of this session was poisoned, and the rest of it stays in the queue (--on-poison stop): once it is mended, a run with --on-poison continue takes it up again"
+                    );
+                    return if self.write_mark().await { self.park(link).await } else { Goes::Lost };
+                }
+                end => return end,
+            }
+            heard = self.listen(link).await;
+        }
+    }
+
+    /// Looks at the state of a session that was just accepted, and notes that it is held. Returns
+    /// whether somebody held it before and has not left it.
+    async fn open(&self) -> Result<bool, QueueError> {
+        let kept = self.terms.wire.call(async |it| self.session.state(it).await).await?;
+        let (found, handlers_state) = mark::read(kept);
+        let found = found.unwrap_or_default();
+        let stopped = found.stopped.filter(|_| self.terms.stops_on_poison);
+        let mut state = self.state();
+        state.mark = Mark::held(found.suspect, stopped);
+        state.handlers_state = handlers_state;
+        Ok(found.open)
+    }
+
+    /// Waits for the next message.
+    async fn listen(&self, link: &Link) -> Result<Arrived, Goes> {
+        let ends = Instant::now() + self.terms.idle;
+        loop {
+            if self.has_ended() {
+                return Err(Goes::Lost);
+            }
+            if self.state().is_closing {
+                return Err(Goes::Leaves);
+            }
+            tokio::select! {
+                biased;
+                brought = link.receive(1) => match brought {
+                    Ok(Brought::Messages(messages)) => match messages.into_iter().next() {
+                        Some(arrived) => return Ok(arrived),
+                        None if Instant::now() >= ends => return Err(Goes::Leaves),
+                        None => {}
+                    },
+                    Ok(Brought::Stale) => return Err(Goes::Leaves),
+                    Err(error) => {
+                        tracing::debug!(session = self.session(), %error, "a session's link has ended");
+                        return Err(Goes::Lost);
+                    }
+                },
+                () = self.changed.notified() => {}
+                () = sleep_until(ends) => return Err(Goes::Leaves),
+            }
+        }
+    }
+
+    /// Raises the count of a message by the crashes that nobody else has counted. Returns whether
+    /// the session is still ours.
+    async fn count_crashes(&self, arrived: &mut Arrived, after_crash: bool) -> bool {
+        let Some(sequence) = arrived.sequence else { return true };
+        let deliveries = arrived.message.dequeue_count.saturating_sub(1);
+        let known = self.state().mark.suspect;
+        let suspect = if after_crash {
+            Suspect::after_crash(known, sequence, deliveries)
+        } else {
+            match known.filter(|it| it.sequence == sequence) {
+                Some(known) => Suspect { deliveries, ..known },
+                None => return true,
+            }
+        };
+        arrived.message.dequeue_count = arrived.message.dequeue_count.saturating_add(suspect.crashes);
+        if Some(suspect) == known {
+            return true;
+        }
+        self.state().mark.suspect = Some(suspect);
+        // Before anybody handles it.
+        self.write_mark().await
+    }
+
+    /// Notes the mark in the session's state. Returns whether the session is still ours.
+    async fn write_mark(&self) -> bool {
+        let kept = {
+            let state = self.state();
+            mark::write(&state.mark, state.handlers_state.as_ref())
+        };
+        match self.terms.wire.call(async |it| self.session.set_state(it, kept.as_ref()).await).await {
+            Ok(()) => {
+                self.state().is_marked = true;
+                true
+            }
+            Err(error) if error.may_be_about_the_message() => {
+                tracing::warn!(session = self.session(), %error, "the state of this session has no room for what is noted there: a handler that kills the host is not counted");
+                true
+            }
+            Err(error) => {
+                tracing::debug!(session = self.session(), %error, "a session could not be marked, and is given up");
+                false
+            }
+        }
+    }
+
+    /// Takes the mark away. What names a message that may be the reason of crashes stays until that
+    /// is settled, and so does what keeps the session still.
+    async fn unmark(&self) {
+        {
+            let mut state = self.state();
+            if !state.is_marked {
+                return;
+            }
+            state.mark.open = false;
+        }
+        self.write_mark().await;
+    }
+
+    /// Waits until the message that is there is taken and settled.
+    async fn in_hand(&self, link: &Link) -> Goes {
+        loop {
+            if self.has_ended() {
+                return Goes::Lost;
+            }
+            let now = Instant::now();
+            let next = {
+                let state = self.state();
+                match &state.hand {
+                    Hand::Ready(ready) if state.is_closing || now >= ready.since + UNCLAIMED => {
+                        return Goes::Leaves;
+                    }
+                    Hand::Ready(ready) => Ok(ready.since + UNCLAIMED),
+                    // A retry of this run's own is not waited for when it ends.
+                    Hand::Taken(taken) if now >= taken.until || state.is_closing && taken.is_hidden => {
+                        Err((taken.token, taken.version))
+                    }
+                    Hand::Taken(taken) => Ok(taken.until),
+                    _ if state.mark.stopped.is_some() => return Goes::Parks,
+                    _ => return Goes::On,
+                }
+            };
+            match next {
+                Ok(at) => tokio::select! {
+                    () = self.changed.notified() => {}
+                    () = link.ended() => return Goes::Lost,
+                    () = sleep_until(at) => {}
+                },
+                // It is visible again.
+                Err((token, version)) => match self.settle(token, version, &Disposition::Abandoned).await {
+                    Err(error) if error.is_transient() => sleep_until(Instant::now() + PAUSE).await,
+                    _ => {}
+                },
+            }
+        }
+    }
+
+    /// Holds the session, so that nobody gets it, until the end of the run.
+    async fn park(&self, link: &Link) -> Goes {
+        self.state().hand = Hand::Parked;
+        self.terms.changed.notify_waiters();
+        loop {
+            if self.has_ended() {
+                return Goes::Lost;
+            }
+            if self.state().is_closing {
+                return Goes::Leaves;
+            }
+            tokio::select! {
+                () = self.changed.notified() => {}
+                () = link.ended() => return Goes::Lost,
+            }
+        }
+    }
+
+    /// Renews the session's lock before half of it is over, for as long as the lane lasts.
+    async fn keep_locked(self: Arc<Self>) {
+        let mut ended = self.end.subscribe();
+        let mut not_before = Instant::now();
+        loop {
+            let locked_until = self.state().locked_until;
+            let due = (locked_until - self.lock.mul_f32(0.6)).max(not_before);
+            tokio::select! {
+                _ = ended.wait_for(|end| *end != LaneEnd::No) => return,
+                () = sleep_until(due) => {}
+            }
+            if self.has_ended() {
+                return;
+            }
+            if Instant::now() >= self.state().locked_until {
+                return self.lose();
+            }
+            // Another renewal may have come before.
+            if self.state().locked_until > locked_until {
+                continue;
+            }
+            if let Err(error) = self.renew().await {
+                tracing::debug!(session = self.session(), %error, "a session's lock was not renewed");
+                not_before = Instant::now() + PAUSE.min(self.lock / 10);
+            }
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! How the sessions of a queue are worked off, on the kinds of queue that have them.
+
+use std::time::Duration;
+
+/// What stands among a message's properties for the session that it belongs to. Sent, it puts the
+/// message into that session.
+pub const SESSION_ID: &str = "session-id";
+
+/// How the sessions of a queue are worked off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionOptions {
+    /// Whether the queue is known to require sessions. If not, it is found out.
+    pub are_required: bool,
+    /// How many sessions are worked off at once.
+    pub at_once: usize,
+    /// How long a session may give nothing before another one takes its place.
+    pub idle: Duration,
+    /// Whether a session gives no further message after one of it was poisoned.
+    pub stops_on_poison: bool,
+}
+
+impl SessionOptions {
+    /// The most sessions at once, unless somebody asks for more.
+    pub const MAX_AT_ONCE_BY_DEFAULT: usize = 16;
+    /// The most sessions at once that can be asked for: each is a link of its own.
+    pub const MAX_AT_ONCE: u16 = 128;
+}
+
+impl Default for SessionOptions {
+    fn default() -> Self {
+        Self {
+            are_required: false,
+            at_once: Self::MAX_AT_ONCE_BY_DEFAULT,
+            idle: Duration::from_secs(1),
+            stops_on_poison: false,
+        }
+    }
+}
