@@ -59,10 +59,16 @@ pub(crate) async fn attempt(
     let slot = slot(&context, &mut lease).await;
     let (has_slot, slot_since, taken_slots) = (slot.is_ok(), Instant::now(), context.taken_slots());
     let Judgement { fate, earlier, attempt } = match slot {
-        Ok(_) => {
-            let evidence = group.as_deref().unwrap_or(&message.id);
-            decide(&context, &mut lease, &mut traced, sent, &message, evidence, damaged, handling).await
-        }
+        Ok(_) => match not_to_handle(&context, &lease, sent) {
+            Some(fate) => {
+                drop(handling);
+                fate.into()
+            }
+            None => {
+                let evidence = group.as_deref().unwrap_or(&message.id);
+                decide(&context, &mut lease, &mut traced, &message, evidence, damaged, handling).await
+            }
+        },
         Err(interrupted) => {
             drop(handling);
             interrupted.into()
@@ -98,33 +104,29 @@ async fn slot<'a>(context: &'a RunContext, lease: &mut Lease) -> Result<Semaphor
     }
 }
 
-/// Why a message whose receive was sent at `sent` is not to be handled any more, if so.
-fn overtaken(context: &RunContext, sent: Instant) -> Option<&'static str> {
+/// What is to become of a message whose receive was sent at `sent`, if it is not to be handled.
+fn not_to_handle(context: &RunContext, lease: &Lease, sent: Instant) -> Option<Fate> {
+    if Instant::now() >= lease.ends() {
+        return Some(Fate::Lost);
+    }
     let opened = context.breaker().open_since();
     if opened.is_some_and(|opened| opened > sent) {
-        return Some("breaker-open");
+        return Some(Fate::Release("breaker-open"));
     }
-    context.parts.handler.unavailable().map(|_| "component-unavailable")
+    context.parts.handler.unavailable().map(|_| Fate::Release("component-unavailable"))
 }
 
-/// Decides what is to become of a message whose receive was sent at `sent`: its handler is asked,
-/// if the message may be handled. `evidence` is what its failure counts for: see [`judge`].
+/// Decides what is to become of a message: its handler is asked, if it can be read. `evidence` is
+/// what its failure counts for: see [`judge`].
 async fn decide(
     context: &RunContext,
     lease: &mut Lease,
     traced: &mut Traced,
-    sent: Instant,
     message: &Message,
     evidence: &str,
     damaged: Option<String>,
     handling: Handling,
 ) -> Judgement {
-    if Instant::now() >= lease.ends() {
-        return Fate::Lost.into();
-    }
-    if let Some(reason) = overtaken(context, sent) {
-        return Fate::Release(reason).into();
-    }
     let Parts { config, telemetry, .. } = &context.parts;
     let admitted = admit(message, damaged, config.max_dequeue, config.encoding);
     traced.begin(telemetry.as_deref(), message, admitted.as_deref().ok());

@@ -39,9 +39,7 @@ pub(crate) fn page(directory: &Directory, flags: &[&str]) -> Page {
     let link = until("the link", || {
         let lines = dev.stdout();
         let events = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let link =
-            events.filter(|it| it["event"] == "page").find_map(|it| it["link"].as_str().map(str::to_owned));
-        link
+        events.filter(|it| it["event"] == "page").find_map(|it| it["link"].as_str().map(str::to_owned))
     });
     let (address, token) = link.split_once("/#t=").unwrap();
     let port = address.rsplit(':').next().unwrap().parse().unwrap();

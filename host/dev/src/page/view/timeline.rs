@@ -40,7 +40,7 @@ pub(super) fn timeline(executions: &[ExecutionRecord], now_ms: i64) -> Markup {
                     @let (begin, end) = span(record, now_ms);
                     @let started = record.started_ms.unwrap_or(end);
                     @let left = x(begin);
-                    @let width = (x(end) - left).max(NARROWEST).min(WIDTH);
+                    @let width = (x(end) - left).clamp(NARROWEST, WIDTH);
                     @let left = left.min(WIDTH - width);
                     @let waited = (x(started) - x(begin)).clamp(0.0, width);
                     a href=(link("/execution", &[("name", &record.execution)])) aria-label=(label(record, now_ms)) {

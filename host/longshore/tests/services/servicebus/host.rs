@@ -33,7 +33,7 @@ impl Host {
     pub fn of_sessions(broker: &Broker, lock_s: u32) -> Self {
         let (name, connection) = (broker.session_queue(lock_s, 1000), broker.connection_string());
         let url = format!("{connection};EntityPath={name}");
-        Self { name, connection, url, env: Vec::new() }
+        Self { name, connection, url, env: Vec::new(), is_caller_s: false }
     }
 
     /// A subscription of this topic.

@@ -83,7 +83,7 @@ mod tests {
             Box::pin(async move {
                 sleep(answers.unwrap_or(CONNECT)).await;
                 answers.ok_or_else(|| {
-                    QueueError::busy(&"sb://acme/orders".parse::<QueueUrl>().unwrap(), "no answer")
+                    QueueError::busy("sb://acme/orders".parse::<QueueUrl>().unwrap(), "no answer")
                 })
             })
         };
