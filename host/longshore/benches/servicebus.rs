@@ -21,16 +21,13 @@ mod broker;
 mod clients;
 #[path = "servicebus/distance.rs"]
 mod distance;
+#[path = "servicebus/entity.rs"]
+mod entity;
 
 use self::clients::Clients;
 use super::beside::{Scene, compare};
 use super::workbench::Workbench;
 use longshore_testkit::identity::{Identity, Mood};
-
-/// How long a lock lasts, in seconds, and how often a message may be delivered: as the service has
-/// it where nobody says.
-const LOCK_S: u32 = 60;
-const DELIVERIES: u32 = 10;
 
 pub(super) fn measure(workbench: &Workbench) {
     let Some(python) = std::env::var_os("BENCH_SERVICEBUS_PYTHON") else {
@@ -48,5 +45,5 @@ pub(super) fn measure(workbench: &Workbench) {
 fn queue(_: &Scene<'_>) -> String {
     let broker = broker::secure();
     let (port, _) = broker.tls.as_ref().expect("it has a certificate");
-    format!("sb://127.0.0.1:{port}/{}", broker.queue(LOCK_S, DELIVERIES))
+    format!("sb://127.0.0.1:{port}/{}", entity::queue(broker))
 }

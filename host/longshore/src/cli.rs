@@ -58,7 +58,7 @@ pub use self::dev::DevArgs;
 #[cfg(feature = "dev")]
 pub(crate) use self::dev::ScheduleArgs;
 pub use self::format::Format;
-use self::format::FormatParser;
+use self::format::{FormatParser, OUTPUT};
 pub use self::given::Given;
 pub use self::inspect::InspectArgs;
 pub use self::invoke::{InvokeArgs, InvokedWith};
@@ -94,9 +94,6 @@ pub(crate) use self::variables::{is_switch, is_unset, misspelt, switch};
 use crate::exit::EXIT_CODES;
 use crate::telemetry::LogFormat;
 use longshore_azure::Credential;
-
-/// The heading of what a verb prints and logs.
-const OUTPUT: &str = "Output";
 
 /// Unloads a queue, and hands each message to a sandboxed WebAssembly component.
 #[derive(Debug, Parser)]

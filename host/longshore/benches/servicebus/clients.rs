@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::broker::{Broker, installed};
-use super::{LOCK_S, amqp, distance};
+use super::{amqp, distance, entity};
 use crate::child::{self, Consumed};
 use crate::drain;
 use crate::workbench::Workbench;
@@ -191,7 +191,7 @@ impl Client {
 
 /// A new queue with so many orders.
 pub(super) fn fill(broker: &Broker, messages: usize) -> String {
-    let queue = broker.queue(LOCK_S, super::DELIVERIES);
+    let queue = entity::queue(broker);
     let order =
         |number: usize| [amqp::id(&format!("o-{number}")), amqp::data(drain::BODY.as_bytes())].concat();
     let orders: Vec<_> = (0..messages).map(order).collect();

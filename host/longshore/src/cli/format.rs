@@ -6,6 +6,9 @@ use clap::builder::{EnumValueParser, PossibleValue, TypedValueParser};
 use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, Command, ValueEnum};
 
+/// The heading of what a verb prints and logs.
+pub(super) const OUTPUT: &str = "Output";
+
 /// How results are printed to standard output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {

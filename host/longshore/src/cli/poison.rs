@@ -6,9 +6,10 @@ use clap::{Args, Subcommand, ValueHint};
 use regex::Regex;
 
 use super::args::{ComponentArg, PoisonOf};
+use super::examples;
+use super::format::OUTPUT;
 use super::sandbox::SandboxArgs;
 use super::values::{Unquoted, duration, some_time};
-use super::{OUTPUT, examples};
 use longshore_queue::QueueUrl;
 use longshore_queue::encoding::Encoding;
 

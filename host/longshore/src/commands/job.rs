@@ -1,6 +1,7 @@
 //! `longshore job start|status|list|stop|logs`.
 
 mod logs;
+mod open;
 
 use std::time::Duration;
 
@@ -9,11 +10,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
+use self::open::open;
 use super::print;
-use crate::cli::{Format, JobListArgs, JobOf, JobStartArgs, JobStatusArgs, JobStopArgs, JobVerb};
+use crate::cli::{Format, JobListArgs, JobStartArgs, JobStatusArgs, JobStopArgs, JobVerb};
 use crate::exit::{Clause, Exit, Failure};
 use crate::telemetry::PROGRESS;
-use longshore_azure::Azure;
 use longshore_azure::arm::{ArmError, ArmErrorKind, PATIENCE};
 use longshore_azure::jobs::{Execution, Job};
 
@@ -31,11 +32,6 @@ pub(super) async fn execute(verb: JobVerb, format: Format) -> Result<Exit, Failu
         JobVerb::Stop(args) => stop(&args, format).await,
         JobVerb::Logs(args) => logs::execute(&args, format).await,
     }
-}
-
-/// The job that is meant.
-fn open(of: &JobOf) -> Job {
-    Job::new(of.job.job.clone(), of.arm.arm_endpoint.clone(), Azure::shared())
 }
 
 /// An execution as it is printed.

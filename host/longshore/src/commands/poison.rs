@@ -2,6 +2,7 @@
 
 mod choice;
 mod foresee;
+mod foreseen;
 mod groups;
 mod looked;
 mod replay;
@@ -12,7 +13,8 @@ mod tally;
 use std::time::Duration;
 
 use self::choice::Choice;
-use self::foresee::{Foreseen, foresee};
+use self::foresee::foresee;
+use self::foreseen::Foreseen;
 use self::groups::PoisonGroup;
 use self::looked::{Listed, is_wrapped, listed, look};
 use self::sweep::{Swept, sweep};

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 
 use super::super::print;
 use super::super::stop_signals::StopSignals;
-use super::open;
+use super::open::open;
 use crate::cli::{Format, JobLogsArgs};
 use crate::exit::{Exit, Failure};
 use longshore_azure::Azure;

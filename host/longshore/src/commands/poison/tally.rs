@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::super::print;
 use super::choice::Choice;
-use super::foresee::Foreseen;
+use super::foreseen::Foreseen;
 use crate::cli::Format;
 use crate::exit::Failure;
 

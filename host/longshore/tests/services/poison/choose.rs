@@ -3,7 +3,7 @@
 use longshore_testkit::guest;
 use serde_json::{Value, json};
 
-use super::{Port, numbers, sorted};
+use super::port::{Port, numbers, sorted};
 
 /// A digest that no component has.
 const FORGED: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
@@ -12,7 +12,7 @@ fn would_take<'a>(report: &'a Value, field: &str) -> Vec<&'a str> {
     report["would_take"].as_array().unwrap().iter().map(|it| it[field].as_str().unwrap()).collect()
 }
 
-fn foreseen(port: &Port, flags: &[&str]) -> Value {
+fn dry_run(port: &Port, flags: &[&str]) -> Value {
     port.json(&[&["poison", "redrive", "--dry-run"], flags].concat())
 }
 
@@ -30,7 +30,7 @@ pub fn each_filter_chooses_what_it_names(port: &Port) {
         (&["--reason", "rejected", "--detail", "try"], 0),
         (&["--reason", "rejected", "--detail", "rejection", "--newer-than", "1h"], 2),
     ] {
-        let report = foreseen(port, flags);
+        let report = dry_run(port, flags);
         assert_eq!(
             (&report["messages"], would_take(&report, "id").len() as u64),
             (&json!(chosen), chosen),
@@ -69,7 +69,7 @@ pub fn a_component_chooses_what_it_failed_on(port: &Port) {
     for beginning in
         [digest, &digest[..15], &digest["sha256:".len()..20], &digest.to_uppercase()["SHA256:".len()..]]
     {
-        let report = foreseen(port, &["--component", beginning]);
+        let report = dry_run(port, &["--component", beginning]);
         assert_eq!(report["messages"], 2, "{beginning}: {report}");
     }
     let refused = port.verb(&["poison", "redrive", "--component", FORGED]).ends_with(2);
@@ -108,7 +108,7 @@ pub fn no_filter_believes_what_a_sender_wrote(port: &Port) {
         let flags = ["--linger", "0", "--poison-format", format];
         port.worker(&port.orders, &flags).run().succeeded();
         for flags in [&["--detail", "forged"][..], &["--reason", "expiring"], &["--older-than", "1day"]] {
-            let report = foreseen(port, flags);
+            let report = dry_run(port, flags);
             assert_eq!((&report["seen"], &report["messages"]), (&json!(1), &json!(0)), "{flags:?}: {report}");
         }
         port.verb(&["poison", "purge", "--component", FORGED]).ends_with(2);

@@ -179,6 +179,7 @@ impl Broker {
     }
 
     /// The process.
+    #[allow(dead_code, reason = "only the bench asks for it")]
     pub fn pid(&self) -> u32 {
         self.child.id()
     }

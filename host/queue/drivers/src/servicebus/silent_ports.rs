@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
@@ -10,7 +11,8 @@ use tokio::time::Instant;
 use longshore_queue::QueueError;
 use longshore_queue::place::Transport;
 
-use crate::servicebus::transport::CONNECT;
+/// How long one connection may take to be made, its handshake included.
+pub(super) const CONNECT: Duration = Duration::from_secs(5);
 
 /// The namespaces whose port of AMQP kept silent while that of WebSockets answered.
 #[derive(Debug, Default)]

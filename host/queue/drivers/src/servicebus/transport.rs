@@ -4,7 +4,6 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock, OnceLock};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use fe2o3_amqp_ws::WebSocketStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -19,10 +18,8 @@ use longshore_queue::place::Transport;
 use longshore_queue::{QueueError, QueueUrl};
 
 use crate::servicebus::proxy::HttpProxy;
-use crate::servicebus::silent_ports::SilentPorts;
+use crate::servicebus::silent_ports::{CONNECT, SilentPorts};
 
-/// How long one connection may take to be made, its handshake included.
-pub(super) const CONNECT: Duration = Duration::from_secs(5);
 /// What the standard library says first where a name cannot be resolved. It has no kind of its own.
 const NO_SUCH_NAME: &str = "failed to lookup address information";
 /// The path of the WebSocket.
