@@ -12,8 +12,12 @@ use std::fmt;
 pub const KEDA_VERSION: &str = "2.17.2";
 /// Messages for one execution, where the rule names none.
 pub const DEFAULT_LENGTH: u64 = 5;
-/// How many executions run at once at most, where a job of Azure Container Apps says nothing.
+/// How many executions run at once at most, where nobody says it: as the project's templates have
+/// it.
 pub const DEFAULT_MAX_EXECUTIONS: u64 = 10;
+/// The same for a job that other templates made: what Resource Manager takes where a job names none
+/// ([JobScale](https://learn.microsoft.com/azure/templates/microsoft.app/jobs#jobscale)).
+pub const ARM_MAX_EXECUTIONS: u64 = 100;
 /// How many messages KEDA peeks at with [`Counting::VisibleOnly`].
 pub const PEEKED_AT_MOST: u64 = 32;
 

@@ -6,12 +6,7 @@ use super::finding::Finding;
 use super::job::Setup;
 use super::ruling::Ruling;
 use longshore_queue::{Queue, QueueError, QueueUrl};
-
-/// For how many messages KEDA starts one execution, where the rule does not say it.
-const DEFAULT_LENGTH: u64 = 5;
-/// How many executions may run at once, where the job does not say it
-/// (<https://learn.microsoft.com/azure/container-apps/jobs>).
-const DEFAULT_MAX_EXECUTIONS: u64 = 100;
+use longshore_worker::scale::{ARM_MAX_EXECUTIONS, DEFAULT_LENGTH, Observation, ScaleRule};
 
 /// Whether the scale rule fits the sessions that have messages now; `None` if the queue has no
 /// sessions.
@@ -50,11 +45,12 @@ fn ruling(setup: &Setup, sessions: u64, messages: u64) -> Ruling {
         let rules = scale["rules"].as_array().into_iter().flatten();
         rules.filter_map(|rule| rule["metadata"][name].as_str()?.parse().ok()).next()
     };
-    let set = Set {
+    let rule = ScaleRule {
         length: of_rule("messageCount").unwrap_or(DEFAULT_LENGTH),
-        executions: scale["maxExecutions"].as_u64().unwrap_or(DEFAULT_MAX_EXECUTIONS),
+        max_executions: scale["maxExecutions"].as_u64().unwrap_or(ARM_MAX_EXECUTIONS),
+        ..ScaleRule::default()
     };
-    verdict(Found { sessions, messages, at_once }, set)
+    verdict(Found { sessions, messages, at_once }, rule)
 }
 
 /// What is there now, and how many sessions an execution works off at once.
@@ -65,18 +61,11 @@ struct Found {
     at_once: u64,
 }
 
-/// What the job's rule says.
-#[derive(Clone, Copy)]
-struct Set {
-    length: u64,
-    executions: u64,
-}
-
-fn verdict(found: Found, set: Set) -> Ruling {
+fn verdict(found: Found, rule: ScaleRule) -> Ruling {
     let Found { sessions, messages, at_once } = found;
     let enough = sessions.div_ceil(at_once);
     let fitting = (messages.div_ceil(sessions) * at_once).max(1);
-    let started = messages.div_ceil(set.length.max(1)).min(set.executions);
+    let started = rule.decide(Observation { messages, ..Observation::default() }).start;
     let words = format!(
         "{messages} messages lie in {sessions} sessions now, and an execution works off {at_once} sessions at once (--sessions)"
     );
@@ -106,12 +95,12 @@ mod tests {
             ((200, 10_000, 16), (800, 13), Known::Ok, "200 sessions"),
             ((200, 10_000, 16), (800, 2), Known::Unknown, "maxExecutions to 13"),
             ((3, 3, 1), (1, 100), Known::Ok, "3 messages"),
-            ((3, 3, 1), (0, 100), Known::Ok, "3 messages"),
+            ((3, 3, 1), (0, 100), Known::Unknown, "KEDA starts 0 executions"),
         ] {
             let (sessions, messages, at_once) = found;
-            let (length, executions) = set;
-            let Ruling(known, detail) =
-                verdict(Found { sessions, messages, at_once }, Set { length, executions });
+            let (length, max_executions) = set;
+            let rule = ScaleRule { length, max_executions, ..ScaleRule::default() };
+            let Ruling(known, detail) = verdict(Found { sessions, messages, at_once }, rule);
             assert_eq!(known, result, "{detail}");
             assert!(detail.contains(words), "{detail}");
         }

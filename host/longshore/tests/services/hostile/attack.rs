@@ -144,7 +144,7 @@ fn judge(verb: &Verb, is_fine: bool, ended: &Ended, thing: &str, peak: u64) -> R
     }
     // A cause, and behind it what to do or to look at.
     let mend = error.rsplit_once("; ").map_or(error, |(_, mend)| mend);
-    let is_mend = ["?", "try again", "do it again", "job list` tells", "change", "look"]
+    let is_mend = ["?", "try again", "do it again", "job list` tells", "change", "look", "ask for"]
         .iter()
         .any(|it| mend.contains(it));
     if !is_mend {

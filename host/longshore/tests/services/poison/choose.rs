@@ -59,7 +59,7 @@ pub fn each_filter_chooses_what_it_names(port: &Port) {
 
 pub fn a_component_chooses_what_it_failed_on(port: &Port) {
     port.poison(&port.orders, &["reject", "retry"], &[]);
-    let listed = port.verb(&["poison", "list"]).succeeded().json_lines();
+    let listed = port.verb(&["poison", "list", "--all"]).succeeded().json_lines();
     let Some(digest) = listed[0]["component"].as_str() else {
         // What a service moves by itself keeps a reason and its cause, and nothing of ours.
         let refused = port.verb(&["poison", "redrive", "--component", FORGED]).ends_with(2);
@@ -78,7 +78,7 @@ pub fn a_component_chooses_what_it_failed_on(port: &Port) {
 
 pub fn a_dry_run_lists_what_it_would_take_and_takes_nothing(port: &Port) {
     port.poison(&port.orders, &["reject", "retry"], &[]);
-    let before = port.verb(&["poison", "list"]).succeeded().stdout;
+    let before = port.verb(&["poison", "list", "--all"]).succeeded().stdout;
     for verb in ["redrive", "purge"] {
         let report = port.json(&["poison", verb, "--dry-run", "--reason", "rejected"]);
         assert_eq!(would_take(&report, "detail"), ["the order asks for a rejection"], "{report}");
@@ -92,7 +92,7 @@ pub fn a_dry_run_lists_what_it_would_take_and_takes_nothing(port: &Port) {
         }
         assert!(!table.stdout.contains("stays"), "{}", table.stdout);
     }
-    assert_eq!(port.verb(&["poison", "list"]).succeeded().stdout, before);
+    assert_eq!(port.verb(&["poison", "list", "--all"]).succeeded().stdout, before);
     assert_eq!(port.bodies(), Vec::<String>::new());
 }
 
@@ -135,14 +135,14 @@ pub fn a_redrive_that_chooses_and_is_killed_loses_nothing_and_takes_nothing_else
     assert_eq!(back.len(), 4, "one came twice, with the same id: {back:?}");
     back.dedup();
     assert_eq!(back, sorted(chosen));
-    let left = port.verb(&["poison", "list"]).succeeded().json_lines();
+    let left = port.verb(&["poison", "list", "--all"]).succeeded().json_lines();
     let reasons: Vec<_> = left.iter().map(|it| &it["reason"]).collect();
     assert_eq!(reasons, ["attempts-exhausted"; 2]);
 }
 
 pub fn a_replay_hands_the_message_to_a_component_here_and_leaves_the_queue_as_it_is(port: &Port) {
     port.poison(&port.orders, &["retry-until:3"], &[]);
-    let before = port.verb(&["poison", "list"]).succeeded();
+    let before = port.verb(&["poison", "list", "--all"]).succeeded();
     let id = before.json()["id"].as_str().unwrap().to_owned();
     let component = guest::order();
     let replay = |flags: &[&str]| {
@@ -162,7 +162,7 @@ pub fn a_replay_hands_the_message_to_a_component_here_and_leaves_the_queue_as_it
     for words in ["was poisoned  attempts-exhausted", "outcome", "asks for more attempts"] {
         assert!(people.stdout.contains(words), "{words}: {}", people.stdout);
     }
-    assert_eq!(port.verb(&["poison", "list"]).succeeded().stdout, before.stdout, "not leased, not counted");
+    assert_eq!(port.verb(&["poison", "list", "--all"]).succeeded().stdout, before.stdout, "not leased, not counted");
     assert_eq!(port.json(&["poison", "redrive"])["messages"], 1);
 }
 
@@ -170,7 +170,7 @@ pub fn what_a_replayed_handler_sends_is_shown_and_not_sent(port: &Port) {
     port.on(&port.shared, &["queue", "create"]).run();
     port.verb(&["send", "outputs:2"]).succeeded();
     port.worker(&port.orders, &["--linger", "0"]).run().succeeded();
-    let id = port.json(&["poison", "list"])["id"].as_str().unwrap().to_owned();
+    let id = port.json(&["poison", "list", "--all"])["id"].as_str().unwrap().to_owned();
     let (component, outbox) = (guest::rogue(), format!("invoices={}", port.shared));
     let flags =
         ["--config", "greeting=hello", "--outbox", &outbox, "--component", component.to_str().unwrap()];

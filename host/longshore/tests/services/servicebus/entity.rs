@@ -73,7 +73,7 @@ fn each_message_is_settled_as_its_handler_says_and_what_is_dead_comes_back_once(
     assert_eq!(ran["poison_reasons"], json!({ "rejected": 1, "attempts-exhausted": 2 }));
     assert_eq!(host.json(&["peek"]), Value::Null, "nothing is left");
 
-    let listed = host.json(&["poison", "list", "--reason", "rejected"]);
+    let listed = host.json(&["poison", "list", "--all", "--reason", "rejected"]);
     let id = listed["id"].as_str().unwrap();
     assert_eq!(host.json(&["poison", "show", id])["body"], listed["body"]);
     let foreseen = host.json(&["poison", "redrive", "--dry-run", "--detail", "rejection"]);

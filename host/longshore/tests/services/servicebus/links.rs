@@ -30,7 +30,9 @@ async fn what_a_link_brought_that_is_gone_is_settled_over_the_management_node() 
             ended => break ended,
         }
     };
-    assert!(ended.as_ref().is_err_and(QueueError::is_transient), "{ended:?}");
+    // A receive that waits is told of the link's end. One that comes later has another link, and on
+    // it the message.
+    assert!(ended.as_ref().map_or_else(QueueError::is_transient, |it| it.len() == 1), "{ended:?}");
     let poison = queue.url().poison().unwrap();
     let letter = DeadLetter { to: &poison, body: "".into(), reason: "rejected", detail: "as asked" };
     queue.delete(&held[0].message.id, &held[0].receipt).await.unwrap();

@@ -9,9 +9,7 @@ use crate::cli::RunArgs;
 use longshore_queue::kind::{self, Scaler};
 use longshore_worker::lease::LeaseMode;
 use longshore_worker::platform::POLLING_INTERVAL;
-
-/// For how many messages both scalers start one execution, where the rule does not say it.
-const DEFAULT_LENGTH: u64 = 5;
+use longshore_worker::scale::DEFAULT_LENGTH;
 
 pub(super) fn findings(
     setup: &Setup,
