@@ -164,8 +164,9 @@ def test_the_job_can_be_told_every_variable_of_the_run_and_no_other():
     read_ = {name for text in texts.values() for name in re.findall(r'env = "(LONGSHORE_\w+)"', text)}
     types, job = (INFRA / "types.bicep").read_text(), (INFRA / "modules/job.bicep").read_text()
     told = set(re.findall(r"^  (LONGSHORE_\w+): string\?$", types, re.M)) | set(re.findall(r"\b(LONGSHORE_\w+)\b", job))
-    # A job ends: it neither waits for changes of a file, nor runs for ever, nor asks about jobs.
-    assert read_ - told == {"LONGSHORE_ARM_ENDPOINT", "LONGSHORE_FOREVER", "LONGSHORE_JOB", "LONGSHORE_WATCH"}
+    # A job ends: it neither waits for changes of a file, nor runs for ever, nor asks about jobs and their logs.
+    of_others = {"LONGSHORE_ARM_ENDPOINT", "LONGSHORE_JOB", "LONGSHORE_LOGS_ENDPOINT", "LONGSHORE_WORKSPACE"}
+    assert read_ - told == of_others | {"LONGSHORE_FOREVER", "LONGSHORE_WATCH"}
     assert told <= read_
 
 

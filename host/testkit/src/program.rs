@@ -134,7 +134,10 @@ impl Program {
         let started = Instant::now();
         let child = self.command.spawn().unwrap_or_else(|error| panic!("{error}: {:?}", self.command));
         let arguments = format!("{:?}", self.command.get_args().collect::<Vec<_>>());
-        Process { child, started, arguments, stdout, stderr, _unread: unread, _directory: directory }
+        let name = Path::new(self.command.get_program()).file_name().unwrap_or_default();
+        // The kernel keeps so much of it (proc_pid_comm(5)).
+        let name = name.to_string_lossy().chars().take(15).collect();
+        Process { child, started, name, arguments, stdout, stderr, _unread: unread, _directory: directory }
     }
 }
 
@@ -143,6 +146,7 @@ impl Program {
 pub struct Process {
     child: Child,
     started: Instant,
+    name: String,
     arguments: String,
     stdout: PathBuf,
     stderr: PathBuf,
@@ -172,6 +176,8 @@ impl Process {
     /// The most memory that it had so far, in bytes, while it runs (`VmHWM`, proc_pid_status(5)).
     pub fn peak_memory(&self) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        // For a moment after its start it still has the memory of who started it, and that name.
+        status.lines().next().filter(|line| line.strip_prefix("Name:\t") == Some(&self.name))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
         Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
     }

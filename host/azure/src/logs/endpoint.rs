@@ -81,7 +81,7 @@ impl FromStr for WorkspaceId {
         let parts = text.split('-').map(str::len);
         let is_guid = parts.eq([8, 4, 4, 4, 12]) && text.chars().all(|c| c == '-' || c.is_ascii_hexdigit());
         if !is_guid {
-            return Err("a workspace is named by its id, a GUID; `az monitor log-analytics workspace list --query \"[].customerId\"` shows them".into());
+            return Err("a workspace is named by its id, a GUID; `az containerapp env show …` of the job's environment shows it as customerId".into());
         }
         Ok(Self(text.to_ascii_lowercase()))
     }

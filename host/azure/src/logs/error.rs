@@ -141,7 +141,7 @@ impl LogsError {
             404 => Self::new(
                 words,
                 format!(
-                    "is there a workspace {workspace}? `az monitor log-analytics workspace list --query \"[].customerId\"` shows them"
+                    "is there a workspace {workspace}? `az containerapp env show …` of the job's environment shows it as customerId"
                 ),
             ),
             429 => Self::passing(words, "the service has no time: try again in a minute"),

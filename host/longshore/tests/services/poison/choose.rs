@@ -162,7 +162,11 @@ pub fn a_replay_hands_the_message_to_a_component_here_and_leaves_the_queue_as_it
     for words in ["was poisoned  attempts-exhausted", "outcome", "asks for more attempts"] {
         assert!(people.stdout.contains(words), "{words}: {}", people.stdout);
     }
-    assert_eq!(port.verb(&["poison", "list", "--all"]).succeeded().stdout, before.stdout, "not leased, not counted");
+    assert_eq!(
+        port.verb(&["poison", "list", "--all"]).succeeded().stdout,
+        before.stdout,
+        "not leased, not counted"
+    );
     assert_eq!(port.json(&["poison", "redrive"])["messages"], 1);
 }
 
