@@ -1,6 +1,6 @@
 //! The page: one screen that shows a queue, its executions and its poison messages, on loopback.
 //!
-//! It is rendered here, and shows nothing but text: [`view`] has one file for each part, [`http`]
+//! It is rendered here, and shows nothing but text: `view` has one file for each part, `http`
 //! is what answers a browser and whom it answers. [`Board`] holds what is shown, and
 //! [`PageActions`] does what its buttons ask for.
 
