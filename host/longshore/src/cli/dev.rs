@@ -25,8 +25,8 @@ pub struct DevArgs {
 
     /// The parameters of the deployment, as JSON: the job has its settings from there.
     ///
-    /// They beat the project file; flags and variables beat them. `bicep build-params` makes JSON of
-    /// a `.bicepparam`.
+    /// They beat the project file; flags and variables beat them. `bicep build-params` makes JSON
+    /// of a `.bicepparam`.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = JOB)]
     pub parameters: Option<PathBuf>,
 
