@@ -183,7 +183,7 @@ def handled_by(image: str, directory: Path, flags: tuple[str, ...] = ()) -> str:
     ran = subprocess.run(container(image, directory, flags=flags), capture_output=True, text=True, timeout=120)
     assert ran.returncode == 0, ran.stderr
     # The newest is the last.
-    return re.findall(r"sha256:([0-9a-f]{64})", longshore("poison", "list", directory=directory))[-1]
+    return re.findall(r"sha256:([0-9a-f]{64})", longshore("poison", "list", "--all", directory=directory))[-1]
 
 
 def files_of(image: str) -> set[str]:
@@ -216,7 +216,7 @@ def test_the_host_only_image_runs_a_handler_from_a_registry_by_its_digest(host_o
     assert "the precompiled component is used" in ran.stderr, ran.stderr
     longshore("send", '{"order_id": "o-2", "msg": "reject"}', directory=queue)
     subprocess.run(command, capture_output=True, timeout=120, check=True)
-    assert pushed["manifest"] in longshore("poison", "list", directory=queue)
+    assert pushed["manifest"] in longshore("poison", "list", "--all", directory=queue)
 
 
 def started(image: str, directory: Path, *arguments: str) -> tuple[subprocess.Popen, str]:
