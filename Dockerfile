@@ -25,8 +25,8 @@ COPY host host
 COPY examples/hello examples/hello
 COPY infra/azuredeploy.json infra/azuredeploy.json
 COPY infra/project infra/project
-# A release builds its archives with `compiler,dev`: `longshore dev` is for laptops, and takes room in an image.
-ARG FEATURES=compiler
+# A release builds its archives with `compiler,dev,otel`: `longshore dev` is for laptops, and takes room in an image.
+ARG FEATURES=compiler,otel
 RUN cargo auditable build --profile dist --locked --package longshore --no-default-features --features "$FEATURES" \
  && install -D target/dist/longshore /out/longshore
 
