@@ -80,7 +80,7 @@ def shellcheck(root: Path) -> list[str]:
     code, said = run("shellcheck", *ours, cwd=root)
     found += [said] if code else []
     # Those of the tests split words on purpose.
-    others = [root / ".ci/run", *sorted(it for it in root.glob("*/**/*.sh") if not {"node_modules", ".venv", "target"} & set(it.parts))]
+    others = [root / ".ci/run", *sorted(it for it in root.glob("*/**/*.sh") if not {"node_modules", ".venv", ".venv-lint", "target"} & set(it.parts))]
     code, said = run("shellcheck", "--severity", "warning", *[it for it in others if it.exists()], cwd=root)
     found += [said] if code else []
     with tempfile.TemporaryDirectory() as directory:
