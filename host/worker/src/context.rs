@@ -9,7 +9,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::breaker::Breaker;
 use crate::config::Config;
-use crate::lease::{LeaseMode, Terms};
+use crate::lease::{LeaseMode, Terms, may_not_renew};
 use crate::lock::lock;
 use crate::outbox::Outboxes;
 use crate::telemetry::Telemetry;
@@ -107,6 +107,13 @@ impl RunContext {
             Terms::fixed(self.parts.config.deadline)
         } else {
             self.terms
+        }
+    }
+
+    /// Asks the queue whether leases can be updated, and takes it at its word.
+    pub(crate) async fn ask_for_terms(&self) {
+        if may_not_renew(&*self.parts.queue).await {
+            self.is_fixed.store(true, Ordering::Relaxed);
         }
     }
 

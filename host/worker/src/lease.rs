@@ -19,7 +19,7 @@ const SETTLE_ROOM: Duration = Duration::from_secs(10);
 const EXPIRY_ROOM: Duration = Duration::from_secs(60);
 /// How much longer than the handler's deadline a fixed lease lasts.
 pub const FIXED_ROOM: Duration = Duration::from_secs(30);
-/// For how long a run asks again whether it may renew, before its first receive.
+/// For how long a run asks again whether it may renew.
 const ASKED_FOR: Duration = Duration::from_secs(10);
 /// How long one such question may take: an identity that gives no token says so after 19.5 s, and
 /// that ends the run.
@@ -62,7 +62,7 @@ impl Terms {
 /// Whether leases are renewed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum LeaseMode {
-    /// As the identity may: asked before the first receive.
+    /// As the identity may: asked before the first handler may need it.
     #[default]
     Auto,
     /// Renewed at half their life.
@@ -72,23 +72,28 @@ pub enum LeaseMode {
 }
 
 impl Terms {
-    /// The terms for a run. `Auto` asks the queue whether the identity may update messages.
+    /// The terms that a run begins with. `Auto` asks the queue whether the identity may update
+    /// messages, or leaves that to [`may_not_renew`]: a lease that is as long as a fixed one serves
+    /// either way, so that a run which finds no message need not ask.
     pub async fn agree(
         mode: LeaseMode,
         queue: &dyn Queue,
         visibility: Duration,
         deadline: Duration,
     ) -> Agreed {
-        let may_update = match mode {
-            LeaseMode::Renew => MayUpdate::Yes,
-            LeaseMode::Fixed => MayUpdate::No,
-            LeaseMode::Auto => may_update(queue).await,
-        };
-        let renewable = Self { visibility, renewable: true };
-        match may_update {
-            MayUpdate::Yes => Agreed { terms: renewable, unclear: None },
-            MayUpdate::No => Agreed { terms: Self::fixed(deadline), unclear: None },
-            MayUpdate::Unclear(error) => Agreed { terms: renewable, unclear: Some(error) },
+        let (renewable, fixed) = (Self { visibility, renewable: true }, Self::fixed(deadline));
+        let agreed = |terms| Agreed { terms, unclear: None, is_open: false };
+        match mode {
+            LeaseMode::Renew => agreed(renewable),
+            LeaseMode::Fixed => agreed(fixed),
+            LeaseMode::Auto if fixed.visibility <= visibility => {
+                Agreed { is_open: true, ..agreed(renewable) }
+            }
+            LeaseMode::Auto => match may_update(queue).await {
+                MayUpdate::Yes => agreed(renewable),
+                MayUpdate::No => agreed(fixed),
+                MayUpdate::Unclear(error) => Agreed { unclear: Some(error), ..agreed(renewable) },
+            },
         }
     }
 
@@ -105,6 +110,13 @@ pub struct Agreed {
     pub terms: Terms,
     /// Why the queue has not answered, where it was asked and gave no clear answer.
     pub unclear: Option<QueueError>,
+    /// Whether the queue is still to be asked, once there is a message whose lease may be renewed.
+    pub is_open: bool,
+}
+
+/// Whether the queue says that the identity may not update messages.
+pub(crate) async fn may_not_renew(queue: &dyn Queue) -> bool {
+    matches!(may_update(queue).await, MayUpdate::No)
 }
 
 /// Whether the identity may update messages.

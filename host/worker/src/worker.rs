@@ -114,6 +114,10 @@ struct Run {
     withheld: Withheld,
     /// The messages that are being handled or settled, each in a task of its own.
     tasks: JoinSet<Settled>,
+    /// Whether the queue is to be asked for the terms of leases with the first message.
+    is_open: bool,
+    /// That question, while it has no answer. It ends with the run.
+    question: JoinSet<()>,
     stop: StopSignal,
 }
 
@@ -130,12 +134,13 @@ impl Run {
         let intake = Intake::new(drain, config.concurrency)
             .holding(config.hold, config.hold_without_handler)
             .on_credit(queue.url().kind().receives_are_credit);
-        let Agreed { terms, unclear } =
+        let Agreed { terms, unclear, is_open } =
             Terms::agree(config.lease, &**queue, config.visibility, config.deadline).await;
         let receiver = Receiver::new(Arc::clone(queue), unclear);
         let context = Arc::new(RunContext::new(parts, terms));
-        let (hold_log, withheld, tasks) = (HoldLog::default(), Withheld::default(), JoinSet::new());
-        Ok(Self { context, intake, receiver, attendance, hold_log, withheld, tasks, stop })
+        let (hold_log, withheld, question) = (HoldLog::default(), Withheld::default(), JoinSet::new());
+        let tasks = JoinSet::new();
+        Ok(Self { context, intake, receiver, attendance, hold_log, withheld, tasks, is_open, question, stop })
     }
 
     /// The loop itself. It ends when the run is over, when told to stop, and on a fault that will
@@ -265,6 +270,10 @@ impl Run {
                 messages,
                 "the queue gave more messages than it was asked for: these are released"
             );
+        }
+        if std::mem::take(&mut self.is_open) {
+            let context = Arc::clone(&self.context);
+            self.question.spawn(async move { context.ask_for_terms().await });
         }
         self.intake.received(messages.iter().map(|it| it.message.id.as_str()), Instant::now());
         for message in messages {

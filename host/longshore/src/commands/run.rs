@@ -3,6 +3,7 @@
 mod dead_letters;
 mod progress;
 
+use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -217,8 +218,15 @@ async fn stop_with_input(stopper: Stopper) {
 }
 
 /// Says that messages are in a drained queue which nobody can receive now. To an operator they look
-/// like work that is not done, and KEDA starts executions for them that find nothing.
+/// like work that is not done, and KEDA starts executions for them that find nothing. Where KEDA
+/// starts one at each poll, each that finds nothing would pay for a count: it says the same without.
 async fn say_what_is_hidden(queue: &dyn Queue, received: u64) {
+    if received == 0 && queue.url().kind().scaler.is_some() && !std::io::stderr().is_terminal() {
+        tracing::info!(
+            "nothing was received: what the queue counts is leased by another execution, delayed by a retry or by its sender, or hidden by an open breaker of an earlier run; `longshore queue stats` counts it"
+        );
+        return;
+    }
     // An identity without the right to count still has a run that ends well.
     let counted = tokio::time::timeout(LAST_COUNT, queue.approximate_count()).await;
     let not_visible = counted.ok().and_then(Result::ok).unwrap_or_default();

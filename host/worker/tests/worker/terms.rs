@@ -46,7 +46,7 @@ async fn an_identity_that_may_not_update_works_with_fixed_leases() {
 #[tokio::test(start_paused = true)]
 async fn auto_asks_by_updating_a_message_that_does_not_exist() {
     let queue: Arc<MemoryQueue> = MemoryQueue::new("orders");
-    let agreed = Terms::agree(LeaseMode::Auto, &*queue, 60 * S, 30 * S).await.terms;
+    let agreed = Terms::agree(LeaseMode::Auto, &*queue, 60 * S, 40 * S).await.terms;
     assert_eq!(agreed, TERMS);
     queue.set_faults(|_, _| Fault { error: Some(denied()), ..Fault::default() });
     assert_eq!(
@@ -54,6 +54,40 @@ async fn auto_asks_by_updating_a_message_that_does_not_exist() {
         Terms { visibility: 70 * S, ..FIXED }
     );
     assert_eq!(Terms::agree(LeaseMode::Renew, &*queue, 60 * S, 40 * S).await.terms, TERMS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_finds_nothing_asks_the_queue_for_nothing_but_messages() {
+    // The default terms: an ordinary lease is as long as a fixed one.
+    for (deadline, questions) in [(30 * S, 0), (40 * S, 1)] {
+        let queue = MemoryQueue::new("orders");
+        let handler = TestHandler::new(|_| async { Verdict::Completed });
+        let set = Set::new(Config { deadline, ..Config::default() }, queue.clone(), handler);
+        assert_eq!(set.run().await.end, Ok(End::Drained));
+        assert_eq!((queue.sent_of("receive").len(), queue.sent_of("update").len()), (2, questions));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn auto_asks_beside_the_first_message_and_once() {
+    let queue = MemoryQueue::filled("orders", 20);
+    let set = Set::new(
+        Config::default(),
+        queue.clone(),
+        TestHandler::new(|_| async {
+            sleep(S).await;
+            Verdict::Completed
+        }),
+    );
+    queue.set_faults(|what, _| Fault {
+        delay_before: if what == "update" { S / 2 } else { Duration::ZERO },
+        ..Fault::default()
+    });
+    let started = Instant::now();
+    assert_eq!(set.run().await.summary.completed, 20);
+    assert_eq!(queue.sent_of("update").len(), 1);
+    let first = set.handler.seen().first().map(|(at, ..)| *at - started);
+    assert_eq!(first, Some(Duration::ZERO), "no handler waits for the answer");
 }
 
 #[tokio::test(start_paused = true)]
@@ -67,14 +101,19 @@ async fn auto_asks_again_where_there_is_no_clear_answer_and_only_a_refusal_makes
             Fault { error: last.clone(), ..Fault::default() }
         });
         let started = Instant::now();
-        let agreed = Terms::agree(LeaseMode::Auto, &*queue, 60 * S, 30 * S).await.terms;
+        let agreed = Terms::agree(LeaseMode::Auto, &*queue, 60 * S, 40 * S).await.terms;
         (agreed, queue.sent_of("update").len(), started.elapsed())
     };
     let missing = QueueError::QueueNotFound { queue: "orders".into() };
     let later = busy(Some(3 * S));
     for (answers, expected, calls, at_least) in [
         (vec![Some(busy(None)), None], TERMS, 2, S / 4),
-        (vec![Some(unclear()), Some(unclear()), Some(denied())], FIXED, 3, S / 2),
+        (
+            vec![Some(unclear()), Some(unclear()), Some(denied())],
+            Terms { visibility: 70 * S, ..FIXED },
+            3,
+            S / 2,
+        ),
         (vec![Some(later), None], TERMS, 2, 3 * S),
         (vec![Some(missing)], TERMS, 1, Duration::ZERO),
     ] {
@@ -89,7 +128,7 @@ async fn auto_asks_again_where_there_is_no_clear_answer_and_only_a_refusal_makes
     let queue: Arc<MemoryQueue> = MemoryQueue::new("orders");
     queue.set_faults(|_, _| Fault { delay_before: 60 * S, ..Fault::default() });
     let asked = Instant::now();
-    let agreed = Terms::agree(LeaseMode::Auto, &*queue, 60 * S, 30 * S).await;
+    let agreed = Terms::agree(LeaseMode::Auto, &*queue, 60 * S, 40 * S).await;
     assert!(agreed.terms == TERMS && agreed.unclear.is_some(), "{agreed:?}");
     assert_eq!(asked.elapsed(), 20 * S, "and for a queue that says nothing as long as one call takes");
 }

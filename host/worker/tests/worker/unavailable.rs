@@ -128,7 +128,9 @@ async fn a_queue_that_is_not_there_is_said_at_once_although_the_handler_is_missi
 
 #[tokio::test(start_paused = true)]
 async fn a_stop_is_heard_while_the_queue_is_asked_for_the_terms_of_leases() {
-    let set = Set::new(Config::default(), MemoryQueue::filled("orders", 2), TestHandler::completes(S));
+    // A fixed lease would be longer than this one, so that the queue is asked first.
+    let config = Config { deadline: 40 * S, ..Config::default() };
+    let set = Set::new(config, MemoryQueue::filled("orders", 2), TestHandler::completes(S));
     set.queue.set_faults(|_, _| Fault { delay_before: 3600 * S, ..Fault::default() });
     let stopper = set.stopper.clone();
     tokio::spawn(async move {
