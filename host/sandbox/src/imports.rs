@@ -1,5 +1,6 @@
 //! What the host links for guests: WASI 0.2, always there and always empty, the log, the state of
-//! sessions, and what can be granted. Sockets are linked and refused: runtimes of other languages import them unused.
+//! sessions, and what can be granted. Sockets are linked and refused: runtimes of other languages
+//! import them unused.
 
 mod http;
 mod logging;

@@ -199,8 +199,14 @@ impl Lane {
             }
             kept => kept?,
         };
-        let mut state = self.state();
-        (state.mark, state.clients_state, state.is_marked) = (mark, given, is_marked);
+        let was_marked = {
+            let mut state = self.state();
+            (state.mark, state.clients_state) = (mark, given);
+            std::mem::replace(&mut state.is_marked, is_marked)
+        };
+        if was_marked && !is_marked {
+            self.warn_of_no_room();
+        }
         Ok(())
     }
 
@@ -254,10 +260,7 @@ impl Lane {
             Ok(is_marked) => {
                 self.state().is_marked = is_marked;
                 if !is_marked {
-                    tracing::warn!(
-                        session = self.session(),
-                        "the state of this session has no room for what is noted there: a handler that kills the host is not counted"
-                    );
+                    self.warn_of_no_room();
                 }
                 true
             }
@@ -270,6 +273,13 @@ impl Lane {
                 false
             }
         }
+    }
+
+    fn warn_of_no_room(&self) {
+        tracing::warn!(
+            session = self.session(),
+            "the state of this session has no room for what is noted there: a handler that kills the host is not counted"
+        );
     }
 
     /// Takes the mark away. What names a message that may be the reason of crashes stays until that
