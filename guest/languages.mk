@@ -14,21 +14,28 @@ NAMED   = $(if $(findstring command,$(origin COMPONENT)),$(abspath $(COMPONENT))
 .PHONY: guest-python guest-js conformance wit
 
 ##@ Handlers in other languages
-guest-python: $(PYTHON)/target/order-python.wasm ## build the example handler in Python
+guest-python: $(PYTHON)/target/order-python.wasm $(PYTHON)/target/session-probe.wasm ## build the example handler in Python
 
 $(PYTHON)/target/order-python.wasm: $(PYTHON)/order.py $(PYTHON)/.venv/installed $(WIT)
 	mkdir -p $(@D)
 	cd $(PYTHON) && .venv/bin/componentize-py -q -d ../wit -w order componentize order -o target/order-python.wasm
+
+# A handler of the tests, for what the example does not use of the package for handlers.
+$(PYTHON)/target/session-probe.wasm: $(PYTHON)/.venv/installed $(PYTHON)/tests/session_probe.py $(PYTHON_SDK)
+	PYTHONPATH=$(PYTHON) $(PYTHON)/.venv/bin/python -m longshore_guest build $(PYTHON)/tests/session_probe.py -o $@
 
 $(PYTHON)/.venv/installed: $(PYTHON)/requirements.txt
 	python3 -m venv $(PYTHON)/.venv
 	$(PYTHON)/.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	touch $@
 
-guest-js: $(JS)/target/order-js.wasm ## build the example handler in JavaScript
+guest-js: $(JS)/target/order-js.wasm $(JS)/target/session-probe.wasm ## build the example handler in JavaScript
 
 $(JS)/target/order-js.wasm: $(JS)/order.js $(JS_SDK)
 	node $(JS)/bin/build.js $(JS)/order.js -o $@
+
+$(JS)/target/session-probe.wasm: $(JS)/test/session_probe.js $(JS_SDK)
+	node $(JS)/bin/build.js $(JS)/test/session_probe.js -o $@
 
 $(JS_SDK): $(wildcard $(JS)/src/*.ts $(JS)/src/*/*.ts $(JS)/bin/*.js $(JS)/wit/*/*.wit) $(JS)/imports.d.ts $(JS)/tsconfig.json $(JS)/package.json $(JS)/node_modules/.installed
 	rm -rf $(@D)

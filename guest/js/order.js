@@ -1,5 +1,6 @@
 // The example handler in JavaScript: what becomes of an order is what its text says. See the README.
 
+import { getState, setState } from 'longshore:handler/session@0.1.0';
 import { log } from 'wasi:logging/logging@0.1.0-draft';
 
 /** Another attempt may succeed. */
@@ -48,6 +49,17 @@ function number(argument) {
   return BigInt(text.replace('+', ''));
 }
 
+/** Reads or sets the state of the order's session. */
+function ofSession(act) {
+  try {
+    return act();
+  } catch (error) {
+    throw retry(error.payload?.val ?? String(error));
+  }
+}
+
+const encoder = new TextEncoder();
+
 /** What the host calls, once for each message. It answers when the promise is settled. */
 export const handler = {
   async handle(message) {
@@ -74,6 +86,29 @@ export const handler = {
       }
       case 'spin':
         for (;;);
+      case 'append':
+      case 'append-late':
+      case 'append-then-retry': {
+        if (wish === 'append-late') await new Promise((wake) => setTimeout(wake, 3000));
+        const [before, added] = [ofSession(getState) ?? new Uint8Array(), encoder.encode(argument)];
+        const state = new Uint8Array(before.length + added.length);
+        state.set(before);
+        state.set(added, before.length);
+        ofSession(() => setState(state));
+        if (wish === 'append-then-retry' && message.dequeueCount === 1) throw retry('the order asks for a retry');
+        break;
+      }
+      case 'forget':
+        ofSession(() => setState(undefined));
+        break;
+      case 'fill':
+        ofSession(() => setState(new Uint8Array(Number(number(argument))).fill(120)));
+        break;
+      case 'expect': {
+        const state = ofSession(getState);
+        if (state === undefined || new TextDecoder().decode(state) !== argument) throw reject('msg: the state of the session is another');
+        break;
+      }
       case 'alloc':
         for (const kept = []; ; ) kept.push(new Uint8Array(1 << 20).fill(1));
     }

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from componentize_py_types import Err
 from wit_world import exports
 from wit_world.exports.handler import Failure_Reject, Failure_Retry, Message, Retry
-from wit_world.imports import logging
+from wit_world.imports import logging, session
 
 KINDS = {type(None): "null", bool: "boolean", int: "integer", float: "floating point", str: "string", list: "sequence", dict: "map"}
 
@@ -66,6 +66,21 @@ def number(argument: str) -> int:
     return int(text)
 
 
+def stored() -> bytes | None:
+    """The state of the order's session."""
+    try:
+        return session.get_state()
+    except Err as error:
+        raise retry(error.value.value) from None
+
+
+def keep(state: bytes | None) -> None:
+    try:
+        session.set_state(state)
+    except Err as error:
+        raise retry(error.value.value) from None
+
+
 class Handler(exports.Handler):
     """What the host calls, once for each message."""
 
@@ -92,4 +107,16 @@ class Handler(exports.Handler):
                 kept = []
                 while True:
                     kept.append(bytearray(1 << 20))
+            case "append" | "append-late" | "append-then-retry":
+                if wish == "append-late":
+                    time.sleep(3)
+                keep((stored() or b"") + argument.encode())
+                if wish == "append-then-retry" and message.dequeue_count == 1:
+                    raise retry("the order asks for a retry")
+            case "forget":
+                keep(None)
+            case "fill":
+                keep(b"x" * number(argument))
+            case "expect" if stored() != argument.encode():
+                raise reject("msg: the state of the session is another")
         logging.log(logging.Level.INFO, "", f"handled order {order.order_id}")

@@ -6,3 +6,4 @@ export { bytes, handler, type Handle, type Handler, type Parser, type StandardSc
 export * as log from './log.ts';
 export type { Message } from './message.ts';
 export * as outbox from './outbox.ts';
+export * as session from './session.ts';

@@ -36,15 +36,21 @@ export interface Outcome {
   readonly delayMs: number | undefined;
   /** What the host would send now. A handler that fails sends nothing. */
   readonly sent: readonly Sent[];
+  /** The state of the message's session now. A handler that fails leaves it as it was. */
+  readonly sessionState: Uint8Array | undefined;
   /** What was logged with `log`. `console` is not among it. */
   readonly log: readonly Line[];
   /** The error that ended the attempt. */
   readonly error: unknown;
 }
 
-/** What an attempt is given: settings that are granted, and fields of the message that replace the defaults. */
+/** What an attempt is given: settings that are granted, a session, and fields of the message that replace the defaults. */
 export interface Given extends Partial<Message> {
   readonly config?: Readonly<Record<string, string>>;
+  /** Puts the message into a session. Without this it belongs to none. */
+  readonly sessionId?: string;
+  /** The state of that session: bytes and text as they are, and everything else as JSON. */
+  readonly sessionState?: unknown;
 }
 
 /** A message with this body, received for the first time. Bytes and text are the body as they are; everything else is written as JSON. */
@@ -67,10 +73,12 @@ export function message(body: unknown, fields: Partial<Message> = {}): Message {
  */
 export async function invoke(handler: Handler<never> | Handler, body: unknown, given: Given = {}): Promise<Outcome> {
   if (typeof handler?.attempt !== 'function') throw new TypeError('this is no handler: make it one with `handler(…)`');
-  const { config = {}, ...fields } = given;
-  const whole = message(body, fields);
-  const attempt: Stage = { config, sent: [], log: [] };
-  const ended = { reason: '', delayMs: undefined, sent: [], log: attempt.log, error: undefined };
+  const { config = {}, sessionId, sessionState: before, ...fields } = given;
+  const sessionState = before === undefined ? undefined : encode('the state of the session', before);
+  const whole = inSession(message(body, fields), sessionId);
+  const session = sessionId === undefined ? undefined : { state: sessionState };
+  const attempt: Stage = { config, sent: [], log: [], session };
+  const ended = { reason: '', delayMs: undefined, sent: [], sessionState, log: attempt.log, error: undefined };
   try {
     await stage.run(attempt, () => handler.attempt(whole));
   } catch (error) {
@@ -78,7 +86,11 @@ export async function invoke(handler: Handler<never> | Handler, body: unknown, g
     if (error instanceof Retry) return { ...ended, name: 'retry', reason: error.message, delayMs: error.delayMs, error };
     return { ...ended, name: 'retry', reason: words(error), error };
   }
-  return { ...ended, name: 'completed', sent: attempt.sent.map(shown) };
+  return { ...ended, name: 'completed', sent: attempt.sent.map(shown), sessionState: session?.state };
+}
+
+function inSession(whole: Message, id: string | undefined): Message {
+  return id === undefined ? whole : { ...whole, properties: new Map([['session-id', id], ...whole.properties]) };
 }
 
 function shown({ outbox, body, properties }: Kept): Sent {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 
-import { bytes, config, handler, log, outbox, Reject, Retry } from '../dist/index.js';
+import { bytes, config, handler, log, outbox, Reject, Retry, session } from '../dist/index.js';
 import { array, boolean, integer, nullable, number, object, oneOf, optional, record, string, unknown } from '../dist/schema.js';
 import { failure } from '../dist/azure.js';
 import { stage } from '../dist/native/stage.js';
@@ -206,4 +206,23 @@ test('a handler without this package says an error with its place on standard er
   const rejection = { tag: 'reject', val: 'no order' };
   await assert.rejects(telling({ handle: () => Promise.reject(rejection) }).handle({}), (it) => it === rejection);
   assert.equal(said.mock.callCount(), 0);
+});
+
+test('a state of a session is found, and is kept when the handler succeeds', async () => {
+  const count = handler(integer(), (number, { properties }) => {
+    session.setState(session.stateJson(0) + number);
+    if (properties.get('session-id') !== 'red') throw new Retry('not red');
+  });
+  const text = async (body, given) => new TextDecoder().decode((await invoke(count, body, given)).sessionState);
+  assert.equal(await text('7', { sessionId: 'red' }), '7');
+  assert.equal(await text('7', { sessionId: 'red', sessionState: 35 }), '42');
+  assert.equal(await text('7', { sessionId: 'blue', sessionState: '35' }), '35');
+  const given = { sessionId: 'red', sessionState: new Uint8Array([0xff]) };
+  assert.equal((await invoke(count, '7', given)).reason, 'the state of the session is not what was expected');
+  const none = await invoke(count, '7');
+  assert.equal(none.name, 'retry');
+  assert.match(none.reason, /^the message belongs to no session/);
+  assert.ok(none.error instanceof session.NoSession);
+  const clear = handler(bytes, () => session.clearState());
+  assert.equal((await invoke(clear, '', { sessionId: '', sessionState: 'x' })).sessionState, undefined);
 });

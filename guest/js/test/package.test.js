@@ -26,7 +26,7 @@ test('the types of the imports are those of the contract', async () => {
   const wit = (await Promise.all(['handler/handler', 'config/store', 'logging/logging'].map((it) => read(`../wit/${it}.wit`)))).join('\n');
   const types = await read('../imports.d.ts');
   const modules = [...types.matchAll(/declare module '(.*):(.*)\/(.*)@(.*)'/g)];
-  assert.equal(modules.length, 3);
+  assert.equal(modules.length, 4);
   for (const [, namespace, name, contract, version] of modules) {
     assert.ok(wit.includes(`package ${namespace}:${name}@${version};`) && wit.includes(`interface ${contract} {`), contract);
   }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use longshore_guest::{Failure, Message, info};
+use longshore_guest::{Failure, Message, info, session};
 use serde::Deserialize;
 
 /// An order event, as JSON: `{"order_id": "o-1", "msg": "ok"}`. Other fields are ignored.
@@ -35,6 +35,22 @@ fn handle(order: OrderEvent, message: &Message) -> Result<(), Failure> {
         "sleep" => std::thread::sleep(Duration::from_millis(number(argument)?)),
         "spin" => spin(),
         "alloc" => allocate(),
+        "append" | "append-late" | "append-then-retry" => {
+            if wish == "append-late" {
+                std::thread::sleep(Duration::from_secs(3));
+            }
+            let mut state = session::state()?.unwrap_or_default();
+            state.extend(argument.as_bytes());
+            session::set_state(&state)?;
+            if wish == "append-then-retry" && message.dequeue_count == 1 {
+                return Err(Failure::retry("the order asks for a retry"));
+            }
+        }
+        "forget" => session::clear_state()?,
+        "fill" => session::set_state(&vec![b'x'; usize::try_from(number(argument)?)?])?,
+        "expect" if session::state()?.as_deref() != Some(argument.as_bytes()) => {
+            return Err(Failure::reject("msg: the state of the session is another"));
+        }
         _ => {}
     }
     info!("handled order {}", order.order_id);

@@ -16,7 +16,8 @@
 
 `python -m longshore_guest build handler.py -o handler.wasm` makes the component.
 
-`config`, `outbox`, `http` and `azure` are modules of their own, since a component needs a grant for what it imports.
+`config`, `outbox`, `http` and `azure` are modules of their own, since a component needs a grant for what it imports. So is
+`session`, which has the state of the message's session on queues that have sessions.
 `testing` runs a handler natively. The log is Python's own `logging`, and `print`.
 """
 

@@ -17,6 +17,7 @@ NEEDS = {
     "config": "wasi:config/store@0.2.0-rc.1",
     "http": "wasi:http/outgoing-handler@0.2.12",
     "outbox": "longshore:handler/outbox@0.1.0",
+    "session": "longshore:handler/session@0.1.0",
 }
 # The module that is made a component. It imports the handler's own.
 ENTRY = "longshore_component"

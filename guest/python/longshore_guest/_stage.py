@@ -1,4 +1,4 @@
-"""What stands for the host natively: one attempt's settings, its outbox and its log."""
+"""What stands for the host natively: one attempt's settings, its session, its outbox and its log."""
 
 import json
 import sys
@@ -37,12 +37,20 @@ class Line:
 
 
 @dataclass
+class SessionStage:
+    """The state of the message's session."""
+
+    state: bytes | None
+
+
+@dataclass
 class Stage:
     """What one attempt is given, and what it leaves."""
 
     config: dict[str, str] = field(default_factory=dict)
     sent: list[Sent] = field(default_factory=list)
     log: list[Line] = field(default_factory=list)
+    session: SessionStage | None = None
 
 
 current: ContextVar[Stage] = ContextVar("current", default=Stage())

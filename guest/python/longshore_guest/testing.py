@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Literal
 
-from . import _handler, _log, outbox
+from . import _body, _handler, _log
 from ._failure import Reject, Retry, words
 from ._message import Message
-from ._stage import Line, Sent, Stage, current
+from ._stage import Line, Sent, SessionStage, Stage, current
 
 __all__ = ["Line", "Outcome", "Sent", "invoke", "message"]
 
@@ -39,6 +39,8 @@ class Outcome:
     """Of a retry: the delay that was asked for, in seconds."""
     sent: tuple[Sent, ...] = ()
     """What the host would send now. A handler that fails sends nothing."""
+    session_state: bytes | None = None
+    """The state of the message's session now. A handler that fails leaves it as it was."""
     log: tuple[Line, ...] = ()
     """What was logged with `logging`. `print` is not among it."""
     error: BaseException | None = None
@@ -53,7 +55,7 @@ def message(body: object = b"", **fields: object) -> Message:
     if isinstance(body, str):
         body = body.encode()
     elif not isinstance(body, bytes):
-        body = json.dumps(body, default=outbox._plain).encode()
+        body = json.dumps(body, default=_body.plain).encode()
     plain = Message(
         id="test-message",
         queue="orders",
@@ -66,17 +68,27 @@ def message(body: object = b"", **fields: object) -> Message:
 
 
 def invoke(
-    handle: Callable[..., None], body: object = b"", *, config: Mapping[str, str] | None = None, **fields: object
+    handle: Callable[..., None],
+    body: object = b"",
+    *,
+    config: Mapping[str, str] | None = None,
+    session_id: str | None = None,
+    session_state: bytes | None = None,
+    **fields: object,
 ) -> Outcome:
     """Hands one message to a function that is decorated with `handler`, as the host would.
 
-    `body` and `fields` are those of `message`. `config` grants settings; there are no others.
+    `body` and `fields` are those of `message`. `config` grants settings; there are no others. `session_id` puts the message
+    into a session, which has this state.
     """
     registered = getattr(handle, "__longshore__", None)
     if not isinstance(registered, _handler.Registered):
         raise TypeError(f"{getattr(handle, '__name__', repr(handle))} is no handler: decorate it with @handler")
     given = body if isinstance(body, Message) else message(body, **fields)
     stage = Stage(config=dict(config or {}))
+    if session_id is not None:
+        given = dataclasses.replace(given, properties={"session-id": session_id, **given.properties})
+        stage.session = SessionStage(session_state)
     token = current.set(stage)
     root, kept = logging.getLogger(), _Kept(registered.folder)
     level = root.level
@@ -89,7 +101,10 @@ def invoke(
         root.setLevel(level)
         root.removeHandler(kept)
         current.reset(token)
-    return dataclasses.replace(ended, log=tuple(stage.log))
+    kept_state = session_state
+    if ended.name == "completed" and stage.session is not None:
+        kept_state = stage.session.state
+    return dataclasses.replace(ended, session_state=kept_state, log=tuple(stage.log))
 
 
 class _Kept(logging.Handler):

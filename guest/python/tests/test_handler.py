@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any, Literal
 
-from longshore_guest import Message, Reject, Retry, config, handler, outbox
+from longshore_guest import Message, Reject, Retry, config, handler, outbox, session
 from longshore_guest._failure import causes
 from longshore_guest.testing import invoke, message
 
@@ -192,6 +192,30 @@ class Outcomes(unittest.TestCase):
         missing = self.of("setting")
         self.assertEqual((missing.name, missing.reason), ("retry", "the setting currency is missing: --config currency=… grants it"))
         self.assertEqual((config.get("currency"), config.get("currency", "USD")), (None, "USD"))
+
+    def test_a_state_of_a_session_is_found_and_is_kept_when_the_handler_succeeds(self):
+        @handler
+        def count(number: int, given: Message) -> None:
+            session.set_state(session.state_json(0) + number)
+            if given.properties["session-id"] != "red":
+                raise Retry("not red")
+
+        self.assertEqual(invoke(count, 7, session_id="red").session_state, b"7")
+        self.assertEqual(invoke(count, 7, session_id="red", session_state=b"35").session_state, b"42")
+        self.assertEqual(invoke(count, 7, session_id="blue", session_state=b"35").session_state, b"35")
+        self.assertEqual(invoke(count, 7, session_id="red", session_state=b"x").reason, "the state of the session is not what was expected")
+        self.assertRegex(invoke(count, 7).reason, "^the message belongs to no session")
+
+        @handler
+        def change(kind: str) -> None:
+            before = session.state()
+            if kind == "clear":
+                session.clear_state()
+            else:
+                session.set_state({"bytes": (before or b"") + b"\xff", "text": "é"}[kind])
+
+        for kind, before, after in [("clear", b"x", None), ("bytes", None, b"\xff"), ("bytes", b"a", b"a\xff"), ("text", None, "é".encode())]:
+            self.assertEqual(invoke(change, f'"{kind}"', session_id="", session_state=before).session_state, after, kind)
 
     def test_a_message_has_defaults_that_can_be_replaced(self):
         self.assertEqual(message("x", dequeue_count=3).dequeue_count, 3)

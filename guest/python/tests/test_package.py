@@ -28,7 +28,8 @@ class Package(unittest.TestCase):
     def test_a_component_imports_what_its_source_imports_and_nothing_else(self):
         folders = [HERE, _build.PACKAGE.parent]
         self.assertEqual(_build._needs(HERE / "http_probe.py", folders), {"http"})
-        self.assertEqual(_build._needs(HERE / "test_handler.py", folders), {"config", "outbox"})
+        self.assertEqual(_build._needs(HERE / "test_handler.py", folders), {"config", "outbox", "session"})
+        self.assertEqual(_build._needs(HERE / "session_probe.py", folders), {"session"})
         self.assertNotIn("outbox", _build._world({"http"}))
 
     def test_imports_are_followed_through_packages_with_and_without_a_file_of_their_own(self):

@@ -34,7 +34,8 @@
 //! Errors become retries by `?`, with the whole chain of causes: see [`Failure`].
 //!
 //! What the operator grants is at hand in [`config`] and [`outbox`]; environment variables are
-//! where they always are. A component that uses neither imports neither. With the feature `http`,
+//! where they always are. On a queue that has sessions, [`session`] has the state of the message's
+//! own. A component imports none of what it does not use. With the feature `http`,
 //! `longshore_guest::http` sends requests. With the feature `azure`, Microsoft's SDKs work in a
 //! handler, and the host signs their requests.
 //!
@@ -63,6 +64,7 @@ mod json;
 pub mod log;
 mod message;
 pub mod outbox;
+pub mod session;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
 

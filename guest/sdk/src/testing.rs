@@ -53,6 +53,7 @@ use serde::de::DeserializeOwned;
 #[cfg(feature = "http")]
 use crate::http::{Request, RequestFailed, Response};
 use crate::log::Level;
+use crate::session::NoSession;
 use crate::{Failure, Message};
 
 /// What one attempt is given, and what it leaves.
@@ -61,6 +62,7 @@ struct Stage {
     settings: HashMap<String, String>,
     sent: Vec<Sent>,
     log: Vec<Line>,
+    session: Option<Option<Vec<u8>>>,
     #[cfg(feature = "http")]
     answer: Option<Answer>,
 }
@@ -96,6 +98,7 @@ type Answer = Rc<dyn Fn(&Request) -> Result<Response, RequestFailed>>;
 pub struct Attempt {
     message: Message,
     settings: HashMap<String, String>,
+    session: Option<Option<Vec<u8>>>,
     #[cfg(feature = "http")]
     answer: Option<Answer>,
 }
@@ -121,6 +124,7 @@ impl Attempt {
         Self {
             message,
             settings: HashMap::new(),
+            session: None,
             #[cfg(feature = "http")]
             answer: None,
         }
@@ -130,6 +134,15 @@ impl Attempt {
     #[must_use]
     pub fn setting(mut self, key: &str, value: &str) -> Self {
         self.settings.insert(key.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Puts the message into a session, which has this state. Without this it belongs to none.
+    #[must_use]
+    pub fn session(mut self, id: &str, state: Option<&[u8]>) -> Self {
+        self.message.properties.retain(|(name, _)| name != "session-id");
+        self.message.properties.insert(0, ("session-id".to_owned(), id.to_owned()));
+        self.session = Some(state.map(<[u8]>::to_vec));
         self
     }
 
@@ -164,6 +177,7 @@ impl Attempt {
     fn run<'m>(&'m self, handle: impl FnOnce(&'m Message) -> Result<(), Failure>) -> Outcome {
         let stage = Stage {
             settings: self.settings.clone(),
+            session: self.session.clone(),
             #[cfg(feature = "http")]
             answer: self.answer.clone(),
             ..Stage::default()
@@ -171,8 +185,9 @@ impl Attempt {
         STAGE.with_borrow_mut(|it| *it = Some(stage));
         let result = handle(&self.message);
         let stage = STAGE.with_borrow_mut(Option::take).unwrap_or_default();
-        let sent = if result.is_ok() { stage.sent } else { Vec::new() };
-        Outcome { result, sent, log: stage.log }
+        let (sent, session) =
+            if result.is_ok() { (stage.sent, stage.session) } else { (Vec::new(), self.session.clone()) };
+        Outcome { result, sent, session_state: session.flatten(), log: stage.log }
     }
 }
 
@@ -183,6 +198,8 @@ pub struct Outcome {
     pub result: Result<(), Failure>,
     /// What the host would send now. A handler that fails sends nothing.
     pub sent: Vec<Sent>,
+    /// The state of the message's session now. A handler that fails leaves it as it was.
+    pub session_state: Option<Vec<u8>>,
     /// What was logged by the macros of this crate. `println!` is not among it.
     pub log: Vec<Line>,
 }
@@ -260,6 +277,22 @@ pub(crate) fn setting(key: &str) -> Option<String> {
     STAGE.with_borrow(|it| it.as_ref().and_then(|stage| stage.settings.get(key).cloned()))
 }
 
+pub(crate) fn session_state() -> Result<Option<Vec<u8>>, NoSession> {
+    STAGE.with_borrow(|it| it.as_ref().and_then(|stage| stage.session.clone())).ok_or_else(no_session)
+}
+
+pub(crate) fn set_session_state(state: Option<&[u8]>) -> Result<(), NoSession> {
+    STAGE.with_borrow_mut(|it| {
+        let session = it.as_mut().and_then(|stage| stage.session.as_mut()).ok_or_else(no_session)?;
+        *session = state.map(<[u8]>::to_vec);
+        Ok(())
+    })
+}
+
+fn no_session() -> NoSession {
+    NoSession::new("the message belongs to no session: the test gives it one with `Attempt::session`")
+}
+
 /// What the test answers, if it does.
 #[cfg(feature = "http")]
 pub(crate) fn answer(request: &Request) -> Option<Result<Response, RequestFailed>> {
@@ -289,7 +322,7 @@ pub(crate) fn log(level: Level, context: &str, line: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{config, info, outbox};
+    use crate::{config, info, outbox, session};
 
     fn handle(number: u32, message: &Message) -> Result<(), Failure> {
         outbox::send_with("numbers", number.to_string().as_bytes(), &[("of", &message.id)]);
@@ -359,6 +392,30 @@ mod tests {
         let outcome = Attempt::new("0").setting("name", "zero").handle(handle);
         assert_eq!(outcome.result, Err(Failure::reject("nothing")));
         assert_eq!(outcome.sent, []);
+    }
+
+    #[test]
+    fn a_handler_finds_the_state_of_its_session_and_changes_it_only_when_it_succeeds() {
+        let count = |number: u32, message: &Message| {
+            let seen: u32 = session::state_json()?.unwrap_or_default();
+            session::set_state_json(&(seen + number))?;
+            if message.property("session-id") == Some("red") {
+                Ok(())
+            } else {
+                Err(Failure::retry("not red"))
+            }
+        };
+        let state =
+            |id: &str, state: Option<&[u8]>| Attempt::new("7").session(id, state).handle(count).session_state;
+        assert_eq!(state("red", None).as_deref(), Some(&b"7"[..]));
+        assert_eq!(state("red", Some(b"35")).as_deref(), Some(&b"42"[..]));
+        assert_eq!(state("blue", Some(b"35")).as_deref(), Some(&b"35"[..]), "it fails");
+        let words = Failure::retry("the state of the session is not what was expected");
+        assert_eq!(Attempt::new("7").session("red", Some(b"x")).handle(count).result, Err(words));
+        let none = Attempt::new("7").handle(count);
+        assert!(none.reason().starts_with("the message belongs to no session"), "{}", none.reason());
+        let clear = |_: u32, _: &Message| Ok(session::clear_state()?);
+        assert_eq!(Attempt::new("7").session("red", Some(b"1")).handle(clear).session_state, None);
     }
 
     #[test]

@@ -71,6 +71,44 @@ pub struct Invocation {
     /// What the message carries beside its body. `traceparent` and `tracestate` name what is to be
     /// continued: the span of this attempt where there is one, else the sender's.
     pub properties: Vec<(String, String)>,
+    /// The state of the session that the message belongs to, on queues that have sessions.
+    pub session: SessionState,
+}
+
+/// The state of a message's session, as a handler finds it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum SessionState {
+    /// The message belongs to no session.
+    #[default]
+    NoSession,
+    /// Nobody has set one.
+    Empty,
+    /// These bytes, as whoever has set them wrote them.
+    Set(Bytes),
+}
+
+/// What a handler makes of the state of its message's session.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum SessionChange {
+    /// It stays as it is.
+    #[default]
+    Unchanged,
+    /// There is none any more.
+    Cleared,
+    /// It is these bytes from now on.
+    Set(Bytes),
+}
+
+impl SessionState {
+    /// The bytes, if there are any; the outer one is `None` where there is no session.
+    #[must_use]
+    pub fn bytes(&self) -> Option<Option<&Bytes>> {
+        match self {
+            Self::NoSession => None,
+            Self::Empty => Some(None),
+            Self::Set(bytes) => Some(Some(bytes)),
+        }
+    }
 }
 
 /// What an invocation came to.
@@ -80,16 +118,24 @@ pub struct Answer {
     pub verdict: Verdict,
     /// What the handler put into the outbox, in its order; empty unless it completed.
     pub outbox: Vec<OutboxMessage>,
+    /// What it made of the state of its session; unchanged unless it completed.
+    pub session: SessionChange,
     /// What it used.
     pub usage: Usage,
     /// The last lines that it logged, in their order.
     pub log: Vec<String>,
 }
 
-/// An answer of something that uses nothing and sends nothing.
+/// An answer of something that uses nothing, sends nothing and keeps nothing.
 impl From<Verdict> for Answer {
     fn from(verdict: Verdict) -> Self {
-        Self { verdict, outbox: Vec::new(), usage: Usage::default(), log: Vec::new() }
+        Self {
+            verdict,
+            outbox: Vec::new(),
+            session: SessionChange::Unchanged,
+            usage: Usage::default(),
+            log: Vec::new(),
+        }
     }
 }
 
@@ -161,6 +207,10 @@ pub enum RetryReason {
     OutputTooLarge,
     /// The queue of an output refused what was sent to it.
     OutputRefused,
+    /// It made more of the state of its session than it may.
+    SessionStateLimit,
+    /// The queue refused the state that it made of its session.
+    SessionStateRefused,
     /// It was never called: the component is missing, damaged, or of another world.
     ComponentUnavailable,
     /// It was to call a service with the host's identity, and the host had no token.
@@ -189,6 +239,8 @@ impl RetryReason {
             Self::UnknownOutput => "unknown-output",
             Self::OutputTooLarge => "output-too-large",
             Self::OutputRefused => "output-refused",
+            Self::SessionStateLimit => "session-state-limit",
+            Self::SessionStateRefused => "session-state-refused",
             Self::ComponentUnavailable => "component-unavailable",
             Self::IdentityUnavailable => "identity-unavailable",
         }
@@ -227,7 +279,7 @@ pub struct Usage {
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, OutboxMessage, RetryReason, Usage, Verdict, ungranted_outbox};
+    use super::{Answer, OutboxMessage, RetryReason, SessionChange, Usage, Verdict, ungranted_outbox};
 
     #[test]
     fn an_outbox_that_is_not_granted_is_named_with_the_flag_that_grants_it() {
@@ -245,8 +297,8 @@ mod tests {
     fn logs_and_envelopes_show_each_reason_as_one_word() {
         use RetryReason::{
             CallLimit, ComponentUnavailable, Deadline, HandleLimit, HttpLimit, IdentityUnavailable,
-            MemoryLimit, OutboxLimit, OutputRefused, OutputTooLarge, Requested, StackLimit, TableLimit, Trap,
-            UnknownOutput,
+            MemoryLimit, OutboxLimit, OutputRefused, OutputTooLarge, Requested, SessionStateLimit,
+            SessionStateRefused, StackLimit, TableLimit, Trap, UnknownOutput,
         };
         for (reason, word) in [
             (Requested, "retry"),
@@ -262,6 +314,8 @@ mod tests {
             (UnknownOutput, "unknown-output"),
             (OutputTooLarge, "output-too-large"),
             (OutputRefused, "output-refused"),
+            (SessionStateLimit, "session-state-limit"),
+            (SessionStateRefused, "session-state-refused"),
             (ComponentUnavailable, "component-unavailable"),
             (IdentityUnavailable, "identity-unavailable"),
         ] {
@@ -277,6 +331,7 @@ mod tests {
         assert_eq!((reason, detail.as_str(), after), (RetryReason::Trap, "unreachable", None));
         let answer = Answer::from(verdict.clone());
         let outbox: Vec<OutboxMessage> = Vec::new();
-        assert_eq!(answer, Answer { verdict, outbox, usage: Usage::default(), log: Vec::new() });
+        let session = SessionChange::Unchanged;
+        assert_eq!(answer, Answer { verdict, outbox, session, usage: Usage::default(), log: Vec::new() });
     }
 }

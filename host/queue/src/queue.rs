@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::error::QueueError;
 use crate::kind::OtherTool;
 use crate::limits::MAX_VISIBILITY;
@@ -124,6 +126,29 @@ pub trait Queue: fmt::Debug + Send + Sync {
     /// Whether a settled message may make another one visible, since messages come in order.
     fn is_in_order(&self) -> bool {
         false
+    }
+
+    /// The state of the session that a leased message belongs to, as it was when that was accepted
+    /// or as it was set since; within, `None` if there is none. `None` where messages belong to no
+    /// session.
+    fn session_state(&self, receipt: &Receipt) -> Option<Option<Bytes>> {
+        let _ = receipt;
+        None
+    }
+
+    /// Sets the state of the session that a leased message belongs to, or clears it. What is
+    /// settled next with this receipt is to be completed: should that not come about, a queue may
+    /// complete the message when it comes again.
+    ///
+    /// # Errors
+    /// [`QueueError::Fault`] where messages belong to no session, and what the service says of a
+    /// state that it does not take.
+    async fn set_session_state(&self, receipt: &Receipt, state: Option<Bytes>) -> Result<(), QueueError> {
+        let _ = (receipt, state);
+        Err(QueueError::Fault {
+            cause: format!("{} keeps no state of sessions", self.url()),
+            mend: "receive from a queue or a subscription of Service Bus that requires sessions".into(),
+        })
     }
 
     /// What is settled next with this receipt goes to the poison queue. A queue that gives messages

@@ -1,9 +1,11 @@
-//! What the host links for guests: WASI 0.2, always there and always empty, the log, and what can
-//! be granted. Sockets are linked and refused: runtimes of other languages import them unused.
+//! What the host links for guests: WASI 0.2, always there and always empty, the log, the state of
+//! sessions, and what can be granted. Sockets are linked and refused: runtimes of other languages
+//! import them unused.
 
 mod http;
 mod logging;
 mod outbox;
+mod session;
 mod settings;
 mod sockets;
 
@@ -22,6 +24,7 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<GuestState>> {
     sockets::refuse(&mut linker)?;
     logging::add_to_linker(&mut linker)?;
     outbox::add_to_linker(&mut linker)?;
+    session::add_to_linker(&mut linker)?;
     settings::add_to_linker(&mut linker)?;
     Ok(linker)
 }

@@ -10,6 +10,7 @@ use wasmtime::{Engine, Store};
 use crate::contract::{Instantiated, Linked};
 use crate::failure::{self, Phase};
 use crate::policy::Policy;
+use crate::session::GuestSession;
 use crate::state::GuestState;
 use crate::wit::longshore::exports::longshore::handler::handler::Failure;
 
@@ -71,6 +72,7 @@ impl Instance {
         let Self { store, guest, messages } = self;
         *messages += 1;
         store.set_epoch_deadline(1);
+        store.data_mut().session = GuestSession::of(invocation);
         store.data_mut().http.continues(TraceContext::of(&invocation.properties));
         let guest = match guest {
             Some(guest) => guest,

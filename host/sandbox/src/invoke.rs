@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use longshore_handler::{Answer, Invocation, RetryReason, Usage, Verdict};
+use longshore_handler::{Answer, Invocation, RetryReason, SessionChange, Usage, Verdict};
 
 use crate::contract::Linked;
 use crate::engine::Shared;
@@ -97,10 +97,10 @@ impl Component {
         };
         let usage = Usage { time: started.elapsed(), cpu, peak_memory };
         let log = state.log.take_tail();
-        let mut outbox = Vec::new();
+        let (mut outbox, mut session) = (Vec::new(), SessionChange::Unchanged);
         let completed = verdict == Verdict::Completed;
         if completed {
-            outbox = state.outbox.take();
+            (outbox, session) = (state.outbox.take(), state.session.take());
         }
         if completed && self.may_be_used_again(&instance) {
             self.idle.keep(instance);
@@ -108,7 +108,7 @@ impl Component {
             drop(instance);
         }
         over(InvocationStep::Drop);
-        Answer { verdict, outbox, usage, log }
+        Answer { verdict, outbox, session, usage, log }
     }
 
     /// Whether another message may be handed to the instance.

@@ -34,6 +34,7 @@ mod outbox;
 mod policy;
 mod precompiled;
 mod private;
+mod session;
 mod settings;
 mod shape;
 mod shorten;

@@ -13,6 +13,9 @@ pub(crate) const LOGGING: &str = "wasi:logging/logging@0.1.0-draft";
 /// The import that sends a message to another queue.
 pub(crate) const OUTBOX: &str = "longshore:handler/outbox@0.1.0";
 
+/// The import that reads and sets the state of the message's session.
+pub(crate) const SESSION: &str = "longshore:handler/session@0.1.0";
+
 /// The import that shows settings.
 pub(crate) const SETTINGS: &str = "wasi:config/store@0.2.0-rc.1";
 
@@ -60,7 +63,7 @@ pub(crate) fn is_handler(exports: &[String]) -> bool {
 
 /// Whether the host links an interface, named as in a component: `wasi:io/poll@0.2.3`.
 pub(crate) fn is_linked(name: &str) -> bool {
-    [LOGGING, OUTBOX, SETTINGS].contains(&name) || wasi(name).is_some()
+    [LOGGING, OUTBOX, SESSION, SETTINGS].contains(&name) || wasi(name).is_some()
 }
 
 /// Whether the host links an interface, and refuses each use of it.
@@ -97,6 +100,8 @@ mod tests {
             ("wasi:http/incoming-handler@0.2.0", false),
             ("longshore:handler/outbox@0.1.0", true),
             ("longshore:handler/outbox@0.2.0", false),
+            ("longshore:handler/session@0.1.0", true),
+            ("longshore:handler/session@0.2.0", false),
             ("wasi:config/store@0.2.0-rc.1", true),
             ("wasi:config/store@0.2.0", false),
             ("acme:db/store@1.0.0", false),

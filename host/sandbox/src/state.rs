@@ -12,6 +12,7 @@ use crate::http::GuestHttp;
 use crate::limits::Meter;
 use crate::outbox::Outbox;
 use crate::policy::Policy;
+use crate::session::GuestSession;
 
 /// What the host keeps for one running guest.
 pub(crate) struct GuestState {
@@ -23,6 +24,7 @@ pub(crate) struct GuestState {
     pub(crate) account: Arc<Account>,
     pub(crate) log: Arc<GuestLog>,
     pub(crate) outbox: Outbox,
+    pub(crate) session: GuestSession,
     pub(crate) policy: Arc<Policy>,
 }
 
@@ -51,6 +53,7 @@ impl GuestState {
             account,
             log,
             outbox: Outbox::default(),
+            session: GuestSession::default(),
             policy: Arc::clone(policy),
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use longshore_handler::Invocation;
+use longshore_handler::{Invocation, SessionState};
 use longshore_queue::encoding::Encoding;
 
 /// The first attempt at a message of queue `orders`, with half a minute to handle it.
@@ -17,6 +17,7 @@ pub fn invocation(id: impl Into<String>, body: impl AsRef<[u8]>) -> Invocation {
         inserted: Timestamp::UNIX_EPOCH,
         deadline: Duration::from_secs(30),
         properties: Vec::new(),
+        session: SessionState::NoSession,
     }
 }
 

@@ -20,7 +20,7 @@ use crate::rate::SlotTime;
 use crate::settle::Settlement;
 use crate::settled::Settled;
 use crate::trace::Traced;
-use longshore_handler::{Answer, Invocation};
+use longshore_handler::{Answer, Invocation, SessionState};
 use longshore_queue::{Message, Properties, Receipt, Received};
 
 /// Why a handler was not started, or did not get to its end.
@@ -136,7 +136,11 @@ async fn decide(
     };
     let properties = traced.given(&message.properties);
     let started = Timestamp::now();
-    let answer = invoke(context, lease, invocation(context, message, body, properties)).await;
+    let invocation = Invocation {
+        session: session(context.parts.queue.session_state(lease.receipt())),
+        ..invocation(context, message, body, properties)
+    };
+    let answer = invoke(context, lease, invocation).await;
     drop(handling);
     match answer {
         Ok(mut answer) => {
@@ -158,6 +162,16 @@ fn invocation(context: &RunContext, message: &Message, body: Bytes, properties: 
         inserted: message.inserted,
         deadline: context.parts.config.deadline,
         properties,
+        session: SessionState::NoSession,
+    }
+}
+
+/// The state of a message's session, as a handler finds it.
+fn session(state: Option<Option<Bytes>>) -> SessionState {
+    match state {
+        None => SessionState::NoSession,
+        Some(None) => SessionState::Empty,
+        Some(Some(bytes)) => SessionState::Set(bytes),
     }
 }
 

@@ -12,13 +12,14 @@ use crate::outbox::PreparedMessage;
 use crate::platform::POLLING_INTERVAL;
 use crate::poison::PoisonReason;
 use crate::trace::Traced;
-use longshore_handler::{Answer, RetryReason, Verdict};
+use longshore_handler::{Answer, RetryReason, SessionChange, Verdict};
 use longshore_queue::{Message, QueueError};
 
 /// What an attempt came to.
 enum Attempted {
-    /// The handler succeeded. These are to be sent.
-    Succeeded(Vec<PreparedMessage>),
+    /// The handler succeeded. These are to be sent, and then the state of its session is to be
+    /// this.
+    Succeeded(Vec<PreparedMessage>, SessionChange),
     /// The handler says that the message is at fault.
     Rejected { detail: String },
     /// There was no handler, or the host had no identity for it.
@@ -34,7 +35,9 @@ struct Failed {
     asked: Option<Duration>,
 }
 
-/// Judges an answer. What the handler wants sent is sent first, since only then it has succeeded.
+/// Judges an answer. What the handler wants sent is sent first, and then the state of its session
+/// is set, since only then it has succeeded. In this order: a handler that finds its own state must
+/// not take what it has not sent for sent.
 ///
 /// A failure is evidence for the breaker, once for each `evidence`: that is the message, or what it
 /// comes in order with. Those that follow it there have not been tried.
@@ -48,14 +51,14 @@ pub(crate) async fn judge(
 ) -> Judgement {
     context.parts.totals.used(&message.id, answer.usage, answer.outbox.len());
     match attempted(context, message, traced, answer) {
-        Attempted::Succeeded(outputs) => match send(context, lease, outputs).await {
+        Attempted::Succeeded(outputs, change) => match carry_out(context, lease, outputs, change).await {
             Ok(()) => {
                 let earlier = Earlier::Show(context.breaker().success());
                 Judgement { fate: Fate::Complete, earlier, attempt: None }
             }
-            Err(NotSent::Refused(failed)) => judge_failure(context, message, evidence, lease, failed),
-            Err(NotSent::Fault(error)) => Fate::Fault(error).into(),
-            Err(NotSent::LeaseLost) => Fate::Lost.into(),
+            Err(NotDone::Refused(failed)) => judge_failure(context, message, evidence, lease, failed),
+            Err(NotDone::Fault(error)) => Fate::Fault(error).into(),
+            Err(NotDone::LeaseLost) => Fate::Lost.into(),
         },
         Attempted::Rejected { detail } => Fate::Poison(PoisonReason::Rejected, detail).into(),
         Attempted::Unavailable(reason) => Fate::Release(reason.as_str()).into(),
@@ -69,7 +72,7 @@ fn attempted(context: &RunContext, message: &Message, traced: &mut Traced, answe
         Verdict::Completed => {
             let source = context.parts.queue.url();
             match context.parts.outboxes.prepare(source, &message.id, traced, answer.outbox) {
-                Ok(outputs) => Attempted::Succeeded(outputs),
+                Ok(outputs) => Attempted::Succeeded(outputs, answer.session),
                 Err((reason, detail)) => Attempted::Failed(Failed { reason, detail, asked: None }),
             }
         }
@@ -85,30 +88,62 @@ fn attempted(context: &RunContext, message: &Message, traced: &mut Traced, answe
     }
 }
 
-/// Why the messages of a handler were not sent.
-enum NotSent {
-    /// A queue refused one of them. That is a failed attempt like any other.
+/// Why what a handler wants was not done.
+enum NotDone {
+    /// A queue refused one of its messages, or its state. That is a failed attempt like any other.
     Refused(Failed),
-    /// Its queue refuses every message.
+    /// The queue refuses everything.
     Fault(QueueError),
     /// The lease ended before.
     LeaseLost,
 }
 
-/// Sends what the handler wants sent, while the lease on its message lasts.
-async fn send(context: &RunContext, lease: &mut Lease, outputs: Vec<PreparedMessage>) -> Result<(), NotSent> {
+impl NotDone {
+    /// What an error means for the message, where it may be about it: that gives the failure.
+    fn of(error: LeaseError, failure: impl FnOnce(QueueError) -> Failed) -> Self {
+        match error {
+            LeaseError::Lost => Self::LeaseLost,
+            LeaseError::Refused(error) if error.may_be_about_the_message() => Self::Refused(failure(error)),
+            LeaseError::Refused(error) => Self::Fault(error),
+        }
+    }
+}
+
+/// Does what the handler wants, while the lease on its message lasts.
+async fn carry_out(
+    context: &RunContext,
+    lease: &mut Lease,
+    outputs: Vec<PreparedMessage>,
+    change: SessionChange,
+) -> Result<(), NotDone> {
+    send(context, lease, outputs).await?;
+    let state = match &change {
+        SessionChange::Unchanged => return Ok(()),
+        SessionChange::Cleared => None,
+        SessionChange::Set(state) => Some(state),
+    };
+    longshore_failpoint::kill_at("between-output-and-state");
+    let set = lease.set_session_state(&*context.parts.queue, state).await;
+    set.map_err(|error| {
+        NotDone::of(error, |error| {
+            let reason = RetryReason::SessionStateRefused;
+            Failed { reason, detail: error.to_string(), asked: None }
+        })
+    })
+}
+
+/// Sends what the handler wants sent.
+async fn send(context: &RunContext, lease: &mut Lease, outputs: Vec<PreparedMessage>) -> Result<(), NotDone> {
     for PreparedMessage { name, queue, message: output, span } in outputs {
         let sent = lease.send(&*context.parts.queue, &*queue, &output).await;
-        sent.map_err(|error| match error {
-            LeaseError::Lost => NotSent::LeaseLost,
-            LeaseError::Refused(error) if error.may_be_about_the_message() => {
+        sent.map_err(|error| {
+            NotDone::of(error, |error| {
                 let reason = match error {
                     QueueError::TooLarge { .. } => RetryReason::OutputTooLarge,
                     _ => RetryReason::OutputRefused,
                 };
-                NotSent::Refused(Failed { reason, detail: format!("{name}: {error}"), asked: None })
-            }
-            LeaseError::Refused(error) => NotSent::Fault(error),
+                Failed { reason, detail: format!("{name}: {error}"), asked: None }
+            })
         })?;
         if let Some(span) = span {
             span.sent();

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use longshore_queue::{DeadLetter, MAX_VISIBILITY, Outgoing, Queue, QueueError, Receipt, Received, Right};
@@ -289,6 +290,17 @@ impl Lease {
     ) -> Result<(), LeaseError> {
         self.make_room(queue).await?;
         self.until_clear(|| to.send(copy.clone())).await.map(drop)
+    }
+
+    /// Sets the state of the message's session, or clears it, while the lease lasts. A call whose
+    /// answer is lost is repeated: it says the same again.
+    pub async fn set_session_state(
+        &mut self,
+        queue: &dyn Queue,
+        state: Option<&Bytes>,
+    ) -> Result<(), LeaseError> {
+        self.make_room(queue).await?;
+        self.until_clear(|| queue.set_session_state(&self.receipt, state.cloned())).await.map(drop)
     }
 
     /// Creates a queue that a copy goes to, while the lease lasts.

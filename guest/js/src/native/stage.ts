@@ -1,4 +1,4 @@
-// What stands for the host natively: one attempt's settings, its outbox and its log.
+// What stands for the host natively: one attempt's settings, its session, its outbox and its log.
 
 import { AsyncLocalStorage } from 'node:async_hooks';
 
@@ -17,11 +17,17 @@ export interface Line {
   readonly context: string;
 }
 
+/** The state of the message's session. */
+export interface SessionStage {
+  state: Uint8Array | undefined;
+}
+
 /** What one attempt is given, and what it leaves. */
 export interface Stage {
   readonly config: Readonly<Record<string, string>>;
   readonly sent: Sent[];
   readonly log: Line[];
+  readonly session: SessionStage | undefined;
 }
 
 /** The attempt that runs now. Tests may run beside each other. */

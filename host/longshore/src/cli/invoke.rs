@@ -49,6 +49,15 @@ pub struct InvokeArgs {
     #[arg(long = "property", value_name = "NAME=VALUE", value_parser = property, hide_short_help = true)]
     pub properties: Vec<(String, String)>,
 
+    /// The session that the message belongs to, as on a queue that has sessions: the handler may
+    /// read and set the session's state.
+    #[arg(long, value_name = "ID", hide_short_help = true)]
+    pub session_id: Option<String>,
+
+    /// Read the state of that session from a file; without it there is none yet.
+    #[arg(long, value_name = "F", requires = "session_id", value_hint = ValueHint::FilePath, hide_short_help = true)]
+    pub session_state: Option<PathBuf>,
+
     /// How long the handler may take.
     #[arg(long, env = "LONGSHORE_DEADLINE", value_name = "D", default_value = "30s", value_parser = some_time)]
     pub deadline: Duration,

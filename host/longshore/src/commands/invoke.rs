@@ -16,7 +16,8 @@ use super::print;
 use crate::cli::{Format, InvokeArgs, InvokedWith};
 use crate::exit::{Clause, Exit, Failure};
 use longshore_component::LoadedComponent;
-use longshore_handler::{Answer, Handler, Invocation, OutboxMessage, Verdict};
+use longshore_handler::{Answer, Handler, Invocation, OutboxMessage, SessionChange, SessionState, Verdict};
+use longshore_queue::SESSION_ID;
 use longshore_sandbox::{Grants, Sandbox};
 
 /// What came of one message that was handed to a component here.
@@ -33,6 +34,8 @@ pub(super) struct Invoked {
     cpu_ms: f64,
     peak_memory_bytes: usize,
     outbox: Vec<WouldSend>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_state: Option<WouldSet>,
     #[serde(flatten)]
     added: Added,
 }
@@ -48,12 +51,39 @@ struct WouldSend {
     properties: BTreeMap<String, String>,
 }
 
+/// What the handler would have made of the state of its session: text or base64, and neither if it
+/// would have cleared it.
+#[derive(Serialize)]
+struct WouldSet {
+    text: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base64: Option<String>,
+}
+
+impl WouldSet {
+    fn of(change: SessionChange) -> Option<Self> {
+        match change {
+            SessionChange::Unchanged => None,
+            SessionChange::Cleared => Some(Self { text: None, base64: None }),
+            SessionChange::Set(bytes) => {
+                let (text, base64) = text_or_base64(&bytes);
+                Some(Self { text, base64 })
+            }
+        }
+    }
+}
+
+/// The one or the other: what is no text stands as base64.
+fn text_or_base64(bytes: &[u8]) -> (Option<String>, Option<String>) {
+    match str::from_utf8(bytes) {
+        Ok(text) => (Some(text.to_owned()), None),
+        Err(_) => (None, Some(STANDARD.encode(bytes))),
+    }
+}
+
 impl From<OutboxMessage> for WouldSend {
     fn from(OutboxMessage { output, body, properties }: OutboxMessage) -> Self {
-        let (body, body_base64) = match String::from_utf8(body.to_vec()) {
-            Ok(text) => (Some(text), None),
-            Err(error) => (None, Some(STANDARD.encode(error.as_bytes()))),
-        };
+        let (body, body_base64) = text_or_base64(&body);
         Self { output, body, body_base64, properties: properties.into_iter().collect() }
     }
 }
@@ -61,6 +91,7 @@ impl From<OutboxMessage> for WouldSend {
 pub(super) async fn execute(args: InvokeArgs, format: Format) -> Result<Exit, Failure> {
     args.sandbox.grants.check_outbox().map_err(Failure::usage)?;
     let InvokedWith { component, body: word } = args.invoked().map_err(Failure::usage)?;
+    let session = session(&args).await?;
     let body = args.encoding.decode(&body(&args, word.as_deref()).await?);
     let body = body.map_err(|cause| {
         Failure::other(format!("the body cannot be decoded: {cause}; is --encoding right?"))
@@ -77,7 +108,8 @@ pub(super) async fn execute(args: InvokeArgs, format: Format) -> Result<Exit, Fa
         dequeue_count: args.dequeue_count,
         inserted: Timestamp::now(),
         deadline: args.deadline,
-        properties: args.properties,
+        properties: properties(args.properties, args.session_id),
+        session,
     };
     let (invoked, exit) = hand(&handler, invocation, &settings.grants).await;
     print::fields(&invoked.fields(), &invoked, format)?;
@@ -91,13 +123,14 @@ pub(super) async fn hand(
     grants: &Grants,
 ) -> (Invoked, Exit) {
     let started = Instant::now();
-    let Answer { verdict, outbox, usage, log: _ } = handler.handle(invocation).await;
+    let Answer { verdict, outbox, session, usage, log: _ } = handler.handle(invocation).await;
     let duration_ms = started.elapsed().as_secs_f64() * 1000.0;
     let measured = Invoked {
         duration_ms: rounded(duration_ms),
         cpu_ms: rounded(usage.cpu.as_secs_f64() * 1000.0),
         peak_memory_bytes: usage.peak_memory,
         outbox: outbox.into_iter().map(WouldSend::from).collect(),
+        session_state: WouldSet::of(session),
         added: Added::by(grants),
         ..Invoked::default()
     };
@@ -133,6 +166,13 @@ impl Invoked {
             let body = sent.body.as_deref().or(sent.body_base64.as_deref()).unwrap_or_default();
             fields.push(("would send", format!("to {}: {body}", sent.output)));
         }
+        if let Some(WouldSet { text, base64 }) = &self.session_state {
+            let words = text.as_deref().or(base64.as_deref());
+            fields.push((
+                "session state",
+                words.map_or_else(|| "would be cleared".to_owned(), |words| format!("would be {words}")),
+            ));
+        }
         fields.extend(self.added.fields());
         fields
     }
@@ -141,6 +181,27 @@ impl Invoked {
 /// Milliseconds, to the microsecond.
 fn rounded(ms: f64) -> f64 {
     (ms * 1000.0).round() / 1000.0
+}
+
+/// The state of the session that the flags name.
+async fn session(args: &InvokeArgs) -> Result<SessionState, Failure> {
+    match (&args.session_id, &args.session_state) {
+        (_, Some(path)) => {
+            let read = tokio::fs::read(path).await;
+            Ok(SessionState::Set(read.during(|| format!("cannot read {}", path.display()))?.into()))
+        }
+        (Some(_), None) => Ok(SessionState::Empty),
+        (None, None) => Ok(SessionState::NoSession),
+    }
+}
+
+/// The properties of the message: the id of its session stands first among them, as on a queue.
+fn properties(mut given: Vec<(String, String)>, session: Option<String>) -> Vec<(String, String)> {
+    if let Some(id) = session {
+        given.retain(|(name, _)| name != SESSION_ID);
+        given.insert(0, (SESSION_ID.to_owned(), id));
+    }
+    given
 }
 
 async fn body(args: &InvokeArgs, word: Option<&str>) -> Result<Bytes, Failure> {

@@ -15,6 +15,7 @@ mod many;
 mod queue;
 mod redrive;
 mod session_order;
+mod session_state;
 mod sessions;
 mod topics;
 mod traces;

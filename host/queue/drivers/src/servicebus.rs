@@ -50,6 +50,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use fe2o3_amqp::types::messaging::MESSAGE_FORMAT;
 use tokio::time::Instant;
 
@@ -58,6 +59,7 @@ use self::clock::ServiceClock;
 use self::connection::Connected;
 use self::disposition::Disposition;
 use self::entity::Entity;
+use self::error::made_elsewhere;
 use self::held::Held;
 use self::lock::LockToken;
 use self::management::PAGE;
@@ -157,18 +159,7 @@ impl Queue for ServiceBusQueue {
     async fn create(&self) -> Result<bool, QueueError> {
         match self.wire.call(async |it| management::peek(it, &self.url, 0, 1).await).await {
             Ok(_) => Ok(false),
-            Err(QueueError::QueueNotFound { .. }) => Err(QueueError::Fault {
-                cause: format!("there is no queue {}", self.url),
-                mend: match self.url.subscription() {
-                    Some((topic, name)) => format!(
-                        "make it with `az servicebus topic subscription create --topic-name {topic} --name {name} --max-delivery-count 10 --lock-duration PT1M …`"
-                    ),
-                    None => format!(
-                        "make it with `az servicebus queue create --name {} --max-delivery-count 10 --lock-duration PT1M …`",
-                        self.url.name()
-                    ),
-                },
-            }),
+            Err(QueueError::QueueNotFound { .. }) => Err(made_elsewhere(&self.url)),
             Err(error) => Err(error),
         }
     }
@@ -290,6 +281,14 @@ impl Queue for ServiceBusQueue {
 
     fn is_in_order(&self) -> bool {
         self.sessions.get().is_some()
+    }
+
+    fn session_state(&self, receipt: &Receipt) -> Option<Option<Bytes>> {
+        self.state_of_session(receipt)
+    }
+
+    async fn set_session_state(&self, receipt: &Receipt, state: Option<Bytes>) -> Result<(), QueueError> {
+        self.set_state_of_session(receipt, state).await
     }
 
     fn poisons_next(&self, receipt: &Receipt) {

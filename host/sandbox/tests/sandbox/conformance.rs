@@ -8,8 +8,8 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
-use longshore_handler::{Invocation, Verdict};
-use longshore_sandbox::{Component, Sandbox, Settings};
+use longshore_handler::{Answer, Invocation, SessionChange, SessionState, Verdict};
+use longshore_sandbox::{Component, Grants, Sandbox, Settings, describe};
 use longshore_testkit::{guest, sample};
 use serde::Deserialize;
 
@@ -31,6 +31,19 @@ struct Case {
     after_ms: Option<u64>,
     /// What the cause begins with; the rest is each language's own.
     detail: Option<String>,
+    /// The state of the message's session: `null` where nobody has set one. Without this field the
+    /// message belongs to no session.
+    #[serde(default, deserialize_with = "present")]
+    session_state: Option<Option<String>>,
+    /// What the handler makes of it: `null` where it clears it. Without this field it leaves it as
+    /// it is.
+    #[serde(default, deserialize_with = "present")]
+    new_state: Option<Option<String>>,
+}
+
+/// A field that is there, `null` or not.
+fn present<'de, D: serde::Deserializer<'de>>(field: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(field).map(Some)
 }
 
 fn once() -> u32 {
@@ -51,8 +64,33 @@ impl Case {
         }
     }
 
-    /// What is wrong with an outcome, if anything is.
-    fn differs(&self, verdict: &Verdict) -> Option<String> {
+    /// The state of the message's session, as the handler finds it.
+    fn session(&self) -> SessionState {
+        match &self.session_state {
+            None => SessionState::NoSession,
+            Some(None) => SessionState::Empty,
+            Some(Some(text)) => SessionState::Set(text.clone().into()),
+        }
+    }
+
+    /// Whether it is about the state of a session.
+    fn is_about_session(&self) -> bool {
+        let wishes = ["append", "forget", "expect", "fill"];
+        self.body.as_ref().is_some_and(|body| wishes.iter().any(|wish| body.contains(&format!("\"{wish}"))))
+    }
+
+    /// What is wrong with an answer, if anything is.
+    fn differs(&self, Answer { verdict, session, .. }: &Answer) -> Option<String> {
+        let expected = match &self.new_state {
+            None => SessionChange::Unchanged,
+            Some(None) => SessionChange::Cleared,
+            Some(Some(text)) => SessionChange::Set(text.clone().into()),
+        };
+        if *session != expected {
+            return Some(format!(
+                "expected a session state that is {expected:?}, got {session:?} {verdict:?}"
+            ));
+        }
         let (outcome, reason, after_ms, detail) = match verdict {
             Verdict::Completed => ("completed", None, None, ""),
             Verdict::Reject { detail } => ("rejected", None, None, detail.as_str()),
@@ -71,14 +109,15 @@ impl Case {
     }
 }
 
-async fn handle(component: &Component, case: &Case) -> Verdict {
+async fn handle(component: &Component, case: &Case) -> Answer {
     let invocation = Invocation {
         dequeue_count: case.dequeue_count,
         inserted: Timestamp::now(),
         deadline: Duration::from_millis(case.deadline_ms),
+        session: case.session(),
         ..sample::invocation("conformance", case.body())
     };
-    component.invoke(invocation).await.verdict
+    component.invoke(invocation).await
 }
 
 /// The components that `make conformance COMPONENT=…` names.
@@ -115,12 +154,16 @@ async fn all_keep_to_the_table(components: &[PathBuf]) {
     let mut wrong = Vec::new();
     for path in components {
         let (sandbox, bytes) = (sandbox.clone(), std::fs::read(path).unwrap());
+        let imports = describe(&bytes, &Grants::default()).unwrap().imports;
+        let has_sessions = imports.iter().any(|it| it.name.starts_with("longshore:handler/session@"));
         let loaded = tokio::task::spawn_blocking(move || sandbox.load(&bytes)).await.unwrap();
         let component = loaded.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let before = wrong.len();
-        for case in &table {
-            let verdict = handle(&component, case).await;
-            if let Some(difference) = case.differs(&verdict) {
+        // A handler that was built before there were sessions, or without them, knows no such wish.
+        let table = || table.iter().filter(|case| has_sessions || !case.is_about_session());
+        for case in table() {
+            let answer = handle(&component, case).await;
+            if let Some(difference) = case.differs(&answer) {
                 let body = case.body();
                 wrong.push(format!("{}: {}: {difference}", path.display(), String::from_utf8_lossy(&body)));
             }
@@ -128,8 +171,8 @@ async fn all_keep_to_the_table(components: &[PathBuf]) {
         println!(
             "{}: {} of {} messages as expected",
             path.display(),
-            table.len() + before - wrong.len(),
-            table.len()
+            table().count() + before - wrong.len(),
+            table().count()
         );
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));

@@ -14,6 +14,7 @@ mod model;
 mod outage;
 mod outbox;
 mod receiving;
+mod session_state;
 mod settle;
 mod stop;
 mod summary;

@@ -11,7 +11,7 @@ use super::looked::{Listed, find, is_wrapped, look};
 use crate::cli::{Format, ReplayArgs, Selection};
 use crate::exit::{Exit, Failure};
 use longshore_component::LoadedComponent;
-use longshore_handler::{Handler, Invocation};
+use longshore_handler::{Handler, Invocation, SessionState};
 use longshore_queue::kind::PoisonPlace;
 use longshore_sandbox::Sandbox;
 use longshore_worker::poison::Envelope;
@@ -83,6 +83,8 @@ fn invocation(args: &ReplayArgs, choice: &Choice<'_>, listed: &Listed<'_>) -> Re
         inserted: envelope.inserted,
         deadline: args.deadline,
         properties: envelope.properties.to_vec(),
+        // That was the session's, and is not kept with the message.
+        session: SessionState::NoSession,
     })
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use bytes::Bytes;
 use longshore_queue::{QueueError, Receipt, Received, SessionOptions};
 
 use crate::servicebus::ServiceBusQueue;
@@ -69,6 +70,23 @@ impl ServiceBusQueue {
         match self.sessions.get() {
             Some(sessions) => sessions.0.sequence(receipt),
             None => self.held.sequence(receipt),
+        }
+    }
+
+    /// The state of the session of a message that is ours.
+    pub(super) fn state_of_session(&self, receipt: &Receipt) -> Option<Option<Bytes>> {
+        self.sessions.get()?.0.clients_state(receipt)
+    }
+
+    /// Sets it.
+    pub(super) async fn set_state_of_session(
+        &self,
+        receipt: &Receipt,
+        state: Option<Bytes>,
+    ) -> Result<(), QueueError> {
+        match self.sessions.get() {
+            Some(sessions) => sessions.0.set_state(receipt, state).await,
+            None => Err(QueueError::MessageNotFound),
         }
     }
 

@@ -15,6 +15,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::time::{Instant, sleep_until};
 
 use longshore_queue::{QueueError, Receipt, Received, SessionOptions};
@@ -280,6 +281,18 @@ impl Sessions {
     pub(super) async fn settle(&self, receipt: &Receipt, disposition: Disposition) -> Result<(), QueueError> {
         let (lane, token, version) = self.find(receipt)?;
         lane.settle(token, version, &disposition).await
+    }
+
+    /// The state that clients have set for the session of a message that is ours.
+    pub(super) fn clients_state(&self, receipt: &Receipt) -> Option<Option<Bytes>> {
+        let (lane, token, version) = self.find(receipt).ok()?;
+        lane.clients_state(token, version).ok()
+    }
+
+    /// Sets it, for a message that is to be completed next.
+    pub(super) async fn set_state(&self, receipt: &Receipt, state: Option<Bytes>) -> Result<(), QueueError> {
+        let (lane, token, version) = self.find(receipt)?;
+        lane.set_state(token, version, state).await
     }
 
     /// What is settled next with this receipt is poison.

@@ -5,6 +5,9 @@ const { message: messages, types } = require('../node/node_modules/rhea');
 
 const { delivered, terms } = require('./content');
 
+// The largest state of a session, as in the Standard tier
+// (https://learn.microsoft.com/azure/service-bus-messaging/service-bus-quotas). How the service refuses a larger one is not published.
+const MAX_STATE = 256 * 1024;
 const LOCK_LOST = 'com.microsoft:message-lock-lost';
 const lost = { code: 410, condition: LOCK_LOST, description: 'The lock supplied is invalid. Either the lock expired, or the message has already been removed from the queue.' };
 
@@ -51,6 +54,9 @@ function state(session) {
 
 function setState(session, queue, body) {
   const given = body['session-state'];
+  if (given && given.length > MAX_STATE) {
+    return { code: 403, condition: 'amqp:link:message-size-exceeded', description: `The session state has ${given.length} bytes, of ${MAX_STATE} allowed.` };
+  }
   session.state = given === null || given === undefined ? null : Buffer.from(given);
   return { code: 200 };
 }

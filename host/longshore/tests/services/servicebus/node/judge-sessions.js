@@ -41,6 +41,13 @@ async function main() {
   promise(blue.sessionId === 'blue', 'the next session is one that is free');
   await blue.setSessionState('seen 1');
   promise((await blue.getSessionState()) === 'seen 1', 'the state of a session is kept');
+  const bytes = Buffer.from(Array.from({ length: 256 * 1024 }, (_, n) => n % 256));
+  await blue.setSessionState(bytes);
+  promise(bytes.equals(await blue.getSessionState()), 'a state is some bytes, and stays as it is');
+  promise(await failure(() => blue.setSessionState(Buffer.alloc(256 * 1024 + 1))), 'a state that is too large is refused');
+  promise(bytes.equals(await blue.getSessionState()), 'and changes nothing');
+  await blue.setSessionState(null);
+  promise(!(await blue.getSessionState()), 'a state is cleared');
   const before = blue.sessionLockedUntilUtc;
   await new Promise((over) => setTimeout(over, 500));
   promise((await blue.renewSessionLock()) > before, 'the lock of a session is renewed');

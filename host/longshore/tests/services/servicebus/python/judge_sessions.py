@@ -54,6 +54,19 @@ with ServiceBusClient.from_connection_string(connection, retry_total=0) as clien
     promise(not blue.session.get_state(), "a session has no state at first")
     blue.session.set_state(b"seen 1")
     promise(blue.session.get_state() == b"seen 1", "its state is kept")
+    for size in (0, 1, 256 * 1024):
+        state = bytes(n % 256 for n in range(size))
+        blue.session.set_state(state)
+        promise((blue.session.get_state() or b"") == state, "a state is some bytes, and stays as it is")
+    try:
+        blue.session.set_state(bytes(256 * 1024 + 1))
+        sys.exit("broken: a state that is too large is refused")
+    except ServiceBusError:
+        pass
+    promise(blue.session.get_state() == state, "and changes nothing")
+    blue.session.set_state(None)
+    promise(not blue.session.get_state(), "a state is cleared")
+    blue.session.set_state(b"seen 1")
     before = blue.session.locked_until_utc
     time.sleep(0.5)
     promise(blue.session.renew_lock() > before, "the lock of a session is renewed")

@@ -69,9 +69,9 @@ struct LaneState {
     is_closing: bool,
     /// What is settled next is poison.
     is_poisoning: bool,
-    /// What is noted of it, and what handlers have set as its state.
+    /// What is noted of it, and the state that clients have set.
     mark: Mark,
-    handlers_state: Option<Bytes>,
+    clients_state: Option<Bytes>,
     /// Whether the service has such a mark.
     is_marked: bool,
 }
@@ -136,7 +136,7 @@ impl Lane {
             is_closing: false,
             is_poisoning: false,
             mark: Mark::default(),
-            handlers_state: None,
+            clients_state: None,
             is_marked: false,
         };
         Arc::new(Self {
@@ -250,6 +250,13 @@ impl Lane {
         }
     }
 
+    /// The state that clients have set, if this is the message in hand.
+    pub(super) fn clients_state(&self, token: LockToken, version: u32) -> Result<Option<Bytes>, QueueError> {
+        let mut state = self.state();
+        taken(&mut state.hand, token, version)?;
+        Ok(state.clients_state.clone())
+    }
+
     /// Settles the message in hand.
     pub(super) async fn settle(
         &self,
@@ -302,6 +309,9 @@ impl Lane {
         let (sequence, is_gone) = (taken.sequence, !matches!(disposition, Disposition::Abandoned));
         state.hand = Hand::Listening(Instant::now());
         let is_poison = std::mem::take(&mut state.is_poisoning) && is_gone;
+        if is_gone && state.mark.handled == sequence {
+            state.mark.handled = None;
+        }
         if is_gone && state.mark.suspect.map(|it| it.sequence) == sequence {
             state.mark.suspect = None;
         }

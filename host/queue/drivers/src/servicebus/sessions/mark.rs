@@ -6,14 +6,20 @@
 //! found was left behind by a crash: it counts as an attempt of the message that comes first. From
 //! then on the mark names that message, so that its crashes are counted exactly.
 //!
-//! The mark stands before the state that handlers have set. A session that nobody holds has that
-//! state and no mark, as other clients expect.
+//! The mark also says which message has set the state. Completing that message is another call, and
+//! a host may die in between. Then the message comes again, and is completed without being handled.
+//!
+//! The mark stands before the state that handlers and other clients have set, whose bytes are never
+//! changed. A session that nobody holds has that state and no mark, as other clients expect.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// How a state begins that has a mark; behind it stands the mark as one line of JSON.
 const MAGIC: &[u8] = b"longshore-session/1 ";
+/// The largest state that every tier takes, in bytes
+/// ([quotas](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-quotas)).
+const MAX_STATE: usize = 256 << 10;
 
 /// What is noted of a session.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,15 +33,27 @@ pub(in crate::servicebus) struct Mark {
     /// The message that was poisoned, after which the session is to stand still.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::servicebus) stopped: Option<i64>,
-    /// Whether there is a state of the handlers' behind the mark.
+    /// The message whose handler has set the state, and succeeded: only its completion is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::servicebus) handled: Option<i64>,
+    /// Whether there is a state of clients' own behind the mark.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     has_state: bool,
 }
 
 impl Mark {
-    /// The mark of a session that is held from now on.
-    pub(in crate::servicebus) fn held(suspect: Option<Suspect>, stopped: Option<i64>) -> Self {
-        Self { open: true, suspect, stopped, has_state: false }
+    /// The mark of a session that is held from now on, and had this one.
+    pub(in crate::servicebus) fn held(self) -> Self {
+        Self { open: true, ..self }
+    }
+
+    fn says_nothing(&self) -> bool {
+        *self == Self { has_state: self.has_state, ..Self::default() }
+    }
+
+    /// The same when this message has set the state.
+    pub(in crate::servicebus) fn set_by(&self, message: Option<i64>) -> Self {
+        Self { handled: message, ..self.clone() }
     }
 }
 
@@ -63,7 +81,7 @@ impl Suspect {
     }
 }
 
-/// A state as the service keeps it: the mark, if there is one, and what handlers have set.
+/// A state as the service keeps it: the mark, if there is one, and what clients have set.
 pub(in crate::servicebus) fn read(state: Option<Bytes>) -> (Option<Mark>, Option<Bytes>) {
     let Some(bytes) = state else { return (None, None) };
     let Some(rest) = bytes.strip_prefix(MAGIC) else { return (None, Some(bytes)) };
@@ -73,15 +91,22 @@ pub(in crate::servicebus) fn read(state: Option<Bytes>) -> (Option<Mark>, Option
     (Some(mark), state)
 }
 
-/// The same the other way round.
+/// The same the other way round. What looks like a mark itself gets one that says nothing, so that
+/// it is found again.
 pub(in crate::servicebus) fn write(mark: &Mark, state: Option<&Bytes>) -> Option<Bytes> {
-    if *mark == Mark::default() {
+    let looks_like_mark = || read(state.cloned()).0.is_some();
+    if mark.says_nothing() && !looks_like_mark() {
         return state.cloned();
     }
     let mark = Mark { has_state: state.is_some(), ..mark.clone() };
     // Numbers and truths: there is nothing in it that JSON could not say.
     let line = serde_json::to_vec(&mark).unwrap_or_default();
     Some([MAGIC, &line, b"\n", state.map(|it| &it[..]).unwrap_or_default()].concat().into())
+}
+
+/// Whether a state leaves no room for a mark.
+pub(in crate::servicebus) fn has_no_room(state: Option<&Bytes>, with_mark: Option<&Bytes>) -> bool {
+    state.is_some_and(|it| it.len() <= MAX_STATE) && with_mark.is_some_and(|it| it.len() > MAX_STATE)
 }
 
 #[cfg(test)]
@@ -100,9 +125,30 @@ mod tests {
         for foreign in
             [&b"longshore-session/1 {}"[..], b"longshore-session/2 {}\na", b"longshore-session/1 x\na"]
         {
-            let foreign = Bytes::from_static(foreign);
-            assert_eq!(read(Some(foreign.clone())), (None, Some(foreign)));
+            let foreign = Some(Bytes::from_static(foreign));
+            assert_eq!(read(foreign.clone()), (None, foreign.clone()));
+            assert_eq!(write(&Mark::default(), foreign.as_ref()), foreign, "it stays as it is");
         }
+    }
+
+    #[test]
+    fn a_state_that_looks_like_a_mark_is_found_again_as_it_was() {
+        let open = Mark { open: true, ..Mark::default() };
+        let state = write(&open, Some(&Bytes::from_static(b"seen 1")));
+        let kept = write(&Mark::default(), state.as_ref());
+        assert_eq!(read(kept.clone()).1, state);
+        assert!(read(kept).0.is_some_and(|it| it == Mark { has_state: true, ..Mark::default() }));
+    }
+
+    #[test]
+    fn a_mark_is_left_out_where_only_the_state_has_room() {
+        let open = Mark { open: true, ..Mark::default() };
+        let of = |bytes: usize| {
+            let state = Some(Bytes::from(vec![b'x'; bytes]));
+            has_no_room(state.as_ref(), write(&open, state.as_ref()).as_ref())
+        };
+        assert_eq!([0, MAX_STATE - 1000, MAX_STATE, MAX_STATE + 1].map(of), [false, false, true, false]);
+        assert!(!has_no_room(None, write(&open, None).as_ref()));
     }
 
     #[test]

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
+use bytes::Bytes;
 use longshore_queue::QueueError;
 
-use super::{Hand, Lane, LaneEnd, Ready, UNCLAIMED};
+use super::{Hand, Lane, LaneEnd, Ready, Taken, UNCLAIMED, taken};
 use crate::servicebus::arrived::Arrived;
 use crate::servicebus::disposition::Disposition;
 use crate::servicebus::link::{Brought, Link};
+use crate::servicebus::lock::LockToken;
 use crate::servicebus::sessions::mark::{self, Mark, Suspect};
 
 /// The pause between two tries of a renewal that failed in passing.
@@ -73,6 +75,14 @@ impl Lane {
                 Ok(arrived) => arrived,
                 Err(end) => return end,
             };
+            if self.is_handled(&arrived) {
+                if !self.complete(arrived).await {
+                    return Goes::Lost;
+                }
+                is_first_after_crash = false;
+                heard = self.listen(link).await;
+                continue;
+            }
             if !self.count_crashes(&mut arrived, std::mem::take(&mut is_first_after_crash)).await {
                 return Goes::Lost;
             }
@@ -97,13 +107,14 @@ impl Lane {
     /// whether somebody held it before and has not left it.
     async fn open(&self) -> Result<bool, QueueError> {
         let kept = self.terms.wire.call(async |it| self.session.state(it).await).await?;
-        let (found, handlers_state) = mark::read(kept);
+        let (found, clients_state) = mark::read(kept);
         let found = found.unwrap_or_default();
-        let stopped = found.stopped.filter(|_| self.terms.stops_on_poison);
+        let was_open = found.open;
         let mut state = self.state();
-        state.mark = Mark::held(found.suspect, stopped);
-        state.handlers_state = handlers_state;
-        Ok(found.open)
+        state.mark = found.held();
+        state.mark.stopped = state.mark.stopped.filter(|_| self.terms.stops_on_poison);
+        state.clients_state = clients_state;
+        Ok(was_open)
     }
 
     /// Waits for the next message.
@@ -136,6 +147,86 @@ impl Lane {
         }
     }
 
+    /// Whether the handler of a message has succeeded before, and set the state of the session:
+    /// only its completion did not come about. It would come before all others.
+    fn is_handled(&self, arrived: &Arrived) -> bool {
+        let handled = &mut self.state().mark.handled;
+        *handled = handled.filter(|handled| Some(*handled) == arrived.sequence);
+        handled.is_some()
+    }
+
+    /// Completes a message that was handled before. Returns whether the session is still ours.
+    async fn complete(&self, arrived: Arrived) -> bool {
+        let Arrived { message, token, sequence, delivered, .. } = arrived;
+        tracing::info!(
+            session = self.session(),
+            message_id = message.id,
+            "this message was handled before, and has set the state of its session: it is completed"
+        );
+        let until = Instant::now() + self.lock;
+        self.state().hand =
+            Hand::Taken(Taken { token, version: 1, sequence, delivered, until, is_hidden: false });
+        loop {
+            match self.settle(token, 1, &Disposition::Completed).await {
+                Ok(()) => return true,
+                Err(error) if error.is_transient() && Instant::now() < until && !self.has_ended() => {
+                    sleep_until(Instant::now() + PAUSE).await;
+                }
+                Err(error) => {
+                    tracing::debug!(session = self.session(), %error, "it could not be completed, and comes again");
+                    return false;
+                }
+            }
+        }
+    }
+
+    /// Sets the state of the session for a message whose handler succeeded.
+    pub(in crate::servicebus::sessions) async fn set_state(
+        &self,
+        token: LockToken,
+        version: u32,
+        given: Option<Bytes>,
+    ) -> Result<(), QueueError> {
+        let mark = {
+            let mut state = self.state();
+            let message = taken(&mut state.hand, token, version)?.sequence;
+            state.mark.set_by(message)
+        };
+        let is_marked = match self.keep_state(&mark, given.as_ref()).await {
+            Err(error) if error.is_stale() => {
+                self.lose();
+                return Err(error);
+            }
+            kept => kept?,
+        };
+        let was_marked = {
+            let mut state = self.state();
+            (state.mark, state.clients_state) = (mark, given);
+            std::mem::replace(&mut state.is_marked, is_marked)
+        };
+        if was_marked && !is_marked {
+            self.warn_of_no_room();
+        }
+        Ok(())
+    }
+
+    /// Has the service keep a state with a mark, or without where there is no room for it. Returns
+    /// whether there was.
+    async fn keep_state(&self, mark: &Mark, given: Option<&Bytes>) -> Result<bool, QueueError> {
+        let whole = mark::write(mark, given);
+        let set = async |state: Option<&Bytes>| {
+            self.terms.wire.call(async |it| self.session.set_state(it, state).await).await
+        };
+        if mark::has_no_room(given, whole.as_ref()) {
+            return set(given).await.map(|()| false);
+        }
+        match set(whole.as_ref()).await {
+            Ok(()) => Ok(true),
+            Err(error) if error.may_be_about_the_message() => set(given).await.map(|()| false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Raises the count of a message by the crashes that nobody else has counted. Returns whether
     /// the session is still ours.
     async fn count_crashes(&self, arrived: &mut Arrived, after_crash: bool) -> bool {
@@ -161,17 +252,20 @@ impl Lane {
 
     /// Notes the mark in the session's state. Returns whether the session is still ours.
     async fn write_mark(&self) -> bool {
-        let kept = {
+        let (mark, given) = {
             let state = self.state();
-            mark::write(&state.mark, state.handlers_state.as_ref())
+            (state.mark.clone(), state.clients_state.clone())
         };
-        match self.terms.wire.call(async |it| self.session.set_state(it, kept.as_ref()).await).await {
-            Ok(()) => {
-                self.state().is_marked = true;
+        match self.keep_state(&mark, given.as_ref()).await {
+            Ok(is_marked) => {
+                self.state().is_marked = is_marked;
+                if !is_marked {
+                    self.warn_of_no_room();
+                }
                 true
             }
             Err(error) if error.may_be_about_the_message() => {
-                tracing::warn!(session = self.session(), %error, "the state of this session has no room for what is noted there: a handler that kills the host is not counted");
+                tracing::warn!(session = self.session(), %error, "the state of this session is not taken as it was: a handler that kills the host is not counted");
                 true
             }
             Err(error) => {
@@ -179,6 +273,13 @@ impl Lane {
                 false
             }
         }
+    }
+
+    fn warn_of_no_room(&self) {
+        tracing::warn!(
+            session = self.session(),
+            "the state of this session has no room for what is noted there: a handler that kills the host is not counted"
+        );
     }
 
     /// Takes the mark away. What names a message that may be the reason of crashes stays until that
