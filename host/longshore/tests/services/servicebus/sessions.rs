@@ -11,7 +11,7 @@ use crate::servicebus::broker::{Broker, calm};
 use crate::servicebus::host::Host;
 
 /// The orders that handlers have said to have handled, in their order, by session.
-fn handled(log: &str) -> HashMap<String, Vec<String>> {
+pub fn handled(log: &str) -> HashMap<String, Vec<String>> {
     let mut handled = HashMap::<String, Vec<String>>::new();
     for line in log.lines() {
         let Some((_, order)) = line.split_once("handled order ") else { continue };

@@ -14,8 +14,13 @@ function http(namespace, faults, amqp) {
     request.on('data', (part) => parts.push(part));
     request.on('end', () => {
       const body = Buffer.concat(parts).toString();
-      const { status, type, text } = answer(namespace, faults, amqp, request, body);
-      response.writeHead(status, { 'content-type': type }).end(text);
+      let told;
+      try {
+        told = answer(namespace, faults, amqp, request, body);
+      } catch (error) {
+        told = refusal(error);
+      }
+      response.writeHead(told.status, { 'content-type': told.type }).end(told.text);
     });
   });
   const sockets = new WebSocketServer({ noServer: true, handleProtocols: () => 'amqp' });
@@ -29,9 +34,17 @@ function http(namespace, faults, amqp) {
 /** A name that nobody has made. */
 class Unknown extends Error {}
 
+/** What is wrong with one request ends neither this broker nor the tests beside. */
+function refusal(error) {
+  const text = error instanceof Unknown ? error.message : String(error.stack);
+  return { status: error instanceof Unknown ? 404 : 400, type: 'text/plain', text };
+}
+
+const json = (value) => ({ status: 200, type: 'application/json', text: JSON.stringify(value) });
+
 function answer(namespace, faults, amqp, request, body) {
   const name = decodeURIComponent(new URL(request.url, 'http://broker').pathname.slice(1));
-  if (name.startsWith('-/')) return ordered(namespace, faults, amqp, request, name.slice(2), body);
+  if (name.startsWith('-/')) return json(carryOut(namespace, faults, amqp, request, name.slice(2), body));
   const atom = (status, text) => ({ status, type: 'application/atom+xml;type=entry;charset=utf-8', text });
   const refused = amqp.tokens.refuse(request.headers.authorization || '');
   if (refused) return atom(401, `<Error><Code>401</Code><Detail>${refused}</Detail></Error>`);
@@ -45,17 +58,7 @@ function answer(namespace, faults, amqp, request, body) {
   return atom(200, queue ? entry(queue) : '<feed xmlns="http://www.w3.org/2005/Atom"><title>Publicly Listed Services</title></feed>');
 }
 
-/** Answers an order of a test. One that cannot be carried out ends neither this broker nor the tests beside. */
-function ordered(namespace, faults, amqp, request, order, body) {
-  const told = (status, text) => ({ status, type: 'text/plain', text: `${order}: ${text}` });
-  try {
-    const text = JSON.stringify(carryOut(namespace, faults, amqp, request, order, body));
-    return { status: 200, type: 'application/json', text };
-  } catch (error) {
-    return error instanceof Unknown ? told(404, error.message) : told(400, error.stack);
-  }
-}
-
+/** Does what a test orders, or asks (`/-/…`). */
 function carryOut(namespace, faults, amqp, { method, headers }, order, body) {
   const slash = order.indexOf('/');
   const [kind, name] = slash < 0 ? [order] : [order.slice(0, slash), order.slice(slash + 1)];
