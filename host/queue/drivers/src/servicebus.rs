@@ -58,6 +58,7 @@ use self::clock::ServiceClock;
 use self::connection::Connected;
 use self::disposition::Disposition;
 use self::entity::Entity;
+use self::error::made_elsewhere;
 use self::held::Held;
 use self::lock::LockToken;
 use self::management::PAGE;
@@ -157,18 +158,7 @@ impl Queue for ServiceBusQueue {
     async fn create(&self) -> Result<bool, QueueError> {
         match self.wire.call(async |it| management::peek(it, &self.url, 0, 1).await).await {
             Ok(_) => Ok(false),
-            Err(QueueError::QueueNotFound { .. }) => Err(QueueError::Fault {
-                cause: format!("there is no queue {}", self.url),
-                mend: match self.url.subscription() {
-                    Some((topic, name)) => format!(
-                        "make it with `az servicebus topic subscription create --topic-name {topic} --name {name} --max-delivery-count 10 --lock-duration PT1M …`"
-                    ),
-                    None => format!(
-                        "make it with `az servicebus queue create --name {} --max-delivery-count 10 --lock-duration PT1M …`",
-                        self.url.name()
-                    ),
-                },
-            }),
+            Err(QueueError::QueueNotFound { .. }) => Err(made_elsewhere(&self.url)),
             Err(error) => Err(error),
         }
     }
@@ -218,12 +208,7 @@ impl Queue for ServiceBusQueue {
     }
 
     async fn stop_receiving(&self) {
-        if let Some(sessions) = self.sessions.get() {
-            return sessions.0.rest().await;
-        }
-        if let Some(connected) = self.wire.present().await {
-            connected.rest().await;
-        }
+        self.rest().await;
     }
 
     async fn send(&self, message: Outgoing) -> Result<String, QueueError> {
@@ -282,6 +267,10 @@ impl Queue for ServiceBusQueue {
 
     async fn delete(&self, _: &str, receipt: &Receipt) -> Result<(), QueueError> {
         self.settle(receipt, Disposition::Completed).await
+    }
+
+    fn leased_ago(&self, receipt: &Receipt) -> Option<Duration> {
+        self.sessions.get()?.0.taken_ago(receipt)
     }
 
     fn group(&self, received: &Received) -> Option<String> {

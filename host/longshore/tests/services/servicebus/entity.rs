@@ -59,7 +59,7 @@ fn empty(url: &str) -> Host {
 fn requires_sessions(url: &'static str) -> bool {
     static REQUIRED: OnceLock<bool> = OnceLock::new();
     *REQUIRED.get_or_init(|| {
-        let asked = std::thread::spawn(|| {
+        let asked = std::thread::spawn(move || {
             let runtime = tokio::runtime::Runtime::new().unwrap();
             runtime.block_on(async {
                 let queue =

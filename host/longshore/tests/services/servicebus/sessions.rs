@@ -98,6 +98,17 @@ fn a_handler_that_outlasts_four_locks_of_its_session_is_handled_once() {
 }
 
 #[test]
+fn a_receive_that_waits_longer_than_a_lock_lasts_loses_no_message() {
+    let host = Host::of_sessions(calm(), 2);
+    // While the second is handled a receive waits for the third.
+    host.send_into("red", &["ok", "sleep:4000", "ok", "sleep:4000", "ok"]);
+    let started = Instant::now();
+    let ran = host.run(&[]).run().succeeded().json();
+    assert_eq!(counts(&ran), [5, 5, 0, 0, 0, 0].map(Value::from), "{ran}");
+    assert!(started.elapsed() < slack(Duration::from_secs(20)), "{:?}", started.elapsed());
+}
+
+#[test]
 fn a_session_that_is_lost_interrupts_its_handler_and_nothing_is_settled() {
     let broker = Broker::start(&[]);
     let host = Host::of_sessions(&broker, 3);

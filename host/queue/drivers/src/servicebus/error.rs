@@ -111,6 +111,22 @@ impl AmqpRefusal {
     }
 }
 
+/// There is no such queue, and longshore makes none: how it is made.
+pub(super) fn made_elsewhere(url: &QueueUrl) -> QueueError {
+    QueueError::Fault {
+        cause: format!("there is no queue {url}"),
+        mend: match url.subscription() {
+            Some((topic, name)) => format!(
+                "make it with `az servicebus topic subscription create --topic-name {topic} --name {name} --max-delivery-count 10 --lock-duration PT1M …`"
+            ),
+            None => format!(
+                "make it with `az servicebus queue create --name {} --max-delivery-count 10 --lock-duration PT1M …`",
+                url.name()
+            ),
+        },
+    }
+}
+
 /// What is sent is larger than the queue takes: its size with all that it carries, and the link's
 /// limit, where they are known.
 pub(super) fn too_large(url: &QueueUrl, measured: Option<(u64, u64)>) -> QueueError {
