@@ -1,9 +1,10 @@
 //! A process that is measured: what it writes, and what it uses.
 
+use std::fmt;
 use std::io::Read;
 use std::process::Child;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What a process used.
 #[derive(Clone, Copy, Default)]
@@ -12,21 +13,49 @@ pub(super) struct Consumed {
     pub(super) peak_mb: f64,
 }
 
+/// How long a process may take that is measured.
+pub(super) const LIMIT: Duration = Duration::from_secs(60);
+
 /// Waits for a process, watching what it uses, and returns what it wrote to standard output.
-pub(super) fn wait(mut child: Child) -> (Vec<u8>, Consumed) {
+///
+/// # Panics
+/// If it does not end within [`LIMIT`].
+pub(super) fn wait(child: Child) -> (Vec<u8>, Consumed) {
+    let pid = child.id();
+    wait_within(child, LIMIT).unwrap_or_else(|hung| panic!("process {pid} {hung}"))
+}
+
+/// A process that did not end within this time, and was killed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hung(pub(super) Duration);
+
+impl fmt::Display for Hung {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "did not end within {} s", self.0.as_secs())
+    }
+}
+
+/// The same as [`wait`]. A process that takes longer than `limit` is killed.
+pub(super) fn wait_within(mut child: Child, limit: Duration) -> Result<(Vec<u8>, Consumed), Hung> {
     let mut out = child.stdout.take().expect("piped");
     let reader = thread::spawn(move || {
         let mut output = Vec::new();
         out.read_to_end(&mut output).map(|_| output)
     });
     let mut usage = Consumed::default();
+    let ends = Instant::now() + limit;
     // The kernel keeps the peak, and drops it with the process: the last look before the end
     // counts.
     while child.try_wait().expect("a child").is_none() {
+        if Instant::now() >= ends {
+            child.kill().expect("a child");
+            child.wait().expect("a child");
+            return Err(Hung(limit));
+        }
         usage = observe(child.id()).unwrap_or(usage);
         thread::sleep(Duration::from_millis(2));
     }
-    (reader.join().expect("no panic").expect("its output"), usage)
+    Ok((reader.join().expect("no panic").expect("its output"), usage))
 }
 
 /// What a process has used so far; `None` if there is none.

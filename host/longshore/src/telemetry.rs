@@ -43,9 +43,9 @@ pub enum Correlation {
 /// What is drawn at the bottom of the terminal. Log lines go above it.
 pub static PROGRESS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
-/// The SDK logs the URL of each call that fails, with its pop receipt, as information. The AMQP
-/// library logs whole frames, with bodies, as errors. A filter that names the target shows them.
-const LIBRARIES: &str = "typespec_client_core=warn,azure_core=warn,azure_identity=warn,fe2o3_amqp=off";
+/// The SDK logs the URL of each call that fails, with its pop receipt, as information. A filter
+/// that names the target shows that.
+const LIBRARIES: &str = "typespec_client_core=warn,azure_core=warn,azure_identity=warn";
 
 /// Which lines are written, in the words of `--log`.
 ///

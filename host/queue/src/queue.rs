@@ -116,6 +116,13 @@ pub trait Queue: fmt::Debug + Send + Sync {
         std::future::pending().await
     }
 
+    /// How long ago a message was leased that was just received; `None`: when its receive was sent.
+    /// A receive that waits for long leases nothing meanwhile.
+    fn leased_ago(&self, receipt: &Receipt) -> Option<Duration> {
+        let _ = receipt;
+        None
+    }
+
     /// Which messages a leased one belongs to, where those come one after the other and in order:
     /// the next one after this one is settled.
     fn group(&self, received: &Received) -> Option<String> {

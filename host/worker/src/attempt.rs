@@ -52,7 +52,7 @@ pub(crate) async fn attempt(
     let _in_hand = context.in_hand(received.message.dequeue_count);
     let terms = terms.within(context.parts.queue.longest_lease());
     let group = context.parts.queue.group(&received);
-    let mut lease = Lease::new(&received, sent, terms);
+    let mut lease = Lease::of_receive(&*context.parts.queue, &received, sent, terms);
     let Received { message, damaged, .. } = received;
     let mut traced = Traced::of(&message);
     // The slot is taken until the message is settled.

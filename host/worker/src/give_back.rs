@@ -42,7 +42,7 @@ pub(crate) async fn release(
     context: &RunContext,
     reason: &'static str,
 ) -> Outcome {
-    let mut lease = Lease::new(received, sent, terms);
+    let mut lease = Lease::of_receive(&*context.parts.queue, received, sent, terms);
     if terms.renewable {
         // Should this fail, the end of the lease gives the message back.
         let _ = timeout(SETTLEMENT, lease.hide(&*context.parts.queue, Duration::ZERO)).await;

@@ -196,6 +196,13 @@ impl Lease {
         lease
     }
 
+    /// The lease on a message that `queue` has just given for a receive that was sent at `sent`.
+    pub(crate) fn of_receive(queue: &dyn Queue, received: &Received, sent: Instant, terms: Terms) -> Self {
+        let ago = queue.leased_ago(&received.receipt);
+        let leased = ago.and_then(|ago| Instant::now().checked_sub(ago)).map_or(sent, |it| it.max(sent));
+        Self::new(received, leased, terms)
+    }
+
     /// When it stops being ours.
     pub fn ends(&self) -> Instant {
         self.ends

@@ -11,7 +11,7 @@ use super::azurite::{fresh, installed};
 use super::distance;
 use super::emulator::{Calls, emulator};
 use crate::beside::Scene;
-use crate::child::{self, Consumed};
+use crate::child::{self, Consumed, Hung};
 use crate::workbench::percentile;
 
 /// The round trips to the emulator, in ms.
@@ -88,23 +88,41 @@ fn compare_at(scene: &Scene<'_>, dotnet: Option<&Path>, place: Place) {
             .into_iter()
             .filter(|it| *it != Client::DotNet || dotnet.is_some())
             .collect();
-    let mut took: Vec<Took> = clients.iter().map(|_| Took::default()).collect();
+    let mut took: Vec<Result<Took, Hung>> = clients.iter().map(|_| Ok(Took::default())).collect();
     for _ in 0..ROUNDS {
         for (client, took) in clients.iter().zip(&mut took) {
-            take(scene, dotnet, *client, place, took);
+            // One that hangs has that for its row. The others go on.
+            if let Ok(sum) = took
+                && let Err(hung) = take(scene, dotnet, *client, place, sum)
+            {
+                *took = Err(hung);
+            }
         }
     }
-    let sums: Vec<Sum> = took.into_iter().map(Took::sum).collect();
-    for (client, sum) in clients.iter().zip(&sums) {
-        println!("  {:<28} {sum}", client.name());
+    let mut sums = Vec::new();
+    for (client, took) in clients.iter().zip(took) {
+        match took.map(Took::sum) {
+            Ok(sum) => {
+                println!("  {:<28} {sum}", client.name());
+                sums.push((client, sum));
+            }
+            Err(hung) => println!("  {:<28} {hung}", client.name()),
+        }
     }
-    for (client, sum) in clients.iter().zip(&sums).skip(1) {
-        println!("  longshore / {:<16} {}", client.name(), sums[0].beside(sum, client.bounds()));
+    let Some(((Client::Longshore, ours), others)) = sums.split_first() else { return };
+    for (client, sum) in others {
+        println!("  longshore / {:<16} {}", client.name(), ours.beside(sum, client.bounds()));
     }
 }
 
 /// Lets a client take the messages of a queue of its own, and adds what that took.
-fn take(scene: &Scene<'_>, dotnet: Option<&Path>, client: Client, place: Place, took: &mut Took) {
+fn take(
+    scene: &Scene<'_>,
+    dotnet: Option<&Path>,
+    client: Client,
+    place: Place,
+    took: &mut Took,
+) -> Result<(), Hung> {
     let direct = scene.fill(MESSAGES);
     let queue = direct.rsplit('/').next().expect("the name of a queue");
     let url = emulator().url(place.port, queue);
@@ -114,7 +132,7 @@ fn take(scene: &Scene<'_>, dotnet: Option<&Path>, client: Client, place: Place, 
     let mut child = command.spawn().expect("it starts");
     let log = child.stderr.take().expect("piped");
     let log = thread::spawn(move || completed(log, started));
-    let (output, Consumed { cpu, peak_mb }) = child::wait(child);
+    let (output, Consumed { cpu, peak_mb }) = child::wait_within(child, child::LIMIT)?;
     took.time += started.elapsed();
     let (mut completed, mut first) = log.join().expect("no panic");
     if client == Client::DotNet {
@@ -131,6 +149,7 @@ fn take(scene: &Scene<'_>, dotnet: Option<&Path>, client: Client, place: Place, 
     assert_eq!(calls.deletes, completed, "{client:?}: each message is deleted once");
     took.calls.receives += calls.receives;
     took.calls.all += calls.all;
+    Ok(())
 }
 
 /// How many messages a client's log says are completed, and when the first one was.

@@ -14,6 +14,7 @@ mod links;
 mod many;
 mod queue;
 mod redrive;
+mod session_links;
 mod session_order;
 mod session_state;
 mod sessions;

@@ -209,12 +209,7 @@ impl Queue for ServiceBusQueue {
     }
 
     async fn stop_receiving(&self) {
-        if let Some(sessions) = self.sessions.get() {
-            return sessions.0.rest().await;
-        }
-        if let Some(connected) = self.wire.present().await {
-            connected.rest().await;
-        }
+        self.rest().await;
     }
 
     async fn send(&self, message: Outgoing) -> Result<String, QueueError> {
@@ -273,6 +268,10 @@ impl Queue for ServiceBusQueue {
 
     async fn delete(&self, _: &str, receipt: &Receipt) -> Result<(), QueueError> {
         self.settle(receipt, Disposition::Completed).await
+    }
+
+    fn leased_ago(&self, receipt: &Receipt) -> Option<Duration> {
+        self.sessions.get()?.0.taken_ago(receipt)
     }
 
     fn group(&self, received: &Received) -> Option<String> {

@@ -213,6 +213,14 @@ impl Broker {
     }
 
     fn request(&self, path: &str, headers: &str, body: &Value) -> Value {
+        let (status, answer) = self.ask(path, headers, body);
+        assert_eq!(status, "200", "{path}: {answer}");
+        let json = answer.lines().find(|line| line.starts_with(['{', '['])).unwrap_or("null");
+        serde_json::from_str(json).unwrap()
+    }
+
+    /// The status of an answer to an order, and its body.
+    pub fn ask(&self, path: &str, headers: &str, body: &Value) -> (String, String) {
         let body = body.to_string();
         let request = format!(
             "PUT {path} HTTP/1.1\r\nhost: broker\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n{body}",
@@ -223,8 +231,6 @@ impl Broker {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        assert!(head.starts_with("HTTP/1.1 200"), "{path}: {answer}");
-        let json = body.lines().find(|line| line.starts_with(['{', '['])).unwrap_or("null");
-        serde_json::from_str(json).unwrap()
+        (head.split(' ').nth(1).unwrap().to_owned(), body.to_owned())
     }
 }

@@ -20,20 +20,23 @@ pub struct Host {
     pub env: Vec<(&'static str, String)>,
     /// Whether the caller's own environment is the binary's as well, with the login in it.
     pub is_caller_s: bool,
+    /// The session that messages are sent into; none where there are no sessions, and where each
+    /// test names its own.
+    pub session: Option<&'static str>,
 }
 
 impl Host {
     pub fn new(broker: &Broker, lock_s: u32) -> Self {
         let (name, connection) = (broker.queue(lock_s, 10), broker.connection_string());
         let url = format!("{connection};EntityPath={name}");
-        Self { name, connection, url, env: Vec::new(), is_caller_s: false }
+        Self { name, connection, url, env: Vec::new(), is_caller_s: false, session: None }
     }
 
     /// A queue that requires sessions.
     pub fn of_sessions(broker: &Broker, lock_s: u32) -> Self {
         let (name, connection) = (broker.session_queue(lock_s, 1000), broker.connection_string());
         let url = format!("{connection};EntityPath={name}");
-        Self { name, connection, url, env: Vec::new(), is_caller_s: false }
+        Self { name, connection, url, env: Vec::new(), is_caller_s: false, session: None }
     }
 
     /// A subscription of this topic.
@@ -41,20 +44,20 @@ impl Host {
         let (name, connection) =
             (format!("{topic}/Subscriptions/{subscription}"), broker.connection_string());
         let url = format!("{connection};EntityPath={name}");
-        Self { name, connection, url, env: Vec::new(), is_caller_s: false }
+        Self { name, connection, url, env: Vec::new(), is_caller_s: false, session: None }
     }
 
     /// In front of an entity that the caller named, with the caller's login.
     pub fn of_caller(url: &str) -> Self {
         let (name, connection) = (String::new(), String::new());
-        Self { name, connection, url: url.into(), env: Vec::new(), is_caller_s: true }
+        Self { name, connection, url: url.into(), env: Vec::new(), is_caller_s: true, session: None }
     }
 
     /// The same host in front of another entity of its namespace.
     pub fn beside(&self, name: &str) -> Self {
         let url = self.url.replace(&self.name, name);
         let (connection, env) = (self.connection.clone(), self.env.clone());
-        Self { name: name.into(), connection, url, env, is_caller_s: self.is_caller_s }
+        Self { name: name.into(), connection, url, env, is_caller_s: self.is_caller_s, session: self.session }
     }
 
     /// With a managed identity, over TLS.
@@ -103,7 +106,17 @@ impl Host {
     pub fn send(&self, words: &[&str]) {
         let order = |(n, msg): (usize, &&str)| sample::order(&format!("o-{n}"), msg);
         let orders: Vec<_> = words.iter().enumerate().map(order).collect();
-        self.program(&["send"]).args(orders).run().succeeded();
+        self.sending(&[]).args(orders).run().succeeded();
+    }
+
+    /// `send`, into the session if there is one.
+    pub fn sending(&self, args: &[&str]) -> Program {
+        let mut send = self.program(&["send"]);
+        if let Some(session) = self.session {
+            send.args(["--property", &format!("session-id={session}")]);
+        }
+        send.args(args);
+        send
     }
 
     /// Sends orders into a session.

@@ -3,8 +3,11 @@
 
 use std::process::{Child, Command, Output, Stdio};
 
+use crate::servicebus::amqp::{data, id};
 use crate::servicebus::broker::{Broker, calm, installed};
-use longshore_testkit::needs;
+use longshore_testkit::wait::until;
+use longshore_testkit::{needs, sample};
+use serde_json::{Value, json};
 
 /// A program of .NET that judges brokers. It is no part of the tests: where it is not on `PATH`,
 /// the others judge alone.
@@ -30,16 +33,21 @@ fn judges(what: Judged) -> Vec<(&'static str, Command)> {
     let mut javascript = needs::program("node", needs::SERVICES);
     javascript.arg(installed(javascript_file));
     let mut judges = vec![("Python", python), ("JavaScript", javascript)];
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    match std::env::split_paths(&path).map(|folder| folder.join(DOTNET)).find(|it| it.is_file()) {
-        Some(found) => {
-            let mut dotnet = Command::new(found);
-            dotnet.arg(dotnet_verb);
-            judges.push((".NET", dotnet));
-        }
-        None => println!("{DOTNET} is not on PATH: Microsoft's client for .NET does not judge"),
+    if let Some(mut dotnet) = dotnet() {
+        dotnet.arg(dotnet_verb);
+        judges.push((".NET", dotnet));
     }
     judges
+}
+
+/// The program of .NET, where it is at hand.
+fn dotnet() -> Option<Command> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|folder| folder.join(DOTNET)).find(|it| it.is_file());
+    if found.is_none() {
+        println!("{DOTNET} is not on PATH: Microsoft's client for .NET does not judge");
+    }
+    found.map(Command::new)
 }
 
 /// What all say of a broker, asked at once, each of an entity of its own.
@@ -103,4 +111,54 @@ fn each_planted_mistake_is_found_by_every_official_client() {
             assert!(found, "{name} is content with {bug}: {said}");
         }
     }
+}
+
+#[test]
+fn the_clients_of_the_bench_take_thousands_of_messages_and_end() {
+    // More than the library of the broker keeps of one session.
+    const MESSAGES: usize = 5000;
+    let (broker, body) = (Broker::start(&[]), sample::order("o-1", "ok"));
+    let mut javascript = needs::program("node", needs::SERVICES);
+    javascript.arg(installed("../../../benches/peers/servicebus.cjs")).arg(installed("node/package.json"));
+    let clients = [("JavaScript", Some(javascript)), (".NET", dotnet())];
+    for (name, client) in clients.into_iter().filter_map(|(name, it)| Some((name, it?))) {
+        let mut client = client;
+        let queue = broker.queue(60, 10);
+        let message = |number| [id(&format!("o-{number}")), data(body.as_bytes())].concat();
+        broker.fill_raw(&queue, &(0..MESSAGES).map(message).collect::<Vec<_>>());
+        let (connection, messages) = (broker.connection_string(), MESSAGES.to_string());
+        if name == ".NET" {
+            client.arg("bus-processor").envs([("BUS_CONN", &connection), ("BUS_QUEUE", &queue)]);
+            client.envs([("CONC", "16"), ("WANT", &messages)]);
+        } else {
+            client.args([&connection, &queue, &messages, "16"]);
+        }
+        let mut client = client.stdout(Stdio::null()).spawn().unwrap();
+        let mut ended = None;
+        until(format!("the end of the client for {name}"), || {
+            ended = client.try_wait().unwrap();
+            ended.is_some().then_some(())
+        });
+        assert!(ended.unwrap().success(), "{name}");
+        assert_eq!(broker.done(&queue)["count"], MESSAGES, "{name}");
+    }
+}
+
+#[test]
+fn an_order_that_the_broker_cannot_carry_out_is_refused_and_ends_nothing() {
+    let broker = Broker::start(&[]);
+    let plain = broker.queue(30, 10);
+    for (path, body, refused) in [
+        ("/-/locks/nobody".to_owned(), Value::Null, "404"),
+        ("/-/done/nobody".into(), Value::Null, "404"),
+        ("/-/raw/nobody".into(), json!([]), "404"),
+        (format!("/-/sessions/{plain}"), Value::Null, "404"),
+        ("/-/no-such-order".into(), Value::Null, "404"),
+        (format!("/-/raw/{plain}"), json!({ "no": "list" }), "400"),
+        ("/-/%zz".into(), Value::Null, "400"),
+    ] {
+        let (status, answer) = broker.ask(&path, "", &body);
+        assert_eq!(status, refused, "{path}: {answer}");
+    }
+    assert_eq!(broker.locked(&plain), 0, "it goes on");
 }

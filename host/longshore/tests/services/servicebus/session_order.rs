@@ -47,12 +47,35 @@ fn config(seed: u64) -> Config {
     }
 }
 
-fn sessions(broker: &Broker, name: &str) -> Arc<dyn Queue> {
+pub fn sessions(broker: &Broker, name: &str, limit: Duration) -> Arc<dyn Queue> {
     let url = format!("{};EntityPath={name}", broker.connection_string()).parse().unwrap();
-    let queue = ServiceBusQueue::open(url, &Azure::new(Credential::Developer)).unwrap().with_limit(LIMIT);
+    let queue = ServiceBusQueue::open(url, &Azure::new(Credential::Developer)).unwrap().with_limit(limit);
     let options =
         SessionOptions { at_once: 3, idle: Duration::from_millis(300), ..SessionOptions::default() };
     Arc::new(queue.with_sessions(options))
+}
+
+/// What requires sessions.
+#[derive(Clone, Copy)]
+enum OfSessions {
+    Queue,
+    Subscription,
+}
+
+impl OfSessions {
+    /// Makes one: its name, and that of what is sent to.
+    fn make(self, broker: &Broker) -> (String, String) {
+        match self {
+            Self::Queue => {
+                let name = broker.session_queue(4, 1000);
+                (name.clone(), name)
+            }
+            Self::Subscription => {
+                let topic = broker.session_topic(4, 1000, &["billing"]);
+                (format!("{topic}/Subscriptions/billing"), topic)
+            }
+        }
+    }
 }
 
 async fn work(config: Config, queue: Arc<dyn Queue>, poison: &Arc<dyn Queue>, handler: &Arc<Recorder>) {
@@ -60,16 +83,26 @@ async fn work(config: Config, queue: Arc<dyn Queue>, poison: &Arc<dyn Queue>, ha
     let _ = worker.run(Stopper::default().signal()).await;
 }
 
-fn of_session(session: &str, id: String, body: &str) -> Outgoing {
+pub fn of_session(session: &str, id: String, body: &str) -> Outgoing {
     let properties = vec![(SESSION_ID.to_owned(), session.to_owned())];
     Outgoing { id: Some(id), properties, ..text(body) }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_is_cut_each_session_stays_in_order_and_nothing_is_lost() {
+    schedules(OfSessions::Queue).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_is_cut_each_session_of_a_subscription_stays_in_order_and_nothing_is_lost() {
+    schedules(OfSessions::Subscription).await;
+}
+
+async fn schedules(of: OfSessions) {
     let mut faults = 0;
     for first in (0..SCHEDULES).step_by(usize::try_from(AT_ONCE).unwrap()) {
-        let running: Vec<_> = (first..first + AT_ONCE).map(|seed| tokio::spawn(schedule(seed))).collect();
+        let seeds = first..first + AT_ONCE;
+        let running: Vec<_> = seeds.map(|seed| tokio::spawn(schedule(of, seed))).collect();
         for schedule in running {
             faults += schedule.await.unwrap();
         }
@@ -79,25 +112,25 @@ async fn whatever_is_cut_each_session_stays_in_order_and_nothing_is_lost() {
 }
 
 /// Returns how many faults there were.
-async fn schedule(seed: u64) -> u64 {
+async fn schedule(of: OfSessions, seed: u64) -> u64 {
     let broker = tokio::task::spawn_blocking(|| Broker::start(&[])).await.unwrap();
-    let name = broker.session_queue(4, 1000);
-    let calm = sessions(&broker, &name);
+    let (name, to) = of.make(&broker);
+    let (calm, to) = (sessions(&broker, &name, LIMIT), sessions(&broker, &to, LIMIT));
     let poison = open(&broker, calm.url().poison().unwrap().name(), Duration::from_secs(10));
     let kinds = ["plain", "once", "plain", "reject"];
     for n in 0..MESSAGES {
         for session in 0..SESSIONS {
             let body = format!("[\"{} s{session} {n}\"]", kinds[(n + session) % kinds.len()]);
-            calm.send(of_session(&format!("s{session}"), format!("s{session}-{n}"), &body)).await.unwrap();
+            to.send(of_session(&format!("s{session}"), format!("s{session}-{n}"), &body)).await.unwrap();
         }
     }
     let handler = Arc::new(Recorder { work: Duration::from_millis(20), ..Recorder::default() });
     broker.order(&json!({ "seed": seed, "probability": 0.02 * (seed % 4 + 1) as f64, "limit": 25 }));
-    work(config(seed), sessions(&broker, &name), &poison, &handler).await;
+    work(config(seed), sessions(&broker, &name, LIMIT), &poison, &handler).await;
     let done = broker.order(&json!([]));
     let mut patience = Patience::new(format!("an empty queue, seed {seed}"));
     while calm.approximate_count().await != Ok(0) {
-        work(config(seed), sessions(&broker, &name), &poison, &handler).await;
+        work(config(seed), sessions(&broker, &name, LIMIT), &poison, &handler).await;
         tokio::time::sleep(patience.pause()).await;
     }
     let seen = handler.seen.lock().unwrap().clone();
@@ -130,7 +163,7 @@ async fn ten_thousand_messages_of_two_hundred_sessions_stay_in_order_through_ret
     const MESSAGES: usize = 50;
     let broker = Broker::start(&[]);
     let host = Host::of_sessions(&broker, 5);
-    let queue = sessions(&broker, &host.name);
+    let queue = sessions(&broker, &host.name, LIMIT);
     for n in 0..MESSAGES {
         let send = (0..SESSIONS).map(|session| {
             // Some fail at first, and some always.

@@ -11,7 +11,7 @@ use crate::servicebus::broker::{Broker, calm};
 use crate::servicebus::host::Host;
 
 /// The orders that handlers have said to have handled, in their order, by session.
-fn handled(log: &str) -> HashMap<String, Vec<String>> {
+pub fn handled(log: &str) -> HashMap<String, Vec<String>> {
     let mut handled = HashMap::<String, Vec<String>>::new();
     for line in log.lines() {
         let Some((_, order)) = line.split_once("handled order ") else { continue };
@@ -95,6 +95,17 @@ fn a_handler_that_outlasts_four_locks_of_its_session_is_handled_once() {
     host.send_into("red", &["sleep:9000", "ok"]);
     let ran = host.run(&[]).run().succeeded().json();
     assert_eq!(counts(&ran), [2, 2, 0, 0, 0, 0].map(Value::from), "{ran}");
+}
+
+#[test]
+fn a_receive_that_waits_longer_than_a_lock_lasts_loses_no_message() {
+    let host = Host::of_sessions(calm(), 2);
+    // While the second is handled a receive waits for the third.
+    host.send_into("red", &["ok", "sleep:4000", "ok", "sleep:4000", "ok"]);
+    let started = Instant::now();
+    let ran = host.run(&[]).run().succeeded().json();
+    assert_eq!(counts(&ran), [5, 5, 0, 0, 0, 0].map(Value::from), "{ran}");
+    assert!(started.elapsed() < slack(Duration::from_secs(20)), "{:?}", started.elapsed());
 }
 
 #[test]

@@ -24,20 +24,29 @@ fn the_script_asks_an_entity_for_every_promise_with_a_login_and_leaves_it_empty(
     );
     let identity = Identity::start(Mood::Tokens(3600));
     let (port, authority) = secure().tls.as_ref().unwrap();
-    let name = secure().queue(3, 10);
-    let url = format!("sb://127.0.0.1:{port}/{name}");
-    let verify = || {
-        script(&[&url])
+    let verify = &|name: &str| {
+        script(&[&format!("sb://127.0.0.1:{port}/{name}")])
             .envs([("IDENTITY_ENDPOINT", identity.url.as_str()), ("IDENTITY_HEADER", HEADER)])
             .envs([("AZURE_CLIENT_ID", CLIENT_ID), ("NO_PROXY", "127.0.0.1")])
             .env("SSL_CERT_FILE", authority)
             .output()
             .unwrap()
     };
-    let ran = verify();
-    let said = String::from_utf8_lossy(&ran.stdout);
-    assert!(ran.status.success(), "{said}{}", String::from_utf8_lossy(&ran.stderr));
-    assert!(said.lines().filter(|line| line.starts_with("test servicebus::entity::")).count() >= 6, "{said}");
+    let (name, with_sessions) = (secure().queue(3, 10), secure().session_queue(3, 10));
+    // The script finds out which of them requires sessions.
+    std::thread::scope(|scope| {
+        for (name, left_out) in [(&name, 2), (&with_sessions, 0)] {
+            scope.spawn(move || {
+                let ran = verify(name);
+                let (said, log) =
+                    (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+                assert!(ran.status.success(), "{said}{log}");
+                let asked = said.lines().filter(|line| line.starts_with("test servicebus::entity::")).count();
+                assert!(asked >= 8, "{said}");
+                assert_eq!(log.matches("does not require sessions").count(), left_out, "{log}");
+            });
+        }
+    });
 
     // What somebody has there is nobody's to delete.
     let host = Host {
@@ -45,7 +54,7 @@ fn the_script_asks_an_entity_for_every_promise_with_a_login_and_leaves_it_empty(
         ..Host::new(secure(), 30)
     };
     host.send(&["ok"]);
-    let refused = verify();
+    let refused = verify(&name);
     let said = String::from_utf8_lossy(&refused.stdout);
     assert!(!refused.status.success() && said.contains("is not empty"), "{said}");
     assert_eq!(host.json(&["peek"])["dequeue_count"], 0);

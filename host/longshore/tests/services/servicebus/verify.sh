@@ -2,7 +2,7 @@
 # Runs the tests that need nothing of the broker's own on a real entity, with the caller's login. The entity is empty before and after.
 set -eu
 usage() {
-    echo 'usage: make verify-servicebus QUEUE_URL=sb://NAMESPACE.servicebus.windows.net/QUEUE, a queue that is empty and that nobody uses' >&2
+    echo 'usage: make verify-servicebus QUEUE_URL=sb://NAMESPACE.servicebus.windows.net/QUEUE, a queue that is empty and that nobody uses, with sessions or without' >&2
     exit 2
 }
 case ${1-} in

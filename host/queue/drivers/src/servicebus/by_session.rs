@@ -58,6 +58,16 @@ impl ServiceBusQueue {
         Ok(received)
     }
 
+    /// Gives back what nobody has received.
+    pub(super) async fn rest(&self) {
+        if let Some(sessions) = self.sessions.get() {
+            return sessions.0.rest().await;
+        }
+        if let Some(connected) = self.wire.present().await {
+            connected.rest().await;
+        }
+    }
+
     pub(super) async fn settle(&self, receipt: &Receipt, disposition: Disposition) -> Result<(), QueueError> {
         match self.sessions.get() {
             Some(sessions) => sessions.0.settle(receipt, disposition).await,

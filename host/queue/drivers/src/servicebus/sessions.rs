@@ -253,6 +253,12 @@ impl Sessions {
         lane.sequence()
     }
 
+    /// How long ago a message of ours was taken. Receives may have waited for longer.
+    pub(super) fn taken_ago(&self, receipt: &Receipt) -> Option<Duration> {
+        let (lane, ..) = self.find(receipt).ok()?;
+        lane.taken_ago(Instant::now())
+    }
+
     /// The session of a message that is ours.
     pub(super) fn session(&self, receipt: &Receipt) -> Option<String> {
         let (lane, ..) = self.find(receipt).ok()?;

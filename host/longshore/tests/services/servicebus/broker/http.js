@@ -14,8 +14,13 @@ function http(namespace, faults, amqp) {
     request.on('data', (part) => parts.push(part));
     request.on('end', () => {
       const body = Buffer.concat(parts).toString();
-      const { status, type, text } = answer(namespace, faults, amqp, request, body);
-      response.writeHead(status, { 'content-type': type }).end(text);
+      let told;
+      try {
+        told = answer(namespace, faults, amqp, request, body);
+      } catch (error) {
+        told = refusal(error);
+      }
+      response.writeHead(told.status, { 'content-type': told.type }).end(told.text);
     });
   });
   const sockets = new WebSocketServer({ noServer: true, handleProtocols: () => 'amqp' });
@@ -26,51 +31,20 @@ function http(namespace, faults, amqp) {
   return server;
 }
 
+/** A name that nobody has made. */
+class Unknown extends Error {}
+
+/** What is wrong with one request ends neither this broker nor the tests beside. */
+function refusal(error) {
+  const text = error instanceof Unknown ? error.message : String(error.stack);
+  return { status: error instanceof Unknown ? 404 : 400, type: 'text/plain', text };
+}
+
+const json = (value) => ({ status: 200, type: 'application/json', text: JSON.stringify(value) });
+
 function answer(namespace, faults, amqp, request, body) {
   const name = decodeURIComponent(new URL(request.url, 'http://broker').pathname.slice(1));
-  const json = (value) => ({ status: 200, type: 'application/json', text: JSON.stringify(value) });
-  if (name === '-/faults') {
-    const { done } = faults;
-    if (request.method === 'PUT') faults.order(JSON.parse(body));
-    return json(done);
-  }
-  if (name.startsWith('-/queues/')) {
-    namespace.create(name.slice('-/queues/'.length), JSON.parse(body));
-    return json({});
-  }
-  if (name.startsWith('-/topics/')) {
-    const { subscriptions, ...settings } = JSON.parse(body);
-    namespace.createTopic(name.slice('-/topics/'.length), subscriptions, settings);
-    return json({});
-  }
-  if (name.startsWith('-/locks/')) return json({ locked: namespace.find(name.slice('-/locks/'.length)).locks.size });
-  if (name.startsWith('-/done/')) {
-    const { taken, done } = namespace.find(name.slice('-/done/'.length));
-    return json({ taken: taken.first, ...done });
-  }
-  if (name.startsWith('-/sessions/')) {
-    // Who holds a session, what state it has, and how often the messages of each were delivered in vain.
-    const queue = namespace.find(name.slice('-/sessions/'.length));
-    const deliveries = (id) => queue.peek(0, Infinity).filter((it) => it.content.group_id === id).map((it) => it.deliveries);
-    const told = [...queue.sessions.known.values()].map(({ id, link, state }) => [id, { held: Boolean(link), state: state && state.toString(), deliveries: deliveries(id) }]);
-    return json(Object.fromEntries(told));
-  }
-  if (name.startsWith('-/raw/')) {
-    // Messages as bytes, in hexadecimal digits: PUT sends them, GET shows what is there as it would be delivered.
-    const queue = namespace.find(name.slice('-/raw/'.length));
-    if (request.method === 'PUT') {
-      for (const hex of JSON.parse(body)) {
-        const content = messages.decode(Buffer.from(hex, 'hex'));
-        queue.send(content, terms(content));
-      }
-      // A bench puts in thousands, and does not ask for them back.
-      if (request.headers.prefer === 'return=minimal') return json({});
-    }
-    const there = queue.peek(0, Infinity);
-    const hex = (bytes) => bytes.toString('hex');
-    return json({ messages: there.map((it) => hex(delivered(queue, it))), bare: there.map((it) => hex(bare(it.content.raw))) });
-  }
-  if (name === '-/state') return json(amqp.state());
+  if (name.startsWith('-/')) return json(carryOut(namespace, faults, amqp, request, name.slice(2), body));
   const atom = (status, text) => ({ status, type: 'application/atom+xml;type=entry;charset=utf-8', text });
   const refused = amqp.tokens.refuse(request.headers.authorization || '');
   if (refused) return atom(401, `<Error><Code>401</Code><Detail>${refused}</Detail></Error>`);
@@ -82,6 +56,61 @@ function answer(namespace, faults, amqp, request, body) {
   }
   // The service answers an unknown queue with an empty feed.
   return atom(200, queue ? entry(queue) : '<feed xmlns="http://www.w3.org/2005/Atom"><title>Publicly Listed Services</title></feed>');
+}
+
+/** Does what a test orders, or asks (`/-/…`). */
+function carryOut(namespace, faults, amqp, { method, headers }, order, body) {
+  const slash = order.indexOf('/');
+  const [kind, name] = slash < 0 ? [order] : [order.slice(0, slash), order.slice(slash + 1)];
+  const queue = () => {
+    const found = namespace.find(name || '');
+    if (!found || found.isTopic) throw new Unknown(`there is no queue and no subscription ${name}`);
+    return found;
+  };
+  switch (kind) {
+    case 'faults': {
+      const { done } = faults;
+      if (method === 'PUT') faults.order(JSON.parse(body));
+      return done;
+    }
+    case 'queues':
+      namespace.create(name, JSON.parse(body));
+      return {};
+    case 'topics': {
+      const { subscriptions, ...settings } = JSON.parse(body);
+      namespace.createTopic(name, subscriptions, settings);
+      return {};
+    }
+    case 'locks': return { locked: queue().locks.size };
+    case 'done': return { taken: queue().taken.first, ...queue().done };
+    case 'sessions': return sessions(queue());
+    case 'raw': return raw(queue(), method, headers, body);
+    case 'state': return amqp.state();
+    default: throw new Unknown('there is no such order');
+  }
+}
+
+/** Who holds a session, what state it has, and how often the messages of each were delivered in vain. */
+function sessions(queue) {
+  if (!queue.sessions) throw new Unknown(`${queue.name} has no sessions`);
+  const deliveries = (id) => queue.peek(0, Infinity).filter((it) => it.content.group_id === id).map((it) => it.deliveries);
+  const told = [...queue.sessions.known.values()].map(({ id, link, state }) => [id, { held: Boolean(link), state: state && state.toString(), deliveries: deliveries(id) }]);
+  return Object.fromEntries(told);
+}
+
+/** Messages as bytes, in hexadecimal digits: PUT sends them, GET shows what is there as it would be delivered. */
+function raw(queue, method, headers, body) {
+  if (method === 'PUT') {
+    for (const hex of JSON.parse(body)) {
+      const content = messages.decode(Buffer.from(hex, 'hex'));
+      queue.send(content, terms(content));
+    }
+    // A bench puts in thousands, and does not ask for them back.
+    if (headers.prefer === 'return=minimal') return {};
+  }
+  const there = queue.peek(0, Infinity);
+  const hex = (bytes) => bytes.toString('hex');
+  return { messages: there.map((it) => hex(delivered(queue, it))), bare: there.map((it) => hex(bare(it.content.raw))) };
 }
 
 function settings(xml) {

@@ -10,6 +10,7 @@ const { delivered, terms } = require('./content');
 const MAX_STATE = 256 * 1024;
 const LOCK_LOST = 'com.microsoft:message-lock-lost';
 const lost = { code: 410, condition: LOCK_LOST, description: 'The lock supplied is invalid. Either the lock expired, or the message has already been removed from the queue.' };
+const sessionLost = { code: 410, condition: 'com.microsoft:session-lock-lost', description: 'The session lock has expired on the MessageSession.' };
 
 function management(queue, operation, body) {
   // A topic is asked to schedule, and nothing else: what it was sent lies in its subscriptions.
@@ -39,7 +40,7 @@ function locks(queue, body) {
 function ofSession(queue, body, act) {
   if (!queue.sessions) return { code: 400, condition: 'amqp:not-allowed', description: 'The entity does not require sessions.' };
   const session = queue.sessions.held(body['session-id']);
-  if (!session) return { code: 410, condition: 'com.microsoft:session-lock-lost', description: 'The session lock has expired on the MessageSession.' };
+  if (!session) return sessionLost;
   return act(session, queue, body);
 }
 
@@ -79,6 +80,9 @@ function renew(queue, body) {
 function settle(queue, body) {
   const held = locks(queue, body);
   if (!held) return lost;
+  // A lock of a session is found by its session alone.
+  const isMeant = (lock) => lock.message.content.group_id === body['session-id'];
+  if (queue.sessions && !(queue.sessions.held(body['session-id']) && held.every(isMeant))) return sessionLost;
   const actions = {
     completed: (lock) => queue.complete(lock),
     abandoned: (lock) => queue.abandon(lock, body['properties-to-modify']),

@@ -109,6 +109,8 @@ struct Taken {
     version: u32,
     sequence: Option<i64>,
     delivered: Delivered,
+    /// When a receive has taken it.
+    since: Instant,
     /// When it is given back, unless it is settled before.
     until: Instant,
     /// It waits for its next attempt.
@@ -186,7 +188,7 @@ impl Lane {
         let Hand::Ready(_) = state.hand else { return None };
         let Hand::Ready(ready) = std::mem::replace(&mut state.hand, Hand::Parked) else { return None };
         let Arrived { message, damaged, token, sequence, delivered, .. } = ready.arrived;
-        let taken = Taken { token, version: 1, sequence, delivered, until, is_hidden: false };
+        let taken = Taken { token, version: 1, sequence, delivered, since: now, until, is_hidden: false };
         let receipt = self.receipt(&taken);
         state.hand = Hand::Taken(taken);
         drop(state);
@@ -198,6 +200,14 @@ impl Lane {
     pub(super) fn sequence(&self) -> Option<i64> {
         match &self.state().hand {
             Hand::Taken(taken) => taken.sequence,
+            _ => None,
+        }
+    }
+
+    /// How long ago the message in hand was taken.
+    pub(super) fn taken_ago(&self, now: Instant) -> Option<Duration> {
+        match &self.state().hand {
+            Hand::Taken(taken) => Some(now.saturating_duration_since(taken.since)),
             _ => None,
         }
     }
