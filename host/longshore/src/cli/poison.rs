@@ -31,7 +31,8 @@ pub struct Selection {
 
     /// Only messages whose detail matches this regular expression: `card (closed|expired)`.
     ///
-    /// It matches anywhere in the detail. `(?i)` before it makes capitals and small letters the
+    /// It matches anywhere in the detail, as `list --all` shows it. Of a message that cannot be read
+    /// that is why: `cannot be read`. `(?i)` before it makes capitals and small letters the
     /// same. The syntax is that of Rust's crate `regex`, which takes a time that is linear in the
     /// detail's length.
     #[arg(long, value_name = "PATTERN", value_parser = pattern, hide_short_help = true)]
@@ -58,6 +59,19 @@ pub struct Selection {
     /// Take this many messages at most.
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
+}
+
+impl Selection {
+    /// Whether it says which messages are meant. Without that it is all of them: a limit alone
+    /// says how many, and an empty pattern matches everything.
+    pub(crate) fn chooses(&self) -> bool {
+        !self.ids.is_empty()
+            || self.reason.is_some()
+            || self.detail.as_ref().is_some_and(|pattern| !pattern.as_str().is_empty())
+            || self.component.is_some()
+            || self.older_than.is_some()
+            || self.newer_than.is_some()
+    }
 }
 
 /// How much of a poison queue may be taken, whatever has come since somebody looked.
@@ -142,6 +156,8 @@ pub struct PurgeArgs {
     pub dry_run: bool,
 
     /// Delete without asking.
+    ///
+    /// Where nobody can be asked, as in a script, a purge without ids and filters needs it.
     #[arg(long)]
     pub yes: bool,
 }

@@ -20,7 +20,7 @@ use self::groups::PoisonGroup;
 use self::looked::{Listed, is_wrapped, listed, look};
 use self::stock::take_stock;
 use self::sweep::{Swept, sweep};
-use self::tally::{Tally, Treatment};
+use self::tally::{Tally, Treatment, messages, note_unreadable};
 use super::again::{self, AskedAgain};
 use super::{confirm, print};
 use crate::cli::{Format, PoisonOf, PoisonVerb, PurgeArgs, RedriveArgs, Selection};
@@ -51,7 +51,7 @@ async fn list(of: &PoisonOf, which: &Selection, all: bool, format: Format) -> Re
     let chosen = messages
         .iter()
         .map(listed)
-        .filter(|(it, listed)| choice.matches(&it.message, &listed.envelope))
+        .filter(|(it, listed)| choice.matches(&it.message, listed.unreadable, &listed.envelope))
         .map(|(_, listed)| listed)
         .take(limit);
     if !all && which.ids.is_empty() {
@@ -59,12 +59,19 @@ async fn list(of: &PoisonOf, which: &Selection, all: bool, format: Format) -> Re
         if format == Format::Json {
             groups.iter().try_for_each(print::json)?;
         } else {
-            print::table(&groups::HEADER, groups.into_iter().map(PoisonGroup::row))?;
+            let rows = groups.into_iter().map(PoisonGroup::row);
+            print::overview(&groups::HEADER, rows, groups::COUNT_AND_REASON)?;
         }
     } else if format == Format::Json {
         chosen.into_iter().try_for_each(|it| print::json(&it))?;
     } else {
         print::table(&["id", "reason", "detail", "received", "poisoned"], chosen.map(Listed::row))?;
+    }
+    let passed_over = |it: &&Specimen| {
+        it.damaged.is_some() && !choice.matches(&it.message, it.damaged.as_deref(), &choice.read(&it.message))
+    };
+    if which.detail.is_some() {
+        note_unreadable(messages.iter().filter(passed_over).count() as u64);
     }
     if let Some(count) = shown.as_ref().and_then(|shown| shown.of_about) {
         print::note(&format!(
@@ -241,6 +248,12 @@ fn unfit(queue: &dyn Queue, body: &[u8]) -> Option<&'static str> {
 async fn purge(args: &PurgeArgs, format: Format) -> Result<(), Failure> {
     let mut choice = Choice::new(&args.of, &args.which)?;
     let verb = "purged";
+    if !args.yes && !args.dry_run && !confirm::is_asked_at_all() && !args.which.chooses() {
+        return Err(Failure::usage(format!(
+            "nothing was deleted: no id and no filter says which messages of {} are meant, and there is no terminal to ask on; give --yes to delete all of them",
+            choice.poison
+        )));
+    }
     let Some(stock) = take_stock(&choice, args.bounds.inserted_until).await? else {
         choice.resolve(&[], false)?;
         let nothing = Foreseen::default();
@@ -273,10 +286,10 @@ async fn purge(args: &PurgeArgs, format: Format) -> Result<(), Failure> {
 
 /// What a person is asked about: messages that were shown, and more that were not.
 fn asked_about(shown: u64, more: u64, poison: &QueueUrl) -> String {
-    let messages = if shown == 1 { "message" } else { "messages" };
+    let messages = messages(shown);
     match more {
-        0 => format!("{shown} {messages} of {poison}"),
-        _ => format!("{shown} {messages} of {poison}, and up to {more} more that it does not show,"),
+        0 => format!("{messages} of {poison}"),
+        _ => format!("{messages} of {poison}, and up to {more} more that it does not show,"),
     }
 }
 
@@ -287,7 +300,8 @@ fn conclude(swept: Swept, choice: &Choice<'_>, verb: &'static str, format: Forma
         tally.report(choice, verb, None, format)?;
     }
     if let Some(failure) = ended {
-        return Err(failure).during(|| format!("{} messages were {verb} before this", tally.done));
+        let were = if tally.done == 1 { "was" } else { "were" };
+        return Err(failure).during(|| format!("{} {were} {verb} before this", messages(tally.done)));
     }
     tally.complete(choice, verb)
 }

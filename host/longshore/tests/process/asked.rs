@@ -4,7 +4,16 @@ use serde_json::{Value, json};
 
 use crate::directory::{Directory, ORDERS, POISON};
 use crate::process::{Ended, longshore, run};
-use crate::terminal::{on_a_terminal, on_a_terminal_meanwhile};
+use crate::terminal::{on_a_terminal, on_a_terminal_meanwhile, on_a_terminal_of};
+
+/// Without a terminal, as `xargs` starts a program.
+const UNATTENDED: [&[&str]; 5] = [
+    &["purge"],
+    &["purge", "--detail="],
+    &["purge", "--limit=2"],
+    &["purge", "--at-most=2"],
+    &["purge", "--inserted-until=2999-01-01T00:00:00Z"],
+];
 
 /// A queue whose poison queue holds so many messages.
 fn with_poison(count: usize) -> Directory {
@@ -90,4 +99,55 @@ fn a_queue_that_has_grown_since_its_deletion_was_asked_about_stays() {
     assert_eq!(directory.rows(POISON).len(), 5);
     let deleted = run(longshore(delete).args(["--yes", "--output=json"])).succeeded().json();
     assert_eq!(deleted["messages"], Value::from(5));
+}
+
+#[test]
+fn without_a_terminal_a_purge_that_chooses_nothing_deletes_nothing_and_a_redrive_sends_all() {
+    let directory = with_poison(3);
+    for words in UNATTENDED {
+        let refused = poison(&directory, words).ends_with(2);
+        refused.says(&["nothing was deleted", "there is no terminal to ask on", "give --yes"]);
+    }
+    assert_eq!(directory.rows(POISON).len(), 3);
+    assert_eq!(poison(&directory, &["purge", "--dry-run"]).succeeded().json()["messages"], 3);
+    assert_eq!(poison(&directory, &["purge", "--reason=rejected"]).succeeded().json()["messages"], 0);
+    assert_eq!(
+        poison(&directory, &["purge", "--newer-than=1h", "--limit=1"]).succeeded().json()["messages"],
+        1
+    );
+    assert_eq!(poison(&directory, &["redrive"]).succeeded().json()["messages"], 2);
+}
+
+#[test]
+fn a_dry_run_says_in_one_place_what_would_be_done() {
+    let directory = with_poison(2);
+    for (verb, words) in [("redrive", "would be redriven  2"), ("purge", "would be purged  2")] {
+        let queue = directory.url(ORDERS);
+        let said = run(&mut longshore(["poison", verb, "--dry-run", "--queue", &queue])).succeeded().stdout;
+        assert!(said.lines().any(|line| line == words), "{said}");
+    }
+}
+
+#[test]
+fn an_overview_fits_the_terminal_and_json_and_single_messages_have_the_whole_cause() {
+    let directory = with_poison(0);
+    let cause = format!("no stock {}", "of bolts ".repeat(40));
+    let envelope = json!({
+        "longshore": "poison/1", "reason": "attempts-exhausted", "detail": cause, "id": "o-1",
+        "queue": directory.url(ORDERS), "dequeue_count": 5, "inserted": "2026-11-27T00:00:00Z",
+        "poisoned": "2026-11-27T00:01:00Z", "encoding": "text", "body": "{}",
+    });
+    directory.send_to(POISON, &envelope.to_string());
+    let queue = directory.url(ORDERS);
+    for columns in [80, 100, 160] {
+        let said = on_a_terminal_of(columns, &["poison", "list", "--queue", &queue]);
+        let lines: Vec<_> = said.lines().filter(|line| !line.trim().is_empty()).collect();
+        assert!(lines.iter().all(|line| line.trim_end().chars().count() <= usize::from(columns)), "{said}");
+        assert!(said.contains("attempts-exhausted") && said.contains("…") && lines.len() <= 4, "{said}");
+    }
+    let listed = poison(&directory, &["list"]).succeeded().json();
+    assert_eq!(listed["cause"], cause);
+    assert_eq!(poison(&directory, &["list", "--all"]).succeeded().json()["detail"], cause);
+    let all = on_a_terminal_of(80, &["poison", "list", "--all", "--queue", &queue]);
+    assert_eq!(all.matches("bolts").count(), 40, "{all}");
 }

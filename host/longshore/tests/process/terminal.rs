@@ -37,13 +37,23 @@ pub(crate) fn on_a_terminal_meanwhile(
     shown.wait().stdout
 }
 
+/// What a person sees on a terminal of so many columns.
+#[track_caller]
+pub(crate) fn on_a_terminal_of(columns: u16, words: &[&str]) -> String {
+    script_after(&format!("stty cols {columns}; "), words).run().stdout
+}
+
 fn script(words: &[&str]) -> Program {
+    script_after("", words)
+}
+
+fn script_after(first: &str, words: &[&str]) -> Program {
     needs::program("script", "the package bsdutils");
     let quote = |word: &&str| format!("'{}'", word.replace('\'', r"'\''"));
     let command: Vec<_> = [env!("CARGO_BIN_EXE_longshore")].iter().chain(words).map(quote).collect();
     let mut script = Program::new("script", Path::new(env!("CARGO_TARGET_TMPDIR")));
     // Without it nothing is drawn.
     script.env("TERM", "xterm");
-    script.args(["--quiet", "--command", &command.join(" "), "/dev/null"]);
+    script.args(["--quiet", "--command", &format!("{first}{}", command.join(" ")), "/dev/null"]);
     script
 }

@@ -21,8 +21,9 @@ pub(super) fn foresee<'m>(
             break;
         }
         let envelope = choice.read(&it.message);
-        if !choice.matches(&it.message, &envelope) {
+        if !choice.matches(&it.message, it.damaged.as_deref(), &envelope) {
             tally.count(Treatment::NotChosen);
+            tally.count_unreadable(choice, Treatment::NotChosen, it.damaged.as_deref());
             continue;
         }
         if at_most.is_some_and(|most| tally.done >= most) {

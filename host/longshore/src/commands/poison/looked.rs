@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::super::again;
-use super::choice::Choice;
+use super::choice::{Choice, shown_detail};
 use crate::cli::without_secrets;
 use crate::exit::Failure;
 use longshore_queue::{Queue, QueueError, Specimen};
@@ -67,11 +67,7 @@ pub(super) struct Listed<'a> {
 impl Listed<'_> {
     /// The cause, and why the body cannot be read.
     pub(super) fn detail(&self) -> String {
-        match self.unreadable {
-            None => self.envelope.detail.to_string(),
-            Some(why) if self.envelope.detail.is_empty() => format!("cannot be read: {why}"),
-            Some(why) => format!("{}; cannot be read: {why}", self.envelope.detail),
-        }
+        shown_detail(&self.envelope, self.unreadable).into_owned()
     }
 
     /// A row of the table of single messages.

@@ -190,7 +190,8 @@ impl<'a> Sweep<'a> {
     ) -> Result<(), Failure> {
         let choice = self.choice;
         let envelopes = batch.iter().map(|it| {
-            Some(choice.read(&it.message)).filter(|envelope| choice.matches(&it.message, envelope))
+            Some(choice.read(&it.message))
+                .filter(|envelope| choice.matches(&it.message, it.damaged.as_deref(), envelope))
         });
         let envelopes: Vec<_> = envelopes.collect();
         let (mut stopped, has_room) = (Ok(()), self.room() > 0);
@@ -219,6 +220,7 @@ impl<'a> Sweep<'a> {
                 Treatment::Skipped("failed")
             });
             self.tally.count(fate);
+            self.tally.count_unreadable(choice, fate, received.damaged.as_deref());
             if fate != Treatment::Done {
                 let key = self.poison.key(&received);
                 self.hold(key, received);

@@ -78,7 +78,8 @@ impl Queue for PausedQueue {
         let lease = |it: &mut Kept| {
             (it.visible, it.receipt) = (now + visibility, self.next());
             let receipt = Receipt(format!("{}/{}", it.place, it.receipt));
-            Received { message: it.message.clone(), receipt, damaged: None }
+            let damaged = (it.message.id == "unreadable").then(|| "it is no text".to_owned());
+            Received { message: it.message.clone(), receipt, damaged }
         };
         Ok(visible.map(lease).collect())
     }
@@ -210,4 +211,14 @@ async fn what_is_skipped_leaves_its_room_to_the_next() {
     let Swept { tally, .. } =
         sweep(&poison, &choice, bounds, None, ProgressBar::hidden(), act).await.unwrap();
     assert_eq!((tally.done, tally.skipped["too-large"], tally.not_asked_about), (2, 2, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pattern_sees_why_a_message_cannot_be_read_and_what_it_passes_over_is_counted() {
+    for (pattern, done, passed_over) in [("no stock", 0, 1), ("cannot be read: it is no", 1, 0)] {
+        let poison = poison_queue();
+        ["rejected", "unreadable", "rejected"].map(|id| poison.put(id, Instant::now()));
+        let Swept { tally, .. } = swept(&poison, &["--detail", pattern], |_| {}).await;
+        assert_eq!((tally.done, tally.unreadable, tally.seen), (done, passed_over, 3), "{pattern}");
+    }
 }
