@@ -10,7 +10,7 @@ pub(super) fn is_attended() -> bool {
 }
 
 /// Whether somebody sits at a keyboard, be it that a question would not be seen.
-pub(super) fn is_asked_at_all() -> bool {
+pub(super) fn has_keyboard() -> bool {
     io::stdin().is_terminal()
 }
 

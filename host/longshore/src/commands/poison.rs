@@ -248,7 +248,7 @@ fn unfit(queue: &dyn Queue, body: &[u8]) -> Option<&'static str> {
 async fn purge(args: &PurgeArgs, format: Format) -> Result<(), Failure> {
     let mut choice = Choice::new(&args.of, &args.which)?;
     let verb = "purged";
-    if !args.yes && !args.dry_run && !confirm::is_asked_at_all() && !args.which.chooses() {
+    if !args.yes && !args.dry_run && !confirm::has_keyboard() && !args.which.chooses() {
         return Err(Failure::usage(format!(
             "nothing was deleted: no id and no filter says which messages of {} are meant, and there is no terminal to ask on; give --yes to delete all of them",
             choice.poison

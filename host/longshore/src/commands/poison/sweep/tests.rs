@@ -179,7 +179,7 @@ async fn what_somebody_else_has_leased_is_awaited_for_a_lease_and_then_counted()
     let args = arguments(&[]);
     let choice = Choice::new(&args.of, &args.which).unwrap();
     let said = tally.complete(&choice, "redriven").unwrap_err().message();
-    assert!(said.contains("1 more are leased by somebody else"), "{said}");
+    assert!(said.contains("1 more is leased by somebody else"), "{said}");
 }
 
 #[tokio::test(start_paused = true)]
