@@ -147,7 +147,10 @@ impl<'a> Sweep<'a> {
                     room => batch.len().min(usize::try_from(room).unwrap_or(usize::MAX)),
                 };
                 let rest = batch.split_off(part);
-                self.treat(batch, act).await?;
+                if let Err(failure) = self.treat(batch, act).await {
+                    rest.into_iter().for_each(|it| self.hold(self.poison.key(&it), it));
+                    return Err(failure);
+                }
                 batch = rest;
             }
             bar.set_position(self.tally.done);
