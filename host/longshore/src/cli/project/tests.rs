@@ -260,7 +260,7 @@ fn a_mistake_is_named_by_its_line_and_column_with_the_words_of_the_flag() {
             "2:17: `logs-endpoint`: a token would go to https://logs.example/, which is no host of Azure's clouds",
         ),
         (
-            "outbox = ['a=https://acme.example/acme/a']",
+            "outbox = ['a=https://acme.example/acme/bills']",
             "1:11: `outbox`: a token would go to acme.example, which is no host",
         ),
         ("profile = 'azure'", "1:11: `profile` is a table, and this is a text"),

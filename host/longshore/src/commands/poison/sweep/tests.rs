@@ -217,7 +217,7 @@ async fn what_is_skipped_leaves_its_room_to_the_next() {
 async fn a_pattern_sees_why_a_message_cannot_be_read_and_what_it_passes_over_is_counted() {
     for (pattern, done, passed_over) in [("no stock", 0, 1), ("cannot be read: it is no", 1, 0)] {
         let poison = poison_queue();
-        ["rejected", "unreadable", "rejected"].map(|id| poison.put(id, Instant::now()));
+        ["rejected", "unreadable", "rejected"].iter().for_each(|id| poison.put(id, Instant::now()));
         let Swept { tally, .. } = swept(&poison, &["--detail", pattern], |_| {}).await;
         assert_eq!((tally.done, tally.unreadable, tally.seen), (done, passed_over, 3), "{pattern}");
     }
