@@ -132,6 +132,27 @@ impl HttpClient for ShortAnswers {
     }
 }
 
+/// An answer that is longer than what is read of one. The next one will be as well.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer is longer than {max} bytes, and was not read any further")]
+pub(crate) struct TooLongAnswer {
+    max: usize,
+}
+
+impl TooLongAnswer {
+    /// Whether it is why a call failed.
+    pub(crate) fn is_behind(error: &Error) -> bool {
+        let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+        while let Some(error) = next {
+            if error.is::<Self>() {
+                return true;
+            }
+            next = error.source();
+        }
+        false
+    }
+}
+
 /// The answer, whose body breaks off with an error where it is longer than `max` bytes. Whoever
 /// gets it keeps no more than that.
 fn no_longer_than(max: usize, answer: AsyncRawResponse) -> AsyncRawResponse {
@@ -141,8 +162,7 @@ fn no_longer_than(max: usize, answer: AsyncRawResponse) -> AsyncRawResponse {
         let piece = piece?;
         read = read.saturating_add(piece.len());
         if read > max {
-            let cause = format!("the answer is longer than {max} bytes, and was not read any further");
-            return Err(Error::with_message(ErrorKind::Io, cause));
+            return Err(Error::new(ErrorKind::Io, TooLongAnswer { max }));
         }
         Ok(piece)
     });

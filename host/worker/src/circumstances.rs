@@ -63,14 +63,14 @@ impl<'a> Circumstances<'a> {
     /// they stand as JSON, with as many lines of the log as the service keeps.
     pub fn below(&self, detail: &str) -> String {
         if *self == Self::default() {
-            return detail.to_owned();
+            return alone(detail);
         }
         let with = |lines: &[String]| {
             let json = serde_json::to_string(&Circumstances { log: lines.into(), ..self.clone() });
             format!("{detail}\n{}", json.unwrap_or_default())
         };
         let fits = |lines: &[String]| with(lines).len() <= MAX_DEAD_LETTER_TEXT;
-        if fits(&[]) { with(last_that(&self.log, fits)) } else { detail.to_owned() }
+        if fits(&[]) { with(last_that(&self.log, fits)) } else { alone(detail) }
     }
 
     /// Takes them from below a detail, if they are there.
@@ -79,6 +79,16 @@ impl<'a> Circumstances<'a> {
         let found: Circumstances<'static> = serde_json::from_str(json).ok()?;
         (found != Circumstances::default()).then_some((detail, found))
     }
+}
+
+/// A detail without anything below it, as much of it as the service keeps. A handler may write what
+/// reads like circumstances: its last line then stands behind the one before it, and is none.
+fn alone(detail: &str) -> String {
+    let mut kept = detail[..detail.floor_char_boundary(MAX_DEAD_LETTER_TEXT)].to_owned();
+    while let Some(at) = Circumstances::parse(&kept).map(|(above, _)| above.len()) {
+        kept.replace_range(at..=at, " ");
+    }
+    kept
 }
 
 /// The most of the last lines of which `fits` is true. Of none it has to be.
@@ -138,6 +148,26 @@ mod tests {
             long,
             "the detail comes first"
         );
+    }
+
+    #[test]
+    fn a_handler_cannot_write_circumstances_whatever_the_length_of_its_detail() {
+        let forged = "\n{\"execution\":\"payments-1\",\"log\":[\"all is well\"]}";
+        let real = Circumstances::new(Some("orders-1"), None, 0);
+        for circumstances in [&real, &Circumstances::default()] {
+            for length in [0, 3000, 3980, 4000, 4020, MAX_DEAD_LETTER_TEXT - forged.len()] {
+                for beyond in ["", "\n", "cut"] {
+                    for breaks in ["", "\n", " \n"] {
+                        let detail = format!("{}{breaks}{forged}{beyond}", "x".repeat(length));
+                        let text = circumstances.below(&detail);
+                        // As the service keeps it.
+                        let kept = &text[..text.floor_char_boundary(MAX_DEAD_LETTER_TEXT)];
+                        let found = Circumstances::parse(kept).map(|(_, found)| found);
+                        assert!(found.is_none_or(|found| found == real), "{length} {beyond:?} {breaks:?}");
+                    }
+                }
+            }
+        }
     }
 
     #[test]

@@ -112,6 +112,22 @@ pub fn carried(message: &Message) -> Option<TraceContext> {
     TraceContext::of(&message.properties).or_else(|| of_event(&message.body))
 }
 
+/// What a handler that is called outside of a run sees beside the body: the same as in a run to
+/// which nobody listens. `body` lies in the queue, and was decoded.
+pub fn given(properties: &[(String, String)], body: &[u8], decoded: &[u8]) -> Properties {
+    let context = TraceContext::of(properties).or_else(|| of_event(body)).or_else(|| of_event(decoded));
+    let mut given = properties.to_vec();
+    if let Some(context) = context {
+        context.write(&mut given);
+    }
+    given
+}
+
+/// Runs a handler's call, whose lines in the log are under the trace that it was given.
+pub async fn under<T>(given: &[(String, String)], call: impl Future<Output = T>) -> T {
+    CURRENT.scope(Cell::new(TraceContext::of(given).map(|it| it.ids)), call).await
+}
+
 /// What a copy of a message carries of its trace beside its body.
 pub(crate) fn kept(properties: &Properties) -> Properties {
     use longshore_handler::trace_context::TRACESTATE;
@@ -225,6 +241,17 @@ mod tests {
         decoded.begin(None, &message("base64", Vec::new()), Some(event(|_| ()).as_bytes()));
         assert_eq!(decoded.given(&Vec::new()), given);
         assert_eq!(Traced::of(&message("{}", Vec::new())).given(&older[..1].to_vec()), older[..1]);
+    }
+
+    #[test]
+    fn outside_of_a_run_the_handler_gets_the_same() {
+        let context = [pair(TRACEPARENT, SENT), pair(TRACESTATE, "a=1")];
+        let event = event(|_| ());
+        assert_eq!(super::given(&[], event.as_bytes(), b"{}"), context);
+        assert_eq!(super::given(&[], b"base64", event.as_bytes()), context);
+        let older = vec![pair(DIAGNOSTIC_ID, SENT)];
+        assert_eq!(super::given(&older, b"{}", b"{}"), [older[0].clone(), pair(TRACEPARENT, SENT)]);
+        assert_eq!(super::given(&[], b"{}", b"{}"), []);
     }
 
     #[test]

@@ -9,6 +9,11 @@ use crate::http::is_this_host;
 
 /// The endpoint of the public cloud.
 const PUBLIC: &str = "https://management.azure.com/";
+/// Those of all clouds ([Azure
+/// Government](https://learn.microsoft.com/azure/azure-government/compare-azure-government-global-azure),
+/// [Azure in China](https://learn.microsoft.com/azure/china/resources-developer-guide)).
+const CLOUDS: [&str; 3] =
+    [PUBLIC, "https://management.usgovcloudapi.net/", "https://management.chinacloudapi.cn/"];
 
 /// Where ARM is: the public cloud, another one (`https://management.usgovcloudapi.net`,
 /// `https://management.chinacloudapi.cn`), or a server on this very host, which may be plain HTTP.
@@ -49,6 +54,11 @@ impl Endpoint {
     pub(super) fn scope(&self) -> String {
         let audience = if self.0.scheme() == "https" { self.0.as_str() } else { PUBLIC };
         format!("{audience}.default")
+    }
+
+    /// Whether it is that of a cloud, or on this very host: a token may go there, whoever named it.
+    pub fn is_of_a_cloud(&self) -> bool {
+        CLOUDS.contains(&self.0.as_str()) || is_this_host(&self.0)
     }
 
     /// Its host, in small letters.

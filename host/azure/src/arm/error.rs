@@ -11,6 +11,7 @@ use serde::Deserialize;
 use crate::arm::asked::Asked;
 use crate::arm::endpoint::Endpoint;
 use crate::cause::cause;
+use crate::http::TooLongAnswer;
 use crate::token::NoToken;
 
 /// How much of ARM's own words is repeated.
@@ -148,6 +149,10 @@ impl Asked<'_> {
         }
         let cause = cause(error);
         match error.kind() {
+            // The next answer to the same question is as long.
+            _ if method == Method::Get && TooLongAnswer::is_behind(error) => {
+                self.unreadable(&format!("{endpoint}: {cause}"))
+            }
             // Nothing was sent, so that nothing was done.
             ErrorKind::Connection => self.error(
                 ArmErrorKind::Busy,

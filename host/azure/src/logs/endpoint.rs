@@ -11,6 +11,8 @@ use crate::http::is_this_host;
 /// The endpoint of the public cloud ([Request
 /// format](https://learn.microsoft.com/azure/azure-monitor/logs/api/request-format)).
 const PUBLIC: &str = "https://api.loganalytics.azure.com/";
+/// The same by its older name.
+const PUBLIC_BEFORE: &str = "https://api.loganalytics.io/";
 /// The audience of its tokens, which is the older name of the same service.
 const PUBLIC_SCOPE: &str = "https://api.loganalytics.io/.default";
 /// Resource Manager in the other clouds, and Log Analytics there ([Azure
@@ -32,6 +34,12 @@ impl LogsEndpoint {
         let of_cloud = CLOUDS.iter().find(|(manager, _)| host == *manager).map(|(_, logs)| *logs);
         // The only way to a URL is to parse one, and these are constants.
         Self(Url::parse(of_cloud.unwrap_or(PUBLIC)).expect("the endpoint of a cloud is a URL"))
+    }
+
+    /// Whether it is that of a cloud, or on this very host: a token may go there, whoever named it.
+    pub fn is_of_a_cloud(&self) -> bool {
+        let mut known = CLOUDS.iter().map(|(_, logs)| *logs).chain([PUBLIC, PUBLIC_BEFORE]);
+        known.any(|logs| self.0.as_str() == logs) || is_this_host(&self.0)
     }
 
     pub(super) fn url(&self) -> &Url {

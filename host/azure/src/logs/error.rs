@@ -9,10 +9,13 @@ use serde::Deserialize;
 
 use super::endpoint::{LogsEndpoint, WorkspaceId};
 use crate::cause::cause;
+use crate::http::TooLongAnswer;
 use crate::token::NoToken;
 
 /// How much of the service's own words is repeated, in characters.
 const WORDS: usize = 500;
+/// What makes an answer shorter.
+const SHORTER: &str = "ask for a shorter time with --since, or for one execution";
 /// How deep a refusal nests its causes at most.
 const DEPTH: usize = 8;
 
@@ -91,7 +94,7 @@ impl LogsError {
 
     pub(super) fn silent(endpoint: &LogsEndpoint, limit: Duration) -> Self {
         let cause = format!("no answer from {endpoint} within {} s", limit.as_secs());
-        Self::new(cause, "ask for a shorter time with --since, or for one execution")
+        Self::new(cause, SHORTER)
     }
 
     pub(super) fn failed(endpoint: &LogsEndpoint, error: &Error) -> Self {
@@ -99,6 +102,9 @@ impl LogsError {
             return Self::new(error.cause.clone(), error.mend.clone());
         }
         let cause = cause(error);
+        if TooLongAnswer::is_behind(error) {
+            return Self::new(format!("{endpoint}: {cause}"), SHORTER);
+        }
         match error.kind() {
             ErrorKind::Connection => Self::passing(
                 format!("no connection to {endpoint}: {cause}"),
@@ -145,7 +151,7 @@ impl LogsError {
                 ),
             ),
             429 => Self::passing(words, "the service has no time: try again in a minute"),
-            504 => Self::new(words, "ask for a shorter time with --since, or for one execution"),
+            504 => Self::new(words, SHORTER),
             408 | 500..=599 => Self::passing(words, "try again; if it stays so, is the service well?"),
             _ => Self::new(words, "is that the endpoint of Log Analytics, and no proxy's?"),
         };

@@ -56,6 +56,11 @@ impl LogPlace {
         let before = if self.time == Some(time) { self.skipped } else { 0 };
         Self { time: Some(time), skipped: before + lines }
     }
+
+    /// The place after `lines` more lines, none of which says a time.
+    pub(super) fn beyond(&self, lines: usize) -> Self {
+        Self { skipped: self.skipped + lines, ..self.clone() }
+    }
 }
 
 impl LogSelection {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueHint};
+use jiff::Timestamp;
 use regex::Regex;
 
 use super::args::{ComponentArg, PoisonOf};
@@ -30,7 +31,8 @@ pub struct Selection {
 
     /// Only messages whose detail matches this regular expression: `card (closed|expired)`.
     ///
-    /// It matches anywhere in the detail. `(?i)` before it makes capitals and small letters the
+    /// It matches anywhere in the detail, as `list --all` shows it. Of a message that cannot be read
+    /// that is why: `cannot be read`. `(?i)` before it makes capitals and small letters the
     /// same. The syntax is that of Rust's crate `regex`, which takes a time that is linear in the
     /// detail's length.
     #[arg(long, value_name = "PATTERN", value_parser = pattern, hide_short_help = true)]
@@ -57,6 +59,38 @@ pub struct Selection {
     /// Take this many messages at most.
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
+}
+
+impl Selection {
+    /// Whether it says which messages are meant. Without that it is all of them: a limit alone
+    /// says how many, and an empty pattern matches everything.
+    pub(crate) fn chooses(&self) -> bool {
+        !self.ids.is_empty()
+            || self.reason.is_some()
+            || self.detail.as_ref().is_some_and(|pattern| !pattern.as_str().is_empty())
+            || self.component.is_some()
+            || self.older_than.is_some()
+            || self.newer_than.is_some()
+    }
+}
+
+/// How much of a poison queue may be taken, whatever has come since somebody looked.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct TakeBounds {
+    /// Only messages that were in the poison queue by then: `2026-01-31T08:15:00.250Z`.
+    ///
+    /// The time is that of the service, as `inserted_until` of a dry run's JSON. What came later
+    /// stays, and is counted as `newer`. A dead-letter sub-queue of Service Bus keeps the time at
+    /// which a message was sent: give --at-most as well.
+    #[arg(long, value_name = "TIMESTAMP", value_parser = timestamp, hide_short_help = true)]
+    pub inserted_until: Option<Timestamp>,
+
+    /// Take this many messages at most, and count those that match beyond them.
+    ///
+    /// It is the number that somebody was asked about. The others stay, and are counted as
+    /// `not_asked_about`.
+    #[arg(long, value_name = "N", hide_short_help = true)]
+    pub at_most: Option<u64>,
 }
 
 /// Look after messages that could not be handled.
@@ -114,11 +148,16 @@ pub struct PurgeArgs {
     #[command(flatten)]
     pub(crate) which: Selection,
 
+    #[command(flatten)]
+    pub(crate) bounds: TakeBounds,
+
     /// Delete nothing, and list what would be deleted.
     #[arg(long)]
     pub dry_run: bool,
 
     /// Delete without asking.
+    ///
+    /// Where nobody can be asked, as in a script, a purge without ids and filters needs it.
     #[arg(long)]
     pub yes: bool,
 }
@@ -131,6 +170,9 @@ pub struct RedriveArgs {
 
     #[command(flatten)]
     pub(crate) which: Selection,
+
+    #[command(flatten)]
+    pub(crate) bounds: TakeBounds,
 
     /// Send them to this queue instead. A subscription needs one.
     ///
@@ -184,6 +226,11 @@ pub struct ReplayArgs {
 
     #[command(flatten)]
     pub(crate) sandbox: SandboxArgs,
+}
+
+/// A moment with its offset from UTC.
+fn timestamp(text: &str) -> Result<Timestamp, String> {
+    text.parse().map_err(|error| format!("{error}; write it as in 2026-01-31T08:15:00Z"))
 }
 
 /// A regular expression. The error of the crate draws several lines.

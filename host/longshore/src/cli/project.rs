@@ -9,6 +9,7 @@ mod keys;
 mod relative;
 #[cfg(test)]
 mod tests;
+mod token_hosts;
 mod value;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -10,6 +10,7 @@ mod room;
 pub(super) mod rule;
 mod ruling;
 mod sessions;
+mod telemetry;
 
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use url::Host;
 
 use self::finding::{Finding, Known};
 use self::ruling::Ruling;
+use self::telemetry::RunPlace;
 use super::loading::while_compiling;
 use super::print;
 use crate::cli::{CheckArgs, Format, OutboxQueue, PoisonArg, PoisonOf, QueueArg};
@@ -107,6 +109,10 @@ pub(super) async fn execute(args: CheckArgs, format: Format) -> Result<Exit, Fai
         }
         _ => reach::findings(&settings.grants.identities, |_| true).await,
     });
+    findings.extend(match &job {
+        Some((_, setup)) => telemetry::findings(setup.variables(), RunPlace::Job).await,
+        None => telemetry::findings(of_this_process(), RunPlace::Here).await,
+    });
     if job.is_none() {
         // Nobody but the kernel knows the memory of this process, and of no other.
         let Ruling(result, detail) = match memory::container() {
@@ -143,6 +149,12 @@ pub(super) async fn execute(args: CheckArgs, format: Format) -> Result<Exit, Fai
     let failed =
         findings.iter().any(|it| it.needed && matches!(it.result, Known::No | Known::Denied | Known::Wrong));
     Ok(if failed { Exit::Fault } else { Exit::Done })
+}
+
+/// The variables of this process that are text.
+fn of_this_process() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 /// The hosts that the command line names.

@@ -9,6 +9,11 @@ pub(super) fn is_attended() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
+/// Whether somebody sits at a keyboard, be it that a question would not be seen.
+pub(super) fn has_keyboard() -> bool {
+    io::stdin().is_terminal()
+}
+
 /// Whether there is somebody, who would not see a question.
 pub(super) fn is_unheard() -> bool {
     io::stdin().is_terminal() && !io::stderr().is_terminal()

@@ -19,6 +19,7 @@ use longshore_component::LoadedComponent;
 use longshore_handler::{Answer, Handler, Invocation, OutboxMessage, SessionChange, SessionState, Verdict};
 use longshore_queue::SESSION_ID;
 use longshore_sandbox::{Grants, Sandbox};
+use longshore_worker::trace;
 
 /// What came of one message that was handed to a component here.
 #[derive(Default, Serialize)]
@@ -92,8 +93,8 @@ pub(super) async fn execute(args: InvokeArgs, format: Format) -> Result<Exit, Fa
     args.sandbox.grants.check_outbox().map_err(Failure::usage)?;
     let InvokedWith { component, body: word } = args.invoked().map_err(Failure::usage)?;
     let session = session(&args).await?;
-    let body = args.encoding.decode(&body(&args, word.as_deref()).await?);
-    let body = body.map_err(|cause| {
+    let given = body(&args, word.as_deref()).await?;
+    let body = args.encoding.decode(&given).map_err(|cause| {
         Failure::other(format!("the body cannot be decoded: {cause}; is --encoding right?"))
     })?;
     let source = args.sandbox.registry.source(component).map_err(Failure::usage)?;
@@ -101,6 +102,7 @@ pub(super) async fn execute(args: InvokeArgs, format: Format) -> Result<Exit, Fa
     let sandbox = Sandbox::new(&settings)?;
     let named = source.to_string();
     let handler = while_compiling(named, LoadedComponent::load(sandbox, source)).await;
+    let properties = trace::given(&properties(args.properties, args.session_id), &given, &body);
     let invocation = Invocation {
         id: args.id,
         queue: args.queue_name,
@@ -108,7 +110,7 @@ pub(super) async fn execute(args: InvokeArgs, format: Format) -> Result<Exit, Fa
         dequeue_count: args.dequeue_count,
         inserted: Timestamp::now(),
         deadline: args.deadline,
-        properties: properties(args.properties, args.session_id),
+        properties,
         session,
     };
     let (invoked, exit) = hand(&handler, invocation, &settings.grants).await;
@@ -123,7 +125,9 @@ pub(super) async fn hand(
     grants: &Grants,
 ) -> (Invoked, Exit) {
     let started = Instant::now();
-    let Answer { verdict, outbox, session, usage, log: _ } = handler.handle(invocation).await;
+    let properties = invocation.properties.clone();
+    let Answer { verdict, outbox, session, usage, log: _ } =
+        trace::under(&properties, handler.handle(invocation)).await;
     let duration_ms = started.elapsed().as_secs_f64() * 1000.0;
     let measured = Invoked {
         duration_ms: rounded(duration_ms),

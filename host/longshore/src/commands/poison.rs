@@ -7,6 +7,7 @@ mod groups;
 mod looked;
 mod replay;
 mod show;
+mod stock;
 mod sweep;
 mod tally;
 
@@ -17,8 +18,9 @@ use self::foresee::foresee;
 use self::foreseen::Foreseen;
 use self::groups::PoisonGroup;
 use self::looked::{Listed, is_wrapped, listed, look};
+use self::stock::take_stock;
 use self::sweep::{Swept, sweep};
-use self::tally::{Tally, Treatment};
+use self::tally::{Tally, Treatment, messages, note_unreadable};
 use super::again::{self, AskedAgain};
 use super::{confirm, print};
 use crate::cli::{Format, PoisonOf, PoisonVerb, PurgeArgs, RedriveArgs, Selection};
@@ -49,7 +51,7 @@ async fn list(of: &PoisonOf, which: &Selection, all: bool, format: Format) -> Re
     let chosen = messages
         .iter()
         .map(listed)
-        .filter(|(it, listed)| choice.matches(&it.message, &listed.envelope))
+        .filter(|(it, listed)| choice.matches(&it.message, listed.unreadable, &listed.envelope))
         .map(|(_, listed)| listed)
         .take(limit);
     if !all && which.ids.is_empty() {
@@ -57,12 +59,19 @@ async fn list(of: &PoisonOf, which: &Selection, all: bool, format: Format) -> Re
         if format == Format::Json {
             groups.iter().try_for_each(print::json)?;
         } else {
-            print::table(&groups::HEADER, groups.into_iter().map(PoisonGroup::row))?;
+            let rows = groups.into_iter().map(PoisonGroup::row);
+            print::overview(&groups::HEADER, rows, groups::COUNT_AND_REASON)?;
         }
     } else if format == Format::Json {
         chosen.into_iter().try_for_each(|it| print::json(&it))?;
     } else {
         print::table(&["id", "reason", "detail", "received", "poisoned"], chosen.map(Listed::row))?;
+    }
+    let passed_over = |it: &&Specimen| {
+        it.damaged.is_some() && !choice.matches(&it.message, it.damaged.as_deref(), &choice.read(&it.message))
+    };
+    if which.detail.is_some() {
+        note_unreadable(messages.iter().filter(passed_over).count() as u64);
     }
     if let Some(count) = shown.as_ref().and_then(|shown| shown.of_about) {
         print::note(&format!(
@@ -79,22 +88,21 @@ async fn redrive(args: &RedriveArgs, format: Format) -> Result<(), Failure> {
     // What does not fit is known before anything is sent.
     queue.learn_limits().await;
     let verb = "redriven";
-    let Some(shown) = look(&choice).await? else {
+    let Some(stock) = take_stock(&choice, args.bounds.inserted_until).await? else {
         choice.resolve(&[], false)?;
         let nothing = Foreseen::default();
         return Tally::default().report(&choice, verb, args.dry_run.then_some(&nothing), format);
     };
-    choice.resolve(&shown.messages, !shown.shows_all)?;
+    choice.resolve(&stock.look.messages, !stock.look.shows_all)?;
     let sender = Redriver { choice: &choice, queue: &*queue, any_queue: args.any_queue };
     if args.dry_run {
         let fate = |it: &Specimen, envelope: &Envelope<'_>| {
             sender.obstacle(it.damaged.is_some(), envelope, it.whole.as_ref())
         };
-        let (tally, foreseen) = foresee(&choice, &shown, fate);
+        let (tally, foreseen) = foresee(&choice, &stock, args.bounds.at_most, fate);
         return tally.report(&choice, verb, Some(&foreseen), format);
     }
-    let poison = shown.queue;
-    drop(shown.messages);
+    let (poison, bounds) = stock.bounds(args.bounds.at_most)?;
     let pace = args.rate.map(|rate| Duration::from_secs(1) / rate);
     let act = async |received: &Received, envelope: Envelope<'_>| {
         // In an envelope lies what the worker wrote.
@@ -114,7 +122,7 @@ async fn redrive(args: &RedriveArgs, format: Format) -> Result<(), Failure> {
             }
         }
     };
-    let swept = sweep(&*poison, &choice, pace, print::counter("sent"), act).await?;
+    let swept = sweep(&*poison, &choice, bounds, pace, print::counter("sent"), act).await?;
     conclude(swept, &choice, verb, format)
 }
 
@@ -240,13 +248,19 @@ fn unfit(queue: &dyn Queue, body: &[u8]) -> Option<&'static str> {
 async fn purge(args: &PurgeArgs, format: Format) -> Result<(), Failure> {
     let mut choice = Choice::new(&args.of, &args.which)?;
     let verb = "purged";
-    let Some(shown) = look(&choice).await? else {
+    if !args.yes && !args.dry_run && !confirm::has_keyboard() && !args.which.chooses() {
+        return Err(Failure::usage(format!(
+            "nothing was deleted: no id and no filter says which messages of {} are meant, and there is no terminal to ask on; give --yes to delete all of them",
+            choice.poison
+        )));
+    }
+    let Some(stock) = take_stock(&choice, args.bounds.inserted_until).await? else {
         choice.resolve(&[], false)?;
         let nothing = Foreseen::default();
         return Tally::default().report(&choice, verb, args.dry_run.then_some(&nothing), format);
     };
-    choice.resolve(&shown.messages, !shown.shows_all)?;
-    let (tally, foreseen) = foresee(&choice, &shown, |_, _| None);
+    choice.resolve(&stock.look.messages, !stock.look.shows_all)?;
+    let (tally, foreseen) = foresee(&choice, &stock, args.bounds.at_most, |_, _| None);
     if args.dry_run {
         return tally.report(&choice, verb, Some(&foreseen), format);
     }
@@ -255,15 +269,28 @@ async fn purge(args: &PurgeArgs, format: Format) -> Result<(), Failure> {
             "the question cannot be shown, since standard error is no terminal; give --yes if they are to be deleted",
         ));
     }
+    let mut at_most = args.bounds.at_most;
     if !args.yes && confirm::is_attended() {
-        let at_least = if tally.of_about.is_some() { "at least " } else { "" };
-        confirm::confirm_deletion(&format!("{at_least}{} messages of {}", tally.done, choice.poison))?;
+        // A filter may choose any of those that the queue does not show.
+        let room = args.which.limit.unwrap_or(u64::MAX).min(at_most.unwrap_or(u64::MAX));
+        let more = stock.not_shown().min(room.saturating_sub(tally.done));
+        let asked = asked_about(tally.done, more, &choice.poison);
+        confirm::confirm_deletion(&asked)?;
+        at_most = Some(tally.done + more);
     }
-    let poison = shown.queue;
-    drop(shown.messages);
+    let (poison, bounds) = stock.bounds(at_most)?;
     let act = async |received: &Received, _: Envelope<'_>| remove(&*poison, received).await;
-    let swept = sweep(&*poison, &choice, None, print::counter("deleted"), act).await?;
+    let swept = sweep(&*poison, &choice, bounds, None, print::counter("deleted"), act).await?;
     conclude(swept, &choice, verb, format)
+}
+
+/// What a person is asked about: messages that were shown, and more that were not.
+fn asked_about(shown: u64, more: u64, poison: &QueueUrl) -> String {
+    let messages = messages(shown);
+    match more {
+        0 => format!("{messages} of {poison}"),
+        _ => format!("{messages} of {poison}, and up to {more} more that it does not show,"),
+    }
 }
 
 /// Says what was done, and whether that is all that was asked for.
@@ -273,7 +300,8 @@ fn conclude(swept: Swept, choice: &Choice<'_>, verb: &'static str, format: Forma
         tally.report(choice, verb, None, format)?;
     }
     if let Some(failure) = ended {
-        return Err(failure).during(|| format!("{} messages were {verb} before this", tally.done));
+        let were = if tally.done == 1 { "was" } else { "were" };
+        return Err(failure).during(|| format!("{} {were} {verb} before this", messages(tally.done)));
     }
     tally.complete(choice, verb)
 }

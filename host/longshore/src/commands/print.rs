@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use comfy_table::presets;
-use comfy_table::{ContentArrangement, Table};
+use comfy_table::{ColumnConstraint, ContentArrangement, Row, Table};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
@@ -13,6 +13,9 @@ use crate::cli::Format;
 use crate::exit::Failure;
 use crate::shown::{shown, shown_json};
 use crate::telemetry::PROGRESS;
+
+/// How many lines a cell of an overview has at most.
+const OVERVIEW_LINES: usize = 2;
 
 /// Why standard output could not be written, the first time.
 static LOST: OnceLock<String> = OnceLock::new();
@@ -67,19 +70,53 @@ pub(super) fn json(value: &impl Serialize) -> Result<(), Failure> {
 
 /// A table for people, as wide as the terminal.
 pub(super) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Result<(), Failure> {
+    let mut table = empty_table(header);
+    table.add_rows(rows.into_iter().map(cells));
+    write(format!("{table}\n").as_bytes());
+    Ok(())
+}
+
+/// The same as an overview: on a terminal no cell has more than two lines, what is cut ends in `…`,
+/// and the first columns are as wide as they need, so many of them.
+pub(super) fn overview(
+    header: &[&str],
+    rows: impl IntoIterator<Item = Vec<String>>,
+    whole_columns: usize,
+) -> Result<(), Failure> {
+    let mut table = empty_table(header);
+    let is_fitted = table.width().is_some();
+    table.set_truncation_indicator("…");
+    for row in rows {
+        let mut row = Row::from(cells(row));
+        if is_fitted {
+            row.max_height(OVERVIEW_LINES);
+        }
+        table.add_row(row);
+    }
+    for column in table.column_iter_mut().take(whole_columns) {
+        column.set_constraint(ColumnConstraint::ContentWidth);
+    }
+    write(format!("{table}\n").as_bytes());
+    Ok(())
+}
+
+fn empty_table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table
         .load_style(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_header(header);
-    if let Ok(size) = rustix::termios::tcgetwinsize(io::stdout()) {
+    // A terminal that nobody has measured has no columns.
+    if let Ok(size) = rustix::termios::tcgetwinsize(io::stdout())
+        && size.ws_col > 0
+    {
         table.set_width(size.ws_col);
     }
-    table.add_rows(
-        rows.into_iter().map(|row| row.iter().map(|cell| shown(cell).into_owned()).collect::<Vec<_>>()),
-    );
-    write(format!("{table}\n").as_bytes());
-    Ok(())
+    table
+}
+
+fn cells(row: Vec<String>) -> Vec<String> {
+    row.iter().map(|cell| shown(cell).into_owned()).collect()
 }
 
 /// The name and value of each field, for results that are one object.

@@ -88,7 +88,7 @@ fn make_room_on(disk: &Disk, body: usize) {
     // What is left does not fit beside itself.
     disk.verb(&["queue", "compact"], "orders").ends_with(3).says(&["there is no room in", "are needed"]);
     let before = size(&disk.at);
-    disk.verb(&["poison", "purge"], "orders").succeeded();
+    disk.verb(&["poison", "purge", "--yes"], "orders").succeeded();
     disk.verb(&["queue", "compact"], "orders").succeeded();
     let after = size(&disk.at);
     println!("a full disk, bodies of {body} bytes: {before} bytes before, {after} after");

@@ -38,7 +38,7 @@ fn no_body_is_in_a_log_whatever_becomes_of_its_message() {
     for arguments in [
         &["poison", "redrive", "--limit=2"][..],
         &["poison", "redrive", "--dry-run"],
-        &["poison", "purge"],
+        &["poison", "purge", "--yes"],
         &["queue", "stats"],
         &["send", SECRET],
     ] {

@@ -8,7 +8,7 @@ use tokio::runtime::Runtime;
 
 use crate::directory::{Directory, ORDERS, POISON};
 use crate::orders::order;
-use crate::process::{Ended, longshore, run};
+use crate::process::{Ended, cache, longshore, run};
 
 /// What a sender writes.
 pub(crate) const SENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -159,5 +159,28 @@ fn poison_copies_and_redriven_messages_keep_their_trace() {
         let names: Vec<_> = back[0]["properties"].as_array().unwrap().iter().map(|it| &it[0]).collect();
         assert_eq!(names, ["traceparent", "tracestate"], "{format}: {back:?}");
         assert_eq!(property(&back[0], "tracestate"), "shop=1", "{format}");
+    }
+}
+
+#[test]
+fn a_replay_and_an_invocation_are_under_the_trace_that_a_run_would_be_under() {
+    let directory = Directory::new();
+    let event = json!({
+        "specversion": "1.0", "id": "1", "source": "/shop", "type": "ordered", "traceparent": SENT,
+        "order_id": "o-1", "msg": "ok",
+    });
+    directory.create(ORDERS);
+    let send = ["send", "--queue", &directory.url(POISON), "--id=o-1", &event.to_string()];
+    run(&mut longshore(send)).succeeded();
+    let queue = format!("--queue={}", directory.url(ORDERS));
+    let replay = ["poison", "replay", &queue, "--log-format=json", "o-1"].map(str::to_owned);
+    let invoke = ["invoke", "--log-format=json", &event.to_string()].map(str::to_owned);
+    for words in [&replay[..], &invoke] {
+        let mut program = longshore(words);
+        program.arg("--component").arg(guest::order()).arg("--cache-dir").arg(cache());
+        let ended = program.run().succeeded();
+        let line = ended.stderr.lines().find(|line| line.contains("handled order o-1"));
+        let line: Value = serde_json::from_str(line.unwrap_or_else(|| panic!("{ended:?}"))).unwrap();
+        assert_eq!((&line["trace_id"], &line["span_id"]), (&json!(TRACE_ID), &json!(SPAN_ID)), "{line}");
     }
 }

@@ -215,9 +215,9 @@ fn a_dry_run_changes_nothing_and_limit_reason_and_rate_are_kept() {
     assert_eq!(report["messages"], 4);
     assert!(started.elapsed() >= Duration::from_millis(600), "{:?} for 4 at 5 a second", started.elapsed());
     assert_eq!((directory.rows(ORDERS).len(), directory.rows(POISON).len()), (4, 3));
-    assert_eq!(verb(&directory, &["poison", "purge", "--limit=1"]).json()["messages"], 1);
+    assert_eq!(verb(&directory, &["poison", "purge", "--yes", "--limit=1"]).json()["messages"], 1);
     // What was looked at and not chosen is visible again at once.
-    assert_eq!(verb(&directory, &["poison", "purge"]).json()["messages"], 2);
+    assert_eq!(verb(&directory, &["poison", "purge", "--yes"]).json()["messages"], 2);
     assert_eq!((directory.rows(ORDERS).len(), directory.rows(POISON).len()), (4, 0));
 }
 

@@ -50,7 +50,7 @@ fn a_purge_deletes_what_is_chosen_and_nothing_else(port: &Port) {
 }
 
 fn where_nothing_was_poisoned_yet_there_is_nothing(port: &Port) {
-    for verb in [&["list"][..], &["redrive"], &["redrive", "--dry-run"], &["purge"]] {
+    for verb in [&["list"][..], &["redrive"], &["redrive", "--dry-run"], &["purge", "--yes"]] {
         let ended = port.verb(&[&["poison"], verb].concat()).succeeded();
         assert!(ended.stdout.is_empty() || ended.json()["messages"] == 0, "{verb:?}: {ended:?}");
     }
@@ -85,7 +85,7 @@ fn a_body_that_looks_like_an_envelope_is_the_message_and_never_believed(port: &P
         assert_eq!(port.json(&["poison", "redrive"])["messages"], 1);
         assert_eq!(port.bodies(), [forged.to_string()], "{format}");
         port.worker(&port.orders, &["--linger", "0"]).run().succeeded();
-        assert_eq!(port.json(&["poison", "purge"])["messages"], 1);
+        assert_eq!(port.json(&["poison", "purge", "--yes"])["messages"], 1);
     }
 }
 

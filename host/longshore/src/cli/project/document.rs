@@ -8,6 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::keys::{ProjectKey, ProjectKeys, ValueShape};
 use super::relative::rebased;
+use super::token_hosts::strays;
 use super::value::{BUILD, BuildSteps, PROFILES, ProjectValue};
 
 /// What the keys of one table say.
@@ -169,7 +170,8 @@ impl Reader<'_> {
     /// A value as the flag takes it, if the flag takes it.
     fn text(&self, key: &str, declared: &ProjectKey, text: String, at: usize) -> Result<String, Misread> {
         let text = rebased(declared, text, self.directory);
-        declared.check(key, &text).map_err(|cause| self.misread(at, format!("`{key}`: {cause}")))?;
+        let checked = declared.check(key, &text).and_then(|()| strays(key, &text).map_or(Ok(()), Err));
+        checked.map_err(|cause| self.misread(at, format!("`{key}`: {cause}")))?;
         Ok(text)
     }
 

@@ -255,6 +255,14 @@ fn a_mistake_is_named_by_its_line_and_column_with_the_words_of_the_flag() {
             "config = 'a=b'",
             "1:10: `config` takes a table of names and values, or a list of texts, and this is a text",
         ),
+        (
+            "[profile.azure]\nlogs-endpoint = 'https://logs.example'",
+            "2:17: `logs-endpoint`: a token would go to https://logs.example/, which is no host of Azure's clouds",
+        ),
+        (
+            "outbox = ['a=https://acme.example/acme/bills']",
+            "1:11: `outbox`: a token would go to acme.example, which is no host",
+        ),
         ("profile = 'azure'", "1:11: `profile` is a table, and this is a text"),
         (
             "[build]\ncomand = 'make'",

@@ -65,6 +65,11 @@ impl Setup {
         (url.to_string() != NOWHERE).then_some(url)
     }
 
+    /// Its variables that can be read.
+    pub(super) fn variables(&self) -> impl Iterator<Item = (String, String)> + '_ {
+        self.variables.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?)))
+    }
+
     /// Whether a variable comes from a secret.
     pub(in crate::commands) fn is_secret(&self, variable: &str) -> bool {
         self.variables.get(variable).is_some_and(Option::is_none)

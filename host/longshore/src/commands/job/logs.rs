@@ -67,9 +67,7 @@ async fn show(args: &JobLogsArgs, format: Format) -> Result<Exit, Failure> {
     if !args.follow {
         return match missing {
             None => Ok(Exit::Done),
-            Some(cause) => Err(Failure::other(format!(
-                "the log is not complete: {cause}; ask for a shorter time with --since, or for one execution"
-            ))),
+            Some(cause) => Err(Failure::other(format!("the log is not complete: {cause}"))),
         };
     }
     let note = |missing: Option<String>| {
@@ -112,7 +110,7 @@ impl Printer<'_> {
         horizon: Timestamp,
     ) -> Result<Option<String>, LogsError> {
         let mut again = Shown::new();
-        let (mut place, mut missing) = (LogPlace::default(), None);
+        let (mut place, mut missing, mut unreadable) = (LogPlace::default(), None, 0);
         for _ in 0..PAGES {
             let page = match log.page(selection, &place).await {
                 Ok(page) => page,
@@ -135,6 +133,7 @@ impl Printer<'_> {
             }
             let next = page.next(&place);
             missing = missing.or(page.partial);
+            unreadable += page.unreadable;
             // A long log is not kept: what the service got so long ago is not asked for again.
             if selection.ingested_after.is_none() {
                 again.retain(|line, _| line.ingested > horizon);
@@ -146,7 +145,7 @@ impl Printer<'_> {
         }
         again.retain(|line, _| line.ingested > horizon);
         *shown = again;
-        Ok(missing)
+        Ok(missing_lines(missing, unreadable))
     }
 
     fn line(&self, line: &LogLine) {
@@ -196,6 +195,20 @@ impl Printer<'_> {
         }
         text
     }
+}
+
+/// Why lines are missing, and what to do about it; `None` if none are.
+fn missing_lines(partial: Option<String>, unreadable: usize) -> Option<String> {
+    let partial =
+        partial.map(|cause| format!("{cause}; ask for a shorter time with --since, or for one execution"));
+    let unreadable = match unreadable {
+        0 => None,
+        1 => Some("1 line has a time that cannot be read, and is not shown".to_owned()),
+        _ => Some(format!("{unreadable} lines have times that cannot be read, and are not shown")),
+    };
+    let unreadable = unreadable.map(|cause| format!("{cause}; the workspace shows its rows in the portal"));
+    let causes: Vec<_> = partial.into_iter().chain(unreadable).collect();
+    (!causes.is_empty()).then(|| causes.join("; "))
 }
 
 /// A line of the host: an object with a level.

@@ -1,5 +1,6 @@
 //! Which poison messages are chosen, and what is believed of them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -83,14 +84,19 @@ impl<'a> Choice<'a> {
     }
 
     /// Whether a message is one of those that were chosen. The envelope is what
-    /// [`Choice::read`] believes.
-    pub(super) fn matches(&self, message: &Message, envelope: &Envelope<'_>) -> bool {
+    /// [`Choice::read`] believes, and `unreadable` is why the body cannot be read.
+    pub(super) fn matches(
+        &self,
+        message: &Message,
+        unreadable: Option<&str>,
+        envelope: &Envelope<'_>,
+    ) -> bool {
         let is_named = |id: &String| *id == message.id || *id == envelope.id;
         let which = self.which;
         let is_of = |digest: &String| envelope.component.as_deref() == Some(digest.as_str());
         which.reason.as_ref().is_none_or(|reason| envelope.reason == reason.as_str())
             && (which.ids.is_empty() || self.named.iter().any(is_named))
-            && which.detail.as_ref().is_none_or(|pattern| pattern.is_match(&envelope.detail))
+            && which.detail.as_ref().is_none_or(|pattern| pattern.is_match(&shown_detail(envelope, unreadable)))
             // A digest that was not found out yet chooses nothing.
             && (which.component.is_none() || self.component.as_ref().is_some_and(is_of))
             && self.before.is_none_or(|moment| envelope.poisoned < moment)
@@ -221,6 +227,15 @@ impl<'a> Choice<'a> {
             listed(&there),
             ours.join("`, `")
         )))
+    }
+}
+
+/// The detail as lists show it: the cause, and why the body cannot be read.
+pub(super) fn shown_detail<'a>(envelope: &'a Envelope<'_>, unreadable: Option<&str>) -> Cow<'a, str> {
+    match unreadable {
+        None => Cow::Borrowed(&*envelope.detail),
+        Some(why) if envelope.detail.is_empty() => Cow::Owned(format!("cannot be read: {why}")),
+        Some(why) => Cow::Owned(format!("{}; cannot be read: {why}", envelope.detail)),
     }
 }
 

@@ -10,6 +10,9 @@ use super::looked::{Listed, to_the_second};
 /// The header of a table of groups.
 pub(super) const HEADER: [&str; 6] = ["messages", "reason", "cause", "oldest", "newest", "newest id"];
 
+/// The columns of it that are never cut.
+pub(super) const COUNT_AND_REASON: usize = 2;
+
 /// How many digits make a word the name of one thing, as ids, times and sizes are. The three of an
 /// HTTP status say what failed.
 const DIGITS_OF_AN_ID: usize = 4;

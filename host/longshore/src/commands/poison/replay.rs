@@ -15,6 +15,7 @@ use longshore_handler::{Handler, Invocation, SessionState};
 use longshore_queue::kind::PoisonPlace;
 use longshore_sandbox::Sandbox;
 use longshore_worker::poison::Envelope;
+use longshore_worker::trace;
 
 /// What came of a replay.
 #[derive(Serialize)]
@@ -74,6 +75,7 @@ fn invocation(args: &ReplayArgs, choice: &Choice<'_>, listed: &Listed<'_>) -> Re
     let body = args.encoding.decode(&bytes).map_err(|cause| {
         cannot(&format!("the body cannot be decoded: {cause}; is --encoding that of the run?"))
     })?;
+    let properties = trace::given(&envelope.properties, &bytes, &body);
     Ok(Invocation {
         id: envelope.id.to_string(),
         queue: args.of.queue.queue.name().to_owned(),
@@ -82,7 +84,7 @@ fn invocation(args: &ReplayArgs, choice: &Choice<'_>, listed: &Listed<'_>) -> Re
         dequeue_count: args.dequeue_count.unwrap_or(envelope.dequeue_count).max(1),
         inserted: envelope.inserted,
         deadline: args.deadline,
-        properties: envelope.properties.to_vec(),
+        properties,
         // That was the session's, and is not kept with the message.
         session: SessionState::NoSession,
     })

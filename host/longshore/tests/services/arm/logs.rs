@@ -194,6 +194,18 @@ fn an_answer_that_is_not_complete_is_shown_and_is_no_success() {
 }
 
 #[test]
+fn a_time_that_cannot_be_read_hides_no_other_line() {
+    let analytics = Analytics::start();
+    let columns = ["Time", "Ingested", "Replica", "Log"].map(|name| json!({ "name": name }));
+    let row = |time: &str, text: &str| json!([time, "", "orders-1-a", text]);
+    let rows = [row("yesterday", "lost"), row("2026-11-27T00:00:00Z", "here")];
+    analytics.answers(1, 200, json!({ "tables": [{ "columns": columns, "rows": rows }] }));
+    let ended = logs(&analytics, &[]).ends_with(1);
+    assert_eq!(texts(&ended), ["here"]);
+    ended.says(&["the log is not complete", "1 line has a time that cannot be read, and is not shown"]);
+}
+
+#[test]
 fn what_is_refused_is_said_with_its_mend_and_what_is_busy_is_asked_again() {
     let refusal = |code: &str, message: &str| json!({ "error": { "code": code, "message": message } });
     for (status, body, words) in [
@@ -223,7 +235,9 @@ fn what_is_refused_is_said_with_its_mend_and_what_is_busy_is_asked_again() {
         analytics.answers(usize::MAX, status, body);
         let ended = logs(&analytics, &[]).ends_with(3);
         ended.says(&["cannot read the job's log", words]);
-        assert!(analytics.asked() <= 8, "{status}: {}", analytics.asked());
+        // Another answer to the same question would be as long.
+        let most = if words.starts_with("longer than") { 1 } else { 8 };
+        assert!(analytics.asked() <= most, "{status}: {}", analytics.asked());
     }
     let analytics = Analytics::start();
     analytics.write(line(at(1), "orders-1-a", "here"));

@@ -115,7 +115,7 @@ pub fn no_filter_believes_what_a_sender_wrote(port: &Port) {
         port.verb(&["poison", "replay", "forged", "--component", "none.wasm"])
             .ends_with(1)
             .says(&["no message forged"]);
-        assert_eq!(port.json(&["poison", "purge"])["messages"], 1);
+        assert_eq!(port.json(&["poison", "purge", "--yes"])["messages"], 1);
     }
 }
 

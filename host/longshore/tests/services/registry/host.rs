@@ -75,7 +75,7 @@ impl Host {
         let queue = self.queue();
         let listed = self.start(&["poison", "list", "--all", "--queue", &queue]).succeeded();
         assert_eq!(listed.stdout.lines().count(), 1, "{listed:?}");
-        self.start(&["poison", "purge", "--queue", &queue]).succeeded();
+        self.start(&["poison", "purge", "--yes", "--queue", &queue]).succeeded();
         listed.json()
     }
 

@@ -118,7 +118,7 @@ fn each_message_is_settled_as_its_handler_says_and_what_is_dead_comes_back_once(
         assert_eq!(host.json(&["poison", "redrive", "--detail", "rejection"])["messages"], 1);
         let back = host.json(&["peek"]);
         assert_eq!((&back["id"], &back["body"]), (&listed["id"], &listed["body"]), "as it was");
-        assert_eq!(host.json(&["poison", "purge"])["messages"], 2);
+        assert_eq!(host.json(&["poison", "purge", "--yes"])["messages"], 2);
         clean(&host);
     }
 }

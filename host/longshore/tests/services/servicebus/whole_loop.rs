@@ -37,7 +37,7 @@ fn from_sending_to_the_dead_letter_queue_and_back_again_and_again() {
         assert_eq!(host.json(&["poison", "redrive", "--reason", "rejected"])["messages"], 1);
         let peeked = host.json(&["peek"]);
         assert_eq!((&peeked["id"], peeked.get("properties")), (&listed["id"], None), "as it was");
-        assert_eq!(host.json(&["poison", "purge"])["messages"], 2);
+        assert_eq!(host.json(&["poison", "purge", "--yes"])["messages"], 2);
         assert_eq!(host.count(), 1);
     }
 }

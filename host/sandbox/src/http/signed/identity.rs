@@ -78,15 +78,28 @@ impl IdentityGrant {
         service(self.origin.host()).is_some()
     }
 
+    /// Whether the host is of the service that its tokens are for.
+    fn takes_its_own(&self) -> bool {
+        let host = self.origin.host();
+        service(host).is_some_and(|(_, scope)| scope == Some(&*self.scope))
+            || self.scope == STORAGE && OF_STORAGE.iter().any(|it| host.ends_with(it))
+    }
+
+    /// Whether the host gets a token that others take as well: it is neither of the service that
+    /// the token is for, nor this very host. A token for an application of one's own, or for the
+    /// host's own name, is of use nowhere else.
+    pub fn goes_elsewhere(&self) -> bool {
+        let is_of_one = self.scope.starts_with("api://")
+            || self.scope == format!("https://{}/.default", self.origin.host());
+        !is_of_one && !self.takes_its_own() && !self.origin.is_local()
+    }
+
     /// What is to be thought of twice, in words: a token that all services of a kind take goes to a
     /// host that is none of them.
     pub fn doubt(&self) -> Option<String> {
         let host = self.origin.host();
         let is_known = SERVICES.iter().any(|(_, scope)| *scope == Some(&*self.scope));
-        let is_its_own = service(host).is_some_and(|(_, scope)| scope == Some(&*self.scope))
-            || self.scope == STORAGE && OF_STORAGE.iter().any(|it| host.ends_with(it));
-        let is_here = self.origin.is_local();
-        (is_known && !is_its_own && !is_here).then(|| {
+        (is_known && !self.takes_its_own() && !self.origin.is_local()).then(|| {
             format!(
                 "`{self}` sends {host} a token that every service of {} takes; is it really one of them?",
                 self.scope.trim_end_matches("/.default")

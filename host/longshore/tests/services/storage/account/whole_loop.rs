@@ -37,7 +37,7 @@ pub fn redrive_and_purge(host: &Host) {
     let redriven = host.start(&["poison", "redrive", "--reason", "rejected"]).succeeded().json();
     assert_eq!(redriven["messages"], 1);
     host.counts(1);
-    assert_eq!(host.start(&["poison", "purge"]).succeeded().json()["messages"], 2);
+    assert_eq!(host.start(&["poison", "purge", "--yes"]).succeeded().json()["messages"], 2);
 }
 
 #[test]
