@@ -161,13 +161,35 @@ impl Otel {
         queue: &dyn Queue,
         ended: Option<RunEnd<'_>>,
         limit: Duration,
-        hurry: impl Future<Output = ()>,
+        hurry: impl Future<Output = ()> + Clone,
     ) {
-        let tally = Arc::clone(&self.tally);
+        let deadline = Instant::now() + limit;
+        let Self { observer, run, traces, meters, tally } = self;
+        if let Some(run) = run {
+            end_run(run, ended);
+        }
+        if observer.metrics().is_some() {
+            let measured = timeout(MAX_DEPTH_WAIT.min(limit / 4), depth(&observer, queue, When::End));
+            tokio::select! {
+                biased;
+                () = hurry.clone() => {}
+                _ = measured => {}
+            }
+        }
+        tally.end();
+        // The SDK waits on a thread, even where its provider is only dropped. One that is still
+        // there when the time is up ends with the process.
+        let metrics = spawn_blocking(move || meters.map(|it| it.shutdown_with_timeout(limit)));
+        let spans = async {
+            if let Some(TracesExport { batches, exporting, .. }) = traces {
+                batches.close();
+                let _ = exporting.await;
+            }
+        };
         let in_time = tokio::select! {
             biased;
             () = hurry => false,
-            in_time = self.flush(queue, ended, limit) => in_time,
+            flushed = timeout_at(deadline, async { tokio::join!(spans, metrics) }) => flushed.is_ok(),
         };
         if let Some(Dropped { spans, metric_exports, cause }) = tally.dropped() {
             tracing::warn!(
@@ -178,29 +200,6 @@ impl Otel {
                 "telemetry was dropped; the run itself is complete"
             );
         }
-    }
-
-    /// Exports what is left. Returns whether that had an end within the limit.
-    async fn flush(self, queue: &dyn Queue, ended: Option<RunEnd<'_>>, limit: Duration) -> bool {
-        let deadline = Instant::now() + limit;
-        let Self { observer, run, traces, meters, tally } = self;
-        if let Some(run) = run {
-            end_run(run, ended);
-        }
-        if observer.metrics().is_some() {
-            let _ = timeout(MAX_DEPTH_WAIT.min(limit / 4), depth(&observer, queue, When::End)).await;
-        }
-        tally.end();
-        // The SDK waits on a thread. One that is still there when the time is up ends with the
-        // process.
-        let metrics = spawn_blocking(move || meters.map(|it| it.shutdown_with_timeout(limit)));
-        let spans = async {
-            if let Some(TracesExport { batches, exporting, .. }) = traces {
-                batches.close();
-                let _ = exporting.await;
-            }
-        };
-        timeout_at(deadline, async { tokio::join!(spans, metrics) }).await.is_ok()
     }
 }
 
