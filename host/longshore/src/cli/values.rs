@@ -67,8 +67,8 @@ pub(super) fn some_time(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// The longest that the end of a run may wait for telemetry: SIGTERM and its grace of 20 s leave ten
-/// of the 30 s that Container Apps gives.
+/// The longest that the end of a run may wait for telemetry: SIGTERM and its grace of 20 s leave
+/// ten of the 30 s that Container Apps gives.
 const LONGEST_FLUSH: Duration = Duration::from_secs(10);
 
 /// How long the end of a run waits for telemetry.

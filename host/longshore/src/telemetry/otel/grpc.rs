@@ -70,7 +70,8 @@ fn failure(status: &Status) -> OtlpFailure {
         | Code::DataLoss => false,
         // What fails below gRPC has this code, and an error behind it.
         Code::Unknown => status.source().is_none(),
-        // A receiver that is busy says when to come back; one that finds an export too large does not.
+        // A receiver that is busy says when to come back. One that finds an export too large says
+        // nothing.
         Code::ResourceExhausted => status.details().is_empty(),
         _ => true,
     };
