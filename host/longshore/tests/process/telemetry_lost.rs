@@ -165,7 +165,7 @@ fn what_was_refused_for_ever_is_sent_once() {
         let mut worker = directory.worker(&["--forever"]);
         exporting(&mut worker, &receiver, protocol).env("OTEL_METRICS_EXPORTER", "none");
         let mut worker = worker.env("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "2").start();
-        worker.wait_for_line("could not be exported, and are dropped");
+        worker.wait_for_line("could not be exported; they are dropped");
         // It would be sent again after a second.
         std::thread::sleep(Duration::from_millis(1500));
         let sent = receiver.requests().len();

@@ -84,15 +84,9 @@ impl ExportTally {
         let OtlpFailure { cause, is_final } = failure;
         let mut state = self.state();
         if !state.is_failing && !*self.is_ending.borrow() {
-            match is_final {
-                true => tracing::warn!(cause, "{what} could not be exported, and are dropped"),
-                false => {
-                    tracing::warn!(
-                        cause,
-                        "{what} could not be exported; they are tried again, and dropped at last"
-                    );
-                }
-            }
+            let then =
+                if *is_final { "they are dropped" } else { "they are tried again, and dropped at last" };
+            tracing::warn!(cause, "{what} could not be exported; {then}");
         }
         state.is_failing = true;
         state.newest = Some(cause.clone());
