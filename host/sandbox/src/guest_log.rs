@@ -157,14 +157,15 @@ impl GuestLog {
         }
         let context = &context[..context.floor_char_boundary(LONGEST_CONTEXT)];
         let mut written = self.written();
+        let (name, is_kept) = kept(level);
+        if is_kept {
+            let colon = if context.is_empty() { "" } else { ": " };
+            // The last lines are kept whether or not the allowance has room for them.
+            written.tail.add(&[name, " ", context, colon], line);
+        }
         let beside = LINE + cost(context);
         let mut rest = line;
         while let Some(piece) = written.next_piece(&mut rest, beside) {
-            let (name, is_kept) = kept(level);
-            if is_kept {
-                let colon = if context.is_empty() { "" } else { ": " };
-                written.tail.add(&[name, " ", context, colon], piece);
-            }
             let message_id = &written.message_id;
             match level {
                 Level::Trace => trace!(target: "guest", message_id, context, "{piece}"),
@@ -181,8 +182,9 @@ impl GuestLog {
         let mut written = self.written();
         let mut unfinished = std::mem::take(&mut written.unfinished[stream as usize]);
         for part in bytes.split_inclusive(|byte| *byte == b'\n') {
-            // Standard error is read all the same: the last of it says why the guest ended.
-            if written.left <= LINE && matches!(stream, StdStream::Stdout) {
+            // Standard error is read all the same, since the last of it says why the guest ended.
+            // So is standard output where its last lines are kept.
+            if written.left <= LINE && matches!(stream, StdStream::Stdout) && !written.tail.keeps() {
                 // Nothing of it could be logged.
                 written.dropped += part.len() as u64;
                 continue;

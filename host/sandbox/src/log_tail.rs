@@ -1,6 +1,12 @@
 //! The last lines that a guest wrote for one message, as a poison envelope carries them.
 
-/// The last lines of one attempt, in no more bytes than are asked for.
+/// The most bytes of the mark: twenty digits, its words and its end.
+const LONGEST_MARK: usize = 64;
+/// How many times its mark's length has to be kept for there to be one.
+const MARKED_FROM: usize = 4;
+
+/// The last lines of one attempt, in no more bytes than are asked for, behind a mark that counts
+/// the lines before them.
 ///
 /// Up to twice as many bytes are kept meanwhile: cutting at each line would copy all of them.
 #[derive(Debug)]
@@ -9,37 +15,54 @@ pub(crate) struct LogTail {
     longest: usize,
     /// Lines, each with its end.
     text: String,
+    /// How many lines were left out, whole or in part.
+    left_out: u64,
+    /// Whether the first line of the text is one of them.
+    is_begun_within: bool,
 }
 
 impl LogTail {
     /// Nothing yet, and at most `longest` bytes of lines.
     pub(crate) fn new(longest: usize) -> Self {
-        Self { longest, text: String::new() }
+        Self { longest, text: String::new(), left_out: 0, is_begun_within: false }
+    }
+
+    /// Whether any line is kept.
+    pub(crate) fn keeps(&self) -> bool {
+        self.longest > 0
     }
 
     /// Adds a text of one line or more, behind what says where it comes from.
     pub(crate) fn add(&mut self, before: &[&str], text: &str) {
-        if self.longest == 0 {
+        if !self.keeps() {
             return;
         }
         before.iter().for_each(|part| self.text.push_str(part));
         // No more of it will be kept.
-        self.text.push_str(&text[text.ceil_char_boundary(text.len().saturating_sub(self.longest))..]);
+        let (gone, last) = text.split_at(text.ceil_char_boundary(text.len().saturating_sub(self.longest)));
+        self.left_out += line_ends(gone);
+        self.text.push_str(last);
         self.text.push('\n');
         if self.text.len() > 2 * self.longest {
-            self.cut();
+            self.cut(self.longest);
         }
     }
 
-    /// Gives the lines, and forgets them.
+    /// Gives the lines, and forgets them. If some were left out, the first line says how many.
     pub(crate) fn take(&mut self) -> Vec<String> {
-        self.cut();
-        std::mem::take(&mut self.text).lines().map(str::to_owned).collect()
+        self.cut(self.longest);
+        let is_marked = self.left_out > 0 && self.longest >= MARKED_FROM * LONGEST_MARK;
+        if is_marked {
+            self.cut(self.longest - LONGEST_MARK);
+        }
+        let Self { text, left_out, .. } = std::mem::replace(self, Self::new(self.longest));
+        let mark = is_marked.then(|| format!("[{left_out} earlier lines are left out]"));
+        mark.into_iter().chain(text.lines().map(str::to_owned)).collect()
     }
 
     /// Cuts at the beginning of a line, or within the last one where that is too long.
-    fn cut(&mut self) {
-        let Some(over) = self.text.len().checked_sub(self.longest).filter(|over| *over > 0) else { return };
+    fn cut(&mut self, longest: usize) {
+        let Some(over) = self.text.len().checked_sub(longest).filter(|over| *over > 0) else { return };
         let at = self.text.ceil_char_boundary(over);
         let begins = |at: usize| self.text.as_bytes()[at - 1] == b'\n';
         let next = match self.text[at..].find('\n').map(|end| at + end + 1) {
@@ -47,8 +70,17 @@ impl LogTail {
             Some(next) if next < self.text.len() => next,
             _ => at,
         };
+        let is_within = !begins(next);
+        self.left_out += line_ends(&self.text[..next]) + u64::from(is_within);
+        self.left_out -= u64::from(self.is_begun_within);
+        self.is_begun_within = is_within;
         self.text.drain(..next);
     }
+}
+
+/// How many lines end in a text.
+fn line_ends(text: &str) -> u64 {
+    text.bytes().filter(|byte| *byte == b'\n').count() as u64
 }
 
 #[cfg(test)]
@@ -83,5 +115,23 @@ mod tests {
         tail.add(&[], "the last");
         assert_eq!(tail.take().last().unwrap(), "the last");
         assert_eq!(tail.take(), [""; 0]);
+    }
+
+    #[test]
+    fn the_lines_that_were_left_out_are_counted_in_the_first_line() {
+        let numbered: Vec<_> = (1..=1000).map(|number| format!("line {number}")).collect();
+        let kept = lines(256, &numbered.iter().map(String::as_str).collect::<Vec<_>>());
+        let first: usize = kept[1].strip_prefix("line ").unwrap().parse().unwrap();
+        assert_eq!(kept[0], format!("[{} earlier lines are left out]", first - 1));
+        assert_eq!(kept.last().unwrap(), "line 1000");
+        assert!(kept.iter().map(|line| line.len() + 1).sum::<usize>() <= 256, "{kept:?}");
+        assert_eq!(lines(256, &["short"]), ["short"]);
+        let long = "x".repeat(10_000);
+        for texts in [&[&*long][..], &["one\ntwo", &long], &[&format!("one\ntwo\n{long}")]] {
+            let kept = lines(256, texts);
+            let count = if texts.len() == 1 && texts[0] == long { 1 } else { 3 };
+            assert_eq!(kept[0], format!("[{count} earlier lines are left out]"));
+            assert_eq!(kept[1..], ["x".repeat(191)]);
+        }
     }
 }

@@ -16,6 +16,7 @@ pub mod program;
 pub mod queue_suite;
 pub mod recorder;
 pub mod sample;
+pub mod semconv;
 pub mod steady;
 pub mod wait;
 pub mod wat;

@@ -15,11 +15,9 @@ use hyper::service::service_fn;
 use hyper::{HeaderMap, Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
-use opentelemetry_proto::tonic::collector::metrics::v1::{
-    ExportMetricsServiceRequest, ExportMetricsServiceResponse,
-};
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTraceServiceRequest, ExportTraceServiceResponse,
+    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::metrics::v1::{Metric, metric, number_data_point};
@@ -27,8 +25,12 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use serde_json::Value;
 
+use crate::semconv::{Attributes, faults_of_metric, faults_of_span};
+
 /// The status `UNAVAILABLE` of gRPC.
 const UNAVAILABLE: u32 = 14;
+/// The status `PERMISSION_DENIED` of gRPC.
+const PERMISSION_DENIED: u32 = 7;
 
 /// How the receiver behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,16 +43,24 @@ pub enum ReceiverMood {
     Refuses,
     /// It takes what it is sent, after a while.
     Slow(Duration),
+    /// It takes what it is sent but for this many, and says so.
+    Rejects(i64),
+    /// It is not allowed: 403, or `PERMISSION_DENIED`.
+    Denies,
+    /// It is no receiver: it shows a page, whatever it is sent.
+    Page,
+    /// It takes what it is sent without a look at it: what is measured beside it is the sender.
+    Swallows,
 }
 
-/// Attributes by name.
-pub type Attributes = BTreeMap<String, Value>;
+/// What a receiver says of what it rejected.
+pub const REJECTION: &str = "these are too old";
 
 /// A span, and what made it.
 #[derive(Clone, Debug)]
 pub struct SeenSpan {
     pub span: Span,
-    pub resource: Attributes,
+    pub resource: Arc<Attributes>,
 }
 
 impl SeenSpan {
@@ -170,6 +180,25 @@ impl OtlpReceiver {
         state.metrics.iter().map(|(name, metric)| (name.clone(), metric.unit.clone())).collect()
     }
 
+    /// What is wrong with the spans and metrics that it took, by the conventions' own model.
+    pub fn faults(&self) -> Vec<String> {
+        let spans = self.spans();
+        let of_span = |it: &SeenSpan| {
+            faults_of_span(&it.span, &it.attributes())
+                .into_iter()
+                .map(|fault| format!("{}: {fault}", it.span.name))
+                .collect::<Vec<_>>()
+        };
+        let mut faults: Vec<_> = spans.iter().flat_map(of_span).collect();
+        let state = self.state.lock().unwrap();
+        for (name, found) in &state.metrics {
+            let attributes: Vec<_> = points(found).into_iter().map(|it| it.attributes).collect();
+            faults
+                .extend(faults_of_metric(found, &attributes).iter().map(|fault| format!("{name}: {fault}")));
+        }
+        faults
+    }
+
     /// The newest values of a metric.
     pub fn points(&self, name: &str) -> Vec<SeenPoint> {
         let state = self.state.lock().unwrap();
@@ -204,30 +233,39 @@ async fn answer(
         state.mood.unwrap_or(ReceiverMood::Takes)
     };
     match mood {
-        ReceiverMood::Takes => {}
+        ReceiverMood::Takes | ReceiverMood::Rejects(_) => {}
         ReceiverMood::Hangs => std::future::pending::<()>().await,
         ReceiverMood::Slow(pause) => tokio::time::sleep(pause).await,
-        ReceiverMood::Refuses => return Ok(refusal(is_grpc)),
+        ReceiverMood::Refuses => return Ok(refusal(is_grpc, 503, UNAVAILABLE)),
+        ReceiverMood::Denies => return Ok(refusal(is_grpc, 403, PERMISSION_DENIED)),
+        ReceiverMood::Page => return Ok(plain(200, "text/html", "<!doctype html><p>Welcome".into())),
+        ReceiverMood::Swallows => return Ok(reply(is_grpc, Vec::new())),
     }
     // A message of gRPC is behind a flag and its length.
     let message = if is_grpc { body.slice(5..) } else { body };
     let mut state = state.lock().unwrap();
     state.raw.push(message.clone());
-    let reply = if path.contains("race") {
+    if path.contains("race") {
         take_spans(&mut state, &message)?;
-        ExportTraceServiceResponse::default().encode_to_vec()
     } else {
         take_metrics(&mut state, &message)?;
-        ExportMetricsServiceResponse::default().encode_to_vec()
+    }
+    let answer = match mood {
+        ReceiverMood::Rejects(rejected_spans) => {
+            ExportTracePartialSuccess { rejected_spans, error_message: REJECTION.into() }
+        }
+        _ => ExportTracePartialSuccess::default(),
     };
-    Ok(if is_grpc { grpc(reply) } else { plain(200, "application/x-protobuf", reply.into()) })
+    // The answers for traces and for metrics differ in names only.
+    Ok(reply(is_grpc, ExportTraceServiceResponse { partial_success: Some(answer) }.encode_to_vec()))
 }
 
 fn take_spans(state: &mut State, message: &Bytes) -> Result<(), prost::DecodeError> {
     for of_resource in ExportTraceServiceRequest::decode(message.clone())?.resource_spans {
         let resource = of_resource.resource.map(|it| attributes(&it.attributes)).unwrap_or_default();
+        let resource = Arc::new(resource);
         let spans = of_resource.scope_spans.into_iter().flat_map(|it| it.spans);
-        state.spans.extend(spans.map(|span| SeenSpan { span, resource: resource.clone() }));
+        state.spans.extend(spans.map(|span| SeenSpan { span, resource: Arc::clone(&resource) }));
     }
     Ok(())
 }
@@ -282,10 +320,14 @@ fn grpc(reply: Vec<u8>) -> OtlpAnswer {
     Response::builder().header("content-type", "application/grpc").body(body).unwrap()
 }
 
-fn refusal(is_grpc: bool) -> OtlpAnswer {
-    let mut answer = plain(if is_grpc { 200 } else { 503 }, "application/grpc", Bytes::new());
+fn reply(is_grpc: bool, reply: Vec<u8>) -> OtlpAnswer {
+    if is_grpc { grpc(reply) } else { plain(200, "application/x-protobuf", reply.into()) }
+}
+
+fn refusal(is_grpc: bool, http: u16, grpc: u32) -> OtlpAnswer {
+    let mut answer = plain(if is_grpc { 200 } else { http }, "application/grpc", Bytes::new());
     if is_grpc {
-        answer.headers_mut().insert("grpc-status", UNAVAILABLE.into());
+        answer.headers_mut().insert("grpc-status", grpc.into());
     }
     answer
 }

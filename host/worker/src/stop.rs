@@ -49,4 +49,30 @@ impl StopSignal {
             std::future::pending::<()>().await;
         }
     }
+
+    /// Waits until a stop is asked for that was not when this signal was taken, however urgent.
+    pub async fn wait_for_another(&mut self) {
+        if self.0.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn each_further_stop_is_heard_by_who_waits_for_another() {
+        let stopper = Stopper::default();
+        for asked in [Urgency::Drain, Urgency::Now, Urgency::Now] {
+            let mut another = stopper.signal();
+            assert!(another.wait_for_another().now_or_never().is_none());
+            stopper.stop();
+            assert!(another.wait_for_another().now_or_never().is_some());
+            assert!(another.is_asked(asked));
+        }
+    }
 }

@@ -11,7 +11,7 @@ use super::args::{ComponentArg, ConcurrencyArg, PoisonOf};
 use super::outbox::EncodingOf;
 use super::sandbox::SandboxArgs;
 use super::sessions::SessionArgs;
-use super::values::{Lines, duration, flat, lines, parse, show, some_time};
+use super::values::{Lines, duration, flat, flush, lines, parse, show, some_time};
 use crate::telemetry::Correlation;
 use longshore_component::Source;
 use longshore_queue::encoding::Encoding;
@@ -138,9 +138,9 @@ pub struct RunArgs {
     #[arg(long, env = "LONGSHORE_TRACE", value_name = "HOW", value_enum, default_value_t, help_heading = TELEMETRY, hide_short_help = true)]
     pub trace: Correlation,
 
-    /// How long the end of the run waits for traces and metrics to be taken. What is left is
-    /// dropped, and counted in the log.
-    #[arg(long, env = "LONGSHORE_TELEMETRY_FLUSH", value_name = "D", default_value = "2s", value_parser = duration, help_heading = TELEMETRY, hide_short_help = true)]
+    /// How long the end of the run waits for traces and metrics to be taken, at most 10s. What is
+    /// left is dropped, and counted in the log. A stop ends the wait.
+    #[arg(long, env = "LONGSHORE_TELEMETRY_FLUSH", value_name = "D", default_value = "2s", value_parser = flush, help_heading = TELEMETRY, hide_short_help = true)]
     pub telemetry_flush: Duration,
 
     /// Stop as after SIGTERM when standard input ends. `longshore dev` holds the other end of a

@@ -67,6 +67,20 @@ pub(super) fn some_time(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// The longest that the end of a run may wait for telemetry: SIGTERM and its grace of 20 s leave
+/// ten of the 30 s that Container Apps gives.
+const LONGEST_FLUSH: Duration = Duration::from_secs(10);
+
+/// How long the end of a run waits for telemetry.
+pub(super) fn flush(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        time if time > LONGEST_FLUSH => {
+            Err("it is longer than 10s, and a replica may be killed before; name a shorter time".into())
+        }
+        time => Ok(time),
+    }
+}
+
 /// The name and value of a property.
 pub(super) fn property(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("write it as NAME=VALUE")?;

@@ -7,6 +7,7 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use futures_util::future::join;
 use serde::Serialize;
 use tokio::time::Instant;
@@ -125,13 +126,18 @@ pub(super) async fn execute(args: RunArgs, format: Format) -> Result<Exit, Failu
     let bar = tokio::spawn(progress::draw(worker.clone(), queue.clone()));
     // On a thread of the pool, the loop and what it spawns hand over to each other without waking
     // another thread.
-    let run = tokio::spawn(async move { worker.run(stopper.signal()).await });
-    let finished = match run.await {
+    let stop = stopper.signal();
+    let run = tokio::spawn(async move { worker.run(stop).await });
+    let finished = run.await;
+    // What is done from here on is nothing that a stop would wait for.
+    let mut further = stopper.signal();
+    let hurry = async move { further.wait_for_another().await }.boxed().shared();
+    let finished = match finished {
         Ok(finished) => finished,
         Err(error) => {
             #[cfg(feature = "otel")]
             if let Some(otel) = otel {
-                otel.end(&*queue, None, args.telemetry_flush).await;
+                otel.end(&*queue, None, args.telemetry_flush, hurry).await;
             }
             return Err(error).during(|| "the worker's task panicked");
         }
@@ -152,7 +158,11 @@ pub(super) async fn execute(args: RunArgs, format: Format) -> Result<Exit, Failu
         Err(_) => "fault",
     };
     if matches!(finished.end, Ok(End::Drained)) && !takes_dead_letters {
-        say_what_is_hidden(&*queue, finished.summary.received).await;
+        tokio::select! {
+            biased;
+            () = hurry.clone() => {}
+            () = say_what_is_hidden(&*queue, finished.summary.received) => {}
+        }
     }
     log(&finished.summary, ended);
     let printed = print_summary(&finished.summary, ended, format);
@@ -160,7 +170,7 @@ pub(super) async fn execute(args: RunArgs, format: Format) -> Result<Exit, Failu
     #[cfg(feature = "otel")]
     if let Some(otel) = otel {
         let ended = RunEnd { end: ended, summary: &finished.summary, component: handler.digest() };
-        otel.end(&*queue, Some(ended), args.telemetry_flush).await;
+        otel.end(&*queue, Some(ended), args.telemetry_flush, hurry).await;
     }
     printed?;
     match finished.end {

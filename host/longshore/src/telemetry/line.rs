@@ -18,6 +18,9 @@ use longshore_worker::trace;
 /// KiB (moby, `jsonfilelog` and the CRI's log format), and the pieces are no JSON any more.
 pub(super) const LONGEST_LINE: usize = 16_000;
 
+/// The bytes that a trace and a span take in a line: 48 digits, their names, and what is between.
+const TRACE_FIELDS: usize = 80;
+
 /// How much of each text in a line stays, tried one after the other until the line is short enough.
 const LONGEST_TEXTS: [usize; 4] = [8 << 10, 2 << 10, 256, 32];
 
@@ -62,8 +65,12 @@ impl<W: Write> Write for JsonLines<W> {
 /// (<https://opentelemetry.io/docs/specs/otel/compatibility/logging_trace_context/>).
 fn under_trace(line: &[u8], ids: TraceIds) -> Cow<'_, [u8]> {
     let Some(fields) = line.strip_suffix(b"}\n") else { return line.into() };
-    let ids = format!(",\"trace_id\":\"{}\",\"span_id\":\"{}\"}}\n", ids.trace_id(), ids.span_id());
-    [fields, ids.as_bytes()].concat().into()
+    let TraceIds { trace, span } = ids;
+    let mut traced = Vec::with_capacity(fields.len() + TRACE_FIELDS);
+    traced.extend_from_slice(fields);
+    // Each message has two such lines or more. Writing to memory does not fail.
+    let _ = writeln!(traced, ",\"trace_id\":\"{trace:032x}\",\"span_id\":\"{span:016x}\"}}");
+    traced.into()
 }
 
 /// Whether a line is short enough, and has nothing but visible ASCII and its end. Nearly all are.

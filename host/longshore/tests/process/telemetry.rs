@@ -90,6 +90,7 @@ fn each_attempt_is_a_span_of_its_sender_s_trace_and_what_it_sends_is_in_it() {
         for (name, value) in resource.as_object().unwrap() {
             assert_eq!(process.resource.get(name), Some(value), "{name}: {:?}", process.resource);
         }
+        assert_eq!(receiver.faults(), [""; 0], "{protocol}");
     }
 }
 
@@ -113,10 +114,10 @@ fn what_failed_says_why_and_is_counted_by_its_reason_without_any_id() {
             assert_eq!(span.parent_id(), "");
         }
         let settled = receiver.spans_named("settle orders");
-        assert!(
-            settled.iter().all(|it| it.attribute("messaging.servicebus.disposition_status") == "dead_letter")
-        );
+        // A file queue has no dispositions.
+        assert!(settled.iter().all(|it| it.attribute("messaging.servicebus.disposition_status").is_null()));
         assert_eq!(settled.len(), 2, "{settled:?}");
+        assert_eq!(receiver.faults(), [""; 0], "{protocol}");
 
         let units = receiver.metrics();
         let expected = [
@@ -231,5 +232,22 @@ fn azure_monitor_gets_a_token_of_the_identity_and_no_other_receiver_does() {
         assert_eq!(tokens.len(), usize::from(is_signed));
         assert_eq!(identity.requests().iter().any(|it| it.contains("monitor.azure.com")), is_signed);
         assert!(!tokens.iter().any(|token| ended.stderr.contains(token)));
+    }
+}
+
+#[test]
+fn what_a_sender_writes_is_short_in_spans_however_long_it_is() {
+    const MESSAGES: usize = 5;
+    let long = "\u{6f22}".repeat(30_000);
+    let (directory, receiver) = (Directory::new(), OtlpReceiver::start(ReceiverMood::Takes));
+    for _ in 0..MESSAGES {
+        send(&directory, &order("o-1", "ok"), &[&format!("correlation-id={long}")]);
+    }
+    run(exporting(&mut directory.worker(&[]), &receiver, "grpc")).succeeded();
+    let spans = receiver.spans_named("process orders");
+    assert_eq!(spans.len(), MESSAGES);
+    for span in spans {
+        let id = span.attribute("messaging.message.conversation_id");
+        assert_eq!(id, "\u{6f22}".repeat(85));
     }
 }

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use longshore_testkit::otlp::{OtlpReceiver, ReceiverMood};
+use longshore_testkit::otlp::{OtlpReceiver, REJECTION, ReceiverMood};
 use serde_json::Value;
 
 use crate::directory::{Directory, ORDERS};
@@ -56,6 +56,9 @@ fn a_receiver_that_is_gone_or_that_no_variable_can_mean_changes_nothing() {
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "no address"),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
         ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "18446744073709551615"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "0"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "18446744073709551615"),
     ] {
         let directory = Directory::new();
         directory.send([order("o-1", "ok")]);
@@ -108,4 +111,120 @@ fn an_end_that_may_not_wait_does_not() {
     let ended = run(exporting(&mut worker, &receiver, "grpc")).succeeded();
     assert!(since_finished(&ended) < Duration::from_millis(1000), "{ended:?}");
     assert_eq!(line(&ended, "telemetry was dropped")["in_time"], false);
+}
+
+#[test]
+fn a_stop_ends_the_wait_for_a_receiver_at_once_and_the_wait_has_an_upper_limit() {
+    let (directory, receiver) = (Directory::new(), OtlpReceiver::start(ReceiverMood::Hangs));
+    directory.send([order("o-1", "ok")]);
+    let mut worker = directory.worker(&["--telemetry-flush=10s"]);
+    let mut worker = exporting(&mut worker, &receiver, "grpc").start();
+    worker.wait_for_line("\"finished\"");
+    let asked = Instant::now();
+    worker.terminate();
+    let ended = worker.wait().succeeded();
+    assert!(asked.elapsed() < LIMIT, "{:?}: {ended:?}", asked.elapsed());
+    assert_eq!(line(&ended, "telemetry was dropped")["in_time"], false);
+
+    let ended = run(&mut directory.worker(&["--telemetry-flush=11s"]));
+    ended.says(&["--telemetry-flush", "longer than 10s"]);
+}
+
+#[test]
+fn what_a_receiver_rejected_or_never_was_to_have_counts_as_dropped_with_its_words() {
+    for (mood, words, spans) in
+        [(ReceiverMood::Rejects(2), REJECTION, 2), (ReceiverMood::Page, "", 3), (ReceiverMood::Denies, "", 3)]
+    {
+        for protocol in ["grpc", "http/protobuf"] {
+            let (directory, receiver) = (Directory::new(), OtlpReceiver::start(mood));
+            directory.send([order("o-1", "ok")]);
+            let ended = run(exporting(&mut directory.worker(&[]), &receiver, protocol)).succeeded();
+            let dropped = line(&ended, "telemetry was dropped");
+            assert_eq!(
+                (&dropped["spans"], &dropped["metric_exports"]),
+                (&spans.into(), &1.into()),
+                "{mood:?}"
+            );
+            let cause = dropped["cause"].as_str().unwrap();
+            let of_protocol = match (mood, protocol) {
+                (ReceiverMood::Page, "http/protobuf") => "not OTLP",
+                (ReceiverMood::Denies, "http/protobuf") => "403",
+                (ReceiverMood::Denies, _) => "PermissionDenied",
+                _ => words,
+            };
+            assert!(cause.contains(of_protocol), "{mood:?} {protocol}: {cause}");
+        }
+    }
+}
+
+#[test]
+fn what_was_refused_for_ever_is_sent_once() {
+    for protocol in ["grpc", "http/protobuf"] {
+        let (directory, receiver) = (Directory::new(), OtlpReceiver::start(ReceiverMood::Denies));
+        directory.send([order("o-1", "ok")]);
+        let mut worker = directory.worker(&["--forever"]);
+        exporting(&mut worker, &receiver, protocol).env("OTEL_METRICS_EXPORTER", "none");
+        let mut worker = worker.env("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "2").start();
+        worker.wait_for_line("could not be exported; they are dropped");
+        // It would be sent again after a second.
+        std::thread::sleep(Duration::from_millis(1500));
+        let sent = receiver.requests().len();
+        worker.terminate();
+        worker.wait().succeeded();
+        assert_eq!(sent, 1, "{protocol}");
+    }
+}
+
+#[test]
+fn a_failure_says_where_and_why_and_no_password_of_an_endpoint_is_in_the_log() {
+    for protocol in ["grpc", "http/protobuf"] {
+        for (endpoint, words) in [
+            ("http://ann:SECRET@127.0.0.1:9", &["127.0.0.1:9", "refused"][..]),
+            ("https://ann:SECRET@127.0.0.1:9", &["127.0.0.1:9"]),
+            ("http://ann:SECRET@[::1", &["OTEL_EXPORTER_OTLP_ENDPOINT", "is no URL"]),
+            ("ann:SECRET@host:port", &["OTEL_EXPORTER_OTLP_ENDPOINT"]),
+        ] {
+            let directory = Directory::new();
+            directory.send([order("o-1", "ok")]);
+            let mut worker = directory.worker(&[]);
+            worker.env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint).env("OTEL_EXPORTER_OTLP_PROTOCOL", protocol);
+            let ended = run(&mut worker).succeeded();
+            ended.says(words);
+            assert!(!ended.stderr.contains("SECRET"), "{ended:?}");
+            assert!(!ended.stderr.contains("network error"), "{ended:?}");
+        }
+    }
+}
+
+#[test]
+fn a_receiver_that_speaks_another_protocol_or_no_word_is_named_with_the_cause() {
+    for protocol in ["grpc", "http/protobuf"] {
+        for (mood, scheme, words) in [
+            (ReceiverMood::Hangs, "http", "there was no answer within 200 ms"),
+            (ReceiverMood::Takes, "https", "corrupt message"),
+        ] {
+            let (directory, receiver) = (Directory::new(), OtlpReceiver::start(mood));
+            directory.send([order("o-1", "ok")]);
+            let mut worker = directory.worker(&[]);
+            exporting(&mut worker, &receiver, protocol).env("OTEL_EXPORTER_OTLP_TIMEOUT", "200");
+            worker.env("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url().replace("http", scheme));
+            let ended = run(&mut worker).succeeded();
+            let cause = line(&ended, "telemetry was dropped")["cause"].as_str().unwrap().to_owned();
+            let host = format!("127.0.0.1:{}: ", receiver.port);
+            assert!(cause.starts_with(&host) && cause.contains(words), "{protocol} {scheme}: {cause}");
+        }
+    }
+}
+
+#[test]
+fn variables_without_an_effect_are_named_once() {
+    let (directory, receiver) = (Directory::new(), OtlpReceiver::start(ReceiverMood::Takes));
+    directory.send([order("o-1", "ok")]);
+    let mut worker = directory.worker(&[]);
+    exporting(&mut worker, &receiver, "grpc").env("OTEL_LOGS_EXPORTER", "otlp");
+    worker.env("OTEL_BSP_EXPORT_TIMEOUT", "1").env("OTEL_BSP_SCHEDULE_DELAY", "50");
+    let ended = run(&mut worker).succeeded();
+    let found = line(&ended, "these variables are set, and have no effect here");
+    let message = found["message"].as_str().unwrap();
+    assert!(message.ends_with(": OTEL_BSP_EXPORT_TIMEOUT, OTEL_LOGS_EXPORTER"), "{message}");
 }

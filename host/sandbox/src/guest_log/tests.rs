@@ -52,7 +52,7 @@ fn what_is_over_the_allowance_is_dropped_and_counted_once() {
     log.finish();
     assert_eq!(lines("unit-cap")[..2], [line("stdout", "12345678"), line("stdout", "a")]);
     let last = log::of("unit-cap").pop().unwrap();
-    assert_eq!((last.level, last.field("dropped")), (LogLevel::WARN, Some("13")));
+    assert_eq!((last.level, last.field("dropped")), (LogLevel::WARN, Some("12")));
     let seen = lines("unit-cap").len();
     log.finish();
     drop(log);
@@ -208,4 +208,21 @@ fn a_guest_that_has_logged_too_much_is_still_heard_when_it_says_why_it_ends() {
     let words = "panicked at src/lib.rs:1:2: no stock".to_owned();
     assert_eq!(log.last_words(), Some(Said::OfTheEnd(words)));
     assert_eq!(log.take_tail().last().unwrap(), "no stock");
+}
+
+#[test]
+fn the_last_lines_are_the_last_that_the_guest_wrote_however_little_it_may_log() {
+    for (id, allowance) in [("unit-late", 10 * LINE), ("unit-mute", 0)] {
+        log::collect();
+        let log = Arc::new(GuestLog::new(id.to_owned(), allowance, 1024));
+        for number in 1..=1000 {
+            print(&log, StdStream::Stdout, format!("out {number}\n").leak());
+            log.log(Level::Info, "stock", &format!("logged {number}"));
+        }
+        let tail = log.take_tail();
+        assert_eq!(tail[tail.len() - 2..], ["out 1000", "INFO stock: logged 1000"]);
+        assert_eq!(tail[0], format!("[{} earlier lines are left out]", 2001 - tail.len()));
+        drop(log);
+        assert!(log::of(id).iter().all(|line| !line.text.contains("1000")), "the allowance holds");
+    }
 }

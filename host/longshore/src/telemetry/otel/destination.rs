@@ -1,5 +1,7 @@
 //! A queue as the messaging conventions describe it.
 
+use std::sync::Arc;
+
 use opentelemetry::{KeyValue, StringValue};
 
 use longshore_queue::QueueUrl;
@@ -10,12 +12,23 @@ const OPERATION: [&str; 2] = ["messaging.operation.name", "messaging.operation.t
 /// The system that the conventions have attributes of its own for.
 const SERVICE_BUS: &str = "servicebus";
 
-/// A queue that messages are received from, or sent to.
+/// A queue that messages are received from, or sent to. Its texts are shared by all spans.
 #[derive(Clone, Debug)]
 pub(super) struct Destination {
-    pub(super) name: StringValue,
     pub(super) is_service_bus: bool,
+    name: String,
     attributes: Vec<KeyValue>,
+}
+
+/// An operation on a queue, as its spans and metrics have it.
+#[derive(Clone, Debug)]
+pub(super) struct Operation {
+    /// The name of its spans: `process orders`.
+    pub(super) span_name: String,
+    /// The attributes of its metrics.
+    pub(super) measured: Vec<KeyValue>,
+    /// The attributes of its spans.
+    pub(super) traced: Vec<KeyValue>,
 }
 
 impl Destination {
@@ -24,42 +37,35 @@ impl Destination {
             Some((topic, subscription)) => (topic.to_owned(), Some(subscription.to_owned())),
             None => (url.name().to_owned(), None),
         };
-        let name = StringValue::from(name);
         let system = url.kind().messaging_system;
         let server = url.server().map(|host| host.to_string());
         let mut attributes = vec![
             KeyValue::new("messaging.system", system),
-            KeyValue::new("messaging.destination.name", name.clone()),
+            shared("messaging.destination.name", name.clone()),
         ];
-        attributes
-            .extend(subscription.map(|it| KeyValue::new("messaging.destination.subscription.name", it)));
-        attributes.extend(server.map(|it| KeyValue::new("server.address", it)));
-        Self { name, is_service_bus: system == SERVICE_BUS, attributes }
+        attributes.extend(subscription.map(|it| shared("messaging.destination.subscription.name", it)));
+        attributes.extend(server.map(|it| shared("server.address", it)));
+        Self { is_service_bus: system == SERVICE_BUS, name, attributes }
     }
 
-    /// The attributes of an operation's metrics.
-    pub(super) fn measured(&self, operation: &'static str) -> Vec<KeyValue> {
-        let mut attributes = self.attributes.clone();
-        attributes.push(KeyValue::new(OPERATION[0], operation));
-        attributes
-    }
-
-    /// The attributes of an operation's span.
-    pub(super) fn traced(&self, operation: &'static str) -> Vec<KeyValue> {
-        let mut attributes = self.measured(operation);
-        attributes.push(KeyValue::new(OPERATION[1], operation));
-        attributes
+    /// An operation on this queue.
+    pub(super) fn operation(&self, operation: &'static str) -> Operation {
+        let mut measured = self.attributes.clone();
+        measured.push(KeyValue::new(OPERATION[0], operation));
+        let mut traced = measured.clone();
+        traced.push(KeyValue::new(OPERATION[1], operation));
+        Operation { span_name: format!("{operation} {}", self.name), measured, traced }
     }
 
     /// The attributes of metrics that are about no operation.
     pub(super) fn name_only(&self) -> Vec<KeyValue> {
         self.attributes.clone()
     }
+}
 
-    /// The name of a span: `process orders`.
-    pub(super) fn span_name(&self, operation: &str) -> String {
-        format!("{operation} {}", self.name)
-    }
+/// An attribute whose copies share one text.
+fn shared(key: &'static str, value: String) -> KeyValue {
+    KeyValue::new(key, StringValue::from(Arc::<str>::from(value)))
 }
 
 #[cfg(test)]
@@ -87,9 +93,9 @@ mod tests {
             ),
         ] {
             let destination = Destination::new(&url.parse().unwrap());
-            assert_eq!(destination.span_name("process"), name);
-            let values: Vec<_> =
-                destination.traced("process").iter().map(|it| it.value.to_string()).collect();
+            let process = destination.operation("process");
+            assert_eq!(process.span_name, name);
+            let values: Vec<_> = process.traced.iter().map(|it| it.value.to_string()).collect();
             let found: Vec<_> = values
                 .iter()
                 .filter(|it| !["orders", "prices", "process"].contains(&it.as_str()))

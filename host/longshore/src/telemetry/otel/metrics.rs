@@ -2,12 +2,13 @@
 //!
 //! No attribute is an id or a digest: each value would make a time series of its own.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter};
+use opentelemetry::metrics::{BoundCounter, BoundHistogram, Counter, Gauge, Histogram, Meter};
 
-use super::destination::Destination;
+use super::destination::{Destination, Operation};
 use longshore_worker::report::Outcome;
 
 /// The buckets that the conventions advise for durations, in seconds ([Messaging
@@ -41,10 +42,44 @@ pub(super) struct Metrics {
     lease_lost: Counter<u64>,
     breaker: Gauge<u64>,
     depth: Gauge<u64>,
+    of_queue: OfQueue,
+}
+
+/// What is measured of the queue that is unloaded. What every message measures is bound to its
+/// attributes once: looking them up cost more than all else. It is bound when it is first measured,
+/// since what is bound is exported.
+#[derive(Debug)]
+struct OfQueue {
+    attributes: Vec<KeyValue>,
+    receive: Operation,
+    process: Operation,
+    settle: Operation,
+    received: OnceLock<(BoundCounter<u64>, BoundHistogram<f64>)>,
+    age: OnceLock<BoundHistogram<f64>>,
+    settled: OnceLock<BoundHistogram<f64>>,
+    processed: OnceLock<BoundHistogram<f64>>,
+    completed: OnceLock<BoundCounter<u64>>,
+}
+
+impl OfQueue {
+    fn new(queue: &Destination) -> Self {
+        Self {
+            attributes: queue.name_only(),
+            receive: queue.operation("receive"),
+            process: queue.operation("process"),
+            settle: queue.operation("settle"),
+            received: OnceLock::new(),
+            age: OnceLock::new(),
+            settled: OnceLock::new(),
+            processed: OnceLock::new(),
+            completed: OnceLock::new(),
+        }
+    }
 }
 
 impl Metrics {
-    pub(super) fn new(meter: &Meter) -> Self {
+    /// The instruments of a run on this queue.
+    pub(super) fn new(meter: &Meter, queue: &Destination) -> Self {
         let seconds = |name: &'static str, buckets: &[f64], what: &'static str| {
             let histogram = meter.f64_histogram(name).with_unit("s").with_description(what);
             histogram.with_boundaries(buckets.to_vec()).build()
@@ -69,55 +104,65 @@ impl Metrics {
             lease_lost: messages("longshore.lease.lost", "Messages whose lease was lost."),
             breaker: gauge("longshore.breaker.state", "1", "1 while the circuit breaker is open, else 0."),
             depth: gauge("longshore.queue.depth", "{message}", "Messages in the queue, invisible ones too."),
+            of_queue: OfQueue::new(queue),
         };
         metrics.breaker(false);
         metrics
     }
 
     /// A receive took so long, and brought so many messages.
-    pub(super) fn received(&self, queue: &Destination, messages: usize, took: Duration) {
-        let attributes = queue.measured("receive");
-        self.consumed.add(messages as u64, &attributes);
-        self.operation_duration.record(took.as_secs_f64(), &attributes);
+    pub(super) fn received(&self, messages: usize, took: Duration) {
+        let attributes = &self.of_queue.receive.measured;
+        let bind = || (self.consumed.bind(attributes), self.operation_duration.bind(attributes));
+        let (consumed, duration) = self.of_queue.received.get_or_init(bind);
+        consumed.add(messages as u64);
+        duration.record(took.as_secs_f64());
     }
 
     /// A handler starts on a message of this age.
-    pub(super) fn starting(&self, queue: &Destination, age: Duration) {
-        self.age.record(age.as_secs_f64(), &queue.measured("process"));
+    pub(super) fn starting(&self, age: Duration) {
+        let bind = || self.age.bind(&self.of_queue.process.measured);
+        self.of_queue.age.get_or_init(bind).record(age.as_secs_f64());
     }
 
     /// A message was sent to another queue.
-    pub(super) fn sent(&self, to: &Destination, took: Duration) {
-        let attributes = to.measured("send");
-        self.sent.add(1, &attributes);
-        self.operation_duration.record(took.as_secs_f64(), &attributes);
+    pub(super) fn sent(&self, to: &Operation, took: Duration) {
+        self.sent.add(1, &to.measured);
+        self.operation_duration.record(took.as_secs_f64(), &to.measured);
     }
 
     /// A message has ended. Its handler ran so long, if it ran; its settlement took so long.
-    pub(super) fn ended(
-        &self,
-        queue: &Destination,
-        outcome: &Outcome,
-        ran: Option<Duration>,
-        settled: Duration,
-    ) {
-        let (word, reason, _) = outcome.words();
-        let error = (*outcome != Outcome::Completed).then(|| error_type(outcome).to_owned());
+    pub(super) fn ended(&self, outcome: &Outcome, ran: Option<Duration>, settled: Duration) {
+        let of_queue = &self.of_queue;
+        let bind = || self.operation_duration.bind(&of_queue.settle.measured);
+        of_queue.settled.get_or_init(bind).record(settled.as_secs_f64());
+        if *outcome == Outcome::Completed {
+            let bind = || self.process_duration.bind(&of_queue.process.measured);
+            if let Some(ran) = ran {
+                of_queue.processed.get_or_init(bind).record(ran.as_secs_f64());
+            }
+            let bind = || self.messages.bind(&self.by_outcome(outcome));
+            return of_queue.completed.get_or_init(bind).add(1);
+        }
         if let Some(ran) = ran {
-            let mut attributes = queue.measured("process");
-            attributes.extend(error.map(|error| KeyValue::new(ERROR_TYPE, error)));
+            let mut attributes = of_queue.process.measured.clone();
+            attributes.push(KeyValue::new(ERROR_TYPE, error_type(outcome).to_owned()));
             self.process_duration.record(ran.as_secs_f64(), &attributes);
         }
-        self.operation_duration.record(settled.as_secs_f64(), &queue.measured("settle"));
-        let mut attributes = queue.name_only();
+        self.messages.add(1, &self.by_outcome(outcome));
+        if *outcome == Outcome::LeaseLost {
+            self.lease_lost.add(1, &of_queue.attributes);
+        }
+    }
+
+    fn by_outcome(&self, outcome: &Outcome) -> Vec<KeyValue> {
+        let (word, reason, _) = outcome.words();
+        let mut attributes = self.of_queue.attributes.clone();
         attributes.push(KeyValue::new("longshore.outcome", word));
         if !reason.is_empty() {
             attributes.push(KeyValue::new("longshore.reason", reason.to_owned()));
         }
-        self.messages.add(1, &attributes);
-        if *outcome == Outcome::LeaseLost {
-            self.lease_lost.add(1, &queue.name_only());
-        }
+        attributes
     }
 
     /// The breaker has opened, or closed.
@@ -126,8 +171,8 @@ impl Metrics {
     }
 
     /// So many messages are in the queue.
-    pub(super) fn depth(&self, queue: &Destination, when: When, messages: u64) {
-        let mut attributes = queue.name_only();
+    pub(super) fn depth(&self, when: When, messages: u64) {
+        let mut attributes = self.of_queue.attributes.clone();
         let when = match when {
             When::Start => "start",
             When::End => "end",

@@ -11,7 +11,7 @@ use opentelemetry::trace::{
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::{SdkTracer, Span};
 
-use super::destination::Destination;
+use super::destination::{Destination, Operation};
 use super::metrics::{ERROR_TYPE, Metrics, error_type};
 use crate::telemetry::Correlation;
 use longshore_handler::Usage;
@@ -22,50 +22,121 @@ use longshore_worker::report::Outcome;
 use longshore_worker::telemetry::{AttemptSpan, SendSpan, Telemetry};
 use longshore_worker::trace::carried;
 
+/// The most bytes of a text from a message that a span has. A sender may write as much as a queue
+/// takes, and what waits for its export is kept.
+const MAX_TEXT: usize = 256;
+/// How a message of Service Bus was settled.
+const DISPOSITION: &str = "messaging.servicebus.disposition_status";
+/// How many attributes a span of an attempt gets beside those of its operation.
+const MORE_ATTRIBUTES: usize = 9;
+
 /// What is told of a run: to a tracer, to instruments, or to both.
 #[derive(Clone, Debug)]
-pub(super) struct Observer {
-    pub(super) tracer: Option<SdkTracer>,
-    pub(super) metrics: Option<Arc<Metrics>>,
-    pub(super) queue: Destination,
-    pub(super) correlation: Correlation,
+pub(super) struct Observer(Arc<Observed>);
+
+#[derive(Debug)]
+struct Observed {
+    tracer: Option<SdkTracer>,
+    metrics: Option<Metrics>,
+    is_service_bus: bool,
+    receive: Operation,
+    process: Operation,
+    settle: Operation,
+    correlation: Correlation,
     /// The span of the whole run.
-    pub(super) run: SpanContext,
+    run: SpanContext,
 }
 
 impl Observer {
+    /// Hears of a run on this queue, whose own span is this.
+    pub(super) fn new(
+        tracer: Option<SdkTracer>,
+        metrics: Option<Metrics>,
+        queue: &Destination,
+        correlation: Correlation,
+        run: SpanContext,
+    ) -> Self {
+        let of = |name| queue.operation(name);
+        let (receive, process, settle) = (of("receive"), of("process"), of("settle"));
+        let is_service_bus = queue.is_service_bus;
+        Self(Arc::new(Observed {
+            tracer,
+            metrics,
+            is_service_bus,
+            receive,
+            process,
+            settle,
+            correlation,
+            run,
+        }))
+    }
+
+    /// The instruments, where metrics are exported.
+    pub(super) fn metrics(&self) -> Option<&Metrics> {
+        self.0.metrics.as_ref()
+    }
+}
+
+impl Observed {
     /// A span that has no parent in this process, linked with the run's and these.
     fn root(
         &self,
-        operation: &'static str,
+        operation: &Operation,
         kind: SpanKind,
         parent: &Context,
-        links: Vec<SpanContext>,
+        links: impl IntoIterator<Item = SpanContext>,
         start: SystemTime,
     ) -> Option<Span> {
         let tracer = self.tracer.as_ref()?;
         let run = self.run.is_valid().then(|| self.run.clone());
         let links = run.into_iter().chain(links).map(Link::with_context).collect();
+        let mut attributes = Vec::with_capacity(operation.traced.len() + MORE_ATTRIBUTES);
+        attributes.extend_from_slice(&operation.traced);
         let builder = tracer
-            .span_builder(self.queue.span_name(operation))
+            .span_builder(operation.span_name.clone())
             .with_kind(kind)
             .with_start_time(start)
-            .with_attributes(self.queue.traced(operation))
+            .with_attributes(attributes)
             .with_links(links);
         Some(builder.start_with_context(tracer, parent))
     }
+
+    /// What a span says of a message. Its body and its properties are not in it.
+    fn about(&self, message: &Message, span: &mut Span) {
+        span.set_attribute(KeyValue::new("messaging.message.id", capped(&message.id)));
+        span.set_attribute(KeyValue::new("longshore.dequeue_count", i64::from(message.dequeue_count)));
+        if let Some((_, id)) = message.properties.iter().find(|(name, _)| name == "correlation-id") {
+            span.set_attribute(KeyValue::new("messaging.message.conversation_id", capped(id)));
+        }
+        if self.is_service_bus {
+            let enqueued = message.inserted.as_second();
+            span.set_attribute(KeyValue::new("messaging.servicebus.message.enqueued_time", enqueued));
+            // Deliveries before this one.
+            let before = i64::from(message.dequeue_count) - 1;
+            if before > 0 {
+                span.set_attribute(KeyValue::new("messaging.servicebus.message.delivery_count", before));
+            }
+        }
+    }
+}
+
+/// The beginning of a text that a sender has written.
+fn capped(text: &str) -> String {
+    text[..text.floor_char_boundary(MAX_TEXT)].to_owned()
 }
 
 impl Telemetry for Observer {
     fn received(&self, messages: &[Received], took: Duration) {
-        if let Some(metrics) = &self.metrics {
-            metrics.received(&self.queue, messages.len(), took);
+        let Self(observed) = self;
+        if let Some(metrics) = &observed.metrics {
+            metrics.received(messages.len(), took);
         }
         let now = SystemTime::now();
         let started = now.checked_sub(took).unwrap_or(now);
-        let senders = || messages.iter().filter_map(|it| carried(&it.message)).map(|it| span_context(&it));
-        let links = if self.tracer.is_some() { senders().collect() } else { Vec::new() };
-        if let Some(mut span) = self.root("receive", SpanKind::Client, &Context::new(), links, started) {
+        let senders = messages.iter().filter_map(|it| carried(&it.message)).map(|it| span_context(&it));
+        if let Some(mut span) =
+            observed.root(&observed.receive, SpanKind::Client, &Context::new(), senders, started)
+        {
             let count = i64::try_from(messages.len()).unwrap_or(i64::MAX);
             span.set_attribute(KeyValue::new("messaging.batch.message_count", count));
             span.end_with_timestamp(now);
@@ -73,62 +144,38 @@ impl Telemetry for Observer {
     }
 
     fn attempt(&self, message: &Message, sender: Option<&TraceContext>) -> Box<dyn AttemptSpan> {
+        let Self(observed) = self;
         let age = Timestamp::now().duration_since(message.inserted);
-        if let Some(metrics) = &self.metrics {
+        if let Some(metrics) = &observed.metrics {
             // The clock of a service may be ahead of ours.
-            metrics.starting(&self.queue, age.try_into().unwrap_or_default());
+            metrics.starting(age.try_into().unwrap_or_default());
         }
         let sender = sender.map(span_context);
-        let (parent, links) = match (self.correlation, sender) {
-            (Correlation::Parent, Some(sender)) => {
-                (Context::new().with_remote_span_context(sender), Vec::new())
-            }
-            (Correlation::Link, Some(sender)) => (Context::new(), vec![sender]),
-            (_, None) => (Context::new(), Vec::new()),
+        let (parent, link) = match (observed.correlation, sender) {
+            (Correlation::Parent, Some(sender)) => (Context::new().with_remote_span_context(sender), None),
+            (Correlation::Link, sender) => (Context::new(), sender),
+            (_, None) => (Context::new(), None),
         };
         let started = SystemTime::now();
-        let mut span = self.root("process", SpanKind::Consumer, &parent, links, started);
+        let mut span = observed.root(&observed.process, SpanKind::Consumer, &parent, link, started);
         if let Some(span) = span.as_mut().filter(|it| it.is_recording()) {
-            span.set_attributes(self.about(message));
+            observed.about(message, span);
         }
-        Box::new(Attempt { observer: self.clone(), span, started, answered: None, settling: None })
+        let observed = Arc::clone(observed);
+        Box::new(Attempt { observed, span, started, answered: None, settling: None })
     }
 
     fn on_hold(&self, cause: Option<HoldCause>) {
-        if let Some(metrics) = &self.metrics {
+        if let Some(metrics) = self.metrics() {
             metrics.breaker(cause == Some(HoldCause::Breaker));
         }
-    }
-}
-
-impl Observer {
-    /// What a span says of a message. Its body and its properties are not in it.
-    fn about(&self, message: &Message) -> Vec<KeyValue> {
-        let mut about = vec![
-            KeyValue::new("messaging.message.id", message.id.clone()),
-            KeyValue::new("longshore.dequeue_count", i64::from(message.dequeue_count)),
-        ];
-        let conversation = message.properties.iter().find(|(name, _)| name == "correlation-id");
-        about.extend(
-            conversation.map(|(_, id)| KeyValue::new("messaging.message.conversation_id", id.clone())),
-        );
-        if self.queue.is_service_bus {
-            let enqueued = message.inserted.as_second();
-            about.push(KeyValue::new("messaging.servicebus.message.enqueued_time", enqueued));
-            // Deliveries before this one.
-            let before = i64::from(message.dequeue_count) - 1;
-            if before > 0 {
-                about.push(KeyValue::new("messaging.servicebus.message.delivery_count", before));
-            }
-        }
-        about
     }
 }
 
 /// One attempt at a message.
 #[derive(Debug)]
 struct Attempt {
-    observer: Observer,
+    observed: Arc<Observed>,
     span: Option<Span>,
     started: SystemTime,
     /// When the handler answered.
@@ -139,19 +186,13 @@ struct Attempt {
 
 impl Attempt {
     /// A span within this one.
-    fn child(
-        &self,
-        to: &Destination,
-        operation: &'static str,
-        kind: SpanKind,
-        start: SystemTime,
-    ) -> Option<Span> {
-        let (tracer, span) = (self.observer.tracer.as_ref()?, self.span.as_ref()?);
+    fn child(&self, operation: &Operation, kind: SpanKind, start: SystemTime) -> Option<Span> {
+        let (tracer, span) = (self.observed.tracer.as_ref()?, self.span.as_ref()?);
         let builder = tracer
-            .span_builder(to.span_name(operation))
+            .span_builder(operation.span_name.clone())
             .with_kind(kind)
             .with_start_time(start)
-            .with_attributes(to.traced(operation));
+            .with_attributes(operation.traced.clone());
         let parent = Context::new().with_remote_span_context(span.span_context().clone());
         Some(builder.start_with_context(tracer, &parent))
     }
@@ -164,10 +205,13 @@ impl Attempt {
             Outcome::Abandoned(reason) if reason.starts_with("refused") => ("complete", Some(*reason)),
             _ => return,
         };
-        let Some(mut span) = self.child(&self.observer.queue, "settle", SpanKind::Client, start) else {
+        let Some(mut span) = self.child(&self.observed.settle, SpanKind::Client, start) else {
             return;
         };
-        span.set_attribute(KeyValue::new("messaging.servicebus.disposition_status", disposition));
+        // Other queues have no dispositions, and the conventions no attribute for them.
+        if self.observed.is_service_bus {
+            span.set_attribute(KeyValue::new(DISPOSITION, disposition));
+        }
         if let Some(failure) = failure {
             span.set_attribute(KeyValue::new(ERROR_TYPE, failure));
             span.set_status(Status::error(failure));
@@ -192,9 +236,9 @@ impl AttemptSpan for Attempt {
     }
 
     fn sending(&mut self, to: &QueueUrl) -> Box<dyn SendSpan> {
-        let (to, started) = (Destination::new(to), SystemTime::now());
-        let span = self.child(&to, "send", SpanKind::Producer, started);
-        Box::new(Sending { metrics: self.observer.metrics.clone(), to, span, started, is_sent: false })
+        let (to, started) = (Destination::new(to).operation("send"), SystemTime::now());
+        let span = self.child(&to, SpanKind::Producer, started);
+        Box::new(Sending { observed: Arc::clone(&self.observed), to, span, started, is_sent: false })
     }
 
     fn settling(&mut self) {
@@ -206,9 +250,9 @@ impl AttemptSpan for Attempt {
         let settling = self.settling.unwrap_or(now);
         let end = self.answered.unwrap_or(settling);
         let between = |from: SystemTime, to: SystemTime| to.duration_since(from).unwrap_or_default();
-        if let Some(metrics) = &self.observer.metrics {
+        if let Some(metrics) = &self.observed.metrics {
             let ran = self.answered.map(|at| between(self.started, at));
-            metrics.ended(&self.observer.queue, outcome, ran, between(settling, now));
+            metrics.ended(outcome, ran, between(settling, now));
         }
         self.tell_settlement(outcome, settling, now);
         if let Some(mut span) = self.span.take() {
@@ -228,8 +272,8 @@ impl AttemptSpan for Attempt {
 /// A message on its way to another queue: from when it was made to when it was sent.
 #[derive(Debug)]
 struct Sending {
-    metrics: Option<Arc<Metrics>>,
-    to: Destination,
+    observed: Arc<Observed>,
+    to: Operation,
     span: Option<Span>,
     started: SystemTime,
     is_sent: bool,
@@ -242,7 +286,7 @@ impl SendSpan for Sending {
 
     fn sent(mut self: Box<Self>) {
         self.is_sent = true;
-        if let Some(metrics) = &self.metrics {
+        if let Some(metrics) = &self.observed.metrics {
             metrics.sent(&self.to, self.started.elapsed().unwrap_or_default());
         }
     }
@@ -263,7 +307,7 @@ fn span_context(context: &TraceContext) -> SpanContext {
     let TraceContext { ids: TraceIds { trace, span }, flags, state } = context;
     let (trace, span) = (TraceId::from(*trace), SpanId::from(*span));
     // What the SDK does not read is passed on by nobody.
-    let state = state.parse::<TraceState>().unwrap_or_default();
+    let state = if state.is_empty() { TraceState::NONE } else { state.parse().unwrap_or_default() };
     SpanContext::new(trace, span, TraceFlags::new(*flags), true, state)
 }
 
@@ -278,6 +322,13 @@ fn trace_context(context: &SpanContext) -> TraceContext {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_of_a_sender_is_cut_between_characters() {
+        assert_eq!(capped("short"), "short");
+        assert_eq!(capped(&"x".repeat(100_000)).len(), 256);
+        assert_eq!(capped(&format!("{}\u{6f22}", "x".repeat(255))).len(), 255);
+    }
 
     #[test]
     fn a_context_is_the_same_on_both_sides() {

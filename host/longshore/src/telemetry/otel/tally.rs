@@ -1,20 +1,18 @@
-//! Exporters that count what was taken, try again while there is time, and stop that at the end.
+//! What was to be exported, and what was taken; and how long is waited before it is tried again.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use opentelemetry::Context;
-use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::metrics::Temporality;
-use opentelemetry_sdk::metrics::data::ResourceMetrics;
-use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
-use opentelemetry_sdk::trace::{BatchSpanProcessor, Span, SpanData, SpanExporter, SpanProcessor};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::answer::{OtlpFailure, OtlpTaken};
+use super::asked::Signal;
 
 /// How long is waited before an export is tried again. At the end of the run it is not.
-const PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
+pub(super) const PAUSES: [Duration; 3] =
+    [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 
 /// What was to be exported, and what was.
 #[derive(Debug, Default)]
@@ -23,15 +21,16 @@ pub(super) struct ExportTally {
     taken_spans: AtomicU64,
     untaken_metrics: AtomicU64,
     state: Mutex<ExportState>,
-    ending: Condvar,
+    is_ending: watch::Sender<bool>,
 }
 
 #[derive(Debug, Default)]
 struct ExportState {
-    is_ending: bool,
-    /// Why the last export failed, since one was taken.
-    failing: Option<String>,
-    /// Why the newest failed of all.
+    /// Whether exports have failed since one was taken.
+    is_failing: bool,
+    /// Whether the receiver's words beside what it took were said.
+    has_said_words: bool,
+    /// Why the newest of all was not taken.
     newest: Option<String>,
 }
 
@@ -42,15 +41,55 @@ pub(super) struct Dropped {
     pub(super) spans: u64,
     /// How often the metrics were sent in vain.
     pub(super) metric_exports: u64,
-    /// Why, as far as an exporter said.
+    /// Why, as far as a receiver said.
     pub(super) cause: String,
 }
 
 impl ExportTally {
-    /// From now on nothing is tried again.
+    /// From now on nothing waits before it is tried again.
     pub(super) fn end(&self) {
-        self.state().is_ending = true;
-        self.ending.notify_all();
+        self.is_ending.send_replace(true);
+    }
+
+    /// A span has ended, and is to be exported.
+    pub(super) fn span_ended(&self) {
+        self.ended_spans.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Metrics are to be exported. Until they are taken they are not, even if there never is an end
+    /// of it.
+    pub(super) fn metrics_begin(&self) {
+        self.untaken_metrics.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// An export of so many spans was taken, apart from what the receiver rejected.
+    pub(super) fn spans_taken(&self, spans: u64, answer: &OtlpTaken) {
+        self.taken_spans.fetch_add(spans.saturating_sub(answer.rejected), Ordering::Relaxed);
+        self.answered(Signal::Traces, answer);
+    }
+
+    /// Metrics were taken. Where they are cumulative, they say all that those before them said.
+    pub(super) fn metrics_taken(&self, is_cumulative: bool, answer: &OtlpTaken) {
+        if answer.rejected == 0 && is_cumulative {
+            self.untaken_metrics.store(0, Ordering::Relaxed);
+        } else if answer.rejected == 0 {
+            self.untaken_metrics.fetch_sub(1, Ordering::Relaxed);
+        }
+        self.answered(Signal::Metrics, answer);
+    }
+
+    /// An export was not taken. The first of several is said.
+    pub(super) fn failed(&self, signal: Signal, failure: &OtlpFailure) {
+        let what = signal.word();
+        let OtlpFailure { cause, is_final } = failure;
+        let mut state = self.state();
+        if !state.is_failing && !*self.is_ending.borrow() {
+            let then =
+                if *is_final { "they are dropped" } else { "they are tried again, and dropped at last" };
+            tracing::warn!(cause, "{what} could not be exported; {then}");
+        }
+        state.is_failing = true;
+        state.newest = Some(cause.clone());
     }
 
     /// What was not taken so far; `None` if all was.
@@ -62,32 +101,30 @@ impl ExportTally {
         (spans > 0 || metric_exports > 0).then_some(Dropped { spans, metric_exports, cause })
     }
 
-    /// Notes what an export came to, and says when exports begin to fail.
-    fn note(&self, what: &str, result: &OTelSdkResult) {
-        let mut state = self.state();
-        match result {
-            Ok(()) => state.failing = None,
-            Err(error) => {
-                let error = error.to_string();
-                if state.failing.is_none() && !state.is_ending {
-                    tracing::warn!(
-                        error,
-                        "{what} could not be exported; they are tried again, and dropped at last"
-                    );
-                }
-                state.failing = Some(error.clone());
-                state.newest = Some(error);
-            }
-        }
+    /// Waits, unless the run ends meanwhile. Returns whether it does not.
+    pub(super) async fn waits(&self, pause: Duration) -> bool {
+        let mut is_ending = self.is_ending.subscribe();
+        timeout(pause, is_ending.wait_for(|it| *it)).await.is_err()
     }
 
-    /// Waits, unless the run ends meanwhile. Returns whether it does not.
-    ///
-    /// It blocks: only threads of the SDK's own call it.
-    fn waits(&self, pause: Duration) -> bool {
-        let ends = |state: &mut ExportState| !state.is_ending;
-        let waited = self.ending.wait_timeout_while(self.state(), pause, ends);
-        !waited.unwrap_or_else(PoisonError::into_inner).0.is_ending
+    /// Notes what a receiver said of what it took. Its words are said once.
+    fn answered(&self, signal: Signal, OtlpTaken { rejected, words }: &OtlpTaken) {
+        let mut state = self.state();
+        state.is_failing = false;
+        if *rejected == 0 && words.is_empty() {
+            return;
+        }
+        if *rejected > 0 {
+            state.newest = Some(format!("the receiver rejected a part: {words}"));
+        }
+        if !std::mem::replace(&mut state.has_said_words, true) {
+            let what = signal.word();
+            tracing::warn!(
+                rejected,
+                words,
+                "the receiver took {what}, and had something to say; this is said once"
+            );
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, ExportState> {
@@ -96,92 +133,24 @@ impl ExportTally {
     }
 }
 
-/// A processor that counts the spans that have ended.
-#[derive(Debug)]
-pub(super) struct CountedSpans(pub(super) BatchSpanProcessor, pub(super) Arc<ExportTally>);
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl SpanProcessor for CountedSpans {
-    fn on_start(&self, span: &mut Span, context: &Context) {
-        self.0.on_start(span, context);
-    }
-
-    fn on_end(&self, span: SpanData) {
-        self.1.ended_spans.fetch_add(1, Ordering::Relaxed);
-        self.0.on_end(span);
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        self.0.force_flush()
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.0.shutdown_with_timeout(timeout)
-    }
-
-    fn set_resource(&mut self, resource: &Resource) {
-        self.0.set_resource(resource);
-    }
-}
-
-/// An exporter that is patient while the run lasts, and counts what was taken.
-#[derive(Debug)]
-pub(super) struct Patient<E>(pub(super) E, pub(super) Arc<ExportTally>);
-
-impl<E: SpanExporter> SpanExporter for Patient<E> {
-    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        let mut pauses = PAUSES.iter();
-        loop {
-            let result = self.0.export(batch.clone()).await;
-            self.1.note("traces", &result);
-            if result.is_ok() {
-                self.1.taken_spans.fetch_add(batch.len() as u64, Ordering::Relaxed);
-            }
-            let Some(pause) = pauses.next().filter(|_| result.is_err()) else { return result };
-            // At the end it is tried once more, without a pause.
-            if !self.1.waits(*pause) {
-                pauses = [].iter();
-            }
-        }
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.0.shutdown_with_timeout(timeout)
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        self.0.force_flush()
-    }
-
-    fn set_resource(&mut self, resource: &Resource) {
-        self.0.set_resource(resource);
-    }
-}
-
-/// Metrics are not tried again: the next export says the same and more. What is lost is the last.
-impl<E: PushMetricExporter> PushMetricExporter for Patient<E> {
-    async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
-        let untaken = &self.1.untaken_metrics;
-        // One that never ends was not taken either.
-        untaken.fetch_add(1, Ordering::Relaxed);
-        let result = self.0.export(metrics).await;
-        self.1.note("metrics", &result);
-        if result.is_ok() && self.0.temporality() == Temporality::Cumulative {
-            untaken.store(0, Ordering::Relaxed);
-        } else if result.is_ok() {
-            untaken.fetch_sub(1, Ordering::Relaxed);
-        }
-        result
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        self.0.force_flush()
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.0.shutdown_with_timeout(timeout)
-    }
-
-    fn temporality(&self) -> Temporality {
-        self.0.temporality()
+    #[test]
+    fn what_a_receiver_rejected_counts_as_dropped() {
+        let tally = ExportTally::default();
+        (0..10).for_each(|_| tally.span_ended());
+        tally.metrics_begin();
+        tally.spans_taken(10, &OtlpTaken::default());
+        tally.metrics_taken(true, &OtlpTaken::default());
+        assert_eq!(tally.dropped(), None);
+        (0..10).for_each(|_| tally.span_ended());
+        tally.metrics_begin();
+        let partly = OtlpTaken { rejected: 4, words: "too old".into() };
+        tally.spans_taken(10, &partly);
+        tally.metrics_taken(true, &partly);
+        let cause = "the receiver rejected a part: too old".to_owned();
+        assert_eq!(tally.dropped(), Some(Dropped { spans: 4, metric_exports: 1, cause }));
     }
 }

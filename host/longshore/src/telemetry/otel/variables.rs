@@ -1,174 +1,115 @@
-//! The standard variables: whether anything is exported, and in which protocol ([OTLP exporter
-//! configuration](https://opentelemetry.io/docs/specs/otel/protocol/exporter/)).
-//!
-//! Only what turns a signal on is read here. Endpoints, headers, samplers and limits are read by
-//! the libraries themselves.
+//! OpenTelemetry's own variables: what they are, and which of them have no effect here.
 
-use std::time::Duration;
+/// What every variable of OpenTelemetry begins with.
+const PREFIX: &str = "OTEL_";
+/// Those that are honoured, apart from those of exporters.
+const HONOURED: [&str; 14] = [
+    "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+    "OTEL_BSP_MAX_QUEUE_SIZE",
+    "OTEL_BSP_SCHEDULE_DELAY",
+    "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
+    "OTEL_METRICS_EXPORTER",
+    "OTEL_METRIC_EXPORT_INTERVAL",
+    "OTEL_RESOURCE_ATTRIBUTES",
+    "OTEL_SDK_DISABLED",
+    "OTEL_SERVICE_NAME",
+    "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
+    "OTEL_SPAN_LINK_COUNT_LIMIT",
+    "OTEL_TRACES_EXPORTER",
+    "OTEL_TRACES_SAMPLER",
+    "OTEL_TRACES_SAMPLER_ARG",
+];
+/// What the variables of exporters begin with; the infix of a signal may follow.
+const OF_EXPORTERS: &str = "OTEL_EXPORTER_OTLP_";
+/// How those of them end that are honoured.
+const HONOURED_OF_EXPORTERS: [&str; 5] = ["ENDPOINT", "HEADERS", "INSECURE", "PROTOCOL", "TIMEOUT"];
+/// What says no more than what is done anyhow.
+const AS_IT_IS: [(&str, &str); 6] = [
+    ("OTEL_EXPORTER_OTLP_COMPRESSION", "none"),
+    ("OTEL_LOGS_EXPORTER", "none"),
+    ("OTEL_METRICS_EXEMPLAR_FILTER", "always_off"),
+    ("OTEL_PROPAGATORS", "tracecontext"),
+    // There is no baggage that the host could pass on.
+    ("OTEL_PROPAGATORS", "tracecontext,baggage"),
+    ("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "explicit_bucket_histogram"),
+];
 
-/// How long one export may take, unless a variable says otherwise.
-const EXPORT_TIMEOUT: Duration = Duration::from_secs(10);
+/// What looks variables up. What is empty is not set.
+pub(super) struct Variables<'a>(pub(super) &'a dyn Fn(&str) -> Option<String>);
 
-/// What is exported on its own, and may be turned on and off on its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Signal {
-    Traces,
-    Metrics,
-}
-
-/// How an exporter speaks to its receiver.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum OtlpProtocol {
-    Grpc,
-    Http,
-}
-
-/// How one signal is exported.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Export {
-    pub(super) protocol: OtlpProtocol,
-    pub(super) timeout: Duration,
-}
-
-/// What the variables ask for; and what they ask for in vain, with the mend.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct AskedExports {
-    pub(super) traces: Option<Export>,
-    pub(super) metrics: Option<Export>,
-    pub(super) refused: Vec<String>,
-}
-
-impl AskedExports {
-    /// What these variables ask for. Without an endpoint they ask for nothing.
-    pub(super) fn of(variable: &dyn Fn(&str) -> Option<String>) -> Self {
-        let set = |name: &str| variable(name).map(|it| it.trim().to_owned()).filter(|it| !it.is_empty());
-        let mut asked = Self::default();
-        if set("OTEL_SDK_DISABLED").is_some_and(|it| it.eq_ignore_ascii_case("true")) {
-            return asked;
-        }
-        let mut export = |signal| {
-            Export::of(signal, &set).unwrap_or_else(|refusal| {
-                asked.refused.push(refusal);
-                None
-            })
-        };
-        let (traces, metrics) = (export(Signal::Traces), export(Signal::Metrics));
-        Self { traces, metrics, ..asked }
+impl Variables<'_> {
+    /// The value of a variable that is set.
+    pub(super) fn get(&self, name: &str) -> Option<String> {
+        (self.0)(name).map(|it| it.trim().to_owned()).filter(|it| !it.is_empty())
     }
 
-    /// Whether anything is exported.
-    pub(super) fn is_anything(&self) -> bool {
-        self.traces.is_some() || self.metrics.is_some()
+    /// Whether it is set to *true*.
+    pub(super) fn is_true(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|it| it.eq_ignore_ascii_case("true"))
     }
 }
 
-impl Signal {
-    /// What its variables have in their names.
-    fn infix(self) -> &'static str {
-        match self {
-            Self::Traces => "TRACES",
-            Self::Metrics => "METRICS",
-        }
-    }
+/// The names of those that are set and have no effect here, in order.
+pub(super) fn without_effect(set: impl Iterator<Item = (String, String)>) -> Vec<String> {
+    let mut names: Vec<_> = set
+        .filter(|(name, value)| name.starts_with(PREFIX) && !value.trim().is_empty())
+        .filter(|(name, value)| !is_honoured(name) && !AS_IT_IS.contains(&(name, value.trim())))
+        .map(|(name, _)| name)
+        .collect();
+    names.sort_unstable();
+    names
 }
 
-impl Export {
-    fn of(signal: Signal, set: &dyn Fn(&str) -> Option<String>) -> Result<Option<Self>, String> {
-        let infix = signal.infix();
-        // The variable of the signal beats that of all signals.
-        let either = |what: &str| {
-            let names = [format!("OTEL_EXPORTER_OTLP_{infix}_{what}"), format!("OTEL_EXPORTER_OTLP_{what}")];
-            names.into_iter().find_map(|name| set(&name).map(|value| (name, value)))
-        };
-        if either("ENDPOINT").is_none() {
-            return Ok(None);
-        }
-        let what = infix.to_ascii_lowercase();
-        let name = format!("OTEL_{infix}_EXPORTER");
-        match set(&name).as_deref() {
-            None | Some("otlp") => {}
-            Some("none") => return Ok(None),
-            Some(other) => {
-                return Err(format!("{name} is {other}, and {what} are not exported; take otlp or none"));
-            }
-        }
-        let protocol = match either("PROTOCOL") {
-            None => OtlpProtocol::Http,
-            Some((name, value)) => match value.as_str() {
-                "grpc" => OtlpProtocol::Grpc,
-                "http/protobuf" => OtlpProtocol::Http,
-                _ => {
-                    return Err(format!(
-                        "{name} is {value}, and {what} are not exported; take grpc or http/protobuf"
-                    ));
-                }
-            },
-        };
-        let timeout = either("TIMEOUT").and_then(|(_, value)| value.parse().ok()).map(Duration::from_millis);
-        Ok(Some(Self { protocol, timeout: timeout.unwrap_or(EXPORT_TIMEOUT) }))
-    }
+fn is_honoured(name: &str) -> bool {
+    HONOURED.contains(&name)
+        || name.strip_prefix(OF_EXPORTERS).is_some_and(|rest| {
+            let of_signal = ["TRACES_", "METRICS_"].iter().find_map(|infix| rest.strip_prefix(infix));
+            HONOURED_OF_EXPORTERS.contains(&of_signal.unwrap_or(rest))
+        })
+}
+
+/// A variable among those that a test sets.
+#[cfg(test)]
+pub(super) fn found(set: &[(&str, &str)], name: &str) -> Option<String> {
+    set.iter().find(|(key, _)| *key == name).map(|it| it.1.to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn asked(variables: &[(&str, &str)]) -> AskedExports {
-        let found = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|it| it.1.to_owned());
-        AskedExports::of(&found)
+    #[test]
+    fn what_has_no_effect_is_named_and_nothing_else_is() {
+        let set = [
+            ("PATH", "/bin"),
+            ("OTEL_LOGS_EXPORTER", "otlp"),
+            ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+            ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", ""),
+            ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://user:password@host"),
+            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://host"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "a=b"),
+            ("OTEL_PROPAGATORS", "tracecontext,baggage"),
+            ("OTEL_BSP_MAX_QUEUE_SIZE", "1"),
+            ("OTEL_BSP_EXPORT_TIMEOUT", "1"),
+        ];
+        let set = set.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let expected = [
+            "OTEL_BSP_EXPORT_TIMEOUT",
+            "OTEL_EXPORTER_OTLP_COMPRESSION",
+            "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
+            "OTEL_LOGS_EXPORTER",
+        ];
+        assert_eq!(without_effect(set), expected);
     }
 
-    const ENDPOINT: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://otel:4317");
-
     #[test]
-    fn nothing_is_exported_unless_there_is_an_endpoint() {
-        for variables in [
-            &[][..],
-            &[("OTEL_SERVICE_NAME", "orders"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")],
-            &[("OTEL_EXPORTER_OTLP_ENDPOINT", " ")],
-            &[ENDPOINT, ("OTEL_SDK_DISABLED", "TRUE")],
-            &[ENDPOINT, ("OTEL_TRACES_EXPORTER", "none"), ("OTEL_METRICS_EXPORTER", "none")],
-        ] {
-            assert_eq!(asked(variables), AskedExports::default(), "{variables:?}");
+    fn the_reference_lists_each_that_is_honoured() {
+        let page = include_str!("../../../../../docs/reference/variables.md");
+        for name in HONOURED {
+            assert!(page.contains(&format!("`{name}`")), "{name}");
         }
-    }
-
-    #[test]
-    fn each_signal_has_variables_of_its_own_which_beat_the_others() {
-        let export = |protocol, ms| Some(Export { protocol, timeout: Duration::from_millis(ms) });
-        let both = asked(&[ENDPOINT]);
-        assert_eq!(
-            (both.traces, both.metrics),
-            (export(OtlpProtocol::Http, 10_000), export(OtlpProtocol::Http, 10_000))
-        );
-        let mixed = asked(&[
-            ENDPOINT,
-            ("OTEL_SDK_DISABLED", "false"),
-            ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
-            ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "http/protobuf"),
-            ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "500"),
-        ]);
-        assert_eq!(
-            (mixed.traces, mixed.metrics),
-            (export(OtlpProtocol::Grpc, 500), export(OtlpProtocol::Http, 10_000))
-        );
-        let one = asked(&[("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://otel:4318/v1/metrics")]);
-        assert_eq!((one.traces, one.metrics), (None, export(OtlpProtocol::Http, 10_000)));
-    }
-
-    #[test]
-    fn what_this_host_cannot_do_is_refused_with_the_mend_and_the_rest_is_done() {
-        let asked = asked(&[
-            ENDPOINT,
-            ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json"),
-            ("OTEL_METRICS_EXPORTER", "otlp"),
-        ]);
-        assert!(asked.is_anything() && asked.traces.is_none() && asked.metrics.is_some());
-        assert_eq!(
-            asked.refused,
-            [
-                "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL is http/json, and traces are not exported; take grpc or http/protobuf"
-            ]
-        );
+        for end in HONOURED_OF_EXPORTERS {
+            assert!(page.contains(&format!("`{OF_EXPORTERS}{end}`")), "{end}");
+        }
     }
 }

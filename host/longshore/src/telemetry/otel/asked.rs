@@ -1,0 +1,310 @@
+//! What the standard variables ask for: whether anything is exported, where to, and in which
+//! protocol ([OTLP exporter
+//! configuration](https://opentelemetry.io/docs/specs/otel/protocol/exporter/)).
+
+use std::time::Duration;
+
+use opentelemetry_sdk::metrics::Temporality;
+
+use super::endpoint::OtlpEndpoint;
+use super::numbers::export_timeout;
+use super::variables::Variables;
+
+/// The samplers that there are.
+const SAMPLERS: [&str; 6] = [
+    "always_on",
+    "always_off",
+    "traceidratio",
+    "parentbased_always_on",
+    "parentbased_always_off",
+    "parentbased_traceidratio",
+];
+/// How metrics can be counted.
+const PREFERENCE: &str = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
+
+/// What is exported on its own, and may be turned on and off on its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Signal {
+    Traces,
+    Metrics,
+}
+
+/// How an exporter speaks to its receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OtlpProtocol {
+    Grpc,
+    Http,
+}
+
+/// How one signal is exported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Export {
+    pub(super) protocol: OtlpProtocol,
+    pub(super) endpoint: OtlpEndpoint,
+    pub(super) timeout: Duration,
+}
+
+/// What the variables ask for; and what they ask for in vain, with the mend.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct AskedExports {
+    pub(super) traces: Option<Export>,
+    pub(super) metrics: Option<Export>,
+    pub(super) temporality: Temporality,
+    pub(super) refused: Vec<String>,
+}
+
+impl AskedExports {
+    /// What these variables ask for. Without an endpoint they ask for nothing.
+    pub(super) fn of(variables: &Variables<'_>) -> Self {
+        let mut asked = Self::default();
+        if variables.is_true("OTEL_SDK_DISABLED") {
+            return asked;
+        }
+        let mut export = |signal| {
+            Export::of(signal, variables, &mut asked.refused).unwrap_or_else(|refusal| {
+                asked.refused.push(refusal);
+                None
+            })
+        };
+        (asked.traces, asked.metrics) = (export(Signal::Traces), export(Signal::Metrics));
+        if asked.traces.is_some() {
+            asked.refused.extend(refused_sampler(variables));
+        }
+        if let Some(preference) = variables.get(PREFERENCE).filter(|_| asked.metrics.is_some()) {
+            match preference.parse() {
+                Ok(temporality) => asked.temporality = temporality,
+                Err(()) => asked.refused.push(format!(
+                    "{PREFERENCE} names no preference, and metrics are cumulative; take cumulative, delta or lowmemory"
+                )),
+            }
+        }
+        asked
+    }
+
+    /// Whether anything is exported.
+    pub(super) fn is_anything(&self) -> bool {
+        self.traces.is_some() || self.metrics.is_some()
+    }
+}
+
+impl Signal {
+    /// What its variables have in their names.
+    fn infix(self) -> &'static str {
+        match self {
+            Self::Traces => "TRACES",
+            Self::Metrics => "METRICS",
+        }
+    }
+
+    /// What is exported, as messages name it.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Traces => "traces",
+            Self::Metrics => "metrics",
+        }
+    }
+}
+
+impl Export {
+    fn of(
+        signal: Signal,
+        variables: &Variables<'_>,
+        refused: &mut Vec<String>,
+    ) -> Result<Option<Self>, String> {
+        let (infix, what) = (signal.infix(), signal.word());
+        // The variable of the signal beats that of all signals.
+        let names =
+            |what: &str| [format!("OTEL_EXPORTER_OTLP_{infix}_{what}"), format!("OTEL_EXPORTER_OTLP_{what}")];
+        let either = |what: &str| {
+            names(what).into_iter().find_map(|name| variables.get(&name).map(|value| (name, value)))
+        };
+        let exporter = format!("OTEL_{infix}_EXPORTER");
+        match (variables.get(&exporter).as_deref(), either("ENDPOINT").is_some()) {
+            (None, true) | (Some("otlp"), true) => {}
+            (None | Some("none"), _) => return Ok(None),
+            (Some("otlp"), false) => {
+                return Err(format!(
+                    "{exporter} is otlp, and {what} are not exported, since no endpoint is named; set OTEL_EXPORTER_OTLP_ENDPOINT"
+                ));
+            }
+            (Some(_), false) => return Ok(None),
+            (Some(other), true) => {
+                return Err(format!("{exporter} is {other}, and {what} are not exported; take otlp or none"));
+            }
+        }
+        let Some((variable, url)) = either("ENDPOINT") else { return Ok(None) };
+        let protocol = match either("PROTOCOL") {
+            None => OtlpProtocol::Http,
+            Some((name, value)) => match value.as_str() {
+                "grpc" => OtlpProtocol::Grpc,
+                "http/protobuf" => OtlpProtocol::Http,
+                _ => {
+                    return Err(format!(
+                        "{name} is {value}, and {what} are not exported; take grpc or http/protobuf"
+                    ));
+                }
+            },
+        };
+        let has_scheme = url.contains("://");
+        let url = match protocol {
+            // It may stand without a scheme, and is over TLS then unless a variable says otherwise.
+            OtlpProtocol::Grpc if !has_scheme => {
+                let is_insecure = names("INSECURE").iter().find_map(|name| variables.get(name));
+                let is_insecure = is_insecure.is_some_and(|it| it.eq_ignore_ascii_case("true"));
+                format!("{}://{url}", if is_insecure { "http" } else { "https" })
+            }
+            _ => url,
+        };
+        let mut endpoint = OtlpEndpoint::read(&url).map_err(|wrong| {
+            format!("{variable} {wrong}; {what} are not exported; name a receiver as in http://HOST:PORT")
+        })?;
+        if protocol == OtlpProtocol::Http && variable == names("ENDPOINT")[1] {
+            // An endpoint of all signals is their common root.
+            let path = format!("{}/v1/{what}", endpoint.url.path().trim_end_matches('/'));
+            endpoint.url.set_path(&path);
+        }
+        if let Some((name, headers)) = either("HEADERS") {
+            let unread = endpoint.add_headers(&headers).into_iter();
+            refused.extend(unread.map(|place| {
+                format!("header {place} of {name} cannot be read, and is left out; write it as NAME=VALUE, encoded as in a URL")
+            }));
+        }
+        let named = names("TIMEOUT").into_iter().find(|name| variables.get(name).is_some());
+        let timeout = export_timeout(variables, &named.unwrap_or_default(), refused);
+        Ok(Some(Self { protocol, endpoint, timeout }))
+    }
+}
+
+/// What is wrong with the sampler, which the SDK reads, and takes for another one in silence.
+fn refused_sampler(variables: &Variables<'_>) -> Option<String> {
+    let sampler = variables.get("OTEL_TRACES_SAMPLER")?;
+    if !SAMPLERS.contains(&sampler.as_str()) {
+        return Some(format!(
+            "OTEL_TRACES_SAMPLER is none of {}, and parentbased_always_on is taken",
+            SAMPLERS.join(", ")
+        ));
+    }
+    let share = variables.get("OTEL_TRACES_SAMPLER_ARG").and_then(|it| it.parse::<f64>().ok());
+    let is_share = share.is_some_and(|it| (0.0..=1.0).contains(&it));
+    (sampler.ends_with("traceidratio") && !is_share).then(|| {
+        "OTEL_TRACES_SAMPLER_ARG is no number from 0 to 1, and every trace is taken; set the share that is to be".into()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::otel::variables::found;
+
+    fn asked(set: &[(&str, &str)]) -> AskedExports {
+        AskedExports::of(&Variables(&|name| found(set, name)))
+    }
+
+    fn export(protocol: OtlpProtocol, url: &str, ms: u64) -> Option<Export> {
+        let endpoint = OtlpEndpoint::read(url).unwrap();
+        Some(Export { protocol, endpoint, timeout: Duration::from_millis(ms) })
+    }
+
+    const ENDPOINT: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://otel:4317");
+    const GRPC: (&str, &str) = ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
+
+    #[test]
+    fn nothing_is_exported_unless_there_is_an_endpoint() {
+        for variables in [
+            &[][..],
+            &[("OTEL_SERVICE_NAME", "orders"), GRPC],
+            &[("OTEL_EXPORTER_OTLP_ENDPOINT", " ")],
+            &[ENDPOINT, ("OTEL_SDK_DISABLED", "TRUE")],
+            &[ENDPOINT, ("OTEL_TRACES_EXPORTER", "none"), ("OTEL_METRICS_EXPORTER", "none")],
+        ] {
+            assert_eq!(asked(variables), AskedExports::default(), "{variables:?}");
+        }
+        let [refusal] = &asked(&[("OTEL_TRACES_EXPORTER", "otlp")]).refused[..] else { panic!("said once") };
+        assert!(refusal.contains("set OTEL_EXPORTER_OTLP_ENDPOINT"), "{refusal}");
+    }
+
+    #[test]
+    fn each_signal_has_variables_of_its_own_which_beat_the_others() {
+        use OtlpProtocol::{Grpc, Http};
+        let both = asked(&[ENDPOINT]);
+        assert_eq!(both.traces, export(Http, "http://otel:4317/v1/traces", 10_000));
+        assert_eq!(both.metrics, export(Http, "http://otel:4317/v1/metrics", 10_000));
+        let mixed = asked(&[
+            ENDPOINT,
+            ("OTEL_SDK_DISABLED", "false"),
+            GRPC,
+            ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "http/protobuf"),
+            ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "500"),
+        ]);
+        assert_eq!(mixed.traces, export(Grpc, "http://otel:4317", 500));
+        assert_eq!(mixed.metrics, export(Http, "http://otel:4317/v1/metrics", 10_000));
+        let one = asked(&[("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://otel:4318/metrics")]);
+        assert_eq!((one.traces, one.metrics), (None, export(Http, "http://otel:4318/metrics", 10_000)));
+    }
+
+    #[test]
+    fn an_endpoint_of_grpc_without_a_scheme_is_over_tls_unless_a_variable_says_otherwise() {
+        let bare = ("OTEL_EXPORTER_OTLP_ENDPOINT", "otel:4317");
+        for (insecure, url) in
+            [("", "https://otel:4317"), ("true", "http://otel:4317"), ("no", "https://otel:4317")]
+        {
+            let asked = asked(&[bare, GRPC, ("OTEL_EXPORTER_OTLP_INSECURE", insecure)]);
+            assert_eq!(asked.traces, export(OtlpProtocol::Grpc, url, 10_000), "{insecure}");
+        }
+        let http = asked(&[bare]);
+        assert!(!http.is_anything() && http.refused.len() == 2, "{http:?}");
+    }
+
+    #[test]
+    fn what_this_host_cannot_do_is_refused_with_the_mend_and_the_rest_is_done() {
+        let asked = asked(&[
+            ENDPOINT,
+            ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json"),
+            ("OTEL_METRICS_EXPORTER", "otlp"),
+            ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "deltas"),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "api-key"),
+        ]);
+        assert!(asked.is_anything() && asked.traces.is_none() && asked.metrics.is_some());
+        let words = [
+            "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL is http/json, and traces are not exported; take grpc or http/protobuf",
+            "header 1 of OTEL_EXPORTER_OTLP_HEADERS cannot be read, and is left out; write it as NAME=VALUE, encoded as in a URL",
+            "OTEL_EXPORTER_OTLP_TIMEOUT is no number, and 10000 is taken; it is a whole number from 1 to 600000",
+            "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE names no preference, and metrics are cumulative; take cumulative, delta or lowmemory",
+        ];
+        assert_eq!(asked.refused, words);
+    }
+
+    #[test]
+    fn a_password_in_an_endpoint_is_in_no_refusal() {
+        for url in ["http://ann:SECRET@[", "ann:SECRET@otel:4318", "http://ann:SECRET@otel:port"] {
+            for protocol in ["grpc", "http/protobuf"] {
+                let asked = asked(&[
+                    ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", url),
+                    ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
+                ]);
+                if asked.traces.is_none() {
+                    assert!(asked.refused[0].starts_with("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT "), "{asked:?}");
+                }
+                assert!(!format!("{asked:?}").contains("SECRET"), "{asked:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_sampler_that_the_sdk_would_replace_in_silence_is_named() {
+        let refused = |sampler: &str, argument: &str| {
+            let set = [ENDPOINT, ("OTEL_TRACES_SAMPLER", sampler), ("OTEL_TRACES_SAMPLER_ARG", argument)];
+            asked(&set).refused
+        };
+        assert_eq!(refused("parentbased_traceidratio", "0.1"), [""; 0]);
+        assert_eq!(refused("always_off", ""), [""; 0]);
+        assert!(refused("xray", "")[0].contains("parentbased_always_on is taken"));
+        for argument in ["", "2", "x"] {
+            assert!(
+                refused("traceidratio", argument)[0].starts_with("OTEL_TRACES_SAMPLER_ARG"),
+                "{argument}"
+            );
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! Spans that wait for their export: encoded when they end, so that what is kept is known to the
+//! byte, and an export copies bytes only.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use opentelemetry::{Context, InstrumentationScope};
+use opentelemetry_proto::tonic::common::v1::InstrumentationScope as EncodedScope;
+use opentelemetry_proto::tonic::resource::v1::Resource as EncodedResource;
+use opentelemetry_proto::tonic::trace::v1::Span as EncodedSpan;
+use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
+use prost::Message;
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len, message};
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use super::asked::Signal;
+use super::numbers::ExportLimits;
+use super::otlp::OtlpClient;
+use super::tally::{ExportTally, PAUSES};
+
+/// The most bytes of spans that wait, those of an export under way among them: 16,384 spans of
+/// 1 KiB.
+const MAX_BYTES_WAITING: usize = 16 << 20;
+/// The most bytes of spans in one export. Collectors take 4 MiB over gRPC by default.
+const MAX_BYTES_EXPORTED: usize = 2 << 20;
+
+/// The fields of `ExportTraceServiceRequest`, `ResourceSpans` and `ScopeSpans` that have in them
+/// what is exported, and what it is of
+/// ([trace.proto](https://github.com/open-telemetry/opentelemetry-proto)).
+const RESOURCE_SPANS: u32 = 1;
+const RESOURCE: u32 = 1;
+const SCOPE_SPANS: u32 = 2;
+const SCOPE: u32 = 1;
+const SPANS: u32 = 2;
+
+/// Takes the spans that have ended, and exports them in batches.
+#[derive(Debug)]
+pub(super) struct SpanBatches {
+    waiting: Mutex<Waiting>,
+    /// A batch is full, or the last is to go.
+    arrived: Notify,
+    limits: ExportLimits,
+    tally: Arc<ExportTally>,
+    /// The resource, and the scope, as fields of what is around the spans.
+    resource: Vec<u8>,
+    scope: Vec<u8>,
+}
+
+/// Spans for one export, as fields of the message that has them.
+#[derive(Debug, Default)]
+struct SpanBatch {
+    spans: usize,
+    bytes: Vec<u8>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    full: VecDeque<SpanBatch>,
+    begun: SpanBatch,
+    /// How many spans and bytes there are, with those of the export under way.
+    spans: usize,
+    bytes: usize,
+    is_closed: bool,
+}
+
+impl SpanBatches {
+    pub(super) fn new(
+        resource: &Resource,
+        scope: &InstrumentationScope,
+        limits: ExportLimits,
+        tally: Arc<ExportTally>,
+    ) -> Self {
+        let attributes = ResourceAttributesWithSchema::from(resource).attributes.0;
+        let resource = EncodedResource { attributes, ..EncodedResource::default() };
+        let field = |tag, encoded: &dyn Fn(u32, &mut Vec<u8>)| {
+            let mut bytes = Vec::new();
+            encoded(tag, &mut bytes);
+            bytes
+        };
+        let scope = EncodedScope::from((scope, None));
+        let resource = field(RESOURCE, &|tag, bytes| message::encode(tag, &resource, bytes));
+        let scope = field(SCOPE, &|tag, bytes| message::encode(tag, &scope, bytes));
+        let (waiting, arrived) = (Mutex::default(), Notify::new());
+        Self { waiting, arrived, limits, tally, resource, scope }
+    }
+
+    /// Exports what ends, until it is closed and nothing is left.
+    pub(super) async fn export(self: Arc<Self>, client: OtlpClient) {
+        while let Some(batch) = self.next().await {
+            self.send(&client, &batch).await;
+            let mut waiting = self.waiting();
+            waiting.spans -= batch.spans;
+            waiting.bytes -= batch.bytes.len();
+        }
+    }
+
+    /// Nothing more will end. What waits is exported at once.
+    pub(super) fn close(&self) {
+        self.waiting().is_closed = true;
+        self.arrived.notify_one();
+    }
+
+    /// The next batch: a full one, or what there is once the first of it has waited long enough.
+    async fn next(&self) -> Option<SpanBatch> {
+        let mut is_due = false;
+        loop {
+            {
+                let mut waiting = self.waiting();
+                let is_closed = waiting.is_closed;
+                if let Some(batch) = waiting.full.pop_front() {
+                    return Some(batch);
+                }
+                if (is_due || is_closed) && waiting.begun.spans > 0 {
+                    return Some(std::mem::take(&mut waiting.begun));
+                }
+                if is_closed {
+                    return None;
+                }
+            }
+            is_due = timeout(self.limits.schedule, self.arrived.notified()).await.is_err();
+        }
+    }
+
+    /// Sends a batch. If it may pass later, it is sent again while there is time.
+    async fn send(&self, client: &OtlpClient, batch: &SpanBatch) {
+        let request = self.request(&batch.bytes);
+        let mut pauses = PAUSES.iter();
+        loop {
+            let failure = match client.send(request.clone()).await {
+                Ok(answer) => return self.tally.spans_taken(batch.spans as u64, &answer),
+                Err(failure) => failure,
+            };
+            self.tally.failed(Signal::Traces, &failure);
+            let Some(pause) = pauses.next().filter(|_| !failure.is_final) else { return };
+            // At the end it is tried once more, without a pause.
+            if !self.tally.waits(*pause).await {
+                pauses = [].iter();
+            }
+        }
+    }
+
+    /// The message with these spans.
+    fn request(&self, spans: &[u8]) -> Bytes {
+        let of_scope = self.scope.len() + spans.len();
+        let scope_spans = key_len(SCOPE_SPANS) + encoded_len_varint(of_scope as u64) + of_scope;
+        let of_resource = self.resource.len() + scope_spans;
+        let length = key_len(RESOURCE_SPANS) + encoded_len_varint(of_resource as u64) + of_resource;
+        let mut request = Vec::with_capacity(length);
+        encode_key(RESOURCE_SPANS, WireType::LengthDelimited, &mut request);
+        encode_varint(of_resource as u64, &mut request);
+        request.extend_from_slice(&self.resource);
+        encode_key(SCOPE_SPANS, WireType::LengthDelimited, &mut request);
+        encode_varint(of_scope as u64, &mut request);
+        request.extend_from_slice(&self.scope);
+        request.extend_from_slice(spans);
+        request.into()
+    }
+
+    /// Keeps a span, unless there is no room for it.
+    fn keep(&self, span: &EncodedSpan) {
+        let inner = span.encoded_len();
+        let length = key_len(SPANS) + encoded_len_varint(inner as u64) + inner;
+        let mut waiting = self.waiting();
+        let has_room =
+            waiting.spans < self.limits.spans_waiting && waiting.bytes + length <= MAX_BYTES_WAITING;
+        if waiting.is_closed || !has_room {
+            return;
+        }
+        waiting.spans += 1;
+        waiting.bytes += length;
+        if waiting.begun.bytes.len() + length > MAX_BYTES_EXPORTED {
+            self.seal(&mut waiting);
+        }
+        waiting.begun.spans += 1;
+        encode_key(SPANS, WireType::LengthDelimited, &mut waiting.begun.bytes);
+        encode_varint(inner as u64, &mut waiting.begun.bytes);
+        span.encode_raw(&mut waiting.begun.bytes);
+        if waiting.begun.spans >= self.limits.spans_exported {
+            self.seal(&mut waiting);
+        }
+    }
+
+    /// Ends the batch that was begun.
+    fn seal(&self, waiting: &mut Waiting) {
+        let batch = std::mem::take(&mut waiting.begun);
+        if batch.spans > 0 {
+            // The next one will be as large.
+            waiting.begun.bytes.reserve(batch.bytes.len());
+            waiting.full.push_back(batch);
+            self.arrived.notify_one();
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        // What it guards is valid after every statement.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Where the SDK hands over what has ended.
+#[derive(Debug)]
+pub(super) struct EndedSpans(pub(super) Arc<SpanBatches>);
+
+impl SpanProcessor for EndedSpans {
+    fn on_start(&self, _: &mut Span, _: &Context) {}
+
+    fn on_end(&self, span: SpanData) {
+        let Self(batches) = self;
+        batches.tally.span_ended();
+        batches.keep(&span.into());
+    }
+
+    /// The run's end waits for the last batch itself.
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        self.0.close();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+
+    use super::*;
+    use crate::telemetry::otel::variables::Variables;
+
+    fn batches(max: usize) -> SpanBatches {
+        let resource = Resource::builder_empty().with_service_name("orders").build();
+        let limits = ExportLimits::of(&Variables(&|_| None), &mut Vec::new());
+        let limits = ExportLimits { spans_waiting: max, spans_exported: 4, ..limits };
+        let scope = InstrumentationScope::builder("longshore").build();
+        SpanBatches::new(&resource, &scope, limits, Arc::default())
+    }
+
+    fn span(name: &str) -> EncodedSpan {
+        EncodedSpan { name: name.into(), ..EncodedSpan::default() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_batch_is_the_protocol_s_message_with_every_span_in_order() {
+        let batches = batches(100);
+        (0..6).for_each(|number| batches.keep(&span(&number.to_string())));
+        let mut names = Vec::new();
+        for expected in [4, 2] {
+            let batch = batches.next().await.unwrap();
+            assert_eq!(batch.spans, expected);
+            let request = ExportTraceServiceRequest::decode(batches.request(&batch.bytes)).unwrap();
+            let [of_resource] = &request.resource_spans[..] else { panic!("{request:?}") };
+            assert_eq!(of_resource.resource.as_ref().unwrap().attributes[0].key, "service.name");
+            let [of_scope] = &of_resource.scope_spans[..] else { panic!("{request:?}") };
+            assert_eq!(of_scope.scope.as_ref().unwrap().name, "longshore");
+            names.extend(of_scope.spans.iter().map(|it| it.name.clone()));
+        }
+        assert_eq!(names, ["0", "1", "2", "3", "4", "5"]);
+        batches.close();
+        assert!(batches.next().await.is_none());
+    }
+
+    #[test]
+    fn what_waits_is_bounded_by_its_number_and_by_its_bytes() {
+        let few = batches(3);
+        (0..10).for_each(|_| few.keep(&span("small")));
+        assert_eq!(few.waiting().spans, 3);
+
+        let large = batches(1_000_000);
+        (0..10_000).for_each(|_| large.keep(&span(&"x".repeat(100_000))));
+        let waiting = large.waiting();
+        assert!(waiting.bytes <= MAX_BYTES_WAITING && waiting.bytes > MAX_BYTES_WAITING - 200_000);
+        let held: usize = waiting.full.iter().chain([&waiting.begun]).map(|it| it.bytes.len()).sum();
+        assert_eq!(held, waiting.bytes);
+        assert!(waiting.full.iter().all(|it| it.bytes.len() <= MAX_BYTES_EXPORTED));
+    }
+}
