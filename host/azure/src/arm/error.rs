@@ -209,3 +209,6 @@ impl Asked<'_> {
         )
     }
 }
+
+#[cfg(test)]
+mod fuzz;

@@ -86,3 +86,6 @@ impl LogPage {
         Some(from.after(last.time, at_once))
     }
 }
+
+#[cfg(test)]
+mod fuzz;

@@ -85,6 +85,9 @@ pub(in crate::servicebus) fn write(mark: &Mark, state: Option<&Bytes>) -> Option
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
