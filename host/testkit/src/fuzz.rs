@@ -6,7 +6,7 @@
 //! Inputs are made from seeds and from the corpus, by changes that are seeded. What ended in a way
 //! of its own is changed further.
 //!
-//! A target runs for two seconds, always from the same start. `make fuzz TIME=600` shares its time
+//! A target runs for a second, always from the same start. `make fuzz TIME=600` shares its time
 //! among all of them, starts somewhere else, and adds to the corpora in `host/testkit/corpus`.
 
 mod change;

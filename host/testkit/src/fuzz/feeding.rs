@@ -12,7 +12,7 @@ use super::limits::{Watch, limit_memory, peak_memory};
 use super::target::FuzzTarget;
 
 /// How long a target is fed, in seconds, unless `LONGSHORE_FUZZ_SECONDS` says otherwise.
-const SECONDS: u64 = 2;
+const SECONDS: u64 = 1;
 /// The file with what came of it.
 pub(super) const REPORT: &str = "report";
 
