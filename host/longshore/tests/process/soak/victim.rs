@@ -9,6 +9,7 @@ use rand::rngs::ThreadRng;
 
 use super::judge::Judge;
 use super::worker::{Starter, Worker};
+use longshore_testkit::wait::until;
 
 /// One worker after the other.
 pub(super) struct Victim {
@@ -61,9 +62,12 @@ impl Victim {
             self.ends.stopped += 1;
             return self.begin(command);
         }
-        if !dies || self.was_told_to_stop || Instant::now() < self.dies_at {
+        // One is killed, wherever it is; the next is stopped, once it works.
+        let stops = self.ends.killed > self.ends.stopped;
+        let is_ready = worker.has_begun() || !stops;
+        if !dies || self.was_told_to_stop || Instant::now() < self.dies_at || !is_ready {
             self.state = Some(worker);
-        } else if self.rng.random_ratio(1, 3) && worker.has_begun() {
+        } else if stops {
             worker.terminate();
             self.was_told_to_stop = true;
             self.state = Some(worker);
@@ -85,7 +89,7 @@ impl Victim {
         if !self.was_told_to_stop {
             return Some(worker);
         }
-        let status = longshore_testkit::wait::until("the end of a worker", || worker.ended());
+        let status = until("the end of a worker", || worker.ended());
         worker.read_log(|line| judge.read(line));
         assert!(status.success(), "a worker ended with {status}");
         self.ends.stopped += 1;
