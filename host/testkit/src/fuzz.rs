@@ -13,6 +13,7 @@ mod change;
 mod corpus;
 mod feeding;
 mod limits;
+mod sums;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ pub use self::change::change;
 pub use self::corpus::{Corpus, MAX_CORPORA};
 pub use self::feeding::number;
 use self::limits::Watch;
+pub use self::sums::unless_sums_wrap;
 pub use self::target::FuzzTarget;
 
 /// Names the target that a process is to feed: it was started for that one alone.
@@ -77,7 +79,7 @@ fn fed(target: &FuzzTarget, judge: impl FnMut(&[u8]) -> String) -> Result<Option
     let scratch = tempfile::tempdir().unwrap();
     let (_, module) = module.split_once("::").expect("a module of a crate");
     let ran = Command::new(std::env::current_exe().unwrap())
-        .args([module, "--nocapture", "--test-threads=1"])
+        .args([&format!("{module}::"), "--nocapture", "--test-threads=1"])
         .env(TARGET, name)
         .env(SCRATCH, scratch.path())
         .env("RUST_BACKTRACE", "0")

@@ -72,7 +72,7 @@ impl Soak {
         let directory = Directory::new();
         let mut judge = Judge::watch(directory.database());
         let pace = if self.time >= LONG { Pace::LONG } else { Pace::SHORT };
-        let command = Starter {
+        let starter = Starter {
             program: self.program.clone(),
             directory: directory.path(""),
             queue: directory.url(ORDERS),
@@ -80,11 +80,11 @@ impl Soak {
             pace,
             concurrency: CONCURRENCY,
         };
-        command.warm();
-        let mut elder = command.worker("elder");
-        let mut victim = Victim::start(&command, if self.time >= LONG { 3..12 } else { 1..4 });
+        starter.warm();
+        let mut elder = starter.worker("elder");
+        let mut victim = Victim::start(&starter, if self.time >= LONG { 3..12 } else { 1..4 });
         let total = self.rate * self.time.as_secs();
-        let feeder = Feeder::start(&command, total);
+        let feeder = Feeder::start(&starter, total);
         self.say(&format!("{}\n{}", machine(), Row::HEAD));
 
         let started = Instant::now();
@@ -102,7 +102,7 @@ impl Soak {
             if !is_sending && sent_all.is_none() {
                 sent_all = Some((started.elapsed(), rows.len()));
             }
-            victim.look(&command, &mut judge, is_sending);
+            victim.look(&starter, &mut judge, is_sending);
             if looked.elapsed() < LOOK {
                 continue;
             }

@@ -57,6 +57,14 @@ impl Corpus {
         &self.inputs
     }
 
+    /// Writes the inputs into the directory of a target that has none yet, if it grows.
+    pub(super) fn begin(&mut self) {
+        if self.room > 0 && !self.is_there() {
+            let small = self.inputs.iter().filter(|bytes| bytes.len() <= LARGEST);
+            self.room -= small.map(|bytes| self.keep(bytes)).count().min(self.room);
+        }
+    }
+
     /// Notes how an input ended that is there already.
     pub fn knows(&mut self, how: &str) {
         self.seen.insert(kind(how));
@@ -99,15 +107,52 @@ pub(super) fn directory() -> PathBuf {
 
 /// What was said, without the numbers and names in it, which differ from input to input.
 fn kind(how: &str) -> String {
-    let mut quoted = false;
+    let mut quote = None;
     let unquoted: String = how
         .chars()
         .filter(|letter| {
-            quoted ^= *letter == '`';
-            !quoted
+            if matches!(letter, '`' | '"') && quote.is_none_or(|quote| quote == *letter) {
+                quote = if quote.is_none() { Some(*letter) } else { None };
+            }
+            quote.is_none()
         })
         .collect();
     let words = unquoted.split(|letter: char| !letter.is_ascii_alphanumeric());
     let words = words.filter(|word| word.len() > 1 && word.bytes().all(|byte| byte.is_ascii_alphabetic()));
     words.take(WORDS).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The names of the targets, as their modules write them.
+    fn named(directory: &Path, found: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                named(&path, found);
+            } else if path.ends_with("fuzz.rs") || path.ends_with("fuzz/main.rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let names = text.lines().filter_map(|line| line.split_once("_TARGET: &str = \""));
+                found.extend(names.filter_map(|(_, it)| it.strip_suffix("\";")).map(str::to_owned));
+            }
+        }
+    }
+
+    #[test]
+    fn every_target_has_a_corpus_and_all_of_them_are_small() {
+        let (mut corpora, mut bytes) = (BTreeSet::new(), 0);
+        for entry in std::fs::read_dir(directory()).unwrap() {
+            let path = entry.unwrap().path();
+            corpora.insert(path.file_name().unwrap().to_str().unwrap().to_owned());
+            let files = std::fs::read_dir(&path).unwrap();
+            bytes += files.map(|file| file.unwrap().metadata().unwrap().len()).sum::<u64>();
+        }
+        let mut targets = BTreeSet::new();
+        named(&crate::root().join("host"), &mut targets);
+        // `make fuzz` shares its time by the number of corpora.
+        assert_eq!(corpora, targets);
+        assert!(bytes < MAX_CORPORA, "{bytes}");
+    }
 }

@@ -31,6 +31,7 @@ pub(super) fn run(target: &FuzzTarget, mut judge: impl FnMut(&[u8]) -> String, s
     let mut watch = Watch::start(scratch);
     let before = peak_memory();
     limit_memory();
+    corpus.begin();
     for bytes in corpus.inputs().to_vec() {
         corpus.knows(&watch.over(&bytes, &mut judge));
     }

@@ -1,10 +1,7 @@
 //! Mistakes are planted, and each has to be found with the input that makes it.
 
-use std::collections::BTreeSet;
 use std::hint::black_box;
-use std::path::Path;
 
-use super::corpus::{MAX_CORPORA, directory};
 use super::limits::{MAX_CPU, cpu};
 use super::{FuzzTarget, fed};
 
@@ -66,34 +63,4 @@ fn a_reader_without_a_mistake_is_reported() {
             "{report}"
         );
     }
-}
-
-/// The names of the targets, as their modules write them.
-fn named(directory: &Path, found: &mut BTreeSet<String>) {
-    for entry in std::fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            named(&path, found);
-        } else if path.ends_with("fuzz.rs") || path.ends_with("fuzz/main.rs") {
-            let text = std::fs::read_to_string(&path).unwrap();
-            let names = text.lines().filter_map(|line| line.split_once("_TARGET: &str = \""));
-            found.extend(names.filter_map(|(_, it)| it.strip_suffix("\";")).map(str::to_owned));
-        }
-    }
-}
-
-#[test]
-fn every_target_has_a_corpus_and_all_of_them_are_small() {
-    let (mut corpora, mut bytes) = (BTreeSet::new(), 0);
-    for entry in std::fs::read_dir(directory()).unwrap() {
-        let path = entry.unwrap().path();
-        corpora.insert(path.file_name().unwrap().to_str().unwrap().to_owned());
-        let files = std::fs::read_dir(&path).unwrap();
-        bytes += files.map(|file| file.unwrap().metadata().unwrap().len()).sum::<u64>();
-    }
-    let mut targets = BTreeSet::new();
-    named(&crate::root().join("host"), &mut targets);
-    // `make fuzz` shares its time by the number of corpora.
-    assert_eq!(corpora, targets);
-    assert!(bytes < MAX_CORPORA, "{bytes}");
 }

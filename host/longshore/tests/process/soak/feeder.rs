@@ -27,16 +27,16 @@ pub(super) struct Feeder {
 
 impl Feeder {
     /// Starts it; nothing is sent yet.
-    pub(super) fn start(command: &Starter, total: u64) -> Self {
-        let mut process = command
-            .verb(&["send", &format!("--queue={}", command.queue), "-"])
+    pub(super) fn start(starter: &Starter, total: u64) -> Self {
+        let mut process = starter
+            .verb(&["send", &format!("--queue={}", starter.queue), "-"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
         let (allowed, sent) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
         let mut lines = BufWriter::new(process.stdin.take().unwrap());
-        let (may, pace) = (allowed.clone(), command.pace);
+        let (may, pace) = (allowed.clone(), starter.pace);
         let writing = std::thread::spawn(move || {
             let mut number = 0;
             while number < total {

@@ -37,30 +37,30 @@ impl fmt::Display for Ends {
 
 impl Victim {
     /// Starts the first.
-    pub(super) fn start(command: &Starter, lives: Range<u64>) -> Self {
+    pub(super) fn start(starter: &Starter, lives: Range<u64>) -> Self {
         let (ends, rng) = (Ends::default(), rand::rng());
         let mut victim =
             Self { state: None, dies_at: Instant::now(), was_told_to_stop: false, lives, ends, rng };
-        victim.begin(command);
+        victim.begin(starter);
         victim
     }
 
-    fn begin(&mut self, command: &Starter) {
+    fn begin(&mut self, starter: &Starter) {
         self.was_told_to_stop = false;
         let life = self.rng.random_range(self.lives.start * 1000..self.lives.end * 1000);
         self.dies_at = Instant::now() + Duration::from_millis(life);
-        self.state = Some(command.worker("victim"));
+        self.state = Some(starter.worker("victim"));
     }
 
     /// Ends the worker when its time has come, and starts the next one. In the end they live.
-    pub(super) fn look(&mut self, command: &Starter, judge: &mut Judge, dies: bool) {
-        let Some(mut worker) = self.state.take() else { return self.begin(command) };
+    pub(super) fn look(&mut self, starter: &Starter, judge: &mut Judge, dies: bool) {
+        let Some(mut worker) = self.state.take() else { return self.begin(starter) };
         worker.read_log(|line| judge.read(line));
         if let Some(status) = worker.ended() {
             assert!(self.was_told_to_stop && status.success(), "a worker ended with {status}");
             worker.read_log(|line| judge.read(line));
             self.ends.stopped += 1;
-            return self.begin(command);
+            return self.begin(starter);
         }
         // One is killed, wherever it is; the next is stopped, once it works.
         let stops = self.ends.killed > self.ends.stopped;
@@ -74,7 +74,7 @@ impl Victim {
         } else {
             worker.kill(|line| judge.read(line));
             self.ends.killed += 1;
-            self.begin(command);
+            self.begin(starter);
         }
     }
 
