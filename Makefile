@@ -10,9 +10,9 @@ MESSAGES   = 1000
 LOG        = warn
 # How many random kills `make torture` makes.
 N          = 1000
-# How many seconds `make fuzz` takes.
+# How many seconds `make fuzz` and `make soak` take.
 TIME       = 600
-# The part that `make bench` measures; empty: every part.
+# The part that `make bench` measures, or the target that `make fuzz` feeds; empty: every one.
 ONLY       =
 # The queue that `make verify-azure` or `make verify-servicebus` tests.
 QUEUE_URL  =
@@ -42,7 +42,7 @@ TEST_HOST  := $(TEST) --test process --no-run
 
 include guest/languages.mk examples/examples.mk infra/azure.mk infra/check.mk
 .PHONY: help run build guest order host check lint lint-guest doc features test test-worker test-guest test-host test-services service-tests \
-	services-installed judge-broker verify-azure verify-servicebus torture dev-scenarios servicebus-100 servicebus-100000 servicebus-sessions fuzz fuzz-coverage mutants bench format clean wasm-target docker-registry
+	services-installed judge-broker verify-azure verify-servicebus torture dev-scenarios servicebus-100 servicebus-100000 servicebus-sessions fuzz soak fuzz-coverage mutants bench format clean wasm-target docker-registry
 
 include release/check.mk
 include host/longshore/tests/page/page.mk
@@ -138,8 +138,17 @@ dev-scenarios: guest ## run `longshore dev` on queues that fail, and compare wit
 	LONGSHORE_SIMULATED=$(abspath $(TARGET))/dev-simulated.txt $(TEST) --test worker -- --ignored the_scenarios_of_dev
 	LONGSHORE_SIMULATED=$(abspath $(TARGET))/dev-simulated.txt $(TEST) --test process -- --nocapture --ignored dev_scenarios
 
-fuzz: guest ## feed arbitrary bytes to the sandbox, and keep what ends in a new way: make fuzz TIME=600
-	LONGSHORE_FUZZ_SECONDS=$(TIME) LONGSHORE_FUZZ_SEED=$$(date +%s)000000 LONGSHORE_FUZZ_KEEP=1 $(TEST) --test fuzz -- --nocapture
+# Each target has a corpus, and gets as much of the time as the others.
+FUZZED     := $(notdir $(wildcard host/testkit/corpus/*))
+fuzz: guest ## feed arbitrary bytes to all that reads bytes from outside, and keep what ends in a new way: make fuzz TIME=600 ONLY=queue-url
+	$(if $(filter-out $(FUZZED),$(ONLY)),$(error there is no `$(ONLY)` to feed; there are: $(FUZZED)))
+	LONGSHORE_FUZZ_SECONDS=$(if $(ONLY),$(TIME),$(shell expr $(TIME) / $(words $(FUZZED)))) LONGSHORE_FUZZ_SEED=$$(date +%s)000000 \
+		LONGSHORE_FUZZ_KEEP=1 LONGSHORE_FUZZ_ONLY=$(ONLY) \
+		$(TEST) --lib --test fuzz -- --nocapture --test-threads 1 --skip fuzz::tests fuzz:: whatever_is_loaded
+
+soak: build ## messages that fail in each way, at 5 million an hour, while workers die: what grew, and what was lost: make soak TIME=3600
+	TMPDIR=$(abspath $(TARGET)) LONGSHORE_SOAK_SECONDS=$(TIME) LONGSHORE_SOAK_PROGRAM=$(abspath $(TARGET))/release/longshore \
+		$(TEST) --test process -- --nocapture soak::nothing
 
 fuzz-coverage: guest ## how much of the load path fuzzing reaches (needs rustup's llvm-tools)
 	LONGSHORE_FUZZ_SECONDS=$(TIME) host/sandbox/tests/fuzz/coverage.sh

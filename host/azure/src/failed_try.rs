@@ -6,7 +6,7 @@ use crate::cause::cause;
 use crate::no_answer::NoAnswer;
 
 /// How much of what a credential says is repeated, in characters.
-const MAX_WORDS: usize = 600;
+pub(crate) const MAX_WORDS: usize = 600;
 
 /// Why one try failed.
 #[derive(Debug)]

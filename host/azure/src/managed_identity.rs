@@ -211,6 +211,9 @@ fn words(body: &[u8], proof: Option<&str>) -> String {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use std::sync::Arc;
 

@@ -4,6 +4,8 @@
 pub mod cli;
 pub mod commands;
 pub mod exit;
+#[cfg(test)]
+mod fuzz;
 mod host_identity;
 mod memory;
 pub mod shown;

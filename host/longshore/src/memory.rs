@@ -132,6 +132,9 @@ fn limit(file: &Path) -> io::Result<Option<u64>> {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

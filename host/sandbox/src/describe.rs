@@ -156,6 +156,9 @@ fn recognise(bytes: &[u8]) -> Result<(), LoadError> {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use super::{Outline, describe};
     use crate::digest::digest;

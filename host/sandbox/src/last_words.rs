@@ -181,6 +181,9 @@ fn is_of_a_package(file: &str) -> bool {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use super::LastWords;
 

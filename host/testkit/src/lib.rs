@@ -1,12 +1,13 @@
 //! What tests and benches share: the program as they run it, how they wait, what they need, built
-//! guests, a recording handler, an identity endpoint, certificates, the promises of every queue,
-//! and an eye on the log.
+//! guests, a recording handler, an identity endpoint, certificates, the promises of every queue, an
+//! eye on the log, and arbitrary bytes for whatever reads some.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::missing_panics_doc, reason = "tests fail by panicking")]
 
 pub mod bombs;
 pub mod certificates;
 pub mod echo;
+pub mod fuzz;
 pub mod guest;
 pub mod identity;
 pub mod log;

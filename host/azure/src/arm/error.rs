@@ -214,3 +214,6 @@ impl Asked<'_> {
         )
     }
 }
+
+#[cfg(test)]
+mod fuzz;

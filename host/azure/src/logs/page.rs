@@ -140,3 +140,6 @@ mod tests {
         assert_eq!(page(&times).next(&from), Some(from.after(time.parse().unwrap(), 3)));
     }
 }
+
+#[cfg(test)]
+mod fuzz;

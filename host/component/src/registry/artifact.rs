@@ -144,3 +144,6 @@ impl Manifest {
         Ok(Self { component: component.clone(), precompiled, annotations })
     }
 }
+
+#[cfg(test)]
+mod fuzz;

@@ -52,6 +52,9 @@ pub(super) fn is_of_the_same_domain(registry: &Url, realm: &Url) -> bool {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

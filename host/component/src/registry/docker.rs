@@ -181,6 +181,9 @@ pub(super) async fn ask(program: &str, name: &str) -> Result<Option<Secret>, Str
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -5,6 +5,8 @@
 
 mod choice;
 mod document;
+#[cfg(test)]
+mod fuzz;
 mod keys;
 mod relative;
 #[cfg(test)]

@@ -46,6 +46,8 @@ mod receiving;
 mod reload;
 mod secrets;
 mod signed;
+#[cfg(target_os = "linux")]
+mod soak;
 mod stopping;
 mod telemetry;
 mod telemetry_lost;

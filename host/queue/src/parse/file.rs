@@ -14,10 +14,13 @@ pub(crate) fn parse(path: &str) -> Parsed {
             if !path.starts_with('/') {
                 return Err(Malformed::new("a file URL with two slashes names a host"));
             }
-            Path::new(path)
+            path
         }
-        None => Path::new(path),
+        None => path,
     };
+    // Several slashes are one. Shown as they are, they would be the beginning of a host.
+    let slashes = path.len() - path.trim_start_matches('/').len();
+    let path = Path::new(&path[slashes.saturating_sub(1)..]);
     let name = path.file_name().and_then(|name| name.to_str());
     let name = name.ok_or_else(|| Malformed::new("no queue is named"))?;
     check_name(name).map_err(|cause| Malformed::new(format!("`{name}` is no queue name: {cause}")))?;

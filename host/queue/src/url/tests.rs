@@ -95,6 +95,7 @@ fn every_form_is_recognised_and_shown_as_it_was_written() {
         ("file:/var/q/orders", file("/var/q"), "orders", "file:/var/q/orders"),
         ("file:///var/q/orders", file("/var/q"), "orders", "file:/var/q/orders"),
         ("file://localhost/var/q/orders", file("/var/q"), "orders", "file:/var/q/orders"),
+        ("file:////var/q/orders", file("/var/q"), "orders", "file:/var/q/orders"),
         ("file:./my queues/100%/orders", file("./my queues/100%"), "orders", "file:./my queues/100%/orders"),
         (
             "https://acc.queue.core.windows.net/orders",

@@ -4,10 +4,9 @@ use arbitrary::{Arbitrary, Unstructured};
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt};
 
+use longshore_testkit::fuzz::change;
 use longshore_testkit::{guest, wat};
 
-/// Larger ones are no longer grown.
-const LARGEST: usize = 64 << 10;
 /// Bytes that choices of `wasm-smith` are made from.
 const CHOICES: usize = 4096;
 /// What a component begins with, as far as its version.
@@ -43,12 +42,12 @@ impl Maker {
             2 | 3 => wasm_smith::Component::arbitrary(&mut Unstructured::new(&noise))
                 .map_or(noise, |component| component.to_bytes()),
             4..7 => self.beside_a_module(&noise),
-            7 if rng.random_ratio(1, 16) => change(rng, self.order.clone(), &self.small),
-            8 => change(rng, self.small.clone(), &noise),
-            _ if corpus.is_empty() => change(rng, self.small.clone(), &noise),
+            7 if rng.random_ratio(1, 16) => change(rng, self.order.clone(), &self.small, &[]),
+            8 => change(rng, self.small.clone(), &noise, &[]),
+            _ if corpus.is_empty() => change(rng, self.small.clone(), &noise, &[]),
             _ => {
                 let [one, other] = [(); 2].map(|()| &corpus[rng.random_range(0..corpus.len())]);
-                change(rng, one.clone(), other)
+                change(rng, one.clone(), other, &[])
             }
         }
     }
@@ -67,31 +66,6 @@ impl Maker {
         bytes.extend_from_slice(INSTANCE_OF_THE_SECOND);
         bytes
     }
-}
-
-/// Changes a few places, or one of two halves.
-fn change(rng: &mut StdRng, mut bytes: Vec<u8>, other: &[u8]) -> Vec<u8> {
-    for _ in 0..rng.random_range(1..6) {
-        let at = rng.random_range(0..=bytes.len());
-        let end = (at + rng.random_range(0..=64)).min(bytes.len());
-        match rng.random_range(0..6) {
-            0 => bytes.truncate(at),
-            1 => drop(bytes.drain(at..end)),
-            2 if bytes.len() < LARGEST => {
-                let again = bytes[at..end].to_vec();
-                bytes.splice(at..at, again);
-            }
-            3 if bytes.len() < LARGEST && !other.is_empty() => {
-                let from = rng.random_range(0..other.len());
-                let until = (from + rng.random_range(1..=256)).min(other.len());
-                bytes.splice(at..end, other[from..until].iter().copied());
-            }
-            4 if at < bytes.len() => bytes[at] = bytes[at].wrapping_add(rng.random_range(1..4)),
-            _ if at < bytes.len() => bytes[at] = rng.random(),
-            _ => {}
-        }
-    }
-    bytes
 }
 
 fn write_leb128(bytes: &mut Vec<u8>, mut number: usize) {

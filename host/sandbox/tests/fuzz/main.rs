@@ -1,32 +1,30 @@
 //! Arbitrary bytes as components. A load works or ends with an error, and a loaded component
 //! answers. There is never a panic.
 //!
-//! `wasm-smith` makes candidates, and others are made from earlier ones, which [`corpus`] holds. A
-//! candidate that ended in a new way is changed further. A run is seeded, so that a failure can be
-//! repeated: its seed is in the message. A run takes ten seconds; `make fuzz TIME=3600` goes on for
-//! longer, from a start of its own, and adds to the corpus.
+//! `wasm-smith` makes candidates, and others are made from earlier ones, which the [`Corpus`] holds.
+//! A candidate that ended in a new way is changed further. A run is seeded, so that a failure can be
+//! repeated: its seed is in the message. A run takes ten seconds; `make fuzz TIME=3600
+//! ONLY=component` goes on for longer, from a start of its own, and adds to the corpus.
 
 #![allow(clippy::unwrap_used, reason = "tests fail by it")]
 
 mod candidate;
-mod corpus;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use candidate::Maker;
-use corpus::Corpus;
 use longshore_handler::{Invocation, Verdict};
 use longshore_sandbox::{Grants, Limits, Sandbox, Settings, describe};
+use longshore_testkit::fuzz::{Corpus, is_wanted, number};
 use longshore_testkit::sample;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::runtime::Runtime;
 
-fn number(variable: &str, default: u64) -> u64 {
-    std::env::var(variable).map_or(default, |value| value.parse().unwrap())
-}
+/// The name of the corpus.
+const COMPONENT_TARGET: &str = "component";
 
 /// Where candidates are loaded and called.
 struct Host {
@@ -75,9 +73,15 @@ struct Ended {
 
 #[test]
 fn whatever_is_loaded_there_is_no_panic() {
+    if !is_wanted(COMPONENT_TARGET) {
+        return;
+    }
     let until = Instant::now() + Duration::from_secs(number("LONGSHORE_FUZZ_SECONDS", 10));
     let first = number("LONGSHORE_FUZZ_SEED", 1);
-    let (host, maker, mut corpus) = (Host::new(), Maker::new(), Corpus::read());
+    let (host, maker, mut corpus) = (Host::new(), Maker::new(), Corpus::of(COMPONENT_TARGET));
+    for bytes in corpus.inputs().to_vec() {
+        corpus.knows(&host.judge(&bytes).how);
+    }
     let (mut tried, mut loaded) = (0_u64, 0_u64);
     // What cannot be caught, a stack that overflows, leaves its candidate here.
     let last = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fuzz-last");
@@ -101,7 +105,7 @@ fn whatever_is_loaded_there_is_no_panic() {
 
 #[test]
 fn everything_that_was_ever_kept_is_loaded_or_refused() {
-    let (host, corpus) = (Host::new(), Corpus::read());
+    let (host, corpus) = (Host::new(), Corpus::of(COMPONENT_TARGET));
     assert!(!corpus.inputs().is_empty());
     for bytes in corpus.inputs() {
         host.judge(bytes);

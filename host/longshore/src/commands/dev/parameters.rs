@@ -113,6 +113,9 @@ fn without_parameters(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

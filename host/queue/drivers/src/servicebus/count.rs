@@ -90,3 +90,6 @@ async fn counts(entity: &Entity, http: &Arc<SharedHttp>, url: Url) -> Option<Cou
     let entry: AtomEntry = azure_core::xml::from_xml(answer.body()).ok()?;
     Some(entry.content.described.counts)
 }
+
+#[cfg(test)]
+mod fuzz;

@@ -194,3 +194,6 @@ fn unreadable(bytes: &[u8], url: &QueueUrl, why: String) -> ReadMessage {
     read.damaged = Some(why);
     read
 }
+
+#[cfg(test)]
+mod fuzz;

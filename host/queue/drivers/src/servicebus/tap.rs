@@ -172,6 +172,9 @@ impl Frames {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use fe2o3_amqp::types::definitions::{Handle, ReceiverSettleMode, SenderSettleMode};
     use fe2o3_amqp::types::messaging::{Accepted, DeliveryState, Released};
@@ -180,13 +183,13 @@ mod tests {
     use super::*;
     use crate::servicebus::watched::Watched;
 
-    fn frame(channel: u16, performative: Performative, payload: &[u8]) -> Vec<u8> {
+    pub(super) fn frame(channel: u16, performative: Performative, payload: &[u8]) -> Vec<u8> {
         let body = [&serde_amqp::to_vec(&performative).unwrap()[..], payload].concat();
         let size = u32::try_from(HEADER + body.len()).unwrap().to_be_bytes();
         [&size[..], &[2, AMQP_FRAME], &channel.to_be_bytes(), &body].concat()
     }
 
-    fn attach(name: &str, handle: u32) -> Performative {
+    pub(super) fn attach(name: &str, handle: u32) -> Performative {
         Performative::Attach(Attach {
             name: name.into(),
             handle: Handle(handle),
@@ -205,7 +208,7 @@ mod tests {
         })
     }
 
-    fn transfer(handle: u32, delivery: u32, more: bool) -> Performative {
+    pub(super) fn transfer(handle: u32, delivery: u32, more: bool) -> Performative {
         Performative::Transfer(Transfer {
             handle: Handle(handle),
             delivery_id: Some(delivery),
@@ -221,7 +224,7 @@ mod tests {
         })
     }
 
-    fn disposition(first: u32, last: Option<u32>, state: DeliveryState) -> Performative {
+    pub(super) fn disposition(first: u32, last: Option<u32>, state: DeliveryState) -> Performative {
         let state = Some(state);
         Performative::Disposition(Disposition {
             role: Role::Sender,
@@ -233,7 +236,7 @@ mod tests {
         })
     }
 
-    fn flow(handle: u32, link_credit: u32) -> Performative {
+    pub(super) fn flow(handle: u32, link_credit: u32) -> Performative {
         Performative::Flow(Flow {
             next_incoming_id: Some(0),
             incoming_window: 100,

@@ -110,6 +110,9 @@ pub(in crate::servicebus) fn has_no_room(state: Option<&Bytes>, with_mark: Optio
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
