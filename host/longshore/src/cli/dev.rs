@@ -36,7 +36,7 @@ pub struct DevArgs {
     pub once: bool,
 
     /// Serve no page.
-    #[arg(long, help_heading = PAGE, conflicts_with_all = ["port", "no_bodies"])]
+    #[arg(long, help_heading = PAGE, conflicts_with_all = ["port", "numeric_address", "no_bodies"])]
     pub no_page: bool,
 
     #[command(flatten)]
