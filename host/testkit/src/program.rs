@@ -31,6 +31,7 @@ const SHOWN: usize = 2000;
 pub struct Program {
     command: Command,
     input: Vec<u8>,
+    input_from: Option<PathBuf>,
     has_unread_log: bool,
 }
 
@@ -55,7 +56,7 @@ impl Program {
     }
 
     fn running(binary: impl AsRef<OsStr>) -> Self {
-        Self { command: Command::new(binary), input: Vec::new(), has_unread_log: false }
+        Self { command: Command::new(binary), input: Vec::new(), input_from: None, has_unread_log: false }
     }
 
     /// Makes every call through a proxy fail.
@@ -102,6 +103,12 @@ impl Program {
         self
     }
 
+    /// A named pipe as its standard input. Whoever opens the other end holds the keyboard.
+    pub fn input_from(&mut self, pipe: &Path) -> &mut Self {
+        self.input_from = Some(pipe.to_owned());
+        self
+    }
+
     /// Gives it a pipe as its standard error that nobody reads.
     pub fn unread_log(&mut self) -> &mut Self {
         self.has_unread_log = true;
@@ -114,6 +121,14 @@ impl Program {
         self.start().wait()
     }
 
+    fn standard_input(&self, written: &Path) -> File {
+        match &self.input_from {
+            // To open a pipe for both does not wait for its other end.
+            Some(pipe) => File::options().read(true).write(true).open(pipe).unwrap(),
+            None => File::open(written).unwrap(),
+        }
+    }
+
     /// Starts it.
     #[track_caller]
     pub fn start(&mut self) -> Process {
@@ -123,7 +138,7 @@ impl Program {
         std::fs::write(&stdin, &self.input).unwrap();
         // Files: a pipe that nobody reads would hold the program up.
         self.command
-            .stdin(File::open(stdin).unwrap())
+            .stdin(self.standard_input(&stdin))
             .stdout(File::create(&stdout).unwrap())
             .stderr(File::create(&stderr).unwrap());
         let unread = self.has_unread_log.then(|| {

@@ -59,9 +59,9 @@ pub struct PoisonSweep {
 pub struct ChosenPoison {
     /// Those of these ids; all of them where no id is named.
     pub ids: Vec<String>,
-    /// Only those that were put into the poison queue before this moment.
+    /// Only those that were in the poison queue by this moment.
     pub until: Option<Timestamp>,
-    /// None at all where there are more than so many.
+    /// So many of them, and no more.
     pub at_most: Option<u64>,
 }
 
@@ -80,6 +80,8 @@ pub struct SweepCount {
     pub messages: u64,
     /// How many lie in the poison queue by its own count, where it shows less than it holds.
     pub of_about: Option<u64>,
+    /// By when all of them were in the poison queue, where it says that itself.
+    pub inserted_until: Option<Timestamp>,
     /// How many stay, by reason.
     pub skipped: Vec<(String, u64)>,
 }

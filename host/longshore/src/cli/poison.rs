@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueHint};
+use jiff::Timestamp;
 use regex::Regex;
 
 use super::args::{ComponentArg, PoisonOf};
@@ -57,6 +58,25 @@ pub struct Selection {
     /// Take this many messages at most.
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
+}
+
+/// How much of a poison queue may be taken, whatever has come since somebody looked.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct TakeBounds {
+    /// Only messages that were in the poison queue by then: `2026-01-31T08:15:00.250Z`.
+    ///
+    /// The time is that of the service, as `inserted_until` of a dry run's JSON. What came later
+    /// stays, and is counted as `newer`. A dead-letter sub-queue of Service Bus keeps the time at
+    /// which a message was sent: give --at-most as well.
+    #[arg(long, value_name = "TIMESTAMP", value_parser = timestamp, hide_short_help = true)]
+    pub inserted_until: Option<Timestamp>,
+
+    /// Take this many messages at most, and count those that match beyond them.
+    ///
+    /// It is the number that somebody was asked about. The others stay, and are counted as
+    /// `not_asked_about`.
+    #[arg(long, value_name = "N", hide_short_help = true)]
+    pub at_most: Option<u64>,
 }
 
 /// Look after messages that could not be handled.
@@ -114,6 +134,9 @@ pub struct PurgeArgs {
     #[command(flatten)]
     pub(crate) which: Selection,
 
+    #[command(flatten)]
+    pub(crate) bounds: TakeBounds,
+
     /// Delete nothing, and list what would be deleted.
     #[arg(long)]
     pub dry_run: bool,
@@ -131,6 +154,9 @@ pub struct RedriveArgs {
 
     #[command(flatten)]
     pub(crate) which: Selection,
+
+    #[command(flatten)]
+    pub(crate) bounds: TakeBounds,
 
     /// Send them to this queue instead. A subscription needs one.
     ///
@@ -184,6 +210,11 @@ pub struct ReplayArgs {
 
     #[command(flatten)]
     pub(crate) sandbox: SandboxArgs,
+}
+
+/// A moment with its offset from UTC.
+fn timestamp(text: &str) -> Result<Timestamp, String> {
+    text.parse().map_err(|error| format!("{error}; write it as in 2026-01-31T08:15:00Z"))
 }
 
 /// A regular expression. The error of the crate draws several lines.

@@ -7,6 +7,7 @@ mod groups;
 mod looked;
 mod replay;
 mod show;
+mod stock;
 mod sweep;
 mod tally;
 
@@ -17,6 +18,7 @@ use self::foresee::foresee;
 use self::foreseen::Foreseen;
 use self::groups::PoisonGroup;
 use self::looked::{Listed, is_wrapped, listed, look};
+use self::stock::take_stock;
 use self::sweep::{Swept, sweep};
 use self::tally::{Tally, Treatment};
 use super::again::{self, AskedAgain};
@@ -79,22 +81,21 @@ async fn redrive(args: &RedriveArgs, format: Format) -> Result<(), Failure> {
     // What does not fit is known before anything is sent.
     queue.learn_limits().await;
     let verb = "redriven";
-    let Some(shown) = look(&choice).await? else {
+    let Some(stock) = take_stock(&choice, args.bounds.inserted_until).await? else {
         choice.resolve(&[], false)?;
         let nothing = Foreseen::default();
         return Tally::default().report(&choice, verb, args.dry_run.then_some(&nothing), format);
     };
-    choice.resolve(&shown.messages, !shown.shows_all)?;
+    choice.resolve(&stock.look.messages, !stock.look.shows_all)?;
     let sender = Redriver { choice: &choice, queue: &*queue, any_queue: args.any_queue };
     if args.dry_run {
         let fate = |it: &Specimen, envelope: &Envelope<'_>| {
             sender.obstacle(it.damaged.is_some(), envelope, it.whole.as_ref())
         };
-        let (tally, foreseen) = foresee(&choice, &shown, fate);
+        let (tally, foreseen) = foresee(&choice, &stock, args.bounds.at_most, fate);
         return tally.report(&choice, verb, Some(&foreseen), format);
     }
-    let poison = shown.queue;
-    drop(shown.messages);
+    let (poison, bounds) = stock.bounds(args.bounds.at_most)?;
     let pace = args.rate.map(|rate| Duration::from_secs(1) / rate);
     let act = async |received: &Received, envelope: Envelope<'_>| {
         // In an envelope lies what the worker wrote.
@@ -114,7 +115,7 @@ async fn redrive(args: &RedriveArgs, format: Format) -> Result<(), Failure> {
             }
         }
     };
-    let swept = sweep(&*poison, &choice, pace, print::counter("sent"), act).await?;
+    let swept = sweep(&*poison, &choice, bounds, pace, print::counter("sent"), act).await?;
     conclude(swept, &choice, verb, format)
 }
 
@@ -240,13 +241,13 @@ fn unfit(queue: &dyn Queue, body: &[u8]) -> Option<&'static str> {
 async fn purge(args: &PurgeArgs, format: Format) -> Result<(), Failure> {
     let mut choice = Choice::new(&args.of, &args.which)?;
     let verb = "purged";
-    let Some(shown) = look(&choice).await? else {
+    let Some(stock) = take_stock(&choice, args.bounds.inserted_until).await? else {
         choice.resolve(&[], false)?;
         let nothing = Foreseen::default();
         return Tally::default().report(&choice, verb, args.dry_run.then_some(&nothing), format);
     };
-    choice.resolve(&shown.messages, !shown.shows_all)?;
-    let (tally, foreseen) = foresee(&choice, &shown, |_, _| None);
+    choice.resolve(&stock.look.messages, !stock.look.shows_all)?;
+    let (tally, foreseen) = foresee(&choice, &stock, args.bounds.at_most, |_, _| None);
     if args.dry_run {
         return tally.report(&choice, verb, Some(&foreseen), format);
     }
@@ -255,15 +256,28 @@ async fn purge(args: &PurgeArgs, format: Format) -> Result<(), Failure> {
             "the question cannot be shown, since standard error is no terminal; give --yes if they are to be deleted",
         ));
     }
+    let mut at_most = args.bounds.at_most;
     if !args.yes && confirm::is_attended() {
-        let at_least = if tally.of_about.is_some() { "at least " } else { "" };
-        confirm::confirm_deletion(&format!("{at_least}{} messages of {}", tally.done, choice.poison))?;
+        // A filter may choose any of those that the queue does not show.
+        let room = args.which.limit.unwrap_or(u64::MAX).min(at_most.unwrap_or(u64::MAX));
+        let more = stock.not_shown().min(room.saturating_sub(tally.done));
+        let asked = asked_about(tally.done, more, &choice.poison);
+        confirm::confirm_deletion(&asked)?;
+        at_most = Some(tally.done + more);
     }
-    let poison = shown.queue;
-    drop(shown.messages);
+    let (poison, bounds) = stock.bounds(at_most)?;
     let act = async |received: &Received, _: Envelope<'_>| remove(&*poison, received).await;
-    let swept = sweep(&*poison, &choice, None, print::counter("deleted"), act).await?;
+    let swept = sweep(&*poison, &choice, bounds, None, print::counter("deleted"), act).await?;
     conclude(swept, &choice, verb, format)
+}
+
+/// What a person is asked about: messages that were shown, and more that were not.
+fn asked_about(shown: u64, more: u64, poison: &QueueUrl) -> String {
+    let messages = if shown == 1 { "message" } else { "messages" };
+    match more {
+        0 => format!("{shown} {messages} of {poison}"),
+        _ => format!("{shown} {messages} of {poison}, and up to {more} more that it does not show,"),
+    }
 }
 
 /// Says what was done, and whether that is all that was asked for.

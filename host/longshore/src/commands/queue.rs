@@ -7,7 +7,7 @@ use super::{again, confirm, print};
 use crate::cli::{Format, QueueDeleteArgs, QueueVerb};
 use crate::exit::{Exit, Failure};
 use longshore_queue::queue::Compacted;
-use longshore_queue::{QueueError, QueueUrl};
+use longshore_queue::{Queue, QueueError, QueueUrl};
 use longshore_queue_drivers::open;
 
 /// How many queues are counted at once.
@@ -111,12 +111,7 @@ async fn list(beside: &QueueUrl, format: Format) -> Result<(), Failure> {
 async fn delete(args: &QueueDeleteArgs, format: Format) -> Result<(), Failure> {
     let url = &args.queue.queue;
     let queue = open(url).await?;
-    // Whoever may delete it may not always count.
-    let messages = match again::ask(async || queue.approximate_count().await).await.answer {
-        Ok(count) => Some(count),
-        Err(QueueError::Denied { .. }) => None,
-        Err(error) => return Err(error.into()),
-    };
+    let mut messages = counted(&*queue).await?;
     if !args.yes {
         let holds = messages.map_or_else(|| "all".to_owned(), |count| count.to_string());
         let what = format!("{url} and the {holds} messages in it");
@@ -126,6 +121,14 @@ async fn delete(args: &QueueDeleteArgs, format: Format) -> Result<(), Failure> {
             )));
         }
         confirm::confirm_deletion(&what)?;
+        let asked_about = messages;
+        messages = counted(&*queue).await?;
+        if messages > asked_about {
+            return Err(Failure::other(format!(
+                "nothing was deleted: {url} holds {} messages now, more than you were asked about; run this again",
+                messages.unwrap_or_default()
+            )));
+        }
     }
     let deleting = again::ask(async || queue.delete_queue().await).await;
     match deleting.answer {
@@ -143,6 +146,15 @@ async fn delete(args: &QueueDeleteArgs, format: Format) -> Result<(), Failure> {
         fields.push(("poison queue", format!("{poison} stays, with {count} messages")));
     }
     print::fields(&fields, &result, format)
+}
+
+/// How many messages a queue holds; `None` for those who may delete it, and may not count.
+async fn counted(queue: &dyn Queue) -> Result<Option<u64>, Failure> {
+    match again::ask(async || queue.approximate_count().await).await.answer {
+        Ok(count) => Ok(Some(count)),
+        Err(QueueError::Denied { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The poison queue that a queue leaves behind, and how many messages it holds.

@@ -7,6 +7,7 @@
     reason = "clippy.toml allows it in tests, and does not see that what they use is one too"
 )]
 
+mod asked;
 mod build;
 #[cfg(target_os = "linux")]
 mod build_stops;

@@ -1,26 +1,55 @@
 //! The program on a terminal, which `script` of util-linux makes.
 
+use std::io::Write;
 use std::path::Path;
+use std::process::Command;
 
-use longshore_testkit::needs;
+use longshore_testkit::{needs, wait};
 
 use crate::process::Program;
 
 /// What a person sees who starts the program with these words and types that.
 #[track_caller]
 pub(crate) fn on_a_terminal(words: &[&str], typed: &str) -> String {
-    on_a_terminal_with(words, typed, &[])
+    script(words).input(typed.as_bytes()).run().stdout
 }
 
 /// The same with these variables.
 #[track_caller]
 pub(crate) fn on_a_terminal_with(words: &[&str], typed: &str, variables: &[(&str, &str)]) -> String {
+    script(words).envs(variables.iter().copied()).input(typed.as_bytes()).run().stdout
+}
+
+/// What a person sees who lets a question stand, while something happens, and then types that.
+#[track_caller]
+pub(crate) fn on_a_terminal_meanwhile(
+    words: &[&str],
+    question: &str,
+    meanwhile: impl FnOnce(),
+    typed: &str,
+) -> String {
+    let directory = tempfile::tempdir().unwrap();
+    let keyboard = directory.path().join("keyboard");
+    assert!(Command::new("mkfifo").arg(&keyboard).status().unwrap().success());
+    let mut script = script(words);
+    script.input_from(&keyboard);
+    let shown = script.start();
+    let mut keyboard = std::fs::OpenOptions::new().write(true).open(&keyboard).unwrap();
+    wait::until(format_args!("`{question}` on the terminal"), || {
+        shown.stdout().contains(question).then_some(())
+    });
+    meanwhile();
+    keyboard.write_all(typed.as_bytes()).unwrap();
+    shown.wait().stdout
+}
+
+fn script(words: &[&str]) -> Program {
     needs::program("script", "the package bsdutils");
     let quote = |word: &&str| format!("'{}'", word.replace('\'', r"'\''"));
     let command: Vec<_> = [env!("CARGO_BIN_EXE_longshore")].iter().chain(words).map(quote).collect();
     let mut script = Program::new("script", Path::new(env!("CARGO_TARGET_TMPDIR")));
     // Without it nothing is drawn.
-    script.env("TERM", "xterm").envs(variables.iter().copied());
+    script.env("TERM", "xterm");
     script.args(["--quiet", "--command", &command.join(" "), "/dev/null"]);
-    script.input(typed.as_bytes()).run().stdout
+    script
 }

@@ -63,9 +63,7 @@ async fn chosen(board: &Arc<Board>, form: &SweepForm) -> Result<ChosenPoison, St
             let found = found.ok_or("none of this group lies in the poison queue any more")?;
             Ok(ChosenPoison::these(found.ids))
         }
-        (None, None, Some(_)) => {
-            Ok(ChosenPoison { ids: Vec::new(), until: Some(Timestamp::now()), at_most: None })
-        }
+        (None, None, Some(_)) => Ok(ChosenPoison::default()),
         _ => Err("the form has to name one message, one group, or all".into()),
     }
 }
@@ -78,6 +76,7 @@ async fn asked(
     is_page: bool,
 ) -> Result<Response, String> {
     let board = &site.board;
+    let now = Timestamp::now();
     let foreseen = board.actions.foresee(&sweep).await?;
     let messages = match foreseen.of_about {
         Some(about) => {
@@ -103,6 +102,8 @@ async fn asked(
     };
     if sweep.chosen.ids.is_empty() {
         sweep.chosen.at_most = Some(foreseen.of_about.unwrap_or(foreseen.messages));
+        // The clock of the service is another one.
+        sweep.chosen.until = Some(foreseen.inserted_until.unwrap_or(now));
     }
     let (title, action, is_danger) = match sweep.verb {
         SweepVerb::Redrive => ("Send them back?", "/poison/redrive", false),
@@ -138,8 +139,7 @@ async fn done_as_asked(
     let said = asked_before.foreseen.of_about.unwrap_or(asked_before.foreseen.messages);
     let now = board.actions.foresee(&sweep).await?;
     if now.of_about.unwrap_or(now.messages) > said {
-        let chosen = ChosenPoison { until: sweep.chosen.until.map(|_| Timestamp::now()), ..sweep.chosen };
-        let anew = PoisonSweep { chosen: ChosenPoison { at_most: None, ..chosen }, ..sweep };
+        let anew = PoisonSweep { chosen: ChosenPoison::these(sweep.chosen.ids), ..sweep };
         return asked(site, anew, Some(said), is_page).await;
     }
     let work = board.work.begin(verb, now.messages, board.now().depth.and_then(|it| it.poison));

@@ -136,11 +136,13 @@ impl PageActions for DevActions {
             let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner).take();
             return self.sweep(&asked.ok_or("nothing was asked before")?).await;
         }
-        let chosen = ChosenPoison { until: Some(Timestamp::now()), ..ChosenPoison::these(ids.to_vec()) };
+        let now = Timestamp::now();
+        let chosen = ChosenPoison::these(ids.to_vec());
         let mut sweep = PoisonSweep { verb: SweepVerb::Redrive, chosen };
         let mut foreseen = self.foresee(&sweep).await?;
         foreseen.messages = foreseen.of_about.unwrap_or(foreseen.messages);
         sweep.chosen.at_most = Some(foreseen.messages);
+        sweep.chosen.until = Some(foreseen.inserted_until.unwrap_or(now));
         *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(sweep);
         Ok(foreseen)
     }

@@ -11,6 +11,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use clap::CommandFactory;
+use jiff::Timestamp;
 use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
@@ -45,6 +46,11 @@ struct Printed {
     #[serde(default)]
     hidden: u64,
     approximate_count: Option<u64>,
+    inserted_until: Option<Timestamp>,
+    #[serde(default)]
+    not_asked_about: u64,
+    #[serde(default)]
+    newer: u64,
 }
 
 /// What `poison replay` prints, as far as it decides what is said.
@@ -113,13 +119,16 @@ impl PoisonProgram {
             let Some(printed) = printed else { return Err(said) };
             swept.messages += printed.messages;
             if part.is_empty() {
-                swept.of_about = printed.approximate_count;
+                (swept.of_about, swept.inserted_until) = (printed.approximate_count, printed.inserted_until);
             }
             for (reason, count) in printed.skipped {
                 *skipped.entry(reason).or_insert(0) += count;
             }
-            if printed.hidden > 0 {
-                *skipped.entry("leased by somebody else".to_owned()).or_insert(0) += printed.hidden;
+            let came_later = printed.not_asked_about + printed.newer;
+            let more =
+                [("leased by somebody else", printed.hidden), ("came in after the question", came_later)];
+            for (reason, count) in more.into_iter().filter(|(_, count)| *count > 0) {
+                *skipped.entry(reason.to_owned()).or_insert(0) += count;
             }
         }
         swept.skipped = skipped.into_iter().collect();

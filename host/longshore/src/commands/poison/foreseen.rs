@@ -8,11 +8,15 @@ use serde::Serialize;
 use super::super::print;
 use super::looked::to_the_second;
 use crate::exit::Failure;
+use longshore_queue::Horizon;
 use longshore_worker::poison::Envelope;
 
 /// The messages that were chosen, by what would become of them.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Foreseen<'a> {
+    /// What was put in later is not among them, where the queue knows when that was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inserted_until: Option<Timestamp>,
     would_take: Vec<ForeseenMessage<'a>>,
     would_stay: Vec<ForeseenMessage<'a>>,
 }
@@ -41,6 +45,15 @@ impl<'a> ForeseenMessage<'a> {
 }
 
 impl<'a> Foreseen<'a> {
+    /// Nothing yet, of what is within this horizon.
+    pub(super) fn until(horizon: &Horizon) -> Self {
+        let inserted_until = match horizon {
+            Horizon::Until(moment) => Some(*moment),
+            Horizon::Keys(_) => None,
+        };
+        Self { inserted_until, ..Self::default() }
+    }
+
     /// A message would stay for this reason, or be taken without one.
     pub(super) fn add(&mut self, envelope: Envelope<'a>, why: Option<&'static str>) {
         let place = if why.is_some() { &mut self.would_stay } else { &mut self.would_take };

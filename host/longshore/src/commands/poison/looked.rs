@@ -14,7 +14,7 @@ use longshore_queue_drivers::open;
 use longshore_worker::poison::Envelope;
 
 /// How many messages are shown at most; a Storage queue shows fewer.
-const SHOWN: u32 = 32 * 1024;
+pub(super) const SHOWN: u32 = 32 * 1024;
 
 /// What a poison queue shows of itself.
 pub(super) struct PoisonLook {
@@ -30,20 +30,28 @@ pub(super) struct PoisonLook {
 pub(super) async fn look(choice: &Choice<'_>) -> Result<Option<PoisonLook>, Failure> {
     let queue = open(&choice.poison).await?;
     let messages = match again::ask(async || queue.examine(SHOWN).await).await.answer {
-        Err(QueueError::QueueNotFound { .. }) => {
-            // It is made when a message is first poisoned. Without its queue it is a wrong name.
-            return match open(choice.queue).await?.peek(1).await {
-                Err(error @ QueueError::QueueNotFound { .. }) => Err(error.into()),
-                _ => Ok(None),
-            };
-        }
+        Err(QueueError::QueueNotFound { .. }) => return not_needed_yet(choice).await.map(|()| None),
         messages => messages?,
     };
     // Whether it may be counted is no condition for looking at it.
     let count = queue.approximate_count().await.ok();
-    let of_about = count.filter(|count| *count > messages.len() as u64);
-    let shows_all = count.is_some() && of_about.is_none();
-    Ok(Some(PoisonLook { queue, messages, of_about, shows_all }))
+    Ok(Some(PoisonLook::new(queue, messages, count)))
+}
+
+/// A poison queue is made when a message is first poisoned. Without its queue it is a wrong name.
+pub(super) async fn not_needed_yet(choice: &Choice<'_>) -> Result<(), Failure> {
+    match open(choice.queue).await?.peek(1).await {
+        Err(error @ QueueError::QueueNotFound { .. }) => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+impl PoisonLook {
+    pub(super) fn new(queue: Arc<dyn Queue>, messages: Vec<Specimen>, count: Option<u64>) -> Self {
+        let of_about = count.filter(|count| *count > messages.len() as u64);
+        let shows_all = count.is_some() && of_about.is_none();
+        Self { queue, messages, of_about, shows_all }
+    }
 }
 
 /// A poison message as a list and programs get it.

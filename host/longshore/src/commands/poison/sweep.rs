@@ -27,11 +27,21 @@ const LEASE: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(70);
 /// How often it is looked whether it is visible.
 const LOOK: Duration = Duration::from_secs(1);
-/// After how many newer messages in a row nothing older is expected. Services keep the order
-/// roughly.
-const MAX_NEWER_IN_A_ROW: usize = 256;
+/// After how many messages in a row that are left alone the sweep ends. Where they are newer,
+/// nothing older is expected: services keep the order roughly.
+const MAX_LEFT_IN_A_ROW: usize = 256;
 /// How many messages are released at once.
 const MAX_RELEASES_IN_FLIGHT: usize = 16;
+
+/// What a sweep may take, as it was before somebody was asked about it.
+pub(super) struct SweepBounds {
+    /// What was there.
+    pub(super) horizon: Horizon,
+    /// The queue's own count.
+    pub(super) counted: u64,
+    /// No more than this: what somebody was asked about.
+    pub(super) at_most: Option<u64>,
+}
 
 /// What a sweep came to.
 pub(super) struct Swept {
@@ -40,16 +50,17 @@ pub(super) struct Swept {
     pub(super) ended: Option<Failure>,
 }
 
-/// Leases every message once that is there now, does something to the chosen ones, and releases
-/// those that stay.
+/// Leases every message once that is within the bounds, does something to the chosen ones, and
+/// releases those that stay.
 pub(super) async fn sweep(
     poison: &dyn Queue,
     choice: &Choice<'_>,
+    bounds: SweepBounds,
     pace: Option<Duration>,
     bar: ProgressBar,
     act: impl AsyncFn(&Received, Envelope<'_>) -> Result<Treatment, QueueError>,
 ) -> Result<Swept, Failure> {
-    let mut sweep = Sweep::begin(poison, choice, pace).await?;
+    let mut sweep = Sweep::begin(poison, choice, bounds, pace)?;
     let ended = sweep.run(&bar, &act).await.err();
     sweep.release().await;
     bar.finish_and_clear();
@@ -60,9 +71,7 @@ struct Sweep<'a> {
     poison: &'a dyn Queue,
     choice: &'a Choice<'a>,
     pace: Option<Duration>,
-    /// The queue's own count at the beginning.
-    counted: u64,
-    horizon: Horizon,
+    bounds: SweepBounds,
     tally: Tally,
     /// What was looked at, by key. Ids are used again, and are no keys.
     seen: HashSet<String>,
@@ -73,20 +82,18 @@ struct Sweep<'a> {
 }
 
 impl<'a> Sweep<'a> {
-    async fn begin(
+    fn begin(
         poison: &'a dyn Queue,
         choice: &'a Choice<'a>,
+        bounds: SweepBounds,
         pace: Option<Duration>,
     ) -> Result<Self, Failure> {
         let stop = StopSignals::listen()?;
-        let counted = again::ask(async || poison.approximate_count().await).await.answer?;
-        let horizon = again::ask(async || poison.horizon().await).await.answer?;
         Ok(Self {
             poison,
             choice,
             pace,
-            counted,
-            horizon,
+            bounds,
             tally: Tally::default(),
             seen: HashSet::new(),
             held: HashMap::new(),
@@ -95,19 +102,23 @@ impl<'a> Sweep<'a> {
         })
     }
 
-    /// Ends when all that was there was seen, at the limit, or at a signal.
+    /// Ends when all that was there was seen, at the limit, or at a signal. Behind the bound it goes
+    /// on for a while, to count what is left.
     async fn run(
         &mut self,
         bar: &ProgressBar,
         act: &impl AsyncFn(&Received, Envelope<'_>) -> Result<Treatment, QueueError>,
     ) -> Result<(), Failure> {
         let limit = self.choice.which.limit.unwrap_or(u64::MAX);
-        let (mut newer_in_a_row, mut waits_since) = (0, None);
-        while self.tally.done < limit && newer_in_a_row < MAX_NEWER_IN_A_ROW {
+        let (mut left_in_a_row, mut waits_since) = (0, None);
+        while self.tally.done < limit && left_in_a_row < MAX_LEFT_IN_A_ROW {
             let room = u32::try_from(limit - self.tally.done).unwrap_or(u32::MAX).min(MAX_RECEIVE);
             // With a pace, one at a time: what is leased must not wait longer than its lease.
             let ask = if self.pace.is_some() { 1 } else { room };
             let batch = self.unless_stopped(receive(self.poison, ask)).await??;
+            if batch.is_empty() && self.room() == 0 {
+                return Ok(());
+            }
             if batch.is_empty() {
                 self.tally.hidden = self.hidden().await?;
                 let since = *waits_since.get_or_insert(Instant::now());
@@ -123,16 +134,30 @@ impl<'a> Sweep<'a> {
                 self.unless_stopped(sleep(LOOK)).await?;
                 continue;
             }
-            let batch = self.fresh(batch);
-            if batch.is_empty() {
-                newer_in_a_row += usize::try_from(ask).unwrap_or(usize::MAX);
-                continue;
+            let mut batch = self.fresh(batch);
+            if batch.is_empty() || self.room() == 0 {
+                left_in_a_row += usize::try_from(ask).unwrap_or(usize::MAX);
+            } else {
+                (left_in_a_row, waits_since) = (0, None);
             }
-            (newer_in_a_row, waits_since) = (0, None);
-            self.treat(batch, act).await?;
+            while !batch.is_empty() {
+                // What is not done leaves its room to the next.
+                let part = match self.room() {
+                    0 => batch.len(),
+                    room => batch.len().min(usize::try_from(room).unwrap_or(usize::MAX)),
+                };
+                let rest = batch.split_off(part);
+                self.treat(batch, act).await?;
+                batch = rest;
+            }
             bar.set_position(self.tally.done);
         }
         Ok(())
+    }
+
+    /// How many more may be taken.
+    fn room(&self) -> u64 {
+        self.bounds.at_most.map_or(u64::MAX, |most| most.saturating_sub(self.tally.done))
     }
 
     /// Those of a batch that are looked at for the first time and were there at the beginning; the
@@ -142,7 +167,8 @@ impl<'a> Sweep<'a> {
         for received in batch {
             let key = self.poison.key(&received);
             let first = self.seen.insert(key.clone());
-            let was_there = self.horizon.holds(&key, received.message.inserted, received.damaged.is_some());
+            let was_there =
+                self.bounds.horizon.holds(&key, received.message.inserted, received.damaged.is_some());
             if first && was_there {
                 fresh.push(received);
                 continue;
@@ -167,15 +193,16 @@ impl<'a> Sweep<'a> {
             Some(choice.read(&it.message)).filter(|envelope| choice.matches(&it.message, envelope))
         });
         let envelopes: Vec<_> = envelopes.collect();
-        let mut stopped = Ok(());
-        if let (Some(pace), true) = (self.pace, envelopes.iter().any(Option::is_some)) {
+        let (mut stopped, has_room) = (Ok(()), self.room() > 0);
+        if let (Some(pace), true) = (self.pace, has_room && envelopes.iter().any(Option::is_some)) {
             stopped = self.unless_stopped(sleep_until(self.next)).await;
             self.next = Instant::now() + pace;
         }
         let fates = match stopped {
             Ok(()) => {
                 let acting = batch.iter().zip(envelopes).map(async |(received, envelope)| match envelope {
-                    Some(envelope) => act(received, envelope).await,
+                    Some(envelope) if has_room => act(received, envelope).await,
+                    Some(_) => Ok(Treatment::NotAskedAbout),
                     None => Ok(Treatment::NotChosen),
                 });
                 join_all(acting).await
@@ -203,7 +230,7 @@ impl<'a> Sweep<'a> {
 
     /// How many messages were there at the beginning, are there still, and were not seen.
     async fn hidden(&self) -> Result<u64, Failure> {
-        let there = match &self.horizon {
+        let there = match &self.bounds.horizon {
             Horizon::Keys(keys) => {
                 if keys.iter().all(|key| self.seen.contains(key)) {
                     return Ok(0);
@@ -216,12 +243,16 @@ impl<'a> Sweep<'a> {
             }
             Horizon::Until(_) => again::ask(async || self.poison.approximate_count().await).await.answer?,
         };
-        Ok(self.counted.saturating_sub(self.tally.seen).min(there.saturating_sub(self.held.len() as u64)))
+        Ok(self
+            .bounds
+            .counted
+            .saturating_sub(self.tally.seen)
+            .min(there.saturating_sub(self.held.len() as u64)))
     }
 
     /// How many were looked at under a key that the queue does not show them with.
     fn unreadable(&self) -> u64 {
-        let Horizon::Keys(keys) = &self.horizon else { return 0 };
+        let Horizon::Keys(keys) = &self.bounds.horizon else { return 0 };
         self.seen.iter().filter(|key| key.parse::<i64>().is_err() && !keys.contains(*key)).count() as u64
     }
 

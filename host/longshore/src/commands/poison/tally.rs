@@ -17,17 +17,21 @@ pub(super) enum Treatment {
     Done,
     /// It was not chosen.
     NotChosen,
+    /// It was chosen, and is more than somebody was asked about.
+    NotAskedAbout,
     /// It was chosen, and stays for this reason.
     Skipped(&'static str),
 }
 
 /// How many messages were looked at, and what became of them: `seen` is the sum of what was done,
-/// skipped and not chosen.
+/// skipped, not asked about and not chosen.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tally {
     pub(super) seen: u64,
     pub(super) done: u64,
     pub(super) not_chosen: u64,
+    /// Those that match, and are more than somebody was asked about.
+    pub(super) not_asked_about: u64,
     pub(super) skipped: BTreeMap<&'static str, u64>,
     /// Those that came after the beginning, and were left alone.
     pub(super) newer: u64,
@@ -43,6 +47,7 @@ impl Tally {
         match treatment {
             Treatment::Done => self.done += 1,
             Treatment::NotChosen => self.not_chosen += 1,
+            Treatment::NotAskedAbout => self.not_asked_about += 1,
             Treatment::Skipped(reason) => *self.skipped.entry(reason).or_default() += 1,
         }
     }
@@ -69,6 +74,7 @@ impl Tally {
             seen: u64,
             messages: u64,
             not_chosen: u64,
+            not_asked_about: u64,
             skipped: &'a BTreeMap<&'static str, u64>,
             newer: u64,
             hidden: u64,
@@ -92,8 +98,12 @@ impl Tally {
             (if dry_run { "would be" } else { verb }, done),
             ("looked at", looked_at),
         ];
-        let more =
-            [("not chosen", self.not_chosen), ("newer", self.newer), ("leased by others", self.hidden)];
+        let more = [
+            ("not chosen", self.not_chosen),
+            ("not asked about", self.not_asked_about),
+            ("newer", self.newer),
+            ("leased by others", self.hidden),
+        ];
         fields.extend(
             more.iter().filter(|(_, count)| *count > 0).map(|(name, count)| (*name, count.to_string())),
         );
@@ -107,6 +117,7 @@ impl Tally {
             seen: self.seen,
             messages: self.done,
             not_chosen: self.not_chosen,
+            not_asked_about: self.not_asked_about,
             skipped: &self.skipped,
             newer: self.newer,
             hidden: self.hidden,

@@ -128,7 +128,12 @@ async fn swept(poison: &PausedQueue, flags: &[&str], meanwhile: impl Fn(&PausedQ
         meanwhile(poison);
         poison.delete(&received.message.id, &received.receipt).await.map(|()| Treatment::Done)
     };
-    sweep(poison, &choice, Some(SECOND), ProgressBar::hidden(), act).await.unwrap()
+    let bounds = SweepBounds {
+        horizon: poison.horizon().await.unwrap(),
+        counted: poison.approximate_count().await.unwrap(),
+        at_most: args.bounds.at_most,
+    };
+    sweep(poison, &choice, bounds, Some(SECOND), ProgressBar::hidden(), act).await.unwrap()
 }
 
 fn poison_queue() -> PausedQueue {
@@ -174,4 +179,35 @@ async fn what_somebody_else_has_leased_is_awaited_for_a_lease_and_then_counted()
     let choice = Choice::new(&args.of, &args.which).unwrap();
     let said = tally.complete(&choice, "redriven").unwrap_err().message();
     assert!(said.contains("1 more are leased by somebody else"), "{said}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_is_taken_than_was_asked_about_and_the_others_are_counted() {
+    let poison = poison_queue();
+    (0..50).for_each(|_| poison.put("rejected", Instant::now()));
+    poison.put("other", Instant::now());
+    let started = Instant::now();
+    let Swept { tally, ended } = swept(&poison, &["--reason", "rejected", "--at-most", "3"], |_| {}).await;
+    assert!(ended.is_none() && started.elapsed() < 10 * SECOND, "what stays is not paced");
+    assert_eq!((tally.done, tally.not_asked_about, tally.not_chosen, tally.seen), (3, 47, 1, 51));
+    assert_eq!(poison.receive(32, SECOND).await.unwrap().len(), 32, "what stays is visible at once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_skipped_leaves_its_room_to_the_next() {
+    let poison = poison_queue();
+    (0..6).for_each(|_| poison.put("rejected", Instant::now()));
+    let args = arguments(&["--at-most", "2"]);
+    let choice = Choice::new(&args.of, &args.which).unwrap();
+    let horizon = poison.horizon().await.unwrap();
+    let bounds = SweepBounds { horizon, counted: 6, at_most: args.bounds.at_most };
+    let calls = Mutex::new(0);
+    let act = async |_: &Received, _: Envelope<'_>| {
+        let mut calls = calls.lock().unwrap();
+        *calls += 1;
+        Ok(if *calls <= 2 { Treatment::Skipped("too-large") } else { Treatment::Done })
+    };
+    let Swept { tally, .. } =
+        sweep(&poison, &choice, bounds, None, ProgressBar::hidden(), act).await.unwrap();
+    assert_eq!((tally.done, tally.skipped["too-large"], tally.not_asked_about), (2, 2, 2));
 }
