@@ -249,6 +249,19 @@ fn a_link_lets_one_browser_in_and_nobody_without_it_sees_anything() {
 }
 
 #[test]
+fn a_browser_without_javascript_is_let_in_by_the_whole_link() {
+    let directory = Directory::new();
+    let page = page(&directory, &[]);
+    let form = format!("t={}", url_encoded(&format!("http://{}/#t={}", page.host, page.token)));
+    let fields = format!("{}Sec-Fetch-Mode: navigate\r\n", page.own_origin());
+    let answer = page.request("POST", "/session", &fields, &form);
+    assert!(answer.status == 303 && answer.head.contains("location: /\r\n"), "{}", answer.head);
+    assert!(answer.head.contains("set-cookie: longshore-"), "{}", answer.head);
+    let again = page.request("POST", "/session", &fields, &form);
+    assert_eq!(again.status, 403, "a link is good once");
+}
+
+#[test]
 fn every_answer_tells_the_browser_to_be_strict() {
     let directory = Directory::new();
     let page = page(&directory, &[]);
