@@ -71,7 +71,8 @@ impl Page {
     /// A request to this page, with more fields in its head.
     pub(crate) fn request(&self, method: &str, path: &str, fields: &str, body: &str) -> Answer {
         let host = format!("Host: {}\r\n", self.host);
-        let host = if fields.to_ascii_lowercase().contains("host:") { "" } else { &host };
+        let names_another = fields.to_ascii_lowercase().lines().any(|it| it.starts_with("host:"));
+        let host = if names_another { "" } else { &host };
         let length = if method == "POST" {
             format!("Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n", body.len())
         } else {
@@ -278,7 +279,7 @@ fn every_answer_tells_the_browser_to_be_strict() {
             "content-security-policy: default-src 'none'; script-src 'self'; style-src 'self';",
             "frame-ancestors 'none'",
             "x-content-type-options: nosniff",
-            "referrer-policy: no-referrer",
+            "referrer-policy: same-origin",
             "cache-control: no-store",
             "cross-origin-resource-policy: same-origin",
         ] {

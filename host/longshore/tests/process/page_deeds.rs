@@ -10,7 +10,7 @@ use crate::orders::order;
 use crate::page::{Page, page, page_of};
 use crate::process::cache;
 use crate::project_folder::ProjectFolder;
-use crate::terminal::{on_a_terminal, on_a_terminal_with};
+use crate::terminal::{on_a_terminal, on_a_terminal_after};
 use longshore_dev::{ExecutionRecord, ExecutionState, History, MessageAttempt};
 use longshore_testkit::guest;
 use longshore_testkit::wait::until;
@@ -171,7 +171,7 @@ fn the_browser_is_started_with_a_file_and_not_with_the_token() {
     std::fs::write(&opener, script).unwrap();
     std::fs::set_permissions(&opener, std::fs::Permissions::from_mode(0o755)).unwrap();
     let path = format!("{}:{}", directory.path("").display(), std::env::var("PATH").unwrap());
-    let shown = on_a_terminal_with(&words, "oq", &[("PATH", &path)]);
+    let shown = on_a_terminal_after(&words, &[("PATH", &path)], "o", || kept.exists(), "q");
     let opened = std::fs::read_to_string(&kept).unwrap_or_else(|error| panic!("{error}: {shown}"));
     let mut lines = opened.lines();
     assert!(lines.next().unwrap().starts_with("-rw-------"), "{opened}");

@@ -142,7 +142,7 @@ async fn done_as_asked(
         let anew = PoisonSweep { chosen: ChosenPoison::these(sweep.chosen.ids), ..sweep };
         return asked(site, anew, Some(said), is_page).await;
     }
-    let work = board.work.begin(verb, now.messages, board.now().depth.and_then(|it| it.poison));
+    let work = board.work.begin(verb, said, board.now().depth.and_then(|it| it.poison));
     let work = work.ok_or("another one is at work; wait for its end")?;
     // A task of its own: a browser that goes away ends nothing in the middle.
     let at_work = board.clone();

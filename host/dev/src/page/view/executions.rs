@@ -76,7 +76,7 @@ fn row(board: &Board, record: &ExecutionRecord, now_ms: i64) -> Markup {
         |name: &str| record.summary.as_ref().map_or_else(String::new, |_| number(record.counted(name)));
     html! {
         tr id={ "row-" (record.execution) } {
-            th scope="row" title=(record.execution) { a href=(link("/execution", &[("name", &record.execution)])) { (AsText(&record.execution)) } }
+            th scope="row" title=(record.execution) { a.execution-name href=(link("/execution", &[("name", &record.execution)])) { (name(&record.execution)) } }
             td { (state_mark(record.state)) }
             td { (time(record.created_ms)) }
             td.num { @if record.started_ms.is_some() { (lasted(ran(record, now_ms))) } }
@@ -88,6 +88,12 @@ fn row(board: &Board, record: &ExecutionRecord, now_ms: i64) -> Markup {
             @if board.rights.kill { td.action { (kill(board, record)) } }
         }
     }
+}
+
+/// A name of which the beginning gives way where it is long: the end tells executions apart.
+fn name(execution: &str) -> Markup {
+    let (job, own) = execution.split_at(execution.rfind('-').unwrap_or(0));
+    html! { span.job-of { (AsText(job)) } span { (AsText(own)) } }
 }
 
 fn ran(record: &ExecutionRecord, now_ms: i64) -> i64 {

@@ -52,7 +52,9 @@ fn work(snapshot: &Snapshot) -> Markup {
     let poison = snapshot.now.depth.and_then(|it| it.poison);
     html! {
         @if !snapshot.work.is_empty() {
-            ul.work role="status" { @for it in &snapshot.work { li { (work_words(it, poison)) } } }
+            div role="status" {
+                ul.work { @for it in &snapshot.work { li { (work_words(it, poison)) } } }
+            }
         }
     }
 }
