@@ -125,11 +125,12 @@ pub(super) async fn execute(
     };
     let (tell, mut told) = mpsc::unbounded_channel();
     let is_for_people = !args.once && format == Format::Table;
+    let opener = Arc::new(LinkOpener { directory: state_directory(&queue_url), file: Mutex::default() });
     let keys = if is_for_people { DevKeys::listen() } else { None };
     let keys = keys.map(|(keys, pressed)| {
         let may_change = page_rights.messages;
         let (samples, stop, said) = (to_send, stop.clone(), tell.clone());
-        let opener = LinkOpener { directory: state_directory(&queue_url), file: Mutex::default() };
+        let opener = opener.clone();
         tokio::spawn(
             Hands { queue, actions, samples, may_change, sign_in, opener, stop, said }.work(pressed),
         );
@@ -171,6 +172,7 @@ pub(super) async fn execute(
     }
     drop((status, keys));
     trouble.end();
+    opener.close();
     watching.abort();
     let done = running.await.during(|| "the scheduler's task panicked")?;
     lines.ends(&done)?;

@@ -23,7 +23,7 @@ pub(super) struct Hands {
     /// Whether the queue is one's own.
     pub(super) may_change: bool,
     pub(super) sign_in: Option<SignIn>,
-    pub(super) opener: super::open_link::LinkOpener,
+    pub(super) opener: Arc<super::open_link::LinkOpener>,
     pub(super) stop: Sender<StopStage>,
     /// What is said of each, a line for the terminal.
     pub(super) said: mpsc::UnboundedSender<String>,

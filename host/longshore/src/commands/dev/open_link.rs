@@ -11,7 +11,7 @@ use tempfile::NamedTempFile;
 use crate::exit::{Clause, Failure};
 use longshore_dev::page::SignIn;
 
-/// For how long a link is good that a browser is given, and its file there.
+/// For how long a link is good that a browser is given. A file that is left leads nowhere then.
 const OPENED_WITHIN: Duration = Duration::from_secs(60);
 
 /// Opens links. Other users of this machine see the words that a process is started with: a browser
@@ -49,6 +49,11 @@ pub(super) fn open_link(opener: &LinkOpener, sign_in: &SignIn) -> Result<(), Fai
 }
 
 impl LinkOpener {
+    /// Takes the last file away.
+    pub(super) fn close(&self) {
+        *self.file.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// A file for this user alone, which leads to a link. The link has no character that means
     /// something to HTML.
     fn file_with(&self, link: &str) -> std::io::Result<NamedTempFile> {
