@@ -21,8 +21,10 @@ pub(crate) fn frame(board: &Board, title: &str, live: Option<&str>, content: &Ma
                 span.top-job { (AsText(job)) }
                 span.top-queue title="the queue" { (AsText(&names.queue)) }
                 @if live.is_some() {
-                    span #live-state.live role="status" { "live" }
-                    button #pause type="button" aria-pressed="false" hidden { "Pause" }
+                    div.live-group {
+                        span #live-state.live role="status" { "live" }
+                        button #pause type="button" aria-pressed="false" hidden { "Pause" }
+                    }
                 }
             }
             main #content tabindex="-1" {
