@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::directory::{Directory, ORDERS, POISON, now_ms};
 use crate::orders::order;
 use crate::page::{Page, page, page_of};
-use crate::process::cache;
+use crate::process::{cache, longshore};
 use crate::project_folder::ProjectFolder;
 use crate::terminal::{on_a_terminal, on_a_terminal_after};
 use longshore_dev::{ExecutionRecord, ExecutionState, History, MessageAttempt};
@@ -70,6 +70,27 @@ fn the_page_is_there_while_the_handler_is_built_for_the_first_time() {
     until("the build", || shown("The handler is being built"));
     std::fs::write(project.path("go"), "").unwrap();
     until("its failure", || shown("no such crate"));
+}
+
+#[test]
+fn a_page_without_a_job_says_so_and_states_no_numbers_of_executions() {
+    let directory = Directory::new();
+    let page = page_of(&mut longshore(["ui", "--output=json", "--queue", &directory.url(ORDERS)]));
+    let cookie = page.sign_in();
+    let shown = until("the counts", || {
+        let shown = page.get(&cookie, "/").body;
+        shown.contains("<dt>waiting</dt><dd class=\"figure-value\">0</dd>").then_some(shown)
+    });
+    for name in ["running", "failed"] {
+        let unknown = format!(
+            "<dt>{name}</dt><dd class=\"figure-value\">\u{2013}</dd><dd class=\"figure-words\">no job named"
+        );
+        assert!(shown.contains(&unknown), "{name}: {shown}");
+    }
+    assert!(shown.contains("No job was named"), "{shown}");
+    for nothing in ["<dt>completed", "What Azure would charge", "id=\"messages\"", "id=\"trouble\""] {
+        assert!(!shown.contains(nothing), "{nothing} is in {shown}");
+    }
 }
 
 #[test]
