@@ -11,7 +11,8 @@ mod poison;
 mod snapshot;
 mod text;
 mod view;
+mod work;
 
-pub use actions::{PageActions, SweepCount};
+pub use actions::{ChosenPoison, PageActions, PoisonSweep, SweepCount, SweepVerb};
 pub use board::{Board, PageNames, PageRights, Sample};
-pub use http::{PageServer, SignIn};
+pub use http::{PageAddress, PageServer, SignIn};

@@ -157,6 +157,12 @@ pub struct Cli {
     #[arg(long, global = true, help_heading = "Project", hide_short_help = true, env = NO_PROJECT, value_parser = BoolishValueParser::new())]
     pub no_project: bool,
 
+    /// Stop as after SIGTERM when standard input ends. `longshore dev` holds the other end of a
+    /// pipe there: nothing that it starts outlives it.
+    // No variable: it is for the one process that has made the pipe.
+    #[arg(long, global = true, hide = true)]
+    pub stop_with_input: bool,
+
     /// What to do.
     #[command(subcommand)]
     pub verb: Verb,

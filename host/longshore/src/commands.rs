@@ -73,6 +73,9 @@ pub fn main() -> ExitCode {
 
 async fn execute(cli: Cli, project: &Project, umask: Mode) -> Result<Exit, Failure> {
     let format = cli.output;
+    if cli.stop_with_input {
+        tokio::spawn(stop_signals::terminate_with_input());
+    }
     Azure::choose(cli.credential);
     match cli.verb {
         Verb::New(args) => new::execute(&args, umask, format),

@@ -197,6 +197,11 @@ impl Process {
         Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it has written to standard output so far.
     pub fn stdout(&self) -> String {
         String::from_utf8(std::fs::read(&self.stdout).unwrap()).unwrap()

@@ -36,6 +36,18 @@ pub struct PageNames {
     pub memory_gib: f64,
 }
 
+impl PageNames {
+    /// Whether there are executions to be seen.
+    pub(crate) fn has_job(&self) -> bool {
+        self.job.is_some()
+    }
+
+    /// Whether executions run here, and tell what became of each message.
+    pub(crate) fn tells_of_messages(&self) -> bool {
+        self.poll.is_some()
+    }
+}
+
 /// Which buttons there are.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PageRights {
@@ -72,6 +84,7 @@ pub struct Board {
     pub(crate) poison: Option<Arc<dyn Queue>>,
     pub(crate) actions: Arc<dyn PageActions>,
     pub(crate) samples: Vec<Sample>,
+    pub(crate) work: super::work::PoisonWork,
     now: Mutex<BoardNow>,
     looked: tokio::sync::Mutex<Looked>,
 }
@@ -116,6 +129,7 @@ impl Board {
             poison,
             actions,
             samples: Vec::new(),
+            work: super::work::PoisonWork::default(),
             now: Mutex::default(),
             looked: tokio::sync::Mutex::default(),
         }
@@ -204,6 +218,12 @@ impl Board {
             (looked.at, looked.count) = (Some(Instant::now()), count);
         }
         looked.look.clone()
+    }
+
+    /// What is in the poison queue now.
+    pub(crate) async fn look_again(&self) -> Arc<PoisonSeen> {
+        self.looked.lock().await.at = None;
+        self.look().await
     }
 
     /// Forgets what was seen of the poison queue: something was done with it.

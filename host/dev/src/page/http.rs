@@ -6,12 +6,18 @@
 
 mod deeds;
 mod events;
+mod form;
 mod guard;
+mod host;
 mod pages;
+mod questions;
 mod server;
 mod session;
+mod stream;
+mod sweeps;
+mod visits;
 
-pub use server::PageServer;
+pub use server::{PageAddress, PageServer};
 pub use session::SignIn;
 
 use std::sync::Arc;
@@ -20,12 +26,16 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::board::Board;
+use host::PageHost;
+use questions::Questions;
 use session::Sessions;
 
 /// The largest body of a request, in bytes: a message, as a form writes it.
 const MAX_REQUEST: usize = 256 * 1024;
 /// How long a request may take to arrive.
 const ARRIVES_WITHIN: Duration = Duration::from_secs(10);
+/// How long somebody may leave an answer lying, who takes nothing of it.
+const TAKEN_WITHIN: Duration = Duration::from_secs(10);
 /// The largest head of a request, in bytes.
 const MAX_HEAD: usize = 16 * 1024;
 /// How many fields a head may have.
@@ -40,6 +50,7 @@ const MAX_LISTENERS: usize = 16;
 struct Site {
     board: Arc<Board>,
     sessions: Arc<Sessions>,
+    questions: Arc<Questions>,
     listeners: Arc<Semaphore>,
-    port: u16,
+    host: Arc<PageHost>,
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::board::{Board, BoardNow};
 use super::poison::PoisonSeen;
+use super::work::WorkSeen;
 use crate::execution::ExecutionRecord;
 use crate::history::{Depth, Executed, PastMessage};
 
@@ -27,6 +28,7 @@ pub(crate) struct Snapshot {
     pub(crate) messages: Vec<PastMessage>,
     pub(crate) poison: Arc<PoisonSeen>,
     pub(crate) trouble: Vec<String>,
+    pub(crate) work: Vec<WorkSeen>,
 }
 
 impl Snapshot {
@@ -48,6 +50,7 @@ impl Snapshot {
                 messages: history.messages(None, 0, SHOWN_MESSAGES).unwrap_or_default(),
                 poison,
                 trouble: read.actions.trouble(),
+                work: read.work.seen(),
             }
         });
         match read.await {

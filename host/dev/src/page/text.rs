@@ -80,6 +80,12 @@ pub(crate) fn counted(count: u64, one: &str) -> String {
     format!("{} {one}{plural}", number(count))
 }
 
+/// `1 message was`, `3 messages were`
+pub(crate) fn was(count: u64) -> String {
+    let verb = if count == 1 { "was" } else { "were" };
+    format!("{} {verb}", counted(count, "message"))
+}
+
 /// `54 ms`, `1.3 s`, `12 s`, `3 min 20 s`, `2 h 5 min`
 pub(crate) fn lasted(milliseconds: i64) -> String {
     let milliseconds = milliseconds.max(0);

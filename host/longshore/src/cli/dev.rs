@@ -36,7 +36,7 @@ pub struct DevArgs {
     pub once: bool,
 
     /// Serve no page.
-    #[arg(long, help_heading = PAGE, conflicts_with_all = ["port", "no_bodies"])]
+    #[arg(long, help_heading = PAGE, conflicts_with_all = ["port", "numeric_address", "no_bodies"])]
     pub no_page: bool,
 
     #[command(flatten)]
@@ -108,7 +108,7 @@ pub(crate) struct ForwardedRun {
 }
 
 /// Flags that every child is given anew.
-const SET_FOR_CHILDREN: [&str; 4] = ["output", "log_format", "watch", "forever"];
+const SET_FOR_CHILDREN: [&str; 5] = ["output", "log_format", "stop_with_input", "watch", "forever"];
 
 /// Flags of every verb that take a value, and that a child is given as they are.
 const GLOBALS: [&str; 4] = ["log", "credential", "project", "profile"];
@@ -190,7 +190,7 @@ mod tests {
         let command = Cli::command();
         let globals = command.get_arguments().filter(|arg| arg.is_global_set());
         let mut names: Vec<_> = globals.map(|arg| arg.get_id().as_str()).collect();
-        let mut known = [&GLOBALS[..], &["no_project"], &SET_FOR_CHILDREN[..2]].concat();
+        let mut known = [&GLOBALS[..], &["no_project"], &SET_FOR_CHILDREN[..3]].concat();
         names.sort_unstable();
         known.sort_unstable();
         assert_eq!(names, known);

@@ -16,6 +16,13 @@ pub(crate) struct PageArgs {
     #[arg(long, value_name = "N", hide_default_value = true, default_value_t = 0, hide_short_help = true)]
     pub port: u16,
 
+    /// Serve the page as `http://127.0.0.1:N`, for a browser that finds no name below `localhost`.
+    ///
+    /// Each run has a name of its own otherwise. A browser sends the cookies of 127.0.0.1 to every
+    /// port there, whoever listens.
+    #[arg(long, hide_short_help = true)]
+    pub numeric_address: bool,
+
     /// Show no body of a message on the page, not even on a click.
     #[arg(long, hide_short_help = true)]
     pub no_bodies: bool,

@@ -143,12 +143,6 @@ pub struct RunArgs {
     #[arg(long, env = "LONGSHORE_TELEMETRY_FLUSH", value_name = "D", default_value = "2s", value_parser = flush, help_heading = TELEMETRY, hide_short_help = true)]
     pub telemetry_flush: Duration,
 
-    /// Stop as after SIGTERM when standard input ends. `longshore dev` holds the other end of a
-    /// pipe there: no run outlives it.
-    // No variable: it is for the one process that has made the pipe.
-    #[arg(long, hide = true)]
-    pub stop_with_input: bool,
-
     /// The file in which `longshore dev` writes what is to fail: the page has a button for it.
     // No variable: it is for the one process that writes it.
     #[cfg(feature = "dev")]

@@ -6,13 +6,14 @@ mod building;
 mod hands;
 mod keys;
 mod lines;
+mod open_link;
 mod page;
 mod parameters;
 mod planned;
 mod status;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use rustix::fs::Mode;
 use tokio::sync::mpsc;
@@ -22,6 +23,7 @@ use self::building::Building;
 use self::hands::Hands;
 use self::keys::DevKeys;
 use self::lines::Lines;
+use self::open_link::LinkOpener;
 use self::page::{
     COUNT_ELSEWHERE_EVERY, COUNT_EVERY, DevActions, is_on_this_host, names, rights, samples, without_identity,
 };
@@ -89,11 +91,6 @@ pub(super) async fn execute(
 
     let queues = named.into_iter().filter_map(|it| it.directory().map(Into::into)).collect();
     let building = Building::of(project, umask, component_file(&component), queues);
-    let built = tokio::select! {
-        biased;
-        _ = stopped.wait_for(|stage| *stage > StopStage::GoOn) => return Ok(Exit::Done),
-        built = building.first(&mut lines, args.once) => built?,
-    };
     let (events, mut happened) = mpsc::unbounded_channel();
     let until = if args.once { ScheduleUntil::Drained } else { ScheduleUntil::Stopped };
     let mut status = Status::new(&plan);
@@ -105,6 +102,7 @@ pub(super) async fn execute(
         run: args.run.words.clone(),
         kills: scheduler.kills(),
         trouble: trouble.clone(),
+        asked: Mutex::default(),
     });
     let to_send = samples(project.file.as_deref().map(Path::new));
     let poison_queue: Arc<dyn Queue> = Arc::new(TroubledQueue::new(open(&poison).await?, trouble.clone()));
@@ -119,13 +117,23 @@ pub(super) async fn execute(
         tokio::spawn(board.clone().keep_counting(pause));
         lines.page(&link)?;
     }
+    // With its page: a build that fails or takes long is seen there as well.
+    let built = tokio::select! {
+        biased;
+        _ = stopped.wait_for(|stage| *stage > StopStage::GoOn) => return Ok(Exit::Done),
+        built = building.first(&mut lines, &board, args.once) => built?,
+    };
     let (tell, mut told) = mpsc::unbounded_channel();
     let is_for_people = !args.once && format == Format::Table;
+    let opener = Arc::new(LinkOpener { directory: state_directory(&queue_url), file: Mutex::default() });
     let keys = if is_for_people { DevKeys::listen() } else { None };
     let keys = keys.map(|(keys, pressed)| {
         let may_change = page_rights.messages;
         let (samples, stop, said) = (to_send, stop.clone(), tell.clone());
-        tokio::spawn(Hands { queue, actions, samples, may_change, sign_in, stop, said }.work(pressed));
+        let opener = opener.clone();
+        tokio::spawn(
+            Hands { queue, actions, samples, may_change, sign_in, opener, stop, said }.work(pressed),
+        );
         status.has_keys();
         keys
     });
@@ -164,6 +172,7 @@ pub(super) async fn execute(
     }
     drop((status, keys));
     trouble.end();
+    opener.close();
     watching.abort();
     let done = running.await.during(|| "the scheduler's task panicked")?;
     lines.ends(&done)?;
@@ -239,6 +248,11 @@ fn state_file(queue: &QueueUrl) -> PathBuf {
             PathBuf::from(ELSEWHERE).join(format!("{owner}-{name}.dev.db"))
         }
     }
+}
+
+/// Where the history lies.
+fn state_directory(queue: &QueueUrl) -> PathBuf {
+    state_file(queue).parent().map(Into::into).unwrap_or_default()
 }
 
 /// The first signal ends executions as SIGTERM does, a second one kills them.

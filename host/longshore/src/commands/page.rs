@@ -3,6 +3,7 @@
 mod own_words;
 mod poison_program;
 
+use std::io;
 use std::sync::Arc;
 
 use tokio::task::JoinHandle;
@@ -10,8 +11,8 @@ use tokio::task::JoinHandle;
 pub(super) use self::own_words::own_words;
 pub(super) use self::poison_program::PoisonProgram;
 use crate::cli::PageArgs;
-use crate::exit::{Clause, Failure};
-use longshore_dev::page::{Board, PageServer, SignIn};
+use crate::exit::Failure;
+use longshore_dev::page::{Board, PageAddress, PageServer, SignIn};
 
 /// The page, bound to its port.
 pub(super) struct BoundPage {
@@ -23,9 +24,8 @@ impl BoundPage {
     /// Takes the port.
     pub(super) async fn bind(args: &PageArgs) -> Result<Self, Failure> {
         let port = args.port;
-        let server = PageServer::bind(port).await.during(|| {
-            format!("the page cannot be served on port {port} of loopback; name another with --port, or none")
-        })?;
+        let address = if args.numeric_address { PageAddress::Number } else { PageAddress::Name };
+        let server = PageServer::bind(port, address).await.map_err(|error| not_bound(port, &error))?;
         Ok(Self { sign_in: server.sign_in(), server })
     }
 
@@ -37,5 +37,36 @@ impl BoundPage {
     /// Serves it for as long as the process lives.
     pub(super) fn serve(self, board: Arc<Board>) -> JoinHandle<()> {
         tokio::spawn(self.server.serve(board, std::future::pending()))
+    }
+}
+
+/// Why the page has no port, and what helps.
+fn not_bound(port: u16, error: &io::Error) -> Failure {
+    let why = match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            format!("port {port} is for root alone; name one above 1023, such as --port 8233")
+        }
+        io::ErrorKind::AddrInUse => format!(
+            "another program has port {port} of 127.0.0.1 or of [::1]; name another with --port, or leave it out for one that is free"
+        ),
+        _ => format!("port {port} of loopback: {error}; name another with --port, or leave it out"),
+    };
+    Failure::other(format!("the page cannot be served: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_cannot_be_had_is_named_with_what_helps() {
+        for (kind, words) in [
+            (io::ErrorKind::PermissionDenied, "port 80 is for root alone; name one above 1023"),
+            (io::ErrorKind::AddrInUse, "another program has port 80"),
+            (io::ErrorKind::Other, "port 80 of loopback"),
+        ] {
+            let failure = not_bound(80, &kind.into());
+            assert!(failure.message().contains(words), "{}", failure.message());
+        }
     }
 }

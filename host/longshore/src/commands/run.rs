@@ -56,9 +56,6 @@ pub(super) async fn execute(args: RunArgs, format: Format) -> Result<Exit, Failu
     granted.limits.log_tail = config.poison_log;
     let stopper = Stopper::default();
     stop_on_signals(stopper.clone())?;
-    if args.stop_with_input {
-        tokio::spawn(stop_with_input(stopper.clone()));
-    }
     let sessions = args.sessions.options(config.concurrency);
     let (mut queue, mut poison) = (open_with(&args.of.queue.queue, sessions).await?, open(&poison).await?);
     #[cfg(feature = "dev")]
@@ -217,14 +214,6 @@ fn stop_on_signals(stopper: Stopper) -> Result<(), Failure> {
         }
     });
     Ok(())
-}
-
-/// The end of standard input asks for an end, as SIGTERM does.
-async fn stop_with_input(stopper: Stopper) {
-    // What is written there says nothing. An input that cannot be read has no other end.
-    let _ = tokio::io::copy(&mut tokio::io::stdin(), &mut tokio::io::sink()).await;
-    tracing::info!("stopping: standard input has ended");
-    stopper.stop();
 }
 
 /// Says that messages are in a drained queue which nobody can receive now. To an operator they look

@@ -35,6 +35,16 @@ impl StopSignals {
     }
 }
 
+/// Sends SIGTERM to this very process when standard input ends: whoever has made the pipe is gone, and
+/// each verb stops as it does after that signal.
+pub(super) async fn terminate_with_input() {
+    // What is written there says nothing. An input that cannot be read has no other end.
+    let _ = tokio::io::copy(&mut tokio::io::stdin(), &mut tokio::io::sink()).await;
+    tracing::info!("stopping: standard input has ended");
+    // A process may always send itself a signal.
+    let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM);
+}
+
 /// Waits for a signal; for ever, where it is not listened for.
 async fn received(signal: &mut Option<Signal>) {
     match signal {

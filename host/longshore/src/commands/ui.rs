@@ -14,7 +14,7 @@ use crate::cli::{Format, UiArgs, without_secrets};
 use crate::exit::{Exit, Failure};
 use longshore_azure::Azure;
 use longshore_azure::jobs::{Execution, Job};
-use longshore_dev::page::{Board, PageActions, PageNames, PageRights, Sample, SweepCount};
+use longshore_dev::page::{Board, PageActions, PageNames, PageRights, PoisonSweep, Sample, SweepCount};
 use longshore_dev::{ExecutionRecord, ExecutionState, History};
 use longshore_queue::Queue;
 use longshore_queue_drivers::open;
@@ -69,13 +69,16 @@ pub(super) async fn execute(args: UiArgs, format: Format) -> Result<Exit, Failur
     match format {
         Format::Json => print::json(&json!({ "event": "page", "link": link }))?,
         Format::Table => {
-            print::line(&format!("{link}  (lets one browser in, once)"));
+            // Alone on its line, as wide as it is: a link that wraps cannot be clicked.
+            print::line(&link);
             let may = if args.allow_actions {
                 "It can change things."
             } else {
                 "It only looks: --allow-actions gives it buttons."
             };
-            print::line(&format!("The page is served until Ctrl-C. {may}"));
+            print::line(&format!(
+                "The link lets one browser in, once. The page is served until Ctrl-C. {may}"
+            ));
         }
     }
     signals.next().await;
@@ -159,12 +162,16 @@ struct UiActions {
 
 #[async_trait]
 impl PageActions for UiActions {
-    async fn redrive(&self, ids: &[String], dry_run: bool) -> Result<SweepCount, String> {
-        self.poison.sweep("redrive", ids, dry_run).await
+    async fn foresee(&self, sweep: &PoisonSweep) -> Result<SweepCount, String> {
+        self.poison.foresee(sweep).await
     }
 
-    async fn purge(&self, ids: &[String], dry_run: bool) -> Result<SweepCount, String> {
-        self.poison.sweep("purge", ids, dry_run).await
+    async fn sweep(&self, sweep: &PoisonSweep) -> Result<SweepCount, String> {
+        self.poison.sweep(sweep).await
+    }
+
+    async fn redrive(&self, _: &[String], _: bool) -> Result<SweepCount, String> {
+        Err("`longshore ui` has no keys; the page redrives".into())
     }
 
     async fn replay(&self, _: &str) -> Result<String, String> {

@@ -20,7 +20,8 @@ const WIDTHS = [400, 900, 1600];
 
 const directory = fs.mkdtempSync(path.join(os.tmpdir(), "longshore-page-"));
 const screenshots = SCREENSHOTS ?? directory;
-const queue = "file:queues/orders";
+// A long name: buttons stay where they can be reached.
+const queue = "file:queues/orders-of-western-europe";
 let dev, browser, page;
 const complaints = [];
 
@@ -67,7 +68,7 @@ before(async () => {
 after(async () => {
   await browser?.close();
   dev?.kill("SIGTERM");
-  if (dev && dev.exitCode === null) await once(dev, "exit");
+  if (dev && dev.exitCode === null && dev.signalCode === null) await once(dev, "exit");
   fs.rmSync(directory, { recursive: true, force: true });
 });
 
@@ -178,6 +179,14 @@ test("a question is answered with no, by the keyboard alone", async () => {
   await page.locator(".group").first().getByRole("button", { name: "Purge…" }).focus();
   await page.keyboard.press("Enter");
   await page.getByRole("dialog").getByText("would be deleted").waitFor();
+  // Enter, pressed too quickly, deletes nothing.
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Leave it");
+  await accessible("the question");
+  await page.keyboard.press("Enter");
+  await page.getByRole("dialog").waitFor({ state: "hidden" });
+  await page.locator(".group").first().getByRole("button", { name: "Purge…" }).focus();
+  await page.keyboard.press("Enter");
+  await page.getByRole("dialog").getByText("would be deleted").waitFor();
   await page.keyboard.press("Escape");
   await page.getByRole("dialog").waitFor({ state: "hidden" });
   await page.locator(".group").first().waitFor();
@@ -193,6 +202,12 @@ test("an execution is killed, and another one takes its messages", async () => {
   await row.first().waitFor();
   await page.waitForTimeout(1500);
   await photographed("now");
+  for (const width of WIDTHS) {
+    await page.setViewportSize({ width, height: 900 });
+    const { x, width: wide } = await row.first().getByRole("button", { name: "Kill" }).boundingBox();
+    assert.ok(x >= 0 && x + wide <= width, `Kill ends at ${x + wide} of ${width}`);
+  }
+  await page.setViewportSize({ width: 1600, height: 1000 });
   const name = (await row.first().getByRole("link").textContent()).trim();
   await row.first().getByRole("button", { name: "Kill" }).click();
   await page.getByRole("dialog").getByText("is killed").waitFor();
@@ -228,6 +243,46 @@ test("what changes leaves the focus and what is open alone, and can be paused", 
   await page.locator("#live-state").getByText("live").waitFor();
 });
 
+test("the list of executions leads back", async () => {
+  await page.goto(new URL("/executions", page.url()).href);
+  await page.getByRole("heading", { name: "Executions" }).waitFor();
+  await photographed("executions");
+  await page.getByRole("navigation").getByRole("link", { name: "Now" }).click();
+  await page.locator("#figures").waitFor();
+});
+
+test("without JavaScript there is no button that does nothing", async () => {
+  const storageState = await page.context().storageState();
+  const context = await browser.newContext({ javaScriptEnabled: false, storageState });
+  const plain = await context.newPage();
+  await plain.goto(page.url());
+  await plain.locator("#figures").waitFor();
+  for (const name of ["Pause", "good"]) {
+    assert.equal(await plain.getByRole("button", { name, exact: true }).count(), 0, name);
+  }
+  assert.ok(!(await plain.locator("#gone").isVisible()));
+  await plain.getByLabel("Body").fill(JSON.stringify({ order_id: "o-9", msg: "two books" }));
+  await plain.getByRole("button", { name: "Send", exact: true }).click();
+  await plain.getByText("1 message was sent").waitFor();
+  await plain.getByRole("link", { name: "Close" }).click();
+  await plain.locator("#figures").waitFor();
+  await context.close();
+  const stranger = await browser.newContext({ javaScriptEnabled: false });
+  const outside = await stranger.newPage();
+  await outside.goto(page.url());
+  await outside.getByLabel("Link").waitFor();
+  await stranger.close();
+});
+
 test("nothing was said in the console", () => {
   assert.deepEqual(complaints, []);
+});
+
+// The browser complains of a server that is gone, and should.
+test("a tab of a run that has ended says so, and what to do", async () => {
+  dev.kill("SIGKILL");
+  await once(dev, "exit");
+  await page.getByRole("alert").getByText("has ended, or cannot be reached").waitFor();
+  await page.locator("#live-state").getByText("not connected").waitFor();
+  await photographed("gone");
 });

@@ -37,6 +37,12 @@ mod outboxes;
 mod page;
 #[cfg(all(target_os = "linux", feature = "dev"))]
 mod page_deeds;
+#[cfg(all(target_os = "linux", feature = "dev"))]
+mod page_limits;
+#[cfg(all(target_os = "linux", feature = "dev"))]
+mod page_sweeps;
+#[cfg(all(target_os = "linux", feature = "dev"))]
+mod page_trouble;
 mod process;
 mod project;
 mod project_folder;

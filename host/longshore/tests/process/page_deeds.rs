@@ -1,46 +1,19 @@
 //! The page of `longshore dev`, by raw requests: what its buttons do, and what it takes.
 
-use std::io::Write;
-use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use crate::directory::{Directory, ORDERS, POISON, now_ms};
 use crate::orders::order;
-use crate::page::{Page, page, url_encoded};
-use crate::process::cache;
-use crate::terminal::on_a_terminal;
+use crate::page::{Page, page, page_of};
+use crate::process::{cache, longshore};
+use crate::project_folder::ProjectFolder;
+use crate::terminal::{on_a_terminal, on_a_terminal_after};
 use longshore_dev::{ExecutionRecord, ExecutionState, History, MessageAttempt};
 use longshore_testkit::guest;
 use longshore_testkit::wait::until;
-
-#[test]
-fn messages_are_redriven_and_purged_only_after_the_question_was_answered() {
-    let directory = Directory::new();
-    directory.send((0..3).map(|n| order(&format!("o-{n}"), "reject")));
-    let page = page(&directory, &["--queue-length=100"]);
-    let cookie = page.sign_in();
-    until("the poison", || (directory.rows(POISON).len() == 3).then_some(()));
-    until("the poison on the page", || page.get(&cookie, "/").body.contains("Show 3 messages").then_some(()));
-    let group = format!("group={}", url_encoded("rejected/the+order+asks+for+a+rejection"));
-    let asked = page.post(&cookie, "/poison/redrive", &group);
-    assert!(asked.body.contains("Redrive 3 messages"), "{}", asked.body);
-    assert_eq!(directory.rows(POISON).len(), 3, "a question changes nothing");
-    let done = page.post(&cookie, "/poison/redrive", &format!("{group}&confirmed=1"));
-    assert!(done.body.contains("3 messages were sent back to the queue"), "{}", done.body);
-    until("the second round", || {
-        let id = directory.rows(POISON).first().map(|it| it.id.clone())?;
-        let shown = page.get(&cookie, &format!("/message?id={id}")).body;
-        (shown.matches("✕</span> poisoned").count() >= 2).then_some(())
-    });
-    until("all of them", || (directory.rows(POISON).len() == 3).then_some(()));
-    let id = directory.rows(POISON)[0].id.clone();
-    let asked = page.post(&cookie, "/poison/purge", &format!("id={id}"));
-    assert!(asked.body.contains("Delete 1 message") && directory.rows(POISON).len() == 3, "{}", asked.body);
-    page.post(&cookie, "/poison/purge", &format!("id={id}&confirmed=1"));
-    assert!(directory.rows(POISON).iter().all(|it| it.id != id) && directory.rows(POISON).len() == 2);
-}
 
 #[test]
 fn an_execution_that_is_killed_fails_and_the_next_poll_starts_another() {
@@ -66,24 +39,76 @@ fn an_execution_that_is_killed_fails_and_the_next_poll_starts_another() {
     let next = until("another execution", || running(&page).filter(|it| *it != first));
     assert_ne!(first, next);
     let gone = page.post(&cookie, "/execution/kill", "name=orders-nothing");
-    assert_eq!(gone.status, 422);
+    assert!(gone.status == 422 && gone.body.contains("is no execution in the history"), "{}", gone.body);
+    let ended = page.post(&cookie, "/execution/kill", &format!("name={first}"));
+    assert!(ended.status == 422 && ended.body.contains("has ended already"), "{}", ended.body);
 }
 
 #[test]
-fn a_queue_that_was_taken_away_answers_503_to_executions_and_is_given_back() {
+fn an_execution_that_has_not_started_is_not_killed_at_its_start() {
     let directory = Directory::new();
-    let page = page(&directory, &[]);
-    let cookie = page.sign_in();
-    let answer = page.post(&cookie, "/trouble", "what=queue&seconds=60");
-    assert_eq!(answer.status, 200, "{}", answer.body);
     directory.send([order("o-1", "ok")]);
-    until("a poll that fails", || page.dev.stdout().contains("503 Server Busy").then_some(()));
-    let refused = page.post(&cookie, "/send", "body=x");
-    assert!(refused.status == 422 && refused.body.contains("503"), "{}", refused.body);
-    assert_eq!(page.post(&cookie, "/trouble", "what=none").status, 200);
-    until("the message", || directory.rows(ORDERS).is_empty().then_some(()));
-    // Nothing in this job asks for a token.
-    assert_eq!(page.post(&cookie, "/trouble", "what=identity&seconds=60").status, 403);
+    let page = page(&directory, &["--start-delay=1h"]);
+    let cookie = page.sign_in();
+    let name = until("an execution", || {
+        let shown = page.get(&cookie, "/").body;
+        Some(shown.split("id=\"row-").nth(1)?.split('"').next()?.to_owned())
+    });
+    let refused = page.post(&cookie, "/execution/kill", &format!("name={name}"));
+    assert!(refused.status == 422 && refused.body.contains("is still starting"), "{}", refused.body);
+}
+
+#[test]
+fn the_page_is_there_while_the_handler_is_built_for_the_first_time() {
+    let project = ProjectFolder::with(
+        "queue = 'file:./queues/orders'\ncomponent = 'handler.wasm'\n[build]\n\
+         command = 'while test ! -e go; do sleep 0.1; done; echo no such crate; exit 7'\n",
+    );
+    let page = page_of(project.longshore(&["dev", "--output=json"]).arg("--cache-dir").arg(cache()));
+    let cookie = page.sign_in();
+    let shown = |words: &str| page.get(&cookie, "/").body.contains(words).then_some(());
+    until("the build", || shown("The handler is being built"));
+    std::fs::write(project.path("go"), "").unwrap();
+    until("its failure", || shown("no such crate"));
+}
+
+#[test]
+fn a_page_without_a_job_says_so_and_states_no_numbers_of_executions() {
+    let directory = Directory::new();
+    let page = page_of(&mut longshore(["ui", "--output=json", "--queue", &directory.url(ORDERS)]));
+    let cookie = page.sign_in();
+    let shown = until("the counts", || {
+        let shown = page.get(&cookie, "/").body;
+        shown.contains("<dt>waiting</dt><dd class=\"figure-value\">0</dd>").then_some(shown)
+    });
+    for name in ["running", "failed"] {
+        let unknown = format!(
+            "<dt>{name}</dt><dd class=\"figure-value\">\u{2013}</dd><dd class=\"figure-words\">no job named"
+        );
+        assert!(shown.contains(&unknown), "{name}: {shown}");
+    }
+    assert!(shown.contains("No job was named"), "{shown}");
+    for nothing in ["<dt>completed", "What Azure would charge", "id=\"messages\"", "id=\"trouble\""] {
+        assert!(!shown.contains(nothing), "{nothing} is in {shown}");
+    }
+}
+
+#[test]
+fn a_replay_that_is_refused_is_not_called_one_that_was_done() {
+    let directory = Directory::new();
+    directory.send([order("o-1", "reject")]);
+    let page = page(&directory, &["--max-dequeue=1"]);
+    let cookie = page.sign_in();
+    until("the poison", || (directory.rows(POISON).len() == 1).then_some(()));
+    let refused = page.post(&cookie, "/poison/replay", "id=nothing");
+    assert!(refused.status == 422 && !refused.body.contains("Replayed"), "{}", refused.body);
+    let id = directory.rows(POISON)[0].id.clone();
+    let done = page.post(&cookie, "/poison/replay", &format!("id={id}"));
+    assert!(
+        done.status == 200 && done.body.contains("Replayed") && done.body.contains("answer: rejected, "),
+        "{}",
+        done.body
+    );
 }
 
 /// 10,000 messages and 500 executions: what the page takes, and what `dev` takes.
@@ -141,15 +166,40 @@ fn a_long_history_is_shown_at_once_and_in_little_memory() {
         took.push((path, begun.elapsed(), answer.body.len()));
     }
     assert!(page.get(&cookie, "/").body.contains("9,500"), "the completed ones are counted");
-    let mut listener = TcpStream::connect(("127.0.0.1", page.port)).unwrap();
-    let request = format!("GET /events HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n{cookie}\r\n", page.port);
-    listener.write_all(request.as_bytes()).unwrap();
+    let _listener = page.listen(&cookie);
     std::thread::sleep(Duration::from_secs(3));
     let memory = page.dev.peak_memory().unwrap() >> 20;
     println!("page: {took:?}; dev has taken {memory} MiB at most");
     // A test's build is slow, and its machine busy: a release takes a tenth of it.
     assert!(took.iter().all(|(_, took, _)| *took < Duration::from_millis(1000)), "{took:?}");
     assert!(memory < 60, "{memory} MiB");
+}
+
+#[test]
+fn the_browser_is_started_with_a_file_and_not_with_the_token() {
+    let directory = Directory::new();
+    let (url, component) = (directory.url(ORDERS), guest::order().display().to_string());
+    let cache = cache().display().to_string();
+    let words =
+        ["dev", "--start-delay=1h", "--queue", &url, "--component", &component, "--cache-dir", &cache];
+    // What a desktop has under this name, which keeps what it is given.
+    let opener = directory.path("xdg-open");
+    let kept = directory.path("opened");
+    let script = format!(
+        "#!/bin/sh\nls -l \"$1\" > {0}.new; echo \"$@\" >> {0}.new; cat \"$1\" >> {0}.new; mv {0}.new {0}\n",
+        kept.display()
+    );
+    std::fs::write(&opener, script).unwrap();
+    std::fs::set_permissions(&opener, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", directory.path("").display(), std::env::var("PATH").unwrap());
+    let shown = on_a_terminal_after(&words, &[("PATH", &path)], "o", || kept.exists(), "q");
+    let opened = std::fs::read_to_string(&kept).unwrap_or_else(|error| panic!("{error}: {shown}"));
+    let mut lines = opened.lines();
+    assert!(lines.next().unwrap().starts_with("-rw-------"), "{opened}");
+    let arguments = lines.next().unwrap();
+    assert!(arguments.ends_with(".html") && !arguments.contains("#t="), "{arguments}");
+    assert!(opened.contains("http-equiv=refresh") && opened.contains(".localhost:"), "{opened}");
+    assert!(!std::path::Path::new(arguments).exists(), "it goes with the program");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::directory::{Directory, ORDERS, POISON};
 use crate::process::{Program, cache, longshore};
 
 /// A service over TLS, an identity endpoint, and a queue.
-struct Service {
+pub(crate) struct Service {
     authority: TempDir,
     server: WebServer,
     identity: Identity,
@@ -26,7 +26,7 @@ struct Service {
 }
 
 impl Service {
-    fn start(protocols: &[&str], mood: Mood) -> Self {
+    pub(crate) fn start(protocols: &[&str], mood: Mood) -> Self {
         let authority = tempfile::tempdir().unwrap();
         certificates::make(authority.path(), "IP:127.0.0.1");
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
@@ -42,11 +42,11 @@ impl Service {
     }
 
     /// Messages that make one request each.
-    fn send(&self, messages: usize, path: &str) {
+    pub(crate) fn send(&self, messages: usize, path: &str) {
         self.directory.send((0..messages).map(|_| format!("gets:1@https://{}{path}", self.host())));
     }
 
-    fn with_identity(&self) -> String {
+    pub(crate) fn with_identity(&self) -> String {
         format!("--http-identity={}=api://orders/.default", self.host())
     }
 
@@ -55,10 +55,30 @@ impl Service {
             ["--config=greeting=hello", "--allow-private=127.0.0.1", "--deadline=10s", "--visibility=60s"];
         let mut worker = self.directory.worker_with(&guest::rogue(), &[&common, flags].concat());
         worker.arg(format!("--outbox=invoices={}", self.directory.url("invoices")));
-        worker.env("SSL_CERT_FILE", self.authority.path().join("ca.pem"));
-        worker.env("IDENTITY_ENDPOINT", &self.identity.url).env("IDENTITY_HEADER", HEADER);
-        worker.env("AZURE_CLIENT_ID", CLIENT_ID);
+        self.give_environment(&mut worker);
         worker
+    }
+
+    /// What a program needs to call the service, as the platform sets it.
+    pub(crate) fn give_environment(&self, program: &mut Program) {
+        program.env("SSL_CERT_FILE", self.authority.path().join("ca.pem"));
+        program.env("IDENTITY_ENDPOINT", &self.identity.url).env("IDENTITY_HEADER", HEADER);
+        program.env("AZURE_CLIENT_ID", CLIENT_ID);
+    }
+
+    /// The directory of the queue.
+    pub(crate) fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// How many requests the service has seen.
+    pub(crate) fn seen(&self) -> usize {
+        self.server.seen().len()
+    }
+
+    /// How often a token was asked for.
+    pub(crate) fn asked_for_tokens(&self) -> usize {
+        self.identity.requests().len()
     }
 }
 

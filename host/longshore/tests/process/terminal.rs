@@ -14,6 +14,27 @@ pub(crate) fn on_a_terminal(words: &[&str], typed: &str) -> String {
     script(words).input(typed.as_bytes()).run().stdout
 }
 
+/// The same with these variables, where the rest is typed once something has happened.
+#[track_caller]
+pub(crate) fn on_a_terminal_after(
+    words: &[&str],
+    variables: &[(&str, &str)],
+    typed: &str,
+    happened: impl Fn() -> bool,
+    rest: &str,
+) -> String {
+    let directory = tempfile::tempdir().unwrap();
+    let keyboard = directory.path().join("keyboard");
+    assert!(Command::new("mkfifo").arg(&keyboard).status().unwrap().success());
+    let shown = script(words).envs(variables.iter().copied()).input_from(&keyboard).start();
+    let mut keyboard = std::fs::OpenOptions::new().write(true).open(&keyboard).unwrap();
+    wait::until("the keys on the terminal", || shown.stdout().contains("open the page").then_some(()));
+    keyboard.write_all(typed.as_bytes()).unwrap();
+    wait::until(format_args!("what `{typed}` does: {}", shown.stdout()), || happened().then_some(()));
+    keyboard.write_all(rest.as_bytes()).unwrap();
+    shown.wait().stdout
+}
+
 /// What a person sees who lets a question stand, while something happens, and then types that.
 #[track_caller]
 pub(crate) fn on_a_terminal_meanwhile(

@@ -65,11 +65,27 @@ function say(words, name) {
   state.dataset.state = name;
 }
 
+const gone = document.getElementById("gone");
+let seenAt = new Date();
+
+// Says that nobody answers, or that another run does; nothing once this one answers again.
+function sayGone(why) {
+  gone.hidden = why === "";
+  for (const name of ["ended", "restarted"]) document.getElementById(`gone-${name}`).hidden = name !== why;
+  if (why === "ended") document.getElementById("gone-at").textContent = seenAt.toISOString().slice(11, 19);
+}
+
+function hears() {
+  seenAt = new Date();
+  say("live", "live");
+  sayGone("");
+}
+
 function listen() {
   events = new EventSource(address);
-  events.addEventListener("open", () => say("live", "live"));
+  events.addEventListener("open", hears);
   events.addEventListener("parts", (event) => {
-    say("live", "live");
+    hears();
     for (const { id, html } of JSON.parse(event.data)) {
       const old = document.getElementById(id);
       const fresh = parsed(html).firstElementChild;
@@ -78,10 +94,30 @@ function listen() {
   });
   events.addEventListener("error", () => {
     if (isPaused) return;
+    // The browser's own attempts say nothing of the cause.
+    events.close();
     say("not connected", "away");
-    // An answer that is no stream ends the attempts of the browser itself.
-    if (events.readyState === EventSource.CLOSED) setTimeout(listen, 5000);
+    findOut();
   });
+}
+
+// Why there are no events: another run, the end, or too many listeners.
+async function findOut() {
+  try {
+    const { status } = await fetch("/alive", { cache: "no-store" });
+    if ([401, 403, 421].includes(status)) {
+      // What is of another run stays so.
+      say("of an earlier run", "away");
+      sayGone("restarted");
+      return;
+    }
+    sayGone("");
+  } catch {
+    sayGone("ended");
+  }
+  setTimeout(() => {
+    if (!isPaused && !document.hidden && events.readyState === EventSource.CLOSED) listen();
+  }, 3000);
 }
 
 if (address) {
@@ -111,7 +147,12 @@ const dialog = document.getElementById("answer");
 function show(html) {
   dialog.replaceChildren(parsed(html));
   if (!dialog.open) dialog.showModal();
+  // A dialog that was open keeps no focus when its content goes.
+  dialog.querySelector("[autofocus]")?.focus();
 }
+
+const samples = document.getElementById("samples");
+if (samples) samples.hidden = false;
 
 async function submit(form, button) {
   const into = document.getElementById(form.dataset.into ?? "");
@@ -124,7 +165,7 @@ async function submit(form, button) {
     else if (into && answer.ok) into.replaceChildren(parsed(html));
     else show(html);
   } catch {
-    show(`<div class="answer"><h2>That did not work</h2><p class="note">longshore does not answer. Does it still run?</p><div class="buttons"><a class="button" href="/" data-close>Close</a></div></div>`);
+    show(`<div class="answer"><h2>That did not work</h2><p class="note">longshore does not answer. If it has ended, start it again, and open the link that it prints.</p><div class="buttons"><a class="button" href="/" data-close autofocus>Close</a></div></div>`);
   } finally {
     button?.removeAttribute("aria-busy");
   }

@@ -12,7 +12,7 @@ async function signIn(token) {
     location.replace("/");
     return;
   }
-  words.textContent = "This link was used, or is of another run. Open a new one from the terminal.";
+  words.textContent = "This link was used, is too old, or is of another run. Open a new one from the terminal.";
 }
 
 function tokenOf() {
@@ -23,7 +23,7 @@ function tryToken() {
   const token = tokenOf();
   if (token) {
     signIn(token).catch(() => {
-      words.textContent = "longshore does not answer. Does it still run?";
+      words.textContent = "longshore does not answer. If it has ended, start it again, and open the link that it prints.";
     });
   }
 }

@@ -144,6 +144,11 @@ pub(super) async fn poison(State(site): State<Site>, Query(grouped): Query<Group
     view::poison_list(&site.board, &look, grouped.group.as_deref())
 }
 
+/// Whether this is the path of what a browser loads beside the page.
+pub(super) fn is_asset(path: &str) -> bool {
+    path.strip_prefix("/assets/").is_some_and(|name| ASSETS.iter().any(|(it, ..)| *it == name))
+}
+
 /// What the browser loads beside the page.
 pub(super) async fn asset(Path(name): Path<String>) -> Response {
     // Anybody may have these: an answer says nothing of the queue.
@@ -151,6 +156,11 @@ pub(super) async fn asset(Path(name): Path<String>) -> Response {
         Some((_, kind, text)) => ([(CONTENT_TYPE, *kind)], *text).into_response(),
         None => (StatusCode::NOT_FOUND, "there is no such file").into_response(),
     }
+}
+
+/// Whether this run still answers, and knows who asks.
+pub(super) async fn alive() -> StatusCode {
+    StatusCode::NO_CONTENT
 }
 
 /// Anything else.

@@ -17,7 +17,8 @@ pub(crate) struct Question<'a> {
     pub(crate) is_danger: bool,
 }
 
-/// The question, with a yes and a no.
+/// The question, with a yes and a no. Of what cannot be undone, the no has the focus: Enter is
+/// pressed quickly.
 pub(crate) fn question(board: &Board, asked: &Question<'_>, is_page: bool) -> Markup {
     let content = html! {
         h2 { (asked.title) }
@@ -25,10 +26,9 @@ pub(crate) fn question(board: &Board, asked: &Question<'_>, is_page: bool) -> Ma
         div.buttons {
             form.inline method="post" action=(asked.action) {
                 @for (name, value) in asked.fields { input type="hidden" name=(name) value=(value); }
-                input type="hidden" name="confirmed" value="1";
-                button.(if asked.is_danger { "danger" } else { "primary" }) type="submit" { (asked.yes) }
+                button.(if asked.is_danger { "danger" } else { "primary" }) type="submit" autofocus[!asked.is_danger] { (asked.yes) }
             }
-            a.button href="/" data-close { "Leave it" }
+            a.button href="/" data-close autofocus[asked.is_danger] { "Leave it" }
         }
     };
     around(board, asked.title, &content, is_page)
@@ -39,7 +39,7 @@ pub(crate) fn answer(board: &Board, title: &str, words: &[String], is_page: bool
     let content = html! {
         h2 { (title) }
         @for words in words { p.answer-words { (AsText(words)) } }
-        div.buttons { a.button href="/" data-close { "Close" } }
+        div.buttons { a.button href="/" data-close autofocus { "Close" } }
     };
     around(board, title, &content, is_page)
 }
@@ -49,12 +49,13 @@ pub(crate) fn problem(board: &Board, words: &str, is_page: bool) -> Markup {
     let content = html! {
         h2 { "That did not work" }
         p.note role="alert" { (AsText(words)) }
-        div.buttons { a.button href="/" data-close { "Close" } }
+        div.buttons { a.button href="/" data-close autofocus { "Close" } }
     };
     around(board, "That did not work", &content, is_page)
 }
 
-fn around(board: &Board, title: &str, content: &Markup, is_page: bool) -> Markup {
+/// In the dialog that is there, or on a page of its own.
+pub(super) fn around(board: &Board, title: &str, content: &Markup, is_page: bool) -> Markup {
     if is_page {
         return frame(board, title, None, &html! { section.card { (content) } });
     }

@@ -19,6 +19,9 @@ const FREE_GIB_SECONDS: u64 = 360_000;
 
 /// The cost of what is in the history.
 pub(super) fn cost(board: &Board, snapshot: &Snapshot) -> Markup {
+    if !board.names.has_job() {
+        return html! {};
+    }
     let seconds = snapshot.executed.ran_ms.max(0) as f64 / 1000.0;
     let (vcpu, gib) = (seconds * board.names.cpu, seconds * board.names.memory_gib);
     let dollars = vcpu * VCPU_SECOND + gib * GIB_SECOND;

@@ -20,6 +20,10 @@ const COUNTS: [&str; 6] = ["received", "completed", "retried", "poisoned", "aban
 
 /// The newest ones, as bars and as rows.
 pub(super) fn executions(board: &Board, snapshot: &Snapshot) -> Markup {
+    if !board.names.has_job() {
+        let words = html! { p.quiet { "No job was named. " code { "--job" } " with a job\u{2019}s id shows its executions, and their cost." } };
+        return card("executions", "Executions", &html! {}, &words);
+    }
     let all: u64 = snapshot.executed.states.iter().map(|(_, count)| count).sum();
     let aside = html! { a href="/executions" { "all " (number(all)) } };
     let content = html! {
@@ -41,6 +45,7 @@ pub(crate) fn execution_list(
     older: Option<u32>,
 ) -> Markup {
     let content = html! {
+        nav.crumbs aria-label="Where this is" { a href="/" { "Now" } }
         h1 { "Executions" }
         section.card { (table(board, records, now_ms))
             @if let Some(from) = older { p { a href=(link("/executions", &[("from", &from.to_string())])) { "Older ones" } } }
@@ -58,7 +63,7 @@ fn table(board: &Board, records: &[ExecutionRecord], now_ms: i64) -> Markup {
                     th.num scope="col" { "ran" } th.num scope="col" { "exit" } th.num scope="col" { "completed" }
                     th.num scope="col" { "retried" } th.num scope="col" { "poisoned" }
                     th scope="col" { "cause" }
-                    @if board.rights.kill { th scope="col" { span.hidden-words { "actions" } } }
+                    @if board.rights.kill { th.action scope="col" { span.hidden-words { "actions" } } }
                 } }
                 tbody { @for record in records { (row(board, record, now_ms)) } }
             }
@@ -71,7 +76,7 @@ fn row(board: &Board, record: &ExecutionRecord, now_ms: i64) -> Markup {
         |name: &str| record.summary.as_ref().map_or_else(String::new, |_| number(record.counted(name)));
     html! {
         tr id={ "row-" (record.execution) } {
-            th scope="row" { a href=(link("/execution", &[("name", &record.execution)])) { (AsText(&record.execution)) } }
+            th scope="row" title=(record.execution) { a.execution-name href=(link("/execution", &[("name", &record.execution)])) { (name(&record.execution)) } }
             td { (state_mark(record.state)) }
             td { (time(record.created_ms)) }
             td.num { @if record.started_ms.is_some() { (lasted(ran(record, now_ms))) } }
@@ -80,9 +85,15 @@ fn row(board: &Board, record: &ExecutionRecord, now_ms: i64) -> Markup {
             td.num { (count("retried")) }
             td.num { (count("poisoned")) }
             td.cause { @if let Some(cause) = &record.cause { (AsText(&cut(cause, SHOWN_CAUSE))) } }
-            @if board.rights.kill { td { (kill(board, record)) } }
+            @if board.rights.kill { td.action { (kill(board, record)) } }
         }
     }
+}
+
+/// A name of which the beginning gives way where it is long: the end tells executions apart.
+fn name(execution: &str) -> Markup {
+    let (job, own) = execution.split_at(execution.rfind('-').unwrap_or(0));
+    html! { span.job-of { (AsText(job)) } span { (AsText(own)) } }
 }
 
 fn ran(record: &ExecutionRecord, now_ms: i64) -> i64 {

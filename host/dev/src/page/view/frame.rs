@@ -21,11 +21,14 @@ pub(crate) fn frame(board: &Board, title: &str, live: Option<&str>, content: &Ma
                 span.top-job { (AsText(job)) }
                 span.top-queue title="the queue" { (AsText(&names.queue)) }
                 @if live.is_some() {
-                    span #live-state.live role="status" { "live" }
-                    button #pause type="button" aria-pressed="false" hidden { "Pause" }
+                    div.live-group {
+                        span #live-state.live role="status" { "live" }
+                        button #pause type="button" aria-pressed="false" hidden { "Pause" }
+                    }
                 }
             }
             main #content tabindex="-1" {
+                @if live.is_some() { (gone(names.verb)) }
                 noscript { p.note { "Without JavaScript this page shows one moment: load it again for the next one." } }
                 (content)
             }
@@ -34,6 +37,22 @@ pub(crate) fn frame(board: &Board, title: &str, live: Option<&str>, content: &Ma
                     code { "longshore " (names.verb) } "." }
             }
             dialog #answer aria-live="polite" aria-label="Answer" {}
+        }
+    }
+}
+
+/// What the script shows once nobody answers, or another run does.
+fn gone(verb: &str) -> Markup {
+    html! {
+        div #gone hidden role="alert" {
+            p.note #gone-ended hidden {
+                code { "longshore " (verb) } " does not answer: it has ended, or cannot be reached. What stands here is as it was at "
+                span #gone-at {} " UTC. Start it again, and open the link that it prints."
+            }
+            p.note #gone-restarted hidden {
+                "This tab is of an earlier run, and shows how it ended. Open the link that " code { "longshore " (verb) }
+                " has printed since" @if verb == "dev" { "; on its terminal, the key " kbd { "o" } " opens a new one" } "."
+            }
         }
     }
 }
@@ -48,7 +67,15 @@ pub(crate) fn sign_in() -> Markup {
                 p #sign-in-words role="status" {
                     "Open the link that the terminal shows: it lets one browser in, once."
                 }
-                p.quiet { "On a terminal, the key " kbd { "o" } " opens a new one." }
+                p.quiet { "On the terminal of " code { "longshore dev" } ", the key " kbd { "o" } " opens a new one." }
+                noscript {
+                    p { "Without JavaScript the page does not see the link\u{2019}s end. Paste the link here:" }
+                    form method="post" action="/session" {
+                        label for="sign-in-link" { "Link" }
+                        input #sign-in-link name="t" type="text" autocomplete="off" spellcheck="false" required;
+                        button.primary type="submit" { "Open" }
+                    }
+                }
             }
             script src="/assets/sign-in.js" defer {}
         }

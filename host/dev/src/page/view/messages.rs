@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use super::answers::around;
 use super::frame::frame;
 use super::log::log;
 use super::marks::{card, outcome_mark};
@@ -16,7 +17,10 @@ use crate::page::text::{AsText, coded, counted, cut, date_and_time, lasted, link
 const SHOWN_ID: usize = 64;
 
 /// Messages by what became of them, and the newest.
-pub(super) fn messages(snapshot: &Snapshot) -> Markup {
+pub(super) fn messages(board: &Board, snapshot: &Snapshot) -> Markup {
+    if !board.names.tells_of_messages() {
+        return html! {};
+    }
     let content = html! {
         @if snapshot.messages.is_empty() {
             p.quiet { "No execution has had one yet." }
@@ -65,7 +69,7 @@ fn table(messages: &[PastMessage]) -> Markup {
                 tbody {
                     @for it in messages {
                         tr {
-                            th scope="row" { a.id href=(link("/message", &[("id", &it.id)])) { (AsText(&cut(&it.id, SHOWN_ID))) } }
+                            th scope="row" title=(it.id) { a.id href=(link("/message", &[("id", &it.id)])) { (AsText(&cut(&it.id, SHOWN_ID))) } }
                             td { (outcome_mark(&it.outcome)) }
                             td.num { (it.attempts) }
                             td { (time(it.last_ms)) }
@@ -182,9 +186,9 @@ pub(crate) struct ShownBody {
     pub(crate) is_cut: bool,
 }
 
-/// What a click on a body shows.
-pub(crate) fn body(found: Option<&ShownBody>) -> Markup {
-    html! {
+/// What a click on a body shows: beside the button, or on a page of its own.
+pub(crate) fn body(board: &Board, found: Option<&ShownBody>, is_page: bool) -> Markup {
+    let shown = html! {
         @match found {
             None => p.quiet { "It is in neither queue, or not among the first messages of one: it was completed, or is leased." },
             Some(body) => {
@@ -193,7 +197,8 @@ pub(crate) fn body(found: Option<&ShownBody>) -> Markup {
                 @if body.is_cut { p.quiet { "It goes on: 64 KiB are shown." } }
             }
         }
-    }
+    };
+    if is_page { around(board, "Body", &html! { h2 { "Body" } (shown) }, true) } else { shown }
 }
 
 /// Sends a message.
@@ -205,7 +210,8 @@ pub(super) fn send(board: &Board) -> Markup {
     let content = html! {
         form #send-form method="post" action="/send" {
             @if board.samples.len() > 1 {
-                div.samples role="group" aria-label="Samples" {
+                // They need the script, which shows them.
+                div #samples .samples role="group" aria-label="Samples" hidden {
                     @for sample in &board.samples {
                         button.quiet-button type="button" data-sample=(sample.body) { (AsText(&sample.name)) }
                     }

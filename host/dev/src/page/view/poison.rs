@@ -4,10 +4,12 @@ use maud::{Markup, html};
 
 use super::frame::frame;
 use super::marks::card;
+use crate::page::actions::SweepVerb;
 use crate::page::board::Board;
 use crate::page::poison::{PoisonGroup, PoisonSeen};
 use crate::page::snapshot::Snapshot;
-use crate::page::text::{AsText, coded, counted, cut, link, number, time};
+use crate::page::text::{AsText, coded, counted, cut, link, number, time, was};
+use crate::page::work::WorkSeen;
 
 /// How many groups the main page shows.
 const SHOWN: usize = 8;
@@ -27,6 +29,7 @@ pub(super) fn poison(board: &Board, snapshot: &Snapshot) -> Markup {
     let look = &snapshot.poison;
     let groups = look.groups();
     let content = html! {
+        (work(snapshot))
         @if let Some(problem) = &look.problem { p.note { (AsText(problem)) } }
         @else if groups.is_empty() { p.quiet { "Nothing lies in it." } }
         @else {
@@ -42,6 +45,42 @@ pub(super) fn poison(board: &Board, snapshot: &Snapshot) -> Markup {
     };
     let aside = html! { span.quiet title=(queue) { "by cause" } };
     card("poison", "Poison", &aside, &content)
+}
+
+/// What is done with them now, and what came of it a short time ago.
+fn work(snapshot: &Snapshot) -> Markup {
+    let poison = snapshot.now.depth.and_then(|it| it.poison);
+    html! {
+        @if !snapshot.work.is_empty() {
+            div role="status" {
+                ul.work { @for it in &snapshot.work { li { (work_words(it, poison)) } } }
+            }
+        }
+    }
+}
+
+fn work_words(work: &WorkSeen, poison: Option<u64>) -> Markup {
+    let (doing, done) = match work.verb {
+        SweepVerb::Redrive => ("Redriving", "sent back"),
+        SweepVerb::Purge => ("Deleting", "deleted"),
+    };
+    html! {
+        @match &work.end {
+            None => {
+                span.busy aria-hidden="true" { "● " }
+                (doing) " " (counted(work.messages, "message")) " since " (time(work.begun_ms))
+                @if let Some((before, now)) = work.poison.zip(poison) {
+                    ": about " (number(before.saturating_sub(now).min(work.messages))) " done"
+                }
+            },
+            Some((at_ms, Ok(count))) => {
+                span.good aria-hidden="true" { "✓ " } (was(*count)) " " (done) " at " (time(*at_ms)) "."
+            },
+            Some((at_ms, Err(why))) => {
+                span.bad aria-hidden="true" { "✕ " } (doing) " ended at " (time(*at_ms)) ": " (AsText(&cut(why, SHOWN_CAUSE)))
+            },
+        }
+    }
 }
 
 fn about(look: &PoisonSeen, groups: usize) -> Markup {

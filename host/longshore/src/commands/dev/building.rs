@@ -11,6 +11,7 @@ use super::lines::Lines;
 use crate::cli::{Project, without_secrets};
 use crate::commands::build_command::BuildCommand;
 use crate::exit::Failure;
+use longshore_dev::page::Board;
 use longshore_dev::{SourceStamps, Sources};
 
 /// How a handler is built; nothing, where the project file says nothing of it.
@@ -40,11 +41,17 @@ impl Building {
         Self { command, component }
     }
 
-    /// Builds for the first time, and waits until there is a component.
+    /// Builds for the first time, and waits until there is a component. The board says what it waits
+    /// for.
     ///
     /// # Errors
     /// There is none, and nobody builds one; or the build failed and it `is_only` one.
-    pub(super) async fn first(&self, lines: &mut Lines, is_only: bool) -> Result<SourceStamps, Failure> {
+    pub(super) async fn first(
+        &self,
+        lines: &mut Lines,
+        board: &Board,
+        is_only: bool,
+    ) -> Result<SourceStamps, Failure> {
         let Some((command, sources)) = &self.command else {
             return match &self.component {
                 Some(file) if !file.exists() => Err(Failure::fault(format!(
@@ -57,9 +64,12 @@ impl Building {
         let mut stamps = sources.now();
         loop {
             lines.build(&building(command))?;
+            board.say(Some("The handler is being built. Executions start when that is done.".into()));
             let result = BuildResult::of(command).await;
             let failed = result.failure.clone();
-            lines.build(&self.outcome(result))?;
+            let outcome = self.outcome(result);
+            lines.build(&outcome)?;
+            board.say(outcome.problem());
             match failed {
                 Some(cause) if is_only => return Err(Failure::other(format!("the build failed: {cause}"))),
                 Some(_) if !self.has_component() => stamps = sources.changed(&stamps).await,

@@ -23,6 +23,7 @@ pub(super) struct Hands {
     /// Whether the queue is one's own.
     pub(super) may_change: bool,
     pub(super) sign_in: Option<SignIn>,
+    pub(super) opener: Arc<super::open_link::LinkOpener>,
     pub(super) stop: Sender<StopStage>,
     /// What is said of each, a line for the terminal.
     pub(super) said: mpsc::UnboundedSender<String>,
@@ -82,9 +83,11 @@ impl Hands {
 
     fn open(&self) -> String {
         let Some(sign_in) = &self.sign_in else { return "--no-page: there is no page".into() };
+        let opened = open_link(&self.opener, sign_in);
+        // One of its own, for a browser that is started by hand.
         let link = sign_in.link();
-        match open_link(&link) {
-            Ok(()) => format!("the page is at {link}"),
+        match opened {
+            Ok(()) => format!("the page is opened; for another browser: {link}"),
             Err(error) => format!("{}: {link}", error.message()),
         }
     }

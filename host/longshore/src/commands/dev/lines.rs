@@ -108,7 +108,9 @@ impl Lines {
         if self.format == Format::Json {
             return self.json(&json!({ "event": "page", "link": link }));
         }
-        self.line("page", &format!("{link}  (lets one browser in, once)"));
+        self.line("page", "this link lets one browser in, once");
+        // Alone on its line: a link that wraps cannot be clicked.
+        print::line(link);
         Ok(())
     }
 

@@ -2,14 +2,18 @@
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
+pub(super) use super::open_link::open_link;
 use crate::cli::{DevArgs, without_secrets};
 use crate::commands::page::PoisonProgram;
-use crate::exit::Failure;
-use longshore_dev::page::{PageActions, PageNames, PageRights, Sample, SweepCount};
+use longshore_dev::page::{
+    ChosenPoison, PageActions, PageNames, PageRights, PoisonSweep, Sample, SweepCount, SweepVerb,
+};
 use longshore_dev::{JobPlan, Kills, Trouble};
 use longshore_queue::QueueUrl;
 use longshore_worker::scale::KEDA_VERSION;
@@ -111,19 +115,40 @@ pub(super) struct DevActions {
     pub(super) run: Vec<OsString>,
     pub(super) kills: Kills,
     pub(super) trouble: Trouble,
+    /// What the terminal has asked about, and waits for a yes.
+    pub(super) asked: Mutex<Option<PoisonSweep>>,
 }
 
 #[async_trait]
 impl PageActions for DevActions {
-    async fn redrive(&self, ids: &[String], dry_run: bool) -> Result<SweepCount, String> {
-        self.poison.sweep("redrive", ids, dry_run).await
+    async fn foresee(&self, sweep: &PoisonSweep) -> Result<SweepCount, String> {
+        self.queue_answers()?;
+        self.poison.foresee(sweep).await
     }
 
-    async fn purge(&self, ids: &[String], dry_run: bool) -> Result<SweepCount, String> {
-        self.poison.sweep("purge", ids, dry_run).await
+    async fn sweep(&self, sweep: &PoisonSweep) -> Result<SweepCount, String> {
+        self.queue_answers()?;
+        self.poison.sweep(sweep).await
+    }
+
+    async fn redrive(&self, ids: &[String], dry_run: bool) -> Result<SweepCount, String> {
+        if !dry_run {
+            let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner).take();
+            return self.sweep(&asked.ok_or("nothing was asked before")?).await;
+        }
+        let now = Timestamp::now();
+        let chosen = ChosenPoison::these(ids.to_vec());
+        let mut sweep = PoisonSweep { verb: SweepVerb::Redrive, chosen };
+        let mut foreseen = self.foresee(&sweep).await?;
+        foreseen.messages = foreseen.of_about.unwrap_or(foreseen.messages);
+        sweep.chosen.at_most = Some(foreseen.messages);
+        sweep.chosen.until = Some(foreseen.inserted_until.unwrap_or(now));
+        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(sweep);
+        Ok(foreseen)
     }
 
     async fn replay(&self, id: &str) -> Result<String, String> {
+        self.queue_answers()?;
         self.poison.replay(id, &self.run).await
     }
 
@@ -151,6 +176,17 @@ impl PageActions for DevActions {
 }
 
 impl DevActions {
+    /// Trouble that was made is there for the page's own calls as well.
+    fn queue_answers(&self) -> Result<(), String> {
+        match self.trouble.queue_is_away() {
+            None => Ok(()),
+            Some(left) => Err(format!(
+                "the queue answers 503 Server Busy for {} s more, as this page was asked to have it; end the trouble first",
+                left.as_secs() + 1
+            )),
+        }
+    }
+
     fn not_written(&self, error: &std::io::Error) -> String {
         let file = self.trouble.file().display();
         format!("the trouble cannot be written into {file}: {error}; may this user write there?")
@@ -169,22 +205,4 @@ pub(super) fn without_identity(trouble: &Trouble) -> Vec<(String, String)> {
         ("LONGSHORE_CREDENTIAL", "managed-identity"),
     ];
     variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
-}
-
-/// Opens a link in the browser of this desktop.
-pub(super) fn open_link(link: &str) -> Result<(), Failure> {
-    let opener = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
-    let mut command = std::process::Command::new(opener);
-    command.arg(link).stdin(std::process::Stdio::null());
-    command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
-    match command.spawn() {
-        Ok(mut child) => {
-            // Whoever opens the page is waited for, so that no zombie stays.
-            std::thread::spawn(move || child.wait());
-            Ok(())
-        }
-        Err(error) => {
-            Err(Failure::other(format!("{opener} cannot be started: {error}; open the link yourself")))
-        }
-    }
 }

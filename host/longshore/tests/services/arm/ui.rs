@@ -40,7 +40,8 @@ fn job(stopped: &Arc<Mutex<Vec<String>>>) -> Server {
 
 struct Ui {
     process: Process,
-    port: u16,
+    /// The name and the port that a browser uses.
+    host: String,
     cookie: String,
 }
 
@@ -54,8 +55,8 @@ fn ui(server: &Server, queue: &str, flags: &[&str]) -> Ui {
     let event = until("the link", || serde_json::from_str::<Value>(process.stdout().lines().next()?).ok());
     let link = event["link"].as_str().unwrap().to_owned();
     let (address, token) = link.split_once("/#t=").unwrap();
-    let port = address.rsplit(':').next().unwrap().parse().unwrap();
-    let mut ui = Ui { process, port, cookie: String::new() };
+    let host = address.strip_prefix("http://").unwrap().to_owned();
+    let mut ui = Ui { process, host, cookie: String::new() };
     let answer = ui.asked("POST", "/session", &format!("t={token}"));
     let cookie = answer.lines().find_map(|it| it.strip_prefix("set-cookie: ")).unwrap();
     ui.cookie = cookie.split(';').next().unwrap().to_owned();
@@ -64,12 +65,13 @@ fn ui(server: &Server, queue: &str, flags: &[&str]) -> Ui {
 
 impl Ui {
     fn asked(&self, method: &str, path: &str, body: &str) -> String {
-        let Self { port, cookie, .. } = self;
-        let mut stream = TcpStream::connect(("127.0.0.1", *port)).unwrap();
+        let Self { host, cookie, .. } = self;
+        let port: u16 = host.rsplit(':').next().unwrap().parse().unwrap();
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         let length = body.len();
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\nCookie: {cookie}\r\nOrigin: http://127.0.0.1:{port}\r\n\
+            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nCookie: {cookie}\r\nOrigin: http://{host}\r\n\
              Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {length}\r\n\r\n{body}"
         );
         stream.write_all(request.as_bytes()).unwrap();
@@ -104,7 +106,7 @@ fn the_page_shows_a_job_of_azure_and_changes_nothing_unless_that_is_allowed() {
     for path in ["/execution/kill", "/send", "/poison/redrive", "/poison/purge", "/trouble", "/poison/replay"]
     {
         assert!(!shown.contains(&format!("action=\"{path}\"")), "{path} has a button");
-        let body = "name=orders-3&body=x&all=1&confirmed=1&what=queue&id=a";
+        let body = "name=orders-3&body=x&all=1&what=queue&id=a";
         let answer = looking.asked("POST", path, body);
         assert!(answer.starts_with("HTTP/1.1 403"), "{path}: {answer}");
     }
@@ -119,6 +121,9 @@ fn the_page_shows_a_job_of_azure_and_changes_nothing_unless_that_is_allowed() {
     assert!(stopped.lock().unwrap()[0].ends_with("/executions/orders-3/stop"), "{stopped:?}");
     let planted = acting.asked("POST", "/execution/kill", "name=..%2F..%2Fother");
     assert!(planted.starts_with("HTTP/1.1 422") && stopped.lock().unwrap().len() == 1, "{planted}");
-    let purged = acting.asked("POST", "/poison/purge", "all=1&confirmed=1");
+    let question = acting.asked("POST", "/poison/purge", "all=1");
+    let handle = question.split("name=\"asked\" value=\"").nth(1).and_then(|it| it.split('"').next());
+    let handle = handle.unwrap_or_else(|| panic!("{question}"));
+    let purged = acting.asked("POST", "/poison/purge", &format!("asked={handle}"));
     assert!(purged.contains("1 message was deleted"), "{purged}");
 }
