@@ -9,3 +9,4 @@ mod memory;
 pub mod shown;
 mod stderr;
 pub mod telemetry;
+mod unread;

@@ -32,6 +32,7 @@ pub struct Program {
     command: Command,
     input: Vec<u8>,
     has_unread_log: bool,
+    has_unread_output: bool,
 }
 
 impl Program {
@@ -55,7 +56,12 @@ impl Program {
     }
 
     fn running(binary: impl AsRef<OsStr>) -> Self {
-        Self { command: Command::new(binary), input: Vec::new(), has_unread_log: false }
+        Self {
+            command: Command::new(binary),
+            input: Vec::new(),
+            has_unread_log: false,
+            has_unread_output: false,
+        }
     }
 
     /// Makes every call through a proxy fail.
@@ -108,6 +114,12 @@ impl Program {
         self
     }
 
+    /// The same for its standard output.
+    pub fn unread_output(&mut self) -> &mut Self {
+        self.has_unread_output = true;
+        self
+    }
+
     /// Runs it to its end.
     #[track_caller]
     pub fn run(&mut self) -> Ended {
@@ -126,11 +138,17 @@ impl Program {
             .stdin(File::open(stdin).unwrap())
             .stdout(File::create(&stdout).unwrap())
             .stderr(File::create(&stderr).unwrap());
-        let unread = self.has_unread_log.then(|| {
+        let mut unread = Vec::new();
+        if self.has_unread_log {
             let (reader, writer) = std::io::pipe().unwrap();
             self.command.stderr(writer);
-            reader
-        });
+            unread.push(reader);
+        }
+        if self.has_unread_output {
+            let (reader, writer) = std::io::pipe().unwrap();
+            self.command.stdout(writer);
+            unread.push(reader);
+        }
         let started = Instant::now();
         let child = self.command.spawn().unwrap_or_else(|error| panic!("{error}: {:?}", self.command));
         let arguments = format!("{:?}", self.command.get_args().collect::<Vec<_>>());
@@ -150,7 +168,7 @@ pub struct Process {
     arguments: String,
     stdout: PathBuf,
     stderr: PathBuf,
-    _unread: Option<PipeReader>,
+    _unread: Vec<PipeReader>,
     _directory: TempDir,
 }
 

@@ -9,10 +9,7 @@ use serde_json::json;
 use crate::directory::{Directory, ORDERS, POISON, now_ms};
 use crate::orders::order;
 use crate::page::{Page, page, url_encoded};
-use crate::process::cache;
-use crate::terminal::on_a_terminal;
 use longshore_dev::{ExecutionRecord, ExecutionState, History, MessageAttempt};
-use longshore_testkit::guest;
 use longshore_testkit::wait::until;
 
 #[test]
@@ -153,17 +150,34 @@ fn a_long_history_is_shown_at_once_and_in_little_memory() {
 }
 
 #[test]
-fn keys_of_a_terminal_send_a_sample_and_end() {
+fn large_poison_messages_and_many_clicks_on_bodies_take_little_memory() {
+    const MESSAGES: usize = 800;
+    const CLICKS: usize = 30;
     let directory = Directory::new();
-    let (url, component) = (directory.url(ORDERS), guest::order().display().to_string());
-    let cache = cache().display().to_string();
-    let words = ["dev", "--start-delay=1h", "--no-page", "--queue", &url, "--component", &component];
-    let shown = on_a_terminal(&[&words[..], &["--cache-dir", &cache]].concat(), "srq");
-    for words in
-        ["the sample `order` was sent", "no poison message would be redriven", "s send a sample", "done"]
-    {
-        assert!(shown.contains(words), "`{words}` is not in {shown}");
+    directory.create(POISON);
+    let body = "x".repeat(60_000);
+    let mut database = directory.database();
+    let transaction = database.transaction().unwrap();
+    let insert = "INSERT INTO message (queue, id, dequeue_count, visible_at, inserted_at, receipt, body)
+        VALUES (?1, ?2, 0, ?4, ?4, 0, ?3)";
+    for number in 0..MESSAGES {
+        let id = format!("m-{number}");
+        transaction.execute(insert, rusqlite::params![POISON, id, body.as_bytes(), now_ms() - 1]).unwrap();
     }
-    let left = directory.rows(ORDERS);
-    assert!(left.len() == 1 && left[0].body.starts_with(b"{\"order_id\""), "{left:?}");
+    transaction.commit().unwrap();
+    let page = page(&directory, &[]);
+    let cookie = page.sign_in();
+    assert!(page.get(&cookie, "/").body.contains("800"), "they are looked at");
+    std::thread::scope(|scope| {
+        for click in 0..CLICKS {
+            let (page, cookie) = (&page, &cookie);
+            scope.spawn(move || {
+                let answer = page.post(cookie, "/message/body", &format!("id=m-{}", 499 - click));
+                assert!(answer.status == 200 && answer.body.contains("xxxx"), "{}", answer.head);
+            });
+        }
+    });
+    let memory = page.dev.peak_memory().unwrap() >> 20;
+    println!("dev has taken {memory} MiB at most");
+    assert!(memory < 60, "{memory} MiB");
 }

@@ -79,20 +79,24 @@ impl<'a> Sweep<'a> {
         pace: Option<Duration>,
     ) -> Result<Self, Failure> {
         let stop = StopSignals::listen()?;
-        let counted = again::ask(async || poison.approximate_count().await).await.answer?;
-        let horizon = again::ask(async || poison.horizon().await).await.answer?;
-        Ok(Self {
+        let mut sweep = Self {
             poison,
             choice,
             pace,
-            counted,
-            horizon,
+            counted: 0,
+            horizon: Horizon::Keys(HashSet::new()),
             tally: Tally::default(),
             seen: HashSet::new(),
             held: HashMap::new(),
             next: Instant::now(),
             stop,
-        })
+        };
+        // A queue that does not answer holds up no stop.
+        let counted = again::ask(async || poison.approximate_count().await);
+        sweep.counted = sweep.unless_stopped(counted).await?.answer?;
+        let horizon = again::ask(async || poison.horizon().await);
+        sweep.horizon = sweep.unless_stopped(horizon).await?.answer?;
+        Ok(sweep)
     }
 
     /// Ends when all that was there was seen, at the limit, or at a signal.
