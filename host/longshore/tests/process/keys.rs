@@ -63,7 +63,7 @@ fn what_a_terminal_sends_by_itself_and_what_is_pasted_does_nothing() {
     let directory = Directory::new();
     let mut terminal = dev(&directory, &[]);
     for sent in [
-        // Arrow keys, a function key, a focus event, a click, and text that is not marked as pasted.
+        // Arrow keys, a function key, a focus event, a click, and text that is not marked.
         &b"\x1b[A\x1b[D"[..],
         b"\x1bOs",
         b"\x1bOq",

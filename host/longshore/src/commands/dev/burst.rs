@@ -106,7 +106,7 @@ mod tests {
             // An arrow key, as one read and as three.
             &[&[&b"\x1b[A"[..]][..]][..],
             &[&[b"\x1b", b"[", b"q"]],
-            // A focus event, and the answer to a question about colours that a program before asked.
+            // A focus event, and a terminal's answer to a question that was asked before.
             &[&[b"\x1b[I"], &[b"\x1b]11;rgb:0000/0000/0000\x1b\\"]],
             // Text that a terminal does not mark.
             &[&[b"squirrel"], &[b"q", b"s"]],

@@ -96,6 +96,7 @@ impl Hands {
             DevKey::Redrive => self.redrive(true).await,
             DevKey::Yes => self.redrive(false).await,
             DevKey::Open => said(self.open()),
+            // It was dealt with before.
             DevKey::Quit => said(String::new()),
         }
     }
