@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use comfy_table::presets;
 use comfy_table::{ContentArrangement, Table};
@@ -30,7 +30,7 @@ static BACKLOG: Mutex<Option<Backlog>> = Mutex::new(None);
 
 /// How much of it is kept, in bytes. Lines beyond that are dropped and counted.
 const MAX_BACKLOG: usize = 1 << 20;
-/// How long the end of the process waits for a reader.
+/// How long the end of the process waits for a reader who reads no more.
 const LAST_PATIENCE: Duration = Duration::from_secs(1);
 /// How often it is looked whether there is room again.
 const LOOK: Duration = Duration::from_millis(20);
@@ -70,11 +70,10 @@ impl Backlog {
         self.bytes.push_back(b'\n');
     }
 
-    /// Writes what there is room for, now or within `patience`; whether that was all.
+    /// Writes as long as there is room for a piece, now or within `patience`; whether that was all.
     fn flush(&mut self, patience: Duration) -> bool {
-        let until = Instant::now() + patience;
         while !self.bytes.is_empty() {
-            if !is_ready(io::stdout(), until.saturating_duration_since(Instant::now())) {
+            if !is_ready(io::stdout(), patience) {
                 return false;
             }
             let (front, _) = self.bytes.as_slices();

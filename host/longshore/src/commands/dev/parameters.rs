@@ -19,6 +19,9 @@ use crate::exit::Failure;
 /// The longest file of parameters, in bytes.
 const MAX_FILE: u64 = 1 << 20;
 
+/// What a file is that this program can use.
+const A_DEPLOYMENT: &str = "name the file that `infra/main.bicep` is deployed with";
+
 /// A property of a job in `infra/types.bicep`, the variable of a flag, and what follows the number.
 const PROPERTIES: [(&str, &str, &str); 13] = [
     ("maxExecutions", "LONGSHORE_MAX_EXECUTIONS", ""),
@@ -60,7 +63,7 @@ pub(super) fn start_again(file: &Path) -> Failure {
 /// said after the file's name.
 fn read(file: &Path) -> Result<String, String> {
     let unreadable = |error: io::Error| format!("cannot be read: {error}; name a file of parameters");
-    // Whoever asks after it is opened asks about what is read.
+    // A device may do something when it is opened.
     let found = std::fs::metadata(file).map_err(unreadable)?;
     let kind = found.file_type();
     if !kind.is_file() && !kind.is_fifo() {
@@ -129,9 +132,6 @@ fn variables(text: &str) -> Result<Vec<(&'static str, String)>, String> {
     }
     Ok(found)
 }
-
-/// What a file is that this program can use.
-const A_DEPLOYMENT: &str = "name the file that `infra/main.bicep` is deployed with";
 
 /// The one job of a deployment, and where it stands.
 fn the_job(parameters: &Value) -> Result<(&'static str, &Value), String> {
