@@ -134,7 +134,7 @@ torture: guest guest-python guest-js ## N schedules of faults, and workers kille
 	LONGSHORE_SCHEDULES=$(N) $(TEST) --test worker -- --nocapture seeded_fault_schedules
 	LONGSHORE_TORTURE=$(N) $(TEST) --test process -- --nocapture --include-ignored torture
 
-dev-scenarios: guest ## run `longshore dev` on queues that fail, and compare with a simulation of KEDA: ten minutes
+dev-scenarios: guest ## run `longshore dev` on queues that fail, and compare with a simulation of KEDA: a quarter of an hour
 	LONGSHORE_SIMULATED=$(abspath $(TARGET))/dev-simulated.txt $(TEST) --test worker -- --ignored the_scenarios_of_dev
 	LONGSHORE_SIMULATED=$(abspath $(TARGET))/dev-simulated.txt $(TEST) --test process -- --nocapture --ignored dev_scenarios
 

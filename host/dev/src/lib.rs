@@ -29,7 +29,7 @@ pub use execution::{ExecutionRecord, ExecutionState};
 pub use history::{Depth, Executed, History, HistoryError, PAST_EXECUTIONS, PastMessage};
 pub use kills::Kills;
 pub use launcher::{Launcher, QueueLength, ReplicaEnd, RunningReplica};
-pub use live::{LiveLogs, ReplicaWatch};
+pub use live::{LiveLogs, OutcomeCounts, ReplicaWatch};
 pub use names::{ReplicaNames, job_name};
 pub use plan::{JobPlan, START_DELAY};
 pub use process::{ReplicaLauncher, VariablesAtStart, WaitingMessages};

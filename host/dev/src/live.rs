@@ -26,10 +26,40 @@ pub struct ReplicaWatch {
 
 /// The logs of replicas that run, by the names of their executions.
 #[derive(Clone, Debug, Default)]
-pub struct LiveLogs(Arc<Mutex<BTreeMap<String, SharedTail>>>);
+pub struct LiveLogs(Arc<Mutex<BTreeMap<String, LiveReplica>>>);
 
 /// The end of a log that is still being written.
 pub(crate) type SharedTail = Arc<Mutex<Tail>>;
+
+/// A replica that runs.
+#[derive(Debug, Default)]
+struct LiveReplica {
+    tail: SharedTail,
+    outcomes: OutcomeCounts,
+}
+
+/// How many attempts at messages ended in which way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OutcomeCounts {
+    /// The message was handled.
+    pub completed: u64,
+    /// It waits for its next attempt.
+    pub retried: u64,
+    /// It was given up.
+    pub poisoned: u64,
+}
+
+impl OutcomeCounts {
+    fn count(&mut self, outcome: &str) {
+        match outcome {
+            "completed" => self.completed += 1,
+            "retried" => self.retried += 1,
+            "poisoned" => self.poisoned += 1,
+            // The message goes on elsewhere.
+            _ => {}
+        }
+    }
+}
 
 impl ReplicaWatch {
     /// Keeps the attempts in this history, for as long as the runtime lives.
@@ -54,8 +84,9 @@ impl ReplicaWatch {
 
     /// A place for the log of this execution.
     pub(crate) fn begin(&self, execution: &str) -> SharedTail {
-        let tail = SharedTail::default();
-        self.logs.lock().insert(execution.to_owned(), tail.clone());
+        let replica = LiveReplica::default();
+        let tail = replica.tail.clone();
+        self.logs.lock().insert(execution.to_owned(), replica);
         tail
     }
 
@@ -68,6 +99,9 @@ impl ReplicaWatch {
     pub(crate) async fn line(&self, execution: &str, line: &str) {
         let Some(attempts) = &self.attempts else { return };
         if let Some(attempt) = MessageAttempt::of_line(line, execution) {
+            if let Some(replica) = self.logs.lock().get_mut(execution) {
+                replica.outcomes.count(&attempt.outcome);
+            }
             // Without a reader this process is ending.
             let _ = attempts.send(attempt).await;
         }
@@ -78,12 +112,24 @@ impl LiveLogs {
     /// The log of an execution whose container runs, so far.
     #[must_use]
     pub fn text(&self, execution: &str) -> Option<String> {
-        let tail = self.lock().get(execution).cloned()?;
+        let tail = self.lock().get(execution)?.tail.clone();
         let text = tail.lock().unwrap_or_else(PoisonError::into_inner).text();
         Some(text)
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, SharedTail>> {
+    /// What all that runs has done with messages so far, as far as it logs that.
+    #[must_use]
+    pub fn outcomes(&self) -> OutcomeCounts {
+        let mut sum = OutcomeCounts::default();
+        for LiveReplica { outcomes, .. } in self.lock().values() {
+            sum.completed += outcomes.completed;
+            sum.retried += outcomes.retried;
+            sum.poisoned += outcomes.poisoned;
+        }
+        sum
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, LiveReplica>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

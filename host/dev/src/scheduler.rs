@@ -187,6 +187,8 @@ impl Scheduler {
         // Its task panicked: the process was killed with it, and the record says that it is lost.
         let Ok(record) = ended else { return None };
         self.history.put(&record);
+        // The log is in the history. What is kept here is kept until the end.
+        let record = ExecutionRecord { log: String::new(), ..record };
         self.tell(DevEvent::Ended(Box::new(record.clone())));
         Some(record)
     }

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use longshore_queue::queue::Compacted;
 use longshore_queue::{
-    DeadLetter, Horizon, Message, Outgoing, Queue, QueueError, QueueUrl, Receipt, Received, Right, Specimen,
-    Whole,
+    DeadLetter, Horizon, Message, Onlooker, Outgoing, Queue, QueueError, QueueUrl, Receipt, Received, Right,
+    Specimen, Whole,
 };
 
 /// The largest file that is read, in bytes.
@@ -207,6 +207,10 @@ impl Queue for TroubledQueue {
     async fn examine(&self, max: u32) -> Result<Vec<Specimen>, QueueError> {
         self.answers()?;
         self.queue.examine(max).await
+    }
+    async fn look_through(&self, max: u32, look: Onlooker) -> Result<(), QueueError> {
+        self.answers()?;
+        self.queue.look_through(max, look).await
     }
     async fn horizon(&self) -> Result<Horizon, QueueError> {
         self.answers()?;

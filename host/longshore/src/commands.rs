@@ -115,6 +115,7 @@ async fn execute(cli: Cli, project: &Project, umask: Mode) -> Result<Exit, Failu
 
 /// Says what went wrong, and returns the exit code.
 fn end(done: Result<Exit, Failure>) -> ExitCode {
+    print::finish();
     let lost = print::lost();
     let failure = match done {
         // What was printed is part of what was asked for. Any other failure says more.

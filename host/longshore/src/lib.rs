@@ -11,3 +11,4 @@ mod memory;
 pub mod shown;
 mod stderr;
 pub mod telemetry;
+mod unread;

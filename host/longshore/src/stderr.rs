@@ -7,21 +7,17 @@
 
 use std::io::{self, Write};
 use std::sync::{LazyLock, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{FileType, fstat};
 use tracing_subscriber::fmt::MakeWriter;
+
+use crate::unread::{self, PIECE};
 
 /// How long a line waits for a reader that has read before.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// A pipe that is ready takes so many bytes without waiting (`PIPE_BUF`, pipe(7)).
-const PIECE: usize = 4096;
 
 /// Whether standard error is a file, which always has room.
-static IS_FILE: LazyLock<bool> = LazyLock::new(|| {
-    fstat(io::stderr()).is_ok_and(|it| FileType::from_raw_mode(it.st_mode) == FileType::RegularFile)
-});
+static IS_FILE: LazyLock<bool> = LazyLock::new(|| unread::is_file(io::stderr()));
 
 static UNREAD: Mutex<Unread> = Mutex::new(Unread { is_stuck: false, dropped: 0 });
 
@@ -90,23 +86,7 @@ fn is_full(written: io::Result<()>) -> bool {
 
 /// Whether a piece can be written without waiting, now or within `patience`.
 fn is_ready(patience: Duration) -> bool {
-    if *IS_FILE {
-        return true;
-    }
-    let (stderr, mut left) = (io::stderr(), patience);
-    loop {
-        let asked = Instant::now();
-        let timeout = Timespec {
-            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: left.subsec_nanos().into(),
-        };
-        match poll(&mut [PollFd::new(&stderr, PollFlags::OUT)], Some(&timeout)) {
-            Ok(ready) => return ready > 0,
-            Err(rustix::io::Errno::INTR) => left = left.saturating_sub(asked.elapsed()),
-            // It cannot be asked: then it cannot be waited for either.
-            Err(_) => return true,
-        }
-    }
+    *IS_FILE || unread::is_ready(io::stderr(), patience)
 }
 
 impl Write for Stderr {

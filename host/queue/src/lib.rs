@@ -28,6 +28,6 @@ pub use self::message::{
     CONTENT_TYPE, DETAIL_PROPERTY, DeadLetter, Horizon, MAX_DEAD_LETTER_TEXT, Message, Outgoing, Properties,
     REASON_PROPERTY, Receipt, Received, Specimen, Whole,
 };
-pub use self::queue::{Queue, Right};
+pub use self::queue::{Onlooker, Queue, Right};
 pub use self::sessions::{SESSION_ID, SessionOptions};
 pub use self::url::QueueUrl;

@@ -1,6 +1,7 @@
 //! The trait that every queue implements.
 
 use std::fmt;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -31,6 +32,9 @@ pub struct Compacted {
     /// Its size now, in bytes.
     pub after: u64,
 }
+
+/// Takes messages one by one, and says when it has seen enough: see [`Queue::look_through`].
+pub type Onlooker = Box<dyn FnMut(Specimen) -> ControlFlow<()> + Send>;
 
 /// A queue of messages with leases, as Azure Storage Queue defines them.
 ///
@@ -182,6 +186,13 @@ pub trait Queue: fmt::Debug + Send + Sync {
     /// body cannot be read.
     async fn examine(&self, max: u32) -> Result<Vec<Specimen>, QueueError> {
         Ok(self.peek(max).await?.into_iter().map(Specimen::from).collect())
+    }
+
+    /// Hands each message that [`Queue::examine`] shows to `look`, until that has seen enough. A
+    /// queue on this host keeps none of them, so that large bodies take no memory together.
+    async fn look_through(&self, max: u32, mut look: Onlooker) -> Result<(), QueueError> {
+        let _ = self.examine(max).await?.into_iter().try_for_each(&mut *look);
+        Ok(())
     }
 
     /// What is in the queue now, told from what is put in after this call.

@@ -31,8 +31,8 @@ const SHOWN: usize = 2000;
 pub struct Program {
     command: Command,
     input: Vec<u8>,
-    input_from: Option<PathBuf>,
     has_unread_log: bool,
+    has_unread_output: bool,
 }
 
 impl Program {
@@ -56,7 +56,12 @@ impl Program {
     }
 
     fn running(binary: impl AsRef<OsStr>) -> Self {
-        Self { command: Command::new(binary), input: Vec::new(), input_from: None, has_unread_log: false }
+        Self {
+            command: Command::new(binary),
+            input: Vec::new(),
+            has_unread_log: false,
+            has_unread_output: false,
+        }
     }
 
     /// Makes every call through a proxy fail.
@@ -103,15 +108,15 @@ impl Program {
         self
     }
 
-    /// A named pipe as its standard input. Whoever opens the other end holds the keyboard.
-    pub fn input_from(&mut self, pipe: &Path) -> &mut Self {
-        self.input_from = Some(pipe.to_owned());
-        self
-    }
-
     /// Gives it a pipe as its standard error that nobody reads.
     pub fn unread_log(&mut self) -> &mut Self {
         self.has_unread_log = true;
+        self
+    }
+
+    /// The same for its standard output.
+    pub fn unread_output(&mut self) -> &mut Self {
+        self.has_unread_output = true;
         self
     }
 
@@ -119,14 +124,6 @@ impl Program {
     #[track_caller]
     pub fn run(&mut self) -> Ended {
         self.start().wait()
-    }
-
-    fn standard_input(&self, written: &Path) -> File {
-        match &self.input_from {
-            // To open a pipe for both does not wait for its other end.
-            Some(pipe) => File::options().read(true).write(true).open(pipe).unwrap(),
-            None => File::open(written).unwrap(),
-        }
     }
 
     /// Starts it.
@@ -138,14 +135,20 @@ impl Program {
         std::fs::write(&stdin, &self.input).unwrap();
         // Files: a pipe that nobody reads would hold the program up.
         self.command
-            .stdin(self.standard_input(&stdin))
+            .stdin(File::open(stdin).unwrap())
             .stdout(File::create(&stdout).unwrap())
             .stderr(File::create(&stderr).unwrap());
-        let unread = self.has_unread_log.then(|| {
+        let mut unread = Vec::new();
+        if self.has_unread_log {
             let (reader, writer) = std::io::pipe().unwrap();
             self.command.stderr(writer);
-            reader
-        });
+            unread.push(reader);
+        }
+        if self.has_unread_output {
+            let (reader, writer) = std::io::pipe().unwrap();
+            self.command.stdout(writer);
+            unread.push(reader);
+        }
         let started = Instant::now();
         let child = self.command.spawn().unwrap_or_else(|error| panic!("{error}: {:?}", self.command));
         let arguments = format!("{:?}", self.command.get_args().collect::<Vec<_>>());
@@ -165,7 +168,7 @@ pub struct Process {
     arguments: String,
     stdout: PathBuf,
     stderr: PathBuf,
-    _unread: Option<PipeReader>,
+    _unread: Vec<PipeReader>,
     _directory: TempDir,
 }
 

@@ -1,19 +1,27 @@
 //! What the page shows, and what is remembered of it between two looks.
 
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
 use super::actions::PageActions;
-use super::poison::{MAX_LOOKED_AT, PoisonMessage, PoisonSeen};
+use super::poison::{MAX_LOOKED_AT, PoisonMessage, PoisonSeen, envelope};
 use crate::event::DevEvent;
 use crate::history::{Depth, History};
 use crate::live::LiveLogs;
-use longshore_queue::{Queue, QueueError};
+use longshore_queue::{Queue, QueueError, Specimen};
+use longshore_worker::poison::Body;
 
 /// How long a look at the poison queue is good while its count stays the same.
 const LOOK_IS_GOOD: Duration = Duration::from_secs(10);
+/// How long it is good in any case: a queue that grows by the second is not read by the second.
+const LOOK_AT_LEAST: Duration = Duration::from_millis(2_500);
+/// A look may take one part in so many of the time: of large messages there is one less often.
+const LOOK_SHARE: u32 = 30;
+/// How many messages of a queue are looked through for one.
+const LOOKED_THROUGH: u32 = 500;
 
 /// What is called how.
 #[derive(Clone, Debug)]
@@ -87,6 +95,8 @@ pub struct Board {
     pub(crate) work: super::work::PoisonWork,
     now: Mutex<BoardNow>,
     looked: tokio::sync::Mutex<Looked>,
+    /// Whoever looks for a body has it: each look reads all bodies that lie before that one.
+    finding: tokio::sync::Mutex<()>,
 }
 
 /// What changes from second to second.
@@ -105,8 +115,19 @@ pub(crate) struct BoardNow {
 #[derive(Default)]
 struct Looked {
     at: Option<Instant>,
+    /// How long it took.
+    took: Duration,
     count: Option<u64>,
     look: Arc<PoisonSeen>,
+}
+
+impl Looked {
+    /// Whether it can be shown once more, while the queue has so many messages.
+    fn is_good(&self, count: Option<u64>) -> bool {
+        let Some(age) = self.at.map(|at| at.elapsed()) else { return false };
+        let at_least = LOOK_AT_LEAST.max(self.took * LOOK_SHARE);
+        age < at_least || (self.count == count && age < LOOK_IS_GOOD)
+    }
 }
 
 impl Board {
@@ -132,6 +153,7 @@ impl Board {
             work: super::work::PoisonWork::default(),
             now: Mutex::default(),
             looked: tokio::sync::Mutex::default(),
+            finding: tokio::sync::Mutex::default(),
         }
     }
 
@@ -212,10 +234,10 @@ impl Board {
     pub(crate) async fn look(&self) -> Arc<PoisonSeen> {
         let mut looked = self.looked.lock().await;
         let count = self.now().depth.and_then(|it| it.poison);
-        let is_good = looked.at.is_some_and(|at| at.elapsed() < LOOK_IS_GOOD) && looked.count == count;
-        if !is_good {
+        if !looked.is_good(count) {
+            let began = Instant::now();
             looked.look = Arc::new(self.look_anew().await);
-            (looked.at, looked.count) = (Some(Instant::now()), count);
+            (looked.at, looked.took, looked.count) = (Some(Instant::now()), began.elapsed(), count);
         }
         looked.look.clone()
     }
@@ -232,19 +254,68 @@ impl Board {
         self.count().await;
     }
 
+    /// No body is kept, and no two are in memory at once.
     async fn look_anew(&self) -> PoisonSeen {
         let Some(poison) = &self.poison else { return PoisonSeen::default() };
-        let specimens = match poison.examine(MAX_LOOKED_AT).await {
-            Ok(specimens) => specimens,
+        let (seen, kept) = shared(Vec::new());
+        let url = poison.url().clone();
+        let look = Box::new(move |specimen: Specimen| {
+            locked(&kept).push(PoisonMessage::of(&url, &specimen));
+            ControlFlow::Continue(())
+        });
+        match poison.look_through(MAX_LOOKED_AT, look).await {
+            Ok(()) => {}
             Err(QueueError::QueueNotFound { .. }) => return PoisonSeen::default(),
             Err(error) => return PoisonSeen { problem: Some(error.to_string()), ..PoisonSeen::default() },
-        };
-        let messages: Vec<_> = specimens.iter().map(|it| PoisonMessage::of(poison.url(), it)).collect();
+        }
+        let messages = std::mem::take(&mut *locked(&seen));
         let count = poison.approximate_count().await.ok();
         PoisonSeen { of_about: count.filter(|it| *it > messages.len() as u64), messages, problem: None }
+    }
+
+    /// What `show` makes of the message of this id: its own one, or the one that it had before it
+    /// was poisoned. The body is all that is kept of it.
+    pub(crate) async fn find_body<T: Send + 'static>(
+        &self,
+        id: &str,
+        show: impl Fn(&Body<'_>) -> T + Clone + Send + 'static,
+    ) -> Option<T> {
+        let _turn = self.finding.lock().await;
+        for queue in self.poison.iter().chain([&self.queue]) {
+            let is_poison = self.poison.as_ref().is_some_and(|it| Arc::ptr_eq(it, queue));
+            let (found, kept) = shared(None);
+            let (url, id, show) = (queue.url().clone(), id.to_owned(), show.clone());
+            let look = Box::new(move |Specimen { message, .. }: Specimen| {
+                let envelope = is_poison.then(|| envelope(&url, &message));
+                let is_it = message.id == id || envelope.as_ref().is_some_and(|it| it.id == id);
+                if !is_it {
+                    return ControlFlow::Continue(());
+                }
+                let body = envelope.map_or_else(|| Body::of(&message.body), |it| it.body);
+                *locked(&kept) = Some(show(&body));
+                ControlFlow::Break(())
+            });
+            // A queue that does not answer has no body to show.
+            let _ = queue.look_through(LOOKED_THROUGH, look).await;
+            let found = locked(&found).take();
+            if found.is_some() {
+                return found;
+            }
+        }
+        None
     }
 
     fn lock(&self) -> MutexGuard<'_, BoardNow> {
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A place that a look fills from another thread, twice.
+fn shared<T>(empty: T) -> (Arc<Mutex<T>>, Arc<Mutex<T>>) {
+    let place = Arc::new(Mutex::new(empty));
+    (place.clone(), place)
+}
+
+fn locked<T>(place: &Mutex<T>) -> MutexGuard<'_, T> {
+    place.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,6 +3,7 @@
 mod build_event;
 mod build_result;
 mod building;
+mod burst;
 mod hands;
 mod keys;
 mod lines;
@@ -21,7 +22,7 @@ use tokio::sync::watch::Sender;
 
 use self::building::Building;
 use self::hands::Hands;
-use self::keys::DevKeys;
+use self::keys::{DevKeys, JobControl, is_in_foreground};
 use self::lines::Lines;
 use self::open_link::LinkOpener;
 use self::page::{
@@ -31,6 +32,7 @@ use self::parameters::start_again;
 use self::planned::{cores, planned};
 use self::status::{REDRAW, Status};
 use super::page::{BoundPage, PoisonProgram};
+use super::print;
 use super::stop_signals::StopSignals;
 use crate::cli::{DevArgs, Format, Project};
 use crate::exit::{Clause, Exit, Failure};
@@ -74,6 +76,8 @@ pub(super) async fn execute(
     let launcher = launcher(&args, &component, &trouble, watch.clone())?;
     // A port that is taken is said before anything starts.
     let page = if args.no_page || args.once { None } else { Some(BoundPage::bind(&args.page).await?) };
+    // A stop is heard, whether somebody reads what is printed or not.
+    print::wait_for_nobody(format);
     let mut lines = Lines::new(format);
     lines.begins(&plan, &queue_url)?;
     lines.lost(&lost)?;
@@ -93,7 +97,7 @@ pub(super) async fn execute(
     let building = Building::of(project, umask, component_file(&component), queues);
     let (events, mut happened) = mpsc::unbounded_channel();
     let until = if args.once { ScheduleUntil::Drained } else { ScheduleUntil::Stopped };
-    let mut status = Status::new(&plan);
+    let mut status = Status::new(&plan, watch.logs());
     let (page_names, page_rights) =
         (names(&plan, cores(&args.schedule), &queue_url, &poison), rights(&args, &queue_url));
     let scheduler = Scheduler::new(plan, waiting, Arc::new(launcher), history.clone(), events);
@@ -127,7 +131,7 @@ pub(super) async fn execute(
     let is_for_people = !args.once && format == Format::Table;
     let opener = Arc::new(LinkOpener { directory: state_directory(&queue_url), file: Mutex::default() });
     let keys = if is_for_people { DevKeys::listen() } else { None };
-    let keys = keys.map(|(keys, pressed)| {
+    let mut keys = keys.map(|(keys, pressed)| {
         let may_change = page_rights.messages;
         let (samples, stop, said) = (to_send, stop.clone(), tell.clone());
         let opener = opener.clone();
@@ -163,9 +167,19 @@ pub(super) async fn execute(
                 status.above(|| lines.build(&build))?;
             }
             Some(words) = told.recv() => status.above(|| lines.key(&words))?,
-            _ = redraw.tick() => {}
+            asked = asked_of(&mut keys) => {
+                status.above(|| keys.iter().for_each(|it| it.obey(asked)));
+            }
+            _ = redraw.tick() => {
+                if print::has_backlog() {
+                    status.above(print::is_behind);
+                }
+            }
         }
-        status.draw(is_stopping);
+        // The terminal of a process in the background is somebody else's.
+        if keys.is_none() || is_in_foreground() {
+            status.draw(is_stopping);
+        }
     }
     while let Ok(words) = told.try_recv() {
         status.above(|| lines.key(&words))?;
@@ -177,6 +191,14 @@ pub(super) async fn execute(
     let done = running.await.during(|| "the scheduler's task panicked")?;
     lines.ends(&done)?;
     if args.once { exit_of(&done) } else { Ok(Exit::Done) }
+}
+
+/// What a shell asks for; never, where no keys are listened to.
+async fn asked_of(keys: &mut Option<DevKeys>) -> JobControl {
+    match keys {
+        Some(keys) => keys.asked().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// The queue, when each of those named is there that is made here.

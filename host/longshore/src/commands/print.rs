@@ -1,18 +1,23 @@
 //! What verbs write to standard output, and what they draw on standard error.
 
+use std::collections::VecDeque;
 use std::io::{self, Write};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use comfy_table::presets;
 use comfy_table::{ColumnConstraint, ContentArrangement, Row, Table};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use serde_json::json;
 
 use crate::cli::Format;
 use crate::exit::Failure;
 use crate::shown::{shown, shown_json};
+use crate::stderr::Stderr;
 use crate::telemetry::PROGRESS;
+use crate::unread::{PIECE, is_ready};
 
 /// How many lines a cell of an overview has at most.
 const OVERVIEW_LINES: usize = 2;
@@ -23,10 +28,117 @@ static LOST: OnceLock<String> = OnceLock::new();
 /// Whether the reader of standard output is gone.
 static UNREAD: AtomicBool = AtomicBool::new(false);
 
+/// What a verb has printed that waits for no reader, and nobody has read.
+static BACKLOG: Mutex<Option<Backlog>> = Mutex::new(None);
+
+/// How much of it is kept, in bytes. Lines beyond that are dropped and counted.
+const MAX_BACKLOG: usize = 1 << 20;
+/// How long the end of the process waits for a reader who reads no more.
+const LAST_PATIENCE: Duration = Duration::from_secs(1);
+/// How often it is looked whether there is room again.
+const LOOK: Duration = Duration::from_millis(20);
+/// What is said of lines that were dropped.
+const DROPPED: &str = "lines were dropped, since nobody read them";
+
+/// Text that is to be written as soon as there is room for it.
+#[derive(Debug)]
+struct Backlog {
+    format: Format,
+    bytes: VecDeque<u8>,
+    /// How many writes were dropped since it was last said.
+    dropped: u64,
+}
+
+impl Backlog {
+    /// Takes a text, or drops it.
+    fn push(&mut self, text: &[u8]) {
+        if !self.bytes.is_empty() && self.bytes.len() + text.len() > MAX_BACKLOG {
+            self.dropped += 1;
+            return;
+        }
+        self.notice();
+        self.bytes.extend(text);
+    }
+
+    fn notice(&mut self) {
+        let dropped = std::mem::take(&mut self.dropped);
+        if dropped == 0 {
+            return;
+        }
+        let line = match self.format {
+            Format::Json => json!({ "event": "dropped", "lines": dropped }).to_string(),
+            Format::Table => format!("{dropped} {DROPPED}"),
+        };
+        self.bytes.extend(line.into_bytes());
+        self.bytes.push_back(b'\n');
+    }
+
+    /// Writes as long as there is room for a piece, now or within `patience`; whether that was all.
+    fn flush(&mut self, patience: Duration) -> bool {
+        while !self.bytes.is_empty() {
+            if !is_ready(io::stdout(), patience) {
+                return false;
+            }
+            let (front, _) = self.bytes.as_slices();
+            let piece = &front[..front.len().min(PIECE)];
+            write_now(piece);
+            let written = piece.len();
+            self.bytes.drain(..written);
+        }
+        true
+    }
+}
+
+/// From now on nothing that is printed waits for a reader: a verb that is to hear a stop holds no
+/// thread for one that has stopped to read.
+pub(super) fn wait_for_nobody(format: Format) {
+    backlog().get_or_insert(Backlog { format, bytes: VecDeque::new(), dropped: 0 });
+}
+
+/// Whether something that was printed is not written yet.
+pub(super) fn has_backlog() -> bool {
+    backlog().as_ref().is_some_and(|it| !it.bytes.is_empty())
+}
+
+/// The same, after what there is room for was written.
+pub(super) fn is_behind() -> bool {
+    backlog().as_mut().is_some_and(|it| !it.flush(Duration::ZERO))
+}
+
+/// Waits until all that was printed is written.
+pub(super) async fn caught_up() {
+    while is_behind() {
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// The last lines are written if somebody reads them.
+pub(super) fn finish() {
+    if let Some(backlog) = backlog().as_mut() {
+        backlog.notice();
+        backlog.flush(LAST_PATIENCE);
+    }
+}
+
+fn backlog() -> MutexGuard<'static, Option<Backlog>> {
+    // Bytes that wait are whole after a panic elsewhere.
+    BACKLOG.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write(text: &[u8]) {
+    match backlog().as_mut() {
+        Some(backlog) => {
+            backlog.push(text);
+            backlog.flush(Duration::ZERO);
+        }
+        None => write_now(text),
+    }
+}
+
 /// Writes to standard output. Nothing that a verb does ends because of it, and no exit code is
 /// lost: a full disk is told at the end, and a reader that has seen enough, such as `head`, is none
 /// of our business.
-fn write(text: &[u8]) {
+fn write_now(text: &[u8]) {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text).and_then(|()| stdout.flush()) {
         Ok(()) => {}
@@ -57,8 +169,7 @@ pub(super) fn text(text: &str) {
 
 /// Something to know beside the result, for people: a line on standard error.
 pub(super) fn note(text: &str) {
-    // A reader that is gone is no reason to panic.
-    let _ = writeln!(io::stderr(), "longshore: {}", shown(text));
+    Stderr::TEXT.line(format!("longshore: {}\n", shown(text)).as_bytes());
 }
 
 /// One JSON object, on a line of its own.

@@ -56,6 +56,8 @@ pub(super) async fn execute(args: SendArgs, format: Format) -> Result<Exit, Fail
     let (stop_reading, stopped) = oneshot::channel::<()>();
     let (mut stop_reading, mut signalled) = (Some(stop_reading), false);
     let mut signals = StopSignals::listen()?;
+    print::wait_for_nobody(format);
+    let mut is_behind = false;
     let sending = bodies
         .take_until(stopped)
         // What is on its way is awaited. After the first failure nothing more is sent.
@@ -75,7 +77,11 @@ pub(super) async fn execute(args: SendArgs, format: Format) -> Result<Exit, Fail
         let done = tokio::select! {
             biased;
             _ = signals.next() => None,
-            done = sending.next() => match done {
+            () = print::caught_up(), if is_behind && !signalled => {
+                is_behind = false;
+                continue;
+            }
+            done = sending.next(), if !is_behind || signalled => match done {
                 Some(done) => Some(done),
                 None => break,
             },
@@ -91,6 +97,7 @@ pub(super) async fn execute(args: SendArgs, format: Format) -> Result<Exit, Fail
         };
         if let (Some(id), Format::Json) = (progress.note(number, answer), format) {
             print::json(&SentMessage { id })?;
+            is_behind = print::is_behind();
         }
         bar.set_position(progress.sent);
     }

@@ -11,7 +11,7 @@ use super::page::{BoundPage, PoisonProgram};
 use super::print;
 use super::stop_signals::StopSignals;
 use crate::cli::{Format, UiArgs, without_secrets};
-use crate::exit::{Exit, Failure};
+use crate::exit::{Clause, Exit, Failure};
 use longshore_azure::Azure;
 use longshore_azure::jobs::{Execution, Job};
 use longshore_dev::page::{Board, PageActions, PageNames, PageRights, PoisonSweep, Sample, SweepCount};
@@ -29,6 +29,17 @@ const REPLICA_GIB: f64 = 1.0;
 
 pub(super) async fn execute(args: UiArgs, format: Format) -> Result<Exit, Failure> {
     let mut signals = StopSignals::listen()?;
+    print::wait_for_nobody(format);
+    // A queue, a job or a login that does not answer holds up no stop.
+    tokio::select! {
+        biased;
+        _ = signals.next() => Ok(Exit::Done),
+        ended = show(args, format) => ended,
+    }
+}
+
+/// Shows the page for ever.
+async fn show(args: UiArgs, format: Format) -> Result<Exit, Failure> {
     let poison_url = args.of.url().map_err(Failure::usage)?;
     let queue = open(&args.of.queue.queue).await?;
     // A name that is wrong is said on the terminal.
@@ -81,8 +92,8 @@ pub(super) async fn execute(args: UiArgs, format: Format) -> Result<Exit, Failur
             ));
         }
     }
-    signals.next().await;
-    serving.abort();
+    print::caught_up().await;
+    serving.await.during(|| "the task that serves the page panicked")?;
     Ok(Exit::Done)
 }
 

@@ -22,6 +22,8 @@ mod directory;
 mod drain;
 #[cfg(target_os = "linux")]
 mod full_disk;
+#[cfg(all(target_os = "linux", feature = "dev"))]
+mod keys;
 mod leases;
 mod loading;
 mod man;
@@ -61,6 +63,7 @@ mod terminal;
 mod torture;
 mod traces;
 mod unavailable;
+mod unread;
 mod variables;
 mod verbs_component;
 mod verbs_flags;

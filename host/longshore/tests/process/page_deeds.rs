@@ -1,6 +1,5 @@
 //! The page of `longshore dev`, by raw requests: what its buttons do, and what it takes.
 
-use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -10,7 +9,6 @@ use crate::orders::order;
 use crate::page::{Page, page, page_of};
 use crate::process::{cache, longshore};
 use crate::project_folder::ProjectFolder;
-use crate::terminal::{on_a_terminal, on_a_terminal_after};
 use longshore_dev::{ExecutionRecord, ExecutionState, History, MessageAttempt};
 use longshore_testkit::guest;
 use longshore_testkit::wait::until;
@@ -176,44 +174,34 @@ fn a_long_history_is_shown_at_once_and_in_little_memory() {
 }
 
 #[test]
-fn the_browser_is_started_with_a_file_and_not_with_the_token() {
+fn large_poison_messages_and_many_clicks_on_bodies_take_little_memory() {
+    const MESSAGES: usize = 800;
+    const CLICKS: usize = 30;
     let directory = Directory::new();
-    let (url, component) = (directory.url(ORDERS), guest::order().display().to_string());
-    let cache = cache().display().to_string();
-    let words =
-        ["dev", "--start-delay=1h", "--queue", &url, "--component", &component, "--cache-dir", &cache];
-    // What a desktop has under this name, which keeps what it is given.
-    let opener = directory.path("xdg-open");
-    let kept = directory.path("opened");
-    let script = format!(
-        "#!/bin/sh\nls -l \"$1\" > {0}.new; echo \"$@\" >> {0}.new; cat \"$1\" >> {0}.new; mv {0}.new {0}\n",
-        kept.display()
-    );
-    std::fs::write(&opener, script).unwrap();
-    std::fs::set_permissions(&opener, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let path = format!("{}:{}", directory.path("").display(), std::env::var("PATH").unwrap());
-    let shown = on_a_terminal_after(&words, &[("PATH", &path)], "o", || kept.exists(), "q");
-    let opened = std::fs::read_to_string(&kept).unwrap_or_else(|error| panic!("{error}: {shown}"));
-    let mut lines = opened.lines();
-    assert!(lines.next().unwrap().starts_with("-rw-------"), "{opened}");
-    let arguments = lines.next().unwrap();
-    assert!(arguments.ends_with(".html") && !arguments.contains("#t="), "{arguments}");
-    assert!(opened.contains("http-equiv=refresh") && opened.contains(".localhost:"), "{opened}");
-    assert!(!std::path::Path::new(arguments).exists(), "it goes with the program");
-}
-
-#[test]
-fn keys_of_a_terminal_send_a_sample_and_end() {
-    let directory = Directory::new();
-    let (url, component) = (directory.url(ORDERS), guest::order().display().to_string());
-    let cache = cache().display().to_string();
-    let words = ["dev", "--start-delay=1h", "--no-page", "--queue", &url, "--component", &component];
-    let shown = on_a_terminal(&[&words[..], &["--cache-dir", &cache]].concat(), "srq");
-    for words in
-        ["the sample `order` was sent", "no poison message would be redriven", "s send a sample", "done"]
-    {
-        assert!(shown.contains(words), "`{words}` is not in {shown}");
+    directory.create(POISON);
+    let body = "x".repeat(60_000);
+    let mut database = directory.database();
+    let transaction = database.transaction().unwrap();
+    let insert = "INSERT INTO message (queue, id, dequeue_count, visible_at, inserted_at, receipt, body)
+        VALUES (?1, ?2, 0, ?4, ?4, 0, ?3)";
+    for number in 0..MESSAGES {
+        let id = format!("m-{number}");
+        transaction.execute(insert, rusqlite::params![POISON, id, body.as_bytes(), now_ms() - 1]).unwrap();
     }
-    let left = directory.rows(ORDERS);
-    assert!(left.len() == 1 && left[0].body.starts_with(b"{\"order_id\""), "{left:?}");
+    transaction.commit().unwrap();
+    let page = page(&directory, &[]);
+    let cookie = page.sign_in();
+    assert!(page.get(&cookie, "/").body.contains("800"), "they are looked at");
+    std::thread::scope(|scope| {
+        for click in 0..CLICKS {
+            let (page, cookie) = (&page, &cookie);
+            scope.spawn(move || {
+                let answer = page.post(cookie, "/message/body", &format!("id=m-{}", 499 - click));
+                assert!(answer.status == 200 && answer.body.contains("xxxx"), "{}", answer.head);
+            });
+        }
+    });
+    let memory = page.dev.peak_memory().unwrap() >> 20;
+    println!("dev has taken {memory} MiB at most");
+    assert!(memory < 60, "{memory} MiB");
 }

@@ -31,8 +31,8 @@ use longshore_queue::limits::{check_lease, check_life, check_max, check_visibili
 use longshore_queue::place::Place;
 use longshore_queue::queue::Compacted;
 use longshore_queue::{
-    DETAIL_PROPERTY, DeadLetter, Horizon, Message, Outgoing, Queue, QueueError, QueueUrl, REASON_PROPERTY,
-    Receipt, Received, Right, Specimen,
+    DETAIL_PROPERTY, DeadLetter, Horizon, Message, Onlooker, Outgoing, Queue, QueueError, QueueUrl,
+    REASON_PROPERTY, Receipt, Received, Right, Specimen,
 };
 
 /// Longer than the unit of time that messages are stamped in.
@@ -138,6 +138,10 @@ impl Queue for FileQueue {
 
     async fn examine(&self, max: u32) -> Result<Vec<Specimen>, QueueError> {
         self.database.run(DatabaseUse::Read, move |store| store.peek(max)).await
+    }
+
+    async fn look_through(&self, max: u32, mut look: Onlooker) -> Result<(), QueueError> {
+        self.database.run(DatabaseUse::Read, move |store| store.look_through(max, &mut *look)).await
     }
 
     async fn horizon(&self) -> Result<Horizon, QueueError> {

@@ -236,11 +236,13 @@ async fn the_scenarios_of_dev() {
     for line in include_str!("../../../dev/scenarios.txt").lines().filter(|line| !line.starts_with('#')) {
         let words: Vec<_> = line.split_whitespace().collect();
         let numbers: Vec<u64> = words[1..].iter().map(|it| it.parse().unwrap()).collect();
-        let [waiting, every, queue_length, outage_s] = numbers[..] else { panic!("{line}") };
+        let [waiting, every, queue_length, speed, after_s, outage_s] = numbers[..] else { panic!("{line}") };
+        let speed = u32::try_from(speed).unwrap();
+        let [after, outage] = [after_s, outage_s].map(|it| Duration::from_secs(it) / speed);
         let handler = failing(move |number, since| {
-            (every > 0 && number % every == 0) || since < Duration::from_secs(outage_s)
+            (every > 0 && number % every == 0) || (after..after + outage).contains(&since)
         });
-        let load = Load { speed: 10, ..Load::waiting(usize::try_from(waiting).unwrap(), queue_length) };
+        let load = Load { speed, ..Load::waiting(usize::try_from(waiting).unwrap(), queue_length) };
         let bill = scale(load, &handler, 4 * HOUR).await;
         print(words[0], &bill);
         simulated += &format!("{} {} {}\n", words[0], bill.executions, bill.poisoned);

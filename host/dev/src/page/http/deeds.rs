@@ -13,7 +13,7 @@ use super::guard::cookie_name;
 use super::{Site, pages};
 use crate::execution::ExecutionState;
 use crate::page::board::Board;
-use crate::page::poison::{body_text, envelope};
+use crate::page::poison::body_text;
 use crate::page::text::{cut, decoded, was};
 use crate::page::view;
 use longshore_queue::Outgoing;
@@ -21,8 +21,6 @@ use longshore_worker::poison::Body;
 
 /// How often a message is sent at once.
 const MAX_SENT: u32 = 1_000;
-/// How many messages of a queue are looked through for one.
-const LOOKED_THROUGH: u32 = 500;
 /// How much of a body is shown, in bytes.
 const MAX_BODY: usize = 64 * 1024;
 /// How much of what a handler said is shown, in characters.
@@ -139,19 +137,11 @@ async fn find_body(board: &Board, id: &str) -> Option<view::ShownBody> {
         if is_cut {
             let end = (0..=MAX_BODY).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
             text.truncate(end);
+            text.shrink_to_fit();
         }
         view::ShownBody { text, is_base64, is_cut }
     };
-    if let Some(poison) = &board.poison {
-        for it in poison.examine(LOOKED_THROUGH).await.unwrap_or_default() {
-            let envelope = envelope(poison.url(), &it.message);
-            if it.message.id == id || envelope.id == id {
-                return Some(shown(&envelope.body));
-            }
-        }
-    }
-    let messages = board.queue.peek(LOOKED_THROUGH).await.unwrap_or_default();
-    messages.iter().find(|it| it.id == id).map(|it| shown(&Body::of(&it.body)))
+    board.find_body(id, shown).await
 }
 
 /// One poison message, for the handler, here.

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
-use tokio::sync::watch::Sender;
+use tokio::sync::watch::{Receiver, Sender};
+use tokio::task::JoinSet;
 
-use super::keys::DevKey;
+use super::burst::DevKey;
 use super::page::open_link;
 use longshore_dev::StopStage;
 use longshore_dev::page::{PageActions, Sample, SignIn};
@@ -29,30 +30,75 @@ pub(super) struct Hands {
     pub(super) said: mpsc::UnboundedSender<String>,
 }
 
+/// What a key came to.
+struct Handled {
+    /// A line for the terminal.
+    said: String,
+    /// It is a question, whose answer is another key.
+    is_question: bool,
+}
+
 impl Hands {
-    /// Does what the keys ask for, one after the other, for ever.
+    /// Does what the keys ask for, one after the other, for ever. Nothing that takes long holds up
+    /// the end of everything.
     pub(super) async fn work(self, mut keys: mpsc::Receiver<DevKey>) {
+        let hands = Arc::new(self);
         let (mut next_sample, mut asked) = (0, None::<Instant>);
-        while let Some(key) = keys.recv().await {
-            let was_asked = asked.take().is_some_and(|at| at.elapsed() < ASKED_FOR);
-            let said = match key {
-                DevKey::Send => {
-                    next_sample += 1;
-                    self.send(next_sample - 1).await
+        let mut doing = JoinSet::new();
+        let (mut stop, mut is_stopping) = (hands.stop.subscribe(), false);
+        loop {
+            let key = tokio::select! {
+                biased;
+                () = is_told(&mut stop), if !is_stopping => {
+                    is_stopping = true;
+                    // What is not done of a redrive is still there.
+                    doing.shutdown().await;
+                    continue;
                 }
-                DevKey::Redrive if !self.may_change => not_own(),
-                DevKey::Redrive if was_asked => self.redrive(false).await,
-                DevKey::Redrive => {
-                    asked = Some(Instant::now());
-                    self.redrive(true).await
-                }
-                DevKey::Open => self.open(),
-                DevKey::Quit => {
-                    self.quit();
+                key = keys.recv() => key,
+                Some(done) = doing.join_next() => {
+                    // What panicked has said so.
+                    let Ok(Handled { said, is_question }) = done else { continue };
+                    asked = is_question.then(Instant::now);
+                    let _ = hands.said.send(said);
                     continue;
                 }
             };
-            let _ = self.said.send(said);
+            let key = match key {
+                None => return,
+                Some(DevKey::Quit) => {
+                    hands.quit();
+                    continue;
+                }
+                Some(_) if is_stopping => continue,
+                Some(_) if !doing.is_empty() => {
+                    let _ =
+                        hands.said.send("the key before this one still has work; q ends everything".into());
+                    continue;
+                }
+                Some(key) => key,
+            };
+            let was_asked = asked.take().is_some_and(|at| at.elapsed() < ASKED_FOR);
+            // An answer to nothing.
+            if key == DevKey::Yes && !was_asked {
+                continue;
+            }
+            next_sample += usize::from(key == DevKey::Send);
+            let (hands, number) = (hands.clone(), next_sample);
+            doing.spawn(async move { hands.handle(key, number).await });
+        }
+    }
+
+    async fn handle(&self, key: DevKey, number: usize) -> Handled {
+        let said = |said: String| Handled { said, is_question: false };
+        match key {
+            DevKey::Send => said(self.send(number.saturating_sub(1)).await),
+            DevKey::Redrive if !self.may_change => said(not_own()),
+            DevKey::Redrive => self.redrive(true).await,
+            DevKey::Yes => self.redrive(false).await,
+            DevKey::Open => said(self.open()),
+            // It was dealt with before.
+            DevKey::Quit => said(String::new()),
         }
     }
 
@@ -70,15 +116,17 @@ impl Hands {
         }
     }
 
-    async fn redrive(&self, dry_run: bool) -> String {
-        match self.actions.redrive(&[], dry_run).await {
+    async fn redrive(&self, dry_run: bool) -> Handled {
+        let said = match self.actions.redrive(&[], dry_run).await {
             Ok(swept) if swept.messages == 0 => "no poison message would be redriven".into(),
             Ok(swept) if dry_run => {
-                format!("{} poison messages would be redriven; press r once more to do it", swept.messages)
+                let said = format!("{} poison messages would be redriven; press y to do it", swept.messages);
+                return Handled { said, is_question: true };
             }
             Ok(swept) => format!("{} poison messages were redriven", swept.messages),
             Err(error) => format!("nothing was redriven: {error}"),
-        }
+        };
+        Handled { said, is_question: false }
     }
 
     fn open(&self) -> String {
@@ -97,6 +145,13 @@ impl Hands {
         self.stop.send_modify(|stage| {
             *stage = if *stage == StopStage::GoOn { StopStage::Terminate } else { StopStage::Kill };
         });
+    }
+}
+
+/// Waits for the end of everything; for ever, where nobody can ask for it any more.
+async fn is_told(stop: &mut Receiver<StopStage>) {
+    if stop.wait_for(|stage| *stage > StopStage::GoOn).await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 

@@ -2,13 +2,15 @@
 //! and the keys.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::shown::shown;
 use crate::telemetry::PROGRESS;
-use longshore_dev::{CauseCount, DevEvent, JobPlan};
+use crate::unread::is_ready;
+use longshore_dev::{CauseCount, DevEvent, JobPlan, LiveLogs, OutcomeCounts};
 
 /// How often it is drawn.
 pub(super) const REDRAW: Duration = Duration::from_millis(500);
@@ -23,6 +25,7 @@ const KEYS: &str = "s send a sample   r redrive   o open the page   q quit";
 /// What the lines say.
 pub(super) struct Status {
     bar: ProgressBar,
+    logs: LiveLogs,
     /// The time between polls, as it passes here.
     poll: Duration,
     polled: Instant,
@@ -39,8 +42,9 @@ struct StatusCounts {
     executions: u64,
     /// Those of them whose container runs.
     started: BTreeSet<String>,
-    /// Messages of executions that have ended.
+    /// Attempts of executions that have ended.
     completed: u64,
+    retried: u64,
     poisoned: u64,
     /// Failures of those executions that ended last, by cause, each with the number of the end that
     /// told of it.
@@ -50,14 +54,15 @@ struct StatusCounts {
 
 impl Status {
     /// A line that is drawn where standard error is a terminal, and nowhere else.
-    pub(super) fn new(plan: &JobPlan) -> Self {
+    /// The messages of executions that run are counted as `logs` tell of them.
+    pub(super) fn new(plan: &JobPlan, logs: LiveLogs) -> Self {
         let bar = PROGRESS.add(ProgressBar::no_length());
         if let Ok(style) = ProgressStyle::with_template("{msg}") {
             bar.set_style(style);
         }
         let counts = StatusCounts::default();
         let poll = plan.poll / plan.speed.max(1);
-        Self { bar, poll, polled: Instant::now(), counts, has_keys: false }
+        Self { bar, logs, poll, polled: Instant::now(), counts, has_keys: false }
     }
 
     /// The terminal hands on keys.
@@ -75,21 +80,29 @@ impl Status {
 
     /// Draws it. A job that `is_stopping` polls no more.
     pub(super) fn draw(&self, is_stopping: bool) {
+        // A terminal that was told to wait holds up no stop.
+        if !is_ready(io::stderr(), Duration::ZERO) {
+            return;
+        }
         let next = self.poll.saturating_sub(self.polled.elapsed());
         let mut lines = self.counts.failures();
-        lines.insert(0, self.counts.text((!is_stopping).then_some(next)));
+        lines.insert(0, self.counts.text(&self.logs.outcomes(), (!is_stopping).then_some(next)));
         lines.extend(self.has_keys.then(|| KEYS.to_owned()));
         self.bar.set_message(lines.join("\n"));
     }
 
     /// Takes it away while something is printed above it.
     pub(super) fn above<T>(&self, print: impl FnOnce() -> T) -> T {
-        PROGRESS.suspend(print)
+        if is_ready(io::stderr(), Duration::ZERO) { PROGRESS.suspend(print) } else { print() }
     }
 }
 
 impl Drop for Status {
     fn drop(&mut self) {
+        if !is_ready(io::stderr(), Duration::ZERO) {
+            // Nothing that is drawn from now on waits for it.
+            PROGRESS.set_draw_target(ProgressDrawTarget::hidden());
+        }
         self.bar.finish_and_clear();
     }
 }
@@ -112,6 +125,7 @@ impl StatusCounts {
                 self.executions = self.executions.saturating_sub(1);
                 self.started.remove(&record.execution);
                 self.completed += record.counted("completed");
+                self.retried += record.counted("retried");
                 self.poisoned += record.counted("poisoned");
                 self.ended += 1;
                 for failure in &record.failures {
@@ -144,8 +158,14 @@ impl StatusCounts {
         causes.into_iter().take(CAUSES).map(line).collect()
     }
 
-    fn text(&self, next_poll: Option<Duration>) -> String {
-        let Self { waiting, executions, started, completed, poisoned, .. } = self;
+    /// With the messages of executions that run.
+    fn text(&self, live: &OutcomeCounts, next_poll: Option<Duration>) -> String {
+        let Self { waiting, executions, started, .. } = self;
+        let (completed, poisoned) = (self.completed + live.completed, self.poisoned + live.poisoned);
+        let retried = match self.retried + live.retried {
+            0 => String::new(),
+            count => format!("retried {count}  "),
+        };
         let waiting = waiting.map_or("?".to_owned(), |it| it.to_string());
         let starting = executions.saturating_sub(started.len() as u64);
         let next = match next_poll {
@@ -153,7 +173,7 @@ impl StatusCounts {
             None => "stopping".to_owned(),
         };
         format!(
-            "queue {waiting}  executions {executions} ({starting} starting)  completed {completed}  poisoned {poisoned}  {next}"
+            "queue {waiting}  executions {executions} ({starting} starting)  completed {completed}  {retried}poisoned {poisoned}  {next}"
         )
     }
 }
@@ -166,14 +186,17 @@ mod tests {
     #[test]
     fn the_line_says_what_waits_what_runs_and_what_became_of_messages() {
         let mut counts = StatusCounts::default();
-        let text = |counts: &StatusCounts| counts.text(Some(Duration::from_millis(11_200)));
+        let mut live = OutcomeCounts { completed: 7, retried: 2, ..OutcomeCounts::default() };
+        let text = |counts: &StatusCounts, live: &OutcomeCounts| {
+            counts.text(live, Some(Duration::from_millis(11_200)))
+        };
         let sum = String::new();
         counts.event(&DevEvent::Polled { messages: 902, running: 0, pending: 0, started: 3, sum });
         counts.event(&DevEvent::Started { execution: "orders-1".into(), restarts: 0 });
         counts.event(&DevEvent::Started { execution: "orders-2".into(), restarts: 0 });
         assert_eq!(
-            text(&counts),
-            "queue 902  executions 3 (1 starting)  completed 0  poisoned 0  next poll in 12 s"
+            text(&counts, &live),
+            "queue 902  executions 3 (1 starting)  completed 7  retried 2  poisoned 0  next poll in 12 s"
         );
         let summary = serde_json::json!({ "completed": 208, "poisoned": 5 });
         counts.event(&DevEvent::Ended(Box::new(ExecutionRecord {
@@ -196,10 +219,11 @@ mod tests {
         })));
         assert_eq!(counts.failures(), ["      5 poisoned, rejected: no \\u{1b}[1mstock"]);
         counts.event(&DevEvent::NotCounted { cause: "away".into() });
+        live = OutcomeCounts::default();
         assert_eq!(
-            text(&counts),
+            text(&counts, &live),
             "queue ?  executions 2 (1 starting)  completed 208  poisoned 5  next poll in 12 s"
         );
-        assert!(counts.text(None).ends_with("poisoned 5  stopping"));
+        assert!(counts.text(&live, None).ends_with("poisoned 5  stopping"));
     }
 }

@@ -33,6 +33,7 @@ type Shown = HashMap<LogLine, usize>;
 
 pub(super) async fn execute(args: &JobLogsArgs, format: Format) -> Result<Exit, Failure> {
     let mut stop = StopSignals::listen()?;
+    print::wait_for_nobody(format);
     tokio::select! {
         done = show(args, format) => done,
         signal = stop.next() => match args.follow {
@@ -129,6 +130,8 @@ impl Printer<'_> {
                 *times += 1;
                 if *times > shown.get(line).copied().unwrap_or_default() {
                     self.line(line);
+                    // No line is dropped, and a stop is heard meanwhile.
+                    print::caught_up().await;
                 }
             }
             let next = page.next(&place);

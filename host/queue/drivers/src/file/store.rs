@@ -4,6 +4,7 @@
 //! of errors: the outer is SQLite's and undoes the whole transaction, the inner is an answer to one
 //! caller that has left nothing behind. Times are milliseconds since 1970-01-01 UTC.
 
+use std::ops::ControlFlow;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -150,12 +151,31 @@ impl<'a> Store<'a> {
 
     /// Shows up to `max` visible messages.
     pub(super) fn peek(&self, max: u32) -> Applied<Vec<Specimen>> {
-        let found = self.visible(VISIBLE_AND_ALIVE, max)?;
-        if found.is_empty() {
-            return Ok(self.existing(self.url)?.map(|()| Vec::new()));
+        let mut found = Vec::new();
+        let seen = self.look_through(max, &mut |specimen| {
+            found.push(specimen);
+            ControlFlow::Continue(())
+        })?;
+        Ok(seen.map(|()| found))
+    }
+
+    /// Hands up to `max` visible messages to `look`, until that has seen enough.
+    pub(super) fn look_through(
+        &self,
+        max: u32,
+        look: &mut (dyn FnMut(Specimen) -> ControlFlow<()> + Send),
+    ) -> Applied<()> {
+        let mut visible = self.connection.prepare_cached(VISIBLE_AND_ALIVE)?;
+        let mut rows = visible.query(params![self.url.name(), self.now, max])?;
+        let mut is_empty = true;
+        while let Some(row) = rows.next()? {
+            is_empty = false;
+            let Found { seq, message, .. } = self.read(row)?;
+            if look(Specimen { key: seq.to_string(), ..message.into() }).is_break() {
+                break;
+            }
         }
-        let specimen = |Found { seq, message, .. }| Specimen { key: seq.to_string(), ..message.into() };
-        Ok(Ok(found.into_iter().map(specimen).collect()))
+        if is_empty { self.existing(self.url) } else { Ok(Ok(())) }
     }
 
     /// Puts a message into the queue, under this id.
