@@ -31,8 +31,8 @@ pub struct Selection {
 
     /// Only messages whose detail matches this regular expression: `card (closed|expired)`.
     ///
-    /// It matches anywhere in the detail, as `list --all` shows it. Of a message that cannot be read
-    /// that is why: `cannot be read`. `(?i)` before it makes capitals and small letters the
+    /// It matches anywhere in the detail, as `list --all` shows it. Of a message that cannot be
+    /// read that is why: `cannot be read`. `(?i)` before it makes capitals and small letters the
     /// same. The syntax is that of Rust's crate `regex`, which takes a time that is linear in the
     /// detail's length.
     #[arg(long, value_name = "PATTERN", value_parser = pattern, hide_short_help = true)]

@@ -170,6 +170,7 @@ fn a_replay_and_an_invocation_are_under_the_trace_that_a_run_would_be_under() {
         "order_id": "o-1", "msg": "ok",
     });
     directory.create(ORDERS);
+    directory.create(POISON);
     let send = ["send", "--queue", &directory.url(POISON), "--id=o-1", &event.to_string()];
     run(&mut longshore(send)).succeeded();
     let queue = format!("--queue={}", directory.url(ORDERS));

@@ -102,8 +102,8 @@ impl<'a> Sweep<'a> {
         })
     }
 
-    /// Ends when all that was there was seen, at the limit, or at a signal. Behind the bound it goes
-    /// on for a while, to count what is left.
+    /// Ends when all that was there was seen, at the limit, or at a signal. Behind the bound it
+    /// goes on for a while, to count what is left.
     async fn run(
         &mut self,
         bar: &ProgressBar,
