@@ -127,9 +127,8 @@ impl Held {
         let delivered = self.locks().get(&token).map(|lock| lock.delivered.clone());
         let url = &self.wire.entity.url;
         // Boxed where it is awaited: each settlement would be as large as this one, which is rare.
-        let elsewhere = async |it: &Connected| {
-            management::settle(it, &self.wire.entity, token, disposition).await
-        };
+        let elsewhere =
+            async |it: &Connected| management::settle(it, &self.wire.entity, token, disposition).await;
         let settle = async |it: &Connected| {
             let settled = match &delivered {
                 Some(delivered) => delivered.settle(disposition).await,
