@@ -155,7 +155,8 @@ impl Connected {
             return Ok(link.clone());
         }
         *receiving = None;
-        let link = Arc::new(self.attach_receiver().await?);
+        // Boxed: every receive would be as large as this.
+        let link = Arc::new(Box::pin(self.attach_receiver()).await?);
         Ok(receiving.insert(link).clone())
     }
 

@@ -126,6 +126,9 @@ impl Held {
     async fn settle_lock(&self, token: LockToken, disposition: &Disposition) -> Result<(), QueueError> {
         let delivered = self.locks().get(&token).map(|lock| lock.delivered.clone());
         let url = &self.wire.entity.url;
+        // Boxed where it is awaited: each settlement would be as large as this one, which is rare.
+        let elsewhere =
+            async |it: &Connected| management::settle(it, &self.wire.entity, token, disposition).await;
         let settle = async |it: &Connected| {
             let settled = match &delivered {
                 Some(delivered) => delivered.settle(disposition).await,
@@ -136,9 +139,9 @@ impl Held {
                 Settled::Lost => Err(QueueError::MessageNotFound),
                 Settled::Refused(refusal) => Err(refusal.explain(url, "settle")),
                 Settled::Unknown => Err(unclear(url, "the link ended before the answer")),
-                Settled::NotSent => management::settle(it, &self.wire.entity, token, disposition).await,
+                Settled::NotSent => Box::pin(elsewhere(it)).await,
                 Settled::Otherwise => {
-                    let settled = management::settle(it, &self.wire.entity, token, disposition).await;
+                    let settled = Box::pin(elsewhere(it)).await;
                     // The link may have done it after all.
                     settled.map_err(|error| match error {
                         QueueError::MessageNotFound => unclear(url, "two answers that differ"),
@@ -207,9 +210,10 @@ async fn keep(held: Weak<Held>, token: LockToken, until: Instant, length: Durati
         let over = now >= until;
         let done = if over {
             let gone = Disposition::Abandoned;
-            held.settle_lock(token, &gone).await
+            // Boxed: most locks are settled before anything is due, and each has such a task.
+            Box::pin(held.settle_lock(token, &gone)).await
         } else {
-            held.renewals.renew(token).await
+            Box::pin(held.renewals.renew(token)).await
         };
         match done {
             Ok(()) if over => break,

@@ -119,7 +119,8 @@ impl Wire {
         // Noted before the try, since its caller may give up waiting.
         state.failures += 1;
         state.not_before = Instant::now() + pause;
-        let connected = Arc::new(Connected::open(self.entity.clone()).await?);
+        // Boxed: every call would be as large as this one, which is rare.
+        let connected = Arc::new(Box::pin(Connected::open(self.entity.clone())).await?);
         state.failures = 0;
         state.connected = Some(connected.clone());
         Ok(connected)
