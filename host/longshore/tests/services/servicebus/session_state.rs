@@ -180,15 +180,24 @@ fn a_session_that_is_lost_before_the_state_is_set_keeps_what_it_had() {
 #[test]
 fn a_state_fills_what_the_service_takes_and_more_fails_its_message() {
     let host = Host::of_sessions(calm(), 30);
-    host.send_into("full", &["fill:262144", "ok", "append:x"]);
-    host.send_into("over", &["append:a", "fill:262145"]);
+    host.send_into("full", &["fill:256000", "ok", "append:x"]);
+    host.send_into("over", &["append:a", "fill:256001"]);
     let ended = host.run(&["--max-dequeue", "1"]).run().succeeded();
     let ran = ended.json();
     assert_eq!(counts(&ran), [5, 3, 0, 2, 0, 0].map(Value::from), "{}", ended.stderr);
     assert!(ended.stderr.contains("session-state-limit"), "{}", ended.stderr);
-    assert!(ended.stderr.contains("has no room for what is noted there"), "{}", ended.stderr);
-    assert_eq!(Official::Python.call(&host, "full", None).map(|it| it.len()), Some(262_144));
+    assert_eq!(Official::Python.call(&host, "full", None).map(|it| it.len()), Some(256_000));
     assert_eq!(Official::Python.read(&host, "over").as_deref(), Some("a"));
+    // One that another client has set, and that leaves no room beside it, stays as it is.
+    for bytes in [261_100, 262_000] {
+        let (session, state) = (format!("big-{bytes}"), vec![b'x'; bytes]);
+        Official::Python.call(&host, &session, Some(&state));
+        host.send_into(&session, &["ok"]);
+        let ended = host.run(&[]).run().succeeded();
+        assert_eq!(ended.json()["completed"], 1);
+        assert!(ended.stderr.contains("a handler that kills the host is not counted"), "{}", ended.stderr);
+        assert_eq!(Official::Python.call(&host, &session, None), Some(state));
+    }
 }
 
 #[test]
