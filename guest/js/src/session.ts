@@ -4,7 +4,7 @@
 // id is `message.properties.get('session-id')`.
 //
 // A state is set if and only if the handler succeeds: after its messages were sent, and before its own message is deleted. More than
-// 256 KiB end the attempt.
+// 250 KiB end the attempt.
 
 import { getState, setState as put } from '#host/session';
 

@@ -4,7 +4,7 @@ Queues and subscriptions of Service Bus may require sessions. The messages of on
 its id is `message.properties["session-id"]`.
 
 A state is set if and only if the handler succeeds: after its messages were sent, and before its own message is deleted. More
-than 256 KiB end the attempt.
+than 250 KiB end the attempt.
 
 >>> from longshore_guest import Message, handler, session
 >>>

@@ -13,7 +13,7 @@
 //! ```
 //!
 //! A state is set if and only if the handler succeeds: after its messages were sent, and before its
-//! own message is deleted. More than 256 KiB end the attempt. Natively a test gives a state and looks
+//! own message is deleted. More than 250 KiB end the attempt. Natively a test gives a state and looks
 //! at it: [`testing::Attempt::session`](crate::testing::Attempt::session).
 
 use std::error::Error;

@@ -6,9 +6,10 @@ use longshore_handler::{Invocation, RetryReason, SessionChange, SessionState};
 
 use crate::host_trap::HostTrap;
 
-/// The largest state that a guest may set, in bytes: what every tier of Service Bus takes
+/// The largest state that a guest may set, in bytes: what every tier of Service Bus takes, 256 KiB,
+/// less what the request carries beside it
 /// ([quotas](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-quotas)).
-pub(crate) const MAX_SESSION_STATE: usize = 256 << 10;
+pub(crate) const MAX_SESSION_STATE: usize = 250 << 10;
 
 /// The session of one message.
 #[derive(Debug, Default)]
@@ -107,6 +108,6 @@ mod tests {
         assert_eq!(admits(MAX_SESSION_STATE), Ok(()));
         let trap = admits(MAX_SESSION_STATE + 1).unwrap_err();
         assert_eq!(trap.reason, RetryReason::SessionStateLimit);
-        assert_eq!(trap.to_string(), "a session state of 262145 bytes: there is room for 256 KiB");
+        assert_eq!(trap.to_string(), "a session state of 256001 bytes: there is room for 250 KiB");
     }
 }

@@ -173,6 +173,7 @@ pub(super) fn received(error: RecvError, url: &QueueUrl, operation: &'static str
 pub(super) fn sent(error: SendError, url: &QueueUrl, operation: &'static str) -> QueueError {
     match error {
         SendError::LinkStateError(error) => ended(&error, url, operation),
+        SendError::MessageSizeExceeded(it) => too_large(url, Some((it.size, it.max_size))),
         error => unclear(url, error),
     }
 }

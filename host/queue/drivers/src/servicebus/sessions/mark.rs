@@ -17,9 +17,9 @@ use serde::{Deserialize, Serialize};
 
 /// How a state begins that has a mark; behind it stands the mark as one line of JSON.
 const MAGIC: &[u8] = b"longshore-session/1 ";
-/// The largest state that every tier takes, in bytes
-/// ([quotas](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-quotas)).
-const MAX_STATE: usize = 256 << 10;
+/// The largest state that every tier takes, in bytes: 256 KiB, less what the request carries beside
+/// it ([quotas](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-quotas)).
+const MAX_STATE: usize = 255 << 10;
 
 /// What is noted of a session.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
