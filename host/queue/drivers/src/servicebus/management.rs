@@ -160,7 +160,12 @@ fn peeked(entry: Value, url: &QueueUrl) -> Option<Peeked> {
     let Value::Map(mut entry) = entry else { return None };
     let Some(Value::Binary(bytes)) = entry.swap_remove(&Value::from("message")) else { return None };
     let dead = url.is_dead_letter_queue();
-    let read = match serde_amqp::from_slice::<Deserializable<Amqp<Body<Value>>>>(&bytes) {
+    let decoded = if sections::is_sound(&bytes) {
+        serde_amqp::from_slice::<Deserializable<Amqp<Body<Value>>>>(&bytes).map_err(|error| error.to_string())
+    } else {
+        Err("its lengths contradict each other, or it is too deep".into())
+    };
+    let read = match decoded {
         Ok(message) => {
             let mut read = read(message.0, false, url);
             // It is sent back only from what a receiver can read, too.
@@ -180,6 +185,7 @@ fn peeked(entry: Value, url: &QueueUrl) -> Option<Peeked> {
 /// What the service itself wrote of a message that is otherwise no AMQP.
 fn unreadable(bytes: &[u8], url: &QueueUrl, why: String) -> ReadMessage {
     let annotations = sections::annotations(bytes)
+        .filter(|section| sections::is_sound(section))
         .and_then(|section| serde_amqp::from_slice::<Deserializable<Amqp<Body<Value>>>>(section).ok());
     let known = Amqp {
         header: None,

@@ -5,7 +5,11 @@
 //! What is sent back into its queue is copied here byte by byte. Decoding it and encoding it again
 //! would change types, and would lose what no type of ours stands for.
 
+mod sound;
+
 use bytes::Bytes;
+
+pub(super) use self::sound::is_sound;
 
 /// The sections, by the numbers of their descriptors.
 const HEADER: u64 = 0x70;
