@@ -61,7 +61,8 @@ impl Corpus {
     pub(super) fn begin(&mut self) {
         if self.room > 0 && !self.is_there() {
             let small = self.inputs.iter().filter(|bytes| bytes.len() <= LARGEST);
-            self.room -= small.map(|bytes| self.keep(bytes)).count().min(self.room);
+            let kept: Vec<_> = small.map(|bytes| self.keep(bytes)).collect();
+            self.room = self.room.saturating_sub(kept.len());
         }
     }
 

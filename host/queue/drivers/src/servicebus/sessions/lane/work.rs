@@ -163,9 +163,10 @@ impl Lane {
             message_id = message.id,
             "this message was handled before, and has set the state of its session: it is completed"
         );
-        let until = Instant::now() + self.lock;
-        self.state().hand =
-            Hand::Taken(Taken { token, version: 1, sequence, delivered, until, is_hidden: false });
+        let since = Instant::now();
+        let until = since + self.lock;
+        let taken = Taken { token, version: 1, sequence, delivered, since, until, is_hidden: false };
+        self.state().hand = Hand::Taken(taken);
         loop {
             match self.settle(token, 1, &Disposition::Completed).await {
                 Ok(()) => return true,
