@@ -10,7 +10,6 @@ use crate::page::{Page, page, page_of};
 use crate::process::{cache, longshore};
 use crate::project_folder::ProjectFolder;
 use longshore_dev::{ExecutionRecord, ExecutionState, History, MessageAttempt};
-use longshore_testkit::guest;
 use longshore_testkit::wait::until;
 
 #[test]

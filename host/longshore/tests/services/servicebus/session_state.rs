@@ -33,7 +33,12 @@ impl Official {
             }
         };
         command.args([if set.is_some() { "set" } else { "get" }, &host.connection, &host.name, session]);
-        command.args(set.map(|bytes| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>()));
+        // In a file: a whole state is more than an argument may have.
+        let file = tempfile::NamedTempFile::new().unwrap();
+        if let Some(bytes) = set {
+            std::fs::write(file.path(), bytes).unwrap();
+            command.arg(file.path());
+        }
         let output = command.output().unwrap();
         let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
