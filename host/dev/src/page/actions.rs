@@ -14,9 +14,9 @@ pub trait PageActions: Send + Sync {
     /// Sends poison messages to their queue again, or deletes them.
     async fn sweep(&self, sweep: &PoisonSweep) -> Result<SweepCount, String>;
 
-    /// The same from a terminal, which asks first: with `dry_run` it says how many of these would be
-    /// sent again, or of all where no id is named. Without it, those are sent that were asked about
-    /// last, and none that came in meanwhile.
+    /// The same from a terminal, which asks first: with `dry_run` it says how many of these would
+    /// be sent again, or of all where no id is named. Without it, those are sent that were asked
+    /// about last, and none that came in meanwhile.
     async fn redrive(&self, ids: &[String], dry_run: bool) -> Result<SweepCount, String>;
 
     /// Hands one poison message to the handler, on this machine, and settles nothing. What the

@@ -1,5 +1,5 @@
-//! Redrives and purges that go on, and what came of the last ones: whoever closes a tab finds out in
-//! the next one.
+//! Redrives and purges that go on, and what came of the last ones: whoever closes a tab finds out
+//! in the next one.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

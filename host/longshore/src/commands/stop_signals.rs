@@ -35,8 +35,8 @@ impl StopSignals {
     }
 }
 
-/// Sends SIGTERM to this very process when standard input ends: whoever has made the pipe is gone, and
-/// each verb stops as it does after that signal.
+/// Sends SIGTERM to this very process when standard input ends: whoever has made the pipe is gone,
+/// and each verb stops as it does after that signal.
 pub(super) async fn terminate_with_input() {
     // What is written there says nothing. An input that cannot be read has no other end.
     let _ = tokio::io::copy(&mut tokio::io::stdin(), &mut tokio::io::sink()).await;

@@ -9,8 +9,8 @@ const LETTERS: usize = 12;
 
 /// The host and the port that the page's address names. A request for any other is refused.
 ///
-/// Browsers keep cookies by host, and send those of `127.0.0.1` to every port of it, whoever listens
-/// there. So each run has a name of its own below `localhost`, which leads to loopback
+/// Browsers keep cookies by host, and send those of `127.0.0.1` to every port of it, whoever
+/// listens there. So each run has a name of its own below `localhost`, which leads to loopback
 /// ([RFC 6761, section 6.3](https://www.rfc-editor.org/rfc/rfc6761#section-6.3)).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct PageHost {

@@ -107,11 +107,12 @@ mod tests {
         marks[1].visit.moved_ms.store(7, Ordering::Relaxed);
         marks[2].visit.moved_ms.store(5, Ordering::Relaxed);
         let leaves = |at: usize| marks[at].visit.has_to_leave().now_or_never().is_some();
-        let _new = visits.begin();
+        let new = visits.begin();
+        new.visit.moved_ms.store(9, Ordering::Relaxed);
         assert!(leaves(2) && !leaves(0) && !leaves(1), "5 is longer ago than 7");
         let _next = visits.begin();
         assert!(leaves(1) && !leaves(0));
-        drop(marks);
-        assert_eq!(visits.lock().len(), 2);
+        drop((marks, new));
+        assert_eq!(visits.lock().len(), 1);
     }
 }

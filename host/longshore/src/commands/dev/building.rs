@@ -41,8 +41,8 @@ impl Building {
         Self { command, component }
     }
 
-    /// Builds for the first time, and waits until there is a component. The board says what it waits
-    /// for.
+    /// Builds for the first time, and waits until there is a component. The board says what it
+    /// waits for.
     ///
     /// # Errors
     /// There is none, and nobody builds one; or the build failed and it `is_only` one.

@@ -1,8 +1,8 @@
 //! `longshore poison …` as the page runs it: a process of this very program. What the page does is
 //! what the verb does, and a page that ends in the middle is a verb that was stopped.
 //!
-//! The process holds the reading end of a pipe as its standard input. When this one is gone, however
-//! it went, the kernel closes the pipe, and the process stops as after SIGTERM.
+//! The process holds the reading end of a pipe as its standard input. When this one is gone,
+//! however it went, the kernel closes the pipe, and the process stops as after SIGTERM.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

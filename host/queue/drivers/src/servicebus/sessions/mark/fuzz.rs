@@ -10,7 +10,7 @@ const STATE_TARGET: &str = "session-state";
 #[test]
 fn whatever_a_state_is_it_stays_and_a_mark_is_told_from_it() {
     let suspect = Suspect { sequence: 7, deliveries: 1, crashes: 2 };
-    let mark = Mark { open: true, suspect: Some(suspect), stopped: Some(9), has_state: false };
+    let mark = Mark { open: true, suspect: Some(suspect), stopped: Some(9), handled: None, has_state: false };
     let written = [None, Some(Bytes::from_static(b"seen 1\nand 2"))].map(|it| write(&mark, it.as_ref()));
     let mut seeds: Vec<_> = written.into_iter().flatten().map(|it| it.to_vec()).collect();
     seeds.push(b"longshore-session/1 {}\nstate".to_vec());
