@@ -212,6 +212,7 @@ fn whatever_is_given_for_a_url_it_names_one_queue_or_is_refused() {
     let seeds = [
         "file:./queues/orders",
         "file:///var/queues/orders",
+        "file:////var/queues/orders",
         "https://acme.queue.core.windows.net/orders?sv=2024&sig=a%3D",
         "http://127.0.0.1:10001/devstoreaccount1/orders",
         "UseDevelopmentStorage=true;DevelopmentStorageProxyUri=http://localhost;QueueName=orders",

@@ -217,8 +217,8 @@ fn stop_on_signals(stopper: Stopper) -> Result<(), Failure> {
 }
 
 /// Says that messages are in a drained queue which nobody can receive now. To an operator they look
-/// like work that is not done, and KEDA starts executions for them that find nothing. Where KEDA
-/// starts one at each poll, each that finds nothing would pay for a count: it says the same without.
+/// like work that is not done, and KEDA starts executions for them that find nothing. Where it
+/// starts one at each poll, each would pay for a count. Such a run says the same without one.
 async fn say_what_is_hidden(queue: &dyn Queue, received: u64) {
     if received == 0 && queue.url().kind().scaler.is_some() && !std::io::stderr().is_terminal() {
         tracing::info!(

@@ -1,5 +1,5 @@
-//! Arbitrary bytes as a component of which only the outline is read, as `inspect` and `push` do. The
-//! binary `fuzz` loads and calls them.
+//! Arbitrary bytes as a component of which only the outline is read, as `inspect` and `push` do.
+//! The binary `fuzz` loads and calls them.
 
 use longshore_testkit::fuzz::{Corpus, FuzzTarget, feed};
 use longshore_testkit::{bombs, wat};
@@ -16,8 +16,8 @@ const LARGEST_SEED: usize = 16 << 10;
 #[test]
 fn whatever_a_component_is_its_outline_is_read_or_refused() {
     let small = wat::handler("", "(drop (memory.grow (i32.const 1)))");
-    let mut seeds = Corpus::of("component").inputs().to_vec();
-    seeds.extend([small, bombs::deep(4), bombs::slow(2, 3), bombs::branching("block", 2, 3)]);
+    let mut seeds = vec![small, bombs::deep(4), bombs::slow(2, 3), bombs::branching("block", 2, 3)];
+    seeds.extend_from_slice(Corpus::of("component").inputs());
     seeds.retain(|seed| seed.len() <= LARGEST_SEED);
     let words =
         &["\0asm\u{d}\0\u{1}\0", "\0asm\u{1}\0\0\0", "longshore:handler/handler@0.1.0", "\u{7f}\u{7f}\u{7f}"];

@@ -1,10 +1,10 @@
 //! Arbitrary bytes as components. A load works or ends with an error, and a loaded component
 //! answers. There is never a panic.
 //!
-//! `wasm-smith` makes candidates, and others are made from earlier ones, which the [`Corpus`] holds.
-//! A candidate that ended in a new way is changed further. A run is seeded, so that a failure can be
-//! repeated: its seed is in the message. A run takes ten seconds; `make fuzz TIME=3600
-//! ONLY=component` goes on for longer, from a start of its own, and adds to the corpus.
+//! `wasm-smith` makes candidates, and others are made from earlier ones, which the [`Corpus`]
+//! holds. A candidate that ended in a new way is changed further. A run is seeded, so that a
+//! failure can be repeated: its seed is in the message. A run takes ten seconds. `make fuzz
+//! TIME=3600 ONLY=component` goes on for longer, from a start of its own, and adds to the corpus.
 
 #![allow(clippy::unwrap_used, reason = "tests fail by it")]
 

@@ -57,12 +57,10 @@ impl Corpus {
         &self.inputs
     }
 
-    /// Writes the inputs into the directory of a target that has none yet, if it grows.
-    pub(super) fn begin(&mut self) {
-        if self.room > 0 && !self.is_there() {
-            let small = self.inputs.iter().filter(|bytes| bytes.len() <= LARGEST);
-            let kept: Vec<_> = small.map(|bytes| self.keep(bytes)).collect();
-            self.room = self.room.saturating_sub(kept.len());
+    /// Writes the first input into the directory of a target that has none yet, if it grows.
+    pub(super) fn begin(&self) {
+        if let Some(first) = self.inputs.first().filter(|_| self.room > 0 && !self.is_there()) {
+            self.keep(first);
         }
     }
 

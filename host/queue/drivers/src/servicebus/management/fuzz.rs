@@ -65,6 +65,8 @@ fn seeds() -> Vec<Vec<u8>> {
     let header = b"\0\x53\x70\xc0\x0c\x05\x41\x50\x07\x70\0\0\xea\x60\x42\x52\x03";
     let mut seeds = vec![encoded("m-1", &plain), encoded("m-2", &full)];
     seeds.extend(body.map(|body| [&header[..], annotations, typed, body].concat()));
+    // Each map says that it is short, and holds all that follows.
+    seeds.push([&b"\0\x53\x74"[..], &b"\xc1\x20\x04\xa1\x03fSt".repeat(7000)].concat());
     seeds
 }
 
