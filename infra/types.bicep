@@ -193,7 +193,7 @@ type job = {
   @minValue(0)
   oldestMessageMinutes: int?
 
-  @description('What was measured has this long to be sent at the end of an execution, such as `2s`. The default is up to the host.')
+  @description('What was measured has this long to be sent at the end of an execution, such as `2s` and at most `10s`. The default is up to the host.')
   @minLength(2)
   telemetryFlush: string?
   @description('A message\'s span is a `link` to the span of its sender, or has it as its `parent`. The default is up to the host.')

@@ -217,6 +217,8 @@ fn every_setting_of_a_run_can_stand_in_the_file() {
             // What excludes these stands in the file.
             "forever" | "trust-tag" => continue,
             "hold" => "'1m'".to_owned(),
+            // It has an upper limit.
+            "telemetry-flush" => "'7s'".to_owned(),
             "log" => "'warn'".to_owned(),
             "stack" | "memory" => "77".to_owned(),
             _ => match (&schema["enum"], &schema["default"], schema["type"].as_str()) {
