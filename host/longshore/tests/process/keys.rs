@@ -44,13 +44,13 @@ fn keys_send_a_sample_ask_before_a_redrive_and_end() {
     directory.send_to(POISON, "{}");
     terminal.types(b"y");
     terminal.types(b"r");
-    terminal.shows("1 poison messages would be redriven; press y to do it", 1);
+    terminal.shows("1 poison message would be redriven; press y to do it", 1);
     // Whoever holds the key down has not answered.
     terminal.types(b"r");
-    terminal.shows("1 poison messages would be redriven; press y to do it", 2);
+    terminal.shows("1 poison message would be redriven; press y to do it", 2);
     assert_eq!(directory.rows(POISON).len(), 1);
     terminal.types(b"y");
-    terminal.shows("1 poison messages were redriven", 1);
+    terminal.shows("1 poison message was redriven", 1);
     terminal.types(b"q");
     let shown = terminal.ends();
     assert!(shown.contains("done") && shown.contains("\x1b[?2004l"), "{shown}");

@@ -32,13 +32,42 @@ impl DevKey {
     }
 }
 
+/// Where a sequence of control (ECMA-48) is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Sequence {
+    #[default]
+    None,
+    /// Its first byte has come, or a person has pressed Escape.
+    Escape,
+    /// It lasts until a letter, or a sign like one (`CSI`).
+    Control,
+    /// It has one byte more (`SS3`).
+    Shift,
+}
+
+impl Sequence {
+    /// Where it is after a byte.
+    fn after(self, byte: u8) -> Self {
+        match (self, byte) {
+            (_, 0x1b) => Self::Escape,
+            (Self::Escape, b'[') => Self::Control,
+            (Self::Escape, b'O') => Self::Shift,
+            (Self::Control, 0x20..=0x3f) => Self::Control,
+            _ => Self::None,
+        }
+    }
+}
+
 /// Bytes without a pause between them. Only one that comes alone is a key: arrow keys, mouse and
-/// focus events are sequences of several, and pasted text has many. A paste may have pauses, and is
-/// marked at both ends.
+/// focus events are sequences of several, and pasted text has many. A slow line has pauses within
+/// them: a sequence that has begun goes on after one, and a paste is marked at both ends.
 #[derive(Debug, Default)]
 pub(super) struct Burst {
     bytes: usize,
     last: u8,
+    sequence: Sequence,
+    /// Whether some of it belongs to a sequence.
+    has_sequence: bool,
     is_in_paste: bool,
     /// How much of the mark that is awaited next has come.
     of_mark: usize,
@@ -49,7 +78,7 @@ pub(super) struct Burst {
 impl Burst {
     /// A pause is over.
     pub(super) fn begin(&mut self) {
-        (self.bytes, self.has_paste) = (0, self.is_in_paste);
+        (self.bytes, self.has_paste, self.has_sequence) = (0, self.is_in_paste, false);
     }
 
     /// Takes what was read.
@@ -57,6 +86,10 @@ impl Burst {
         for byte in read {
             self.bytes = self.bytes.saturating_add(1);
             self.last = *byte;
+            let before = self.sequence;
+            self.sequence = before.after(*byte);
+            self.has_sequence |= matches!(before, Sequence::Control | Sequence::Shift);
+            self.has_sequence |= matches!(self.sequence, Sequence::Control | Sequence::Shift);
             let mark = if self.is_in_paste { PASTE_ENDS } else { PASTE_BEGINS };
             if *byte != mark[self.of_mark] {
                 // Only its first byte begins a mark.
@@ -72,7 +105,7 @@ impl Burst {
 
     /// The key that it is, if it is one.
     pub(super) fn key(&self) -> Option<DevKey> {
-        let is_alone = self.bytes == 1 && !self.has_paste;
+        let is_alone = self.bytes == 1 && !self.has_paste && !self.has_sequence;
         is_alone.then(|| DevKey::of(self.last)).flatten()
     }
 }
@@ -108,6 +141,10 @@ mod tests {
             &[&[b"\x1b", b"[", b"q"]],
             // A focus event, and a terminal's answer to a question that was asked before.
             &[&[b"\x1b[I"], &[b"\x1b]11;rgb:0000/0000/0000\x1b\\"]],
+            // Keys with modifiers over a slow line, each byte after a pause.
+            &[&[b"\x1b[1;5"], &[b"q"]],
+            &[&[b"\x1b"], &[b"["], &[b"1"], &[b"s"]],
+            &[&[b"\x1b"], &[b"O"], &[b"s"]],
             // Text that a terminal does not mark.
             &[&[b"squirrel"], &[b"q", b"s"]],
             // Marked text with a pause before its last letter, and in the middle of the mark.
@@ -118,5 +155,7 @@ mod tests {
         }
         let after: &[&[&[u8]]] = &[&[b"\x1b[200~q\x1b[201~"], &[b"q"]];
         assert_eq!(keys(after), [DevKey::Quit], "a paste that has ended");
+        let after: &[&[&[u8]]] = &[&[b"\x1b"], &[b"q"], &[b"\x1b[A"], &[b"y"]];
+        assert_eq!(keys(after), [DevKey::Quit, DevKey::Yes], "Escape alone, and a sequence that has ended");
     }
 }

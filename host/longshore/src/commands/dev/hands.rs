@@ -120,10 +120,11 @@ impl Hands {
         let said = match self.actions.redrive(&[], dry_run).await {
             Ok(swept) if swept.messages == 0 => "no poison message would be redriven".into(),
             Ok(swept) if dry_run => {
-                let said = format!("{} poison messages would be redriven; press y to do it", swept.messages);
+                let said = format!("{} would be redriven; press y to do it", poison_messages(swept.messages));
                 return Handled { said, is_question: true };
             }
-            Ok(swept) => format!("{} poison messages were redriven", swept.messages),
+            Ok(swept) if swept.messages == 1 => "1 poison message was redriven".into(),
+            Ok(swept) => format!("{} were redriven", poison_messages(swept.messages)),
             Err(error) => format!("nothing was redriven: {error}"),
         };
         Handled { said, is_question: false }
@@ -153,6 +154,10 @@ async fn is_told(stop: &mut Receiver<StopStage>) {
     if stop.wait_for(|stage| *stage > StopStage::GoOn).await.is_err() {
         std::future::pending::<()>().await;
     }
+}
+
+fn poison_messages(count: u64) -> String {
+    if count == 1 { "1 poison message".into() } else { format!("{count} poison messages") }
 }
 
 fn not_own() -> String {
