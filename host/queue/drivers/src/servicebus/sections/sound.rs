@@ -2,7 +2,8 @@
 //!
 //! The library that decodes (`serde_amqp` 0.18) goes by counts alone. A value that says that it is
 //! short may so hold others without an end, one in the other, until its stack overflows and the
-//! process ends, and room is made for gigabytes that never come. What is sound holds what its lengths have room for, at a depth that is bounded.
+//! process ends, and room is made for gigabytes that never come. What is sound holds what its
+//! lengths have room for, at a depth that is bounded.
 
 /// How deeply values may stand in each other. Messages have a handful.
 const MAX_DEPTH: u32 = 32;
