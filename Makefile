@@ -144,7 +144,7 @@ fuzz: guest ## feed arbitrary bytes to all that reads bytes from outside, and ke
 	$(if $(filter-out $(FUZZED),$(ONLY)),$(error there is no `$(ONLY)` to feed; there are: $(FUZZED)))
 	LONGSHORE_FUZZ_SECONDS=$(if $(ONLY),$(TIME),$(shell expr $(TIME) / $(words $(FUZZED)))) LONGSHORE_FUZZ_SEED=$$(date +%s)000000 \
 		LONGSHORE_FUZZ_KEEP=1 LONGSHORE_FUZZ_ONLY=$(ONLY) \
-		$(TEST) --lib --test fuzz -- --nocapture --test-threads 1 --skip fuzz::tests fuzz:: whatever_is_loaded
+		$(TEST) --no-fail-fast --lib --test fuzz -- --nocapture --test-threads 1 --skip fuzz::tests fuzz:: whatever_is_loaded
 
 soak: build ## messages that fail in each way, at 5 million an hour, while workers die: what grew, and what was lost: make soak TIME=3600
 	TMPDIR=$(abspath $(TARGET)) LONGSHORE_SOAK_SECONDS=$(TIME) LONGSHORE_SOAK_PROGRAM=$(abspath $(TARGET))/release/longshore \

@@ -13,7 +13,6 @@ mod change;
 mod corpus;
 mod feeding;
 mod limits;
-mod sums;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -25,7 +24,6 @@ pub use self::change::change;
 pub use self::corpus::{Corpus, MAX_CORPORA};
 pub use self::feeding::number;
 use self::limits::Watch;
-pub use self::sums::unless_sums_wrap;
 pub use self::target::FuzzTarget;
 
 /// Names the target that a process is to feed: it was started for that one alone.
@@ -50,7 +48,7 @@ pub fn feed(target: &FuzzTarget, judge: impl FnMut(&[u8]) -> String) {
         })
     {
         assert!(Corpus::of(target.name).is_there(), "`make fuzz ONLY={}` makes its corpus", target.name);
-        println!("{said}");
+        println!("\n{said}");
     }
 }
 

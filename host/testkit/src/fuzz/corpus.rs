@@ -10,6 +10,8 @@ use sha2::{Digest, Sha256};
 const LARGEST: usize = 4096;
 /// How many inputs of one target are kept.
 const MOST: usize = 100;
+/// How many inputs are learned in one run: some readers repeat words of what they read.
+const MOST_LEARNED: usize = 2000;
 /// How many bytes all targets together may keep.
 pub const MAX_CORPORA: u64 = 1_000_000;
 /// Words of what was said that tell its kind.
@@ -71,7 +73,8 @@ impl Corpus {
 
     /// Keeps an input that ended as none before it.
     pub fn learn(&mut self, how: &str, bytes: Vec<u8>) {
-        if bytes.len() > LARGEST || !self.seen.insert(kind(how)) || self.inputs.contains(&bytes) {
+        let is_full = self.inputs.len() >= MOST_LEARNED;
+        if is_full || bytes.len() > LARGEST || !self.seen.insert(kind(how)) || self.inputs.contains(&bytes) {
             return;
         }
         if self.room > 0 {

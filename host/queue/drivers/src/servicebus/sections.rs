@@ -9,7 +9,7 @@ mod sound;
 
 use bytes::Bytes;
 
-pub(super) use self::sound::is_sound;
+pub(super) use self::sound::{first_sound, is_sound};
 
 /// The sections, by the numbers of their descriptors.
 const HEADER: u64 = 0x70;

@@ -16,6 +16,7 @@ use fe2o3_amqp::types::definitions::Role;
 use fe2o3_amqp::types::performatives::{Attach, Detach, Disposition, End, Flow, Transfer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::servicebus::sections::first_sound;
 use crate::servicebus::watched::Watches;
 
 /// How much of a frame is kept. What is looked for stands at its beginning; a refusal is told with
@@ -127,7 +128,8 @@ impl Frames {
         let [_, _, _, _, offset, AMQP_FRAME, channel @ ..] = &self.frame[..] else { return };
         let [high, low, ..] = channel else { return };
         let channel = u16::from_be_bytes([*high, *low]);
-        let Some(body) = self.frame.get(usize::from(*offset) * 4..) else { return };
+        let body = self.frame.get(usize::from(*offset) * 4..);
+        let Some(body) = body.and_then(first_sound) else { return };
         let performative = match body {
             [0, 0x53, code, ..] => *code,
             [0, 0x80, 0, 0, 0, 0, 0, 0, 0, code, ..] => *code,

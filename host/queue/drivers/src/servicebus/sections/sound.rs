@@ -2,7 +2,8 @@
 //!
 //! The library that decodes (`serde_amqp` 0.18) goes by counts alone. A value that says that it is
 //! short may so hold others without an end, one in the other, until its stack overflows and the
-//! process ends. What is sound holds what its lengths have room for, at a depth that is bounded.
+//! process ends, and room is made for gigabytes that never come. What is sound holds what its
+//! lengths have room for, at a depth that is bounded.
 
 /// How deeply values may stand in each other. Messages have a handful.
 const MAX_DEPTH: u32 = 32;
@@ -16,6 +17,12 @@ pub(in crate::servicebus) fn is_sound(mut bytes: &[u8]) -> bool {
         }
     }
     true
+}
+
+/// The first value, if it is as long as it says.
+pub(in crate::servicebus) fn first_sound(bytes: &[u8]) -> Option<&[u8]> {
+    let rest = behind(bytes, 0)?;
+    Some(&bytes[..bytes.len() - rest.len()])
 }
 
 /// What follows the first value ([AMQP 1.0, part
@@ -152,6 +159,8 @@ mod tests {
         }
         assert!(!is_sound(&list));
         assert!(is_sound(&list[3 * 20..]));
+        assert_eq!(first_sound(b"\0\x53\x14\x45rest"), Some(&b"\0\x53\x14\x45"[..]));
+        assert_eq!(first_sound(b"\0\x53\x14\xb0\x10\0\0\0rest"), None);
         // Each says that it is short, and holds all that follows.
         assert!(!is_sound(&[&[0, 0x53, 0x74][..], &b"\xc1\x20\x04\xa1\x03fSt".repeat(7000)].concat()));
     }
