@@ -11,6 +11,7 @@
 
 mod account_key;
 mod address;
+mod answer;
 mod error;
 mod listing;
 mod xml;
@@ -21,7 +22,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use azure_core::http::headers::{HeaderName, Headers};
-use azure_core::http::{ClientOptions, Response, StatusCode};
+use azure_core::http::{ClientOptions, StatusCode};
 use azure_storage_queue::models::{
     QueueClientGetPropertiesResultHeaders, QueueClientPeekMessagesOptions, QueueClientReceiveMessagesOptions,
     QueueClientSendMessageOptions,
@@ -30,10 +31,10 @@ use azure_storage_queue::{QueueClient, QueueClientOptions};
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
-use jiff::fmt::rfc2822::DateTimeParser;
 use tokio::time::timeout;
 
 use self::account_key::SignWithKey;
+use self::answer::{opened, service_time};
 use self::error::{Explainer, StorageCall, fault};
 use self::xml::QueueEntry;
 use longshore_azure::{Authorize, Azure, Tokens, client_options};
@@ -64,7 +65,6 @@ const NO_RECEIPT: &str = "AgAAAAMAAAAAAAAAAAAAAAAAAAA=";
 /// into no URL could settle nothing.
 const MAX_RECEIPT: usize = 1024;
 
-const DATE: HeaderName = HeaderName::from_static("date");
 const POP_RECEIPT: HeaderName = HeaderName::from_static("x-ms-popreceipt");
 
 /// One queue of a storage account.
@@ -206,6 +206,12 @@ impl StorageQueue {
 impl Queue for StorageQueue {
     fn url(&self) -> &QueueUrl {
         &self.url
+    }
+
+    async fn prepare(&self) {
+        if let Some(tokens) = &self.tokens {
+            let _ = tokens.token().await;
+        }
     }
 
     async fn create(&self) -> Result<bool, QueueError> {
@@ -376,17 +382,6 @@ impl Queue for StorageQueue {
     fn fits(&self, body: &[u8]) -> bool {
         xml::escaped_len(body) <= self.max_body() && xml::problem(body).is_none()
     }
-}
-
-/// What the service calls now, in whole seconds; our own time where it does not say.
-fn service_time(headers: &Headers) -> Timestamp {
-    let told = headers.get_optional_str(&DATE).and_then(|it| DateTimeParser::new().parse_timestamp(it).ok());
-    told.unwrap_or_else(Timestamp::now)
-}
-
-fn opened<T, F>(answer: Response<T, F>) -> (Headers, Bytes) {
-    let (_, headers, body) = answer.deconstruct();
-    (headers, body.into())
 }
 
 /// Whole seconds, rounded up, as the SDK takes them.

@@ -77,7 +77,10 @@ impl Terms {
         match mode {
             LeaseMode::Renew => agreed(renewable),
             LeaseMode::Fixed => agreed(fixed),
-            LeaseMode::Auto if fixed.visibility <= visibility => {
+            // Where receives are credit on a link, the question attaches that link.
+            LeaseMode::Auto if fixed.visibility <= visibility && !queue.url().kind().receives_are_credit => {
+                // A stop is heard at once while a token is waited for, and not while a receive is.
+                let _ = timeout(MAX_QUESTION, queue.prepare()).await;
                 Agreed { is_open: true, ..agreed(renewable) }
             }
             LeaseMode::Auto => match may_update(queue).await {
