@@ -64,7 +64,7 @@ pub enum LeaseMode {
 
 impl Terms {
     /// The terms that a run begins with. `Auto` asks the queue whether the identity may update
-    /// messages, or leaves that to [`may_not_renew`]: a lease that is as long as a fixed one serves
+    /// messages, or leaves that to the first message: a lease that is as long as a fixed one serves
     /// either way, so that a run which finds no message need not ask.
     pub async fn agree(
         mode: LeaseMode,
