@@ -96,6 +96,7 @@ pub(super) fn wait_for_nobody(format: Format) {
 }
 
 /// Whether something that was printed is not written yet.
+#[cfg(feature = "dev")]
 pub(super) fn has_backlog() -> bool {
     backlog().as_ref().is_some_and(|it| !it.bytes.is_empty())
 }
