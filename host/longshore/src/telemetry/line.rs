@@ -65,11 +65,12 @@ impl<W: Write> Write for JsonLines<W> {
 /// (<https://opentelemetry.io/docs/specs/otel/compatibility/logging_trace_context/>).
 fn under_trace(line: &[u8], ids: TraceIds) -> Cow<'_, [u8]> {
     let Some(fields) = line.strip_suffix(b"}\n") else { return line.into() };
-    let TraceIds { trace, span } = ids;
+    // Each message has two such lines or more.
     let mut traced = Vec::with_capacity(fields.len() + TRACE_FIELDS);
-    traced.extend_from_slice(fields);
-    // Each message has two such lines or more. Writing to memory does not fail.
-    let _ = writeln!(traced, ",\"trace_id\":\"{trace:032x}\",\"span_id\":\"{span:016x}\"}}");
+    let (trace, span) = (ids.trace_id(), ids.span_id());
+    for part in [fields, b",\"trace_id\":\"", &trace, b"\",\"span_id\":\"", &span, b"\"}\n"] {
+        traced.extend_from_slice(part);
+    }
     traced.into()
 }
 
