@@ -68,8 +68,8 @@ impl TraceContext {
         if !is_whole || !is_split {
             return None;
         }
-        let trace = hex(&known[3..35])?;
-        let span = u64::try_from(hex(&known[36..52])?).ok()?;
+        let trace = u128::from(hex(&known[3..19])?) << 64 | u128::from(hex(&known[19..35])?);
+        let span = hex(&known[36..52])?;
         let flags = u8::try_from(hex(&known[53..55])?).ok()? & KNOWN_FLAGS;
         if trace == 0 || span == 0 {
             return None;
@@ -120,22 +120,22 @@ impl fmt::Display for TraceContext {
     }
 }
 
-/// The last hexadecimal digits of a number. Every message has them written several times, and the
-/// formatter of the standard library takes ten times as long.
+/// The last hexadecimal digits of a number. Every message of a trace has them written several
+/// times, and formatters take longer.
 fn digits<const COUNT: usize>(number: u64) -> [u8; COUNT] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     std::array::from_fn(|place| DIGITS[(number >> (4 * (COUNT - 1 - place))) as usize & 15])
 }
 
-/// A number of up to 32 lower-case hexadecimal digits.
-fn hex(digits: &[u8]) -> Option<u128> {
+/// A number of up to 16 lower-case hexadecimal digits.
+fn hex(digits: &[u8]) -> Option<u64> {
     digits.iter().try_fold(0, |number, digit| {
         let value = match digit {
             b'0'..=b'9' => digit - b'0',
             b'a'..=b'f' => digit - b'a' + 10,
             _ => return None,
         };
-        Some(number << 4 | u128::from(value))
+        Some(number << 4 | u64::from(value))
     })
 }
 
