@@ -91,14 +91,11 @@ impl TraceContext {
 
     /// The context as the value of a `traceparent`.
     pub fn traceparent(&self) -> String {
-        let mut text = String::with_capacity(LENGTH);
-        text.push_str("00-");
-        text.extend(self.ids.trace_id().map(char::from));
-        text.push('-');
-        text.extend(self.ids.span_id().map(char::from));
-        text.push('-');
-        text.extend(digits::<2>(self.flags.into()).map(char::from));
-        text
+        let (trace, span) = (self.ids.trace_id(), self.ids.span_id());
+        let flags = digits::<2>(self.flags.into());
+        let text = [b"00-", &trace[..], b"-", &span, b"-", &flags].concat();
+        // It is ASCII.
+        String::from_utf8(text).unwrap_or_default()
     }
 
     /// The context as `traceparent`, and `tracestate` if there is one.
@@ -120,24 +117,37 @@ impl fmt::Display for TraceContext {
     }
 }
 
+/// The hexadecimal digits that identifiers are written in.
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
 /// The last hexadecimal digits of a number. Every message of a trace has them written several
 /// times, and formatters take longer.
 fn digits<const COUNT: usize>(number: u64) -> [u8; COUNT] {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     std::array::from_fn(|place| DIGITS[(number >> (4 * (COUNT - 1 - place))) as usize & 15])
 }
 
-/// A number of up to 16 lower-case hexadecimal digits.
+/// A number of up to 16 lower-case hexadecimal digits. Digits of ids are random: a branch on each
+/// would be mispredicted every third time.
 fn hex(digits: &[u8]) -> Option<u64> {
-    digits.iter().try_fold(0, |number, digit| {
-        let value = match digit {
-            b'0'..=b'9' => digit - b'0',
-            b'a'..=b'f' => digit - b'a' + 10,
-            _ => return None,
-        };
-        Some(number << 4 | u64::from(value))
-    })
+    let (mut number, mut all) = (0, 0);
+    for digit in digits {
+        let value = VALUES[usize::from(*digit)];
+        all |= value;
+        number = number << 4 | u64::from(value);
+    }
+    (all < 16).then_some(number)
 }
+
+/// What each byte is worth as a digit; more than 15 if it is none.
+static VALUES: [u8; 256] = {
+    let mut values = [u8::MAX; 256];
+    let mut value = 0;
+    while value < DIGITS.len() {
+        values[DIGITS[value] as usize] = value as u8;
+        value += 1;
+    }
+    values
+};
 
 #[cfg(test)]
 mod tests {

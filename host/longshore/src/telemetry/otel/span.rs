@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use opentelemetry_proto::tonic::trace::v1::SpanFlags;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
-use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, fixed32, fixed64, key_len};
+use prost::encoding::{WireType, encode_varint, encoded_len_varint, fixed32, fixed64, key_len};
 
 use super::batches::SpanBatches;
 use longshore_handler::trace_context::TraceContext;
@@ -212,8 +212,16 @@ fn begin_attribute(key: &str, value: usize, bytes: &mut Vec<u8>) {
 }
 
 fn begin(tag: u32, length: usize, bytes: &mut Vec<u8>) {
-    encode_key(tag, WireType::LengthDelimited, bytes);
-    encode_varint(length as u64, bytes);
+    varint(u64::from(tag << 3 | WireType::LengthDelimited as u32), bytes);
+    varint(length as u64, bytes);
+}
+
+fn varint(number: u64, bytes: &mut Vec<u8>) {
+    match u8::try_from(number) {
+        // Nearly all are that short.
+        Ok(byte) if byte < 0x80 => bytes.push(byte),
+        _ => encode_varint(number, bytes),
+    }
 }
 
 fn delimited(tag: u32, field: &[u8], bytes: &mut Vec<u8>) {
@@ -226,8 +234,8 @@ fn delimited_len(tag: u32, length: usize) -> usize {
 }
 
 fn number(tag: u32, number: u64, bytes: &mut Vec<u8>) {
-    encode_key(tag, WireType::Varint, bytes);
-    encode_varint(number, bytes);
+    varint(u64::from(tag << 3 | WireType::Varint as u32), bytes);
+    varint(number, bytes);
 }
 
 #[cfg(test)]
