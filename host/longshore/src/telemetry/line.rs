@@ -77,7 +77,9 @@ fn under_trace(line: &[u8], ids: TraceIds) -> Cow<'_, [u8]> {
 /// Whether a line is short enough, and has nothing but visible ASCII and its end. Nearly all are.
 fn is_plain(line: &[u8]) -> bool {
     let Some((b'\n', text)) = line.split_last() else { return false };
-    line.len() <= LONGEST_LINE && text.iter().all(|byte| (b' '..=b'~').contains(byte))
+    // Without an end on the way the processor looks at many bytes at once.
+    let is_visible = |is, byte| is & (b' '..=b'~').contains(byte);
+    line.len() <= LONGEST_LINE && text.iter().fold(true, is_visible)
 }
 
 /// Writes whole lines of text, and cuts those that are too long.

@@ -20,6 +20,7 @@ mod sampler;
 mod span;
 mod spans;
 mod tally;
+mod thread;
 mod tracer;
 mod variables;
 
@@ -30,7 +31,7 @@ use opentelemetry::InstrumentationScope;
 use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use self::asked::{AskedExports, Signal};
@@ -43,6 +44,7 @@ use self::reader::MetricsExporter;
 use self::span::OtlpSpan;
 use self::spans::Observer;
 use self::tally::{Dropped, ExportTally};
+use self::thread::ExportThread;
 use self::tracer::OtlpTracer;
 use self::variables::{Variables, without_effect};
 use super::Correlation;
@@ -69,8 +71,7 @@ pub(crate) struct Otel {
 #[derive(Debug)]
 struct TracesExport {
     batches: Arc<SpanBatches>,
-    /// It ends when the last is exported.
-    exporting: JoinHandle<()>,
+    exporting: ExportThread,
 }
 
 impl Otel {
@@ -113,11 +114,12 @@ impl Otel {
                 .inspect_err(|cause| tracing::warn!(cause, "{} are not exported", signal.word()))
                 .ok()
         };
-        let traces = asked.traces.as_ref().and_then(|export| client(Signal::Traces, export)).map(|client| {
+        let traces = asked.traces.as_ref().and_then(|export| {
             let batches = SpanBatches::new(&resource, &scope, limits, Arc::clone(&tally));
             let batches = Arc::new(batches);
-            let exporting = tokio::spawn(Arc::clone(&batches).export(client));
-            TracesExport { batches, exporting }
+            let exporting = || Some(Arc::clone(&batches).export(client(Signal::Traces, export)?));
+            let exporting = ExportThread::start(exporting)?;
+            Some(TracesExport { batches, exporting })
         });
         let meters =
             asked.metrics.as_ref().and_then(|export| client(Signal::Metrics, export)).map(|client| {
@@ -158,7 +160,7 @@ impl Otel {
         hurry: impl Future<Output = ()> + Clone,
     ) {
         let deadline = Instant::now() + limit;
-        let Self { observer, run, traces, meters, tally } = self;
+        let Self { observer, run, mut traces, meters, tally } = self;
         if let Some(run) = run {
             end_run(run, ended);
         }
@@ -175,9 +177,9 @@ impl Otel {
         // there when the time is up ends with the process.
         let metrics = spawn_blocking(move || meters.map(|it| it.shutdown_with_timeout(limit)));
         let spans = async {
-            if let Some(TracesExport { batches, exporting, .. }) = traces {
+            if let Some(TracesExport { batches, exporting }) = &mut traces {
                 batches.close();
-                let _ = exporting.await;
+                exporting.done().await;
             }
         };
         let in_time = tokio::select! {
