@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn each_sampler_decides_as_the_specification_has_it() {
-        // A trace is in half of all if its last seven bytes are in the lower half of what they can be.
+        // A trace is in half of all if its last seven bytes are in the lower half of theirs.
         const LOW: u128 = 1 << 60;
         const HIGH: u128 = u64::MAX as u128;
         let (sampled, not) = (Some(SAMPLED), Some(0));
