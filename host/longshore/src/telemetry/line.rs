@@ -65,18 +65,21 @@ impl<W: Write> Write for JsonLines<W> {
 /// (<https://opentelemetry.io/docs/specs/otel/compatibility/logging_trace_context/>).
 fn under_trace(line: &[u8], ids: TraceIds) -> Cow<'_, [u8]> {
     let Some(fields) = line.strip_suffix(b"}\n") else { return line.into() };
-    let TraceIds { trace, span } = ids;
+    // Each message has two such lines or more.
     let mut traced = Vec::with_capacity(fields.len() + TRACE_FIELDS);
-    traced.extend_from_slice(fields);
-    // Each message has two such lines or more. Writing to memory does not fail.
-    let _ = writeln!(traced, ",\"trace_id\":\"{trace:032x}\",\"span_id\":\"{span:016x}\"}}");
+    let (trace, span) = (ids.trace_id(), ids.span_id());
+    for part in [fields, b",\"trace_id\":\"", &trace, b"\",\"span_id\":\"", &span, b"\"}\n"] {
+        traced.extend_from_slice(part);
+    }
     traced.into()
 }
 
 /// Whether a line is short enough, and has nothing but visible ASCII and its end. Nearly all are.
 fn is_plain(line: &[u8]) -> bool {
     let Some((b'\n', text)) = line.split_last() else { return false };
-    line.len() <= LONGEST_LINE && text.iter().all(|byte| (b' '..=b'~').contains(byte))
+    // Without an end on the way the processor looks at many bytes at once.
+    let is_visible = |is, byte| is & (b' '..=b'~').contains(byte);
+    line.len() <= LONGEST_LINE && text.iter().fold(true, is_visible)
 }
 
 /// Writes whole lines of text, and cuts those that are too long.

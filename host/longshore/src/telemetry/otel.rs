@@ -16,30 +16,36 @@ mod numbers;
 mod otlp;
 mod reader;
 mod resource;
+mod sampler;
+mod span;
 mod spans;
 mod tally;
+mod thread;
+mod tracer;
 mod variables;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use opentelemetry::InstrumentationScope;
 use opentelemetry::metrics::MeterProvider as _;
-use opentelemetry::trace::{Span as _, SpanContext, SpanKind, Status, Tracer as _, TracerProvider as _};
-use opentelemetry::{InstrumentationScope, KeyValue};
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
-use opentelemetry_sdk::trace::{SdkTracerProvider, Span};
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use self::asked::{AskedExports, Signal};
-use self::batches::{EndedSpans, SpanBatches};
+use self::batches::SpanBatches;
 use self::destination::Destination;
 use self::metrics::{Metrics, When};
 use self::numbers::ExportLimits;
 use self::otlp::OtlpClient;
 use self::reader::MetricsExporter;
+use self::span::OtlpSpan;
 use self::spans::Observer;
 use self::tally::{Dropped, ExportTally};
+use self::thread::ExportThread;
+use self::tracer::OtlpTracer;
 use self::variables::{Variables, without_effect};
 use super::Correlation;
 use longshore_queue::{Queue, QueueUrl};
@@ -55,7 +61,7 @@ const SCOPE: &str = "longshore";
 #[derive(Debug)]
 pub(crate) struct Otel {
     observer: Arc<Observer>,
-    run: Option<Span>,
+    run: Option<OtlpSpan>,
     traces: Option<TracesExport>,
     meters: Option<SdkMeterProvider>,
     tally: Arc<ExportTally>,
@@ -64,11 +70,8 @@ pub(crate) struct Otel {
 /// The spans on their way.
 #[derive(Debug)]
 struct TracesExport {
-    /// Without it no span is recorded.
-    provider: SdkTracerProvider,
     batches: Arc<SpanBatches>,
-    /// It ends when the last is exported.
-    exporting: JoinHandle<()>,
+    exporting: ExportThread,
 }
 
 impl Otel {
@@ -111,16 +114,12 @@ impl Otel {
                 .inspect_err(|cause| tracing::warn!(cause, "{} are not exported", signal.word()))
                 .ok()
         };
-        let traces = asked.traces.as_ref().and_then(|export| client(Signal::Traces, export)).map(|client| {
+        let traces = asked.traces.as_ref().and_then(|export| {
             let batches = SpanBatches::new(&resource, &scope, limits, Arc::clone(&tally));
             let batches = Arc::new(batches);
-            let exporting = tokio::spawn(Arc::clone(&batches).export(client));
-            let provider = SdkTracerProvider::builder()
-                .with_resource(resource.clone())
-                .with_max_attributes_per_span(limits.attributes)
-                .with_max_links_per_span(limits.links)
-                .with_span_processor(EndedSpans(Arc::clone(&batches)));
-            TracesExport { provider: provider.build(), batches, exporting }
+            let exporting = || Some(Arc::clone(&batches).export(client(Signal::Traces, export)?));
+            let exporting = ExportThread::start(exporting)?;
+            Some(TracesExport { batches, exporting })
         });
         let meters =
             asked.metrics.as_ref().and_then(|export| client(Signal::Metrics, export)).map(|client| {
@@ -128,15 +127,12 @@ impl Otel {
                 let reader = PeriodicReader::builder(exporter).with_interval(limits.interval).build();
                 SdkMeterProvider::builder().with_resource(resource.clone()).with_reader(reader).build()
             });
-        let tracer = traces.as_ref().map(|it| it.provider.tracer_with_scope(scope.clone()));
+        let tracer = traces.as_ref().map(|it| OtlpTracer::new(asked.sampler, Arc::clone(&it.batches)));
         let metrics = meters.as_ref().map(|it| Metrics::new(&it.meter_with_scope(scope), &queue));
-        let run = tracer.as_ref().map(|tracer| {
-            let (builder, now) = (tracer.span_builder("run"), SystemTime::now());
-            let began = now.checked_sub(began).unwrap_or(now);
-            let builder = builder.with_kind(SpanKind::Internal).with_start_time(began);
-            builder.start_with_context(tracer, &opentelemetry::Context::new())
-        });
-        let run_context = run.as_ref().map_or(SpanContext::NONE, |it| it.span_context().clone());
+        let now = SystemTime::now();
+        let began = now.checked_sub(began).unwrap_or(now);
+        let run = tracer.as_ref().map(|it| it.start(("run", SpanKind::Internal), None, began));
+        let run_context = run.as_ref().map(|it| it.context().clone());
         let observer = Arc::new(Observer::new(tracer, metrics, &queue, correlation, run_context));
         Self { observer, run, traces, meters, tally }
     }
@@ -164,7 +160,7 @@ impl Otel {
         hurry: impl Future<Output = ()> + Clone,
     ) {
         let deadline = Instant::now() + limit;
-        let Self { observer, run, traces, meters, tally } = self;
+        let Self { observer, run, mut traces, meters, tally } = self;
         if let Some(run) = run {
             end_run(run, ended);
         }
@@ -181,9 +177,9 @@ impl Otel {
         // there when the time is up ends with the process.
         let metrics = spawn_blocking(move || meters.map(|it| it.shutdown_with_timeout(limit)));
         let spans = async {
-            if let Some(TracesExport { batches, exporting, .. }) = traces {
+            if let Some(TracesExport { batches, exporting }) = &mut traces {
                 batches.close();
-                let _ = exporting.await;
+                exporting.done().await;
             }
         };
         let in_time = tokio::select! {
@@ -213,16 +209,17 @@ pub(crate) struct RunEnd<'a> {
     pub(crate) component: Option<String>,
 }
 
-fn end_run(mut run: Span, ended: Option<RunEnd<'_>>) {
+fn end_run(mut run: OtlpSpan, ended: Option<RunEnd<'_>>) {
+    let now = SystemTime::now();
     let Some(RunEnd { end, summary, component }) = ended else {
-        run.set_status(Status::error("fault"));
-        return run.end();
+        run.failed("fault");
+        return run.end(now);
     };
     if ["fault", "breaker-open", "component-unavailable"].contains(&end) {
-        run.set_attribute(KeyValue::new(metrics::ERROR_TYPE, end.to_owned()));
-        run.set_status(Status::error(end.to_owned()));
+        run.text(metrics::ERROR_TYPE, end);
+        run.failed(end);
     }
-    run.set_attribute(KeyValue::new("longshore.ended", end.to_owned()));
+    run.text("longshore.ended", end);
     for (name, count) in [
         ("longshore.received", summary.received),
         ("longshore.completed", summary.completed),
@@ -231,12 +228,12 @@ fn end_run(mut run: Span, ended: Option<RunEnd<'_>>) {
         ("longshore.abandoned", summary.abandoned),
         ("longshore.lease_lost", summary.lease_lost),
     ] {
-        run.set_attribute(KeyValue::new(name, i64::try_from(count).unwrap_or(i64::MAX)));
+        run.number(name, i64::try_from(count).unwrap_or(i64::MAX));
     }
     if let Some(digest) = component {
-        run.set_attribute(KeyValue::new("longshore.component.digest", digest));
+        run.text("longshore.component.digest", &digest);
     }
-    run.end();
+    run.end(now);
 }
 
 async fn depth(observer: &Observer, queue: &dyn Queue, when: When) {

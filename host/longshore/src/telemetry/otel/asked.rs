@@ -8,17 +8,9 @@ use opentelemetry_sdk::metrics::Temporality;
 
 use super::endpoint::OtlpEndpoint;
 use super::numbers::export_timeout;
+use super::sampler::TraceSampler;
 use super::variables::Variables;
 
-/// The samplers that there are.
-const SAMPLERS: [&str; 6] = [
-    "always_on",
-    "always_off",
-    "traceidratio",
-    "parentbased_always_on",
-    "parentbased_always_off",
-    "parentbased_traceidratio",
-];
 /// How metrics can be counted.
 const PREFERENCE: &str = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
 
@@ -45,10 +37,11 @@ pub(super) struct Export {
 }
 
 /// What the variables ask for; and what they ask for in vain, with the mend.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq)]
 pub(super) struct AskedExports {
     pub(super) traces: Option<Export>,
     pub(super) metrics: Option<Export>,
+    pub(super) sampler: TraceSampler,
     pub(super) temporality: Temporality,
     pub(super) refused: Vec<String>,
 }
@@ -68,7 +61,7 @@ impl AskedExports {
         };
         (asked.traces, asked.metrics) = (export(Signal::Traces), export(Signal::Metrics));
         if asked.traces.is_some() {
-            asked.refused.extend(refused_sampler(variables));
+            asked.sampler = TraceSampler::of(variables, &mut asked.refused);
         }
         if let Some(preference) = variables.get(PREFERENCE).filter(|_| asked.metrics.is_some()) {
             match preference.parse() {
@@ -175,22 +168,6 @@ impl Export {
     }
 }
 
-/// What is wrong with the sampler, which the SDK reads, and takes for another one in silence.
-fn refused_sampler(variables: &Variables<'_>) -> Option<String> {
-    let sampler = variables.get("OTEL_TRACES_SAMPLER")?;
-    if !SAMPLERS.contains(&sampler.as_str()) {
-        return Some(format!(
-            "OTEL_TRACES_SAMPLER is none of {}, and parentbased_always_on is taken",
-            SAMPLERS.join(", ")
-        ));
-    }
-    let share = variables.get("OTEL_TRACES_SAMPLER_ARG").and_then(|it| it.parse::<f64>().ok());
-    let is_share = share.is_some_and(|it| (0.0..=1.0).contains(&it));
-    (sampler.ends_with("traceidratio") && !is_share).then(|| {
-        "OTEL_TRACES_SAMPLER_ARG is no number from 0 to 1, and every trace is taken; set the share that is to be".into()
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -292,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sampler_that_the_sdk_would_replace_in_silence_is_named() {
+    fn a_sampler_that_there_is_not_is_named() {
         let refused = |sampler: &str, argument: &str| {
             let set = [ENDPOINT, ("OTEL_TRACES_SAMPLER", sampler), ("OTEL_TRACES_SAMPLER_ARG", argument)];
             asked(&set).refused

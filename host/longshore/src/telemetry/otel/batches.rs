@@ -1,20 +1,15 @@
-//! Spans that wait for their export: encoded when they end, so that what is kept is known to the
-//! byte, and an export copies bytes only.
+//! Spans that wait for their export: encoded already, so that what is kept is known to the byte,
+//! and an export copies bytes only.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use bytes::Bytes;
-use opentelemetry::{Context, InstrumentationScope};
+use opentelemetry::InstrumentationScope;
 use opentelemetry_proto::tonic::common::v1::InstrumentationScope as EncodedScope;
 use opentelemetry_proto::tonic::resource::v1::Resource as EncodedResource;
-use opentelemetry_proto::tonic::trace::v1::Span as EncodedSpan;
 use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
-use prost::Message;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len, message};
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -90,6 +85,17 @@ impl SpanBatches {
         Self { waiting, arrived, limits, tally, resource, scope }
     }
 
+    /// How much is kept, and how much a span may have.
+    pub(super) fn limits(&self) -> &ExportLimits {
+        &self.limits
+    }
+
+    /// A span has ended. Here it is, encoded.
+    pub(super) fn ended(&self, span: &[u8]) {
+        self.tally.span_ended();
+        self.keep(span);
+    }
+
     /// Exports what ends, until it is closed and nothing is left.
     pub(super) async fn export(self: Arc<Self>, client: OtlpClient) {
         while let Some(batch) = self.next().await {
@@ -163,8 +169,8 @@ impl SpanBatches {
     }
 
     /// Keeps a span, unless there is no room for it.
-    fn keep(&self, span: &EncodedSpan) {
-        let inner = span.encoded_len();
+    fn keep(&self, span: &[u8]) {
+        let inner = span.len();
         let length = key_len(SPANS) + encoded_len_varint(inner as u64) + inner;
         let mut waiting = self.waiting();
         let has_room =
@@ -180,7 +186,7 @@ impl SpanBatches {
         waiting.begun.spans += 1;
         encode_key(SPANS, WireType::LengthDelimited, &mut waiting.begun.bytes);
         encode_varint(inner as u64, &mut waiting.begun.bytes);
-        span.encode_raw(&mut waiting.begun.bytes);
+        waiting.begun.bytes.extend_from_slice(span);
         if waiting.begun.spans >= self.limits.spans_exported {
             self.seal(&mut waiting);
         }
@@ -203,33 +209,19 @@ impl SpanBatches {
     }
 }
 
-/// Where the SDK hands over what has ended.
-#[derive(Debug)]
-pub(super) struct EndedSpans(pub(super) Arc<SpanBatches>);
-
-impl SpanProcessor for EndedSpans {
-    fn on_start(&self, _: &mut Span, _: &Context) {}
-
-    fn on_end(&self, span: SpanData) {
-        let Self(batches) = self;
-        batches.tally.span_ended();
-        batches.keep(&span.into());
-    }
-
-    /// The run's end waits for the last batch itself.
-    fn force_flush(&self) -> OTelSdkResult {
-        Ok(())
-    }
-
-    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
-        self.0.close();
-        Ok(())
+#[cfg(test)]
+impl SpanBatches {
+    /// The next message to a receiver.
+    pub(super) async fn next_request(&self) -> Option<Bytes> {
+        Some(self.request(&self.next().await?.bytes))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+    use opentelemetry_proto::tonic::trace::v1::Span as EncodedSpan;
+    use prost::Message;
 
     use super::*;
     use crate::telemetry::otel::variables::Variables;
@@ -242,8 +234,8 @@ mod tests {
         SpanBatches::new(&resource, &scope, limits, Arc::default())
     }
 
-    fn span(name: &str) -> EncodedSpan {
-        EncodedSpan { name: name.into(), ..EncodedSpan::default() }
+    fn span(name: &str) -> Vec<u8> {
+        EncodedSpan { name: name.into(), ..EncodedSpan::default() }.encode_to_vec()
     }
 
     #[tokio::test(start_paused = true)]

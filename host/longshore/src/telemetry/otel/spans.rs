@@ -4,18 +4,16 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
-use opentelemetry::trace::{
-    Link, Span as _, SpanContext, SpanId, SpanKind, Status, TraceContextExt, TraceFlags, TraceId, TraceState,
-    Tracer as _,
-};
-use opentelemetry::{Context, KeyValue};
-use opentelemetry_sdk::trace::{SdkTracer, Span};
+use opentelemetry::trace::TraceState;
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
 use super::destination::{Destination, Operation};
 use super::metrics::{ERROR_TYPE, Metrics, error_type};
+use super::span::{OtlpSpan, Relative};
+use super::tracer::OtlpTracer;
 use crate::telemetry::Correlation;
 use longshore_handler::Usage;
-use longshore_handler::trace_context::{TraceContext, TraceIds};
+use longshore_handler::trace_context::TraceContext;
 use longshore_queue::{Message, QueueUrl, Received};
 use longshore_worker::hold::HoldCause;
 use longshore_worker::report::Outcome;
@@ -27,8 +25,6 @@ use longshore_worker::trace::carried;
 const MAX_TEXT: usize = 256;
 /// How a message of Service Bus was settled.
 const DISPOSITION: &str = "messaging.servicebus.disposition_status";
-/// How many attributes a span of an attempt gets beside those of its operation.
-const MORE_ATTRIBUTES: usize = 9;
 
 /// What is told of a run: to a tracer, to instruments, or to both.
 #[derive(Clone, Debug)]
@@ -36,7 +32,7 @@ pub(super) struct Observer(Arc<Observed>);
 
 #[derive(Debug)]
 struct Observed {
-    tracer: Option<SdkTracer>,
+    tracer: Option<OtlpTracer>,
     metrics: Option<Metrics>,
     is_service_bus: bool,
     receive: Operation,
@@ -44,17 +40,17 @@ struct Observed {
     settle: Operation,
     correlation: Correlation,
     /// The span of the whole run.
-    run: SpanContext,
+    run: Option<TraceContext>,
 }
 
 impl Observer {
     /// Hears of a run on this queue, whose own span is this.
     pub(super) fn new(
-        tracer: Option<SdkTracer>,
+        tracer: Option<OtlpTracer>,
         metrics: Option<Metrics>,
         queue: &Destination,
         correlation: Correlation,
-        run: SpanContext,
+        run: Option<TraceContext>,
     ) -> Self {
         let of = |name| queue.operation(name);
         let (receive, process, settle) = (of("receive"), of("process"), of("settle"));
@@ -78,51 +74,58 @@ impl Observer {
 }
 
 impl Observed {
-    /// A span that has no parent in this process, linked with the run's and these.
+    /// A span that has no parent in this process, linked with the run's.
     fn root(
         &self,
         operation: &Operation,
         kind: SpanKind,
-        parent: &Context,
-        links: impl IntoIterator<Item = SpanContext>,
+        parent: Option<&TraceContext>,
         start: SystemTime,
-    ) -> Option<Span> {
-        let tracer = self.tracer.as_ref()?;
-        let run = self.run.is_valid().then(|| self.run.clone());
-        let links = run.into_iter().chain(links).map(Link::with_context).collect();
-        let mut attributes = Vec::with_capacity(operation.traced.len() + MORE_ATTRIBUTES);
-        attributes.extend_from_slice(&operation.traced);
-        let builder = tracer
-            .span_builder(operation.span_name.clone())
-            .with_kind(kind)
-            .with_start_time(start)
-            .with_attributes(attributes)
-            .with_links(links);
-        Some(builder.start_with_context(tracer, parent))
+    ) -> Option<OtlpSpan> {
+        let parent = parent.map(|context| Relative { context, is_remote: true });
+        let mut span = self.span(operation, kind, parent, start)?;
+        if let Some(context) = &self.run {
+            span.link(Relative { context, is_remote: false });
+        }
+        Some(span)
+    }
+
+    fn span(
+        &self,
+        operation: &Operation,
+        kind: SpanKind,
+        parent: Option<Relative<'_>>,
+        start: SystemTime,
+    ) -> Option<OtlpSpan> {
+        let mut span = self.tracer.as_ref()?.start((&operation.span_name, kind), parent, start);
+        if span.is_told() {
+            operation.traced.iter().for_each(|it| span.text(it.key.as_str(), &it.value.as_str()));
+        }
+        Some(span)
     }
 
     /// What a span says of a message. Its body and its properties are not in it.
-    fn about(&self, message: &Message, span: &mut Span) {
-        span.set_attribute(KeyValue::new("messaging.message.id", capped(&message.id)));
-        span.set_attribute(KeyValue::new("longshore.dequeue_count", i64::from(message.dequeue_count)));
+    fn about(&self, message: &Message, span: &mut OtlpSpan) {
+        span.text("messaging.message.id", capped(&message.id));
+        span.number("longshore.dequeue_count", i64::from(message.dequeue_count));
         if let Some((_, id)) = message.properties.iter().find(|(name, _)| name == "correlation-id") {
-            span.set_attribute(KeyValue::new("messaging.message.conversation_id", capped(id)));
+            span.text("messaging.message.conversation_id", capped(id));
         }
         if self.is_service_bus {
             let enqueued = message.inserted.as_second();
-            span.set_attribute(KeyValue::new("messaging.servicebus.message.enqueued_time", enqueued));
+            span.number("messaging.servicebus.message.enqueued_time", enqueued);
             // Deliveries before this one.
             let before = i64::from(message.dequeue_count) - 1;
             if before > 0 {
-                span.set_attribute(KeyValue::new("messaging.servicebus.message.delivery_count", before));
+                span.number("messaging.servicebus.message.delivery_count", before);
             }
         }
     }
 }
 
 /// The beginning of a text that a sender has written.
-fn capped(text: &str) -> String {
-    text[..text.floor_char_boundary(MAX_TEXT)].to_owned()
+fn capped(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_TEXT)]
 }
 
 impl Telemetry for Observer {
@@ -133,32 +136,35 @@ impl Telemetry for Observer {
         }
         let now = SystemTime::now();
         let started = now.checked_sub(took).unwrap_or(now);
-        let senders = messages.iter().filter_map(|it| carried(&it.message)).map(|it| span_context(&it));
-        if let Some(mut span) =
-            observed.root(&observed.receive, SpanKind::Client, &Context::new(), senders, started)
-        {
+        let receive = &observed.receive;
+        let Some(mut span) = observed.root(receive, SpanKind::Client, None, started) else { return };
+        if span.is_told() {
+            for sender in messages.iter().filter_map(|it| carried(&it.message)).map(passed_on) {
+                span.link(Relative { context: &sender, is_remote: true });
+            }
             let count = i64::try_from(messages.len()).unwrap_or(i64::MAX);
-            span.set_attribute(KeyValue::new("messaging.batch.message_count", count));
-            span.end_with_timestamp(now);
+            span.number("messaging.batch.message_count", count);
         }
+        span.end(now);
     }
 
     fn attempt(&self, message: &Message, sender: Option<&TraceContext>) -> Box<dyn AttemptSpan> {
         let Self(observed) = self;
-        let age = Timestamp::now().duration_since(message.inserted);
+        let started = SystemTime::now();
         if let Some(metrics) = &observed.metrics {
             // The clock of a service may be ahead of ours.
-            metrics.starting(age.try_into().unwrap_or_default());
+            metrics.starting(age(message.inserted, started).unwrap_or_default());
         }
-        let sender = sender.map(span_context);
-        let (parent, link) = match (observed.correlation, sender) {
-            (Correlation::Parent, Some(sender)) => (Context::new().with_remote_span_context(sender), None),
-            (Correlation::Link, sender) => (Context::new(), sender),
-            (_, None) => (Context::new(), None),
+        let sender = sender.cloned().map(passed_on);
+        let (parent, linked) = match observed.correlation {
+            Correlation::Parent => (sender.as_ref(), None),
+            Correlation::Link => (None, sender.as_ref()),
         };
-        let started = SystemTime::now();
-        let mut span = observed.root(&observed.process, SpanKind::Consumer, &parent, link, started);
-        if let Some(span) = span.as_mut().filter(|it| it.is_recording()) {
+        let mut span = observed.root(&observed.process, SpanKind::Consumer, parent, started);
+        if let Some(span) = span.as_mut().filter(|it| it.is_told()) {
+            if let Some(context) = linked {
+                span.link(Relative { context, is_remote: true });
+            }
             observed.about(message, span);
         }
         let observed = Arc::clone(observed);
@@ -176,7 +182,7 @@ impl Telemetry for Observer {
 #[derive(Debug)]
 struct Attempt {
     observed: Arc<Observed>,
-    span: Option<Span>,
+    span: Option<OtlpSpan>,
     started: SystemTime,
     /// When the handler answered.
     answered: Option<SystemTime>,
@@ -186,15 +192,9 @@ struct Attempt {
 
 impl Attempt {
     /// A span within this one.
-    fn child(&self, operation: &Operation, kind: SpanKind, start: SystemTime) -> Option<Span> {
-        let (tracer, span) = (self.observed.tracer.as_ref()?, self.span.as_ref()?);
-        let builder = tracer
-            .span_builder(operation.span_name.clone())
-            .with_kind(kind)
-            .with_start_time(start)
-            .with_attributes(operation.traced.clone());
-        let parent = Context::new().with_remote_span_context(span.span_context().clone());
-        Some(builder.start_with_context(tracer, &parent))
+    fn child(&self, operation: &Operation, kind: SpanKind, start: SystemTime) -> Option<OtlpSpan> {
+        let parent = Relative { context: self.span.as_ref()?.context(), is_remote: false };
+        self.observed.span(operation, kind, Some(parent), start)
     }
 
     /// A span of the settlement, where that moved the message to the poison queue, or failed.
@@ -210,19 +210,19 @@ impl Attempt {
         };
         // Other queues have no dispositions, and the conventions no attribute for them.
         if self.observed.is_service_bus {
-            span.set_attribute(KeyValue::new(DISPOSITION, disposition));
+            span.text(DISPOSITION, disposition);
         }
         if let Some(failure) = failure {
-            span.set_attribute(KeyValue::new(ERROR_TYPE, failure));
-            span.set_status(Status::error(failure));
+            span.text(ERROR_TYPE, failure);
+            span.failed(failure);
         }
-        span.end_with_timestamp(end);
+        span.end(end);
     }
 }
 
 impl AttemptSpan for Attempt {
     fn context(&self) -> Option<TraceContext> {
-        self.span.as_ref().map(|span| trace_context(span.span_context()))
+        self.span.as_ref().map(|span| span.context().clone())
     }
 
     fn answered(&mut self, usage: Usage) {
@@ -230,8 +230,8 @@ impl AttemptSpan for Attempt {
         if let Some(span) = &mut self.span {
             let cpu = i64::try_from(usage.cpu.as_micros()).unwrap_or(i64::MAX);
             let memory = i64::try_from(usage.peak_memory).unwrap_or(i64::MAX);
-            span.set_attribute(KeyValue::new("longshore.cpu_us", cpu));
-            span.set_attribute(KeyValue::new("longshore.peak_memory_bytes", memory));
+            span.number("longshore.cpu_us", cpu);
+            span.number("longshore.peak_memory_bytes", memory);
         }
     }
 
@@ -257,14 +257,14 @@ impl AttemptSpan for Attempt {
         self.tell_settlement(outcome, settling, now);
         if let Some(mut span) = self.span.take() {
             let (word, ..) = outcome.words();
-            span.set_attribute(KeyValue::new("longshore.outcome", word));
+            span.text("longshore.outcome", word);
             if *outcome != Outcome::Completed {
                 // The cause for people may repeat what was in the body, and is in the log only.
-                let error = error_type(outcome).to_owned();
-                span.set_attribute(KeyValue::new(ERROR_TYPE, error.clone()));
-                span.set_status(Status::error(error));
+                let error = error_type(outcome);
+                span.text(ERROR_TYPE, error);
+                span.failed(error);
             }
-            span.end_with_timestamp(end);
+            span.end(end);
         }
     }
 }
@@ -274,14 +274,14 @@ impl AttemptSpan for Attempt {
 struct Sending {
     observed: Arc<Observed>,
     to: Operation,
-    span: Option<Span>,
+    span: Option<OtlpSpan>,
     started: SystemTime,
     is_sent: bool,
 }
 
 impl SendSpan for Sending {
     fn context(&self) -> Option<TraceContext> {
-        self.span.as_ref().map(|span| trace_context(span.span_context()))
+        self.span.as_ref().map(|span| span.context().clone())
     }
 
     fn sent(mut self: Box<Self>) {
@@ -296,27 +296,23 @@ impl Drop for Sending {
     /// The span ends with it.
     fn drop(&mut self) {
         if let Some(span) = self.span.as_mut().filter(|_| !self.is_sent) {
-            span.set_attribute(KeyValue::new(ERROR_TYPE, "not-sent"));
-            span.set_status(Status::error("not-sent"));
+            span.text(ERROR_TYPE, "not-sent");
+            span.failed("not-sent");
         }
     }
 }
 
-/// A context as the SDK has it.
-fn span_context(context: &TraceContext) -> SpanContext {
-    let TraceContext { ids: TraceIds { trace, span }, flags, state } = context;
-    let (trace, span) = (TraceId::from(*trace), SpanId::from(*span));
-    // What the SDK does not read is passed on by nobody.
-    let state = if state.is_empty() { TraceState::NONE } else { state.parse().unwrap_or_default() };
-    SpanContext::new(trace, span, TraceFlags::new(*flags), true, state)
+/// The context of a sender as it goes on: what is no `tracestate` is passed on by nobody.
+fn passed_on(mut sender: TraceContext) -> TraceContext {
+    if !sender.state.is_empty() {
+        sender.state = sender.state.parse::<TraceState>().map(|it| it.header()).unwrap_or_default();
+    }
+    sender
 }
 
-/// A context as messages carry it.
-fn trace_context(context: &SpanContext) -> TraceContext {
-    let trace = u128::from_be_bytes(context.trace_id().to_bytes());
-    let span = u64::from_be_bytes(context.span_id().to_bytes());
-    let (ids, flags) = (TraceIds { trace, span }, context.trace_flags().to_u8());
-    TraceContext { ids, flags, state: context.trace_state().header() }
+/// How long a message has been in its queue; `None` where the service's clock is ahead of ours.
+fn age(inserted: Timestamp, now: SystemTime) -> Option<Duration> {
+    now.duration_since(inserted.into()).ok()
 }
 
 #[cfg(test)]
@@ -331,9 +327,11 @@ mod tests {
     }
 
     #[test]
-    fn a_context_is_the_same_on_both_sides() {
-        let text = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        let context = TraceContext::parse(text, Some("a=1,b=2")).unwrap();
-        assert_eq!(trace_context(&span_context(&context)), context);
+    fn a_state_that_is_none_is_not_passed_on() {
+        let passed = |state: &str| {
+            let text = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+            passed_on(TraceContext::parse(text, Some(state)).unwrap()).state
+        };
+        assert_eq!(["", "a=1,b=2", "none"].map(passed), ["", "a=1,b=2", ""]);
     }
 }

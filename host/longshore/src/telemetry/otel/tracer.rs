@@ -1,0 +1,49 @@
+//! Begins spans: gives them their ids, and decides whether they are exported.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use opentelemetry_sdk::trace::{IdGenerator as _, RandomIdGenerator};
+
+use super::batches::SpanBatches;
+use super::sampler::{SAMPLED, TraceSampler};
+use super::span::{OtlpSpan, Relative};
+use longshore_handler::trace_context::{TraceContext, TraceIds};
+
+/// What begins the spans of a run.
+#[derive(Debug)]
+pub(super) struct OtlpTracer {
+    sampler: TraceSampler,
+    batches: Arc<SpanBatches>,
+    ids: RandomIdGenerator,
+}
+
+impl OtlpTracer {
+    /// Spans go to there when they end.
+    pub(super) fn new(sampler: TraceSampler, batches: Arc<SpanBatches>) -> Self {
+        Self { sampler, batches, ids: RandomIdGenerator::default() }
+    }
+
+    /// A span of this name and kind. Without a parent it begins a trace.
+    pub(super) fn start(
+        &self,
+        (name, kind): (&str, SpanKind),
+        parent: Option<Relative<'_>>,
+        at: SystemTime,
+    ) -> OtlpSpan {
+        let of_parent = parent.map(|it| it.context);
+        let new_trace = || u128::from_be_bytes(self.ids.new_trace_id().to_bytes());
+        let trace = of_parent.map_or_else(new_trace, |it| it.ids.trace);
+        let ids = TraceIds { trace, span: u64::from_be_bytes(self.ids.new_span_id().to_bytes()) };
+        let is_sampled = self.sampler.samples(trace, of_parent.map(|it| it.flags));
+        let flags = if is_sampled { of_parent.map_or(0, |it| it.flags) | SAMPLED } else { 0 };
+        let state = of_parent.map(|it| it.state.clone()).unwrap_or_default();
+        let context = TraceContext { ids, flags, state };
+        if is_sampled {
+            OtlpSpan::told(&self.batches, context, (name, kind), parent, at)
+        } else {
+            OtlpSpan::untold(context)
+        }
+    }
+}
