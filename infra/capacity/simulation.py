@@ -137,7 +137,6 @@ def drain(case: Case, rng: random.Random, outcome: Outcome) -> None:
         heapq.heappush(events, (time, order, what, who, value))
 
     for _ in range(case.executions_per_queue):
-        outcome.questions += 1
         at(rng.uniform(0, case.start_within_s), "look", Execution(case, queue))
     while events:
         now, _, what, it, value = heapq.heappop(events)
@@ -151,6 +150,8 @@ def drain(case: Case, rng: random.Random, outcome: Outcome) -> None:
             it.waiting.extend([now] * given)
             it.found += given
             if given:
+                # Whether leases may be updated is asked beside the first message.
+                outcome.questions += it.found == given
                 outcome.receives, it.first_empty, it.next_receive = outcome.receives + 1, None, now
             else:
                 outcome.empty_receives += 1
