@@ -221,9 +221,15 @@ fn stop_on_signals(stopper: Stopper) -> Result<(), Failure> {
 /// starts one at each poll, each would pay for a count. Such a run says the same without one.
 async fn say_what_is_hidden(queue: &dyn Queue, received: u64) {
     if received == 0 && queue.url().kind().scaler.is_some() && !std::io::stderr().is_terminal() {
-        tracing::info!(
-            "nothing was received: what the queue counts is leased by another execution, delayed by a retry or by its sender, or hidden by an open breaker of an earlier run; `longshore queue stats` counts it"
-        );
+        if queue.is_in_order() {
+            tracing::info!(
+                "nothing was received: what the queue counts belongs to sessions that other executions hold or that stand still after a poisoned message (`--on-poison continue` takes these up again), or is delayed by its sender; `longshore queue stats` counts it"
+            );
+        } else {
+            tracing::info!(
+                "nothing was received: what the queue counts is leased by another execution, delayed by a retry or by its sender, or hidden by an open breaker of an earlier run; `longshore queue stats` counts it"
+            );
+        }
         return;
     }
     // An identity without the right to count still has a run that ends well.

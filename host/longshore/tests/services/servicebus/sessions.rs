@@ -181,6 +181,58 @@ fn a_crash_is_counted_together_with_the_failures_that_the_service_counts() {
 }
 
 #[test]
+fn a_crash_is_counted_although_the_next_run_leaves_before_a_message_comes() {
+    let host = Host::of_sessions(calm(), 30);
+    host.send_into("red", &["ok"]);
+    for killed in 1..=3 {
+        let mut run = host.run(&["--max-dequeue", "3", "--session-idle", "1ms"]);
+        // Some of them leave the session before its message comes, and kill nobody.
+        until("a kill", || {
+            let ended = run.env("FAILPOINTS", "before-handler=return").run();
+            ended.was_killed().then_some(())
+        });
+        until("a free session", || (calm().sessions(&host.name)["red"]["held"] == false).then_some(()));
+        assert_eq!(calm().sessions(&host.name)["red"]["deliveries"], json!([0]), "{killed}");
+    }
+    let ran = host.run(&["--max-dequeue", "3"]).run().succeeded().json();
+    assert_eq!(counts(&ran), [1, 0, 0, 1, 0, 0].map(Value::from), "{ran}");
+}
+
+#[test]
+fn a_suspect_that_is_gone_leaves_nothing_in_the_state_of_its_session() {
+    let broker = Broker::start(&[]);
+    let host = Host::of_sessions(&broker, 30);
+    host.send_into("red", &["ok"]);
+    assert!(host.run(&[]).env("FAILPOINTS", "before-handler=return").run().was_killed());
+    until("a free session", || (broker.sessions(&host.name)["red"]["held"] == false).then_some(()));
+    broker.order(&json!([{ "at": "settle", "do": "cut-after", "times": 1 }]));
+    host.run(&["--max-messages", "1"]).run();
+    host.send_into("red", &["ok"]);
+    host.run(&[]).run().succeeded();
+    assert_eq!(broker.sessions(&host.name)["red"]["state"], Value::Null);
+}
+
+#[test]
+fn more_sessions_than_places_are_all_worked_off_however_long_one_is_waited_for() {
+    let host = Host::of_sessions(calm(), 30);
+    for session in ["red", "blue", "green"] {
+        host.send_into(session, &["ok", "ok"]);
+    }
+    let args = ["--sessions", "1", "--session-idle", "1m", "--hold", "0"];
+    let ended = host.run(&args).run().succeeded();
+    assert_eq!(ended.json()["completed"], 6, "{ended:?}");
+    assert!(!ended.stderr.contains("no session is free"), "{ended:?}");
+    assert!(ended.took < slack(Duration::from_secs(30)), "{:?}", ended.took);
+}
+
+#[test]
+fn a_message_without_a_session_is_refused_with_the_mend() {
+    let host = Host::of_sessions(calm(), 30);
+    let ended = host.program(&["send", "ok"]).run().ends_with(3);
+    ended.says(&["requires sessions, and the message has none", "--property session-id=NAME"]);
+}
+
+#[test]
 fn a_run_that_finds_every_session_taken_says_so_and_takes_over_what_is_left() {
     let host = Host::of_sessions(calm(), 5);
     host.send_into("red", &["sleep:9000", "ok"]);

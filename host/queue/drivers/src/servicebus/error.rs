@@ -84,6 +84,16 @@ impl AmqpRefusal {
                 cause: format!("{url} is a topic, which only its subscriptions are received from"),
                 mend: format!("name one of them: `{url}/Subscriptions/NAME`"),
             },
+            // "peek-message is not allowed on a topic."
+            "amqp:not-allowed" if cause.contains("not allowed on a topic") => QueueError::Fault {
+                cause: format!("{url} is a topic, and its messages lie in its subscriptions"),
+                mend: format!("name one of them: `{url}/Subscriptions/NAME`"),
+            },
+            // "The SessionId was not set on a message, and it cannot be sent to the entity."
+            "amqp:not-allowed" if cause.contains("SessionId was not set") => QueueError::Fault {
+                cause: format!("{url} requires sessions, and the message has none"),
+                mend: "name the session that it belongs to: `--property session-id=NAME`".into(),
+            },
             "amqp:link:message-size-exceeded" => too_large(url, None),
             "com.microsoft:argument-error"
             | "com.microsoft:argument-out-of-range"

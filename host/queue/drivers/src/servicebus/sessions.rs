@@ -62,6 +62,8 @@ struct SessionsState {
     failed: Option<QueueError>,
     /// No further session is accepted.
     is_resting: bool,
+    /// It was said that too many are held.
+    is_full_said: bool,
 }
 
 /// The sessions of one handle to a queue. They are left when it is dropped.
@@ -148,16 +150,21 @@ impl Sessions {
         if let Some(error) = state.failed.take() {
             return Err(error);
         }
-        let (mut coming, mut busy, mut held) = (0, 0, 0);
+        let (mut coming, mut busy, mut held, mut quiet) = (0, 0, 0, Vec::new());
         for lane in state.lanes.values() {
             match lane.standing(now) {
                 Standing::Coming => coming += 1,
                 Standing::Busy => busy += 1,
                 Standing::Held => held += 1,
-                Standing::Quiet => {}
+                Standing::Quiet => quiet.push(lane),
             }
         }
         let at_work = state.lanes.len() - held;
+        // Other sessions may have messages, and nothing else is to be done than to find that out.
+        let is_in_the_way = at_work >= self.options.at_once && coming + busy + state.accepting == 0;
+        if is_in_the_way {
+            quiet.iter().take(MAX_ACCEPTS).for_each(|lane| lane.close());
+        }
         let none_free = state.none_free.filter(|(sent, _)| *sent >= asked);
         // While nothing of ours can follow, that was the answer.
         let is_answered = none_free.is_some_and(|(_, at)| at + ASK_AGAIN > now || busy + coming == 0);
@@ -171,7 +178,13 @@ impl Sessions {
                 self.accept(&mut state);
             }
         }
-        let is_open = coming > 0 || state.accepting > 0;
+        if held >= MAX_HELD && !std::mem::replace(&mut state.is_full_said, true) {
+            tracing::warn!(
+                sessions = held,
+                "no further session is accepted while so many are held: they wait for a retry, or stand still after a poisoned message (--on-poison stop). Once their messages are mended, a run with --on-poison continue takes these up again"
+            );
+        }
+        let is_open = coming > 0 || state.accepting > 0 || (is_in_the_way && at_work > 0);
         let over = state.is_resting || now >= asked + LONGEST_RECEIVE;
         Ok(if over || !is_open && busy == 0 { Look::Nothing } else { Look::Wait })
     }

@@ -69,6 +69,8 @@ struct LaneState {
     is_closing: bool,
     /// What is settled next is poison.
     is_poisoning: bool,
+    /// A crash has left a mark, and is to be counted of the message that comes first.
+    is_crash_uncounted: bool,
     /// What is noted of it, and the state that clients have set.
     mark: Mark,
     clients_state: Option<Bytes>,
@@ -137,6 +139,7 @@ impl Lane {
             hand: Hand::Opening,
             is_closing: false,
             is_poisoning: false,
+            is_crash_uncounted: false,
             mark: Mark::default(),
             clients_state: None,
             is_marked: false,

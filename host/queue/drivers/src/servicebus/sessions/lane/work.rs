@@ -55,15 +55,15 @@ impl Lane {
     }
 
     async fn work(&self, link: &Link) -> Goes {
-        let was_left_open = match self.open().await {
-            Ok(was_left_open) => was_left_open,
-            Err(error) => {
-                tracing::debug!(session = self.session(), %error, "a session could not be looked at, and is left");
-                return if error.is_stale() { Goes::Lost } else { Goes::Leaves };
-            }
-        };
-        let mut is_first_after_crash = was_left_open;
+        if let Err(error) = self.open().await {
+            tracing::debug!(session = self.session(), %error, "a session could not be looked at, and is left");
+            return if error.is_stale() { Goes::Lost } else { Goes::Leaves };
+        }
         if self.state().mark.stopped.is_some() {
+            tracing::info!(
+                session = self.session(),
+                "this session stands still, since a message of it was poisoned: a run with --on-poison continue takes it up again"
+            );
             return self.park(link).await;
         }
         self.state().hand = Hand::Listening(Instant::now());
@@ -79,11 +79,12 @@ impl Lane {
                 if !self.complete(arrived).await {
                     return Goes::Lost;
                 }
-                is_first_after_crash = false;
+                self.state().is_crash_uncounted = false;
                 heard = self.listen(link).await;
                 continue;
             }
-            if !self.count_crashes(&mut arrived, std::mem::take(&mut is_first_after_crash)).await {
+            let is_after_crash = std::mem::take(&mut self.state().is_crash_uncounted);
+            if !self.count_crashes(&mut arrived, is_after_crash).await {
                 return Goes::Lost;
             }
             self.state().hand = Hand::Ready(Box::new(Ready { arrived, since: Instant::now() }));
@@ -103,18 +104,18 @@ impl Lane {
         }
     }
 
-    /// Looks at the state of a session that was just accepted, and notes that it is held. Returns
+    /// Looks at the state of a session that was just accepted, and notes that it is held, and
     /// whether somebody held it before and has not left it.
-    async fn open(&self) -> Result<bool, QueueError> {
+    async fn open(&self) -> Result<(), QueueError> {
         let kept = self.terms.wire.call(async |it| self.session.state(it).await).await?;
         let (found, clients_state) = mark::read(kept);
         let found = found.unwrap_or_default();
-        let was_open = found.open;
         let mut state = self.state();
+        state.is_crash_uncounted = found.open;
         state.mark = found.held();
         state.mark.stopped = state.mark.stopped.filter(|_| self.terms.stops_on_poison);
         state.clients_state = clients_state;
-        Ok(was_open)
+        Ok(())
     }
 
     /// Waits for the next message.
@@ -239,7 +240,11 @@ impl Lane {
         } else {
             match known.filter(|it| it.sequence == sequence) {
                 Some(known) => Suspect { deliveries, ..known },
-                None => return true,
+                None => {
+                    // Another message comes first, so that the one before it is gone.
+                    self.state().mark.suspect = None;
+                    return true;
+                }
             }
         };
         arrived.message.dequeue_count = arrived.message.dequeue_count.saturating_add(suspect.crashes);
@@ -284,14 +289,15 @@ impl Lane {
     }
 
     /// Takes the mark away. What names a message that may be the reason of crashes stays until that
-    /// is settled, and so does what keeps the session still.
+    /// is settled, and so does what keeps the session still, and a crash that was counted of no
+    /// message yet.
     async fn unmark(&self) {
         {
             let mut state = self.state();
             if !state.is_marked {
                 return;
             }
-            state.mark.open = false;
+            state.mark.open = state.is_crash_uncounted;
         }
         self.write_mark().await;
     }
