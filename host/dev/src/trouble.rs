@@ -136,8 +136,8 @@ impl Queue for TroubledQueue {
     fn url(&self) -> &QueueUrl {
         self.queue.url()
     }
-    async fn prepare(&self) {
-        self.queue.prepare().await;
+    async fn prepare(&self) -> Result<(), QueueError> {
+        self.queue.prepare().await
     }
     async fn create(&self) -> Result<bool, QueueError> {
         self.answers()?;

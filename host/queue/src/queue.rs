@@ -47,8 +47,13 @@ pub trait Queue: fmt::Debug + Send + Sync {
     fn url(&self) -> &QueueUrl;
 
     /// Does ahead of time what the first call would otherwise wait for: opens what has to be
-    /// opened. Reports no error, since the first call says what is wrong.
-    async fn prepare(&self) {}
+    /// opened, and gets a token.
+    ///
+    /// # Errors
+    /// What the first call will say again.
+    async fn prepare(&self) -> Result<(), QueueError> {
+        Ok(())
+    }
 
     /// Creates the queue; `false` when it was there.
     async fn create(&self) -> Result<bool, QueueError>;

@@ -71,7 +71,7 @@ pub(super) async fn execute(args: RunArgs, format: Format) -> Result<Exit, Failu
     }
     // While the sandbox is set up and the component loaded.
     let prepared = queue.clone();
-    tokio::spawn(async move { prepared.prepare().await });
+    tokio::spawn(async move { drop(prepared.prepare().await) });
     let mut sends_to = Outboxes::new(args.outbox_format);
     for OutboxQueue { name, url } in args.sandbox.grants.outbox() {
         let outbox = open(&url).await?;

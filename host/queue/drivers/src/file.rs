@@ -77,9 +77,9 @@ impl Queue for FileQueue {
         &self.url
     }
 
-    async fn prepare(&self) {
+    async fn prepare(&self) -> Result<(), QueueError> {
         // Any operation opens the database.
-        let _ = self.database.run(DatabaseUse::Read, |_| Ok(Ok(()))).await;
+        self.database.run(DatabaseUse::Read, |_| Ok(Ok(()))).await
     }
 
     async fn create(&self) -> Result<bool, QueueError> {

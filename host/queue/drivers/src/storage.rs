@@ -143,14 +143,17 @@ impl StorageQueue {
         call: StorageCall,
         calling: impl Future<Output = azure_core::Result<T>>,
     ) -> Result<T, QueueError> {
-        if let Some(tokens) = &self.tokens {
-            tokens.token().await.map_err(|error| crate::token::no_token(error, &self.url))?;
-        }
+        self.sign_in().await?;
         let explainer = Explainer { url: &self.url, with_token: self.tokens.is_some() };
         match timeout(self.limit, calling).await {
             Ok(done) => done.map_err(|error| explainer.explain(call, &error)),
             Err(_) => Err(self.unclear(&format!("no answer within {:?}", self.limit))),
         }
+    }
+
+    async fn sign_in(&self) -> Result<(), QueueError> {
+        let Some(tokens) = &self.tokens else { return Ok(()) };
+        tokens.token().await.map(drop).map_err(|error| crate::token::no_token(error, &self.url))
     }
 
     fn unclear(&self, cause: &str) -> QueueError {
@@ -208,10 +211,8 @@ impl Queue for StorageQueue {
         &self.url
     }
 
-    async fn prepare(&self) {
-        if let Some(tokens) = &self.tokens {
-            let _ = tokens.token().await;
-        }
+    async fn prepare(&self) -> Result<(), QueueError> {
+        self.sign_in().await
     }
 
     async fn create(&self) -> Result<bool, QueueError> {

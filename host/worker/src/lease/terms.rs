@@ -80,8 +80,11 @@ impl Terms {
             // Where receives are credit on a link, the question attaches that link.
             LeaseMode::Auto if fixed.visibility <= visibility && !queue.url().kind().receives_are_credit => {
                 // A stop is heard at once while a token is waited for, and not while a receive is.
-                let _ = timeout(MAX_QUESTION, queue.prepare()).await;
-                Agreed { is_open: true, ..agreed(renewable) }
+                let unclear = match timeout(MAX_QUESTION, queue.prepare()).await {
+                    Ok(prepared) => prepared.err(),
+                    Err(_) => Some(no_answer(queue)),
+                };
+                Agreed { unclear, is_open: true, ..agreed(renewable) }
             }
             LeaseMode::Auto => match may_update(queue).await {
                 MayUpdate::Yes => agreed(renewable),
@@ -113,6 +116,10 @@ pub(crate) async fn may_not_renew(queue: &dyn Queue) -> bool {
     matches!(may_update(queue).await, MayUpdate::No)
 }
 
+fn no_answer(queue: &dyn Queue) -> QueueError {
+    QueueError::unclear(queue.url(), format!("no answer within {} s", MAX_QUESTION.as_secs()))
+}
+
 /// Whether the identity may update messages.
 enum MayUpdate {
     Yes,
@@ -134,9 +141,7 @@ async fn may_update(queue: &dyn Queue) -> MayUpdate {
             // Whatever else is wrong will be wrong for the first receive as well, which says so.
             Ok(Err(error)) if !error.is_transient() => return MayUpdate::Unclear(error),
             Ok(Err(error)) => error,
-            Err(_) => {
-                QueueError::unclear(queue.url(), format!("no answer within {} s", MAX_QUESTION.as_secs()))
-            }
+            Err(_) => no_answer(queue),
         };
         let wait = match &error {
             QueueError::Busy { retry_after: Some(after), .. } => *after,

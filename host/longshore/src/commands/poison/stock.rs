@@ -45,7 +45,11 @@ pub(super) async fn take_stock(
         Err(QueueError::QueueNotFound { .. }) => return not_needed_yet(choice).await.map(|()| None),
         horizon => horizon?,
     };
-    let counted = again::ask(async || queue.approximate_count().await).await.answer;
+    let counted = match again::ask(async || queue.approximate_count().await).await.answer {
+        // It was asked for long enough. A right that is missing is no reason not to look.
+        Err(error) if error.is_transient() => return Err(error.into()),
+        counted => counted,
+    };
     let messages = again::ask(async || queue.examine(SHOWN).await).await.answer?;
     if let Some(until) = until {
         horizon = earlier(horizon, until, &messages);

@@ -71,8 +71,8 @@ impl Queue for DeadLetters {
         self.queue.url()
     }
 
-    async fn prepare(&self) {
-        self.queue.prepare().await;
+    async fn prepare(&self) -> Result<(), QueueError> {
+        self.queue.prepare().await
     }
 
     async fn create(&self) -> Result<bool, QueueError> {
