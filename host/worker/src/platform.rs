@@ -21,7 +21,7 @@ pub const LAST_RECEIVE: Duration = Duration::from_secs(3);
 /// How long settlement may take once handlers were interrupted.
 pub const SETTLEMENT: Duration = Duration::from_secs(5);
 /// How long the end of a run may take to leave sessions: what is not left ends with the connection.
-pub const LEAVING: Duration = Duration::from_secs(1);
+pub const LEAVING: Duration = Duration::from_millis(1500);
 /// What a stop takes beside the grace: a receive in flight, settlement, and a little more for the
 /// platform's own clock.
 pub const STOP: Duration = Duration::from_secs(10);
