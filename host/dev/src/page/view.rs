@@ -15,7 +15,7 @@ mod trouble;
 
 pub(crate) use answers::{Question, answer, problem, question};
 pub(crate) use executions::{execution, execution_list, execution_parts};
-pub(crate) use frame::sign_in;
+pub(crate) use frame::{OPEN_THE_LINK, sign_in};
 pub(crate) use main::{main_page, parts};
 pub(crate) use marks::Part;
 pub(crate) use messages::{MessageSeen, ShownBody, body, message, message_list};

@@ -133,6 +133,21 @@ fn a_key_opens_the_page_with_a_file_and_not_with_the_token() {
 }
 
 #[test]
+fn a_desktop_without_a_browser_is_said_with_the_link() {
+    let (directory, programs) = (Directory::new(), tempfile::tempdir().unwrap());
+    let opener = programs.path().join("xdg-open");
+    fs::write(&opener, "#!/bin/sh\nexit 3\n").unwrap();
+    fs::set_permissions(&opener, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut terminal = Terminal::start(&words(&directory, &["--start-delay=1h"]), programs.path());
+    terminal.shows(KEYS, 1);
+    terminal.types(b"o");
+    terminal.shows("for another browser: http://", 1);
+    terminal.shows("xdg-open found nothing that opens the page", 1);
+    terminal.types(b"q");
+    terminal.ends();
+}
+
+#[test]
 fn a_stopped_dev_leaves_the_terminal_to_the_shell_and_hears_keys_again_after_it() {
     let directory = Directory::new();
     let mut terminal = Terminal::start("sh -i", Path::new("/nowhere"));

@@ -19,6 +19,9 @@ use crate::page::view;
 use longshore_queue::Outgoing;
 use longshore_worker::poison::Body;
 
+/// What a browser is told whose link lets nobody in.
+const NOT_LET_IN: &str = "this link was used, is too old, or is of another run; longshore makes new ones";
+
 /// How often a message is sent at once.
 const MAX_SENT: u32 = 1_000;
 /// How much of a body is shown, in bytes.
@@ -80,11 +83,9 @@ pub(super) async fn session(State(site): State<Site>, request: Request) -> Respo
             }
             (StatusCode::NO_CONTENT, cookie).into_response()
         }
-        None => (
-            StatusCode::FORBIDDEN,
-            "this link was used, is too old, or is of another run; longshore makes new ones",
-        )
-            .into_response(),
+        // Without JavaScript another link can be pasted there.
+        None if is_page => (StatusCode::FORBIDDEN, view::sign_in(NOT_LET_IN)).into_response(),
+        None => (StatusCode::FORBIDDEN, NOT_LET_IN).into_response(),
     }
 }
 

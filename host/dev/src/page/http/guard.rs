@@ -60,7 +60,7 @@ fn refusal(site: &Site, request: &Request) -> Option<Response> {
     }
     // What the printed link leads to is no error, and says nothing of the queue.
     let status = if path == "/" { StatusCode::OK } else { StatusCode::UNAUTHORIZED };
-    Some((status, view::sign_in()).into_response())
+    Some((status, view::sign_in(view::OPEN_THE_LINK)).into_response())
 }
 
 fn refused(status: StatusCode, words: &'static str) -> Response {

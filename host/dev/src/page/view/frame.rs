@@ -57,16 +57,17 @@ fn gone(verb: &str) -> Markup {
     }
 }
 
-/// What a browser sees that has not shown its link.
-pub(crate) fn sign_in() -> Markup {
+/// What it is told first.
+pub(crate) const OPEN_THE_LINK: &str = "Open the link that the terminal shows: it lets one browser in, once.";
+
+/// The page for a browser that is not let in yet, with words for it.
+pub(crate) fn sign_in(words: &str) -> Markup {
     html! {
         (head("longshore"))
         body.sign-in {
             main #content {
                 h1 { span.brand-mark aria-hidden="true" { "⚓" } " longshore" }
-                p #sign-in-words role="status" {
-                    "Open the link that the terminal shows: it lets one browser in, once."
-                }
+                p #sign-in-words role="status" { (words) }
                 p.quiet { "On the terminal of " code { "longshore dev" } ", the key " kbd { "o" } " opens a new one." }
                 noscript {
                     p { "Without JavaScript the page does not see the link\u{2019}s end. Paste the link here:" }

@@ -132,11 +132,11 @@ impl Hands {
 
     fn open(&self) -> String {
         let Some(sign_in) = &self.sign_in else { return "--no-page: there is no page".into() };
-        let opened = open_link(&self.opener, sign_in);
+        let opened = open_link(&self.opener, sign_in, &self.said);
         // One of its own, for a browser that is started by hand.
         let link = sign_in.link();
         match opened {
-            Ok(()) => format!("the page is opened; for another browser: {link}"),
+            Ok(()) => format!("a browser is asked to open the page; for another browser: {link}"),
             Err(error) => format!("{}: {link}", error.message()),
         }
     }

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tempfile::NamedTempFile;
+use tokio::sync::mpsc;
 
 use crate::exit::{Clause, Failure};
 use longshore_dev::page::SignIn;
@@ -23,11 +24,15 @@ pub(super) struct LinkOpener {
     pub(super) file: Mutex<Option<NamedTempFile>>,
 }
 
-/// Opens the page.
+/// Opens the page. That nothing was found which opens it is `said` later.
 ///
 /// # Errors
 /// No file can be made, or nothing opens it.
-pub(super) fn open_link(opener: &LinkOpener, sign_in: &SignIn) -> Result<(), Failure> {
+pub(super) fn open_link(
+    opener: &LinkOpener,
+    sign_in: &SignIn,
+    said: &mpsc::UnboundedSender<String>,
+) -> Result<(), Failure> {
     let made = opener.file_with(&sign_in.link_for(OPENED_WITHIN));
     let file = made.during(|| format!("no file can be made in {}", opener.directory.display()))?;
     let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
@@ -38,8 +43,14 @@ pub(super) fn open_link(opener: &LinkOpener, sign_in: &SignIn) -> Result<(), Fai
     *opener.file.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
     match child {
         Ok(mut child) => {
-            // Whoever opens the page is waited for, so that no zombie stays.
-            std::thread::spawn(move || child.wait());
+            let said = said.clone();
+            // A thread, which the end of this program does not wait for: a browser may stay.
+            std::thread::spawn(move || match child.wait() {
+                Ok(status) if !status.success() => said.send(format!(
+                    "{program} found nothing that opens the page ({status}): open the link yourself"
+                )),
+                _ => Ok(()),
+            });
             Ok(())
         }
         Err(error) => {
