@@ -19,7 +19,7 @@ use crate::cli::{Format, Language, NewArgs};
 use crate::exit::{Exit, Failure};
 
 /// What is said where the package for handlers is named by its version.
-const UNPUBLISHED: &str = "the commands below fail: no registry has the package longshore-guest yet, and one of that name there would be by somebody else. Make the project again with --sdk CLONE, the folder of a clone of longshore's repository";
+const UNPUBLISHED: &str = "the next steps fail: no registry has the package longshore-guest yet, and one of that name there would be by somebody else. Make the project again with --sdk CLONE, the folder of a clone of longshore's repository";
 
 /// What was made.
 #[derive(Serialize)]
