@@ -17,6 +17,7 @@ mod inspect;
 mod invoke;
 mod job;
 mod man;
+mod nearest;
 mod new;
 mod outbox;
 mod page;

@@ -3,6 +3,8 @@
 use clap::builder::{BoolishValueParser, TypedValueParser};
 use clap::{Arg, Command};
 
+use super::nearest::nearest;
+
 /// What the names of our variables begin with.
 pub(crate) const PREFIX: &str = "LONGSHORE_";
 
@@ -55,8 +57,7 @@ pub(crate) fn misspelt(names: impl Iterator<Item = String>, command: &Command) -
     collect(command, &mut known);
     let mut unknown = names.filter(|name| name.starts_with(PREFIX) && !known.contains(&name.as_str()));
     let name = unknown.next()?;
-    let nearest =
-        known.iter().min_by_key(|it| strsim::damerau_levenshtein(&name.to_ascii_uppercase(), it))?;
+    let nearest = nearest(&name.to_ascii_uppercase(), known.iter().copied())?;
     Some(format!(
         "there is no variable {name}; the nearest is {nearest}: set that one, or take the other away; `longshore run --help` lists them"
     ))

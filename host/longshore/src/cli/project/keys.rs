@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, Command, ValueHint, value_parser};
 
+use super::super::nearest::nearest;
 use super::super::variables::{PREFIX, is_switch, switch};
 use super::choice::{NO_PROJECT, PROFILE, PROJECT};
 use super::value::ProjectValue;
@@ -166,6 +167,6 @@ impl ProjectKeys {
     pub(super) fn nearest<'a>(&'a self, name: &str, others: &[&'a str]) -> &'a str {
         let names = self.keys.keys().map(String::as_str).chain(others.iter().copied());
         let name = name.to_lowercase().replace('_', "-");
-        names.min_by_key(|it| strsim::damerau_levenshtein(&name, it)).unwrap_or_default()
+        nearest(&name, names).unwrap_or_default()
     }
 }
