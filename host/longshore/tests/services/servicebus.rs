@@ -9,6 +9,7 @@ mod connections;
 mod entity;
 mod faults;
 pub mod host;
+mod hostile;
 mod judges;
 mod links;
 mod many;

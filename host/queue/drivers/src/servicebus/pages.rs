@@ -10,7 +10,8 @@ impl ServiceBusQueue {
         let first = *from;
         let page = self.wire.call(async |it| management::peek(it, &self.url, first, count).await).await?;
         let Some(last) = page.iter().map(|it| it.sequence).max() else { return Ok(None) };
-        *from = last + 1;
+        // Of none of them the place is known: it would be the same page once more.
+        *from = if last < first.max(1) { i64::MAX } else { last.saturating_add(1) };
         Ok(Some(page.into_iter().filter(|it| it.active).map(|it| it.specimen).collect()))
     }
 }
