@@ -16,6 +16,7 @@ mod many;
 mod queue;
 mod redrive;
 mod session_links;
+mod session_looks;
 mod session_order;
 mod session_state;
 mod sessions;
