@@ -22,7 +22,6 @@ use tokio::time::{Instant, sleep_until};
 
 use longshore_queue::{QueueError, Receipt, Received, SessionOptions};
 
-use crate::servicebus::connection::Connected;
 use crate::servicebus::disposition::Disposition;
 use crate::servicebus::lock::LockToken;
 use crate::servicebus::wire::Wire;
@@ -38,10 +37,11 @@ const MAX_ACCEPTS: usize = 4;
 /// The most sessions that are held beside those that are worked off: they wait for a retry, or
 /// stand still. An entity has 5,000 links that receive, for all who receive from it
 /// ([quotas](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-quotas)): four runs
-/// may be full. Each costs some 30 KiB, and renews its lock at 40 % of its length.
+/// may be full. Each costs some 60 KiB, and a renewal whenever 40 % of its lock are over.
 const MAX_HELD: usize = 1000;
 /// How many sessions of AMQP are kept for other links than those of sessions.
 const OTHER_LINKS: usize = 8;
+
 /// The sessions of a queue that are ours.
 #[derive(Debug)]
 pub(super) struct Sessions {
