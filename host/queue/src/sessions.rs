@@ -27,6 +27,8 @@ pub struct SessionLook {
 }
 
 impl SessionLook {
+    /// How many sessions of a queue are looked at.
+    pub const MOST_LISTED: usize = 500;
     /// How many messages of a session are counted.
     pub const MOST_COUNTED: u32 = 100;
 }

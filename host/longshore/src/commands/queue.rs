@@ -128,6 +128,9 @@ async fn sessions(args: &QueueSessionsArgs, format: Format) -> Result<(), Failur
             "{url} has no sessions; name a queue or a subscription of Service Bus that requires them"
         )));
     };
+    if sessions.len() >= SessionLook::MOST_LISTED {
+        print::note(&format!("showed {} sessions, and looked at no more", sessions.len()));
+    }
     if format == Format::Json {
         return sessions.iter().try_for_each(print::json);
     }

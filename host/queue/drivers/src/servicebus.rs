@@ -343,15 +343,7 @@ impl Queue for ServiceBusQueue {
     }
 
     async fn examine(&self, max: u32) -> Result<Vec<Specimen>, QueueError> {
-        let (mut messages, mut from) = (Vec::new(), 0);
-        loop {
-            let room = max.saturating_sub(u32::try_from(messages.len()).unwrap_or(u32::MAX));
-            if room == 0 {
-                return Ok(messages);
-            }
-            let Some(page) = self.page(&mut from, room.min(PAGE)).await? else { return Ok(messages) };
-            messages.extend(page);
-        }
+        self.first(max).await
     }
 
     /// Locked messages included, scheduled ones not, as KEDA counts them. The service's own count

@@ -11,8 +11,8 @@ use fe2o3_amqp::types::messaging::DeliveryState;
 use fe2o3_amqp::types::performatives::Transfer;
 use tokio::sync::{Notify, oneshot};
 
-/// The largest message, with all that it carries: what the largest queues take ([quotas](
-/// https://learn.microsoft.com/azure/service-bus-messaging/service-bus-quotas)), and some more.
+/// The largest message, with all that it carries: what the largest queues take, and some more
+/// ([quotas](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-quotas)).
 const MAX_MESSAGE: usize = 101 << 20;
 
 /// The links of a connection that receive. Those that bring messages have a session of their own.

@@ -9,9 +9,8 @@ use super::{mark, requests};
 use crate::servicebus::connection::Connected;
 use crate::servicebus::management::peek_in;
 
-/// How many sessions are listed with one request, and how many are looked at.
+/// How many sessions are listed with one request.
 const PAGE: i32 = 100;
-const MAX_LISTED: usize = 500;
 
 /// How many messages of a session are counted.
 const COUNTED: u32 = SessionLook::MOST_COUNTED;
@@ -66,7 +65,7 @@ pub(in crate::servicebus) async fn ids(connected: &Connected) -> Result<Option<V
             Err(QueueError::Fault { .. }) => return Ok(None),
             listed => listed?,
         };
-        if page.is_empty() || ids.len() >= MAX_LISTED {
+        if page.is_empty() || ids.len() >= SessionLook::MOST_LISTED {
             return Ok(Some(ids));
         }
         ids.extend(page);
