@@ -79,7 +79,7 @@ pub(crate) use self::project::{
 };
 use self::project::{NO_PROJECT, PROFILE, PROJECT};
 pub use self::push::PushArgs;
-pub use self::queue::{QueueDeleteArgs, QueueVerb};
+pub use self::queue::{QueueDeleteArgs, QueueSessionsArgs, QueueVerb};
 pub(crate) use self::refusal::{refuse, without_secrets};
 pub use self::registry::{FetchArgs, RegistryArgs, RegistryLogin};
 pub use self::releases::{ReleasesArgs, RollbackArgs};

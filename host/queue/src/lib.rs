@@ -29,5 +29,5 @@ pub use self::message::{
     REASON_PROPERTY, Receipt, Received, Specimen, Whole,
 };
 pub use self::queue::{Onlooker, Queue, Right};
-pub use self::sessions::{SESSION_ID, SessionOptions};
+pub use self::sessions::{SESSION_ID, SessionLook, SessionOptions, SessionStanding, session_of};
 pub use self::url::QueueUrl;

@@ -2,9 +2,49 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+
 /// What stands among a message's properties for the session that it belongs to. Sent, it puts the
 /// message into that session.
 pub const SESSION_ID: &str = "session-id";
+
+/// The session that a message belongs to, by its properties.
+pub fn session_of(properties: &[(String, String)]) -> Option<&str> {
+    properties.iter().find(|(name, _)| name == SESSION_ID).map(|(_, id)| id.as_str())
+}
+
+/// A session as it is when somebody looks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SessionLook {
+    /// Its id.
+    #[serde(rename = "session")]
+    pub id: String,
+    /// How many messages it has that are neither scheduled nor deferred. No more are counted than
+    /// [`SessionLook::MOST_COUNTED`].
+    pub messages: u64,
+    /// What it is doing.
+    pub standing: SessionStanding,
+}
+
+impl SessionLook {
+    /// How many sessions of a queue are looked at.
+    pub const MOST_LISTED: usize = 500;
+    /// How many messages of a session are counted.
+    pub const MOST_COUNTED: u32 = 100;
+}
+
+/// What a session is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SessionStanding {
+    /// Nobody holds it.
+    Free,
+    /// Somebody holds it. What is noted of it is theirs to read.
+    Taken,
+    /// Nobody holds it, and runs with `--on-poison stop` leave its messages, since one of them was
+    /// poisoned.
+    StandsStill,
+}
 
 /// How the sessions of a queue are worked off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

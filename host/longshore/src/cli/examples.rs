@@ -111,6 +111,12 @@ Examples:
   longshore queue stats --queue file:./queues/orders
   longshore queue stats --queue file:./queues/orders --output json";
 
+pub(super) const QUEUE_SESSIONS: &str = "\
+Examples:
+  longshore queue sessions --queue sb://acme.servicebus.windows.net/orders
+  longshore queue sessions --queue sb://acme.servicebus.windows.net/orders \\
+    --continue customer-7";
+
 pub(super) const QUEUE_DELETE: &str = "\
 Examples:
   longshore queue delete --queue file:./queues/orders

@@ -17,6 +17,10 @@ pub enum QueueVerb {
     /// Show how many messages a queue holds, invisible ones included.
     #[command(after_long_help = examples::QUEUE_STATS)]
     Stats(QueueArg),
+    /// List the sessions of a Service Bus queue or subscription: how many messages each has, and
+    /// which stand still after a poisoned message. Whoever lists them holds each for a moment.
+    #[command(after_long_help = examples::QUEUE_SESSIONS)]
+    Sessions(QueueSessionsArgs),
     /// Delete a queue with all its messages. On a terminal it asks first.
     #[command(after_long_help = examples::QUEUE_DELETE)]
     Delete(QueueDeleteArgs),
@@ -24,6 +28,18 @@ pub enum QueueVerb {
     /// the queues beside it.
     #[command(after_long_help = examples::QUEUE_COMPACT)]
     Compact(QueueArg),
+}
+
+/// List sessions, or let some go on.
+#[derive(Debug, Args)]
+pub struct QueueSessionsArgs {
+    #[command(flatten)]
+    pub(crate) queue: QueueArg,
+
+    /// Let this session go on, which stands still after a poisoned message (--on-poison stop).
+    /// Give it again for each.
+    #[arg(long = "continue", value_name = "SESSION")]
+    pub(crate) go_on: Vec<String>,
 }
 
 /// Delete a queue.

@@ -8,7 +8,7 @@ use super::preview::preview;
 use super::{again, ids, print};
 use crate::cli::{Format, PeekArgs, without_secrets};
 use crate::exit::{Exit, Failure};
-use longshore_queue::Specimen;
+use longshore_queue::{Specimen, session_of};
 use longshore_queue_drivers::open;
 use longshore_worker::poison::Body;
 
@@ -67,7 +67,7 @@ pub(super) async fn execute(args: &PeekArgs, format: Format) -> Result<Exit, Fai
             })?;
         }
     } else {
-        print::table(&["id", "received", "inserted", "bytes", "body"], messages.iter().map(row))?;
+        print::table_of_messages(&["id", "received", "inserted", "bytes", "body"], messages.iter().map(row))?;
     }
     let shown = messages.len() as u64;
     if args.ids.is_empty() && shown < u64::from(args.limit) {
@@ -82,17 +82,19 @@ pub(super) async fn execute(args: &PeekArgs, format: Format) -> Result<Exit, Fai
     Ok(Exit::Done)
 }
 
-fn row(Specimen { message, damaged, .. }: &Specimen) -> Vec<String> {
+/// A message's session, if it has one, and what else is shown of it.
+fn row(Specimen { message, damaged, .. }: &Specimen) -> (Option<String>, Vec<String>) {
     let inserted = message.inserted.strftime("%F %T").to_string();
     let body = match damaged {
         Some(why) => format!("cannot be read: {why}"),
         None => preview(&Body::of(&message.body), PREVIEW),
     };
-    vec![
+    let row = vec![
         message.id.clone(),
         message.dequeue_count.to_string(),
         inserted,
         message.body.len().to_string(),
         body,
-    ]
+    ];
+    (session_of(&message.properties).map(str::to_owned), row)
 }

@@ -65,7 +65,8 @@ async fn list(of: &PoisonOf, which: &Selection, all: bool, format: Format) -> Re
     } else if format == Format::Json {
         chosen.into_iter().try_for_each(|it| print::json(&it))?;
     } else {
-        print::table(&["id", "reason", "detail", "received", "poisoned"], chosen.map(Listed::row))?;
+        let header = ["id", "reason", "detail", "received", "poisoned"];
+        print::table_of_messages(&header, chosen.map(Listed::row))?;
     }
     let passed_over = |it: &&Specimen| {
         it.damaged.is_some() && !choice.matches(&it.message, it.damaged.as_deref(), &choice.read(&it.message))
@@ -142,6 +143,11 @@ fn target<'a>(args: &'a RedriveArgs, choice: &Choice<'a>) -> Result<&'a QueueUrl
         (Some(to), _) if to.is_topic_of(choice.queue) => Err(refused(format!(
             "--to names the topic of {}, which hands each message to all of its subscriptions; name a queue",
             choice.queue
+        ))),
+        (Some(to), _) if to.subscription().is_some() => Err(refused(format!(
+            "--to names {to}, and nothing can be sent to a subscription: it gets copies of what its topic is sent; \
+             name a queue, or hand the messages to the handler with `longshore run --queue {}`",
+            choice.poison
         ))),
         (Some(to), _) => Ok(to),
     }

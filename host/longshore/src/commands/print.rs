@@ -188,7 +188,25 @@ pub(super) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>
     Ok(())
 }
 
-/// The same as an overview: on a terminal no cell has more than two lines, what is cut ends in `…`,
+/// The same where messages may belong to sessions: their ids are the second column if one does.
+pub(super) fn table_of_messages(
+    header: &[&str],
+    rows: impl IntoIterator<Item = (Option<String>, Vec<String>)>,
+) -> Result<(), Failure> {
+    let rows: Vec<_> = rows.into_iter().collect();
+    if rows.iter().all(|(session, _)| session.is_none()) {
+        return table(header, rows.into_iter().map(|(_, row)| row));
+    }
+    let mut header = header.to_vec();
+    header.insert(1, "session");
+    let with_session = |(session, mut row): (Option<String>, Vec<String>)| {
+        row.insert(1, session.unwrap_or_default());
+        row
+    };
+    table(&header, rows.into_iter().map(with_session))
+}
+
+/// A table as an overview: on a terminal no cell has more than two lines, what is cut ends in `…`,
 /// and the first columns are as wide as they need, so many of them.
 pub(super) fn overview(
     header: &[&str],

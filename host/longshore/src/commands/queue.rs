@@ -1,13 +1,13 @@
-//! `longshore queue create|list|stats|delete|compact`.
+//! `longshore queue create|list|stats|sessions|delete|compact`.
 
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
 
 use super::{again, confirm, print};
-use crate::cli::{Format, QueueDeleteArgs, QueueVerb};
+use crate::cli::{Format, QueueDeleteArgs, QueueSessionsArgs, QueueVerb};
 use crate::exit::{Exit, Failure};
 use longshore_queue::queue::Compacted;
-use longshore_queue::{Queue, QueueError, QueueUrl};
+use longshore_queue::{Queue, QueueError, QueueUrl, SessionLook, SessionStanding};
 use longshore_queue_drivers::open;
 
 /// How many queues are counted at once.
@@ -70,6 +70,7 @@ pub(super) async fn execute(verb: QueueVerb, format: Format) -> Result<Exit, Fai
                 [("queue", result.queue.clone()), ("approximate count", approximate_count.to_string())];
             print::fields(&fields, &result, format)?;
         }
+        QueueVerb::Sessions(args) => sessions(&args, format).await?,
         QueueVerb::Compact(args) => {
             let Compacted { before, after } = open(&args.queue).await?.compact().await?;
             let queue = args.queue.to_string();
@@ -105,6 +106,74 @@ async fn list(beside: &QueueUrl, format: Format) -> Result<(), Failure> {
         vec![it.name.clone(), count, it.queue.clone()]
     };
     print::table(&["name", "approximate count", "queue"], listed.iter().map(row))
+}
+
+#[derive(Serialize)]
+struct Continued<'a> {
+    session: &'a str,
+    continued: bool,
+    /// What it was doing before.
+    standing: SessionStanding,
+}
+
+/// Lists the sessions of a queue, or lets those go on that are named.
+async fn sessions(args: &QueueSessionsArgs, format: Format) -> Result<(), Failure> {
+    let url = &args.queue.queue;
+    let queue = open(url).await?;
+    if !args.go_on.is_empty() {
+        return go_on(&*queue, &args.go_on, format).await;
+    }
+    let Some(sessions) = again::ask(async || queue.look_at_groups().await).await.answer? else {
+        return Err(Failure::usage(format!(
+            "{url} has no sessions; name a queue or a subscription of Service Bus that requires them"
+        )));
+    };
+    if sessions.len() >= SessionLook::MOST_LISTED {
+        print::note(&format!("showed {} sessions, and looked at no more", sessions.len()));
+    }
+    if format == Format::Json {
+        return sessions.iter().try_for_each(print::json);
+    }
+    let row = |it: &SessionLook| {
+        let more = if it.messages >= u64::from(SessionLook::MOST_COUNTED) { " or more" } else { "" };
+        vec![it.id.clone(), format!("{}{more}", it.messages), words(it.standing).to_owned()]
+    };
+    print::table(&["session", "messages", "standing"], sessions.iter().map(row))
+}
+
+fn words(standing: SessionStanding) -> &'static str {
+    match standing {
+        SessionStanding::Free => "free",
+        SessionStanding::Taken => "held by a run",
+        SessionStanding::StandsStill => "stands still after a poisoned message",
+    }
+}
+
+async fn go_on(queue: &dyn Queue, sessions: &[String], format: Format) -> Result<(), Failure> {
+    let mut held = Vec::new();
+    let mut rows = Vec::new();
+    for session in sessions {
+        let standing = again::ask(async || queue.let_go_on(session).await).await.answer?;
+        let continued = standing == SessionStanding::StandsStill;
+        if standing == SessionStanding::Taken {
+            held.push(session.as_str());
+        }
+        if format == Format::Json {
+            print::json(&Continued { session, continued, standing })?;
+        }
+        let result = if continued { "goes on" } else { words(standing) };
+        rows.push(vec![session.clone(), result.to_owned()]);
+    }
+    if format == Format::Table {
+        print::table(&["session", "result"], rows)?;
+    }
+    if held.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::other(format!(
+        "held by a run: {}. It keeps what stands still until it ends: try again then",
+        held.join(", ")
+    )))
 }
 
 /// Deletes a queue, and says what went with it and what stays.

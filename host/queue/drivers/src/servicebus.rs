@@ -45,7 +45,7 @@ mod watched;
 mod wire;
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ use self::arrived::Arrived;
 use self::clock::ServiceClock;
 use self::connection::Connected;
 use self::disposition::Disposition;
-use self::entity::Entity;
+use self::entity::{CHANNEL_MAX, Entity};
 use self::error::made_elsewhere;
 use self::held::Held;
 use self::lock::LockToken;
@@ -72,7 +72,7 @@ use longshore_queue::limits::{check_max, check_visibility, out_of_range};
 use longshore_queue::place::Place;
 use longshore_queue::{
     DeadLetter, Horizon, MAX_VISIBILITY, Message, Outgoing, Queue, QueueError, QueueUrl, Receipt, Received,
-    Right, SessionOptions, Specimen, Whole,
+    Right, SessionLook, SessionOptions, SessionStanding, Specimen, Whole,
 };
 
 /// How long any call may take.
@@ -124,14 +124,14 @@ impl ServiceBusQueue {
             link: format!("longshore-{}", uuid::Uuid::now_v7()),
             clock: ServiceClock::default(),
             requires_sessions: AtomicBool::new(false),
+            channel_max: AtomicU16::new(CHANNEL_MAX),
         });
         let wire = Arc::new(Wire::new(entity, LIMIT));
-        let held = Arc::new(Held::new(wire.clone()));
         let longest_lease_ms = AtomicU64::new(u64::try_from(MAX_VISIBILITY.as_millis()).unwrap_or(u64::MAX));
         Ok(Self {
             url,
+            held: Arc::new(Held::new(wire.clone())),
             wire,
-            held,
             http: azure.http().clone(),
             longest_lease_ms,
             max_message: AtomicUsize::new(0),
@@ -297,18 +297,21 @@ impl Queue for ServiceBusQueue {
     }
 
     async fn lost(&self, receipt: &Receipt) {
-        match self.sessions.get() {
-            Some(sessions) => sessions.0.lost(receipt).await,
-            None => std::future::pending().await,
-        }
+        let Some(sessions) = self.sessions.get() else { return std::future::pending().await };
+        sessions.0.lost(receipt).await;
     }
 
     /// A queue without sessions says that it has none when it is asked for them.
     async fn groups(&self) -> Result<Option<u64>, QueueError> {
-        if self.url.is_dead_letter_queue() {
-            return Ok(None);
-        }
-        self.wire.call(async |it| sessions::with_messages(it).await).await
+        self.count_sessions().await
+    }
+
+    async fn look_at_groups(&self) -> Result<Option<Vec<SessionLook>>, QueueError> {
+        self.look_at_sessions().await
+    }
+
+    async fn let_go_on(&self, group: &str) -> Result<SessionStanding, QueueError> {
+        self.wire.call(async |it| sessions::look::let_go_on(it, group).await).await
     }
 
     /// Locked messages are shown as well: the service does not say which are.
@@ -340,15 +343,7 @@ impl Queue for ServiceBusQueue {
     }
 
     async fn examine(&self, max: u32) -> Result<Vec<Specimen>, QueueError> {
-        let (mut messages, mut from) = (Vec::new(), 0);
-        loop {
-            let room = max.saturating_sub(u32::try_from(messages.len()).unwrap_or(u32::MAX));
-            if room == 0 {
-                return Ok(messages);
-            }
-            let Some(page) = self.page(&mut from, room.min(PAGE)).await? else { return Ok(messages) };
-            messages.extend(page);
-        }
+        self.first(max).await
     }
 
     /// Locked messages included, scheduled ones not, as KEDA counts them. The service's own count

@@ -9,7 +9,7 @@ use super::super::again;
 use super::choice::{Choice, shown_detail};
 use crate::cli::without_secrets;
 use crate::exit::Failure;
-use longshore_queue::{Queue, QueueError, Specimen};
+use longshore_queue::{Queue, QueueError, Specimen, session_of};
 use longshore_queue_drivers::open;
 use longshore_worker::poison::Envelope;
 
@@ -70,17 +70,23 @@ impl Listed<'_> {
         shown_detail(&self.envelope, self.unreadable).into_owned()
     }
 
-    /// A row of the table of single messages.
-    pub(super) fn row(self) -> Vec<String> {
-        let detail = self.detail();
+    /// The session that it belongs to, if it does.
+    pub(super) fn session(&self) -> Option<String> {
+        session_of(&self.envelope.properties).map(str::to_owned)
+    }
+
+    /// A row of the table of single messages, behind the session.
+    pub(super) fn row(self) -> (Option<String>, Vec<String>) {
+        let (session, detail) = (self.session(), self.detail());
         let it = self.envelope;
-        vec![
+        let row = vec![
             it.id.into_owned(),
             it.reason.into_owned(),
             detail,
             it.dequeue_count.to_string(),
             to_the_second(it.poisoned),
-        ]
+        ];
+        (session, row)
     }
 }
 

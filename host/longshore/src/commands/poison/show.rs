@@ -30,6 +30,8 @@ fn fields(listed: &Listed<'_>) -> Vec<(&'static str, String)> {
         ("poisoned", to_the_second(envelope.poisoned)),
         ("component", envelope.component.as_deref().unwrap_or("none was loaded").to_owned()),
     ];
+    // Behind the id.
+    fields.splice(1..1, listed.session().map(|session| ("session", session)));
     let circumstances = &envelope.circumstances;
     fields.extend(circumstances.execution.as_deref().map(|name| ("execution", name.to_owned())));
     fields.extend(circumstances.attempt.map(|it| ("attempt", from_to(it.started, it.ended))));

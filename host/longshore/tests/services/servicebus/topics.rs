@@ -49,8 +49,11 @@ fn a_dead_letter_of_a_subscription_goes_to_the_queue_that_is_named_and_never_to_
     for wrong in [&topic.url, &format!("{}/$deadletterqueue", billing.url)] {
         billing.program(&["poison", "redrive", "--to", wrong]).run().ends_with(2).says(&["nothing was sent"]);
     }
-    let refused = billing.program(&["poison", "redrive", "--to", &audit.url]).run().ends_with(1);
-    refused.says(&["is a subscription, which gets what its topic is sent"]);
+    for subscription in [&audit.url, &billing.url] {
+        let refused = billing.program(&["poison", "redrive", "--to", subscription]).run().ends_with(2);
+        let mend = ["nothing can be sent to a subscription", "longshore run --queue", "nothing was sent"];
+        refused.says(&mend);
+    }
     assert_eq!((billing.count(), audit.count()), (json!(0), json!(2)));
     let letter = billing.json(&["poison", "list", "--all"]);
     let sent = billing.json(&["poison", "redrive", "--to", &mended.url]);

@@ -4,9 +4,6 @@ use std::ops::RangeInclusive;
 use std::sync::Once;
 use std::time::Duration;
 
-use bytes::Bytes;
-use fe2o3_amqp::types::messaging::{Body, Message as Amqp};
-use fe2o3_amqp::types::primitives::Value;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -15,6 +12,7 @@ use longshore_queue::Message;
 use crate::servicebus::entity::Entity;
 use crate::servicebus::lock::LockToken;
 use crate::servicebus::message::read;
+use crate::servicebus::sections::decode;
 use crate::servicebus::settler::Delivered;
 
 /// How long locks last: what the service allows is 5 s to 5 minutes, of which some is over when a
@@ -43,14 +41,15 @@ pub(super) struct Arrived {
 }
 
 impl Arrived {
-    /// A message as the library read it.
-    pub(super) fn whole(
-        token: LockToken,
-        message: Amqp<Body<Value>>,
-        delivered: Delivered,
-        entity: &Entity,
-    ) -> Self {
-        let read = read(message, true, &entity.url);
+    /// A message from the bytes that carry it. What cannot be read stands for itself, so that it is
+    /// counted and poisoned as any other that no handler can read.
+    pub(super) fn read(token: LockToken, bytes: &[u8], delivered: Delivered, entity: &Entity) -> Self {
+        let mut read = read(decode(bytes), true, &entity.url);
+        let is_known = read.sequence != 0 || read.is_whole;
+        if !is_known && read.message.id == read.sequence.to_string() {
+            // That stands for its place, which is not known either.
+            read.message.id = token.text();
+        }
         let now = Timestamp::now();
         if let Some(enqueued) = read.enqueued {
             entity.clock.has_passed(enqueued, now);
@@ -62,23 +61,9 @@ impl Arrived {
                 left.filter(|left| LOCKS.contains(left))
             }
         };
-        let sequence = Some(read.sequence);
+        let sequence = is_known.then_some(read.sequence);
         let (message, damaged, came) = (read.message, read.damaged, Instant::now());
         Self { message, damaged, token, sequence, delivered, came, locked_for }
-    }
-
-    /// Stands for what cannot be read at all, not even how often it was delivered.
-    pub(super) fn damaged(token: LockToken, why: String, delivered: Delivered) -> Self {
-        let message = Message {
-            id: token.text(),
-            body: Bytes::new(),
-            dequeue_count: 1,
-            inserted: Timestamp::now(),
-            time_to_live: None,
-            properties: Vec::new(),
-        };
-        let (damaged, came, locked_for) = (Some(why), Instant::now(), Some(LOCK));
-        Self { message, damaged, token, sequence: None, delivered, came, locked_for }
     }
 
     /// Whether its lock has ended while it waited here.

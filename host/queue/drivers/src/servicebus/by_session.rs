@@ -5,14 +5,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use longshore_queue::{QueueError, Receipt, Received, SessionOptions};
+use longshore_queue::{QueueError, Receipt, Received, SessionLook, SessionOptions};
 
 use crate::servicebus::ServiceBusQueue;
 use crate::servicebus::arrived::Arrived;
 use crate::servicebus::connection::Connected;
 use crate::servicebus::disposition::Disposition;
 use crate::servicebus::receive;
-use crate::servicebus::sessions::{OwnSessions, Sessions};
+use crate::servicebus::sessions::{self, OwnSessions, Sessions};
 
 impl ServiceBusQueue {
     /// The same queue, whose sessions are worked off so, if it has any.
@@ -98,6 +98,30 @@ impl ServiceBusQueue {
             Some(sessions) => sessions.0.set_state(receipt, state).await,
             None => Err(QueueError::MessageNotFound),
         }
+    }
+
+    /// How many sessions have messages; `None` if there are no sessions.
+    pub(super) async fn count_sessions(&self) -> Result<Option<u64>, QueueError> {
+        if self.url.is_dead_letter_queue() {
+            return Ok(None);
+        }
+        self.wire.call(async |it| sessions::look::with_messages(it).await).await
+    }
+
+    /// The sessions as they are now; `None` if there are none.
+    pub(super) async fn look_at_sessions(&self) -> Result<Option<Vec<SessionLook>>, QueueError> {
+        if self.url.is_dead_letter_queue() {
+            return Ok(None);
+        }
+        let Some(ids) = self.wire.call(async |it| sessions::look::ids(it).await).await? else {
+            return Ok(None);
+        };
+        let mut looks = Vec::with_capacity(ids.len());
+        // One call each: a call has a limit in time.
+        for id in &ids {
+            looks.push(self.wire.call(async |it| sessions::look::at(it, id).await).await?);
+        }
+        Ok(Some(looks))
     }
 
     pub(super) fn note_lease(&self, lease: Duration) {

@@ -21,11 +21,11 @@ use tokio::time::{sleep, timeout};
 
 use longshore_queue::QueueError;
 
-use crate::servicebus::entity::Entity;
+use crate::servicebus::entity::{CHANNEL_MAX, Entity};
 use crate::servicebus::error::{AmqpRefusal, receiving, sending, sessions_are_required, unclear};
 use crate::servicebus::link::Link;
 use crate::servicebus::request::Requests;
-use crate::servicebus::tap::Tap;
+use crate::servicebus::tap::{MAX_FRAME, Tap};
 use crate::servicebus::transport;
 use crate::servicebus::watched::{Watched, Watches};
 
@@ -81,19 +81,21 @@ impl Connected {
             .scheme("amqp")
             .hostname(entity.host())
             .sasl_profile(SaslProfile::Anonymous)
-            .max_frame_size(65_536_u32)
+            .max_frame_size(MAX_FRAME)
+            .channel_max(CHANNEL_MAX)
             .idle_time_out(u32::try_from(IDLE.as_millis()).unwrap_or(u32::MAX))
             .open_with_stream(Tap::new(stream, watches.clone()))
             .await
             .map_err(|error| {
                 unreached(format!("{} does not open a connection: {error}", entity.namespace))
             })?;
+        entity.channel_max.store(watches.channel_max().min(CHANNEL_MAX), Ordering::Relaxed);
         let mut session =
             Session::begin(&mut connection).await.map_err(|error| unreached(error.to_string()))?;
         // What has one session to itself does not wait for the token.
         let begun = async { Session::begin(&mut connection).await.ok() };
         let authorised = async {
-            let cbs = Requests::attach(&mut session, "$cbs", &entity.url, "receive").await?;
+            let cbs = Requests::attach((&mut session, &watches), "$cbs", &entity.url, "receive").await?;
             let left = put_token(&cbs, &entity).await?;
             Ok((cbs, left))
         };
@@ -142,7 +144,8 @@ impl Connected {
     pub(super) async fn management(&self, operation: &'static str) -> Result<&Requests, QueueError> {
         let attach = async || {
             let node = self.entity.management_node();
-            Requests::attach(&mut *self.session.lock().await, &node, &self.entity.url, operation).await
+            let mut session = self.session.lock().await;
+            Requests::attach((&mut session, &self.watches), &node, &self.entity.url, operation).await
         };
         self.management.get_or_try_init(attach).await
     }

@@ -1,13 +1,17 @@
 //! A queue, a topic or a subscription as Service Bus addresses it: its namespace, and the names
 //! that each part of the protocol has for it.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU16};
 
 use longshore_queue::place::Transport;
 use longshore_queue::{QueueError, QueueUrl};
 
 use crate::servicebus::clock::ServiceClock;
 use crate::servicebus::token::{PutToken, TokenSource};
+
+/// The highest number that we let a session of AMQP have. The service has never more than this
+/// ([4,999](https://github.com/Azure/azure-sdk-for-net/issues/25954)).
+pub(super) const CHANNEL_MAX: u16 = 4999;
 
 /// Where a queue is, and how to get there.
 #[derive(Debug)]
@@ -23,6 +27,8 @@ pub(super) struct Entity {
     pub(super) clock: ServiceClock,
     /// It was found out that messages are only received by session.
     pub(super) requires_sessions: AtomicBool,
+    /// The highest number that a session of AMQP may have on a connection, once that is known.
+    pub(super) channel_max: AtomicU16,
 }
 
 impl Entity {
@@ -85,6 +91,7 @@ mod tests {
             link: "link".into(),
             clock: ServiceClock::default(),
             requires_sessions: AtomicBool::new(false),
+            channel_max: AtomicU16::new(CHANNEL_MAX),
         };
         let queue = entity("orders");
         assert_eq!(queue.host(), "127.0.0.1");

@@ -77,7 +77,8 @@ impl AmqpRefusal {
             // sessions."
             "amqp:not-allowed" if cause.contains("does not require sessions") => QueueError::Fault {
                 cause: format!("{url} does not require sessions"),
-                mend: "leave --sessions, --session-idle and --on-poison out".into(),
+                mend: "leave --sessions, --session-idle and --on-poison out, or name one that requires them"
+                    .into(),
             },
             // "Cannot open a Topic client for entity type Subscriber."
             "amqp:not-allowed" if cause.contains("Topic client") => QueueError::Fault {

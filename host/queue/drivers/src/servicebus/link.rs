@@ -273,7 +273,6 @@ impl Pump {
         let mut next = Some(first);
         while let Some(came) = next {
             let arrived = self.read(came)?;
-            self.watched.took();
             self.credit = self.credit.saturating_sub(1);
             match arrived {
                 Some(arrived) => self.inbox.put(arrived),
@@ -294,17 +293,13 @@ impl Pump {
         let settler = Settler { orders, watched: self.watched.clone() };
         match came {
             Ok(delivery) => {
-                let (info, message) = delivery.into_parts();
+                let (info, _) = delivery.into_parts();
+                let Some(bytes) = self.watched.take(info.delivery_id()) else {
+                    return Err(self.failed("a message came without what it carries"));
+                };
                 let token = LockToken::from_tag(info.delivery_tag());
                 let delivered = Delivered::new(info, settler);
-                Ok(token.map(|token| Arrived::whole(token, message, delivered, &self.entity)))
-            }
-            // It is counted and poisoned as any other that no handler can read.
-            Err(RecvError::MessageDecode(error)) => {
-                let why = format!("it is no AMQP message: {}", error.source);
-                let token = LockToken::from_tag(error.info.delivery_tag());
-                let delivered = Delivered::new(error.info, settler);
-                Ok(token.map(|token| Arrived::damaged(token, why, delivered)))
+                Ok(token.map(|token| Arrived::read(token, &bytes, delivered, &self.entity)))
             }
             Err(error) => Err(PumpEnd::Failed(received(error, &self.entity.url, "receive"))),
         }

@@ -1,9 +1,6 @@
 //! What is asked of a queue's management node: renewing locks, peeking, and settling messages whose
 //! link has ended.
 
-// The library names `Deserializable` private, and has no other way to read a message from bytes.
-// Look at it when its version changes.
-use fe2o3_amqp::types::messaging::{Body, Message as Amqp, message::__private::Deserializable};
 use fe2o3_amqp::types::primitives::{Array, OrderedMap, SimpleValue, Uuid, Value};
 
 use longshore_queue::{QueueError, QueueUrl, Specimen, Whole};
@@ -160,45 +157,17 @@ fn peeked(entry: Value, url: &QueueUrl) -> Option<Peeked> {
     let Value::Map(mut entry) = entry else { return None };
     let Some(Value::Binary(bytes)) = entry.swap_remove(&Value::from("message")) else { return None };
     let dead = url.is_dead_letter_queue();
-    let decoded = if sections::is_sound(&bytes) {
-        serde_amqp::from_slice::<Deserializable<Amqp<Body<Value>>>>(&bytes).map_err(|error| error.to_string())
-    } else {
-        Err("its lengths contradict each other, or it is too deep".into())
-    };
-    let read = match decoded {
-        Ok(message) => {
-            let mut read = read(message.0, false, url);
-            // It is sent back only from what a receiver can read, too.
-            read.whole = sections::original(&bytes, dead).map(|it| Whole(it.bytes));
-            read
-        }
-        Err(error) => unreadable(&bytes, url, format!("it is no AMQP message: {error}")),
-    };
+    let mut read = read(sections::decode(&bytes), false, url);
+    if read.is_whole && sections::is_sound(&bytes) {
+        // It is sent back only from what a receiver can read, too.
+        read.whole = sections::original(&bytes, dead).map(|it| Whole(it.bytes));
+    }
     let ReadMessage { message, damaged, sequence, active, whole, .. } = read;
     Some(Peeked {
         sequence,
         active,
         specimen: Specimen { message, key: sequence.to_string(), damaged, whole },
     })
-}
-
-/// What the service itself wrote of a message that is otherwise no AMQP.
-fn unreadable(bytes: &[u8], url: &QueueUrl, why: String) -> ReadMessage {
-    let annotations = sections::annotations(bytes)
-        .filter(|section| sections::is_sound(section))
-        .and_then(|section| serde_amqp::from_slice::<Deserializable<Amqp<Body<Value>>>>(section).ok());
-    let known = Amqp {
-        header: None,
-        delivery_annotations: None,
-        message_annotations: annotations.and_then(|it| it.0.message_annotations),
-        properties: None,
-        application_properties: None,
-        body: Body::Empty,
-        footer: None,
-    };
-    let mut read = read(known, false, url);
-    read.damaged = Some(why);
-    read
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use fe2o3_amqp::types::messaging::annotations::OwnedKey;
 use fe2o3_amqp::types::messaging::{
-    AmqpValue, ApplicationProperties, Body, Data, Header, Message as Amqp, MessageAnnotations, MessageId,
+    ApplicationProperties, Data, Header, Message as Amqp, MessageAnnotations, MessageId,
     Properties as AmqpProperties,
 };
 use fe2o3_amqp::types::primitives::{Binary, OrderedMap, SimpleValue, Symbol, Timestamp as AmqpTime, Value};
@@ -19,7 +19,7 @@ use longshore_queue::{
 };
 
 use crate::servicebus::binary_xml::{self, DotnetBody};
-use crate::servicebus::sections::Original;
+use crate::servicebus::sections::{Content, Decoded, Original};
 
 /// The other properties that AMQP has fields for, as we name them among a message's properties.
 const CORRELATION_ID: &str = "correlation-id";
@@ -28,8 +28,10 @@ const SUBJECT: &str = "subject";
 /// What was read of a message.
 pub(super) struct ReadMessage {
     pub(super) message: Message,
-    /// Why the body could not be read.
+    /// Why the body could not be read, or all of the message.
     pub(super) damaged: Option<String>,
+    /// All of it is AMQP, whatever its body is.
+    pub(super) is_whole: bool,
     /// Until when it is locked, by the service's clock.
     pub(super) locked_until: Option<Timestamp>,
     /// Its place in the queue.
@@ -43,8 +45,9 @@ pub(super) struct ReadMessage {
 }
 
 /// Reads a message of a queue; `delivered` counts the delivery that brought it.
-pub(super) fn read(amqp: Amqp<Body<Value>>, delivered: bool, url: &QueueUrl) -> ReadMessage {
-    let Amqp { header, message_annotations, properties, application_properties, body, .. } = amqp;
+pub(super) fn read(decoded: Decoded, delivered: bool, url: &QueueUrl) -> ReadMessage {
+    let is_whole = decoded.damaged.is_none();
+    let Amqp { header, message_annotations, properties, application_properties, body, .. } = decoded.amqp;
     let header = header.unwrap_or_default();
     let properties = properties.unwrap_or_default();
     let annotations = message_annotations.map(|it| it.0).unwrap_or_default();
@@ -68,28 +71,21 @@ pub(super) fn read(amqp: Amqp<Body<Value>>, delivered: bool, url: &QueueUrl) -> 
         let age = Timestamp::now().duration_since(inserted).try_into().unwrap_or(Duration::ZERO);
         life.saturating_sub(age)
     });
-    let (body, damaged) = match body {
-        Body::Data(sections) => {
-            let body: Bytes = sections.into_iter().flat_map(|section| section.0.into_vec()).collect();
-            match binary_xml::read(&body) {
-                None => (body, None),
-                Some(DotnetBody::Content(content)) => (content.into(), None),
-                Some(DotnetBody::Object(name)) => {
-                    let cause = format!(
-                        "its body is binary XML of a .NET object `{name}`, as BrokeredMessage writes it; send text or a stream instead"
-                    );
-                    (body, Some(cause))
-                }
+    let (body, unreadable) = match body {
+        Content::Data(body) => match binary_xml::read(&body) {
+            None => (body, None),
+            Some(DotnetBody::Content(content)) => (content.into(), None),
+            Some(DotnetBody::Object(name)) => {
+                let cause = format!(
+                    "its body is binary XML of a .NET object `{name}`, as BrokeredMessage writes it; send text or a stream instead"
+                );
+                (body, Some(cause))
             }
-        }
-        Body::Value(AmqpValue(Value::String(text))) => (Bytes::from(text), None),
-        Body::Value(AmqpValue(Value::Binary(bytes))) => (Bytes::from(bytes.into_vec()), None),
-        Body::Empty | Body::Value(AmqpValue(Value::Null)) => (Bytes::new(), None),
-        Body::Value(_) => {
-            (Bytes::new(), Some("its body is an AMQP value that is neither text nor bytes".into()))
-        }
-        Body::Sequence(_) => (Bytes::new(), Some("its body is an AMQP sequence".into())),
+        },
+        Content::Plain(body) => (body, None),
+        Content::Unreadable(why) => (Bytes::new(), Some(why.to_owned())),
     };
+    let damaged = decoded.damaged.or(unreadable);
     let named = named(&properties, application_properties);
     let id = properties.message_id.as_ref().map_or_else(|| sequence.to_string(), id_text);
     let message = Message {
@@ -103,7 +99,7 @@ pub(super) fn read(amqp: Amqp<Body<Value>>, delivered: bool, url: &QueueUrl) -> 
         properties: named,
     };
     let locked_until = time("x-opt-locked-until");
-    ReadMessage { message, damaged, locked_until, sequence, active, enqueued, whole: None }
+    ReadMessage { message, damaged, is_whole, locked_until, sequence, active, enqueued, whole: None }
 }
 
 /// Whether a dead letter was received when it was moved there: a delivery that no header counts.
@@ -251,6 +247,7 @@ pub(super) fn carry(original: Original) -> Amqp<Data> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::servicebus::sections::decode;
 
     #[test]
     fn a_delivery_count_at_its_maximum_stays_there() {
@@ -261,16 +258,16 @@ mod tests {
             message_annotations: None,
             properties: None,
             application_properties: None,
-            body: Body::Empty,
+            body: Content::Plain(Bytes::new()),
             footer: None,
         };
+        let decoded = Decoded { amqp, damaged: None };
         let url = "sb://ns.servicebus.windows.net/orders".parse().unwrap();
-        assert_eq!(read(amqp, true, &url).message.dequeue_count, u32::MAX);
+        assert_eq!(read(decoded, true, &url).message.dequeue_count, u32::MAX);
     }
 
     #[test]
     fn properties_of_dotnets_own_types_are_read_as_what_they_are_written_as() {
-        use fe2o3_amqp::types::messaging::message::__private::Deserializable;
         // What .NET makes of a TimeSpan of one second, in ticks of 100 ns, and of a Uri.
         let described = |kind: &str, value: &[u8]| {
             let mut bytes = vec![0x00, 0xa3, u8::try_from(kind.len()).unwrap()];
@@ -286,9 +283,8 @@ mod tests {
         let mut bytes = vec![0x00, 0x53, 0x74, 0xc1, u8::try_from(map.len()).unwrap()];
         bytes.extend(map);
         bytes.extend(b"\x00\x53\x75\xa0\x02{}");
-        let amqp: Deserializable<Amqp<Body<Value>>> = serde_amqp::from_slice(&bytes).unwrap();
         let queue: QueueUrl = "sb://ns.servicebus.windows.net/orders".parse().unwrap();
-        let message = read(amqp.0, true, &queue).message;
+        let message = read(decode(&bytes), true, &queue).message;
         let expected = [("for", "10000000"), ("at", "http://a")];
         let expected: Properties = expected.map(|(name, value)| (name.into(), value.into())).into();
         assert_eq!((&message.body[..], message.properties), (&b"{}"[..], expected));
@@ -320,10 +316,10 @@ mod tests {
                     ..AmqpProperties::default()
                 }),
                 application_properties: None,
-                body: Body::Empty,
+                body: Content::Plain(Bytes::new()),
                 footer: None,
             };
-            let left = read(amqp, true, queue).message.time_to_live;
+            let left = read(Decoded { amqp, damaged: None }, true, queue).message.time_to_live;
             match most_s {
                 0 => assert_eq!(left, None, "{ttl:?} {absolute:?}"),
                 _ => assert!(left.is_some_and(|it| (least_s..=most_s).contains(&it.as_secs())), "{left:?}"),

@@ -20,6 +20,8 @@ use tokio::task::JoinHandle;
 use longshore_queue::{QueueError, QueueUrl};
 
 use crate::servicebus::error::{AmqpRefusal, received, receiving, sending, sent, unclear};
+use crate::servicebus::sections::decode_value;
+use crate::servicebus::watched::{Watched, Watches};
 
 /// An answer: its status, and its body.
 #[derive(Debug)]
@@ -50,9 +52,10 @@ impl Drop for Requests {
 }
 
 impl Requests {
-    /// Attaches both links to a node. `operation` is what is being tried, for errors.
+    /// Attaches both links to a node, of which one is watched. `operation` is what is being tried,
+    /// for errors.
     pub(super) async fn attach(
-        session: &mut SessionHandle<()>,
+        (session, watches): (&mut SessionHandle<()>, &Watches),
         node: &str,
         url: &QueueUrl,
         operation: &'static str,
@@ -64,11 +67,13 @@ impl Requests {
         let sender = Sender::builder().name(format!("{reply_to}-requests")).target(node);
         let sender = sender.sender_settle_mode(settled.clone()).attach(session).await;
         let sender = sender.map_err(|error| sending(error, url, operation))?;
-        let receiver = Receiver::builder().name(format!("{reply_to}-answers")).source(node);
+        let name = format!("{reply_to}-answers");
+        let watched = watches.expect(&name);
+        let receiver = Receiver::builder().name(name).source(node);
         let receiver = receiver.target(reply_to.clone()).sender_settle_mode(settled).attach(session).await;
         let receiver = receiver.map_err(|error| receiving(error, url))?;
         let pending = Pending::new(Mutex::new(Ok(HashMap::new())));
-        let reading = tokio::spawn(read(receiver, pending.clone(), url.clone(), operation));
+        let reading = tokio::spawn(read((receiver, watched), pending.clone(), url.clone(), operation));
         Ok(Self {
             sender: tokio::sync::Mutex::new(sender),
             url: url.clone(),
@@ -125,7 +130,12 @@ fn asked(operation: &'static str, ended: &QueueError) -> QueueError {
 }
 
 /// Hands out answers until the link ends.
-async fn read(mut receiver: Receiver, pending: Pending, url: QueueUrl, operation: &'static str) {
+async fn read(
+    (mut receiver, watched): (Receiver, Arc<Watched>),
+    pending: Pending,
+    url: QueueUrl,
+    operation: &'static str,
+) {
     let ended = loop {
         let delivery = match receiver.recv::<Body<Value>>().await {
             Ok(delivery) => delivery,
@@ -134,7 +144,14 @@ async fn read(mut receiver: Receiver, pending: Pending, url: QueueUrl, operation
         if let Err(error) = receiver.accept(&delivery).await {
             break unclear(&url, error);
         }
-        let Message { properties, application_properties, body, .. } = delivery.into_message();
+        let answer_bytes = watched.take(*delivery.delivery_id());
+        let Message { properties, application_properties, body, .. } = match answer_bytes
+            .ok_or_else(|| "nothing is there of it".to_owned())
+            .and_then(|bytes| decode_value(&bytes))
+        {
+            Ok(message) => message,
+            Err(error) => break unclear(&url, format!("an answer cannot be read: {error}")),
+        };
         let Some(MessageId::Ulong(id)) = properties.and_then(|it| it.correlation_id) else { continue };
         let waiting = pending
             .lock()

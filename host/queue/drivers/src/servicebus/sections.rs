@@ -5,19 +5,19 @@
 //! What is sent back into its queue is copied here byte by byte. Decoding it and encoding it again
 //! would change types, and would lose what no type of ours stands for.
 
+mod decoded;
+mod section;
 mod sound;
 
 use bytes::Bytes;
 
+pub(super) use self::decoded::{Content, Decoded, decode, decode_value};
 pub(super) use self::sound::{first_sound, is_sound};
 
-/// The sections, by the numbers of their descriptors.
-const HEADER: u64 = 0x70;
-const DELIVERY_ANNOTATIONS: u64 = 0x71;
-const MESSAGE_ANNOTATIONS: u64 = 0x72;
-const PROPERTIES: u64 = 0x73;
-const APPLICATION_PROPERTIES: u64 = 0x74;
-const FOOTER: u64 = 0x78;
+use self::section::{
+    APPLICATION_PROPERTIES, DELIVERY_ANNOTATIONS, FOOTER, HEADER, LIST, MAP, MESSAGE_ANNOTATIONS, PROPERTIES,
+    Section, compound, items, text,
+};
 
 /// What the service adds to a message that it moves to a dead-letter sub-queue.
 const ADDED_PROPERTIES: [&[u8]; 2] = [b"DeadLetterReason", b"DeadLetterErrorDescription"];
@@ -29,9 +29,6 @@ const SENDERS_ANNOTATIONS: [&[u8]; 2] = [PARTITION_KEY, b"x-opt-via-partition-ke
 const GROUP_ID: usize = 10;
 /// How many fields of the header its sender sets: durable, priority, time to live.
 const SENDERS_HEADER_FIELDS: usize = 3;
-/// How deeply descriptors may describe each other.
-const MAX_DESCRIPTORS: u32 = 8;
-
 /// A message as its sender sent it.
 #[derive(Debug)]
 pub(super) struct Original {
@@ -86,112 +83,8 @@ pub(super) fn original(message: &[u8], is_dead: bool) -> Option<Original> {
     Some(Original { bytes: bytes.into(), partition_key, group_id })
 }
 
-/// The annotations of a message, as a message of nothing else; `None` if it has none.
-pub(super) fn annotations(message: &[u8]) -> Option<&[u8]> {
-    let mut rest = message;
-    loop {
-        let section = Section::first(rest)?;
-        if section.code == MESSAGE_ANNOTATIONS {
-            return Some(section.bytes);
-        }
-        rest = &rest[section.bytes.len()..];
-    }
-}
-
-/// A section, with its descriptor and without.
-struct Section<'a> {
-    code: u64,
-    bytes: &'a [u8],
-    value: &'a [u8],
-}
-
-impl<'a> Section<'a> {
-    fn first(rest: &'a [u8]) -> Option<Self> {
-        let descriptor = rest.strip_prefix(&[0])?;
-        let described = size(descriptor, 0)?;
-        let value = descriptor.get(described..)?;
-        let value = value.get(..size(value, 0)?)?;
-        let bytes = &rest[..1 + described + value.len()];
-        Some(Self { code: code(&descriptor[..described])?, bytes, value })
-    }
-}
-
-/// The number of a descriptor, which may be written as a name.
-fn code(descriptor: &[u8]) -> Option<u64> {
-    match descriptor {
-        [0x53, code] => Some(u64::from(*code)),
-        [0x80, code @ ..] => Some(u64::from_be_bytes(code.try_into().ok()?)),
-        _ => Some(match text(descriptor)? {
-            b"amqp:header:list" => HEADER,
-            b"amqp:delivery-annotations:map" => DELIVERY_ANNOTATIONS,
-            b"amqp:message-annotations:map" => MESSAGE_ANNOTATIONS,
-            b"amqp:properties:list" => PROPERTIES,
-            b"amqp:application-properties:map" => APPLICATION_PROPERTIES,
-            b"amqp:data:binary" => 0x75,
-            b"amqp:amqp-sequence:list" => 0x76,
-            b"amqp:amqp-value:*" | b"amqp:value:*" => 0x77,
-            b"amqp:footer:map" => FOOTER,
-            _ => return None,
-        }),
-    }
-}
-
-/// How many bytes the first value takes, its constructor included. The upper half of a constructor
-/// says how long what follows is, or how that is said.
-fn size(value: &[u8], descriptors: u32) -> Option<usize> {
-    let constructor = *value.first()?;
-    let counted = |width: usize| {
-        let length =
-            value.get(1..=width)?.iter().fold(0_usize, |length, byte| length << 8 | usize::from(*byte));
-        (1 + width).checked_add(length)
-    };
-    let size = match constructor >> 4 {
-        0 if constructor == 0 && descriptors < MAX_DESCRIPTORS => {
-            let descriptor = size(&value[1..], descriptors + 1)?;
-            (1 + descriptor).checked_add(size(value.get(1 + descriptor..)?, descriptors + 1)?)?
-        }
-        4 => 1,
-        5 => 2,
-        6 => 3,
-        7 => 5,
-        8 => 9,
-        9 => 17,
-        0xa | 0xc | 0xe => counted(1)?,
-        0xb | 0xd | 0xf => counted(4)?,
-        _ => return None,
-    };
-    (size <= value.len()).then_some(size)
-}
-
-/// The bytes of a string or a symbol.
-fn text(value: &[u8]) -> Option<&[u8]> {
-    match value {
-        [0xa1 | 0xa3, _, text @ ..] | [0xb1 | 0xb3, _, _, _, _, text @ ..] => Some(text),
-        _ => None,
-    }
-}
-
 fn string(value: &[u8]) -> Option<String> {
     text(value).and_then(|text| String::from_utf8(text.to_vec()).ok())
-}
-
-/// The values in a list or a map; a map's are its keys, each with its value behind it.
-fn items(compound: &[u8]) -> Option<Vec<&[u8]>> {
-    let (count, mut rest) = match compound {
-        [0x45] | [0x40] => (0, &[][..]),
-        [0xc0 | 0xc1, _, count, rest @ ..] => (usize::from(*count), rest),
-        [0xd0 | 0xd1, _, _, _, _, a, b, c, d, rest @ ..] => {
-            (usize::try_from(u32::from_be_bytes([*a, *b, *c, *d])).ok()?, rest)
-        }
-        _ => return None,
-    };
-    let mut items = Vec::new();
-    for _ in 0..count {
-        let (item, behind) = rest.split_at_checked(size(rest, 0)?)?;
-        items.push(item);
-        rest = behind;
-    }
-    Some(items)
 }
 
 /// The pairs of a map whose names are to be kept.
@@ -205,19 +98,6 @@ fn filtered(map: &[u8], keep: impl Fn(&[u8]) -> bool) -> Option<Vec<&[u8]>> {
 
 fn value_of<'a>(pairs: &[&'a [u8]], name: &[u8]) -> Option<&'a [u8]> {
     pairs.chunks_exact(2).find(|pair| text(pair[0]) == Some(name)).map(|pair| pair[1])
-}
-
-/// The constructors of a list and of a map whose size and count have four bytes each.
-const LIST: u8 = 0xd0;
-const MAP: u8 = 0xd1;
-
-fn compound(bytes: &mut Vec<u8>, code: u64, constructor: u8, items: &[&[u8]]) {
-    let [.., code] = code.to_be_bytes();
-    bytes.extend([0, 0x53, code, constructor]);
-    let counted = |count: usize| u32::try_from(count).unwrap_or(u32::MAX).to_be_bytes();
-    bytes.extend(counted(4 + items.iter().map(|item| item.len()).sum::<usize>()));
-    bytes.extend(counted(items.len()));
-    items.iter().for_each(|item| bytes.extend(*item));
 }
 
 #[cfg(test)]

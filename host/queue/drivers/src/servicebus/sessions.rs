@@ -8,10 +8,12 @@
 
 mod accept;
 mod lane;
+pub(super) mod look;
 mod mark;
 mod requests;
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,7 +22,6 @@ use tokio::time::{Instant, sleep_until};
 
 use longshore_queue::{QueueError, Receipt, Received, SessionOptions};
 
-use crate::servicebus::connection::Connected;
 use crate::servicebus::disposition::Disposition;
 use crate::servicebus::lock::LockToken;
 use crate::servicebus::wire::Wire;
@@ -34,11 +35,12 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// The most sessions that are asked for at the same time.
 const MAX_ACCEPTS: usize = 4;
 /// The most sessions that are held beside those that are worked off: they wait for a retry, or
-/// stand still.
-const MAX_HELD: usize = 100;
-/// How many sessions are listed with one request, and how many are looked at.
-const PAGE: i32 = 100;
-const MAX_LISTED: usize = 500;
+/// stand still. An entity has 5,000 links that receive, for all who receive from it
+/// ([quotas](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-quotas)): four runs
+/// may be full. Each costs some 60 KiB, and a renewal whenever 40 % of its lock are over.
+const MAX_HELD: usize = 1000;
+/// How many sessions of AMQP are kept for other links than those of sessions.
+const OTHER_LINKS: usize = 8;
 
 /// The sessions of a queue that are ours.
 #[derive(Debug)]
@@ -173,12 +175,13 @@ impl Sessions {
             .saturating_sub(coming + state.accepting)
             .min(self.options.at_once.saturating_sub(at_work + state.accepting))
             .min(MAX_ACCEPTS.saturating_sub(state.accepting));
-        if held < MAX_HELD && !is_answered && !state.is_resting {
+        let max_held = MAX_HELD.min(self.links().saturating_sub(self.options.at_once));
+        if held < max_held && !is_answered && !state.is_resting {
             for _ in 0..lacking {
                 self.accept(&mut state);
             }
         }
-        if held >= MAX_HELD && !std::mem::replace(&mut state.is_full_said, true) {
+        if held >= max_held && !std::mem::replace(&mut state.is_full_said, true) {
             tracing::warn!(
                 sessions = held,
                 "no further session is accepted while so many are held: they wait for a retry, or stand still after a poisoned message (--on-poison stop). Once their messages are mended, a run with --on-poison continue takes these up again"
@@ -189,6 +192,13 @@ impl Sessions {
         Ok(if over || !is_open && busy == 0 { Look::Nothing } else { Look::Wait })
     }
 
+    /// How many links the connection has for sessions: the service names the highest number that
+    /// the session of a link may have.
+    fn links(&self) -> usize {
+        let highest = self.terms.wire.entity.channel_max.load(Ordering::Relaxed);
+        (usize::from(highest) + 1).saturating_sub(OTHER_LINKS)
+    }
+
     /// Asks for a session, in a task of its own: a call that is given up would end the connection.
     fn accept(self: &Arc<Self>, state: &mut SessionsState) {
         state.accepting += 1;
@@ -197,7 +207,7 @@ impl Sessions {
         tokio::spawn(async move {
             let sent = Instant::now();
             let name = format!("{}-{number}", this.terms.wire.entity.link);
-            let accepted = this.terms.wire.call(async |it| accept::next(it, &name).await).await;
+            let accepted = this.terms.wire.call(async |it| accept::accept(it, &name, None).await).await;
             let accepted = this.note(number, sent, accepted);
             this.terms.changed.notify_waiters();
             if let Some((lane, link)) = accepted {
@@ -344,26 +354,5 @@ impl Sessions {
     fn state(&self) -> MutexGuard<'_, SessionsState> {
         // What it guards is valid after every statement.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// How many sessions of a queue have messages, whoever holds them; `None` if it has no sessions.
-pub(super) async fn with_messages(connected: &Connected) -> Result<Option<u64>, QueueError> {
-    let (mut looked, mut found) = (0, 0);
-    loop {
-        let from = i32::try_from(looked).unwrap_or(i32::MAX);
-        let ids = match requests::list(connected, from, PAGE).await {
-            // It does not do that for a queue without.
-            Err(QueueError::Fault { .. }) => return Ok(None),
-            listed => listed?,
-        };
-        looked += ids.len();
-        for id in &ids {
-            // Sessions are listed that have a state and no messages as well.
-            found += u64::from(requests::has_messages(connected, id).await?);
-        }
-        if ids.is_empty() || looked >= MAX_LISTED {
-            return Ok(Some(found));
-        }
     }
 }

@@ -1,25 +1,34 @@
 //! What the frames of a connection show of the links that receive on it: what came, what became of
 //! what was settled, and when there is no credit left.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use fe2o3_amqp::types::messaging::DeliveryState;
+use fe2o3_amqp::types::performatives::Transfer;
 use tokio::sync::{Notify, oneshot};
 
-/// The links of a connection that are watched, each in a session of its own.
+/// The largest message, with all that it carries: what the largest queues take, and some more
+/// ([quotas](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-quotas)).
+const MAX_MESSAGE: usize = 101 << 20;
+
+/// The links of a connection that receive. Those that bring messages have a session of their own.
 #[derive(Debug, Default)]
 pub(super) struct Watches {
     links: Mutex<Links>,
+    /// The highest number of a session that the service takes, once it has told.
+    channel_max: AtomicU16,
 }
 
 #[derive(Debug, Default)]
 struct Links {
     /// Those that are about to be attached, by name.
     expected: HashMap<String, Arc<Watched>>,
-    /// By the service's channel of their session.
-    attached: HashMap<u16, Arc<Watched>>,
+    /// By the service's channel of their session, and its number of the link.
+    attached: BTreeMap<(u16, u32), Arc<Watched>>,
 }
 
 impl Watches {
@@ -30,26 +39,49 @@ impl Watches {
         watched
     }
 
+    /// The service has opened its end of the connection.
+    pub(super) fn opened(&self, channel_max: u16) {
+        self.channel_max.store(channel_max, Ordering::Relaxed);
+    }
+
+    /// The highest number of a session that the service takes.
+    pub(super) fn channel_max(&self) -> u16 {
+        self.channel_max.load(Ordering::Relaxed)
+    }
+
     /// The service has attached its end of a link.
     pub(super) fn attached(&self, name: &str, channel: u16, handle: u32) {
         let mut links = lock(&self.links);
         if let Some(watched) = links.expected.remove(name) {
-            lock(&watched.state).handle = Some(handle);
-            links.attached.insert(channel, watched);
+            links.attached.insert((channel, handle), watched);
         }
     }
 
-    /// The link on a channel.
-    pub(super) fn on(&self, channel: u16) -> Option<Arc<Watched>> {
-        lock(&self.links).attached.get(&channel).cloned()
+    /// The link of a number.
+    pub(super) fn link(&self, channel: u16, handle: u32) -> Option<Arc<Watched>> {
+        lock(&self.links).attached.get(&(channel, handle)).cloned()
     }
 
-    /// The link on a channel, or its session, was ended by the service.
-    pub(super) fn ended(&self, channel: u16) {
-        let ended = lock(&self.links).attached.remove(&channel);
-        if let Some(watched) = ended {
+    /// The links on a channel.
+    pub(super) fn on(&self, channel: u16) -> Vec<Arc<Watched>> {
+        let links = lock(&self.links);
+        links.attached.range((channel, 0)..=(channel, u32::MAX)).map(|(_, watched)| watched.clone()).collect()
+    }
+
+    /// The service has ended a link.
+    pub(super) fn detached(&self, channel: u16, handle: u32) {
+        let detached = lock(&self.links).attached.remove(&(channel, handle));
+        if let Some(watched) = detached {
             watched.end();
         }
+    }
+
+    /// The service has ended the session of a channel.
+    pub(super) fn ended(&self, channel: u16) {
+        for watched in self.on(channel) {
+            watched.end();
+        }
+        lock(&self.links).attached.retain(|(of, _), _| *of != channel);
     }
 }
 
@@ -62,8 +94,10 @@ pub(super) struct Watched {
 
 #[derive(Debug, Default)]
 struct WatchedLink {
-    /// The service's number of the link.
-    handle: Option<u32>,
+    /// What has come of the next message.
+    coming: Coming,
+    /// What messages carry that the library has not handed over yet, by their deliveries.
+    payloads: VecDeque<(u32, Bytes)>,
     /// How many messages have come, and how many of them were taken from the library.
     came: u64,
     taken: u64,
@@ -75,26 +109,56 @@ struct WatchedLink {
     waiting: HashMap<u32, oneshot::Sender<DeliveryState>>,
 }
 
-impl Watched {
-    /// Whether it is the link of this number.
-    pub(super) fn is(&self, handle: u32) -> bool {
-        lock(&self.state).handle == Some(handle)
-    }
+/// What has come of a message that came in several frames.
+#[derive(Debug, Default)]
+struct Coming {
+    delivery: Option<u32>,
+    parts: Vec<Bytes>,
+    bytes: usize,
+}
 
-    /// A part of a message has come, or all of it.
-    pub(super) fn transferred(&self, handle: u32, is_whole: bool) {
+/// What a frame has brought of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// More is to come.
+    Open,
+    /// All of it is there.
+    Last,
+    /// The service has given the message up.
+    Dropped,
+    /// The message is larger than messages are.
+    TooLarge,
+}
+
+impl Watched {
+    /// A part of a message has come, or all of it. Returns what is known then.
+    pub(super) fn transferred(&self, transfer: &Transfer, part: Bytes) -> Part {
         let mut state = lock(&self.state);
-        if state.handle == Some(handle) && is_whole {
-            state.came += 1;
+        if transfer.aborted {
+            state.coming = Coming::default();
+            return Part::Dropped;
         }
+        let coming = &mut state.coming;
+        coming.delivery = coming.delivery.or(transfer.delivery_id);
+        coming.bytes += part.len();
+        if coming.bytes > MAX_MESSAGE {
+            return Part::TooLarge;
+        }
+        coming.parts.push(part);
+        if transfer.more {
+            return Part::Open;
+        }
+        let Coming { delivery, mut parts, .. } = std::mem::take(&mut state.coming);
+        let whole = if parts.len() == 1 { parts.remove(0) } else { parts.concat().into() };
+        state.came += 1;
+        // Without a number it is the library's to refuse.
+        state.payloads.extend(delivery.map(|delivery| (delivery, whole)));
+        Part::Last
     }
 
     /// The service has told the state of the link.
-    pub(super) fn flowed(&self, handle: u32, credit: u32) {
+    pub(super) fn flowed(&self, credit: u32) {
         let mut state = lock(&self.state);
-        if state.handle != Some(handle) {
-            return;
-        }
         // The service's count includes what the library has not counted yet, and will add to it.
         state.miscounted |= state.came > state.taken;
         if credit == 0 {
@@ -117,9 +181,17 @@ impl Watched {
         }
     }
 
-    /// A message was taken from the library.
-    pub(super) fn took(&self) {
-        lock(&self.state).taken += 1;
+    /// Takes what a message carries that the library has handed over; `None` if it has not come.
+    pub(super) fn take(&self, delivery: u32) -> Option<Bytes> {
+        let mut state = lock(&self.state);
+        state.taken += 1;
+        // What the library has passed over is nobody's.
+        while let Some((of, payload)) = state.payloads.pop_front() {
+            if of == delivery {
+                return Some(payload);
+            }
+        }
+        None
     }
 
     /// The outcome of a delivery that is about to be settled; an error once the link is gone.
@@ -160,6 +232,7 @@ impl Watched {
     pub(super) fn end(&self) {
         let mut state = lock(&self.state);
         state.has_ended = true;
+        state.coming = Coming::default();
         state.waiting.clear();
     }
 }

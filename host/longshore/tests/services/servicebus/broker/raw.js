@@ -7,7 +7,7 @@ const { message: messages } = rhea;
 const [HEADER, DELIVERY_ANNOTATIONS, MESSAGE_ANNOTATIONS, APPLICATION_PROPERTIES] = [0x70, 0x71, 0x72, 0x74];
 const NAMES = { 'amqp:header:list': 0x70, 'amqp:delivery-annotations:map': 0x71, 'amqp:message-annotations:map': 0x72, 'amqp:application-properties:map': 0x74 };
 
-// What is decoded keeps the bytes that it was made of; what the library cannot decode is nothing but those.
+// What is decoded keeps the bytes that it was made of; what the library cannot decode is nothing but those, and the sections that it can.
 const decode = messages.decode;
 messages.decode = (bytes) => {
   let decoded = {};
@@ -15,10 +15,24 @@ messages.decode = (bytes) => {
     decoded = decode(bytes);
   } catch {
     // It is carried all the same.
+    decoded = partly(bytes);
   }
   decoded.raw = Buffer.from(bytes);
   return decoded;
 };
+
+/** The sections of a message that can be decoded by themselves. */
+function partly(bytes) {
+  const decoded = {};
+  for (const { whole } of leading(bytes).parts) {
+    try {
+      Object.assign(decoded, decode(whole));
+    } catch {
+      // The next one may be.
+    }
+  }
+  return decoded;
+}
 
 /** How many bytes the first value takes. */
 function size(bytes, at = 0) {
@@ -32,29 +46,31 @@ function size(bytes, at = 0) {
   return (constructor >> 4) % 2 === 0 ? 2 + bytes[at + 1] : 5 + bytes.readUInt32BE(at + 1);
 }
 
-function sections(bytes) {
-  const found = [];
-  for (let at = 0; at < bytes.length;) {
-    const descriptor = bytes.subarray(at + 1, at + 1 + size(bytes, at + 1));
-    const whole = bytes.subarray(at, at + size(bytes, at));
-    const code = descriptor[0] === 0xa3 ? NAMES[descriptor.subarray(2).toString()] : descriptor[descriptor.length - 1];
-    found.push({ code, whole, value: whole.subarray(1 + descriptor.length) });
-    at += whole.length;
+/** The sections of a message, and what follows them that is none. */
+function leading(bytes) {
+  const parts = [];
+  let at = 0;
+  try {
+    while (bytes[at] === 0) {
+      const descriptor = bytes.subarray(at + 1, at + 1 + size(bytes, at + 1));
+      const whole = bytes.subarray(at, at + size(bytes, at));
+      if (!(at + size(bytes, at) <= bytes.length)) break;
+      const code = descriptor[0] === 0xa3 ? NAMES[descriptor.subarray(2).toString()] : descriptor[descriptor.length - 1];
+      parts.push({ code, whole, value: whole.subarray(1 + descriptor.length) });
+      at += whole.length;
+    }
+  } catch {
+    // Too deep, or cut off.
   }
-  return found;
+  return { parts, rest: bytes.subarray(at) };
 }
 
 /** The message as it travels: what the service says of it, and the sender's bytes. */
 function travelling(content, said) {
-  const header = sections(messages.encode(said)).filter(({ code }) => code <= MESSAGE_ANNOTATIONS);
-  let sent;
-  try {
-    sent = sections(content.raw);
-  } catch {
-    return content.raw;
-  }
-  const bare = sent.filter(({ code }) => ![HEADER, DELIVERY_ANNOTATIONS, MESSAGE_ANNOTATIONS].includes(code));
-  return Buffer.concat([...header, ...bare].map(({ whole }) => whole));
+  const header = leading(messages.encode(said)).parts.filter(({ code }) => code <= MESSAGE_ANNOTATIONS);
+  const { parts, rest } = leading(content.raw);
+  const bare = parts.filter(({ code }) => ![HEADER, DELIVERY_ANNOTATIONS, MESSAGE_ANNOTATIONS].includes(code));
+  return Buffer.concat([...[...header, ...bare].map(({ whole }) => whole), rest]);
 }
 
 const text = (value) => Buffer.concat([Buffer.from([0xb1]), uint(Buffer.byteLength(value)), Buffer.from(value)]);
@@ -67,7 +83,7 @@ function encoded(value) {
     writer.write(value);
     return writer.toBuffer();
   }
-  const properties = sections(messages.encode({ application_properties: { it: value } })).find(({ code }) => code === APPLICATION_PROPERTIES);
+  const properties = leading(messages.encode({ application_properties: { it: value } })).parts.find(({ code }) => code === APPLICATION_PROPERTIES);
   const [, pair] = pairsOf(properties.value);
   return pair.subarray(size(pair));
 }
@@ -84,13 +100,13 @@ function typed(map) {
 function withProperties(raw, added) {
   const names = Object.keys(added);
   const more = Buffer.concat(names.flatMap((name) => [text(name), encoded(added[name])]));
-  const parts = sections(raw);
+  const { parts, rest } = leading(raw);
   const there = parts.find(({ code }) => code === APPLICATION_PROPERTIES);
   const [count, pairs] = there ? pairsOf(there.value) : [0, Buffer.alloc(0)];
-  const map = Buffer.concat([Buffer.from([0, 0x53, APPLICATION_PROPERTIES, 0xd1]), uint(4 + pairs.length + more.length), uint(count + 2 * names.length), pairs, more]);
+  const map = Buffer.concat([Buffer.from([0, 0x53, APPLICATION_PROPERTIES, 0xd1]), uint(4 + pairs.length + more.length), uint((count + 2 * names.length) % 2 ** 32), pairs, more]);
   const before = parts.filter(({ code }) => code < APPLICATION_PROPERTIES);
   const after = parts.filter(({ code }) => !(code <= APPLICATION_PROPERTIES));
-  return Buffer.concat([...before.map(({ whole }) => whole), map, ...after.map(({ whole }) => whole)]);
+  return Buffer.concat([...before.map(({ whole }) => whole), map, ...after.map(({ whole }) => whole), rest]);
 }
 
 function pairsOf(map) {
@@ -105,11 +121,8 @@ function uint(value) {
 
 /** What of a message is its sender's alone: its bytes without header and annotations. */
 function bare(raw) {
-  try {
-    return Buffer.concat(sections(raw).filter(({ code }) => !(code <= MESSAGE_ANNOTATIONS)).map(({ whole }) => whole));
-  } catch {
-    return raw;
-  }
+  const { parts, rest } = leading(raw);
+  return Buffer.concat([...parts.filter(({ code }) => !(code <= MESSAGE_ANNOTATIONS)).map(({ whole }) => whole), rest]);
 }
 
 module.exports = { travelling, withProperties, bare, typed };

@@ -1,5 +1,5 @@
-//! Accepting the next session that is free: a link with a filter, which the service answers with
-//! the session that it has found ([Sessions in AMQP
+//! Accepting the next session that is free, or one that is named: a link with a filter, which the
+//! service answers with the session that it has found ([Sessions in AMQP
 //! 1.0](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-amqp-protocol-guide)).
 
 use std::time::Duration;
@@ -41,13 +41,18 @@ pub(super) struct Accepted {
     pub(super) locked_until: Instant,
 }
 
-/// Accepts the next session that is free, on a link of this name; `None` if there is none.
-pub(super) async fn next(connected: &Connected, name: &str) -> Result<Option<Accepted>, QueueError> {
+/// Accepts the next session that is free, or the one that is named, on a link of this name; `None`
+/// if there is none, or somebody else holds it.
+pub(super) async fn accept(
+    connected: &Connected,
+    name: &str,
+    session: Option<&str>,
+) -> Result<Option<Accepted>, QueueError> {
     let entity = connected.entity();
     let source = Source::builder()
         .address(entity.source())
         // The official clients write it so, and not as a described value.
-        .add_to_filter_using_legacy_format(FILTER, Value::Null)
+        .add_to_filter_using_legacy_format(FILTER, session.map_or(Value::Null, Value::from))
         .build();
     let patience = u32::try_from(PATIENCE.as_millis()).unwrap_or(u32::MAX);
     let properties: Fields = OrderedMap::from_iter([(Symbol::from(TIMEOUT), Value::Uint(patience))]);

@@ -9,7 +9,7 @@ use fe2o3_amqp::types::performatives::{Detach, End, Performative};
 use longshore_testkit::fuzz::{FuzzTarget, feed};
 
 use super::tests::{attach, disposition, flow, frame, transfer};
-use super::{Frames, KEPT};
+use super::{Frames, MAX_FRAME};
 use crate::servicebus::watched::Watches;
 
 const FRAMES_TARGET: &str = "amqp-frames";
@@ -59,11 +59,22 @@ fn seen(bytes: &[u8], piece: usize) -> String {
     let watches = Arc::<Watches>::default();
     let watched = watches.expect("link");
     let outcomes = [1, 2, 3].map(|delivery| watched.outcome(delivery));
-    let mut read = Frames { watches, frame: Vec::new(), left: 0 };
+    let mut read = Frames::new(watches);
     for piece in bytes.chunks(piece) {
         read.read(piece);
-        assert!(read.frame.len() <= KEPT, "{} bytes are kept", read.frame.len());
+        assert!(
+            read.came.len() <= MAX_FRAME as usize + piece.len() || read.refused.is_some(),
+            "{} bytes are kept",
+            read.came.len()
+        );
     }
     let outcomes = outcomes.map(|it| it.map(|mut it| format!("{:?}", it.try_recv())));
-    format!("dry {} miscounted {} {outcomes:?}", watched.is_drained(), watched.is_miscounted())
+    let carried = watched.take(1);
+    format!(
+        "dry {} miscounted {} {outcomes:?} {carried:?} {:?} {:?}",
+        watched.is_drained(),
+        watched.is_miscounted(),
+        read.passed,
+        read.refused,
+    )
 }
