@@ -14,10 +14,9 @@ use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, k
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use super::asked::Signal;
 use super::numbers::ExportLimits;
-use super::otlp::OtlpClient;
-use super::tally::{ExportTally, PAUSES};
+use super::resend::OtlpSender;
+use super::tally::ExportTally;
 
 /// The most bytes of spans that wait, those of an export under way among them: 16,384 spans of
 /// 1 KiB.
@@ -97,9 +96,11 @@ impl SpanBatches {
     }
 
     /// Exports what ends, until it is closed and nothing is left.
-    pub(super) async fn export(self: Arc<Self>, client: OtlpClient) {
+    pub(super) async fn export(self: Arc<Self>, sender: OtlpSender) {
         while let Some(batch) = self.next().await {
-            self.send(&client, &batch).await;
+            if let Some(answer) = sender.send(self.request(&batch.bytes)).await {
+                self.tally.spans_taken(batch.spans as u64, &answer);
+            }
             let mut waiting = self.waiting();
             waiting.spans -= batch.spans;
             waiting.bytes -= batch.bytes.len();
@@ -130,24 +131,6 @@ impl SpanBatches {
                 }
             }
             is_due = timeout(self.limits.schedule, self.arrived.notified()).await.is_err();
-        }
-    }
-
-    /// Sends a batch. If it may pass later, it is sent again while there is time.
-    async fn send(&self, client: &OtlpClient, batch: &SpanBatch) {
-        let request = self.request(&batch.bytes);
-        let mut pauses = PAUSES.iter();
-        loop {
-            let failure = match client.send(request.clone()).await {
-                Ok(answer) => return self.tally.spans_taken(batch.spans as u64, &answer),
-                Err(failure) => failure,
-            };
-            self.tally.failed(Signal::Traces, &failure);
-            let Some(pause) = pauses.next().filter(|_| !failure.is_final) else { return };
-            // At the end it is tried once more, without a pause.
-            if !self.tally.waits(*pause).await {
-                pauses = [].iter();
-            }
         }
     }
 

@@ -52,7 +52,7 @@ impl OtlpClient {
         };
         let no_answer = |_| {
             let cause = format!("there was no answer within {} ms", self.limit.as_millis());
-            Err(OtlpFailure { cause, is_final: false })
+            Err(OtlpFailure::passing(cause))
         };
         let sent = timeout(self.limit, sending).await.unwrap_or_else(no_answer);
         sent.map_err(|failure| OtlpFailure { cause: format!("{}: {}", self.host, failure.cause), ..failure })
