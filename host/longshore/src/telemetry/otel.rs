@@ -25,6 +25,7 @@ mod tally;
 mod thread;
 mod tracer;
 mod variables;
+mod wire;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -127,9 +128,13 @@ impl Otel {
         let metrics = meters.as_ref().map(|it| Metrics::new(&it.meter_with_scope(scope), &queue));
         let now = SystemTime::now();
         let began = now.checked_sub(began).unwrap_or(now);
-        let run = tracer.as_ref().map(|it| it.start(("run", SpanKind::Internal), None, began));
+        let start_run = |it: &OtlpTracer| {
+            let template = it.template(("run", SpanKind::Internal), &[], None);
+            it.start(&template, None, began)
+        };
+        let run = tracer.as_ref().map(start_run);
         let run_context = run.as_ref().map(|it| it.context().clone());
-        let observer = Arc::new(Observer::new(tracer, metrics, &queue, correlation, run_context));
+        let observer = Arc::new(Observer::new(tracer, metrics, &queue, correlation, run_context.as_ref()));
         Self { observer, run, traces, meters, tally }
     }
 
