@@ -7,6 +7,7 @@
 mod answer;
 mod asked;
 mod batches;
+mod completed;
 mod destination;
 mod endpoint;
 mod grpc;

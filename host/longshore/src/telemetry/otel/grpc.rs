@@ -15,6 +15,7 @@ use tonic::{Code, Extensions, Request, Status};
 use super::answer::{OtlpFailure, OtlpTaken, shortened, taken};
 use super::asked::Signal;
 use super::endpoint::OtlpEndpoint;
+use super::otlp::EncodedExport;
 
 /// A connection to a receiver, made when the first export goes out.
 #[derive(Debug)]
@@ -51,11 +52,11 @@ impl OtlpGrpc {
     ///
     /// # Errors
     /// It was not taken: the cause in words.
-    pub(super) async fn send(&self, message: Bytes) -> Result<OtlpTaken, OtlpFailure> {
+    pub(super) async fn send(&self, export: EncodedExport) -> Result<OtlpTaken, OtlpFailure> {
         let mut client = Grpc::new(self.channel.clone());
         client.ready().await.map_err(|error| OtlpFailure::passing(innermost(&error)))?;
-        let request = Request::from_parts(self.metadata.clone(), Extensions::new(), message);
-        let answer = client.unary(request, self.method.clone(), EncodedMessage).await;
+        let request = Request::from_parts(self.metadata.clone(), Extensions::new(), export);
+        let answer = client.unary(request, self.method.clone(), EncodedMessages).await;
         taken(answer.map_err(|status| failure(&status))?.into_inner())
     }
 }
@@ -144,10 +145,10 @@ fn innermost(error: &(dyn Error + 'static)) -> String {
 
 /// Messages that are encoded, and stay so.
 #[derive(Debug)]
-struct EncodedMessage;
+struct EncodedMessages;
 
-impl Codec for EncodedMessage {
-    type Encode = Bytes;
+impl Codec for EncodedMessages {
+    type Encode = EncodedExport;
     type Decode = Bytes;
     type Encoder = Self;
     type Decoder = Self;
@@ -161,17 +162,20 @@ impl Codec for EncodedMessage {
     }
 }
 
-impl Encoder for EncodedMessage {
-    type Item = Bytes;
+impl Encoder for EncodedMessages {
+    type Item = EncodedExport;
     type Error = Status;
 
-    fn encode(&mut self, message: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        buffer.put(message);
+    fn encode(&mut self, export: EncodedExport, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        let EncodedExport { head, rest } = export;
+        buffer.reserve(head.len() + rest.len());
+        buffer.put(head);
+        buffer.put(rest);
         Ok(())
     }
 }
 
-impl Decoder for EncodedMessage {
+impl Decoder for EncodedMessages {
     type Item = Bytes;
     type Error = Status;
 

@@ -1,6 +1,5 @@
 //! OTLP over HTTP, with the transport that all calls of the host share.
 
-use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
 use longshore_azure::{Azure, PostAnswer, is_this_host};
@@ -8,6 +7,7 @@ use url::Url;
 
 use super::answer::{OtlpFailure, OtlpTaken, taken, words_of_refusal};
 use super::endpoint::OtlpEndpoint;
+use super::otlp::EncodedExport;
 
 /// How the hosts of Azure Monitor's data collection endpoints end.
 const INGESTION: &str = ".ingest.monitor.azure.com";
@@ -43,7 +43,10 @@ impl OtlpHttp {
     ///
     /// # Errors
     /// It was not taken: the cause and the mend, in words.
-    pub(super) async fn send(&self, message: Bytes) -> Result<OtlpTaken, OtlpFailure> {
+    pub(super) async fn send(
+        &self,
+        EncodedExport { head, rest }: EncodedExport,
+    ) -> Result<OtlpTaken, OtlpFailure> {
         let passing = OtlpFailure::passing;
         let azure = Azure::shared();
         let mut headers = self.headers.clone();
@@ -57,6 +60,7 @@ impl OtlpHttp {
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
+        let message = if head.is_empty() { rest } else { [head, rest].concat().into() };
         let answer = azure.http().post(self.url.clone(), &headers, message).await.map_err(passing)?;
         let PostAnswer { status, retry_after, body } = answer;
         if (200..300).contains(&status) {

@@ -11,6 +11,14 @@ use super::asked::{Export, OtlpProtocol, Signal};
 use super::grpc::OtlpGrpc;
 use super::http::OtlpHttp;
 
+/// An export: the protocol's message for its signal, encoded, in two pieces. The larger one is not
+/// copied to stand behind the other.
+#[derive(Clone, Debug)]
+pub(super) struct EncodedExport {
+    pub(super) head: Bytes,
+    pub(super) rest: Bytes,
+}
+
 /// What sends exports of one signal.
 #[derive(Debug)]
 pub(super) struct OtlpClient {
@@ -39,15 +47,15 @@ impl OtlpClient {
         Ok(Self { transport, host: export.endpoint.host(), limit: export.timeout })
     }
 
-    /// Sends one export, as the protocol's message for its signal.
+    /// Sends one export.
     ///
     /// # Errors
     /// It was not taken: the receiver and the cause in words.
-    pub(super) async fn send(&self, message: Bytes) -> Result<OtlpTaken, OtlpFailure> {
+    pub(super) async fn send(&self, export: EncodedExport) -> Result<OtlpTaken, OtlpFailure> {
         let sending = async {
             match &self.transport {
-                Transport::Grpc(grpc) => grpc.send(message).await,
-                Transport::Http(http) => http.send(message).await,
+                Transport::Grpc(grpc) => grpc.send(export).await,
+                Transport::Http(http) => http.send(export).await,
             }
         };
         let no_answer = |_| {

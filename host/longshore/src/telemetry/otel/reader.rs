@@ -12,6 +12,7 @@ use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use prost::Message;
 use tokio::runtime::Handle;
 
+use super::otlp::EncodedExport;
 use super::resend::OtlpSender;
 use super::tally::ExportTally;
 
@@ -36,9 +37,10 @@ impl MetricsExporter {
 impl PushMetricExporter for MetricsExporter {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
         self.tally.metrics_begin();
-        let message: Bytes = ExportMetricsServiceRequest::from(metrics).encode_to_vec().into();
+        let message = ExportMetricsServiceRequest::from(metrics).encode_to_vec();
+        let export = EncodedExport { head: Bytes::new(), rest: message.into() };
         let sender = Arc::clone(&self.sender);
-        let sent = self.runtime.spawn(async move { sender.send(message).await }).await;
+        let sent = self.runtime.spawn(async move { sender.send(export).await }).await;
         let answer = sent.map_err(|error| OTelSdkError::InternalFailure(error.to_string()))?;
         let not_taken = || OTelSdkError::InternalFailure("the metrics were not taken".to_owned());
         let answer = answer.ok_or_else(not_taken)?;

@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::time::{Instant, sleep_until};
 
 use super::answer::OtlpTaken;
 use super::asked::Signal;
-use super::otlp::OtlpClient;
+use super::otlp::{EncodedExport, OtlpClient};
 use super::tally::ExportTally;
 
 /// How long is waited before spans are sent again while the run goes on.
@@ -40,13 +39,13 @@ impl OtlpSender {
     /// failure.
     ///
     /// Metrics are sent again at the end of the run only: the next export says the same and more.
-    pub(super) async fn send(&self, message: Bytes) -> Option<OtlpTaken> {
+    pub(super) async fn send(&self, export: EncodedExport) -> Option<OtlpTaken> {
         let mut pauses = match self.signal {
             Signal::Traces => PAUSES.iter(),
             Signal::Metrics => [].iter(),
         };
         loop {
-            let failure = match self.client.send(message.clone()).await {
+            let failure = match self.client.send(export.clone()).await {
                 Ok(answer) => return Some(answer),
                 Err(failure) => failure,
             };

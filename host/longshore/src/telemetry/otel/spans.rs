@@ -124,10 +124,8 @@ impl Telemetry for Observer {
     fn attempt(&self, message: &Message, sender: Option<&TraceContext>) -> Box<dyn AttemptSpan> {
         let Self(observed) = self;
         let started = SystemTime::now();
-        if let Some(metrics) = &observed.metrics {
-            // The clock of a service may be ahead of ours.
-            metrics.starting(age(message.inserted, started).unwrap_or_default());
-        }
+        // The clock of a service may be ahead of ours.
+        let age = age(message.inserted, started).unwrap_or_default();
         let sender = sender.cloned().map(passed_on);
         let (parent, linked) = match observed.correlation {
             Correlation::Parent => (sender.as_ref(), None),
@@ -143,7 +141,7 @@ impl Telemetry for Observer {
             observed.about(message, span);
         }
         let observed = Arc::clone(observed);
-        Box::new(Attempt { observed, span, started, answered: None, settling: None })
+        Box::new(Attempt { observed, span, age, started, answered: None, settling: None })
     }
 
     fn on_hold(&self, cause: Option<HoldCause>) {
@@ -158,6 +156,8 @@ impl Telemetry for Observer {
 struct Attempt {
     observed: Arc<Observed>,
     span: Option<OtlpSpan>,
+    /// How old the message was then.
+    age: Duration,
     started: SystemTime,
     /// When the handler answered.
     answered: Option<SystemTime>,
@@ -228,7 +228,7 @@ impl AttemptSpan for Attempt {
         let between = |from: SystemTime, to: SystemTime| to.duration_since(from).unwrap_or_default();
         if let Some(metrics) = &self.observed.metrics {
             let ran = self.answered.map(|at| between(self.started, at));
-            metrics.ended(outcome, ran, between(settling, now));
+            metrics.ended(outcome, self.age, ran, between(settling, now));
         }
         self.tell_settlement(outcome, settling, now);
         if let Some(mut span) = self.span.take() {
