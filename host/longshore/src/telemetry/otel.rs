@@ -9,6 +9,7 @@ mod asked;
 mod batches;
 mod completed;
 mod destination;
+mod encoded;
 mod endpoint;
 mod grpc;
 mod http;

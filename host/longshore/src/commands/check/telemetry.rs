@@ -3,22 +3,13 @@
 
 #[cfg(feature = "otel")]
 mod planned;
+mod set;
 
 #[cfg(feature = "otel")]
 use self::planned::of_set;
-use super::finding::{Finding, Known};
-
-/// What the names of the variables begin with.
-const PREFIX: &str = "OTEL_";
-
-/// Where a run would be that has the variables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum RunPlace {
-    /// In the place of this process: receivers can be reached from here, or not.
-    Here,
-    /// In a job, whose network is another.
-    Job,
-}
+use self::set::PREFIX;
+pub(super) use self::set::RunPlace;
+use super::finding::Finding;
 
 /// What is known of each signal, if any of the variables is set.
 pub(super) async fn findings(
@@ -31,16 +22,8 @@ pub(super) async fn findings(
     if set.is_empty() { Vec::new() } else { of_set(&set, place).await }
 }
 
-fn finding(of: String, result: Known, detail: String) -> Finding {
-    Finding { check: "telemetry", of, result, needed: false, detail }
-}
-
-/// The names of the variables that are set.
-fn names(set: &[(String, String)]) -> String {
-    set.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ")
-}
-
 #[cfg(not(feature = "otel"))]
-async fn of_set(set: &[(String, String)], _: RunPlace) -> Vec<Finding> {
-    vec![finding(names(set), Known::No, "this longshore has no OpenTelemetry in it".to_owned())]
+async fn of_set(found: &[(String, String)], _: RunPlace) -> Vec<Finding> {
+    let detail = "this longshore has no OpenTelemetry in it";
+    vec![set::finding(set::names(found), super::finding::Known::No, detail.to_owned())]
 }

@@ -14,8 +14,8 @@ use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, k
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
+use super::encoded::EncodedExport;
 use super::numbers::ExportLimits;
-use super::otlp::EncodedExport;
 use super::resend::OtlpSender;
 use super::tally::ExportTally;
 

@@ -1,6 +1,7 @@
-//! What is measured of messages that were completed: nearly all of them. It is kept for a while, and
-//! then recorded at one go: instruments are shared by all threads, and to record each value when it
-//! comes up costs a message several times as much.
+//! What is measured of messages that were completed: nearly all of them.
+//!
+//! It is kept for a while, and then recorded at one go. Instruments are shared by all threads, and
+//! to record each value when it comes up costs a message several times as much.
 
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;

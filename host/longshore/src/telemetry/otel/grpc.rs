@@ -14,8 +14,8 @@ use tonic::{Code, Extensions, Request, Status};
 
 use super::answer::{OtlpFailure, OtlpTaken, shortened, taken};
 use super::asked::Signal;
+use super::encoded::EncodedExport;
 use super::endpoint::OtlpEndpoint;
-use super::otlp::EncodedExport;
 
 /// A connection to a receiver, made when the first export goes out.
 #[derive(Debug)]

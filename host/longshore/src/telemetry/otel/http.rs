@@ -6,8 +6,8 @@ use longshore_azure::{Azure, PostAnswer, is_this_host};
 use url::Url;
 
 use super::answer::{OtlpFailure, OtlpTaken, taken, words_of_refusal};
+use super::encoded::EncodedExport;
 use super::endpoint::OtlpEndpoint;
-use super::otlp::EncodedExport;
 
 /// How the hosts of Azure Monitor's data collection endpoints end.
 const INGESTION: &str = ".ingest.monitor.azure.com";

@@ -3,21 +3,13 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::time::timeout;
 
 use super::answer::{OtlpFailure, OtlpTaken};
 use super::asked::{Export, OtlpProtocol, Signal};
+use super::encoded::EncodedExport;
 use super::grpc::OtlpGrpc;
 use super::http::OtlpHttp;
-
-/// An export: the protocol's message for its signal, encoded, in two pieces. The larger one is not
-/// copied to stand behind the other.
-#[derive(Clone, Debug)]
-pub(super) struct EncodedExport {
-    pub(super) head: Bytes,
-    pub(super) rest: Bytes,
-}
 
 /// What sends exports of one signal.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use prost::Message;
 use tokio::runtime::Handle;
 
-use super::otlp::EncodedExport;
+use super::encoded::EncodedExport;
 use super::resend::OtlpSender;
 use super::tally::ExportTally;
 

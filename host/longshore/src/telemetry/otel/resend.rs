@@ -8,7 +8,8 @@ use tokio::time::{Instant, sleep_until};
 
 use super::answer::OtlpTaken;
 use super::asked::Signal;
-use super::otlp::{EncodedExport, OtlpClient};
+use super::encoded::EncodedExport;
+use super::otlp::OtlpClient;
 use super::tally::ExportTally;
 
 /// How long is waited before spans are sent again while the run goes on.

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::{PREFIX, RunPlace, finding, names};
+use super::set::{PREFIX, RunPlace, finding, names};
 use crate::commands::check::finding::{Finding, Known};
 use crate::telemetry::otel::{NothingExported, PlannedExport, PlannedTelemetry};
 
