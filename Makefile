@@ -178,7 +178,7 @@ bench: guest guest-python guest-js examples $(PEERS)/.venv/installed $(STORAGE)/
 		cargo bench --package longshore --bench longshore -- $(ONLY)
 
 # What the steps above install.
-services-installed: docker-registry $(STORAGE)/.venv/installed $(SERVICEBUS)/.venv/installed $(QUERIES)/node_modules/.package-lock.json
+services-installed: docker-registry $(PAGE)/node_modules/.installed $(STORAGE)/.venv/installed $(SERVICEBUS)/.venv/installed $(QUERIES)/node_modules/.package-lock.json
 
 $(STORAGE)/.venv/installed: $(STORAGE)/install.sh $(STORAGE)/node/package-lock.json $(STORAGE)/python/requirements.txt
 	$(STORAGE)/install.sh

@@ -10,6 +10,7 @@ use tokio_rustls::rustls::crypto::ring;
 use url::{Host, Url};
 
 use crate::cause::{cause, innermost};
+use crate::retry_after::retry_after;
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -75,9 +76,19 @@ impl SharedHttp {
 /// The longest answer to a post that is read, in bytes.
 const MAX_POST_ANSWER: usize = 64 * 1024;
 
+/// What a server answered to a post.
+#[derive(Debug)]
+pub struct PostAnswer {
+    /// The status of HTTP.
+    pub status: u16,
+    /// When it wants to be asked again, as [`retry_after`] reads it.
+    pub retry_after: Option<Duration>,
+    /// What it said.
+    pub body: azure_core::Bytes,
+}
+
 impl SharedHttp {
-    /// Posts a body to a URL, and returns the status and the body of the answer. No redirect is
-    /// followed.
+    /// Posts a body to a URL. No redirect is followed.
     ///
     /// # Errors
     /// No answer came, or one longer than 64 KiB: the cause in words, without the URL.
@@ -86,7 +97,7 @@ impl SharedHttp {
         url: Url,
         headers: &http::HeaderMap,
         body: impl Into<azure_core::Bytes>,
-    ) -> Result<(u16, azure_core::Bytes), String> {
+    ) -> Result<PostAnswer, String> {
         let mut request = Request::new(url, Method::Post);
         for (name, value) in headers {
             if let Ok(value) = value.to_str() {
@@ -96,9 +107,9 @@ impl SharedHttp {
         request.set_body(body.into());
         let client = self.client(request.url()).map_err(|error| cause(&error))?;
         let answer = client.execute_request(&request).await.map_err(|error| cause(&error))?;
-        let (status, _, body) = no_longer_than(MAX_POST_ANSWER, answer).deconstruct();
+        let (status, headers, body) = no_longer_than(MAX_POST_ANSWER, answer).deconstruct();
         let body = body.collect().await.map_err(|error| cause(&error))?;
-        Ok((u16::from(status), body))
+        Ok(PostAnswer { status: u16::from(status), retry_after: retry_after(&headers), body })
     }
 }
 

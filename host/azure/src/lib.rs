@@ -25,7 +25,7 @@ pub use self::authorize::Authorize;
 pub use self::azure::Azure;
 pub use self::cause::cause;
 pub use self::credential::{Credential, client_options};
-pub use self::http::{SharedHttp, choose_cryptography, is_this_host};
+pub use self::http::{PostAnswer, SharedHttp, choose_cryptography, is_this_host};
 pub use self::look::Looked;
 pub use self::retry_after::retry_after;
 pub use self::token::{NoToken, Token, Tokens};

@@ -5,8 +5,10 @@
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use bytes::{BufMut, Bytes, BytesMut};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
@@ -41,6 +43,9 @@ pub enum ReceiverMood {
     Hangs,
     /// It is not to be had for now: 503, or `UNAVAILABLE`.
     Refuses,
+    /// The same for so long after it was first asked. It names these seconds as the pause that it
+    /// wants, if any.
+    Busy(Duration, Option<u8>),
     /// It takes what it is sent, after a while.
     Slow(Duration),
     /// It takes what it is sent but for this many, and says so.
@@ -107,6 +112,7 @@ pub struct SeenPoint {
 #[derive(Default)]
 struct State {
     mood: Option<ReceiverMood>,
+    first_asked: Option<Instant>,
     spans: Vec<SeenSpan>,
     /// The newest of each name.
     metrics: BTreeMap<String, Metric>,
@@ -227,13 +233,15 @@ async fn answer(
     let body = body.collect().await?.to_bytes();
     let path = parts.uri.path().to_owned();
     let is_grpc = parts.headers.get("content-type").is_some_and(|it| it == "application/grpc");
-    let mood = {
+    let (mood, since_first) = {
         let mut state = state.lock().unwrap();
         state.requests.push((path.clone(), parts.headers));
-        state.mood.unwrap_or(ReceiverMood::Takes)
+        let first = *state.first_asked.get_or_insert_with(Instant::now);
+        (state.mood.unwrap_or(ReceiverMood::Takes), first.elapsed())
     };
     match mood {
-        ReceiverMood::Takes | ReceiverMood::Rejects(_) => {}
+        ReceiverMood::Busy(time, pause) if since_first < time => return Ok(busy(is_grpc, pause)),
+        ReceiverMood::Takes | ReceiverMood::Rejects(_) | ReceiverMood::Busy(..) => {}
         ReceiverMood::Hangs => std::future::pending::<()>().await,
         ReceiverMood::Slow(pause) => tokio::time::sleep(pause).await,
         ReceiverMood::Refuses => return Ok(refusal(is_grpc, 503, UNAVAILABLE)),
@@ -328,6 +336,25 @@ fn refusal(is_grpc: bool, http: u16, grpc: u32) -> OtlpAnswer {
     let mut answer = plain(if is_grpc { 200 } else { http }, "application/grpc", Bytes::new());
     if is_grpc {
         answer.headers_mut().insert("grpc-status", grpc.into());
+    }
+    answer
+}
+
+/// A refusal that may pass, with the pause that is wanted: as a header, or as `RetryInfo` among the
+/// details of the status
+/// ([error_details.proto](https://github.com/googleapis/googleapis/blob/master/google/rpc/error_details.proto)).
+fn busy(is_grpc: bool, pause: Option<u8>) -> OtlpAnswer {
+    let mut answer = refusal(is_grpc, 503, UNAVAILABLE);
+    let Some(seconds) = pause.filter(|it| *it < 0x80) else { return answer };
+    if is_grpc {
+        // Messages within messages: RetryInfo, Any, Status.
+        let within = |tag: u8, inner: &[u8]| [&[tag << 3 | 2, inner.len() as u8], inner].concat();
+        let info = within(1, &[1 << 3, seconds]);
+        let any = [within(1, b"type.googleapis.com/google.rpc.RetryInfo"), within(2, &info)].concat();
+        let details = STANDARD_NO_PAD.encode(within(3, &any));
+        answer.headers_mut().insert("grpc-status-details-bin", details.parse().unwrap());
+    } else {
+        answer.headers_mut().insert("retry-after", u16::from(seconds).into());
     }
     answer
 }

@@ -7,14 +7,18 @@
 mod answer;
 mod asked;
 mod batches;
+mod completed;
 mod destination;
+mod encoded;
 mod endpoint;
 mod grpc;
 mod http;
 mod metrics;
 mod numbers;
 mod otlp;
+mod planned;
 mod reader;
+mod resend;
 mod resource;
 mod sampler;
 mod span;
@@ -23,6 +27,7 @@ mod tally;
 mod thread;
 mod tracer;
 mod variables;
+mod wire;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -40,13 +45,14 @@ use self::destination::Destination;
 use self::metrics::{Metrics, When};
 use self::numbers::ExportLimits;
 use self::otlp::OtlpClient;
+pub(crate) use self::planned::{NothingExported, PlannedExport, PlannedTelemetry};
 use self::reader::MetricsExporter;
+use self::resend::OtlpSender;
 use self::span::OtlpSpan;
 use self::spans::Observer;
 use self::tally::{Dropped, ExportTally};
 use self::thread::ExportThread;
 use self::tracer::OtlpTracer;
-use self::variables::{Variables, without_effect};
 use super::Correlation;
 use longshore_queue::{Queue, QueueUrl};
 use longshore_worker::report::Summary;
@@ -80,21 +86,13 @@ impl Otel {
     /// The run began so long ago. Must be called on the runtime. What cannot be started is said in
     /// the log: a run without traces is better than none.
     pub(crate) fn start(queue: &QueueUrl, correlation: Correlation, began: Duration) -> Option<Self> {
-        let variables = Variables(&|name| std::env::var(name).ok());
-        let mut asked = AskedExports::of(&variables);
-        let limits = asked.is_anything().then(|| ExportLimits::of(&variables, &mut asked.refused));
-        for refusal in &asked.refused {
-            tracing::warn!("{refusal}");
-        }
-        let limits = limits?;
         let set = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        let without_effect = without_effect(set);
-        if !without_effect.is_empty() {
-            let names = without_effect.join(", ");
-            tracing::warn!("these variables are set, and have no effect here: {names}");
+        let planned = PlannedTelemetry::of(&set.collect::<Vec<_>>());
+        for words in planned.said() {
+            tracing::warn!("{words}");
         }
-        Some(Self::build(&asked, limits, queue, correlation, began))
+        Some(Self::build(&planned.asked, planned.limits?, queue, correlation, began))
     }
 
     fn build(
@@ -109,21 +107,22 @@ impl Otel {
         let (resource, tally) = (resource::of_this_process(), Arc::new(ExportTally::default()));
         let scope = InstrumentationScope::builder(SCOPE).with_version(env!("CARGO_PKG_VERSION")).build();
         let queue = Destination::new(queue);
-        let client = |signal, export| {
+        let sender = |signal, export| {
             OtlpClient::new(signal, export)
+                .map(|client| OtlpSender::new(signal, client, Arc::clone(&tally)))
                 .inspect_err(|cause| tracing::warn!(cause, "{} are not exported", signal.word()))
                 .ok()
         };
         let traces = asked.traces.as_ref().and_then(|export| {
             let batches = SpanBatches::new(&resource, &scope, limits, Arc::clone(&tally));
             let batches = Arc::new(batches);
-            let exporting = || Some(Arc::clone(&batches).export(client(Signal::Traces, export)?));
+            let exporting = || Some(Arc::clone(&batches).export(sender(Signal::Traces, export)?));
             let exporting = ExportThread::start(exporting)?;
             Some(TracesExport { batches, exporting })
         });
         let meters =
-            asked.metrics.as_ref().and_then(|export| client(Signal::Metrics, export)).map(|client| {
-                let exporter = MetricsExporter::new(client, asked.temporality, Arc::clone(&tally));
+            asked.metrics.as_ref().and_then(|export| sender(Signal::Metrics, export)).map(|sender| {
+                let exporter = MetricsExporter::new(sender, asked.temporality, Arc::clone(&tally));
                 let reader = PeriodicReader::builder(exporter).with_interval(limits.interval).build();
                 SdkMeterProvider::builder().with_resource(resource.clone()).with_reader(reader).build()
             });
@@ -131,9 +130,13 @@ impl Otel {
         let metrics = meters.as_ref().map(|it| Metrics::new(&it.meter_with_scope(scope), &queue));
         let now = SystemTime::now();
         let began = now.checked_sub(began).unwrap_or(now);
-        let run = tracer.as_ref().map(|it| it.start(("run", SpanKind::Internal), None, began));
+        let start_run = |it: &OtlpTracer| {
+            let template = it.template(("run", SpanKind::Internal), &[], None);
+            it.start(&template, None, began)
+        };
+        let run = tracer.as_ref().map(start_run);
         let run_context = run.as_ref().map(|it| it.context().clone());
-        let observer = Arc::new(Observer::new(tracer, metrics, &queue, correlation, run_context));
+        let observer = Arc::new(Observer::new(tracer, metrics, &queue, correlation, run_context.as_ref()));
         Self { observer, run, traces, meters, tally }
     }
 
@@ -172,7 +175,7 @@ impl Otel {
                 _ = measured => {}
             }
         }
-        tally.end();
+        tally.end(deadline);
         // The SDK waits on a thread, even where its provider is only dropped. One that is still
         // there when the time is up ends with the process.
         let metrics = spawn_blocking(move || meters.map(|it| it.shutdown_with_timeout(limit)));
@@ -192,7 +195,7 @@ impl Otel {
                 spans,
                 metric_exports,
                 in_time,
-                cause,
+                %cause,
                 "telemetry was dropped; the run itself is complete"
             );
         }

@@ -11,6 +11,8 @@ import { after, before, test } from "node:test";
 
 import { chromium } from "playwright-core";
 
+import { browserFile } from "./browser.js";
+
 const BINARY = needed("LONGSHORE_BINARY", "make test-page");
 const COMPONENT = needed("LONGSHORE_ORDER", "make test-page");
 // Where the screenshots go; without it they go with the test.
@@ -29,13 +31,6 @@ function needed(name, step) {
   const value = process.env[name];
   if (!value) throw new Error(`${name} is not set; \`${step}\` sets it`);
   return path.resolve(value);
-}
-
-// A browser of the system: Debian's package `chromium` is one.
-function browserFile() {
-  const found = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(fs.existsSync);
-  if (!found) throw new Error("there is no Chromium; install Debian's package chromium");
-  return found;
 }
 
 before(async () => {

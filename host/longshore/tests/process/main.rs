@@ -58,6 +58,7 @@ mod signed;
 mod soak;
 mod stopping;
 mod telemetry;
+mod telemetry_checked;
 mod telemetry_lost;
 mod terminal;
 mod torture;

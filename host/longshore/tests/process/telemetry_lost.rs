@@ -104,6 +104,38 @@ fn what_a_receiver_refused_is_sent_again_once_it_takes_it() {
 }
 
 #[test]
+fn a_receiver_that_is_busy_at_the_end_is_left_alone_for_as_long_as_it_wants_and_then_asked_again() {
+    let ms = Duration::from_millis;
+    // How long it is busy, and the seconds that it names; whether it gets the telemetry, and how
+    // often it may be asked for each of the two signals.
+    for (busy, named, is_taken, asked) in [
+        (ms(900), Some(1), true, 2..=2),
+        (ms(250), None, true, 2..=4),
+        // As long as this nobody waits, and so nobody asks in vain.
+        (ms(60_000), Some(30), false, 1..=1),
+        (ms(60_000), None, false, 2..=4),
+    ] {
+        for protocol in ["grpc", "http/protobuf"] {
+            let case = format!("{protocol}, {busy:?}, {named:?}");
+            let receiver = OtlpReceiver::start(ReceiverMood::Busy(busy, named));
+            let directory = Directory::new();
+            directory.send([order("o-1", "ok")]);
+            let mut worker = directory.worker(&[]);
+            exporting(&mut worker, &receiver, protocol).env("OTEL_BSP_SCHEDULE_DELAY", "3600000");
+            let ended = run(&mut worker).succeeded();
+            assert!(since_finished(&ended) < LIMIT, "{case}: {ended:?}");
+            assert_eq!(ended.stderr.contains("telemetry was dropped"), !is_taken, "{case}: {ended:?}");
+            assert_eq!(receiver.spans_named("process orders").len(), usize::from(is_taken), "{case}");
+            let requests = receiver.requests();
+            for signal in ["race", "etrics"] {
+                let times = requests.iter().filter(|(path, _)| path.contains(signal)).count();
+                assert!(asked.contains(&times), "{case}: {times} times for {signal}");
+            }
+        }
+    }
+}
+
+#[test]
 fn an_end_that_may_not_wait_does_not() {
     let (directory, receiver) = (Directory::new(), OtlpReceiver::start(ReceiverMood::Hangs));
     directory.send([order("o-1", "ok")]);

@@ -1,8 +1,9 @@
-//! A receiver of OpenTelemetry that nobody here wrote: the Aspire dashboard, as people use it. What
-//! it was sent is read back from it as OTLP in JSON.
+//! A receiver of OpenTelemetry that nobody here wrote: the Aspire dashboard, as people use it. The
+//! spans that it was sent are read back from it as OTLP in JSON. Metrics it only shows on its page,
+//! and a browser reads them there.
 //!
-//! It is found as `otlp-dashboard PAGE-PORT GRPC-PORT HTTP-PORT` in `PATH`. Where it is not, the
-//! test says so and tries nothing.
+//! It is found as `otlp-dashboard PAGE-PORT GRPC-PORT HTTP-PORT` in `PATH`. Where it is not, or
+//! where the browser is not, the test says so and tries nothing.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -12,7 +13,7 @@ use std::process::{Child, Command, Stdio};
 use longshore_testkit::program::Program;
 use longshore_testkit::{guest, sample, wait};
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const DASHBOARD: &str = "otlp-dashboard";
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -56,9 +57,33 @@ impl Drop for Dashboard {
     }
 }
 
-fn is_installed() -> bool {
+fn is_installed(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|directory| directory.join(DASHBOARD).is_file())
+    std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
+}
+
+/// Looks at what the page shows of each metric of a service that handled one message, where there
+/// is a browser.
+fn look_at_metrics(dashboard: &Dashboard, service: &str) {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/page");
+    let is_there = ["node", "chromium"].into_iter().all(is_installed);
+    if !is_there || !tests.join("node_modules").is_dir() {
+        eprintln!("the metrics were not looked at: there is no browser; `make test-page` installs one");
+        return;
+    }
+    let expected = json!({
+        "longshore.breaker.state": ["1 while the circuit breaker is open, else 0."],
+        "longshore.message.age": ["Age of messages when their handler starts.", "process", "orders", "file"],
+        "longshore.messages": ["Messages by outcome and reason.", "1", "completed", "orders", "file"],
+        "longshore.queue.depth": ["start", "end", "1"],
+        "messaging.client.consumed.messages": ["Messages received.", "1", "receive"],
+        "messaging.client.operation.duration": ["Time of receives, sends and settlements.", "settle"],
+        "messaging.process.duration": ["Time in the handler.", "process", "orders", "file"],
+    });
+    let mut node = Command::new("node");
+    node.arg(tests.join("metrics.js")).arg(format!("http://127.0.0.1:{}", dashboard.page)).arg(service);
+    let output = node.arg(expected.to_string()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// Handles a message that belongs to a trace, as this service, and exports to there.
@@ -84,8 +109,8 @@ fn handle(home: &Path, service: &str, endpoint: u16, protocol: &str) {
 }
 
 #[test]
-fn a_receiver_that_nobody_here_wrote_has_the_spans_over_both_protocols() {
-    if !is_installed() {
+fn a_receiver_that_nobody_here_wrote_has_the_spans_and_the_metrics_over_both_protocols() {
+    if !is_installed(DASHBOARD) {
         eprintln!("not tried: there is no {DASHBOARD} in PATH");
         return;
     }
@@ -99,5 +124,6 @@ fn a_receiver_that_nobody_here_wrote_has_the_spans_over_both_protocols() {
         });
         assert!(spans.contains("4bf92f3577b34da6a3ce929d0e0e4736"), "{spans}");
         assert!(dashboard.get("resources").unwrap().to_string().contains(service));
+        look_at_metrics(&dashboard, service);
     }
 }

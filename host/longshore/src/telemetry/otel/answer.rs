@@ -1,12 +1,16 @@
 //! What a receiver answers to an export: the same message for each signal, whether it took all of
 //! it, a part, or nothing.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceResponse,
 };
 use prost::Message;
 use serde::Deserialize;
+
+use crate::shown::shown;
 
 /// The most characters of a receiver's own words that are kept.
 const MAX_WORDS: usize = 300;
@@ -27,6 +31,20 @@ pub(super) struct OtlpFailure {
     pub(super) cause: String,
     /// Whether the same export would fail again.
     pub(super) is_final: bool,
+    /// How long the receiver wants to be left alone, if it said so.
+    pub(super) pause: Option<Duration>,
+}
+
+impl OtlpFailure {
+    /// A failure that is none the next time, perhaps.
+    pub(super) fn passing(cause: String) -> Self {
+        Self { cause, is_final: false, pause: None }
+    }
+
+    /// A failure that there will be every time.
+    pub(super) fn lasting(cause: String) -> Self {
+        Self { is_final: true, ..Self::passing(cause) }
+    }
 }
 
 /// What some receivers answer in JSON, although they were sent protobuf.
@@ -60,10 +78,9 @@ pub(super) fn taken(message: Bytes) -> Result<OtlpTaken, OtlpFailure> {
             (rejected.unwrap_or_default(), error_message)
         } else {
             // The messages for traces and for metrics differ in names only.
-            let answer = ExportTraceServiceResponse::decode(message).map_err(|_| OtlpFailure {
-                cause: "the answer is not OTLP; look at the port and the path of the endpoint".into(),
-                is_final: true,
-            })?;
+            let no_otlp = "the answer is not OTLP; look at the port and the path of the endpoint";
+            let answer = ExportTraceServiceResponse::decode(message)
+                .map_err(|_| OtlpFailure::lasting(no_otlp.to_owned()))?;
             let ExportTracePartialSuccess { rejected_spans, error_message } =
                 answer.partial_success.unwrap_or_default();
             (rejected_spans, error_message)
@@ -82,12 +99,14 @@ pub(super) fn words_of_refusal(body: &Bytes) -> String {
     str::from_utf8(body).map(shortened).unwrap_or_default()
 }
 
-/// A receiver's words, without the white space of a page, in a line of a log.
+/// A receiver's words, without the white space of a page, as a line of a log has them: short, and
+/// no character in them acts on a terminal.
 pub(super) fn shortened(words: &str) -> String {
     let line = words.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = shown(&line);
     match line.char_indices().nth(MAX_WORDS) {
         Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
+        None => line.into_owned(),
     }
 }
 
@@ -137,5 +156,17 @@ mod tests {
         assert_eq!(words_of_refusal(&Bytes::from_static(b"<html>\n  <p>no</p>")), "<html> <p>no</p>");
         assert_eq!(words_of_refusal(&Bytes::from_static(b"\xff\xfe")), "");
         assert_eq!(shortened(&"x".repeat(1000)).chars().count(), 301);
+        assert_eq!(shortened(&"\u{1b}".repeat(1000)).chars().count(), 301);
+    }
+
+    #[test]
+    fn nothing_in_the_words_of_a_receiver_acts_on_a_terminal() {
+        let evil = "no\u{1b}]52;c;x\u{7}\n{\"level\":\"ERROR\"}\u{202e}\0";
+        let expected = "no\\u{1b}]52;c;x\\u{7} {\"level\":\"ERROR\"}\\u{202e}\\u{0}";
+        assert_eq!(shortened(evil), expected);
+        assert_eq!(taken(partial(1, evil)).unwrap().words, expected);
+        assert_eq!(words_of_refusal(&Bytes::from(evil.to_owned())), expected);
+        let status = ExportTracePartialSuccess { rejected_spans: 7, error_message: evil.into() };
+        assert_eq!(words_of_refusal(&status.encode_to_vec().into()), expected);
     }
 }

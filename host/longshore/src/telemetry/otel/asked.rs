@@ -36,14 +36,35 @@ pub(super) struct Export {
     pub(super) timeout: Duration,
 }
 
-/// What the variables ask for; and what they ask for in vain, with the mend.
+/// What the variables ask for; and what they ask for in vain, with the mend. No refusal repeats a
+/// value: whoever confuses two variables may have put a secret there.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct AskedExports {
     pub(super) traces: Option<Export>,
     pub(super) metrics: Option<Export>,
     pub(super) sampler: TraceSampler,
     pub(super) temporality: Temporality,
+    /// Whether the variables say that nothing is to be exported, whatever else they say.
+    pub(super) is_disabled: bool,
+    /// What is not asked for.
+    pub(super) unasked: Vec<(Signal, UnaskedSignal)>,
     pub(super) refused: Vec<String>,
+}
+
+/// Why a signal is not asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum UnaskedSignal {
+    /// No endpoint is named for it.
+    NoEndpoint,
+    /// A variable says *none*.
+    TurnedOff,
+}
+
+/// Why a signal is not exported.
+enum NotExported {
+    Unasked(UnaskedSignal),
+    /// It is asked for in vain, for this reason.
+    Refused(String),
 }
 
 impl AskedExports {
@@ -51,13 +72,19 @@ impl AskedExports {
     pub(super) fn of(variables: &Variables<'_>) -> Self {
         let mut asked = Self::default();
         if variables.is_true("OTEL_SDK_DISABLED") {
+            asked.is_disabled = true;
             return asked;
         }
-        let mut export = |signal| {
-            Export::of(signal, variables, &mut asked.refused).unwrap_or_else(|refusal| {
+        let mut export = |signal| match Export::of(signal, variables, &mut asked.refused) {
+            Ok(export) => Some(export),
+            Err(NotExported::Unasked(why)) => {
+                asked.unasked.push((signal, why));
+                None
+            }
+            Err(NotExported::Refused(refusal)) => {
                 asked.refused.push(refusal);
                 None
-            })
+            }
         };
         (asked.traces, asked.metrics) = (export(Signal::Traces), export(Signal::Metrics));
         if asked.traces.is_some() {
@@ -80,6 +107,16 @@ impl AskedExports {
     }
 }
 
+impl OtlpProtocol {
+    /// The value of the variable that asks for it.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Grpc => "grpc",
+            Self::Http => "http/protobuf",
+        }
+    }
+}
+
 impl Signal {
     /// What its variables have in their names.
     fn infix(self) -> &'static str {
@@ -87,6 +124,11 @@ impl Signal {
             Self::Traces => "TRACES",
             Self::Metrics => "METRICS",
         }
+    }
+
+    /// The variable that turns it on and off.
+    pub(super) fn exporter(self) -> String {
+        format!("OTEL_{}_EXPORTER", self.infix())
     }
 
     /// What is exported, as messages name it.
@@ -99,11 +141,7 @@ impl Signal {
 }
 
 impl Export {
-    fn of(
-        signal: Signal,
-        variables: &Variables<'_>,
-        refused: &mut Vec<String>,
-    ) -> Result<Option<Self>, String> {
+    fn of(signal: Signal, variables: &Variables<'_>, said: &mut Vec<String>) -> Result<Self, NotExported> {
         let (infix, what) = (signal.infix(), signal.word());
         // The variable of the signal beats that of all signals.
         let names =
@@ -111,29 +149,33 @@ impl Export {
         let either = |what: &str| {
             names(what).into_iter().find_map(|name| variables.get(&name).map(|value| (name, value)))
         };
-        let exporter = format!("OTEL_{infix}_EXPORTER");
+        let exporter = signal.exporter();
         match (variables.get(&exporter).as_deref(), either("ENDPOINT").is_some()) {
             (None, true) | (Some("otlp"), true) => {}
-            (None | Some("none"), _) => return Ok(None),
+            (Some("none"), _) => return Err(NotExported::Unasked(UnaskedSignal::TurnedOff)),
             (Some("otlp"), false) => {
-                return Err(format!(
+                return refused(format!(
                     "{exporter} is otlp, and {what} are not exported, since no endpoint is named; set OTEL_EXPORTER_OTLP_ENDPOINT"
                 ));
             }
-            (Some(_), false) => return Ok(None),
-            (Some(other), true) => {
-                return Err(format!("{exporter} is {other}, and {what} are not exported; take otlp or none"));
+            (_, false) => return Err(NotExported::Unasked(UnaskedSignal::NoEndpoint)),
+            (Some(_), true) => {
+                return refused(format!(
+                    "{exporter} is neither otlp nor none, and {what} are not exported; take otlp"
+                ));
             }
         }
-        let Some((variable, url)) = either("ENDPOINT") else { return Ok(None) };
+        let Some((variable, url)) = either("ENDPOINT") else {
+            return Err(NotExported::Unasked(UnaskedSignal::NoEndpoint));
+        };
         let protocol = match either("PROTOCOL") {
             None => OtlpProtocol::Http,
             Some((name, value)) => match value.as_str() {
                 "grpc" => OtlpProtocol::Grpc,
                 "http/protobuf" => OtlpProtocol::Http,
                 _ => {
-                    return Err(format!(
-                        "{name} is {value}, and {what} are not exported; take grpc or http/protobuf"
+                    return refused(format!(
+                        "{name} is no protocol of this host, and {what} are not exported; take grpc or http/protobuf"
                     ));
                 }
             },
@@ -148,8 +190,10 @@ impl Export {
             }
             _ => url,
         };
-        let mut endpoint = OtlpEndpoint::read(&url).map_err(|wrong| {
-            format!("{variable} {wrong}; {what} are not exported; name a receiver as in http://HOST:PORT")
+        let mut endpoint = OtlpEndpoint::read(&url).or_else(|wrong| {
+            refused(format!(
+                "{variable} {wrong}; {what} are not exported; name a receiver as in http://HOST:PORT"
+            ))
         })?;
         if protocol == OtlpProtocol::Http && variable == names("ENDPOINT")[1] {
             // An endpoint of all signals is their common root.
@@ -158,14 +202,18 @@ impl Export {
         }
         if let Some((name, headers)) = either("HEADERS") {
             let unread = endpoint.add_headers(&headers).into_iter();
-            refused.extend(unread.map(|place| {
+            said.extend(unread.map(|place| {
                 format!("header {place} of {name} cannot be read, and is left out; write it as NAME=VALUE, encoded as in a URL")
             }));
         }
         let named = names("TIMEOUT").into_iter().find(|name| variables.get(name).is_some());
-        let timeout = export_timeout(variables, &named.unwrap_or_default(), refused);
-        Ok(Some(Self { protocol, endpoint, timeout }))
+        let timeout = export_timeout(variables, &named.unwrap_or_default(), said);
+        Ok(Self { protocol, endpoint, timeout })
     }
+}
+
+fn refused<T>(why: String) -> Result<T, NotExported> {
+    Err(NotExported::Refused(why))
 }
 
 #[cfg(test)]
@@ -194,7 +242,8 @@ mod tests {
             &[ENDPOINT, ("OTEL_SDK_DISABLED", "TRUE")],
             &[ENDPOINT, ("OTEL_TRACES_EXPORTER", "none"), ("OTEL_METRICS_EXPORTER", "none")],
         ] {
-            assert_eq!(asked(variables), AskedExports::default(), "{variables:?}");
+            let asked = asked(variables);
+            assert!(!asked.is_anything() && asked.refused.is_empty(), "{variables:?}: {asked:?}");
         }
         let [refusal] = &asked(&[("OTEL_TRACES_EXPORTER", "otlp")]).refused[..] else { panic!("said once") };
         assert!(refusal.contains("set OTEL_EXPORTER_OTLP_ENDPOINT"), "{refusal}");
@@ -244,7 +293,7 @@ mod tests {
         ]);
         assert!(asked.is_anything() && asked.traces.is_none() && asked.metrics.is_some());
         let words = [
-            "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL is http/json, and traces are not exported; take grpc or http/protobuf",
+            "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL is no protocol of this host, and traces are not exported; take grpc or http/protobuf",
             "header 1 of OTEL_EXPORTER_OTLP_HEADERS cannot be read, and is left out; write it as NAME=VALUE, encoded as in a URL",
             "OTEL_EXPORTER_OTLP_TIMEOUT is no number, and 10000 is taken; it is a whole number from 1 to 600000",
             "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE names no preference, and metrics are cumulative; take cumulative, delta or lowmemory",

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use opentelemetry::InstrumentationScope;
 use opentelemetry_proto::tonic::common::v1::InstrumentationScope as EncodedScope;
 use opentelemetry_proto::tonic::resource::v1::Resource as EncodedResource;
@@ -14,10 +14,10 @@ use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, k
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use super::asked::Signal;
+use super::encoded::EncodedExport;
 use super::numbers::ExportLimits;
-use super::otlp::OtlpClient;
-use super::tally::{ExportTally, PAUSES};
+use super::resend::OtlpSender;
+use super::tally::ExportTally;
 
 /// The most bytes of spans that wait, those of an export under way among them: 16,384 spans of
 /// 1 KiB.
@@ -51,13 +51,16 @@ pub(super) struct SpanBatches {
 #[derive(Debug, Default)]
 struct SpanBatch {
     spans: usize,
-    bytes: Vec<u8>,
+    bytes: BytesMut,
 }
 
 #[derive(Debug, Default)]
 struct Waiting {
     full: VecDeque<SpanBatch>,
     begun: SpanBatch,
+    /// The memory of a batch that was sent, for another one: new memory costs the system more than
+    /// what is written to it.
+    spare: Option<BytesMut>,
     /// How many spans and bytes there are, with those of the export under way.
     spans: usize,
     bytes: usize,
@@ -97,12 +100,16 @@ impl SpanBatches {
     }
 
     /// Exports what ends, until it is closed and nothing is left.
-    pub(super) async fn export(self: Arc<Self>, client: OtlpClient) {
-        while let Some(batch) = self.next().await {
-            self.send(&client, &batch).await;
+    pub(super) async fn export(self: Arc<Self>, sender: OtlpSender) {
+        while let Some(SpanBatch { spans, bytes }) = self.next().await {
+            let bytes = bytes.freeze();
+            if let Some(answer) = sender.send(self.export_of(bytes.clone())).await {
+                self.tally.spans_taken(spans as u64, &answer);
+            }
             let mut waiting = self.waiting();
-            waiting.spans -= batch.spans;
-            waiting.bytes -= batch.bytes.len();
+            waiting.spans -= spans;
+            waiting.bytes -= bytes.len();
+            waiting.spare = bytes.try_into_mut().ok();
         }
     }
 
@@ -133,39 +140,19 @@ impl SpanBatches {
         }
     }
 
-    /// Sends a batch. If it may pass later, it is sent again while there is time.
-    async fn send(&self, client: &OtlpClient, batch: &SpanBatch) {
-        let request = self.request(&batch.bytes);
-        let mut pauses = PAUSES.iter();
-        loop {
-            let failure = match client.send(request.clone()).await {
-                Ok(answer) => return self.tally.spans_taken(batch.spans as u64, &answer),
-                Err(failure) => failure,
-            };
-            self.tally.failed(Signal::Traces, &failure);
-            let Some(pause) = pauses.next().filter(|_| !failure.is_final) else { return };
-            // At the end it is tried once more, without a pause.
-            if !self.tally.waits(*pause).await {
-                pauses = [].iter();
-            }
-        }
-    }
-
     /// The message with these spans.
-    fn request(&self, spans: &[u8]) -> Bytes {
+    fn export_of(&self, spans: Bytes) -> EncodedExport {
         let of_scope = self.scope.len() + spans.len();
         let scope_spans = key_len(SCOPE_SPANS) + encoded_len_varint(of_scope as u64) + of_scope;
         let of_resource = self.resource.len() + scope_spans;
-        let length = key_len(RESOURCE_SPANS) + encoded_len_varint(of_resource as u64) + of_resource;
-        let mut request = Vec::with_capacity(length);
-        encode_key(RESOURCE_SPANS, WireType::LengthDelimited, &mut request);
-        encode_varint(of_resource as u64, &mut request);
-        request.extend_from_slice(&self.resource);
-        encode_key(SCOPE_SPANS, WireType::LengthDelimited, &mut request);
-        encode_varint(of_scope as u64, &mut request);
-        request.extend_from_slice(&self.scope);
-        request.extend_from_slice(spans);
-        request.into()
+        let mut head = Vec::with_capacity(32 + self.resource.len() + self.scope.len());
+        encode_key(RESOURCE_SPANS, WireType::LengthDelimited, &mut head);
+        encode_varint(of_resource as u64, &mut head);
+        head.extend_from_slice(&self.resource);
+        encode_key(SCOPE_SPANS, WireType::LengthDelimited, &mut head);
+        encode_varint(of_scope as u64, &mut head);
+        head.extend_from_slice(&self.scope);
+        EncodedExport { head: head.into(), rest: spans }
     }
 
     /// Keeps a span, unless there is no room for it.
@@ -196,6 +183,8 @@ impl SpanBatches {
     fn seal(&self, waiting: &mut Waiting) {
         let batch = std::mem::take(&mut waiting.begun);
         if batch.spans > 0 {
+            waiting.begun.bytes = waiting.spare.take().unwrap_or_default();
+            waiting.begun.bytes.clear();
             // The next one will be as large.
             waiting.begun.bytes.reserve(batch.bytes.len());
             waiting.full.push_back(batch);
@@ -213,12 +202,14 @@ impl SpanBatches {
 impl SpanBatches {
     /// The next message to a receiver.
     pub(super) async fn next_request(&self) -> Option<Bytes> {
-        Some(self.request(&self.next().await?.bytes))
+        let EncodedExport { head, rest } = self.export_of(self.next().await?.bytes.freeze());
+        Some([head, rest].concat().into())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::Buf;
     use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
     use opentelemetry_proto::tonic::trace::v1::Span as EncodedSpan;
     use prost::Message;
@@ -246,7 +237,8 @@ mod tests {
         for expected in [4, 2] {
             let batch = batches.next().await.unwrap();
             assert_eq!(batch.spans, expected);
-            let request = ExportTraceServiceRequest::decode(batches.request(&batch.bytes)).unwrap();
+            let EncodedExport { head, rest } = batches.export_of(batch.bytes.freeze());
+            let request = ExportTraceServiceRequest::decode(head.chain(rest)).unwrap();
             let [of_resource] = &request.resource_spans[..] else { panic!("{request:?}") };
             assert_eq!(of_resource.resource.as_ref().unwrap().attributes[0].key, "service.name");
             let [of_scope] = &of_resource.scope_spans[..] else { panic!("{request:?}") };

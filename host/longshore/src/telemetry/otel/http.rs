@@ -1,12 +1,12 @@
 //! OTLP over HTTP, with the transport that all calls of the host share.
 
-use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
-use longshore_azure::{Azure, is_this_host};
+use longshore_azure::{Azure, PostAnswer, is_this_host};
 use url::Url;
 
 use super::answer::{OtlpFailure, OtlpTaken, taken, words_of_refusal};
+use super::encoded::EncodedExport;
 use super::endpoint::OtlpEndpoint;
 
 /// How the hosts of Azure Monitor's data collection endpoints end.
@@ -25,6 +25,7 @@ const MAY_PASS: [u16; 4] = [429, 502, 503, 504];
 pub(super) struct OtlpHttp {
     url: Url,
     headers: HeaderMap,
+    gets_token: bool,
 }
 
 impl OtlpHttp {
@@ -35,20 +36,21 @@ impl OtlpHttp {
             (USER_AGENT, HeaderValue::from_static(user_agent)),
         ]);
         headers.extend(endpoint.headers.clone());
-        Self { url: endpoint.url.clone(), headers }
+        Self { url: endpoint.url.clone(), headers, gets_token: gets_token(endpoint) }
     }
 
     /// Sends one export, with a token of the identity where it goes to Azure Monitor.
     ///
     /// # Errors
     /// It was not taken: the cause and the mend, in words.
-    pub(super) async fn send(&self, message: Bytes) -> Result<OtlpTaken, OtlpFailure> {
-        let passing = |cause| OtlpFailure { cause, is_final: false };
+    pub(super) async fn send(
+        &self,
+        EncodedExport { head, rest }: EncodedExport,
+    ) -> Result<OtlpTaken, OtlpFailure> {
+        let passing = OtlpFailure::passing;
         let azure = Azure::shared();
         let mut headers = self.headers.clone();
-        // Whoever has named a header of their own means that.
-        let has_own = headers.contains_key(AUTHORIZATION);
-        let tokens = (takes_token(&self.url) && !has_own).then(|| azure.tokens(SCOPE));
+        let tokens = self.gets_token.then(|| azure.tokens(SCOPE));
         let mut token = None;
         if let Some(tokens) = &tokens {
             let fetched = tokens.token().await.map_err(|error| passing(error.to_string()))?;
@@ -58,15 +60,17 @@ impl OtlpHttp {
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
-        let (status, answer) =
-            azure.http().post(self.url.clone(), &headers, message).await.map_err(passing)?;
+        let message = if head.is_empty() { rest } else { [head, rest].concat().into() };
+        let answer = azure.http().post(self.url.clone(), &headers, message).await.map_err(passing)?;
+        let PostAnswer { status, retry_after, body } = answer;
         if (200..300).contains(&status) {
-            return taken(answer);
+            return taken(body);
         }
         if let (401, Some(tokens), Some(token)) = (status, &tokens, &token) {
             tokens.refused(token);
         }
-        Err(refusal(status, tokens.is_some(), &words_of_refusal(&answer)))
+        let refusal = refusal(status, tokens.is_some(), &words_of_refusal(&body));
+        Err(OtlpFailure { pause: retry_after, ..refusal })
     }
 }
 
@@ -84,7 +88,14 @@ fn refusal(status: u16, had_token: bool, words: &str) -> OtlpFailure {
     let colon = if words.is_empty() { "" } else { ": " };
     // A newer token may do better.
     let may_pass = MAY_PASS.contains(&status) || had_token && status == 401;
-    OtlpFailure { cause: format!("it answered {status}{colon}{words}{mend}"), is_final: !may_pass }
+    let failure = if may_pass { OtlpFailure::passing } else { OtlpFailure::lasting };
+    failure(format!("it answered {status}{colon}{words}{mend}"))
+}
+
+/// Whether exports to an endpoint over HTTP get a token of the identity. Whoever has named a header
+/// of their own means that.
+pub(super) fn gets_token(endpoint: &OtlpEndpoint) -> bool {
+    takes_token(&endpoint.url) && !endpoint.headers.contains_key(AUTHORIZATION)
 }
 
 /// Whether exports to a URL get a token of the identity: to a data collection endpoint of Azure

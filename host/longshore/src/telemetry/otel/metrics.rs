@@ -2,12 +2,14 @@
 //!
 //! No attribute is an id or a digest: each value would make a time series of its own.
 
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{BoundCounter, BoundHistogram, Counter, Gauge, Histogram, Meter};
 
+use super::completed::{CompletedInstruments, CompletedMessage, CompletedMessages};
 use super::destination::{Destination, Operation};
 use longshore_worker::report::Outcome;
 
@@ -40,40 +42,43 @@ pub(super) struct Metrics {
     messages: Counter<u64>,
     age: Histogram<f64>,
     lease_lost: Counter<u64>,
-    breaker: Gauge<u64>,
     depth: Gauge<u64>,
+    completed: Arc<CompletedMessages>,
+    is_open: Arc<AtomicBool>,
     of_queue: OfQueue,
 }
 
-/// What is measured of the queue that is unloaded. What every message measures is bound to its
-/// attributes once: looking them up cost more than all else. It is bound when it is first measured,
-/// since what is bound is exported.
+/// The attributes of what is measured of the queue that is unloaded.
 #[derive(Debug)]
 struct OfQueue {
     attributes: Vec<KeyValue>,
-    receive: Operation,
-    process: Operation,
-    settle: Operation,
+    receive: Vec<KeyValue>,
+    process: Vec<KeyValue>,
+    settle: Vec<KeyValue>,
+    /// Bound to its attributes when it is first measured, since what is bound is exported.
     received: OnceLock<(BoundCounter<u64>, BoundHistogram<f64>)>,
-    age: OnceLock<BoundHistogram<f64>>,
-    settled: OnceLock<BoundHistogram<f64>>,
-    processed: OnceLock<BoundHistogram<f64>>,
-    completed: OnceLock<BoundCounter<u64>>,
 }
 
 impl OfQueue {
     fn new(queue: &Destination) -> Self {
+        let measured = |operation| queue.operation(operation).measured;
         Self {
             attributes: queue.name_only(),
-            receive: queue.operation("receive"),
-            process: queue.operation("process"),
-            settle: queue.operation("settle"),
+            receive: measured("receive"),
+            process: measured("process"),
+            settle: measured("settle"),
             received: OnceLock::new(),
-            age: OnceLock::new(),
-            settled: OnceLock::new(),
-            processed: OnceLock::new(),
-            completed: OnceLock::new(),
         }
+    }
+
+    fn by_outcome(&self, outcome: &Outcome) -> Vec<KeyValue> {
+        let (word, reason, _) = outcome.words();
+        let mut attributes = self.attributes.clone();
+        attributes.push(KeyValue::new("longshore.outcome", word));
+        if !reason.is_empty() {
+            attributes.push(KeyValue::new("longshore.reason", reason.to_owned()));
+        }
+        attributes
     }
 }
 
@@ -84,45 +89,61 @@ impl Metrics {
             let histogram = meter.f64_histogram(name).with_unit("s").with_description(what);
             histogram.with_boundaries(buckets.to_vec()).build()
         };
-        let messages = |name: &'static str, what: &'static str| {
+        let counter = |name: &'static str, what: &'static str| {
             meter.u64_counter(name).with_unit("{message}").with_description(what).build()
         };
-        let gauge = |name: &'static str, unit: &'static str, what: &'static str| {
-            meter.u64_gauge(name).with_unit(unit).with_description(what).build()
-        };
-        let metrics = Self {
-            process_duration: seconds("messaging.process.duration", &SECONDS, "Time in the handler."),
-            operation_duration: seconds(
-                "messaging.client.operation.duration",
-                &SECONDS,
-                "Time of receives, sends and settlements.",
-            ),
-            consumed: messages("messaging.client.consumed.messages", "Messages received."),
-            sent: messages("messaging.client.sent.messages", "Messages sent to outboxes."),
-            messages: messages("longshore.messages", "Messages by outcome and reason."),
-            age: seconds("longshore.message.age", &AGES, "Age of messages when their handler starts."),
-            lease_lost: messages("longshore.lease.lost", "Messages whose lease was lost."),
-            breaker: gauge("longshore.breaker.state", "1", "1 while the circuit breaker is open, else 0."),
-            depth: gauge("longshore.queue.depth", "{message}", "Messages in the queue, invisible ones too."),
-            of_queue: OfQueue::new(queue),
-        };
-        metrics.breaker(false);
-        metrics
+        let of_queue = OfQueue::new(queue);
+        let process_duration = seconds("messaging.process.duration", &SECONDS, "Time in the handler.");
+        let operation_duration = seconds(
+            "messaging.client.operation.duration",
+            &SECONDS,
+            "Time of receives, sends and settlements.",
+        );
+        let messages = counter("longshore.messages", "Messages by outcome and reason.");
+        let age = seconds("longshore.message.age", &AGES, "Age of messages when their handler starts.");
+        let completed = Arc::new(CompletedMessages::new(CompletedInstruments {
+            age: (age.clone(), of_queue.process.clone()),
+            ran: (process_duration.clone(), of_queue.process.clone()),
+            settled: (operation_duration.clone(), of_queue.settle.clone()),
+            messages: (messages.clone(), of_queue.by_outcome(&Outcome::Completed)),
+        }));
+        let is_open = Arc::<AtomicBool>::default();
+        let (kept, observed) = (Arc::clone(&completed), Arc::clone(&is_open));
+        // Whoever collects calls this before anything is read ([Metrics
+        // SDK](https://opentelemetry.io/docs/specs/otel/metrics/sdk/)): so nothing that is kept is
+        // missing in what is exported.
+        meter
+            .u64_observable_gauge("longshore.breaker.state")
+            .with_unit("1")
+            .with_description("1 while the circuit breaker is open, else 0.")
+            .with_callback(move |state| {
+                kept.record_kept();
+                state.observe(u64::from(observed.load(Ordering::Relaxed)), &[]);
+            })
+            .build();
+        let depth = meter.u64_gauge("longshore.queue.depth").with_unit("{message}");
+        Self {
+            process_duration,
+            operation_duration,
+            consumed: counter("messaging.client.consumed.messages", "Messages received."),
+            sent: counter("messaging.client.sent.messages", "Messages sent to outboxes."),
+            messages,
+            age,
+            lease_lost: counter("longshore.lease.lost", "Messages whose lease was lost."),
+            depth: depth.with_description("Messages in the queue, invisible ones too.").build(),
+            completed,
+            is_open,
+            of_queue,
+        }
     }
 
     /// A receive took so long, and brought so many messages.
     pub(super) fn received(&self, messages: usize, took: Duration) {
-        let attributes = &self.of_queue.receive.measured;
+        let attributes = &self.of_queue.receive;
         let bind = || (self.consumed.bind(attributes), self.operation_duration.bind(attributes));
         let (consumed, duration) = self.of_queue.received.get_or_init(bind);
         consumed.add(messages as u64);
         duration.record(took.as_secs_f64());
-    }
-
-    /// A handler starts on a message of this age.
-    pub(super) fn starting(&self, age: Duration) {
-        let bind = || self.age.bind(&self.of_queue.process.measured);
-        self.of_queue.age.get_or_init(bind).record(age.as_secs_f64());
     }
 
     /// A message was sent to another queue.
@@ -131,43 +152,29 @@ impl Metrics {
         self.operation_duration.record(took.as_secs_f64(), &to.measured);
     }
 
-    /// A message has ended. Its handler ran so long, if it ran; its settlement took so long.
-    pub(super) fn ended(&self, outcome: &Outcome, ran: Option<Duration>, settled: Duration) {
-        let of_queue = &self.of_queue;
-        let bind = || self.operation_duration.bind(&of_queue.settle.measured);
-        of_queue.settled.get_or_init(bind).record(settled.as_secs_f64());
+    /// A message has ended. It was so old when its handler started, which ran so long, if it ran;
+    /// its settlement took so long.
+    pub(super) fn ended(&self, outcome: &Outcome, age: Duration, ran: Option<Duration>, settled: Duration) {
         if *outcome == Outcome::Completed {
-            let bind = || self.process_duration.bind(&of_queue.process.measured);
-            if let Some(ran) = ran {
-                of_queue.processed.get_or_init(bind).record(ran.as_secs_f64());
-            }
-            let bind = || self.messages.bind(&self.by_outcome(outcome));
-            return of_queue.completed.get_or_init(bind).add(1);
+            return self.completed.add(CompletedMessage { age, ran, settled });
         }
+        let of_queue = &self.of_queue;
+        self.age.record(age.as_secs_f64(), &of_queue.process);
+        self.operation_duration.record(settled.as_secs_f64(), &of_queue.settle);
         if let Some(ran) = ran {
-            let mut attributes = of_queue.process.measured.clone();
+            let mut attributes = of_queue.process.clone();
             attributes.push(KeyValue::new(ERROR_TYPE, error_type(outcome).to_owned()));
             self.process_duration.record(ran.as_secs_f64(), &attributes);
         }
-        self.messages.add(1, &self.by_outcome(outcome));
+        self.messages.add(1, &of_queue.by_outcome(outcome));
         if *outcome == Outcome::LeaseLost {
             self.lease_lost.add(1, &of_queue.attributes);
         }
     }
 
-    fn by_outcome(&self, outcome: &Outcome) -> Vec<KeyValue> {
-        let (word, reason, _) = outcome.words();
-        let mut attributes = self.of_queue.attributes.clone();
-        attributes.push(KeyValue::new("longshore.outcome", word));
-        if !reason.is_empty() {
-            attributes.push(KeyValue::new("longshore.reason", reason.to_owned()));
-        }
-        attributes
-    }
-
     /// The breaker has opened, or closed.
     pub(super) fn breaker(&self, is_open: bool) {
-        self.breaker.record(u64::from(is_open), &[]);
+        self.is_open.store(is_open, Ordering::Relaxed);
     }
 
     /// So many messages are in the queue.

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::time::timeout;
 
 use super::answer::{OtlpFailure, OtlpTaken};
 use super::asked::{Export, OtlpProtocol, Signal};
+use super::encoded::EncodedExport;
 use super::grpc::OtlpGrpc;
 use super::http::OtlpHttp;
 
@@ -39,20 +39,20 @@ impl OtlpClient {
         Ok(Self { transport, host: export.endpoint.host(), limit: export.timeout })
     }
 
-    /// Sends one export, as the protocol's message for its signal.
+    /// Sends one export.
     ///
     /// # Errors
     /// It was not taken: the receiver and the cause in words.
-    pub(super) async fn send(&self, message: Bytes) -> Result<OtlpTaken, OtlpFailure> {
+    pub(super) async fn send(&self, export: EncodedExport) -> Result<OtlpTaken, OtlpFailure> {
         let sending = async {
             match &self.transport {
-                Transport::Grpc(grpc) => grpc.send(message).await,
-                Transport::Http(http) => http.send(message).await,
+                Transport::Grpc(grpc) => grpc.send(export).await,
+                Transport::Http(http) => http.send(export).await,
             }
         };
         let no_answer = |_| {
             let cause = format!("there was no answer within {} ms", self.limit.as_millis());
-            Err(OtlpFailure { cause, is_final: false })
+            Err(OtlpFailure::passing(cause))
         };
         let sent = timeout(self.limit, sending).await.unwrap_or_else(no_answer);
         sent.map_err(|failure| OtlpFailure { cause: format!("{}: {}", self.host, failure.cause), ..failure })

@@ -12,45 +12,40 @@ use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use prost::Message;
 use tokio::runtime::Handle;
 
-use super::asked::Signal;
-use super::otlp::OtlpClient;
+use super::encoded::EncodedExport;
+use super::resend::OtlpSender;
 use super::tally::ExportTally;
 
-/// Exports metrics. They are not tried again: the next export says the same and more. What is lost
-/// is the last.
+/// Exports metrics.
 ///
 /// The SDK polls it on a thread of its own, which is none of the runtime: so each export is a task.
 #[derive(Debug)]
 pub(super) struct MetricsExporter {
     runtime: Handle,
-    client: Arc<OtlpClient>,
+    sender: Arc<OtlpSender>,
     temporality: Temporality,
     tally: Arc<ExportTally>,
 }
 
 impl MetricsExporter {
     /// Must be made on the runtime.
-    pub(super) fn new(client: OtlpClient, temporality: Temporality, tally: Arc<ExportTally>) -> Self {
-        Self { runtime: Handle::current(), client: Arc::new(client), temporality, tally }
+    pub(super) fn new(sender: OtlpSender, temporality: Temporality, tally: Arc<ExportTally>) -> Self {
+        Self { runtime: Handle::current(), sender: Arc::new(sender), temporality, tally }
     }
 }
 
 impl PushMetricExporter for MetricsExporter {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
         self.tally.metrics_begin();
-        let message: Bytes = ExportMetricsServiceRequest::from(metrics).encode_to_vec().into();
-        let client = Arc::clone(&self.client);
-        let sent = self.runtime.spawn(async move { client.send(message).await }).await;
-        match sent.map_err(|error| OTelSdkError::InternalFailure(error.to_string()))? {
-            Ok(answer) => {
-                self.tally.metrics_taken(self.temporality == Temporality::Cumulative, &answer);
-                Ok(())
-            }
-            Err(failure) => {
-                self.tally.failed(Signal::Metrics, &failure);
-                Err(OTelSdkError::InternalFailure(failure.cause))
-            }
-        }
+        let message = ExportMetricsServiceRequest::from(metrics).encode_to_vec();
+        let export = EncodedExport { head: Bytes::new(), rest: message.into() };
+        let sender = Arc::clone(&self.sender);
+        let sent = self.runtime.spawn(async move { sender.send(export).await }).await;
+        let answer = sent.map_err(|error| OTelSdkError::InternalFailure(error.to_string()))?;
+        let not_taken = || OTelSdkError::InternalFailure("the metrics were not taken".to_owned());
+        let answer = answer.ok_or_else(not_taken)?;
+        self.tally.metrics_taken(self.temporality == Temporality::Cumulative, &answer);
+        Ok(())
     }
 
     fn force_flush(&self) -> OTelSdkResult {

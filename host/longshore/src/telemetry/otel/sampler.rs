@@ -1,6 +1,8 @@
 //! Which traces are exported ([SDK
 //! configuration](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/)).
 
+use std::fmt;
+
 use opentelemetry::trace::{SpanKind, TraceId};
 use opentelemetry_sdk::trace::{Sampler, SamplingDecision, ShouldSample};
 
@@ -42,6 +44,18 @@ impl Default for TraceSampler {
     /// What the sender decided, else all.
     fn default() -> Self {
         Self { heeds_parent: true, root: RootSampler::All }
+    }
+}
+
+impl fmt::Display for TraceSampler {
+    /// As its variable names it, with its share.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.heeds_parent { "parentbased_" } else { "" })?;
+        match self.root {
+            RootSampler::All => f.write_str("always_on"),
+            RootSampler::None => f.write_str("always_off"),
+            RootSampler::Share(share) => write!(f, "traceidratio of {share}"),
+        }
     }
 }
 

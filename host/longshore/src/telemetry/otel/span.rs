@@ -5,45 +5,20 @@
 //! attribute is an allocation there, once as a value and once more as a message.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use opentelemetry_proto::tonic::trace::v1::SpanFlags;
+use opentelemetry::KeyValue;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
-use prost::encoding::{WireType, encode_varint, encoded_len_varint, fixed32, fixed64, key_len};
+use prost::encoding::{encoded_len_varint, fixed32, fixed64, key_len};
 
 use super::batches::SpanBatches;
+use super::numbers::ExportLimits;
+use super::wire;
 use longshore_handler::trace_context::TraceContext;
 
-/// The fields of `Span` ([trace.proto](https://github.com/open-telemetry/opentelemetry-proto)).
-const TRACE_ID: u32 = 1;
-const SPAN_ID: u32 = 2;
-const TRACE_STATE: u32 = 3;
-const PARENT_SPAN_ID: u32 = 4;
-const NAME: u32 = 5;
-const KIND: u32 = 6;
-const START_TIME: u32 = 7;
-const END_TIME: u32 = 8;
-const ATTRIBUTES: u32 = 9;
-const DROPPED_ATTRIBUTES: u32 = 10;
-const LINKS: u32 = 13;
-const DROPPED_LINKS: u32 = 14;
-const STATUS: u32 = 15;
-const FLAGS: u32 = 16;
-/// The field of `Link` that is none of a span's; the first three are the same.
-const LINK_FLAGS: u32 = 6;
-/// The fields of `Status`.
-const STATUS_MESSAGE: u32 = 2;
-const STATUS_CODE: u32 = 3;
-/// The fields of `KeyValue`, and of the `AnyValue` in it
-/// ([common.proto](https://github.com/open-telemetry/opentelemetry-proto)).
-const KEY: u32 = 1;
-const VALUE: u32 = 2;
-const STRING_VALUE: u32 = 1;
-const INT_VALUE: u32 = 3;
-
-/// What nearly all spans have room in.
-const USUAL_BYTES: usize = 768;
+/// What nearly all spans have room in, beside what they begin with.
+const USUAL_BYTES: usize = 384;
 
 /// A span in another place: of this process, or of a sender.
 #[derive(Clone, Copy, Debug)]
@@ -63,10 +38,76 @@ pub(super) struct OtlpSpan {
 /// What is told of a span that is to be exported.
 #[derive(Debug)]
 struct ToldSpan {
+    written: WrittenSpan,
+    batches: Arc<SpanBatches>,
+}
+
+/// The fields of a span that are written so far, in any order.
+#[derive(Clone, Debug, Default)]
+struct WrittenSpan {
     bytes: Vec<u8>,
     attributes: u32,
     links: u32,
-    batches: Arc<SpanBatches>,
+}
+
+/// What all spans of an operation begin with: its name, its kind, and what it is about. It is
+/// written once, and copied.
+#[derive(Clone, Debug)]
+pub(super) struct SpanTemplate(WrittenSpan);
+
+impl SpanTemplate {
+    /// Spans of this name and kind, with these attributes, all of which are linked with this one.
+    pub(super) fn new(
+        limits: &ExportLimits,
+        (name, kind): (&str, SpanKind),
+        attributes: &[KeyValue],
+        link: Option<&TraceContext>,
+    ) -> Self {
+        let mut written = WrittenSpan::default();
+        wire::delimited(wire::NAME, name.as_bytes(), &mut written.bytes);
+        wire::number(wire::KIND, kind as u64, &mut written.bytes);
+        for KeyValue { key, value, .. } in attributes {
+            written.text(key.as_str(), &value.as_str(), limits);
+        }
+        if let Some(context) = link {
+            written.link(Relative { context, is_remote: false }, limits);
+        }
+        Self(written)
+    }
+}
+
+impl WrittenSpan {
+    fn link(&mut self, to: Relative<'_>, limits: &ExportLimits) {
+        self.links += 1;
+        if self.links > limits.links {
+            return;
+        }
+        let mut link = Vec::with_capacity(64);
+        wire::context(to.context, &mut link);
+        fixed32::encode(wire::LINK_FLAGS, &wire::flags(to.context, to.is_remote), &mut link);
+        wire::delimited(wire::LINKS, &link, &mut self.bytes);
+    }
+
+    fn text(&mut self, key: &str, value: &str, limits: &ExportLimits) {
+        let Some(bytes) = self.attribute(limits) else { return };
+        let any = wire::delimited_len(wire::STRING_VALUE, value.len());
+        wire::begin_attribute(key, any, bytes);
+        wire::delimited(wire::STRING_VALUE, value.as_bytes(), bytes);
+    }
+
+    fn number(&mut self, key: &str, value: i64, limits: &ExportLimits) {
+        let Some(bytes) = self.attribute(limits) else { return };
+        // The protocol writes negative numbers as their two's complement.
+        let value = value.cast_unsigned();
+        wire::begin_attribute(key, key_len(wire::INT_VALUE) + encoded_len_varint(value), bytes);
+        wire::number(wire::INT_VALUE, value, bytes);
+    }
+
+    /// Where another attribute goes; `None` if there may be no more.
+    fn attribute(&mut self, limits: &ExportLimits) -> Option<&mut Vec<u8>> {
+        self.attributes += 1;
+        (self.attributes <= limits.attributes).then_some(&mut self.bytes)
+    }
 }
 
 impl OtlpSpan {
@@ -79,22 +120,21 @@ impl OtlpSpan {
     pub(super) fn told(
         batches: &Arc<SpanBatches>,
         context: TraceContext,
-        (name, kind): (&str, SpanKind),
+        SpanTemplate(template): &SpanTemplate,
         parent: Option<Relative<'_>>,
         start: SystemTime,
     ) -> Self {
-        let mut bytes = Vec::with_capacity(USUAL_BYTES);
-        write_context(&context, &mut bytes);
+        let mut bytes = Vec::with_capacity(template.bytes.len() + USUAL_BYTES);
+        bytes.extend_from_slice(&template.bytes);
+        wire::context(&context, &mut bytes);
         if let Some(parent) = parent {
-            delimited(PARENT_SPAN_ID, &parent.context.ids.span.to_be_bytes(), &mut bytes);
+            wire::delimited(wire::PARENT_SPAN_ID, &parent.context.ids.span.to_be_bytes(), &mut bytes);
         }
-        delimited(NAME, name.as_bytes(), &mut bytes);
-        number(KIND, kind as u64, &mut bytes);
-        fixed64::encode(START_TIME, &nanoseconds(start), &mut bytes);
+        fixed64::encode(wire::START_TIME, &wire::nanoseconds(start), &mut bytes);
         let is_remote = parent.is_some_and(|it| it.is_remote);
-        fixed32::encode(FLAGS, &flags(&context, is_remote), &mut bytes);
-        let told = ToldSpan { bytes, attributes: 0, links: 0, batches: Arc::clone(batches) };
-        Self { context, told: Some(told) }
+        fixed32::encode(wire::FLAGS, &wire::flags(&context, is_remote), &mut bytes);
+        let written = WrittenSpan { bytes, ..*template };
+        Self { context, told: Some(ToldSpan { written, batches: Arc::clone(batches) }) }
     }
 
     /// What is to be continued.
@@ -109,43 +149,34 @@ impl OtlpSpan {
 
     /// Links it with another span.
     pub(super) fn link(&mut self, to: Relative<'_>) {
-        let Some(told) = &mut self.told else { return };
-        told.links += 1;
-        if told.links > told.batches.limits().links {
-            return;
+        if let Some(ToldSpan { written, batches }) = &mut self.told {
+            written.link(to, batches.limits());
         }
-        let mut link = Vec::with_capacity(64);
-        write_context(to.context, &mut link);
-        fixed32::encode(LINK_FLAGS, &flags(to.context, to.is_remote), &mut link);
-        delimited(LINKS, &link, &mut told.bytes);
     }
 
     /// Gives it an attribute that is a text.
     pub(super) fn text(&mut self, key: &str, value: &str) {
-        let Some(bytes) = self.attribute() else { return };
-        let any = delimited_len(STRING_VALUE, value.len());
-        begin_attribute(key, any, bytes);
-        delimited(STRING_VALUE, value.as_bytes(), bytes);
+        if let Some(ToldSpan { written, batches }) = &mut self.told {
+            written.text(key, value, batches.limits());
+        }
     }
 
     /// Gives it an attribute that is a number.
     pub(super) fn number(&mut self, key: &str, value: i64) {
-        let Some(bytes) = self.attribute() else { return };
-        // The protocol writes negative numbers as their two's complement.
-        let value = value.cast_unsigned();
-        begin_attribute(key, key_len(INT_VALUE) + encoded_len_varint(value), bytes);
-        number(INT_VALUE, value, bytes);
+        if let Some(ToldSpan { written, batches }) = &mut self.told {
+            written.number(key, value, batches.limits());
+        }
     }
 
     /// What it is about has failed, for this reason. It is said once at most.
     pub(super) fn failed(&mut self, reason: &str) {
         let Some(told) = &mut self.told else { return };
+        let bytes = &mut told.written.bytes;
         let code = StatusCode::Error as u64;
-        let length =
-            delimited_len(STATUS_MESSAGE, reason.len()) + key_len(STATUS_CODE) + encoded_len_varint(code);
-        begin(STATUS, length, &mut told.bytes);
-        delimited(STATUS_MESSAGE, reason.as_bytes(), &mut told.bytes);
-        number(STATUS_CODE, code, &mut told.bytes);
+        let of_code = key_len(wire::STATUS_CODE) + encoded_len_varint(code);
+        wire::begin(wire::STATUS, wire::delimited_len(wire::STATUS_MESSAGE, reason.len()) + of_code, bytes);
+        wire::delimited(wire::STATUS_MESSAGE, reason.as_bytes(), bytes);
+        wire::number(wire::STATUS_CODE, code, bytes);
     }
 
     /// Ends it.
@@ -153,22 +184,17 @@ impl OtlpSpan {
         self.finish(at);
     }
 
-    /// Where another attribute goes; `None` if there may be no more, or if it is not exported.
-    fn attribute(&mut self) -> Option<&mut Vec<u8>> {
-        let told = self.told.as_mut()?;
-        told.attributes += 1;
-        (told.attributes <= told.batches.limits().attributes).then_some(&mut told.bytes)
-    }
-
     fn finish(&mut self, at: SystemTime) {
-        let Some(ToldSpan { mut bytes, attributes, links, batches }) = self.told.take() else { return };
-        fixed64::encode(END_TIME, &nanoseconds(at), &mut bytes);
+        let Some(ToldSpan { written, batches }) = self.told.take() else { return };
+        let WrittenSpan { mut bytes, attributes, links } = written;
+        fixed64::encode(wire::END_TIME, &wire::nanoseconds(at), &mut bytes);
         let limits = batches.limits();
-        for (tag, count, limit) in
-            [(DROPPED_ATTRIBUTES, attributes, limits.attributes), (DROPPED_LINKS, links, limits.links)]
-        {
+        for (tag, count, limit) in [
+            (wire::DROPPED_ATTRIBUTES, attributes, limits.attributes),
+            (wire::DROPPED_LINKS, links, limits.links),
+        ] {
             if count > limit {
-                number(tag, u64::from(count - limit), &mut bytes);
+                wire::number(tag, u64::from(count - limit), &mut bytes);
             }
         }
         batches.ended(&bytes);
@@ -183,63 +209,10 @@ impl Drop for OtlpSpan {
     }
 }
 
-/// The first three fields of a span, and of a link.
-fn write_context(context: &TraceContext, bytes: &mut Vec<u8>) {
-    delimited(TRACE_ID, &context.ids.trace.to_be_bytes(), bytes);
-    delimited(SPAN_ID, &context.ids.span.to_be_bytes(), bytes);
-    if !context.state.is_empty() {
-        delimited(TRACE_STATE, context.state.as_bytes(), bytes);
-    }
-}
-
-/// The trace flags, with what is known of where a span is: the parent of a span, or a linked one.
-fn flags(context: &TraceContext, is_remote: bool) -> u32 {
-    let known = SpanFlags::ContextHasIsRemoteMask as u32;
-    let remote = if is_remote { SpanFlags::ContextIsRemoteMask as u32 } else { 0 };
-    u32::from(context.flags) | known | remote
-}
-
-fn nanoseconds(time: SystemTime) -> u64 {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// An attribute up to its value, which is so long.
-fn begin_attribute(key: &str, value: usize, bytes: &mut Vec<u8>) {
-    begin(ATTRIBUTES, delimited_len(KEY, key.len()) + delimited_len(VALUE, value), bytes);
-    delimited(KEY, key.as_bytes(), bytes);
-    begin(VALUE, value, bytes);
-}
-
-fn begin(tag: u32, length: usize, bytes: &mut Vec<u8>) {
-    varint(u64::from(tag << 3 | WireType::LengthDelimited as u32), bytes);
-    varint(length as u64, bytes);
-}
-
-fn varint(number: u64, bytes: &mut Vec<u8>) {
-    match u8::try_from(number) {
-        // Nearly all are that short.
-        Ok(byte) if byte < 0x80 => bytes.push(byte),
-        _ => encode_varint(number, bytes),
-    }
-}
-
-fn delimited(tag: u32, field: &[u8], bytes: &mut Vec<u8>) {
-    begin(tag, field.len(), bytes);
-    bytes.extend_from_slice(field);
-}
-
-fn delimited_len(tag: u32, length: usize) -> usize {
-    key_len(tag) + encoded_len_varint(length as u64) + length
-}
-
-fn number(tag: u32, number: u64, bytes: &mut Vec<u8>) {
-    varint(u64::from(tag << 3 | WireType::Varint as u32), bytes);
-    varint(number, bytes);
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use opentelemetry::InstrumentationScope;
     use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
     use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -296,11 +269,11 @@ mod tests {
         let (own, other) = contexts();
         let other = Relative { context: &other, is_remote: true };
         let what = ("process orders", SpanKind::Consumer);
-        let mut span =
-            OtlpSpan::told(&batches, own.clone(), what, Some(other), at(1_700_000_000_000_000_001));
-        span.link(Relative { is_remote: false, ..other });
         let long = "caf\u{e9} ".repeat(100);
-        span.text("text", &long);
+        let attributes = [opentelemetry::KeyValue::new("text", long.clone())];
+        let template = SpanTemplate::new(batches.limits(), what, &attributes, Some(other.context));
+        let begun = at(1_700_000_000_000_000_001);
+        let mut span = OtlpSpan::told(&batches, own.clone(), &template, Some(other), begun);
         span.text("empty", "");
         span.number("number", 300);
         span.number("negative", -1);
@@ -341,8 +314,10 @@ mod tests {
         let batches = batches(2, 1);
         let (own, other) = contexts();
         let what = ("send invoices", SpanKind::Producer);
-        let mut span = OtlpSpan::told(&batches, own, what, None, at(1));
-        (0..5).for_each(|number| span.number("number", number));
+        let attributes = [opentelemetry::KeyValue::new("text", "")];
+        let template = SpanTemplate::new(batches.limits(), what, &attributes, None);
+        let mut span = OtlpSpan::told(&batches, own, &template, None, at(1));
+        (0..4).for_each(|number| span.number("number", number));
         (0..3).for_each(|_| span.link(Relative { context: &other, is_remote: true }));
         drop(span);
         let span = exported(&batches).await;

@@ -9,7 +9,7 @@ use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
 use super::destination::{Destination, Operation};
 use super::metrics::{ERROR_TYPE, Metrics, error_type};
-use super::span::{OtlpSpan, Relative};
+use super::span::{OtlpSpan, Relative, SpanTemplate};
 use super::tracer::OtlpTracer;
 use crate::telemetry::Correlation;
 use longshore_handler::Usage;
@@ -32,15 +32,20 @@ pub(super) struct Observer(Arc<Observed>);
 
 #[derive(Debug)]
 struct Observed {
-    tracer: Option<OtlpTracer>,
+    traces: Option<ObservedTraces>,
     metrics: Option<Metrics>,
     is_service_bus: bool,
-    receive: Operation,
-    process: Operation,
-    settle: Operation,
     correlation: Correlation,
-    /// The span of the whole run.
-    run: Option<TraceContext>,
+}
+
+/// What begins spans, and what they begin with.
+#[derive(Debug)]
+struct ObservedTraces {
+    tracer: OtlpTracer,
+    /// These two have no parent in this process, and are linked with the run.
+    receive: SpanTemplate,
+    process: SpanTemplate,
+    settle: SpanTemplate,
 }
 
 impl Observer {
@@ -50,21 +55,19 @@ impl Observer {
         metrics: Option<Metrics>,
         queue: &Destination,
         correlation: Correlation,
-        run: Option<TraceContext>,
+        run: Option<&TraceContext>,
     ) -> Self {
-        let of = |name| queue.operation(name);
-        let (receive, process, settle) = (of("receive"), of("process"), of("settle"));
-        let is_service_bus = queue.is_service_bus;
-        Self(Arc::new(Observed {
-            tracer,
-            metrics,
-            is_service_bus,
-            receive,
-            process,
-            settle,
-            correlation,
-            run,
-        }))
+        let traces = tracer.map(|tracer| {
+            let template = |name, kind, link| {
+                let Operation { span_name, traced, .. } = queue.operation(name);
+                tracer.template((&span_name, kind), &traced, link)
+            };
+            let receive = template("receive", SpanKind::Client, run);
+            let process = template("process", SpanKind::Consumer, run);
+            let settle = template("settle", SpanKind::Client, None);
+            ObservedTraces { tracer, receive, process, settle }
+        });
+        Self(Arc::new(Observed { traces, metrics, is_service_bus: queue.is_service_bus, correlation }))
     }
 
     /// The instruments, where metrics are exported.
@@ -74,36 +77,6 @@ impl Observer {
 }
 
 impl Observed {
-    /// A span that has no parent in this process, linked with the run's.
-    fn root(
-        &self,
-        operation: &Operation,
-        kind: SpanKind,
-        parent: Option<&TraceContext>,
-        start: SystemTime,
-    ) -> Option<OtlpSpan> {
-        let parent = parent.map(|context| Relative { context, is_remote: true });
-        let mut span = self.span(operation, kind, parent, start)?;
-        if let Some(context) = &self.run {
-            span.link(Relative { context, is_remote: false });
-        }
-        Some(span)
-    }
-
-    fn span(
-        &self,
-        operation: &Operation,
-        kind: SpanKind,
-        parent: Option<Relative<'_>>,
-        start: SystemTime,
-    ) -> Option<OtlpSpan> {
-        let mut span = self.tracer.as_ref()?.start((&operation.span_name, kind), parent, start);
-        if span.is_told() {
-            operation.traced.iter().for_each(|it| span.text(it.key.as_str(), &it.value.as_str()));
-        }
-        Some(span)
-    }
-
     /// What a span says of a message. Its body and its properties are not in it.
     fn about(&self, message: &Message, span: &mut OtlpSpan) {
         span.text("messaging.message.id", capped(&message.id));
@@ -136,8 +109,8 @@ impl Telemetry for Observer {
         }
         let now = SystemTime::now();
         let started = now.checked_sub(took).unwrap_or(now);
-        let receive = &observed.receive;
-        let Some(mut span) = observed.root(receive, SpanKind::Client, None, started) else { return };
+        let Some(ObservedTraces { tracer, receive, .. }) = &observed.traces else { return };
+        let mut span = tracer.start(receive, None, started);
         if span.is_told() {
             for sender in messages.iter().filter_map(|it| carried(&it.message)).map(passed_on) {
                 span.link(Relative { context: &sender, is_remote: true });
@@ -151,16 +124,16 @@ impl Telemetry for Observer {
     fn attempt(&self, message: &Message, sender: Option<&TraceContext>) -> Box<dyn AttemptSpan> {
         let Self(observed) = self;
         let started = SystemTime::now();
-        if let Some(metrics) = &observed.metrics {
-            // The clock of a service may be ahead of ours.
-            metrics.starting(age(message.inserted, started).unwrap_or_default());
-        }
+        // The clock of a service may be ahead of ours.
+        let age = age(message.inserted, started).unwrap_or_default();
         let sender = sender.cloned().map(passed_on);
         let (parent, linked) = match observed.correlation {
             Correlation::Parent => (sender.as_ref(), None),
             Correlation::Link => (None, sender.as_ref()),
         };
-        let mut span = observed.root(&observed.process, SpanKind::Consumer, parent, started);
+        let parent = parent.map(|context| Relative { context, is_remote: true });
+        let traces = observed.traces.as_ref();
+        let mut span = traces.map(|it| it.tracer.start(&it.process, parent, started));
         if let Some(span) = span.as_mut().filter(|it| it.is_told()) {
             if let Some(context) = linked {
                 span.link(Relative { context, is_remote: true });
@@ -168,7 +141,7 @@ impl Telemetry for Observer {
             observed.about(message, span);
         }
         let observed = Arc::clone(observed);
-        Box::new(Attempt { observed, span, started, answered: None, settling: None })
+        Box::new(Attempt { observed, span, age, started, answered: None, settling: None })
     }
 
     fn on_hold(&self, cause: Option<HoldCause>) {
@@ -183,6 +156,8 @@ impl Telemetry for Observer {
 struct Attempt {
     observed: Arc<Observed>,
     span: Option<OtlpSpan>,
+    /// How old the message was then.
+    age: Duration,
     started: SystemTime,
     /// When the handler answered.
     answered: Option<SystemTime>,
@@ -191,10 +166,9 @@ struct Attempt {
 }
 
 impl Attempt {
-    /// A span within this one.
-    fn child(&self, operation: &Operation, kind: SpanKind, start: SystemTime) -> Option<OtlpSpan> {
-        let parent = Relative { context: self.span.as_ref()?.context(), is_remote: false };
-        self.observed.span(operation, kind, Some(parent), start)
+    /// This span, as the parent of another one.
+    fn as_parent(&self) -> Option<Relative<'_>> {
+        Some(Relative { context: self.span.as_ref()?.context(), is_remote: false })
     }
 
     /// A span of the settlement, where that moved the message to the poison queue, or failed.
@@ -205,9 +179,8 @@ impl Attempt {
             Outcome::Abandoned(reason) if reason.starts_with("refused") => ("complete", Some(*reason)),
             _ => return,
         };
-        let Some(mut span) = self.child(&self.observed.settle, SpanKind::Client, start) else {
-            return;
-        };
+        let Some(ObservedTraces { tracer, settle, .. }) = &self.observed.traces else { return };
+        let mut span = tracer.start(settle, self.as_parent(), start);
         // Other queues have no dispositions, and the conventions no attribute for them.
         if self.observed.is_service_bus {
             span.text(DISPOSITION, disposition);
@@ -237,7 +210,10 @@ impl AttemptSpan for Attempt {
 
     fn sending(&mut self, to: &QueueUrl) -> Box<dyn SendSpan> {
         let (to, started) = (Destination::new(to).operation("send"), SystemTime::now());
-        let span = self.child(&to, SpanKind::Producer, started);
+        let span = self.observed.traces.as_ref().map(|ObservedTraces { tracer, .. }| {
+            let template = tracer.template((&to.span_name, SpanKind::Producer), &to.traced, None);
+            tracer.start(&template, self.as_parent(), started)
+        });
         Box::new(Sending { observed: Arc::clone(&self.observed), to, span, started, is_sent: false })
     }
 
@@ -252,7 +228,7 @@ impl AttemptSpan for Attempt {
         let between = |from: SystemTime, to: SystemTime| to.duration_since(from).unwrap_or_default();
         if let Some(metrics) = &self.observed.metrics {
             let ran = self.answered.map(|at| between(self.started, at));
-            metrics.ended(outcome, ran, between(settling, now));
+            metrics.ended(outcome, self.age, ran, between(settling, now));
         }
         self.tell_settlement(outcome, settling, now);
         if let Some(mut span) = self.span.take() {

@@ -1,18 +1,14 @@
-//! What was to be exported, and what was taken; and how long is waited before it is tried again.
+//! What was to be exported, and what was taken.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::answer::{OtlpFailure, OtlpTaken};
 use super::asked::Signal;
-
-/// How long is waited before an export is tried again. At the end of the run it is not.
-pub(super) const PAUSES: [Duration; 3] =
-    [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 
 /// What was to be exported, and what was.
 #[derive(Debug, Default)]
@@ -21,7 +17,8 @@ pub(super) struct ExportTally {
     taken_spans: AtomicU64,
     untaken_metrics: AtomicU64,
     state: Mutex<ExportState>,
-    is_ending: watch::Sender<bool>,
+    /// When the time is up; `None` while the run goes on.
+    ends: watch::Sender<Option<Instant>>,
 }
 
 #[derive(Debug, Default)]
@@ -46,9 +43,14 @@ pub(super) struct Dropped {
 }
 
 impl ExportTally {
-    /// From now on nothing waits before it is tried again.
-    pub(super) fn end(&self) {
-        self.is_ending.send_replace(true);
+    /// The run has ended. What is not taken by then is dropped.
+    pub(super) fn end(&self, by: Instant) {
+        self.ends.send_replace(Some(by));
+    }
+
+    /// When the time is up; `None` while the run goes on.
+    pub(super) fn ends(&self) -> Option<Instant> {
+        *self.ends.borrow()
     }
 
     /// A span has ended, and is to be exported.
@@ -81,12 +83,12 @@ impl ExportTally {
     /// An export was not taken. The first of several is said.
     pub(super) fn failed(&self, signal: Signal, failure: &OtlpFailure) {
         let what = signal.word();
-        let OtlpFailure { cause, is_final } = failure;
+        let OtlpFailure { cause, is_final, .. } = failure;
         let mut state = self.state();
-        if !state.is_failing && !*self.is_ending.borrow() {
+        if !state.is_failing && self.ends().is_none() {
             let then =
                 if *is_final { "they are dropped" } else { "they are tried again, and dropped at last" };
-            tracing::warn!(cause, "{what} could not be exported; {then}");
+            tracing::warn!(%cause, "{what} could not be exported; {then}");
         }
         state.is_failing = true;
         state.newest = Some(cause.clone());
@@ -103,8 +105,8 @@ impl ExportTally {
 
     /// Waits, unless the run ends meanwhile. Returns whether it does not.
     pub(super) async fn waits(&self, pause: Duration) -> bool {
-        let mut is_ending = self.is_ending.subscribe();
-        timeout(pause, is_ending.wait_for(|it| *it)).await.is_err()
+        let mut ends = self.ends.subscribe();
+        timeout(pause, ends.wait_for(Option::is_some)).await.is_err()
     }
 
     /// Notes what a receiver said of what it took. Its words are said once.
@@ -121,7 +123,7 @@ impl ExportTally {
             let what = signal.word();
             tracing::warn!(
                 rejected,
-                words,
+                %words,
                 "the receiver took {what}, and had something to say; this is said once"
             );
         }

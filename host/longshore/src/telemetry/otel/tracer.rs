@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use opentelemetry::KeyValue;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_sdk::trace::{IdGenerator as _, RandomIdGenerator};
 
 use super::batches::SpanBatches;
 use super::sampler::{SAMPLED, TraceSampler};
-use super::span::{OtlpSpan, Relative};
+use super::span::{OtlpSpan, Relative, SpanTemplate};
 use longshore_handler::trace_context::{TraceContext, TraceIds};
 
 /// What begins the spans of a run.
@@ -25,10 +26,20 @@ impl OtlpTracer {
         Self { sampler, batches, ids: RandomIdGenerator::default() }
     }
 
-    /// A span of this name and kind. Without a parent it begins a trace.
+    /// What spans of this name and kind begin with, that have these attributes and this link.
+    pub(super) fn template(
+        &self,
+        what: (&str, SpanKind),
+        attributes: &[KeyValue],
+        link: Option<&TraceContext>,
+    ) -> SpanTemplate {
+        SpanTemplate::new(self.batches.limits(), what, attributes, link)
+    }
+
+    /// A span that begins like this. Without a parent it begins a trace.
     pub(super) fn start(
         &self,
-        (name, kind): (&str, SpanKind),
+        template: &SpanTemplate,
         parent: Option<Relative<'_>>,
         at: SystemTime,
     ) -> OtlpSpan {
@@ -41,7 +52,7 @@ impl OtlpTracer {
         let state = of_parent.map(|it| it.state.clone()).unwrap_or_default();
         let context = TraceContext { ids, flags, state };
         if is_sampled {
-            OtlpSpan::told(&self.batches, context, (name, kind), parent, at)
+            OtlpSpan::told(&self.batches, context, template, parent, at)
         } else {
             OtlpSpan::untold(context)
         }
