@@ -395,6 +395,6 @@ mod tests {
 
     #[test]
     fn a_process_that_is_killed_says_so() {
-        assert!(shell("sleep 600").start().kill().was_killed());
+        assert!(shell("exec sleep 600").start().kill().was_killed());
     }
 }

@@ -165,6 +165,26 @@ fn what_failed_says_why_and_is_counted_by_its_reason_without_any_id() {
 }
 
 #[test]
+fn each_message_is_in_the_metrics_however_many_there_are() {
+    let (directory, receiver) = (Directory::new(), OtlpReceiver::start(ReceiverMood::Takes));
+    // Those of completed messages are recorded by 128.
+    let (completed, rejected) = (300, 3);
+    let of = |count: usize, msg: &'static str| (0..count).map(move |n| order(&format!("{msg}-{n}"), msg));
+    directory.send(of(completed, "ok").chain(of(rejected, "reject")));
+    run(exporting(&mut directory.worker(&[]), &receiver, "grpc")).succeeded();
+    let counted = |metric: &str, attribute: &str, value: &str| -> f64 {
+        let points = receiver.points(metric).into_iter();
+        points.filter(|it| it.attributes[attribute] == value).map(|it| it.value).sum()
+    };
+    let (completed, all) = (completed as f64, (completed + rejected) as f64);
+    assert_eq!(counted("longshore.messages", "longshore.outcome", "completed"), completed);
+    assert_eq!(counted("longshore.message.age", "messaging.operation.name", "process"), all);
+    assert_eq!(counted("messaging.process.duration", "messaging.operation.name", "process"), all);
+    assert_eq!(counted("messaging.client.operation.duration", "messaging.operation.name", "settle"), all);
+    assert_eq!(counted("messaging.client.consumed.messages", "messaging.operation.name", "receive"), all);
+}
+
+#[test]
 fn a_trace_is_linked_where_that_is_asked_for() {
     let (directory, receiver) = (Directory::new(), OtlpReceiver::start(ReceiverMood::Takes));
     send(&directory, &order("o-1", "ok"), &[&format!("traceparent={SENT}")]);

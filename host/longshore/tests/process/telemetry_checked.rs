@@ -10,6 +10,9 @@ use crate::orders::order;
 use crate::process::{longshore, run};
 use crate::telemetry::exporting;
 
+/// Variables, how many warnings they are worth, and which signals are exported with them.
+type Case<'a> = (&'a [(&'a str, &'a str)], usize, &'a [&'a str]);
+
 /// What check and run say of these variables, and which signals arrive.
 #[derive(Debug, Default, PartialEq)]
 struct Said {
@@ -23,7 +26,7 @@ fn json(text: &str) -> Vec<Value> {
 
 #[test]
 fn what_check_says_of_each_wrong_value_is_what_a_run_says_and_does() {
-    let cases: &[(&[(&str, &str)], usize, &[&str])] = &[
+    let cases: &[Case<'_>] = &[
         (&[], 0, &["traces", "metrics"]),
         (&[("OTEL_TRACES_SAMPLER", "xray")], 1, &["traces", "metrics"]),
         (
