@@ -17,6 +17,7 @@ use longshore_queue::MAX_RECEIVE;
 
 /// How many receives may be in flight at once, as long as the queue gives as much as it is asked
 /// for. Messages do not end together, and a free slot need not wait for the answer to another.
+/// Where receives are credit, those that ask for as much as they can are not counted.
 const MAX_RECEIVES_IN_FLIGHT: usize = 4;
 /// How much later than the one before a receive is sent, unless it asks for as much as a receive
 /// can. A queue that answers sooner is asked for more at a time instead.
@@ -190,7 +191,8 @@ impl Intake {
         let apart_at = self.newest_sent.map_or(now, |sent| sent + MIN_GAP);
         let may_wait_beside = self.receives_are_credit && !self.newest_was_empty;
         let may_join = may_wait_beside || self.newest_was_full;
-        let has_room = self.receives < MAX_RECEIVES_IN_FLIGHT;
+        let is_largest_credit = self.receives_are_credit && is_largest;
+        let has_room = is_largest_credit || self.receives < MAX_RECEIVES_IN_FLIGHT;
         let one_more = may_join && has_room && (is_largest || now >= apart_at);
         if self.receives == 0 || one_more {
             Next::Receive(ask)

@@ -249,6 +249,17 @@ fn a_receive_joins_those_in_flight_if_the_queue_is_full_and_the_last_one_was_a_m
 }
 
 #[test]
+fn where_receives_are_credit_all_that_is_free_may_be_asked_for() {
+    let now = Instant::now();
+    let mut intake = intake(256, LINGER, None, now).on_credit(true);
+    for _ in 0..8 {
+        assert_eq!(next(&intake, now, 0), Next::Receive(32));
+        intake.receive_sent(32, now);
+    }
+    assert!(matches!(next(&intake, now, 0), Next::Wait(_)), "as many as there are slots");
+}
+
+#[test]
 fn where_receives_are_credit_one_that_waits_for_a_single_message_holds_up_no_other() {
     let now = Instant::now();
     let mut intake = intake(16, LINGER, None, now).on_credit(true);
