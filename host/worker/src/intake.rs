@@ -24,7 +24,8 @@ const MAX_RECEIVES_IN_FLIGHT: usize = 4;
 const MIN_GAP: Duration = Duration::from_millis(2);
 /// What is received ahead of the slots is worked off in this time, at the present rate.
 const AHEAD: Duration = Duration::from_millis(250);
-/// The most messages that are received ahead of the slots.
+/// The most messages that are received ahead of the slots. Where receives are credit, they are as
+/// many as the slots if those are more: credit takes a round trip, as each settlement does.
 const MAX_AHEAD: usize = 64;
 
 /// What to do next.
@@ -136,7 +137,11 @@ impl Intake {
     /// How many messages may wait beside those that are handled. A crash counts an attempt for what
     /// was never started. So nothing waits beside a message that may be the reason of crashes.
     fn ahead(&self, now: Instant, in_hand: InHand) -> usize {
-        if in_hand.received_before > 0 { 0 } else { self.rate.works_off(now, AHEAD).min(MAX_AHEAD) }
+        if in_hand.received_before > 0 {
+            return 0;
+        }
+        let most = if self.receives_are_credit { MAX_AHEAD.max(self.slots) } else { MAX_AHEAD };
+        self.rate.works_off(now, AHEAD).min(most)
     }
 
     /// What to do while the breaker is closed, with so many `slots` and so many messages `ahead` of
@@ -148,7 +153,8 @@ impl Intake {
         let free = (slots + ahead).saturating_sub(in_flight);
         let left = self.drain.remaining().saturating_sub(self.asked);
         // A receive costs the same for one message as for many.
-        if left == 0 || free < ahead.div_ceil(2).max(1) {
+        let enough = ahead.div_ceil(2).clamp(1, MAX_RECEIVE as usize);
+        if left == 0 || free < enough {
             return Next::Wait(self.drain.stop_at());
         }
         if in_flight == 0 && self.drain.is_drained(now) {
