@@ -14,6 +14,8 @@ N          = 1000
 TIME       = 600
 # The part that `make bench` measures, or the target that `make fuzz` feeds; empty: every one.
 ONLY       =
+# The rows that `make bench ONLY=servicebus` measures, as in ROWS='2/64 10/256': round trip in ms, and concurrency; empty: all.
+ROWS       =
 # The queue that `make verify-azure` or `make verify-servicebus` tests.
 QUEUE_URL  =
 
@@ -172,7 +174,7 @@ verify-servicebus: guest ## test a Service Bus queue for real: QUEUE_URL=sb://NA
 	$(SERVICEBUS)/verify.sh "$(QUEUE_URL)"
 
 bench: guest guest-python guest-js examples $(PEERS)/.venv/installed $(STORAGE)/.venv/installed $(SERVICEBUS)/.venv/installed ## measure speed and memory, and print them beside their floors: make bench ONLY=call
-	RUST_BACKTRACE=0 BENCH_PYTHON=$(abspath $(PEERS))/.venv/bin/python \
+	RUST_BACKTRACE=0 BENCH_ROWS='$(ROWS)' BENCH_PYTHON=$(abspath $(PEERS))/.venv/bin/python \
 		BENCH_STORAGE_PYTHON=$(abspath $(STORAGE))/.venv/bin/python \
 		BENCH_SERVICEBUS_PYTHON=$(abspath $(SERVICEBUS))/.venv/bin/python \
 		cargo bench --package longshore --bench longshore -- $(ONLY)

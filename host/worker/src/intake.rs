@@ -17,13 +17,15 @@ use longshore_queue::MAX_RECEIVE;
 
 /// How many receives may be in flight at once, as long as the queue gives as much as it is asked
 /// for. Messages do not end together, and a free slot need not wait for the answer to another.
+/// Where receives are credit, those that ask for as much as they can are not counted.
 const MAX_RECEIVES_IN_FLIGHT: usize = 4;
 /// How much later than the one before a receive is sent, unless it asks for as much as a receive
 /// can. A queue that answers sooner is asked for more at a time instead.
 const MIN_GAP: Duration = Duration::from_millis(2);
 /// What is received ahead of the slots is worked off in this time, at the present rate.
 const AHEAD: Duration = Duration::from_millis(250);
-/// The most messages that are received ahead of the slots.
+/// The most messages that are received ahead of the slots. Where receives are credit, they are as
+/// many as the slots if those are more: credit takes a round trip, as each settlement does.
 const MAX_AHEAD: usize = 64;
 
 /// What to do next.
@@ -135,7 +137,11 @@ impl Intake {
     /// How many messages may wait beside those that are handled. A crash counts an attempt for what
     /// was never started. So nothing waits beside a message that may be the reason of crashes.
     fn ahead(&self, now: Instant, in_hand: InHand) -> usize {
-        if in_hand.received_before > 0 { 0 } else { self.rate.works_off(now, AHEAD).min(MAX_AHEAD) }
+        if in_hand.received_before > 0 {
+            return 0;
+        }
+        let most = if self.receives_are_credit { MAX_AHEAD.max(self.slots) } else { MAX_AHEAD };
+        self.rate.works_off(now, AHEAD).min(most)
     }
 
     /// What to do while the breaker is closed, with so many `slots` and so many messages `ahead` of
@@ -147,7 +153,8 @@ impl Intake {
         let free = (slots + ahead).saturating_sub(in_flight);
         let left = self.drain.remaining().saturating_sub(self.asked);
         // A receive costs the same for one message as for many.
-        if left == 0 || free < ahead.div_ceil(2).max(1) {
+        let enough = ahead.div_ceil(2).clamp(1, MAX_RECEIVE as usize);
+        if left == 0 || free < enough {
             return Next::Wait(self.drain.stop_at());
         }
         if in_flight == 0 && self.drain.is_drained(now) {
@@ -190,7 +197,8 @@ impl Intake {
         let apart_at = self.newest_sent.map_or(now, |sent| sent + MIN_GAP);
         let may_wait_beside = self.receives_are_credit && !self.newest_was_empty;
         let may_join = may_wait_beside || self.newest_was_full;
-        let has_room = self.receives < MAX_RECEIVES_IN_FLIGHT;
+        let is_largest_credit = self.receives_are_credit && is_largest;
+        let has_room = is_largest_credit || self.receives < MAX_RECEIVES_IN_FLIGHT;
         let one_more = may_join && has_room && (is_largest || now >= apart_at);
         if self.receives == 0 || one_more {
             Next::Receive(ask)

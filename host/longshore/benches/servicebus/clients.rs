@@ -39,8 +39,11 @@ struct Took {
     cpu_ms: f64,
     peak_mb: f64,
     first_ms: f64,
-    /// Which part of a core the broker used meanwhile.
+    /// Which parts of a core were used meanwhile: by itself, by the broker, and by the way in
+    /// between with what measures.
+    client: f64,
     broker: f64,
+    way: f64,
 }
 
 /// What is needed to start a client.
@@ -57,8 +60,9 @@ impl<'a> Clients<'a> {
         Self { workbench, python, dotnet }
     }
 
-    /// Prints what each of them takes, at each distance and concurrency.
-    pub(super) fn compare(&self) {
+    /// Prints what each of them takes, at each distance and concurrency, or in these rows alone, as
+    /// in `2/64 10/256`.
+    pub(super) fn compare(&self, rows: &str) {
         println!(
             "\n{MESSAGES} orders of {} bytes over TCP ({MESSAGES_IN_BATCHES} for Python, in batches of 32); processor's time and memory of the whole process",
             drain::BODY.len()
@@ -66,16 +70,19 @@ impl<'a> Clients<'a> {
         if self.dotnet.is_none() {
             println!("{DOTNET} is not on PATH: the client for .NET is not measured");
         }
+        let wanted = |row: &str| rows.is_empty() || rows.split_whitespace().any(|it| it == row);
         for round_trip_ms in ROUND_TRIPS_MS {
             for concurrency in CONCURRENCIES {
-                self.compare_at(Duration::from_millis(round_trip_ms), concurrency);
+                if wanted(&format!("{round_trip_ms}/{concurrency}")) {
+                    self.compare_at(Duration::from_millis(round_trip_ms), concurrency);
+                }
             }
         }
     }
 
     fn compare_at(&self, round_trip: Duration, concurrency: usize) {
         println!(
-            "round trip {:>2} ms, concurrency {concurrency:<3}    a second   CPU each    memory   first one   broker",
+            "round trip {:>2} ms, concurrency {concurrency:<3}    a second   CPU each    memory   first one   parts of a core: client, broker, way",
             round_trip.as_millis()
         );
         let clients = [Client::Longshore, Client::DotNet, Client::JavaScript, Client::Python];
@@ -89,12 +96,14 @@ impl<'a> Clients<'a> {
                     continue;
                 }
             };
-            let Took { per_second, cpu_ms, peak_mb, first_ms, broker } = took;
+            let Took { per_second, cpu_ms, peak_mb, first_ms, client: used, broker, way } = took;
             let limit = if broker >= BUSY_BROKER { ", which is the limit" } else { "" };
             println!(
-                "  {:<33} {per_second:9.0}   {cpu_ms:5.3} ms   {peak_mb:4.0} MB   {first_ms:6.0} ms   {:3.0} % of a core{limit}",
+                "  {:<33} {per_second:9.0}   {cpu_ms:5.3} ms   {peak_mb:4.0} MB   {first_ms:6.0} ms   {:3.0} %, {:3.0} %{limit}, {:3.0} %",
                 client.name(),
-                100.0 * broker
+                100.0 * used,
+                100.0 * broker,
+                100.0 * way
             );
             all.push((client, took));
         }
@@ -120,11 +129,13 @@ impl<'a> Clients<'a> {
         let queue = fill(broker, messages);
         let port = if round_trip.is_zero() { broker.port } else { distance::start(broker.port, round_trip) };
         let connection = broker.connection_string().replace(&broker.port.to_string(), &port.to_string());
-        let before = child::observe(broker.pid()).expect("the broker runs");
+        let used = |pid| child::observe(pid).expect("it runs").cpu;
+        let (broker_before, way_before) = (used(broker.pid()), used(std::process::id()));
         let started_ms = now_ms();
         let command = self.command(client, &connection, &queue, messages, concurrency).spawn();
         let waited = child::wait_within(command.expect("it starts"), child::LIMIT);
-        let after = child::observe(broker.pid()).expect("the broker runs");
+        let broker_used = used(broker.pid()).saturating_sub(broker_before);
+        let way_used = used(std::process::id()).saturating_sub(way_before);
         let done = broker.done(&queue);
         let of_all = format!("{} of {messages} messages are completed", done["count"]);
         let (_, Consumed { cpu, peak_mb }) = waited.map_err(|hung| format!("{hung}: {of_all}"))?;
@@ -138,7 +149,9 @@ impl<'a> Clients<'a> {
             cpu_ms: cpu.as_secs_f64() * 1000.0 / messages as f64,
             peak_mb,
             first_ms: at("first") - started_ms,
-            broker: (after.cpu - before.cpu).as_secs_f64() / seconds,
+            client: cpu.as_secs_f64() / seconds,
+            broker: broker_used.as_secs_f64() / seconds,
+            way: way_used.as_secs_f64() / seconds,
         };
         Ok(took)
     }

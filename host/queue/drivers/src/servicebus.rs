@@ -41,6 +41,7 @@ mod silent_ports;
 mod tap;
 mod token;
 mod transport;
+mod turns;
 mod watched;
 mod wire;
 

@@ -209,6 +209,21 @@ fn as_much_is_received_ahead_as_the_present_rate_works_off_in_a_quarter_of_a_sec
 }
 
 #[test]
+fn where_receives_are_credit_as_much_may_be_on_its_way_as_is_being_settled() {
+    let now = Instant::now();
+    let ahead = |intake: Intake| {
+        let mut asked = 0;
+        while let Next::Receive(32) = next(&intake, now, asked) {
+            asked += 32;
+        }
+        asked - 256
+    };
+    assert_eq!(ahead(fast(256, now)), 64);
+    // The rate works off 250.
+    assert_eq!(ahead(fast(256, now).on_credit(true)), 224);
+}
+
+#[test]
 fn nothing_is_received_ahead_while_a_message_in_hand_was_received_before() {
     let now = Instant::now();
     let intake = fast(16, now);
@@ -246,6 +261,17 @@ fn a_receive_joins_those_in_flight_if_the_queue_is_full_and_the_last_one_was_a_m
     assert_eq!(next(&intake, now + S, 30), Next::Wait(None), "four are in flight");
     intake.receive_answered(1, 1);
     assert_eq!(next(&intake, now + S, 30), Next::Receive(24));
+}
+
+#[test]
+fn where_receives_are_credit_all_that_is_free_may_be_asked_for() {
+    let now = Instant::now();
+    let mut intake = intake(256, LINGER, None, now).on_credit(true);
+    for _ in 0..8 {
+        assert_eq!(next(&intake, now, 0), Next::Receive(32));
+        intake.receive_sent(32, now);
+    }
+    assert!(matches!(next(&intake, now, 0), Next::Wait(_)), "as many as there are slots");
 }
 
 #[test]

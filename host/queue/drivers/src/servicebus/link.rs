@@ -28,6 +28,7 @@ use crate::servicebus::error::received;
 use crate::servicebus::inbox::{Inbox, Taken};
 use crate::servicebus::lock::LockToken;
 use crate::servicebus::settler::{Delivered, Order, Settler};
+use crate::servicebus::turns::after_others;
 use crate::servicebus::watched::Watched;
 
 /// How long the first message is awaited. A queue that has messages delivers within some
@@ -188,6 +189,13 @@ impl Pump {
                 count = ordered.recv_many(&mut settled, MAX_SETTLED_AT_ONCE) => {
                     if count == 0 {
                         return PumpEnd::Unused;
+                    }
+                    // Those that end at the same time share frames and packets.
+                    after_others().await;
+                    while settled.len() < MAX_SETTLED_AT_ONCE
+                        && let Ok(order) = ordered.try_recv()
+                    {
+                        settled.push(order);
                     }
                     if let Err(end) = self.carry_out(settled.drain(..)).await {
                         return end;

@@ -3,7 +3,7 @@
 'use strict';
 const rhea = require('../node/node_modules/rhea');
 
-const { waiting, answered, refused, address } = require('./links');
+const { waiting, answered, refused, address, together } = require('./links');
 const { management, LOCK_LOST } = require('./management');
 const { delivered, unpacked, terms } = require('./content');
 const { typed } = require('./raw');
@@ -48,7 +48,9 @@ class Amqp {
   }
 
   accept(socket) {
-    this.container.create_connection(this.options()).accept(socket);
+    const connection = this.container.create_connection(this.options());
+    together(connection, socket);
+    connection.accept(socket);
   }
 
   acceptWebSocket(websocket) {
