@@ -18,8 +18,10 @@ mod emulator;
 #[path = "storage/slow.rs"]
 mod slow;
 
+use std::ffi::OsString;
 use std::process::Stdio;
 
+use self::emulator::Emulator;
 use super::beside::{Scene, compare};
 use super::workbench::Workbench;
 use longshore_testkit::identity::{Identity, Mood};
@@ -27,28 +29,45 @@ use longshore_testkit::identity::{Identity, Mood};
 /// How many messages the slow server has.
 const SLOW_MESSAGES: usize = 10_000;
 
+/// Beside a worker in Python that takes one message at a time.
 pub(super) fn measure(workbench: &Workbench) {
-    match std::env::var_os("BENCH_STORAGE_PYTHON") {
-        Some(python) => {
-            let authority = azurite::secure().authority.as_ref().expect("it has a certificate");
-            let identity = Identity::start(Mood::Tokens(3600));
-            let script = "storage.py";
-            let scene = Scene { workbench, python, script, identity, authority, queue };
-            compare(&scene);
-            let authority = &emulator::emulator().authority;
-            clients::compare(&Scene { authority, queue: clients::queue, ..scene });
-        }
-        None => println!("Azurite and the Python SDK: not installed; `make bench ONLY=storage` does that"),
+    let Some(python) = python() else { return };
+    let emulator = Emulator::start();
+    compare(&scene(workbench, python, &emulator));
+}
+
+/// Beside the official clients at their best.
+pub(super) fn measure_clients(workbench: &Workbench) {
+    if let Some(python) = python() {
+        clients::compare(workbench, &python);
     }
+}
+
+/// Against a server that takes its time, and what an execution costs that finds nothing.
+pub(super) fn measure_slow(workbench: &Workbench) {
     slow(workbench);
     nothing(workbench);
 }
 
-fn queue(scene: &Scene<'_>) -> String {
-    let url = azurite::secure().url(&azurite::fresh());
-    let mut create = scene.longshore(&["queue", "create", "--queue", &url]);
-    assert!(create.stdout(Stdio::null()).status().expect("longshore runs").success());
-    url
+/// Python with the official clients.
+fn python() -> Option<OsString> {
+    let python = std::env::var_os("BENCH_STORAGE_PYTHON");
+    if python.is_none() {
+        println!("Azurite and the Python SDK: not installed; `make bench ONLY=storage` does that");
+    }
+    python
+}
+
+/// All that workers need on this emulator, each with a queue of its own.
+fn scene<'a>(workbench: &'a Workbench, python: OsString, emulator: &'a Emulator) -> Scene<'a> {
+    let queue = Box::new(|scene: &Scene<'_>| {
+        let url = emulator.url(emulator.port, &azurite::fresh());
+        let mut create = scene.longshore(&["queue", "create", "--queue", &url]);
+        assert!(create.stdout(Stdio::null()).status().expect("longshore runs").success());
+        url
+    });
+    let (identity, authority) = (Identity::start(Mood::Tokens(3600)), &*emulator.authority);
+    Scene { workbench, python, script: "storage.py", identity, authority, queue }
 }
 
 /// The loop over a network, on which each call takes its time.

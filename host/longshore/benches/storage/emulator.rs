@@ -3,7 +3,6 @@
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Stdio};
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use longshore_testkit::wait::until;
@@ -12,7 +11,7 @@ use longshore_testkit::{certificates, needs};
 use super::azurite::{ACCOUNT, installed};
 use crate::child;
 
-/// A running Azurite. It ends with this process, since its standard input does.
+/// A running Azurite. It ends with this value, or with this process, since its standard input does.
 pub(super) struct Emulator {
     child: Child,
     _stdin: ChildStdin,
@@ -31,14 +30,16 @@ pub(super) struct Calls {
     pub(super) all: usize,
 }
 
-/// The one of this process, started when it is first asked for.
-pub(super) fn emulator() -> &'static Emulator {
-    static EMULATOR: OnceLock<Emulator> = OnceLock::new();
-    EMULATOR.get_or_init(Emulator::start)
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 impl Emulator {
-    fn start() -> Self {
+    /// A new one.
+    pub(super) fn start() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let authority = certificates::make(directory.path(), "IP:127.0.0.1");
         let port = {
