@@ -16,7 +16,7 @@ use azure_core::http::headers::{HeaderName, Headers};
 use azure_core::http::request::Body;
 use azure_core::http::{AsyncRawResponse, HttpClient, Request};
 use bytes::Bytes;
-use http::header::{ACCEPT, HOST};
+use http::header::{ACCEPT, CONTENT_LENGTH, HOST, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, Response, Uri};
 use http_body_util::Full;
 use hyper_util::client::proxy::matcher::Matcher;
@@ -29,6 +29,7 @@ use self::bounded::BoundedBody;
 use self::dial::{CONNECT, Dial};
 use self::direct::DirectServer;
 use crate::cause::{cause, innermost};
+use crate::retry_after::seconds_to_wait;
 
 pub use self::no_reply::NoReply;
 pub(crate) use self::no_reply::TooLongAnswer;
@@ -100,6 +101,17 @@ pub struct HttpCall {
     pub body: Bytes,
 }
 
+/// What a server answered to a post.
+#[derive(Debug)]
+pub struct PostAnswer {
+    /// The status of HTTP.
+    pub status: u16,
+    /// When it wants to be asked again, as [`seconds_to_wait`] reads it.
+    pub retry_after: Option<Duration>,
+    /// What it said.
+    pub body: Bytes,
+}
+
 impl SharedHttp {
     /// The server of a URL. Nothing is asked of it yet.
     ///
@@ -165,7 +177,7 @@ impl SharedHttp {
         Ok(self.proxied.get_or_init(|| client))
     }
 
-    /// Posts a body to a URL, and returns the status and the body of the answer.
+    /// Posts a body to a URL.
     ///
     /// # Errors
     /// No answer came, or one longer than 64 KiB: the cause in words, without the URL.
@@ -174,13 +186,14 @@ impl SharedHttp {
         url: Url,
         headers: &HeaderMap,
         body: impl Into<Bytes>,
-    ) -> Result<(u16, Bytes), String> {
+    ) -> Result<PostAnswer, String> {
         let target = target(&url).map_err(|error| cause(&error))?;
         let call = HttpCall { method: Method::POST, target, headers: headers.clone(), body: body.into() };
         let server = self.server(&url)?;
         let answer = within_limit(server.call(call, MAX_POST_ANSWER)).await;
         let (head, body) = answer.map_err(|error| error.to_string())?.into_parts();
-        Ok((head.status.as_u16(), body))
+        let retry_after = head.headers.get(RETRY_AFTER).and_then(|it| seconds_to_wait(it.to_str().ok()?));
+        Ok(PostAnswer { status: head.status.as_u16(), retry_after, body })
     }
 
     async fn execute(&self, request: &Request, max: usize) -> Result<AsyncRawResponse, Error> {
@@ -237,11 +250,11 @@ impl HttpServer {
         }
     }
 
-    fn request(&self, HttpCall { method, target, mut headers, body }: HttpCall) -> direct::Call {
+    fn request(&self, HttpCall { method, target, mut headers, body }: HttpCall) -> direct::DirectCall {
         headers.insert(HOST, self.host.clone());
         // Of other methods, no server expects a body.
         if matches!(method, Method::POST | Method::PUT | Method::PATCH) {
-            headers.insert(http::header::CONTENT_LENGTH, body.len().into());
+            headers.insert(CONTENT_LENGTH, body.len().into());
         }
         let mut request = http::Request::new(Full::new(body));
         *request.method_mut() = method;
@@ -329,5 +342,25 @@ mod tests {
         let error = SharedHttp::default().execute_request(&request).await.err().unwrap();
         let cause = cause(&error);
         assert!(cause.contains("refused") && !cause.contains("secret"), "{cause}");
+    }
+
+    #[test]
+    fn what_goes_to_another_host_over_tls_goes_through_the_proxy_and_nothing_else_does() {
+        let proxies =
+            Matcher::builder().all("http://127.0.0.1:1").no("excepted.example,.core.windows.net").build();
+        let http = SharedHttp { proxies: OnceLock::from(proxies), ..SharedHttp::default() };
+        for (url, is_proxied) in [
+            ("https://acme.queue.example/orders?sig=x", true),
+            ("https://acme.queue.example:8443/orders", true),
+            ("https://excepted.example/orders", false),
+            ("https://acme.queue.core.windows.net/orders", false),
+            ("https://127.0.0.1:10001/orders", false),
+            ("https://localhost/orders", false),
+            ("http://169.254.169.254/metadata", false),
+        ] {
+            let url = Url::parse(url).unwrap();
+            let origin = url.origin().ascii_serialization();
+            assert_eq!(http.is_proxied(&url, &origin), is_proxied, "{url}");
+        }
     }
 }

@@ -44,7 +44,7 @@ pub(super) struct Scene<'a> {
     /// The certificate of the authority that the service is vouched for by.
     pub(super) authority: &'a Path,
     /// Makes a queue of a new name, and returns its URL.
-    pub(super) queue: Box<dyn Fn(&Scene<'_>) -> String + 'a>,
+    pub(super) queue: fn(&Scene<'_>) -> String,
 }
 
 /// Prints what each of them takes.

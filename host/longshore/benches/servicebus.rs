@@ -39,7 +39,6 @@ pub(super) fn measure(workbench: &Workbench) {
     let identity = Identity::start(Mood::Tokens(3600));
     Clients::new(workbench, &python).compare();
     println!();
-    let queue = Box::new(queue);
     compare(&Scene { workbench, python, script: "servicebus.py", identity, authority, queue });
 }
 

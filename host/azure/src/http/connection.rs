@@ -15,33 +15,33 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 
 use super::bounded::BoundedBody;
-use super::dial::Wire;
+use super::dial::HttpStream;
 use super::no_reply::NoReply;
 
 /// What goes to a server.
-pub(super) type Call = Request<Full<Bytes>>;
+pub(super) type DirectCall = Request<Full<Bytes>>;
 
 /// A connection that carries one call after the other.
-pub(super) struct Connection {
+pub(super) struct DirectConnection {
     sender: http1::SendRequest<Full<Bytes>>,
-    driver: Driver,
+    driver: ConnectionDriver,
 }
 
 /// What moves bytes. It is polled until it has ended, and not once more.
-struct Driver {
-    connection: http1::Connection<TokioIo<Box<dyn Wire>>, Full<Bytes>>,
+struct ConnectionDriver {
+    connection: http1::Connection<TokioIo<Box<dyn HttpStream>>, Full<Bytes>>,
     has_ended: bool,
 }
 
 /// A call that was not carried out.
-pub(super) enum Failed {
+pub(super) enum CallFailed {
     /// The connection was closed before anything of the call was sent.
-    Unsent(Box<Call>),
+    Unsent(Box<DirectCall>),
     /// Some of it was sent.
     Sent(NoReply),
 }
 
-impl Driver {
+impl ConnectionDriver {
     /// Moves what can be moved. Whoever waits for more is woken.
     fn turn(&mut self, context: &mut Context<'_>) {
         if !self.has_ended {
@@ -56,15 +56,15 @@ fn unheard() -> Context<'static> {
     Context::from_waker(Waker::noop())
 }
 
-impl Connection {
+impl DirectConnection {
     /// A connection over this wire.
     ///
     /// # Errors
     /// [`NoReply::Unreached`].
-    pub(super) async fn new(wire: Box<dyn Wire>) -> Result<Self, NoReply> {
+    pub(super) async fn new(wire: Box<dyn HttpStream>) -> Result<Self, NoReply> {
         let (sender, connection) =
             http1::handshake(TokioIo::new(wire)).await.map_err(|error| NoReply::unreached(&error))?;
-        Ok(Self { sender, driver: Driver { connection, has_ended: false } })
+        Ok(Self { sender, driver: ConnectionDriver { connection, has_ended: false } })
     }
 
     /// Whether it can carry the next call, as far as is known.
@@ -78,7 +78,11 @@ impl Connection {
     ///
     /// Its future must not be under tokio's budget of a task ([`tokio::task::unconstrained`]):
     /// what is moved between the driver and the call would then wait for a wake that nobody gives.
-    pub(super) async fn carry(&mut self, call: Call, max: usize) -> Result<Response<Bytes>, Failed> {
+    pub(super) async fn carry(
+        &mut self,
+        call: DirectCall,
+        max: usize,
+    ) -> Result<Response<Bytes>, CallFailed> {
         let Self { sender, driver } = self;
         let mut answer = pin!(sender.try_send_request(call));
         let answer = poll_fn(|context| {
@@ -86,22 +90,22 @@ impl Connection {
             answer.as_mut().poll(&mut unheard())
         });
         let answer = answer.await.map_err(|mut failed| match failed.take_message() {
-            Some(call) => Failed::Unsent(Box::new(call)),
-            None => Failed::Sent(NoReply::broken(failed.error())),
+            Some(call) => CallFailed::Unsent(Box::new(call)),
+            None => CallFailed::Sent(NoReply::broken(failed.error())),
         })?;
         let (head, mut body) = answer.into_parts();
-        let mut read = BoundedBody::new(max, body.size_hint().lower()).map_err(Failed::Sent)?;
+        let mut read = BoundedBody::new(max, body.size_hint().lower()).map_err(CallFailed::Sent)?;
         while let Some(frame) = poll_fn(|context| driver.frame(&mut body, context)).await {
-            let frame = frame.map_err(|error| Failed::Sent(NoReply::broken(&error)))?;
+            let frame = frame.map_err(|error| CallFailed::Sent(NoReply::broken(&error)))?;
             if let Ok(piece) = frame.into_data() {
-                read.push(piece).map_err(Failed::Sent)?;
+                read.push(piece).map_err(CallFailed::Sent)?;
             }
         }
         Ok(Response::from_parts(head, read.into_bytes()))
     }
 }
 
-impl Driver {
+impl ConnectionDriver {
     /// The next piece of an answer's body.
     fn frame(
         &mut self,

@@ -28,9 +28,9 @@ const KEEPALIVE_RETRIES: u32 = 3;
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 
 /// What bytes go over.
-pub(super) trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(super) trait HttpStream: AsyncRead + AsyncWrite + Send + Unpin {}
 
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> HttpStream for T {}
 
 /// The way to one server.
 pub(super) struct Dial {
@@ -72,12 +72,12 @@ impl Dial {
     ///
     /// # Errors
     /// [`NoReply::Unreached`].
-    pub(super) async fn connect(&self) -> Result<Box<dyn Wire>, NoReply> {
+    pub(super) async fn connect(&self) -> Result<Box<dyn HttpStream>, NoReply> {
         let connecting = async {
             let mut tcp = self.tcp.clone();
             let tcp = tcp.call(self.server.clone()).await.map_err(|error| NoReply::unreached(&error))?;
             let tcp = tcp.into_inner();
-            Ok::<Box<dyn Wire>, NoReply>(match &self.tls {
+            Ok::<Box<dyn HttpStream>, NoReply>(match &self.tls {
                 Some((tls, name)) => {
                     let secured = tls.connect(name.clone(), tcp).await;
                     Box::new(secured.map_err(|error| NoReply::unreached(&error))?)

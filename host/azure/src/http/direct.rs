@@ -1,5 +1,8 @@
 //! One server that is called directly, and the connections to it.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -8,8 +11,8 @@ use http::Response;
 use tokio::task::unconstrained;
 use tokio::time::{Instant, sleep};
 
-pub(super) use super::connection::Call;
-use super::connection::{Connection, Failed};
+pub(super) use super::connection::DirectCall;
+use super::connection::{CallFailed, DirectConnection};
 use super::dial::Dial;
 use super::no_reply::NoReply;
 
@@ -28,7 +31,7 @@ pub(super) struct DirectServer {
 #[derive(Default)]
 struct IdleConnections {
     /// The one that was used last is the last.
-    connections: Vec<(Instant, Connection)>,
+    connections: Vec<(Instant, DirectConnection)>,
     /// Whether a task closes those that are kept for too long.
     are_watched: bool,
 }
@@ -46,25 +49,29 @@ impl DirectServer {
     ///
     /// # Errors
     /// No answer came.
-    pub(super) async fn call(self: &Arc<Self>, call: Call, max: usize) -> Result<Response<Bytes>, NoReply> {
+    pub(super) async fn call(
+        self: &Arc<Self>,
+        call: DirectCall,
+        max: usize,
+    ) -> Result<Response<Bytes>, NoReply> {
         unconstrained(self.called(call, max)).await
     }
 
-    async fn called(self: &Arc<Self>, mut call: Call, max: usize) -> Result<Response<Bytes>, NoReply> {
+    async fn called(self: &Arc<Self>, mut call: DirectCall, max: usize) -> Result<Response<Bytes>, NoReply> {
         while let Some(mut connection) = self.kept() {
             match connection.carry(call, max).await {
-                Err(Failed::Unsent(again)) => call = *again,
-                Err(Failed::Sent(error)) => return Err(error),
+                Err(CallFailed::Unsent(again)) => call = *again,
+                Err(CallFailed::Sent(error)) => return Err(error),
                 Ok(answer) => {
                     self.keep(connection);
                     return Ok(answer);
                 }
             }
         }
-        let mut connection = Connection::new(self.dial.connect().await?).await?;
+        let mut connection = DirectConnection::new(self.dial.connect().await?).await?;
         match connection.carry(call, max).await {
-            Err(Failed::Unsent(_)) => Err(NoReply::Unreached("it closes connections at once".into())),
-            Err(Failed::Sent(error)) => Err(error),
+            Err(CallFailed::Unsent(_)) => Err(NoReply::Unreached("it closes connections at once".into())),
+            Err(CallFailed::Sent(error)) => Err(error),
             Ok(answer) => {
                 self.keep(connection);
                 Ok(answer)
@@ -73,7 +80,7 @@ impl DirectServer {
     }
 
     /// A connection that was kept, and can carry a call as far as is known.
-    fn kept(&self) -> Option<Connection> {
+    fn kept(&self) -> Option<DirectConnection> {
         loop {
             let mut connection = self.idle().take()?;
             if connection.is_usable() {
@@ -83,7 +90,7 @@ impl DirectServer {
     }
 
     /// Keeps a connection for the next call, if it can carry one.
-    fn keep(self: &Arc<Self>, mut connection: Connection) {
+    fn keep(self: &Arc<Self>, mut connection: DirectConnection) {
         if !connection.is_usable() {
             return;
         }
@@ -104,7 +111,7 @@ impl DirectServer {
 
 impl IdleConnections {
     /// The one that was used last, if that was not too long ago.
-    fn take(&mut self) -> Option<Connection> {
+    fn take(&mut self) -> Option<DirectConnection> {
         let (since, connection) = self.connections.pop()?;
         if since.elapsed() < IDLE {
             return Some(connection);

@@ -1,19 +1,18 @@
 //! The host beside workers that a good engineer would write with the official clients: many
 //! messages at a time, on one Azurite over TLS, at several distances from it.
 
-use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{ChildStderr, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::azurite::installed;
+use super::azurite::{fresh, installed};
 use super::distance;
-use super::emulator::{Calls, Emulator};
+use super::emulator::{self, Calls, emulator};
 use crate::beside::Scene;
 use crate::child::{self, Consumed, Hung};
-use crate::workbench::{Workbench, percentile};
+use crate::workbench::percentile;
 
 /// The round trips to the emulator, in ms.
 const ROUND_TRIPS_MS: [u64; 3] = [0, 2, 10];
@@ -66,10 +65,9 @@ struct Setting {
     messages: usize,
 }
 
-/// Everything that a client needs: an emulator of its own setting, and the way to it.
+/// Everything that a client needs at a setting.
 struct Stage<'a> {
-    scene: Scene<'a>,
-    emulator: &'a Emulator,
+    scene: &'a Scene<'a>,
     dotnet: Option<&'a Path>,
     setting: Setting,
     /// Where the way to the emulator begins that takes its time.
@@ -77,7 +75,7 @@ struct Stage<'a> {
 }
 
 /// Prints what each of them takes, at each distance and concurrency.
-pub(super) fn compare(workbench: &Workbench, python: &OsStr) {
+pub(super) fn compare(mut scene: Scene<'_>) {
     let dotnet = dotnet();
     let settings = settings();
     println!(
@@ -89,19 +87,17 @@ pub(super) fn compare(workbench: &Workbench, python: &OsStr) {
     }
     for setting in settings {
         let Setting { round_trip_ms, concurrency, .. } = setting;
-        // Ten minutes after a message was sent, Azurite looks for what is left of it, with one core
-        // for a minute and a half. None of them lives as long.
-        let emulator = Emulator::start();
+        emulator::renew();
         let port = match round_trip_ms {
-            0 => emulator.port,
-            _ => distance::start(emulator.port, Duration::from_millis(round_trip_ms)),
+            0 => emulator().port,
+            _ => distance::start(emulator().port, Duration::from_millis(round_trip_ms)),
         };
         println!(
             "round trip {round_trip_ms:>2} ms, concurrency {concurrency}, load {}: a second   CPU each    first one    memory  receives  requests each   Azurite",
             load()
         );
-        let scene = super::scene(workbench, python.to_owned(), &emulator);
-        Stage { scene, emulator: &emulator, dotnet: dotnet.as_deref(), setting, port }.compare();
+        scene.authority = &emulator().authority;
+        Stage { scene: &scene, dotnet: dotnet.as_deref(), setting, port }.compare();
     }
 }
 
@@ -161,12 +157,12 @@ impl Stage<'_> {
 
     /// Lets a client take the messages of a queue of its own, and adds what that took.
     fn take(&self, client: Client, took: &mut Took) -> Result<(), Hung> {
-        let Self { scene, emulator, setting, .. } = self;
+        let Self { scene, setting, .. } = self;
         let direct = scene.fill(setting.messages);
         let queue = direct.rsplit('/').next().expect("the name of a queue");
-        let mut command = self.command(client, &emulator.url(self.port, queue));
+        let mut command = self.command(client, &emulator().url(self.port, queue));
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let (before, started) = (emulator.cpu(), Instant::now());
+        let (before, started) = (emulator().cpu(), Instant::now());
         let mut child = command.spawn().expect("it starts");
         let log = child.stderr.take().expect("piped");
         let log = thread::spawn(move || completed(log, started));
@@ -182,8 +178,8 @@ impl Stage<'_> {
         took.firsts.push(first);
         took.cpu += cpu;
         took.peak_mb = took.peak_mb.max(peak_mb);
-        took.emulator += emulator.cpu() - before;
-        let calls = emulator.calls(queue);
+        took.emulator += emulator().cpu() - before;
+        let calls = emulator().calls(queue);
         assert_eq!(calls.deletes, completed, "{client:?}: each message is deleted once");
         took.calls.receives += calls.receives;
         took.calls.all += calls.all;
@@ -252,6 +248,14 @@ fn said(output: &str) -> (usize, Duration) {
 fn dotnet() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).map(|folder| folder.join(DOTNET)).find(|it| it.is_file())
+}
+
+/// A new queue on the emulator, without a detour.
+pub(super) fn queue(scene: &Scene<'_>) -> String {
+    let url = emulator().url(emulator().port, &fresh());
+    let mut create = scene.longshore(&["queue", "create", "--queue", &url]);
+    assert!(create.stdout(Stdio::null()).status().expect("longshore runs").success());
+    url
 }
 
 /// How much less than another client the host is to take: of the processor's time, of the time to

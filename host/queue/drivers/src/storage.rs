@@ -29,7 +29,7 @@ use tokio::time::timeout;
 
 use self::account_key::SignWithKey;
 use self::answer::{COUNT, POP_RECEIPT, service_time, text};
-use self::client::{Access, StorageClient, Target};
+use self::client::{StorageClient, StorageCredential, Target};
 use self::error::{Explainer, StorageCall, fault};
 use self::xml::QueueEntry;
 use longshore_azure::{Authorize, Azure, SharedHttp, Tokens, client_options};
@@ -88,10 +88,10 @@ impl StorageQueue {
         let access = match access {
             // As the address has it, where it is escaped.
             Some(StorageAccess::Signature(_)) => {
-                Access::Signature(address.query().unwrap_or_default().into())
+                StorageCredential::Signature(address.query().unwrap_or_default().into())
             }
             Some(StorageAccess::Key(key)) => {
-                Access::Key(Arc::new(SignWithKey::new(key).ok_or_else(|| {
+                StorageCredential::Key(Arc::new(SignWithKey::new(key).ok_or_else(|| {
                     let mend = "copy the connection string as the portal shows it";
                     fault(format!("{url}: the account's key in the connection string is no base64"), mend)
                 })?))
@@ -102,7 +102,7 @@ impl StorageQueue {
             }
             None => {
                 let accepted = STORAGE.tokens.as_ref().expect("a Storage queue takes tokens");
-                Access::Token(azure.tokens(accepted.scope))
+                StorageCredential::Token(azure.tokens(accepted.scope))
             }
         };
         let client = StorageClient::new(server, &address, access);
@@ -149,8 +149,8 @@ impl StorageQueue {
     /// `None` where the URL brought a signature, or the key to make one.
     fn tokens(&self) -> Option<&Arc<Tokens>> {
         match &self.client.access {
-            Access::Token(tokens) => Some(tokens),
-            Access::Signature(_) | Access::Key(_) => None,
+            StorageCredential::Token(tokens) => Some(tokens),
+            StorageCredential::Signature(_) | StorageCredential::Key(_) => None,
         }
     }
 
@@ -158,9 +158,11 @@ impl StorageQueue {
     fn sdk_options(&self) -> ClientOptions {
         let mut options = client_options(&self.http);
         match &self.client.access {
-            Access::Token(tokens) => options.per_try_policies.push(Arc::new(Authorize(tokens.clone()))),
-            Access::Key(key) => options.per_try_policies.push(key.clone()),
-            Access::Signature(_) => {}
+            StorageCredential::Token(tokens) => {
+                options.per_try_policies.push(Arc::new(Authorize(tokens.clone())))
+            }
+            StorageCredential::Key(key) => options.per_try_policies.push(key.clone()),
+            StorageCredential::Signature(_) => {}
         }
         options
     }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
-use longshore_azure::{Azure, is_this_host};
+use longshore_azure::{Azure, PostAnswer, is_this_host};
 use url::Url;
 
 use super::answer::{OtlpFailure, OtlpTaken, taken, words_of_refusal};
@@ -58,7 +58,7 @@ impl OtlpHttp {
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
-        let (status, answer) =
+        let PostAnswer { status, body: answer, .. } =
             azure.http().post(self.url.clone(), &headers, message).await.map_err(passing)?;
         if (200..300).contains(&status) {
             return taken(answer);

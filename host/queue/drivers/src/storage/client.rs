@@ -26,7 +26,7 @@ const US: HeaderValue = HeaderValue::from_static(concat!("longshore/", env!("CAR
 const MAX_ANSWER: usize = 4 * 1024 * 1024;
 
 /// How a caller proves who it is.
-pub(super) enum Access {
+pub(super) enum StorageCredential {
     Token(Arc<Tokens>),
     /// The query that a shared access signature is.
     Signature(String),
@@ -38,7 +38,7 @@ pub(super) struct StorageClient {
     server: HttpServer,
     /// Of the queue, below its server.
     path: String,
-    pub(super) access: Access,
+    pub(super) access: StorageCredential,
 }
 
 impl fmt::Debug for StorageClient {
@@ -80,7 +80,7 @@ impl Target {
 
 impl StorageClient {
     /// A client of the queue at this address, whose query is not looked at.
-    pub(super) fn new(server: HttpServer, address: &Url, access: Access) -> Self {
+    pub(super) fn new(server: HttpServer, address: &Url, access: StorageCredential) -> Self {
         Self { server, path: address.path().trim_end_matches('/').to_owned(), access }
     }
 
@@ -112,9 +112,9 @@ impl StorageClient {
         body: Bytes,
     ) -> Result<Response<Bytes>, Unanswered> {
         let target = match &self.access {
-            Access::Token(_) => target,
-            Access::Signature(query) => target.with_query(query),
-            Access::Key(key) => target.with_query(&key.query()),
+            StorageCredential::Token(_) => target,
+            StorageCredential::Signature(query) => target.with_query(query),
+            StorageCredential::Key(key) => target.with_query(&key.query()),
         };
         // The parts are those of a URL, or escaped.
         let unfit = |_| NoReply::Unreached("its URL cannot be asked for".into());
@@ -125,8 +125,10 @@ impl StorageClient {
             body,
         };
         match &self.access {
-            Access::Token(tokens) => self.server.call_with_token(call, MAX_ANSWER, tokens).await,
-            Access::Signature(_) | Access::Key(_) => Ok(self.server.call(call, MAX_ANSWER).await?),
+            StorageCredential::Token(tokens) => self.server.call_with_token(call, MAX_ANSWER, tokens).await,
+            StorageCredential::Signature(_) | StorageCredential::Key(_) => {
+                Ok(self.server.call(call, MAX_ANSWER).await?)
+            }
         }
     }
 }
