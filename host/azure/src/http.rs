@@ -1,67 +1,140 @@
 //! The one transport that credentials and clients share.
 
-use std::sync::{Arc, OnceLock};
+mod bounded;
+mod connection;
+mod dial;
+mod direct;
+mod no_reply;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use azure_core::error::{Error, ErrorKind};
-use azure_core::http::{AsyncRawResponse, HttpClient, Method, Request};
-use futures_util::StreamExt;
+use azure_core::http::headers::{HeaderName, Headers};
+use azure_core::http::request::Body;
+use azure_core::http::{AsyncRawResponse, HttpClient, Request};
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_LENGTH, HOST, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Method, Response, Uri};
+use http_body_util::Full;
+use hyper_util::client::proxy::matcher::Matcher;
+use tokio::time::timeout;
+use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::crypto::ring;
 use url::{Host, Url};
 
+use self::bounded::BoundedBody;
+use self::dial::{CONNECT, Dial};
+use self::direct::DirectServer;
 use crate::cause::{cause, innermost};
-use crate::retry_after::retry_after;
+use crate::retry_after::seconds_to_wait;
 
-/// How long a connection may take to be made.
-const CONNECT: Duration = Duration::from_secs(5);
-/// How long a connection may be silent in the middle of a call. Each caller has a limit for the
-/// whole of it.
+pub use self::no_reply::NoReply;
+pub(crate) use self::no_reply::TooLongAnswer;
+
+/// How long a call may take of the SDK's clients. Each caller has a limit of its own, which is
+/// shorter as a rule.
+const LONGEST_CALL: Duration = Duration::from_secs(60);
+/// How long a connection through a proxy may be silent in the middle of a call.
 const SILENCE: Duration = Duration::from_secs(60);
-/// How long a connection is kept for the next call. Some servers close theirs after 5 s, and a call
-/// that meets the closing has no clear answer.
-const IDLE: Duration = Duration::from_secs(4);
-/// As many as there may be calls at once: a worker handles up to a thousand messages.
-const IDLE_CONNECTIONS: usize = 1024;
-
 /// The longest body of an answer that is read, in bytes. Thirty-two messages of 64 KiB are half of
 /// it.
 const MAX_ANSWER: usize = 4 * 1024 * 1024;
+/// The longest answer to a post that is read, in bytes.
+const MAX_POST_ANSWER: usize = 64 * 1024;
 
 /// HTTP over connections that are kept and shared.
 ///
 /// What goes over plain HTTP goes directly: that is the platform's identity endpoint, or an
 /// emulator, and no business of a proxy's. So does what goes to this very host. All else honours
 /// `HTTPS_PROXY` and `NO_PROXY`. Certificates are checked against the system's authorities, or
-/// those in `SSL_CERT_FILE`.
-#[derive(Debug, Default)]
+/// those in `SSL_CERT_FILE`. No redirect is followed.
+#[derive(Default)]
 pub struct SharedHttp {
-    plain: OnceLock<reqwest::Client>,
-    local: OnceLock<reqwest::Client>,
-    remote: OnceLock<reqwest::Client>,
+    proxies: OnceLock<Matcher>,
+    tls: OnceLock<Arc<ClientConfig>>,
+    /// By scheme, host and port.
+    servers: Mutex<HashMap<String, HttpServer>>,
+    /// What knows how to go through proxies of every kind.
+    proxied: OnceLock<reqwest::Client>,
+}
+
+impl fmt::Debug for SharedHttp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SharedHttp(…)")
+    }
+}
+
+/// A server that is called again and again.
+#[derive(Clone)]
+pub struct HttpServer {
+    way: Way,
+    /// What its host is called in requests.
+    host: HeaderValue,
+}
+
+#[derive(Clone)]
+enum Way {
+    Direct(Arc<DirectServer>),
+    /// Through a proxy, to this server.
+    Proxied(reqwest::Client, Arc<str>),
+}
+
+impl fmt::Debug for HttpServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HttpServer({:?})", self.host)
+    }
+}
+
+/// What is asked of a server.
+#[derive(Clone, Debug)]
+pub struct HttpCall {
+    /// What is to be done.
+    pub method: Method,
+    /// The path and the query.
+    pub target: Uri,
+    /// Without the host and the length of the body.
+    pub headers: HeaderMap,
+    /// Empty for none.
+    pub body: Bytes,
+}
+
+/// What a server answered to a post.
+#[derive(Debug)]
+pub struct PostAnswer {
+    /// The status of HTTP.
+    pub status: u16,
+    /// When it wants to be asked again, as [`seconds_to_wait`] reads it.
+    pub retry_after: Option<Duration>,
+    /// What it said.
+    pub body: Bytes,
 }
 
 impl SharedHttp {
-    /// The client for a URL, made when it is first needed: an image without certificates can still
-    /// use plain HTTP.
-    fn client(&self, url: &Url) -> Result<&reqwest::Client, Error> {
-        let (cell, builder) = match url.scheme() {
-            "http" => (&self.plain, reqwest::Client::builder().no_proxy().tls_certs_only([])),
-            _ if is_this_host(url) => (&self.local, reqwest::Client::builder().no_proxy()),
-            _ => (&self.remote, reqwest::Client::builder()),
-        };
-        if let Some(client) = cell.get() {
-            return Ok(client);
+    /// The server of a URL. Nothing is asked of it yet.
+    ///
+    /// # Errors
+    /// Calls cannot be made: over TLS, certificates have to be there. The cause and the mend, in
+    /// words.
+    pub fn server(&self, url: &Url) -> Result<HttpServer, String> {
+        let origin = url.origin().ascii_serialization();
+        let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(server) = servers.get(&origin) {
+            return Ok(server.clone());
         }
-        choose_cryptography();
-        let client = builder
-            .connect_timeout(CONNECT)
-            .read_timeout(SILENCE)
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|error| Error::with_message(ErrorKind::Other, no_tls(&error)))?;
-        Ok(cell.get_or_init(|| client))
+        let host = origin.split_once("://").map_or("", |(_, host)| host);
+        let host = HeaderValue::from_str(host).map_err(|error| format!("{origin}: {error}"))?;
+        let way = if self.is_proxied(url, &origin) {
+            Way::Proxied(self.proxied()?.clone(), origin.as_str().into())
+        } else {
+            let tls = if url.scheme() == "http" { None } else { Some(self.tls()?) };
+            Way::Direct(Arc::new(DirectServer::new(Dial::new(url, tls)?)))
+        };
+        let server = HttpServer { way, host };
+        servers.insert(origin, server.clone());
+        Ok(server)
     }
 
     /// Whether calls to this URL can be made at all: over TLS, certificates have to be there.
@@ -69,48 +142,147 @@ impl SharedHttp {
     /// # Errors
     /// The cause and the mend, in words.
     pub fn ready(&self, url: &Url) -> Result<(), String> {
-        self.client(url).map(drop).map_err(|error| error.to_string())
+        self.server(url).map(drop)
     }
-}
 
-/// The longest answer to a post that is read, in bytes.
-const MAX_POST_ANSWER: usize = 64 * 1024;
+    fn is_proxied(&self, url: &Url, origin: &str) -> bool {
+        if url.scheme() == "http" || is_this_host(url) {
+            return false;
+        }
+        let proxies = self.proxies.get_or_init(Matcher::from_env);
+        origin.parse().is_ok_and(|origin| proxies.intercept(&origin).is_some())
+    }
 
-/// What a server answered to a post.
-#[derive(Debug)]
-pub struct PostAnswer {
-    /// The status of HTTP.
-    pub status: u16,
-    /// When it wants to be asked again, as [`retry_after`] reads it.
-    pub retry_after: Option<Duration>,
-    /// What it said.
-    pub body: azure_core::Bytes,
-}
+    fn tls(&self) -> Result<Arc<ClientConfig>, String> {
+        if let Some(tls) = self.tls.get() {
+            return Ok(tls.clone());
+        }
+        let tls = dial::tls().map_err(|cause| no_tls(&cause))?;
+        Ok(self.tls.get_or_init(|| tls).clone())
+    }
 
-impl SharedHttp {
-    /// Posts a body to a URL. No redirect is followed.
+    fn proxied(&self) -> Result<&reqwest::Client, String> {
+        if let Some(client) = self.proxied.get() {
+            return Ok(client);
+        }
+        choose_cryptography();
+        let client = reqwest::Client::builder()
+            .connect_timeout(CONNECT)
+            .read_timeout(SILENCE)
+            .pool_idle_timeout(direct::IDLE)
+            .pool_max_idle_per_host(direct::MAX_IDLE_CONNECTIONS)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|error| no_tls(&innermost(&error)))?;
+        Ok(self.proxied.get_or_init(|| client))
+    }
+
+    /// Posts a body to a URL.
     ///
     /// # Errors
     /// No answer came, or one longer than 64 KiB: the cause in words, without the URL.
     pub async fn post(
         &self,
         url: Url,
-        headers: &http::HeaderMap,
-        body: impl Into<azure_core::Bytes>,
+        headers: &HeaderMap,
+        body: impl Into<Bytes>,
     ) -> Result<PostAnswer, String> {
-        let mut request = Request::new(url, Method::Post);
-        for (name, value) in headers {
+        let target = target(&url).map_err(|error| cause(&error))?;
+        let call = HttpCall { method: Method::POST, target, headers: headers.clone(), body: body.into() };
+        let server = self.server(&url)?;
+        let answer = within_limit(server.call(call, MAX_POST_ANSWER)).await;
+        let (head, body) = answer.map_err(|error| error.to_string())?.into_parts();
+        let retry_after = head.headers.get(RETRY_AFTER).and_then(|it| seconds_to_wait(it.to_str().ok()?));
+        Ok(PostAnswer { status: head.status.as_u16(), retry_after, body })
+    }
+
+    async fn execute(&self, request: &Request, max: usize) -> Result<AsyncRawResponse, Error> {
+        let unfit = |cause: String| Error::with_message(ErrorKind::Other, cause);
+        let mut headers = HeaderMap::new();
+        for (name, value) in request.headers().iter() {
+            let name = http::HeaderName::from_bytes(name.as_str().as_bytes());
+            let value = HeaderValue::from_str(value.as_str());
+            let (Ok(name), Ok(value)) = (name, value) else {
+                return Err(unfit("a header of the call cannot be sent".into()));
+            };
+            headers.insert(name, value);
+        }
+        headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
+        let Body::Bytes(body) = request.body().clone() else {
+            return Err(unfit("the body of the call is a stream".into()));
+        };
+        let method = Method::from_bytes(request.method().as_str().as_bytes());
+        let method = method.map_err(|error| unfit(error.to_string()))?;
+        let call = HttpCall { method, target: target(request.url())?, headers, body };
+        let server = self.server(request.url()).map_err(unfit)?;
+        let (head, body) = within_limit(server.call(call, max)).await?.into_parts();
+        let mut headers = Headers::new();
+        for (name, value) in &head.headers {
             if let Ok(value) = value.to_str() {
-                request.insert_header(name.as_str().to_owned(), value.to_owned());
+                headers.insert(HeaderName::from(name.as_str().to_owned()), value.to_owned());
             }
         }
-        request.set_body(body.into());
-        let client = self.client(request.url()).map_err(|error| cause(&error))?;
-        let answer = client.execute_request(&request).await.map_err(|error| cause(&error))?;
-        let (status, headers, body) = no_longer_than(MAX_POST_ANSWER, answer).deconstruct();
-        let body = body.collect().await.map_err(|error| cause(&error))?;
-        Ok(PostAnswer { status: u16::from(status), retry_after: retry_after(&headers), body })
+        Ok(AsyncRawResponse::from_bytes(head.status.as_u16().into(), headers, body))
     }
+}
+
+/// The path and the query of a URL.
+fn target(url: &Url) -> Result<Uri, Error> {
+    let target = &url[url::Position::BeforePath..url::Position::AfterQuery];
+    target.parse().map_err(|_| Error::with_message(ErrorKind::Other, "its URL cannot be asked for"))
+}
+
+/// Lets a call take as long as the SDK's clients may wait.
+async fn within_limit<T>(calling: impl Future<Output = Result<T, NoReply>>) -> Result<T, NoReply> {
+    timeout(LONGEST_CALL, calling).await.unwrap_or_else(|_| Err(NoReply::Broken("timed out".into())))
+}
+
+impl HttpServer {
+    /// Calls the server, and reads up to `max` bytes of the answer's body. How long that may take
+    /// is the caller's to say.
+    ///
+    /// # Errors
+    /// No answer came.
+    pub async fn call(&self, call: HttpCall, max: usize) -> Result<Response<Bytes>, NoReply> {
+        match &self.way {
+            Way::Direct(server) => server.call(self.request(call), max).await,
+            Way::Proxied(client, origin) => through_proxy(client, origin, call, max).await,
+        }
+    }
+
+    fn request(&self, HttpCall { method, target, mut headers, body }: HttpCall) -> direct::DirectCall {
+        headers.insert(HOST, self.host.clone());
+        // Of other methods, no server expects a body.
+        if matches!(method, Method::POST | Method::PUT | Method::PATCH) {
+            headers.insert(CONTENT_LENGTH, body.len().into());
+        }
+        let mut request = http::Request::new(Full::new(body));
+        *request.method_mut() = method;
+        *request.uri_mut() = target;
+        *request.headers_mut() = headers;
+        request
+    }
+}
+
+async fn through_proxy(
+    client: &reqwest::Client,
+    origin: &str,
+    HttpCall { method, target, headers, body }: HttpCall,
+    max: usize,
+) -> Result<Response<Bytes>, NoReply> {
+    let request = client.request(method, format!("{origin}{target}")).headers(headers).body(body);
+    let failed = |error: &reqwest::Error| {
+        if error.is_connect() { NoReply::unreached(error) } else { NoReply::broken(error) }
+    };
+    let mut answer = request.send().await.map_err(|error| failed(&error))?;
+    let mut read = BoundedBody::new(max, answer.content_length().unwrap_or(0))?;
+    while let Some(piece) = answer.chunk().await.map_err(|error| failed(&error))? {
+        read.push(piece)?;
+    }
+    let mut whole = Response::new(read.into_bytes());
+    *whole.status_mut() = answer.status();
+    *whole.headers_mut() = std::mem::take(answer.headers_mut());
+    Ok(whole)
 }
 
 /// Has all clients of HTTP in this process take their cryptography from *ring*. A client that is
@@ -124,7 +296,7 @@ pub fn choose_cryptography() {
 #[async_trait::async_trait]
 impl HttpClient for SharedHttp {
     async fn execute_request(&self, request: &Request) -> Result<AsyncRawResponse, Error> {
-        Ok(no_longer_than(MAX_ANSWER, self.client(request.url())?.execute_request(request).await?))
+        self.execute(request, MAX_ANSWER).await
     }
 }
 
@@ -139,45 +311,8 @@ pub(crate) struct ShortAnswers {
 #[async_trait::async_trait]
 impl HttpClient for ShortAnswers {
     async fn execute_request(&self, request: &Request) -> Result<AsyncRawResponse, Error> {
-        Ok(no_longer_than(self.max, self.http.execute_request(request).await?))
+        self.http.execute(request, self.max).await
     }
-}
-
-/// An answer that is longer than what is read of one. The next one will be as well.
-#[derive(Debug, thiserror::Error)]
-#[error("the answer is longer than {max} bytes, and was not read any further")]
-pub(crate) struct TooLongAnswer {
-    max: usize,
-}
-
-impl TooLongAnswer {
-    /// Whether it is why a call failed.
-    pub(crate) fn is_behind(error: &Error) -> bool {
-        let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
-        while let Some(error) = next {
-            if error.is::<Self>() {
-                return true;
-            }
-            next = error.source();
-        }
-        false
-    }
-}
-
-/// The answer, whose body breaks off with an error where it is longer than `max` bytes. Whoever
-/// gets it keeps no more than that.
-fn no_longer_than(max: usize, answer: AsyncRawResponse) -> AsyncRawResponse {
-    let (status, headers, body) = answer.deconstruct();
-    let mut read = 0_usize;
-    let body = body.map(move |piece| {
-        let piece = piece?;
-        read = read.saturating_add(piece.len());
-        if read > max {
-            return Err(Error::new(ErrorKind::Io, TooLongAnswer { max }));
-        }
-        Ok(piece)
-    });
-    AsyncRawResponse::new(status, headers, Box::pin(body))
 }
 
 /// Whether a URL leads back to this very host.
@@ -190,39 +325,42 @@ pub fn is_this_host(url: &Url) -> bool {
     }
 }
 
-fn no_tls(error: &reqwest::Error) -> String {
+fn no_tls(cause: &str) -> String {
     format!(
-        "cannot check certificates ({}); install the system's CA certificates (Debian: `ca-certificates`), or name a PEM file in SSL_CERT_FILE",
-        innermost(error)
+        "cannot check certificates ({cause}); install the system's CA certificates (Debian: `ca-certificates`), or name a PEM file in SSL_CERT_FILE"
     )
 }
 
 #[cfg(test)]
 mod tests {
-    use azure_core::http::StatusCode;
-    use azure_core::http::headers::Headers;
-
     use super::*;
 
     #[tokio::test]
     async fn the_cause_of_a_failed_call_does_not_repeat_its_url() {
         let url = Url::parse("http://127.0.0.1:1/account/orders?sig=secret&popreceipt=secret").unwrap();
-        let request = Request::new(url, Method::Get);
+        let request = Request::new(url, azure_core::http::Method::Get);
         let error = SharedHttp::default().execute_request(&request).await.err().unwrap();
         let cause = cause(&error);
         assert!(cause.contains("refused") && !cause.contains("secret"), "{cause}");
     }
 
-    #[tokio::test]
-    async fn an_answer_is_read_up_to_its_limit_and_no_further() {
-        for (length, pieces, is_read) in [(10, 6, true), (10, 7, false), (61, 1, false)] {
-            let stream = futures_util::stream::iter(0..).map(move |_| Ok(vec![b'x'; length].into()));
-            let body = Box::pin(stream.take(pieces));
-            let answer = AsyncRawResponse::new(StatusCode::Ok, Headers::new(), body);
-            let read = no_longer_than(60, answer).into_body().collect().await;
-            assert_eq!(read.is_ok(), is_read, "{length} {pieces}");
-            let Err(error) = read else { continue };
-            assert!(cause(&error).contains("longer than 60 bytes"), "{error}");
+    #[test]
+    fn what_goes_to_another_host_over_tls_goes_through_the_proxy_and_nothing_else_does() {
+        let proxies =
+            Matcher::builder().all("http://127.0.0.1:1").no("excepted.example,.core.windows.net").build();
+        let http = SharedHttp { proxies: OnceLock::from(proxies), ..SharedHttp::default() };
+        for (url, is_proxied) in [
+            ("https://acme.queue.example/orders?sig=x", true),
+            ("https://acme.queue.example:8443/orders", true),
+            ("https://excepted.example/orders", false),
+            ("https://acme.queue.core.windows.net/orders", false),
+            ("https://127.0.0.1:10001/orders", false),
+            ("https://localhost/orders", false),
+            ("http://169.254.169.254/metadata", false),
+        ] {
+            let url = Url::parse(url).unwrap();
+            let origin = url.origin().ascii_serialization();
+            assert_eq!(http.is_proxied(&url, &origin), is_proxied, "{url}");
         }
     }
 }

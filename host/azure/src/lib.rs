@@ -21,11 +21,13 @@ mod patience;
 mod retry_after;
 mod token;
 
-pub use self::authorize::Authorize;
+pub use self::authorize::{Authorize, Unanswered};
 pub use self::azure::Azure;
 pub use self::cause::cause;
 pub use self::credential::{Credential, client_options};
-pub use self::http::{PostAnswer, SharedHttp, choose_cryptography, is_this_host};
+pub use self::http::{
+    HttpCall, HttpServer, NoReply, PostAnswer, SharedHttp, choose_cryptography, is_this_host,
+};
 pub use self::look::Looked;
-pub use self::retry_after::retry_after;
+pub use self::retry_after::{retry_after, seconds_to_wait};
 pub use self::token::{NoToken, Token, Tokens};

@@ -9,10 +9,15 @@ const RETRY_AFTER: HeaderName = HeaderName::from_static("retry-after");
 /// The longest wait that is believed. A service that asks for more is asked again all the same.
 const LONGEST: Duration = Duration::from_secs(60 * 60);
 
-/// What `Retry-After` says, in seconds, and an hour at most. The other form, a date, is not used by
-/// Azure.
+/// What the header `Retry-After` of an answer says: see [`seconds_to_wait`].
 pub fn retry_after(headers: &Headers) -> Option<Duration> {
-    let text = headers.get_optional_str(&RETRY_AFTER)?.trim();
+    seconds_to_wait(headers.get_optional_str(&RETRY_AFTER)?)
+}
+
+/// What the value of a header `Retry-After` says, in seconds, and an hour at most. The other form,
+/// a date, is not used by Azure.
+pub fn seconds_to_wait(text: &str) -> Option<Duration> {
+    let text = text.trim();
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }

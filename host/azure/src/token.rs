@@ -12,6 +12,7 @@ use std::time::Duration;
 use azure_core::credentials::{AccessToken, TokenCredential};
 use azure_core::error::Error;
 use azure_core::time::OffsetDateTime;
+use http::HeaderValue;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::failed_try::FailedTry;
@@ -54,17 +55,36 @@ pub(crate) struct CredentialUse {
 
 /// A token for one service. Never shown.
 #[derive(Clone)]
-pub struct Token(AccessToken);
+pub struct Token(Arc<HeldToken>);
+
+/// A token as each call needs it.
+struct HeldToken {
+    access: AccessToken,
+    /// The whole value of the `Authorization` header.
+    bearer: HeaderValue,
+}
 
 impl Token {
+    /// `None` if a header cannot carry it.
+    fn new(access: AccessToken) -> Option<Self> {
+        let mut bearer = HeaderValue::from_str(&format!("Bearer {}", access.token.secret())).ok()?;
+        bearer.set_sensitive(true);
+        Some(Self(Arc::new(HeldToken { access, bearer })))
+    }
+
     /// What goes into the `Authorization` header, after `Bearer`.
     pub fn secret(&self) -> &str {
-        self.0.token.secret()
+        self.0.access.token.secret()
+    }
+
+    /// The value of the `Authorization` header.
+    pub fn bearer(&self) -> &HeaderValue {
+        &self.0.bearer
     }
 
     /// How long it is valid, by this host's clock.
     pub fn left(&self) -> Duration {
-        (self.0.expires_on - OffsetDateTime::now_utc()).try_into().unwrap_or_default()
+        (self.0.access.expires_on - OffsetDateTime::now_utc()).try_into().unwrap_or_default()
     }
 }
 
@@ -281,11 +301,12 @@ fn usable(mut token: AccessToken) -> Result<Token, FailedTry> {
     // A header carries nothing else, and what is in it is never said.
     let is_text =
         |secret: &str| !secret.is_empty() && secret.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    let odd = || FailedTry::passing("its token has characters that no token has".into());
     if !is_text(token.token.secret()) {
-        return Err(FailedTry::passing("its token has characters that no token has".into()));
+        return Err(odd());
     }
     token.expires_on = token.expires_on.min(OffsetDateTime::now_utc() + LONGEST_LIFE);
-    let token = Token(token);
+    let token = Token::new(token).ok_or_else(odd)?;
     if token.left().is_zero() {
         let cause = "its token has expired already".into();
         return Err(FailedTry { mend: Some("is this host's clock right?"), ..FailedTry::passing(cause) });

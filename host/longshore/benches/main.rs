@@ -24,7 +24,7 @@ type Part = fn(&Workbench);
 fn main() {
     // `cargo bench` passes flags of its own; a word picks the parts whose names contain it.
     let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
-    let parts: [(&str, Part); 10] = [
+    let parts: [(&str, Part); 12] = [
         ("call", call::measure),
         ("settings", settings::measure),
         ("start", start::measure),
@@ -34,6 +34,8 @@ fn main() {
         ("http", http::measure),
         ("telemetry", telemetry::measure),
         ("storage", storage::measure),
+        ("storage-clients", storage::measure_clients),
+        ("storage-slow", storage::measure_slow),
         ("servicebus", servicebus::measure),
     ];
     let workbench = Workbench::new();

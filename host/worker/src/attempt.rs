@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::{Either, select};
 use jiff::Timestamp;
-use tokio::sync::SemaphorePermit;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until};
 
 use crate::admit::admit;
@@ -24,6 +24,7 @@ use longshore_handler::{Answer, Invocation, SessionState};
 use longshore_queue::{Message, Properties, Receipt, Received};
 
 /// Why a handler was not started, or did not get to its end.
+#[derive(Clone, Copy)]
 enum Interrupted {
     LeaseLost,
     Stopped,
@@ -57,8 +58,8 @@ pub(crate) async fn attempt(
     let mut traced = Traced::of(&message);
     // The slot is taken until the message is settled.
     let slot = slot(&context, &mut lease).await;
-    let (has_slot, slot_since, taken_slots) = (slot.is_ok(), Instant::now(), context.taken_slots());
-    let Judgement { fate, earlier, attempt } = match slot {
+    let (slot_since, taken_slots) = (Instant::now(), context.taken_slots());
+    let Judgement { fate, earlier, attempt } = match &slot {
         Ok(_) => match not_to_handle(&context, &lease, sent) {
             Some(fate) => {
                 drop(handling);
@@ -71,7 +72,7 @@ pub(crate) async fn attempt(
         },
         Err(interrupted) => {
             drop(handling);
-            interrupted.into()
+            (*interrupted).into()
         }
     };
     traced.settling();
@@ -81,17 +82,18 @@ pub(crate) async fn attempt(
     ended.due.extend(hide_earlier(&context, earlier).await);
     // A batch takes its slots one by one, and gives them back so.
     let taken_slots = taken_slots.max(context.taken_slots());
-    ended.slot = has_slot.then(|| SlotTime { took: slot_since.elapsed(), taken_slots });
+    ended.slot = slot.is_ok().then(|| SlotTime { took: slot_since.elapsed(), taken_slots });
+    ended.taken = slot.ok();
     ended
 }
 
 /// Waits for a slot, in the order of receiving, and keeps the lease meanwhile.
-async fn slot<'a>(context: &'a RunContext, lease: &mut Lease) -> Result<SemaphorePermit<'a>, Interrupted> {
-    if let Ok(slot) = context.slots.try_acquire() {
+async fn slot(context: &RunContext, lease: &mut Lease) -> Result<OwnedSemaphorePermit, Interrupted> {
+    if let Ok(slot) = Arc::clone(&context.slots).try_acquire_owned() {
         return Ok(slot);
     }
     let mut stopped = pin!(context.starts_none());
-    let mut free = pin!(context.slots.acquire());
+    let mut free = pin!(Arc::clone(&context.slots).acquire_owned());
     loop {
         tokio::select! {
             biased;

@@ -39,7 +39,7 @@ pub(crate) struct RunContext {
     terms: Terms,
     is_fixed: AtomicBool,
     /// One permit for each message that may be handled and settled at once.
-    pub(crate) slots: Semaphore,
+    pub(crate) slots: Arc<Semaphore>,
     /// How many messages in hand were received before.
     received_before: AtomicUsize,
     /// How many messages have a handler that runs, or that may still be started.
@@ -87,7 +87,7 @@ impl RunContext {
     pub(crate) fn new(parts: Parts, terms: Terms) -> Self {
         let rng = parts.config.seed.map_or_else(|| StdRng::from_rng(&mut rand::rng()), StdRng::seed_from_u64);
         Self {
-            slots: Semaphore::new(parts.config.concurrency),
+            slots: Arc::new(Semaphore::new(parts.config.concurrency)),
             received_before: AtomicUsize::new(0),
             handling: AtomicUsize::new(0),
             handled: Notify::new(),

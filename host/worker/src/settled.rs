@@ -1,5 +1,6 @@
 //! How one message ended, and what that means for the run.
 
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use crate::rate::SlotTime;
@@ -16,6 +17,9 @@ pub(crate) struct Settled {
     pub(crate) fault: Option<QueueError>,
     /// How long it had its slot, if it got one.
     pub(crate) slot: Option<SlotTime>,
+    /// That slot, which the next message gets once this is dropped. The loop does that, which wakes
+    /// the next message without waking a thread for it.
+    pub(crate) taken: Option<OwnedSemaphorePermit>,
 }
 
 /// When a message that this run made invisible becomes visible again.
@@ -27,6 +31,6 @@ pub(crate) struct Due {
 
 impl From<Outcome> for Settled {
     fn from(outcome: Outcome) -> Self {
-        Self { outcome, due: Vec::new(), fault: None, slot: None }
+        Self { outcome, due: Vec::new(), fault: None, slot: None, taken: None }
     }
 }

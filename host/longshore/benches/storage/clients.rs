@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::azurite::{fresh, installed};
 use super::distance;
-use super::emulator::{Calls, emulator};
+use super::emulator::{self, Calls, emulator};
 use crate::beside::Scene;
 use crate::child::{self, Consumed, Hung};
 use crate::workbench::percentile;
@@ -19,6 +19,11 @@ const ROUND_TRIPS_MS: [u64; 3] = [0, 2, 10];
 const CONCURRENCIES: [usize; 2] = [16, 64];
 /// How many messages each client takes in each round. Azurite slows down with deep queues.
 const MESSAGES: usize = 600;
+/// Where chosen places stand in the environment: `2:16,0:64` are round trips of 2 ms at concurrency
+/// 16, and of 0 ms at 64.
+const CHOSEN: &str = "BENCH_STORAGE_AT";
+/// Where another number of messages stands.
+const OTHER_NUMBER: &str = "BENCH_STORAGE_MESSAGES";
 /// The clients take turns, so that whatever else the machine does hits all of them.
 const ROUNDS: usize = 3;
 /// From this part of a core on, the emulator is what the others wait for: it has one thread.
@@ -52,104 +57,168 @@ struct Took {
     emulator: Duration,
 }
 
-/// A way to the emulator that takes its time, and how many messages are in hand.
-#[derive(Clone, Copy)]
-struct Place {
-    port: u16,
+/// What clients are compared at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Setting {
+    round_trip_ms: u64,
     concurrency: usize,
+    messages: usize,
+}
+
+/// Everything that a client needs at a setting.
+struct Stage<'a> {
+    scene: &'a Scene<'a>,
+    dotnet: Option<&'a Path>,
+    setting: Setting,
+    /// Where the way to the emulator begins that takes its time.
+    port: u16,
 }
 
 /// Prints what each of them takes, at each distance and concurrency.
-pub(super) fn compare(scene: &Scene<'_>) {
+pub(super) fn compare(mut scene: Scene<'_>) {
     let dotnet = dotnet();
+    let settings = settings();
     println!(
-        "\n{ROUNDS} times {MESSAGES} messages over TLS, batches of 32; processor's time and memory of the whole process, its start included"
+        "\n{ROUNDS} times {} messages over TLS, batches of 32; processor's time and memory of the whole process, its start included",
+        settings[0].messages
     );
     if dotnet.is_none() {
         println!("{DOTNET} is not on PATH: the client for .NET is not measured");
     }
-    for round_trip_ms in ROUND_TRIPS_MS {
+    for setting in settings {
+        let Setting { round_trip_ms, concurrency, .. } = setting;
+        emulator::renew();
         let port = match round_trip_ms {
             0 => emulator().port,
             _ => distance::start(emulator().port, Duration::from_millis(round_trip_ms)),
         };
-        for concurrency in CONCURRENCIES {
-            println!(
-                "round trip {round_trip_ms:>2} ms, concurrency {concurrency}: a second   CPU each    first one    memory  receives  requests each   Azurite"
-            );
-            compare_at(scene, dotnet.as_deref(), Place { port, concurrency });
-        }
+        println!(
+            "round trip {round_trip_ms:>2} ms, concurrency {concurrency}, load {}: a second   CPU each    first one    memory  receives  requests each   Azurite",
+            load()
+        );
+        scene.authority = &emulator().authority;
+        Stage { scene: &scene, dotnet: dotnet.as_deref(), setting, port }.compare();
     }
 }
 
-fn compare_at(scene: &Scene<'_>, dotnet: Option<&Path>, place: Place) {
-    let clients: Vec<Client> =
-        [Client::Longshore, Client::DotNet, Client::Node, Client::PythonAsync, Client::PythonOne]
-            .into_iter()
-            .filter(|it| *it != Client::DotNet || dotnet.is_some())
-            .collect();
-    let mut took: Vec<Result<Took, Hung>> = clients.iter().map(|_| Ok(Took::default())).collect();
-    for _ in 0..ROUNDS {
-        for (client, took) in clients.iter().zip(&mut took) {
-            // One that hangs has that for its row. The others go on.
-            if let Ok(sum) = took
-                && let Err(hung) = take(scene, dotnet, *client, place, sum)
-            {
-                *took = Err(hung);
-            }
-        }
-    }
-    let mut sums = Vec::new();
-    for (client, took) in clients.iter().zip(took) {
-        match took.map(Took::sum) {
-            Ok(sum) => {
-                println!("  {:<28} {sum}", client.name());
-                sums.push((client, sum));
-            }
-            Err(hung) => println!("  {:<28} {hung}", client.name()),
-        }
-    }
-    let Some(((Client::Longshore, ours), others)) = sums.split_first() else { return };
-    for (client, sum) in others {
-        println!("  longshore / {:<16} {}", client.name(), ours.beside(sum, client.bounds()));
-    }
+/// The settings of the environment, or all of them.
+fn settings() -> Vec<Setting> {
+    let variable = |name| std::env::var(name).ok().filter(|it| !it.is_empty());
+    let messages = variable(OTHER_NUMBER).map_or(MESSAGES, |it| it.parse().expect("a number of messages"));
+    let setting = |(round_trip_ms, concurrency)| Setting { round_trip_ms, concurrency, messages };
+    let all = || ROUND_TRIPS_MS.into_iter().flat_map(|ms| CONCURRENCIES.map(|at_once| (ms, at_once)));
+    let Some(chosen) = variable(CHOSEN) else { return all().map(setting).collect() };
+    let pair = |text: &str| {
+        let (ms, at_once) = text.split_once(':').expect("ROUND-TRIP-MS:CONCURRENCY");
+        (ms.parse().expect("a round trip in ms"), at_once.parse().expect("a concurrency"))
+    };
+    chosen.split(',').map(pair).map(setting).collect()
 }
 
-/// Lets a client take the messages of a queue of its own, and adds what that took.
-fn take(
-    scene: &Scene<'_>,
-    dotnet: Option<&Path>,
-    client: Client,
-    place: Place,
-    took: &mut Took,
-) -> Result<(), Hung> {
-    let direct = scene.fill(MESSAGES);
-    let queue = direct.rsplit('/').next().expect("the name of a queue");
-    let url = emulator().url(place.port, queue);
-    let mut command = client.command(scene, dotnet, &url, place.concurrency);
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let (before, started) = (emulator().cpu(), Instant::now());
-    let mut child = command.spawn().expect("it starts");
-    let log = child.stderr.take().expect("piped");
-    let log = thread::spawn(move || completed(log, started));
-    let (output, Consumed { cpu, peak_mb }) = child::wait_within(child, child::LIMIT)?;
-    took.time += started.elapsed();
-    let (mut completed, mut first) = log.join().expect("no panic");
-    if client == Client::DotNet {
-        (completed, first) = said(&String::from_utf8_lossy(&output));
+/// How many processes want a core, on average of the last minute.
+fn load() -> String {
+    let all = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    all.split(' ').next().unwrap_or_default().to_owned()
+}
+
+impl Stage<'_> {
+    fn compare(&self) {
+        let clients: Vec<Client> =
+            [Client::Longshore, Client::DotNet, Client::Node, Client::PythonAsync, Client::PythonOne]
+                .into_iter()
+                .filter(|it| *it != Client::DotNet || self.dotnet.is_some())
+                .collect();
+        let mut took: Vec<Result<Took, Hung>> = clients.iter().map(|_| Ok(Took::default())).collect();
+        for _ in 0..ROUNDS {
+            for (client, took) in clients.iter().zip(&mut took) {
+                // One that hangs has that for its row. The others go on.
+                if let Ok(sum) = took
+                    && let Err(hung) = self.take(*client, sum)
+                {
+                    *took = Err(hung);
+                }
+            }
+        }
+        let mut sums = Vec::new();
+        for (client, took) in clients.iter().zip(took) {
+            match took.map(Took::sum) {
+                Ok(sum) => {
+                    println!("  {:<28} {sum}", client.name());
+                    sums.push((client, sum));
+                }
+                Err(hung) => println!("  {:<28} {hung}", client.name()),
+            }
+        }
+        let Some(((Client::Longshore, ours), others)) = sums.split_first() else { return };
+        for (client, sum) in others {
+            println!("  longshore / {:<16} {}", client.name(), ours.beside(sum, client.bounds()));
+        }
     }
-    // On a busy machine a send is repeated whose answer is late, and its message is there twice.
-    assert!(completed >= MESSAGES, "{client:?}: only {completed} messages are completed");
-    took.messages += completed;
-    took.firsts.push(first);
-    took.cpu += cpu;
-    took.peak_mb = took.peak_mb.max(peak_mb);
-    took.emulator += emulator().cpu() - before;
-    let calls = emulator().calls(queue);
-    assert_eq!(calls.deletes, completed, "{client:?}: each message is deleted once");
-    took.calls.receives += calls.receives;
-    took.calls.all += calls.all;
-    Ok(())
+
+    /// Lets a client take the messages of a queue of its own, and adds what that took.
+    fn take(&self, client: Client, took: &mut Took) -> Result<(), Hung> {
+        let Self { scene, setting, .. } = self;
+        let direct = scene.fill(setting.messages);
+        let queue = direct.rsplit('/').next().expect("the name of a queue");
+        let mut command = self.command(client, &emulator().url(self.port, queue));
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let (before, started) = (emulator().cpu(), Instant::now());
+        let mut child = command.spawn().expect("it starts");
+        let log = child.stderr.take().expect("piped");
+        let log = thread::spawn(move || completed(log, started));
+        let (output, Consumed { cpu, peak_mb }) = child::wait_within(child, child::LIMIT)?;
+        took.time += started.elapsed();
+        let (mut completed, mut first) = log.join().expect("no panic");
+        if client == Client::DotNet {
+            (completed, first) = said(&String::from_utf8_lossy(&output));
+        }
+        // On a busy machine a send is repeated whose answer is late, and its message is there twice.
+        assert!(completed >= setting.messages, "{client:?}: only {completed} messages are completed");
+        took.messages += completed;
+        took.firsts.push(first);
+        took.cpu += cpu;
+        took.peak_mb = took.peak_mb.max(peak_mb);
+        took.emulator += emulator().cpu() - before;
+        let calls = emulator().calls(queue);
+        assert_eq!(calls.deletes, completed, "{client:?}: each message is deleted once");
+        took.calls.receives += calls.receives;
+        took.calls.all += calls.all;
+        Ok(())
+    }
+
+    fn command(&self, client: Client, url: &str) -> Command {
+        let Self { scene, setting, .. } = self;
+        let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers");
+        let (messages, concurrency) = (setting.messages.to_string(), setting.concurrency.to_string());
+        match client {
+            Client::Longshore => {
+                let flags = ["run", "--log-format", "json", "--queue", url, "--max-messages", &messages];
+                let mut command = scene.longshore(&flags);
+                command.args(["--concurrency", &concurrency, "--component"]).arg(&scene.workbench.component);
+                command
+            }
+            Client::DotNet => {
+                let mut command = scene.with_identity(Command::new(self.dotnet.expect("it was found")));
+                command.arg("storage").envs([("QUEUE_URL", url), ("CONC", &concurrency)]);
+                command
+            }
+            Client::Node => {
+                let mut command = scene.with_identity(Command::new("node"));
+                command.arg(peers.join("storage.cjs")).arg(installed("node/package.json"));
+                command.args([url, &concurrency]).env("NODE_EXTRA_CA_CERTS", scene.authority);
+                command
+            }
+            Client::PythonAsync | Client::PythonOne => {
+                let mut command = scene.with_identity(Command::new(&scene.python));
+                let (script, number) = match client {
+                    Client::PythonAsync => ("storage_async.py", &concurrency),
+                    _ => (scene.script, &messages),
+                };
+                command.arg(peers.join(script)).args([url, number]);
+                command
+            }
+        }
+    }
 }
 
 /// How many messages a client's log says are completed, and when the first one was.
@@ -209,39 +278,6 @@ impl Client {
             Self::DotNet => Some([1.0 / 2.0, 1.0 / 4.0, 3.0 / 4.0]),
             Self::Node => Some([1.0 / 6.0, 1.0 / 20.0, 1.0 / 4.0]),
             Self::Longshore | Self::PythonAsync | Self::PythonOne => None,
-        }
-    }
-
-    fn command(self, scene: &Scene<'_>, dotnet: Option<&Path>, url: &str, concurrency: usize) -> Command {
-        let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers");
-        let (messages, concurrency) = (MESSAGES.to_string(), concurrency.to_string());
-        match self {
-            Self::Longshore => {
-                let flags = ["run", "--log-format", "json", "--queue", url, "--max-messages", &messages];
-                let mut command = scene.longshore(&flags);
-                command.args(["--concurrency", &concurrency, "--component"]).arg(&scene.workbench.component);
-                command
-            }
-            Self::DotNet => {
-                let mut command = scene.with_identity(Command::new(dotnet.expect("it was found")));
-                command.arg("storage").envs([("QUEUE_URL", url), ("CONC", &concurrency)]);
-                command
-            }
-            Self::Node => {
-                let mut command = scene.with_identity(Command::new("node"));
-                command.arg(peers.join("storage.cjs")).arg(installed("node/package.json"));
-                command.args([url, &concurrency]).env("NODE_EXTRA_CA_CERTS", scene.authority);
-                command
-            }
-            Self::PythonAsync | Self::PythonOne => {
-                let mut command = scene.with_identity(Command::new(&scene.python));
-                let (script, number) = match self {
-                    Self::PythonAsync => ("storage_async.py", &concurrency),
-                    _ => (scene.script, &messages),
-                };
-                command.arg(peers.join(script)).args([url, number]);
-                command
-            }
         }
     }
 }

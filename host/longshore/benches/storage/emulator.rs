@@ -3,7 +3,7 @@
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Stdio};
-use std::sync::OnceLock;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use longshore_testkit::wait::until;
@@ -14,7 +14,8 @@ use crate::child;
 
 /// A running Azurite. It ends with this process, since its standard input does.
 pub(super) struct Emulator {
-    child: Child,
+    child: Mutex<Child>,
+    id: u32,
     _stdin: ChildStdin,
     pub(super) port: u16,
     /// The certificate of the authority that signed the server's.
@@ -31,10 +32,25 @@ pub(super) struct Calls {
     pub(super) all: usize,
 }
 
-/// The one of this process, started when it is first asked for.
+/// The newest one.
+static NEWEST: Mutex<Option<&'static Emulator>> = Mutex::new(None);
+
+/// The newest one, started when it is first asked for.
 pub(super) fn emulator() -> &'static Emulator {
-    static EMULATOR: OnceLock<Emulator> = OnceLock::new();
-    EMULATOR.get_or_init(Emulator::start)
+    let mut newest = NEWEST.lock().expect("no panic");
+    newest.get_or_insert_with(|| Box::leak(Box::new(Emulator::start())))
+}
+
+/// Starts a new one, in the place of the one before, which ends.
+///
+/// Ten minutes after a message was sent, Azurite looks for what is left of it, with one core for a
+/// minute and a half. It answers nobody meanwhile. So none should live as long.
+pub(super) fn renew() {
+    let new: &'static Emulator = Box::leak(Box::new(Emulator::start()));
+    if let Some(old) = NEWEST.lock().expect("no panic").replace(new) {
+        let mut child = old.child.lock().expect("no panic");
+        child.kill().and_then(|()| child.wait()).expect("a child");
+    }
 }
 
 impl Emulator {
@@ -61,7 +77,7 @@ impl Emulator {
             assert!(child.try_wait().expect("a child").is_none(), "Azurite has ended");
             TcpStream::connect(("127.0.0.1", port)).ok()
         });
-        Self { child, _stdin: stdin, port, authority, directory }
+        Self { id: child.id(), child: Mutex::new(child), _stdin: stdin, port, authority, directory }
     }
 
     /// The URL of a queue, by way of this port.
@@ -71,7 +87,7 @@ impl Emulator {
 
     /// The processor's time that it has used so far.
     pub(super) fn cpu(&self) -> Duration {
-        child::observe(self.child.id()).expect("Azurite runs").cpu
+        child::observe(self.id).expect("Azurite runs").cpu
     }
 
     /// The calls that this queue got, by the log.

@@ -10,9 +10,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 
-/// How long each call takes.
-pub(super) const DELAY: Duration = Duration::from_millis(10);
-
 /// The server, which ends with this value.
 pub(super) struct SlowServer {
     address: SocketAddr,
@@ -23,6 +20,8 @@ pub(super) struct SlowServer {
 struct Queue {
     messages: usize,
     body: &'static str,
+    /// How long each call takes.
+    delay: Duration,
     /// How many messages were asked for.
     received: AtomicUsize,
     deleted: AtomicUsize,
@@ -33,7 +32,7 @@ struct Queue {
 }
 
 impl SlowServer {
-    pub(super) fn start(messages: usize, body: &'static str) -> Self {
+    pub(super) fn start(messages: usize, body: &'static str, delay: Duration) -> Self {
         let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = threads.expect("a thread");
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a free port");
@@ -41,6 +40,7 @@ impl SlowServer {
         let queue = Arc::new(Queue {
             messages,
             body,
+            delay,
             received: AtomicUsize::new(0),
             deleted: AtomicUsize::new(0),
             receives: AtomicUsize::new(0),
@@ -88,7 +88,7 @@ impl Queue {
             }
             let answer = self.answer(&String::from_utf8_lossy(&request));
             request.clear();
-            tokio::time::sleep(DELAY).await;
+            tokio::time::sleep(self.delay).await;
             stream.write_all(answer.as_bytes()).await?;
         }
     }

@@ -1,9 +1,8 @@
 //! Azure Storage Queue, over HTTPS with a token or over either with a shared access signature;
 //! Azurite the same.
 //!
-//! Calls are made by the official SDK's client, without its retries: a retried receive can lease a
-//! batch that no caller gets, and the caller alone knows what may be repeated. Answers that hold
-//! messages are read by `xml`, leniently.
+//! No call is retried here: a retried receive can lease a batch that no caller gets, and the caller
+//! alone knows what may be repeated. Answers that hold messages are read by `xml`, leniently.
 //!
 //! The service's durations are whole seconds. They are rounded up: a lease is then never longer on
 //! our clock than on the service's, and a message never visible before its delay is over. A delay
@@ -12,32 +11,28 @@
 mod account_key;
 mod address;
 mod answer;
+mod client;
 mod error;
 mod listing;
 mod xml;
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use azure_core::http::headers::{HeaderName, Headers};
-use azure_core::http::{ClientOptions, StatusCode};
-use azure_storage_queue::models::{
-    QueueClientGetPropertiesResultHeaders, QueueClientPeekMessagesOptions, QueueClientReceiveMessagesOptions,
-    QueueClientSendMessageOptions,
-};
-use azure_storage_queue::{QueueClient, QueueClientOptions};
+use azure_core::http::ClientOptions;
 use bytes::Bytes;
 use futures_util::TryStreamExt;
+use http::{HeaderMap, Response, StatusCode};
 use jiff::Timestamp;
 use tokio::time::timeout;
 
 use self::account_key::SignWithKey;
-use self::answer::{opened, service_time};
+use self::answer::{COUNT, POP_RECEIPT, service_time, text};
+use self::client::{StorageClient, StorageCredential, Target};
 use self::error::{Explainer, StorageCall, fault};
 use self::xml::QueueEntry;
-use longshore_azure::{Authorize, Azure, Tokens, client_options};
+use longshore_azure::{Authorize, Azure, SharedHttp, Tokens, client_options};
 use longshore_queue::kind::STORAGE;
 use longshore_queue::limits::{check_lease, check_life, check_max, check_visibility, whole_seconds};
 use longshore_queue::place::{Place, StorageAccess};
@@ -65,27 +60,13 @@ const NO_RECEIPT: &str = "AgAAAAMAAAAAAAAAAAAAAAAAAAA=";
 /// into no URL could settle nothing.
 const MAX_RECEIPT: usize = 1024;
 
-const POP_RECEIPT: HeaderName = HeaderName::from_static("x-ms-popreceipt");
-
 /// One queue of a storage account.
 #[derive(Debug)]
 pub struct StorageQueue {
     url: QueueUrl,
-    client: Client,
-    /// `None` where the URL brought a signature, or the key to make one.
-    tokens: Option<Arc<Tokens>>,
-    /// What else goes with each request.
-    options: ClientOptions,
+    client: StorageClient,
+    http: Arc<SharedHttp>,
     limit: Duration,
-}
-
-/// The SDK's client. Its `Debug` form would show the signature in its URL.
-struct Client(QueueClient);
-
-impl std::fmt::Debug for Client {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Client(…)")
-    }
 }
 
 impl StorageQueue {
@@ -100,34 +81,32 @@ impl StorageQueue {
             return Err(fault(format!("{url} is no Storage queue"), &mend));
         };
         let address = address::address(&url, endpoint, access.as_ref(), Some(url.name()))?;
-        azure
+        let server = azure
             .http()
-            .ready(&address)
+            .server(&address)
             .map_err(|cause| fault(format!("{url}: {cause}"), "run this again when they are there"))?;
-        let tokens = match (access, &STORAGE.tokens) {
-            (None, Some(accepted)) => Some(azure.tokens(accepted.scope)),
-            _ => None,
-        };
-        let mut client_options = client_options(azure.http());
-        if let Some(tokens) = &tokens {
-            if address.scheme() != "https" {
+        let access = match access {
+            // As the address has it, where it is escaped.
+            Some(StorageAccess::Signature(_)) => {
+                StorageCredential::Signature(address.query().unwrap_or_default().into())
+            }
+            Some(StorageAccess::Key(key)) => {
+                StorageCredential::Key(Arc::new(SignWithKey::new(key).ok_or_else(|| {
+                    let mend = "copy the connection string as the portal shows it";
+                    fault(format!("{url}: the account's key in the connection string is no base64"), mend)
+                })?))
+            }
+            None if address.scheme() != "https" => {
                 let mend = "use https (Azurite: `--oauth basic` with a certificate), or give a SAS";
                 return Err(fault(format!("{url}: a token does not travel in the clear"), mend));
             }
-            client_options.per_try_policies.push(Arc::new(Authorize(tokens.clone())));
-        }
-        if let Some(StorageAccess::Key(key)) = access {
-            let sign = SignWithKey::new(key).ok_or_else(|| {
-                let mend = "copy the connection string as the portal shows it";
-                fault(format!("{url}: the account's key in the connection string is no base64"), mend)
-            })?;
-            client_options.per_try_policies.push(Arc::new(sign));
-        }
-        let used = client_options.clone();
-        let options = QueueClientOptions { client_options, version: address::VERSION.into() };
-        let client = QueueClient::new(address, None, Some(options))
-            .map_err(|error| fault(format!("{url}: {error}"), "look at its spelling"))?;
-        Ok(Self { url, client: Client(client), tokens, options: used, limit: LIMIT })
+            None => {
+                let accepted = STORAGE.tokens.as_ref().expect("a Storage queue takes tokens");
+                StorageCredential::Token(azure.tokens(accepted.scope))
+            }
+        };
+        let client = StorageClient::new(server, &address, access);
+        Ok(Self { url, client, http: azure.http().clone(), limit: LIMIT })
     }
 
     /// The same queue with another time limit for each call.
@@ -138,21 +117,62 @@ impl StorageQueue {
 
     /// Carries out a call within the limit, and puts what went wrong into our words. Waiting for a
     /// first token has a limit of its own.
-    async fn call<T>(
+    async fn call(
         &self,
         call: StorageCall,
-        calling: impl Future<Output = azure_core::Result<T>>,
-    ) -> Result<T, QueueError> {
+        target: Target,
+        body: Bytes,
+    ) -> Result<Response<Bytes>, QueueError> {
         self.sign_in().await?;
-        let explainer = Explainer { url: &self.url, with_token: self.tokens.is_some() };
-        match timeout(self.limit, calling).await {
-            Ok(done) => done.map_err(|error| explainer.explain(call, &error)),
-            Err(_) => Err(self.unclear(&format!("no answer within {:?}", self.limit))),
+        let answer = match timeout(self.limit, self.client.call(call.method(), target, body)).await {
+            Ok(answer) => answer.map_err(|why| self.explainer().unanswered(why))?,
+            Err(_) => return Err(self.silent()),
+        };
+        match answer.status() {
+            status if call.is_done(status) => Ok(answer),
+            // The service never answers such a call with it: somebody else did.
+            status if status.is_success() => {
+                Err(self.unclear(&format!("HTTP {status}, which the service does not answer")))
+            }
+            status => {
+                let (code, after) =
+                    (answer::error_code(answer.headers()), answer::retry_after(answer.headers()));
+                Err(self.explainer().refused(call, status.as_u16(), code, after))
+            }
         }
     }
 
+    fn explainer(&self) -> Explainer<'_> {
+        Explainer { url: &self.url, with_token: self.tokens().is_some() }
+    }
+
+    /// `None` where the URL brought a signature, or the key to make one.
+    fn tokens(&self) -> Option<&Arc<Tokens>> {
+        match &self.client.access {
+            StorageCredential::Token(tokens) => Some(tokens),
+            StorageCredential::Signature(_) | StorageCredential::Key(_) => None,
+        }
+    }
+
+    /// What goes with each call of the SDK's clients.
+    fn sdk_options(&self) -> ClientOptions {
+        let mut options = client_options(&self.http);
+        match &self.client.access {
+            StorageCredential::Token(tokens) => {
+                options.per_try_policies.push(Arc::new(Authorize(tokens.clone())))
+            }
+            StorageCredential::Key(key) => options.per_try_policies.push(key.clone()),
+            StorageCredential::Signature(_) => {}
+        }
+        options
+    }
+
+    fn silent(&self) -> QueueError {
+        self.unclear(&format!("no answer within {:?}", self.limit))
+    }
+
     async fn sign_in(&self) -> Result<(), QueueError> {
-        let Some(tokens) = &self.tokens else { return Ok(()) };
+        let Some(tokens) = self.tokens() else { return Ok(()) };
         tokens.token().await.map(drop).map_err(|error| crate::token::no_token(error, &self.url))
     }
 
@@ -160,14 +180,8 @@ impl StorageQueue {
         QueueError::unclear(&self.url, cause)
     }
 
-    /// A status that is a success, and that the service never answers such a call with: somebody
-    /// else did.
-    fn no_answer_of_the_service(&self, status: StatusCode) -> QueueError {
-        self.unclear(&format!("HTTP {status}, which the service does not answer"))
-    }
-
     /// The messages in an answer, with their receipts.
-    fn read(&self, headers: &Headers, body: &Bytes) -> Result<Vec<(QueueEntry, Message)>, QueueError> {
+    fn read(&self, headers: &HeaderMap, body: &Bytes) -> Result<Vec<(QueueEntry, Message)>, QueueError> {
         // What the service calls now; ours may be wrong.
         let now = service_time(headers);
         let found = xml::entries(body);
@@ -216,12 +230,8 @@ impl Queue for StorageQueue {
     }
 
     async fn create(&self) -> Result<bool, QueueError> {
-        match self.call(StorageCall::Create, self.client.0.create(None)).await {
-            Ok(created) => match created.status() {
-                StatusCode::Created => Ok(true),
-                StatusCode::NoContent => Ok(false),
-                status => Err(self.no_answer_of_the_service(status)),
-            },
+        match self.call(StorageCall::Create, self.client.queue(), Bytes::new()).await {
+            Ok(created) => Ok(created.status() == StatusCode::CREATED),
             // It is there, with metadata: that is somebody's, and none of our business.
             Err(QueueError::Fault { cause, .. }) if cause.contains("QueueAlreadyExists") => Ok(false),
             Err(error) => Err(error),
@@ -229,13 +239,16 @@ impl Queue for StorageQueue {
     }
 
     async fn list(&self) -> Result<Vec<String>, QueueError> {
-        let explainer = Explainer { url: &self.url, with_token: self.tokens.is_some() };
-        let Some(mut pages) = listing::pages(&explainer, self.options.clone())? else {
+        let explainer = self.explainer();
+        let Some(mut pages) = listing::pages(&explainer, self.sdk_options())? else {
             return Ok(Vec::new());
         };
+        self.sign_in().await?;
         let mut names = Vec::new();
         while names.len() < listing::MAX_LISTED {
-            let Some(page) = self.call(StorageCall::List, pages.try_next()).await? else { break };
+            let page = timeout(self.limit, pages.try_next()).await.map_err(|_| self.silent())?;
+            let page = page.map_err(|error| explainer.explain(StorageCall::List, &error))?;
+            let Some(page) = page else { break };
             names.extend(
                 listing::names(page).map_err(|_| self.unclear("the answer is not a list of queues"))?,
             );
@@ -245,10 +258,7 @@ impl Queue for StorageQueue {
     }
 
     async fn delete_queue(&self) -> Result<(), QueueError> {
-        match self.call(StorageCall::DeleteQueue, self.client.0.delete(None)).await?.status() {
-            StatusCode::NoContent => Ok(()),
-            status => Err(self.no_answer_of_the_service(status)),
-        }
+        self.call(StorageCall::DeleteQueue, self.client.queue(), Bytes::new()).await.map(drop)
     }
 
     /// The service looks at the caller's rights before it looks for the message, so that it is
@@ -269,20 +279,16 @@ impl Queue for StorageQueue {
     async fn receive(&self, max: u32, visibility: Duration) -> Result<Vec<Received>, QueueError> {
         check_max(max)?;
         check_lease(visibility)?;
-        let options = QueueClientReceiveMessagesOptions {
-            number_of_messages: i32::try_from(max).ok(),
-            visibility_timeout: Some(seconds(visibility)),
-            ..Default::default()
-        };
-        let answer = self.call(StorageCall::Receive, self.client.0.receive_messages(Some(options))).await?;
-        let (headers, body) = opened(answer);
+        let target = self.client.messages().with("numofmessages", max);
+        let target = target.with("visibilitytimeout", whole_seconds(visibility));
+        let answer = self.call(StorageCall::Receive, target, Bytes::new()).await?;
         let received = |(entry, message): (QueueEntry, Message)| {
             // Without a receipt nothing can be done with it before its lease ends.
             let receipt = Receipt(entry.receipt.filter(|receipt| receipt.len() <= MAX_RECEIPT)?);
             let uncounted = entry.dequeue_count.err().map(|damage| damage.to_string());
             Some(Received { message, receipt, damaged: uncounted.or(entry.text.damage) })
         };
-        Ok(self.read(&headers, &body)?.into_iter().filter_map(received).collect())
+        Ok(self.read(answer.headers(), answer.body())?.into_iter().filter_map(received).collect())
     }
 
     /// The message's id is the service's choice. The body has to be XML text, which is all that the
@@ -307,36 +313,32 @@ impl Queue for StorageQueue {
         // As the service will see them: in whole seconds.
         let rounded = |duration: Duration| Duration::from_secs(whole_seconds(duration));
         check_life(message.time_to_live.map(rounded), rounded(message.delay))?;
-        let (delay, life) = (seconds(message.delay), message.time_to_live.map(seconds));
         let text = std::str::from_utf8(&message.body).unwrap_or_default();
-        let options = QueueClientSendMessageOptions {
-            message_time_to_live: Some(life.unwrap_or(NEVER)),
-            visibility_timeout: Some(delay),
-            ..Default::default()
+        let target = match message.time_to_live {
+            Some(life) => self.client.messages().with("messagettl", whole_seconds(life)),
+            None => self.client.messages().with("messagettl", NEVER),
         };
-        let body = xml::queue_message(text).into();
-        let answer = self.call(StorageCall::Send, self.client.0.send_message(body, Some(options))).await?;
-        let sent = xml::entries(&opened(answer).1).entries;
+        let target = target.with("visibilitytimeout", whole_seconds(message.delay));
+        let answer = self.call(StorageCall::Send, target, xml::queue_message(text)).await?;
+        let sent = xml::entries(answer.body()).entries;
         let id = sent.into_iter().next().and_then(|entry| entry.id);
         id.ok_or_else(|| self.unclear("the answer to a send has no id"))
     }
 
     async fn update(&self, id: &str, receipt: &Receipt, visibility: Duration) -> Result<Receipt, QueueError> {
         check_visibility(visibility)?;
-        let update = self.client.0.update_message(id, &receipt.0, seconds(visibility), None);
-        let answer = self.call(StorageCall::Update, update).await?;
-        match answer.headers().get_optional_str(&POP_RECEIPT) {
+        let target = self.client.message(id).with_escaped("popreceipt", &receipt.0);
+        let target = target.with("visibilitytimeout", whole_seconds(visibility));
+        let answer = self.call(StorageCall::Update, target, Bytes::new()).await?;
+        match text(answer.headers(), POP_RECEIPT) {
             Some(receipt) if receipt.len() <= MAX_RECEIPT => Ok(Receipt(receipt.to_owned())),
             _ => Err(self.unclear("the answer to an update has no receipt")),
         }
     }
 
     async fn delete(&self, id: &str, receipt: &Receipt) -> Result<(), QueueError> {
-        let deleting = self.client.0.delete_message(id, &receipt.0, None);
-        match self.call(StorageCall::Delete, deleting).await?.status() {
-            StatusCode::NoContent => Ok(()),
-            status => Err(self.no_answer_of_the_service(status)),
-        }
+        let target = self.client.message(id).with_escaped("popreceipt", &receipt.0);
+        self.call(StorageCall::Delete, target, Bytes::new()).await.map(drop)
     }
 
     async fn peek(&self, max: u32) -> Result<Vec<Message>, QueueError> {
@@ -344,9 +346,9 @@ impl Queue for StorageQueue {
     }
 
     async fn horizon(&self) -> Result<Horizon, QueueError> {
-        let options = QueueClientPeekMessagesOptions { number_of_messages: Some(1), ..Default::default() };
-        let answer = self.call(StorageCall::Peek, self.client.0.peek_messages(Some(options))).await?;
-        let now = service_time(&opened(answer).0);
+        let target = self.client.messages().with("peekonly", true).with("numofmessages", 1);
+        let answer = self.call(StorageCall::Peek, target, Bytes::new()).await?;
+        let now = service_time(answer.headers());
         // Messages are stamped in whole seconds, as the answer is.
         tokio::time::sleep(STAMP).await;
         Ok(Horizon::Until(now))
@@ -357,13 +359,10 @@ impl Queue for StorageQueue {
             damaged: entry.text.damage,
             ..Specimen::from(message)
         };
-        let options = QueueClientPeekMessagesOptions {
-            number_of_messages: i32::try_from(max.clamp(1, MAX_RECEIVE)).ok(),
-            ..Default::default()
-        };
-        let answer = self.call(StorageCall::Peek, self.client.0.peek_messages(Some(options))).await?;
-        let (headers, body) = opened(answer);
-        Ok(self.read(&headers, &body)?.into_iter().map(specimen).collect())
+        let target = self.client.messages().with("peekonly", true);
+        let target = target.with("numofmessages", max.clamp(1, MAX_RECEIVE));
+        let answer = self.call(StorageCall::Peek, target, Bytes::new()).await?;
+        Ok(self.read(answer.headers(), answer.body())?.into_iter().map(specimen).collect())
     }
 
     /// A peek shows 32 at most: at more there is no telling.
@@ -373,9 +372,9 @@ impl Queue for StorageQueue {
     }
 
     async fn approximate_count(&self) -> Result<u64, QueueError> {
-        let properties = self.call(StorageCall::Count, self.client.0.get_properties(None)).await?;
-        let count =
-            properties.approximate_messages_count().ok().flatten().and_then(|it| u64::try_from(it).ok());
+        let target = self.client.queue().with("comp", "metadata");
+        let answer = self.call(StorageCall::Count, target, Bytes::new()).await?;
+        let count = text(answer.headers(), COUNT).and_then(|it| it.parse().ok());
         count.ok_or_else(|| self.unclear("the answer has no count of messages"))
     }
 
@@ -383,11 +382,6 @@ impl Queue for StorageQueue {
     fn fits(&self, body: &[u8]) -> bool {
         xml::escaped_len(body) <= self.max_body() && xml::problem(body).is_none()
     }
-}
-
-/// Whole seconds, rounded up, as the SDK takes them.
-fn seconds(duration: Duration) -> i32 {
-    i32::try_from(whole_seconds(duration)).unwrap_or(i32::MAX)
 }
 
 #[cfg(test)]

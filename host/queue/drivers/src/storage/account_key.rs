@@ -49,8 +49,13 @@ impl SignWithKey {
         Some(Self { account: account.clone(), key })
     }
 
-    /// Signs a URL until then, in the place of an earlier signature.
-    fn sign(&self, url: &mut Url, until: Timestamp) {
+    /// A signature that is valid from now on for a while, as a query.
+    pub(super) fn query(&self) -> String {
+        url::form_urlencoded::Serializer::new(String::new()).extend_pairs(self.pairs(valid_until())).finish()
+    }
+
+    /// The signature until then, as pairs of a query.
+    fn pairs(&self, until: Timestamp) -> [(&'static str, String); 6] {
         let until = until.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         let signed =
             format!("{}\n{PERMISSIONS}\n{SERVICES}\n{RESOURCES}\n\n{until}\n\n\n{VERSION}\n", self.account);
@@ -58,14 +63,19 @@ impl SignWithKey {
             Hmac::<Sha256>::new_from_slice(&self.key.0).expect("a key of any length makes a signature");
         hmac.update(signed.as_bytes());
         let signature = STANDARD.encode(hmac.finalize().into_bytes());
-        let ours = [
-            ("sv", VERSION),
-            ("ss", SERVICES),
-            ("srt", RESOURCES),
-            ("sp", PERMISSIONS),
-            ("se", &until),
-            ("sig", &signature),
-        ];
+        [
+            ("sv", VERSION.into()),
+            ("ss", SERVICES.into()),
+            ("srt", RESOURCES.into()),
+            ("sp", PERMISSIONS.into()),
+            ("se", until),
+            ("sig", signature),
+        ]
+    }
+
+    /// Signs a URL until then, in the place of an earlier signature.
+    fn sign(&self, url: &mut Url, until: Timestamp) {
+        let ours = self.pairs(until);
         let kept: Vec<_> = url.query_pairs().into_owned().collect();
         let kept = kept.iter().filter(|(name, _)| ours.iter().all(|(our, _)| our != name));
         let mut query = url::form_urlencoded::Serializer::new(String::new());
@@ -74,14 +84,18 @@ impl SignWithKey {
     }
 }
 
+/// Until when a signature is valid that is made now.
+fn valid_until() -> Timestamp {
+    Timestamp::try_from(SystemTime::now() + SIGNED_FOR).unwrap_or(Timestamp::MAX)
+}
+
 #[async_trait::async_trait]
 impl Policy for SignWithKey {
     async fn send(&self, ctx: &Context, request: &mut Request, next: &[Arc<dyn Policy>]) -> PolicyResult {
         let [first, rest @ ..] = next else {
             return Err(Error::with_message(ErrorKind::Other, "the pipeline has no transport"));
         };
-        let until = Timestamp::try_from(SystemTime::now() + SIGNED_FOR).unwrap_or(Timestamp::MAX);
-        self.sign(request.url_mut(), until);
+        self.sign(request.url_mut(), valid_until());
         first.send(ctx, request, rest).await
     }
 }

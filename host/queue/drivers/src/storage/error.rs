@@ -5,8 +5,9 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use azure_core::error::{Error, ErrorKind};
+use http::{Method, StatusCode};
 
-use longshore_azure::{NoToken, cause, retry_after};
+use longshore_azure::{NoReply, NoToken, Unanswered, cause, retry_after};
 use longshore_queue::place::{Place, StorageAccess};
 use longshore_queue::{QueueError, QueueUrl};
 
@@ -67,6 +68,26 @@ impl StorageCall {
         }
     }
 
+    /// Its method.
+    pub(super) fn method(self) -> Method {
+        match self {
+            Self::List | Self::Receive | Self::Peek | Self::Count => Method::GET,
+            Self::Send => Method::POST,
+            Self::Create | Self::Update => Method::PUT,
+            Self::Delete | Self::DeleteQueue => Method::DELETE,
+        }
+    }
+
+    /// Whether this is the status of an answer to it that was carried out.
+    pub(super) fn is_done(self, status: StatusCode) -> bool {
+        match self {
+            Self::List | Self::Receive | Self::Peek | Self::Count => status == StatusCode::OK,
+            Self::Send => status == StatusCode::CREATED,
+            Self::Create => matches!(status, StatusCode::CREATED | StatusCode::NO_CONTENT),
+            Self::Update | Self::Delete | Self::DeleteQueue => status == StatusCode::NO_CONTENT,
+        }
+    }
+
     fn changes_something(self) -> bool {
         !matches!(self, Self::Peek | Self::Count | Self::List)
     }
@@ -81,6 +102,15 @@ pub(super) struct Explainer<'a> {
 }
 
 impl Explainer<'_> {
+    /// What it means that a call has no answer.
+    pub(super) fn unanswered(&self, why: Unanswered) -> QueueError {
+        match why {
+            Unanswered::NoToken(error) => crate::token::no_token(error, self.url),
+            Unanswered::NoReply(NoReply::Unreached(cause)) => self.unreachable(&cause),
+            Unanswered::NoReply(error) => QueueError::unclear(self.url, error.to_string()),
+        }
+    }
+
     /// Puts an error of the SDK into our words. Its own may repeat URLs, and with them receipts and
     /// signatures.
     pub(super) fn explain(&self, call: StorageCall, error: &Error) -> QueueError {
@@ -97,7 +127,8 @@ impl Explainer<'_> {
         }
     }
 
-    fn refused(
+    /// What a refusal with this status and word means.
+    pub(super) fn refused(
         &self,
         call: StorageCall,
         status: u16,
@@ -273,9 +304,13 @@ mod tests {
     #[test]
     fn an_account_that_is_not_reached_is_named() {
         let url: QueueUrl = "https://acme.queue.core.windows.net/orders".parse().unwrap();
+        let explainer = Explainer { url: &url, with_token: true };
         let error = Error::with_message(ErrorKind::Connection, "refused");
-        let unreached = Explainer { url: &url, with_token: true }.explain(StorageCall::Send, &error);
-        assert!(matches!(unreached, QueueError::Busy { .. }), "{unreached:?}");
-        assert!(unreached.to_string().contains("is there a storage account `acme`"), "{unreached}");
+        let of_sdk = explainer.explain(StorageCall::List, &error);
+        let unreached = explainer.unanswered(NoReply::Unreached("refused".into()).into());
+        for unreached in [of_sdk, unreached] {
+            assert!(matches!(unreached, QueueError::Busy { .. }), "{unreached:?}");
+            assert!(unreached.to_string().contains("is there a storage account `acme`"), "{unreached}");
+        }
     }
 }
