@@ -172,7 +172,8 @@ impl Stage<'_> {
         if client == Client::DotNet {
             (completed, first) = said(&String::from_utf8_lossy(&output));
         }
-        // On a busy machine a send is repeated whose answer is late, and its message is there twice.
+        // On a busy machine a send is repeated whose answer is late, and its message is there
+        // twice.
         assert!(completed >= setting.messages, "{client:?}: only {completed} messages are completed");
         took.messages += completed;
         took.firsts.push(first);
