@@ -69,7 +69,7 @@ pub(super) fn measure_depth(workbench: &Workbench) {
 }
 
 /// A queue in this directory with so many orders, written past the queue itself to save time.
-fn fill(directory: &Path, messages: usize) -> FilledQueue {
+pub(super) fn fill(directory: &Path, messages: usize) -> FilledQueue {
     fill_with(directory, messages, BODY)
 }
 
@@ -98,7 +98,7 @@ pub(super) fn fill_with(directory: &Path, messages: usize, body: &str) -> Filled
 }
 
 pub(super) struct FilledQueue {
-    directory: PathBuf,
+    pub(super) directory: PathBuf,
 }
 
 impl FilledQueue {

@@ -15,6 +15,8 @@ mod clients;
 mod distance;
 #[path = "storage/emulator.rs"]
 mod emulator;
+#[path = "storage/many.rs"]
+mod many;
 #[path = "storage/slow.rs"]
 mod slow;
 
@@ -23,6 +25,7 @@ use std::process::Stdio;
 use super::beside::{Scene, compare};
 use super::workbench::Workbench;
 use longshore_testkit::identity::{Identity, Mood};
+pub(super) use many::many;
 
 /// How many messages the slow server has.
 const SLOW_MESSAGES: usize = 10_000;
