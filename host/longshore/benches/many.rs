@@ -79,7 +79,9 @@ fn late(workbench: &Workbench) {
 fn left(queue: &FilledQueue) -> usize {
     let database = Connection::open(queue.directory.join("queues.db")).expect("the database");
     database.busy_timeout(Duration::from_secs(20)).expect("a connection");
-    database.query_row("SELECT count(*) FROM message", [], |row| row.get(0)).expect("a count")
+    let count: i64 =
+        database.query_row("SELECT count(*) FROM message", [], |row| row.get(0)).expect("a count");
+    usize::try_from(count).expect("a count")
 }
 
 /// Lets so many processes drain a queue, each started with what `command` makes. `meanwhile` is
