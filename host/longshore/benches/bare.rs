@@ -57,8 +57,6 @@ impl Bare {
         let mut linker = Linker::<State>::new(engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).expect("WASI links");
         logging::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state).expect("the log links");
-        // Interpreters import more than the example calls.
-        linker.define_unknown_imports_as_traps(&component).expect("the rest links");
         let guest = GuestPre::new(linker.instantiate_pre(&component).expect("it links")).expect("a handler");
         Self { engine: engine.clone(), guest }
     }
