@@ -19,7 +19,7 @@ const CALLS: usize = 250;
 /// What calls took, step by step and together.
 #[derive(Default)]
 pub(super) struct Times {
-    steps: [Vec<Duration>; 4],
+    pub(super) steps: [Vec<Duration>; 4],
     pub(super) all: Vec<Duration>,
 }
 

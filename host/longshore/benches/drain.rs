@@ -13,6 +13,21 @@ use super::workbench::Workbench;
 const MESSAGES: usize = 20_000;
 pub(super) const BODY: &str = r#"{"order_id":"o-000001","msg":"two books and a pen, please deliver soon"}"#;
 
+/// What a drain is to reach.
+struct Aim {
+    concurrency: usize,
+    /// Which part of raw SQLite's messages a second.
+    of_raw: f64,
+    /// How many times litequeue's.
+    litequeues: usize,
+}
+
+const AIMS: [Aim; 3] = [
+    Aim { concurrency: 16, of_raw: 0.4, litequeues: 8 },
+    Aim { concurrency: 64, of_raw: 0.6, litequeues: 10 },
+    Aim { concurrency: 256, of_raw: 0.6, litequeues: 10 },
+];
+
 /// What one drain did.
 struct Drained {
     per_second: f64,
@@ -39,16 +54,18 @@ pub(super) fn measure(workbench: &Workbench) {
     } else {
         println!("litequeue and Python's SQLite: not installed; `make bench` does that");
     }
-    for concurrency in [16, 64, 256] {
+    for Aim { concurrency, of_raw, litequeues } in AIMS {
         let queue = fill(&workbench.directory(&format!("drain-{concurrency}")), MESSAGES + 1000);
         let drained = drain(workbench, &queue, concurrency, MESSAGES);
         let Drained { per_second, cpu_us } = drained;
         print!(
-            "longshore run --concurrency {concurrency:<3}                        {per_second:8.0} a second, {cpu_us:.0} µs CPU each; / raw SQLite: {:.2} (at least 0.5)",
+            "longshore run --concurrency {concurrency:<3}                        {per_second:8.0} a second, {cpu_us:.0} µs CPU each; / raw SQLite: {:.2} (at least {of_raw})",
             per_second / raw
         );
         match peers.as_ref().and_then(|peers| peers["litequeue"]["take"].as_f64()) {
-            Some(litequeue) => println!("; / litequeue: {:.1} (at least 10)", per_second / litequeue),
+            Some(litequeue) => {
+                println!("; / litequeue: {:.1} (at least {litequeues})", per_second / litequeue)
+            }
             None => println!(),
         }
     }
@@ -69,7 +86,7 @@ pub(super) fn measure_depth(workbench: &Workbench) {
 }
 
 /// A queue in this directory with so many orders, written past the queue itself to save time.
-fn fill(directory: &Path, messages: usize) -> FilledQueue {
+pub(super) fn fill(directory: &Path, messages: usize) -> FilledQueue {
     fill_with(directory, messages, BODY)
 }
 
@@ -98,7 +115,7 @@ pub(super) fn fill_with(directory: &Path, messages: usize, body: &str) -> Filled
 }
 
 pub(super) struct FilledQueue {
-    directory: PathBuf,
+    pub(super) directory: PathBuf,
 }
 
 impl FilledQueue {

@@ -5,15 +5,16 @@
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
 
 use longshore_handler::Verdict;
 use longshore_sandbox::{Sandbox, Settings};
 use longshore_testkit::sample;
 use longshore_testkit::wait::until;
 
+use super::bare::Bare;
+use super::call::{self, Times};
+use super::start;
 use super::workbench::{Workbench, percentile};
-use super::{call, start};
 
 const STARTS: usize = 15;
 const MESSAGES: usize = 300;
@@ -34,11 +35,17 @@ pub(super) fn measure(workbench: &Workbench) {
         let figures: Vec<_> = starts.ways.iter().map(|way| starts.of(way, &mut turn)).collect();
         println!("  {language:<42} {}", figures.join("  "));
     }
-    println!("\none message, p50 µs                       --reuse 1   --reuse 100");
+    println!(
+        "\none message, p50 µs   instantiate      call      drop   all, fresh   bare Wasmtime, fresh   --reuse 100"
+    );
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     for (language, component) in &languages {
-        let cost = |reuse| runtime.block_on(message(component, reuse));
-        println!("  {language:<38} {:>10.0} {:>13.0}", cost(1), cost(100));
+        let [instantiate, called, dropped, all] = runtime.block_on(message(component, 1));
+        let [.., reused] = runtime.block_on(message(component, 100));
+        let bare = runtime.block_on(bare_message(component));
+        println!(
+            "  {language:<19} {instantiate:>11.0} {called:>9.0} {dropped:>9.0} {all:>12.0} {bare:>22.0} {reused:>13.0}"
+        );
     }
 }
 
@@ -101,19 +108,40 @@ impl<'a> Starts<'a> {
     }
 }
 
-async fn message(component: &Path, reuse: u32) -> f64 {
-    let bytes = std::fs::read(component).expect("the component: make guest guest-python guest-js");
-    let sandbox =
-        Sandbox::new(&Settings { concurrency: 1, reuse, ..Settings::default() }).expect("a sandbox");
+/// What a message costs, p50 in µs: to instantiate, to call, to drop, and all together.
+async fn message(component: &Path, reuse: u32) -> [f64; 4] {
+    let (bytes, sandbox) = load(component, reuse);
     let handler = sandbox.load(&bytes).expect("the handler loads");
-    let mut times = Vec::with_capacity(MESSAGES);
+    let mut times = Times::default();
     for _ in 0..MESSAGES {
         let invocation = sample::invocation(call::ID, BODY);
-        let started = Instant::now();
-        assert_eq!(handler.invoke(invocation).await.verdict, Verdict::Completed);
-        times.push(started.elapsed());
+        let mut watch = times.watch();
+        let answer = handler.invoke_observed(invocation, |step| watch.over(step)).await;
+        watch.end();
+        assert_eq!(answer.verdict, Verdict::Completed);
     }
-    percentile(&mut times, 50)
+    let [_, steps @ ..] = times.steps.each_mut().map(|it| percentile(it, 50));
+    let [instantiate, called, dropped] = steps;
+    [instantiate, called, dropped, percentile(&mut times.all, 50)]
+}
+
+/// The same in an instance with nothing of ours around it.
+async fn bare_message(component: &Path) -> f64 {
+    let (bytes, sandbox) = load(component, 1);
+    let bare = Bare::new(sandbox.engine(), &bytes);
+    let mut times = Times::default();
+    for _ in 0..MESSAGES {
+        let watch = times.watch();
+        bare.fresh(BODY.as_bytes(), |_| {}).await;
+        watch.end();
+    }
+    percentile(&mut times.all, 50)
+}
+
+fn load(component: &Path, reuse: u32) -> (Vec<u8>, Sandbox) {
+    let bytes = std::fs::read(component).expect("the component: make guest guest-python guest-js");
+    let settings = Settings { concurrency: 1, reuse, ..Settings::default() };
+    (bytes, Sandbox::new(&settings).expect("a sandbox"))
 }
 
 /// Debian's registry, where it is installed.

@@ -9,6 +9,7 @@ mod drain;
 mod floor;
 mod http;
 mod languages;
+mod many;
 mod servicebus;
 mod settings;
 mod start;
@@ -24,13 +25,14 @@ type Part = fn(&Workbench);
 fn main() {
     // `cargo bench` passes flags of its own; a word picks the parts whose names contain it.
     let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
-    let parts: [(&str, Part); 12] = [
+    let parts: [(&str, Part); 13] = [
         ("call", call::measure),
         ("settings", settings::measure),
         ("start", start::measure),
         ("languages", languages::measure),
         ("drain", drain::measure),
         ("depth", drain::measure_depth),
+        ("many", many::measure),
         ("http", http::measure),
         ("telemetry", telemetry::measure),
         ("storage", storage::measure),

@@ -23,11 +23,14 @@ mod clients;
 mod distance;
 #[path = "servicebus/entity.rs"]
 mod entity;
+#[path = "servicebus/many.rs"]
+mod many;
 
 use self::clients::Clients;
 use super::beside::{Scene, compare};
 use super::workbench::Workbench;
 use longshore_testkit::identity::{Identity, Mood};
+pub(super) use many::many;
 
 pub(super) fn measure(workbench: &Workbench) {
     let Some(python) = std::env::var_os("BENCH_SERVICEBUS_PYTHON") else {

@@ -15,6 +15,8 @@ mod clients;
 mod distance;
 #[path = "storage/emulator.rs"]
 mod emulator;
+#[path = "storage/many.rs"]
+mod many;
 #[path = "storage/slow.rs"]
 mod slow;
 
@@ -23,6 +25,7 @@ use std::time::Duration;
 use super::beside::{Scene, compare};
 use super::workbench::Workbench;
 use longshore_testkit::identity::{Identity, Mood};
+pub(super) use many::many;
 
 /// How many messages the slow server has, times the milliseconds that each of its answers takes.
 const SLOW_MESSAGE_MS: usize = 100_000;

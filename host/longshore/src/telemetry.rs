@@ -1,6 +1,7 @@
 //! Logs: lines for people on a terminal, with a progress bar; one JSON object a line elsewhere. All
 //! to standard error.
 
+mod json;
 mod line;
 #[cfg(feature = "otel")]
 pub(crate) mod otel;
@@ -13,6 +14,7 @@ use clap::ValueEnum;
 use indicatif::MultiProgress;
 use tracing_subscriber::EnvFilter;
 
+use self::json::JsonEvents;
 use self::line::{JsonLines, ShownFields, TextLines};
 use self::people::PeopleLines;
 
@@ -82,13 +84,7 @@ pub fn start(filter: &str, format: LogFormat) -> Result<(), String> {
         }
         // One `write` a line, unbuffered: what was logged before a crash is there after it.
         (false, _) => {
-            builder
-                .json()
-                .flatten_event(true)
-                .with_span_list(false)
-                .with_current_span(false)
-                .with_writer(|| JsonLines(Stderr::JSON))
-                .init();
+            builder.event_format(JsonEvents).with_writer(|| JsonLines(Stderr::JSON)).init();
         }
     }
     Ok(())

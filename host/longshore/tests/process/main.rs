@@ -27,6 +27,7 @@ mod keys;
 mod leases;
 mod loading;
 mod man;
+mod many;
 #[cfg(target_os = "linux")]
 mod memory;
 mod new;

@@ -4,12 +4,13 @@
 //! of errors: the outer is SQLite's and undoes the whole transaction, the inner is an answer to one
 //! caller that has left nothing behind. Times are milliseconds since 1970-01-01 UTC.
 
+use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, Row, params};
 
 use crate::file::receipt::FileReceipt;
 use longshore_queue::{Message, Outgoing, Properties, QueueError, QueueUrl, Receipt, Received, Specimen};
@@ -73,12 +74,39 @@ pub(super) struct Store<'a> {
     /// Taken when the transaction had the database for itself, so that waiting for it shortens no
     /// lease.
     now: i64,
+    lease: Prepared<'a>,
+    delete: Prepared<'a>,
+}
+
+/// A statement that a transaction executes for one message after the other, and looks up among the
+/// cached ones once.
+struct Prepared<'a> {
+    connection: &'a Connection,
+    sql: &'static str,
+    statement: RefCell<Option<CachedStatement<'a>>>,
+}
+
+impl<'a> Prepared<'a> {
+    fn new(connection: &'a Connection, sql: &'static str) -> Self {
+        Self { connection, sql, statement: RefCell::new(None) }
+    }
+
+    /// Returns how many rows it has changed.
+    fn execute(&self, params: impl Params) -> rusqlite::Result<usize> {
+        let mut kept = self.statement.borrow_mut();
+        let statement = match kept.take() {
+            Some(statement) => statement,
+            None => self.connection.prepare_cached(self.sql)?,
+        };
+        kept.insert(statement).execute(params)
+    }
 }
 
 impl<'a> Store<'a> {
     /// Works on the queue of this URL, at this moment.
     pub(super) fn new(connection: &'a Connection, url: &'a QueueUrl) -> Self {
-        Self { connection, url, now: since_epoch_ms() }
+        let [lease, delete] = [LEASE, DELETE].map(|sql| Prepared::new(connection, sql));
+        Self { connection, url, now: since_epoch_ms(), lease, delete }
     }
 
     /// Creates the queue; `false` when it was there.
@@ -139,7 +167,7 @@ impl<'a> Store<'a> {
     fn lease(&self, mut found: Found, visibility: Duration) -> rusqlite::Result<Received> {
         let lease = FileReceipt::new(found.seq);
         let visible_at = self.after(visibility);
-        self.connection.prepare_cached(LEASE)?.execute(params![lease.seq, visible_at, lease.nonce])?;
+        self.lease.execute(params![lease.seq, visible_at, lease.nonce])?;
         let damaged = (found.counted < 0)
             .then(|| format!("its dequeue count cannot be read: the database says {}", found.counted));
         // What is no count stays 0, which is none.
@@ -201,8 +229,7 @@ impl<'a> Store<'a> {
     /// Deletes a leased message.
     pub(super) fn delete(&self, id: &str, receipt: &Receipt) -> Applied<()> {
         let Some(held) = FileReceipt::parse(receipt) else { return self.why_not(id, None) };
-        let mut delete = self.connection.prepare_cached(DELETE)?;
-        match delete.execute(params![held.seq, held.nonce, self.url.name(), id, self.now])? {
+        match self.delete.execute(params![held.seq, held.nonce, self.url.name(), id, self.now])? {
             0 => self.why_not(id, Some(held)),
             _ => Ok(Ok(())),
         }
