@@ -1,7 +1,7 @@
 //! The name that somebody may have meant.
 
-/// So much of a name is compared, in characters. The cost grows with its length, and no name of ours
-/// is as long.
+/// So much of a name is compared, in characters. The cost grows with its length, and no name of
+/// ours is as long.
 const COMPARED: usize = 100;
 
 /// The name that is nearest to one that is none; `None` if there is no name at all.

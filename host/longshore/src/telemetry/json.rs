@@ -1,7 +1,8 @@
 //! A line of the log as a JSON object, written in one go.
 //!
 //! The library's own formatter writes piece by piece into a string, and looks at each piece whether
-//! it is UTF-8. A message has two lines, and that took a twelfth of the processor's time of a drain.
+//! it is UTF-8. A message has two lines, and that took a twelfth of the processor's time of a
+//! drain.
 
 use std::cell::Cell;
 use std::fmt;
