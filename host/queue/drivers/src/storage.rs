@@ -135,9 +135,8 @@ impl StorageQueue {
                 Err(self.unclear(&format!("HTTP {status}, which the service does not answer")))
             }
             status => {
-                let (code, after) =
-                    (answer::error_code(answer.headers()), answer::retry_after(answer.headers()));
-                Err(self.explainer().refused(call, status.as_u16(), code, after))
+                let (code, after) = (answer::error_code(&answer), answer::retry_after(answer.headers()));
+                Err(self.explainer().refused(call, status.as_u16(), &code, after))
             }
         }
     }
