@@ -79,7 +79,11 @@ fn what_check_says_of_each_wrong_value_is_what_a_run_says_and_does() {
         assert!(!ended.stderr.contains("SECRET"), "{set:?}: {ended:?}");
         let mut by_run = Said::default();
         for line in json(&ended.stderr).iter().filter(|it| it["level"] == "WARN") {
-            by_run.warnings.insert(line["message"].as_str().unwrap().to_owned());
+            let warning = line["message"].as_str().unwrap();
+            // A queue of one span drops some, where the machine is busy.
+            if !warning.starts_with("telemetry was dropped") {
+                by_run.warnings.insert(warning.to_owned());
+            }
         }
         for (path, _) in receiver.requests() {
             by_run.signals.insert(path.trim_start_matches("/v1/").to_owned());
