@@ -15,12 +15,10 @@ mod status;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use rustix::fs::Mode;
 use tokio::sync::mpsc;
 use tokio::sync::watch::Sender;
-use tokio::time::sleep;
 
 use self::building::Building;
 use self::hands::Hands;
@@ -49,8 +47,6 @@ use longshore_queue_drivers::open;
 
 /// Where the history lies of a queue that is no directory of this host.
 const ELSEWHERE: &str = ".longshore/dev";
-/// How often it is looked whether somebody still reads what is printed.
-const LOOK_FOR_READER: Duration = Duration::from_millis(200);
 
 pub(super) async fn execute(
     args: DevArgs,
@@ -69,9 +65,6 @@ pub(super) async fn execute(
     let plan = planned(&args);
     let stop = Sender::new(StopStage::GoOn);
     stop_on_signals(stop.clone())?;
-    if !args.once {
-        tokio::spawn(stop_when_unread(stop.clone()));
-    }
 
     let queue_url = run.of.queue.queue.clone();
     let (history, lost) = History::open(&state_file(&queue_url))?;
@@ -294,20 +287,6 @@ fn stop_on_signals(stop: Sender<StopStage>) -> Result<(), Failure> {
         stop.send_replace(StopStage::Kill);
     });
     Ok(())
-}
-
-/// Ends as after SIGTERM when the reader of standard output has gone: `longshore dev | head`.
-async fn stop_when_unread(stop: Sender<StopStage>) {
-    while !print::is_unread() {
-        sleep(LOOK_FOR_READER).await;
-    }
-    stop.send_if_modified(|stage| {
-        let goes_on = *stage == StopStage::GoOn;
-        if goes_on {
-            *stage = StopStage::Terminate;
-        }
-        goes_on
-    });
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use longshore_testkit::{guest, sample};
 pub(crate) use longshore_testkit::program::{Ended, Process, Program};
 
 /// A directory that outlives the tests. It is the home of the program.
-pub(crate) const HOME: &str = env!("CARGO_TARGET_TMPDIR");
+const HOME: &str = env!("CARGO_TARGET_TMPDIR");
 
 /// The binary, with these arguments.
 pub(crate) fn longshore<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Program {

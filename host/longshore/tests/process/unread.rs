@@ -1,11 +1,10 @@
 //! A stop is heard although nobody reads what a verb prints, and although a queue does not answer.
 
 use std::net::TcpListener;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::directory::{Directory, ORDERS};
-use crate::process::{Ended, HOME, Process, Program, cache, longshore};
+use crate::process::{Ended, Process, cache, longshore};
 use longshore_testkit::guest;
 use longshore_testkit::wait::{slack, until};
 
@@ -35,20 +34,6 @@ fn dev_hears_a_stop_while_nobody_reads_its_events() {
     let dev = program.arg("--cache-dir").arg(cache()).unread_output().start();
     std::thread::sleep(slack(Duration::from_secs(3)));
     stop(dev).succeeded();
-}
-
-#[cfg(feature = "dev")]
-#[test]
-fn dev_ends_when_the_reader_of_its_events_has_gone() {
-    let directory = Directory::new();
-    let mut shell = Program::new("sh", Path::new(HOME));
-    shell.args(["-c", r#""$0" "$@" | head -n 1"#, env!("CARGO_BIN_EXE_longshore")]);
-    shell.args(["dev", "--output=json", "--no-page", "--speed=1000", "--poll=1s"]);
-    shell.args(["--queue", &directory.url(ORDERS), "--component"]).arg(guest::order());
-    // Somebody starts executions, so that `dev` has more to say than one line.
-    longshore(["send", "--sample=10", "--queue", &directory.url(ORDERS)]).run().succeeded();
-    let ended = shell.arg("--cache-dir").arg(cache()).run().succeeded();
-    assert_eq!(ended.json_lines().len(), 1, "{ended:?}");
 }
 
 #[test]
