@@ -9,10 +9,13 @@ use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{HeaderName, Response};
 
-use crate::http::{HttpCall, HttpServer, NoReply, is_this_host};
+use crate::http::{HttpCall, HttpServer, NoReply, may_get_token};
 use crate::token::{NoToken, Token, Tokens};
 
 const ERROR_CODE: HeaderName = HeaderName::from_static("x-ms-error-code");
+
+/// Why a call is not made.
+const IN_THE_CLEAR: &str = "a token does not travel in the clear";
 
 /// Sends requests with a token of the cache. What is refused because of the token is sent once more
 /// with a fresh token: a service that does not know the caller has done nothing yet, so that this
@@ -26,9 +29,8 @@ pub struct Authorize(pub Arc<Tokens>);
 #[async_trait::async_trait]
 impl Policy for Authorize {
     async fn send(&self, ctx: &Context, request: &mut Request, next: &[Arc<dyn Policy>]) -> PolicyResult {
-        // What goes to this very host is not on any wire.
-        if request.url().scheme() != "https" && !is_this_host(request.url()) {
-            return Err(Error::with_message(ErrorKind::Other, "a token does not travel in the clear"));
+        if !may_get_token(request.url()) {
+            return Err(Error::with_message(ErrorKind::Other, IN_THE_CLEAR));
         }
         let [first, rest @ ..] = next else {
             return Err(Error::with_message(ErrorKind::Other, "the pipeline has no transport"));
@@ -49,6 +51,9 @@ impl Policy for Authorize {
 /// Why a call that needs a token has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Unanswered {
+    /// It would go over plain HTTP to another host, and was not sent.
+    #[error("{IN_THE_CLEAR}")]
+    InTheClear,
     /// There was no token, and the call was not sent.
     #[error(transparent)]
     NoToken(#[from] NoToken),
@@ -69,6 +74,9 @@ impl HttpServer {
         max: usize,
         tokens: &Arc<Tokens>,
     ) -> Result<Response<Bytes>, Unanswered> {
+        if !self.may_get_token {
+            return Err(Unanswered::InTheClear);
+        }
         let used = tokens.token().await?;
         call.headers.insert(AUTHORIZATION, used.bearer().clone());
         let answer = self.call(call.clone(), max).await?;
@@ -103,5 +111,28 @@ impl Authorize {
             .map_err(|error| Error::with_error(ErrorKind::Credential, error, "no token"))?;
         request.insert_header(azure_core::http::headers::AUTHORIZATION, format!("Bearer {}", token.secret()));
         Ok(token)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, Method, Uri};
+
+    use super::*;
+    use crate::{Azure, Credential, SharedHttp};
+
+    #[tokio::test]
+    async fn no_token_is_sent_in_the_clear_to_another_host() {
+        let http = SharedHttp::default();
+        let tokens = Azure::new(Credential::ManagedIdentity).tokens("https://storage.azure.com/.default");
+        let server = http.server(&"http://192.0.2.1/orders".parse().unwrap()).unwrap();
+        let call = HttpCall {
+            method: Method::GET,
+            target: Uri::from_static("/orders"),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+        };
+        let sent = server.call_with_token(call, 0, &tokens).await;
+        assert!(matches!(sent, Err(Unanswered::InTheClear)), "{sent:?}");
     }
 }

@@ -41,7 +41,7 @@ const LONGEST_CALL: Duration = Duration::from_secs(60);
 const SILENCE: Duration = Duration::from_secs(60);
 /// The longest body of an answer that is read, in bytes. Thirty-two messages of 64 KiB are half of
 /// it.
-const MAX_ANSWER: usize = 4 * 1024 * 1024;
+pub const MAX_ANSWER: usize = 4 * 1024 * 1024;
 /// The longest answer to a post that is read, in bytes.
 const MAX_POST_ANSWER: usize = 64 * 1024;
 
@@ -73,6 +73,8 @@ pub struct HttpServer {
     way: Way,
     /// What its host is called in requests.
     host: HeaderValue,
+    /// Whether a token may go there.
+    pub(crate) may_get_token: bool,
 }
 
 #[derive(Clone)]
@@ -132,7 +134,7 @@ impl SharedHttp {
             let tls = if url.scheme() == "http" { None } else { Some(self.tls()?) };
             Way::Direct(Arc::new(DirectServer::new(Dial::new(url, tls)?)))
         };
-        let server = HttpServer { way, host };
+        let server = HttpServer { way, host, may_get_token: may_get_token(url) };
         servers.insert(origin, server.clone());
         Ok(server)
     }
@@ -313,6 +315,12 @@ impl HttpClient for ShortAnswers {
     async fn execute_request(&self, request: &Request) -> Result<AsyncRawResponse, Error> {
         self.http.execute(request, self.max).await
     }
+}
+
+/// Whether a token does not travel in the clear to a URL: what goes to this very host is not on any
+/// wire.
+pub(crate) fn may_get_token(url: &Url) -> bool {
+    url.scheme() == "https" || is_this_host(url)
 }
 
 /// Whether a URL leads back to this very host.

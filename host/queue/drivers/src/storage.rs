@@ -30,9 +30,9 @@ use tokio::time::timeout;
 use self::account_key::SignWithKey;
 use self::answer::{COUNT, POP_RECEIPT, service_time, text};
 use self::client::{StorageClient, StorageCredential, Target};
-use self::error::{Explainer, StorageCall, fault};
+use self::error::{Explainer, StorageCall, TOKEN_IN_THE_CLEAR, fault};
 use self::xml::QueueEntry;
-use longshore_azure::{Authorize, Azure, SharedHttp, Tokens, client_options};
+use longshore_azure::{Authorize, Azure, SharedHttp, Tokens, Unanswered, client_options};
 use longshore_queue::kind::STORAGE;
 use longshore_queue::limits::{check_lease, check_life, check_max, check_visibility, whole_seconds};
 use longshore_queue::place::{Place, StorageAccess};
@@ -97,8 +97,7 @@ impl StorageQueue {
                 })?))
             }
             None if address.scheme() != "https" => {
-                let mend = "use https (Azurite: `--oauth basic` with a certificate), or give a SAS";
-                return Err(fault(format!("{url}: a token does not travel in the clear"), mend));
+                return Err(fault(format!("{url}: {}", Unanswered::InTheClear), TOKEN_IN_THE_CLEAR));
             }
             None => {
                 let accepted = STORAGE.tokens.as_ref().expect("a Storage queue takes tokens");

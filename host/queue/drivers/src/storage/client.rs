@@ -15,15 +15,11 @@ use url::form_urlencoded::byte_serialize;
 
 use super::account_key::SignWithKey;
 use super::address::VERSION;
-use longshore_azure::{HttpCall, HttpServer, NoReply, Tokens, Unanswered};
+use longshore_azure::{HttpCall, HttpServer, MAX_ANSWER, NoReply, Tokens, Unanswered};
 
 const VERSION_HEADER: HeaderName = HeaderName::from_static("x-ms-version");
 const XML: HeaderValue = HeaderValue::from_static("application/xml");
 const US: HeaderValue = HeaderValue::from_static(concat!("longshore/", env!("CARGO_PKG_VERSION")));
-
-/// The longest body of an answer that is read, in bytes. Thirty-two messages of 64 KiB are half of
-/// it.
-const MAX_ANSWER: usize = 4 * 1024 * 1024;
 
 /// How a caller proves who it is.
 pub(super) enum StorageCredential {

@@ -106,6 +106,7 @@ impl Explainer<'_> {
     pub(super) fn unanswered(&self, why: Unanswered) -> QueueError {
         match why {
             Unanswered::NoToken(error) => crate::token::no_token(error, self.url),
+            Unanswered::InTheClear => fault(format!("{}: {why}", self.url), TOKEN_IN_THE_CLEAR),
             Unanswered::NoReply(NoReply::Unreached(cause)) => self.unreachable(&cause),
             Unanswered::NoReply(error) => QueueError::unclear(self.url, error.to_string()),
         }
@@ -214,6 +215,10 @@ impl Explainer<'_> {
         QueueError::busy(self.url, cause)
     }
 }
+
+/// What mends that a token would go over plain HTTP.
+pub(super) const TOKEN_IN_THE_CLEAR: &str =
+    "use https (Azurite: `--oauth basic` with a certificate), or give a SAS";
 
 /// A fault, with what mends it.
 pub(super) fn fault(cause: String, mend: &str) -> QueueError {
