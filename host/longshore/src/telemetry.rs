@@ -6,6 +6,8 @@ mod line;
 #[cfg(feature = "otel")]
 pub(crate) mod otel;
 mod people;
+#[cfg(test)]
+mod written;
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::LazyLock;

@@ -124,30 +124,15 @@ fn stamp(at: Timestamp) -> Stamp {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-    use std::sync::{Arc, Mutex};
-
     use jiff::Timestamp;
     use serde_json::{Value, json};
 
+    use super::super::written::WrittenLog;
     use super::{JsonEvents, stamp};
-
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
 
     /// The lines that `log` logs.
     fn lines(log: impl FnOnce()) -> Vec<Value> {
-        let written = Log::default();
+        let written = WrittenLog::default();
         let to = written.clone();
         let subscriber = tracing_subscriber::fmt()
             .event_format(JsonEvents)
@@ -155,8 +140,7 @@ mod tests {
             .with_writer(move || to.clone())
             .finish();
         tracing::subscriber::with_default(subscriber, log);
-        let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        written.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     #[test]

@@ -146,13 +146,12 @@ fn cut(text: &str, longest: usize) -> String {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
-    use std::sync::{Arc, Mutex};
 
     use serde_json::{Value, json};
-    use tracing_subscriber::fmt::MakeWriter;
 
     use longshore_handler::trace_context::TraceIds;
 
+    use super::super::written::WrittenLog;
     use super::{JsonLines, LONGEST_LINE, ShownFields, TextLines, under_trace};
 
     fn written(line: &Value) -> (Value, usize) {
@@ -199,43 +198,22 @@ mod tests {
         }
     }
 
-    /// What a test has logged.
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl<'a> MakeWriter<'a> for Log {
-        type Writer = TextLines<Self>;
-
-        fn make_writer(&'a self) -> Self::Writer {
-            TextLines(self.clone())
-        }
-    }
-
     #[test]
     fn a_line_of_text_is_one_line_and_sends_nothing_to_a_terminal() {
-        let log = Log::default();
+        let log = WrittenLog::default();
+        let to = log.clone();
         let subscriber = tracing_subscriber::fmt()
             .compact()
             .with_ansi(false)
             .fmt_fields(ShownFields)
-            .with_writer(log.clone())
+            .with_writer(move || TextLines(to.clone()))
             .finish();
         let evil = "a\u{1b}]52;c;x\u{7}\nERROR forged\u{202e}";
         tracing::subscriber::with_default(subscriber, || {
             tracing::warn!(reason = evil, shown = %evil, debugged = ?evil, "said {evil}");
             tracing::warn!("{}", "y".repeat(40_000));
         });
-        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let text = log.text();
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines.len(), 2, "{text}");
         assert!(!lines[0].chars().any(|c| c.is_control() || c == '\u{202e}'), "{}", lines[0]);

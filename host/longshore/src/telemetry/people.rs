@@ -191,47 +191,22 @@ fn width(character: char) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-    use std::sync::{Arc, Mutex};
-
-    use tracing_subscriber::fmt::MakeWriter;
-
     use super::super::line::ShownFields;
+    use super::super::written::WrittenLog;
     use super::{PeopleLines, cut, width};
-
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl<'a> MakeWriter<'a> for Log {
-        type Writer = Self;
-
-        fn make_writer(&'a self) -> Self {
-            self.clone()
-        }
-    }
 
     /// The lines that are written, without their times.
     fn lines(columns: usize, ansi: bool, log: impl FnOnce()) -> Vec<String> {
-        let written = Log::default();
+        let written = WrittenLog::default();
+        let to = written.clone();
         let subscriber = tracing_subscriber::fmt()
             .with_ansi(ansi)
             .fmt_fields(ShownFields)
             .event_format(PeopleLines::of(columns))
-            .with_writer(written.clone())
+            .with_writer(move || to.clone())
             .finish();
         tracing::subscriber::with_default(subscriber, log);
-        let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
-        text.lines().map(str::to_owned).collect()
+        written.text().lines().map(str::to_owned).collect()
     }
 
     macro_rules! ended {

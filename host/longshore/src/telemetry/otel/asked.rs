@@ -150,23 +150,20 @@ impl Export {
             names(what).into_iter().find_map(|name| variables.get(&name).map(|value| (name, value)))
         };
         let exporter = signal.exporter();
-        match (variables.get(&exporter).as_deref(), either("ENDPOINT").is_some()) {
-            (None, true) | (Some("otlp"), true) => {}
+        let (variable, url) = match (variables.get(&exporter).as_deref(), either("ENDPOINT")) {
+            (None | Some("otlp"), Some(named)) => named,
             (Some("none"), _) => return Err(NotExported::Unasked(UnaskedSignal::TurnedOff)),
-            (Some("otlp"), false) => {
+            (Some("otlp"), None) => {
                 return refused(format!(
                     "{exporter} is otlp, and {what} are not exported, since no endpoint is named; set OTEL_EXPORTER_OTLP_ENDPOINT"
                 ));
             }
-            (_, false) => return Err(NotExported::Unasked(UnaskedSignal::NoEndpoint)),
-            (Some(_), true) => {
+            (_, None) => return Err(NotExported::Unasked(UnaskedSignal::NoEndpoint)),
+            (Some(_), Some(_)) => {
                 return refused(format!(
                     "{exporter} is neither otlp nor none, and {what} are not exported; take otlp"
                 ));
             }
-        }
-        let Some((variable, url)) = either("ENDPOINT") else {
-            return Err(NotExported::Unasked(UnaskedSignal::NoEndpoint));
         };
         let protocol = match either("PROTOCOL") {
             None => OtlpProtocol::Http,
