@@ -16,6 +16,7 @@ mod bindings {
 }
 
 use bindings::exports::longshore::handler::handler::Message;
+use bindings::longshore::handler::session;
 use bindings::wasi::logging::logging;
 use bindings::{Guest, GuestPre};
 
@@ -39,6 +40,17 @@ impl logging::Host for State {
     }
 }
 
+/// Components of Python and JavaScript import it whether they use it or not.
+impl session::Host for State {
+    fn get_state(&mut self) -> Result<Option<Vec<u8>>, session::Error> {
+        Err(session::Error::NoSession(String::new()))
+    }
+
+    fn set_state(&mut self, _: Option<Vec<u8>>) -> Result<(), session::Error> {
+        Err(session::Error::NoSession(String::new()))
+    }
+}
+
 /// A handler in an engine.
 pub(super) struct Bare {
     engine: Engine,
@@ -57,6 +69,7 @@ impl Bare {
         let mut linker = Linker::<State>::new(engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).expect("WASI links");
         logging::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state).expect("the log links");
+        session::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state).expect("sessions link");
         let guest = GuestPre::new(linker.instantiate_pre(&component).expect("it links")).expect("a handler");
         Self { engine: engine.clone(), guest }
     }

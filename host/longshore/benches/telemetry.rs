@@ -15,47 +15,44 @@ const CONCURRENCY: &str = "64";
 /// Handlers that take 50 ms each, 64 beside each other, are 1,280 messages a second.
 const PACED: &str = "sleep:50";
 
+/// How often each way is measured, in turns. A flush of the disk may hit one of them.
+const TURNS: usize = 5;
+
 /// What one drain did.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Drained {
     per_second: f64,
     cpu_us: f64,
 }
 
-impl Drained {
-    /// The better figures of the two: a checkpoint or a neighbour may hit one of them.
-    fn better(self, other: Self) -> Self {
-        let cpu_us = if self.cpu_us > 0.0 { self.cpu_us.min(other.cpu_us) } else { other.cpu_us };
-        Self { per_second: self.per_second.max(other.per_second), cpu_us }
-    }
-}
-
 pub(super) fn measure(workbench: &Workbench) {
-    println!("{MESSAGES} orders, --concurrency {CONCURRENCY}; the CPU is that of longshore alone");
+    println!(
+        "{TURNS} times {MESSAGES} orders, --concurrency {CONCURRENCY}; the CPU is that of longshore alone"
+    );
     let ways = [
         ("without an exporter", None),
         ("over gRPC, to a receiver that does not look at it", Some(ReceiverMood::Swallows)),
         ("over gRPC, to one that decodes it on the same processors", Some(ReceiverMood::Takes)),
     ];
-    // In turns.
-    let mut drained = [Drained::default(); 3];
-    for turn in 0..3 {
-        for ((index, (_, mood)), best) in ways.iter().enumerate().zip(&mut drained) {
+    let mut drained = [const { Vec::new() }; 3];
+    for turn in 0..TURNS {
+        for ((index, (_, mood)), all) in ways.iter().enumerate().zip(&mut drained) {
             let queue = fill_with(&workbench.directory(&format!("telemetry-{index}-{turn}")), MESSAGES, BODY);
             let receiver = mood.map(OtlpReceiver::start);
-            *best = best.better(drain(workbench, &queue, receiver.as_ref()));
+            all.push(drain(workbench, &queue, receiver.as_ref()));
         }
     }
-    let without = drained[0];
-    for ((name, mood), Drained { per_second, cpu_us }) in ways.iter().zip(drained) {
-        print!("{name:<57}{per_second:8.0} a second, {cpu_us:5.1} µs CPU each");
-        match mood {
-            None => println!(),
-            Some(_) => println!(
-                "; {:.1} % less (at most 10), {:.1} % more CPU",
-                100.0 * (1.0 - per_second / without.per_second),
-                100.0 * (cpu_us / without.cpu_us - 1.0)
-            ),
+    for ((name, mood), all) in ways.iter().zip(&drained) {
+        let (_, per_second, _) = spread(all.iter().map(|it| it.per_second));
+        let (_, cpu_us, _) = spread(all.iter().map(|it| it.cpu_us));
+        println!("{name:<57}{per_second:8.0} a second, {cpu_us:5.1} µs CPU each");
+        if mood.is_some() {
+            // Those of one turn are beside each other: the machine's speed varies.
+            let turns = || drained[0].iter().zip(all);
+            let fewer =
+                spread(turns().map(|(without, with)| 100.0 * (1.0 - with.per_second / without.per_second)));
+            let more = spread(turns().map(|(without, with)| 100.0 * (with.cpu_us / without.cpu_us - 1.0)));
+            println!("  {} % less (at most 10); {} % more CPU", written(fewer), written(more));
         }
     }
     let receiver = OtlpReceiver::start(ReceiverMood::Takes);
@@ -64,6 +61,17 @@ pub(super) fn measure(workbench: &Workbench) {
     let rate = drain(workbench, &queue, Some(&receiver)).per_second;
     let spans = receiver.spans_named("process orders").len();
     println!("at {rate:.0} messages a second, {} of {MESSAGES} spans were dropped (none)", MESSAGES - spans);
+}
+
+/// The least, the median and the most of an odd number of figures.
+fn spread(figures: impl Iterator<Item = f64>) -> (f64, f64, f64) {
+    let mut sorted: Vec<f64> = figures.collect();
+    sorted.sort_by(f64::total_cmp);
+    (sorted[0], sorted[sorted.len() / 2], sorted[sorted.len() - 1])
+}
+
+fn written((least, median, most): (f64, f64, f64)) -> String {
+    format!("{median:.1} ({least:.1} to {most:.1})")
 }
 
 fn drain(workbench: &Workbench, queue: &FilledQueue, receiver: Option<&OtlpReceiver>) -> Drained {
