@@ -11,6 +11,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::Timestamp;
 
+use self::trace_context::TraceContext;
+
 /// Business logic, as the worker sees it. It may fail in many ways, but it must answer in the end,
 /// and it must be possible to interrupt it at any time.
 #[async_trait::async_trait]
@@ -68,9 +70,12 @@ pub struct Invocation {
     pub inserted: Timestamp,
     /// How long the handler has, from now.
     pub deadline: Duration,
-    /// What the message carries beside its body. `traceparent` and `tracestate` name what is to be
-    /// continued: the span of this attempt where there is one, else the sender's.
+    /// What the message carries beside its body. Where its sender named a trace, `traceparent` and
+    /// `tracestate` are those of `trace`.
     pub properties: Vec<(String, String)>,
+    /// What the handler's calls continue: the span of this attempt where there is one, else the
+    /// sender's.
+    pub trace: Option<TraceContext>,
     /// The state of the session that the message belongs to, on queues that have sessions.
     pub session: SessionState,
 }

@@ -49,8 +49,17 @@ impl Instantiated {
         store: &mut Store<GuestState>,
         invocation: &Invocation,
     ) -> wasmtime::Result<Result<(), Failure>> {
-        let Invocation { id, queue, body, dequeue_count, inserted, deadline, properties, session: _ } =
-            invocation;
+        let Invocation {
+            id,
+            queue,
+            body,
+            dequeue_count,
+            inserted,
+            deadline,
+            properties,
+            trace: _,
+            session: _,
+        } = invocation;
         let guest = match self {
             Self::Longshore(guest) => guest,
             Self::WasmCloud(guest) => {

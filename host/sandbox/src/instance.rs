@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use longshore_handler::trace_context::TraceContext;
 use longshore_handler::{Invocation, RetryReason, Verdict};
 use wasmtime::{Engine, Store};
 
@@ -73,7 +72,7 @@ impl Instance {
         *messages += 1;
         store.set_epoch_deadline(1);
         store.data_mut().session = GuestSession::of(invocation);
-        store.data_mut().http.continues(TraceContext::of(&invocation.properties));
+        store.data_mut().http.continues(invocation.trace.clone());
         let guest = match guest {
             Some(guest) => guest,
             None => match linked.instantiate(store).await {

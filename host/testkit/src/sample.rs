@@ -17,6 +17,7 @@ pub fn invocation(id: impl Into<String>, body: impl AsRef<[u8]>) -> Invocation {
         inserted: Timestamp::UNIX_EPOCH,
         deadline: Duration::from_secs(30),
         properties: Vec::new(),
+        trace: None,
         session: SessionState::NoSession,
     }
 }

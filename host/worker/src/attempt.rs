@@ -137,9 +137,11 @@ async fn decide(
         Err((reason, detail)) => return Fate::Poison(reason, detail).into(),
     };
     let properties = traced.given(&message.properties);
+    let trace = traced.context().cloned();
     let started = Timestamp::now();
     let invocation = Invocation {
         session: session(context.parts.queue.session_state(lease.receipt())),
+        trace,
         ..invocation(context, message, body, properties)
     };
     let answer = invoke(context, lease, invocation).await;
@@ -164,6 +166,7 @@ fn invocation(context: &RunContext, message: &Message, body: Bytes, properties: 
         inserted: message.inserted,
         deadline: context.parts.config.deadline,
         properties,
+        trace: None,
         session: SessionState::NoSession,
     }
 }

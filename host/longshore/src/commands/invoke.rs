@@ -16,6 +16,7 @@ use super::print;
 use crate::cli::{Format, InvokeArgs, InvokedWith};
 use crate::exit::{Clause, Exit, Failure};
 use longshore_component::LoadedComponent;
+use longshore_handler::trace_context::TraceContext;
 use longshore_handler::{Answer, Handler, Invocation, OutboxMessage, SessionChange, SessionState, Verdict};
 use longshore_queue::SESSION_ID;
 use longshore_sandbox::{Grants, Sandbox};
@@ -110,6 +111,7 @@ pub(super) async fn execute(args: InvokeArgs, format: Format) -> Result<Exit, Fa
         dequeue_count: args.dequeue_count,
         inserted: Timestamp::now(),
         deadline: args.deadline,
+        trace: TraceContext::of(&properties),
         properties,
         session,
     };

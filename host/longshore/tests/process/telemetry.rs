@@ -95,6 +95,29 @@ fn each_attempt_is_a_span_of_its_sender_s_trace_and_what_it_sends_is_in_it() {
 }
 
 #[test]
+fn a_message_without_a_trace_begins_one_that_its_calls_and_outputs_continue() {
+    let (directory, outside) = (Directory::new(), Outside::start());
+    let receiver = OtlpReceiver::start(ReceiverMood::Takes);
+    send(&directory, &outside.relay(), &["tenant=7"]);
+    let mut worker = directory.worker_with(&guest::rogue(), &[]);
+    worker.args(outside.flags(&directory));
+    run(exporting(&mut worker, &receiver, "grpc")).succeeded();
+    let (process, sending) = (receiver.span("process orders"), receiver.span("send invoices"));
+    let written = |span: &str| json!(format!("00-{}-{span}-01", process.trace_id()));
+    assert_eq!(process.parent_id(), "");
+    assert_eq!(outside.header("traceparent"), written(&process.span_id()));
+    let sent = peek(&directory, "invoices");
+    assert_eq!(property(&sent[0], "traceparent"), written(&sending.span_id()), "{sent:?}");
+
+    // What the message carries is all that the handler sees.
+    send(&directory, "echo:1", &["tenant=7"]);
+    let ended =
+        run(exporting(&mut directory.worker_with(&guest::rogue(), &["--max-messages=1"]), &receiver, "grpc"));
+    ended.says(&["tenant"]);
+    assert!(!ended.stderr.contains("traceparent"), "{ended:?}");
+}
+
+#[test]
 fn what_failed_says_why_and_is_counted_by_its_reason_without_any_id() {
     for protocol in PROTOCOLS {
         let (directory, receiver) = (Directory::new(), OtlpReceiver::start(ReceiverMood::Takes));

@@ -11,6 +11,7 @@ use super::looked::{Listed, find, is_wrapped, look};
 use crate::cli::{Format, ReplayArgs, Selection};
 use crate::exit::{Exit, Failure};
 use longshore_component::LoadedComponent;
+use longshore_handler::trace_context::TraceContext;
 use longshore_handler::{Handler, Invocation, SessionState};
 use longshore_queue::kind::PoisonPlace;
 use longshore_sandbox::Sandbox;
@@ -84,6 +85,7 @@ fn invocation(args: &ReplayArgs, choice: &Choice<'_>, listed: &Listed<'_>) -> Re
         dequeue_count: args.dequeue_count.unwrap_or(envelope.dequeue_count).max(1),
         inserted: envelope.inserted,
         deadline: args.deadline,
+        trace: TraceContext::of(&properties),
         properties,
         // That was the session's, and is not kept with the message.
         session: SessionState::NoSession,
