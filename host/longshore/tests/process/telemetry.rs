@@ -111,8 +111,9 @@ fn a_message_without_a_trace_begins_one_that_its_calls_and_outputs_continue() {
 
     // What the message carries is all that the handler sees.
     send(&directory, "echo:1", &["tenant=7"]);
-    let ended =
-        run(exporting(&mut directory.worker_with(&guest::rogue(), &["--max-messages=1"]), &receiver, "grpc"));
+    let mut worker = directory.worker_with(&guest::rogue(), &["--max-messages=1"]);
+    worker.args(outside.flags(&directory));
+    let ended = run(exporting(&mut worker, &receiver, "grpc"));
     ended.says(&["tenant"]);
     assert!(!ended.stderr.contains("traceparent"), "{ended:?}");
 }
