@@ -16,6 +16,8 @@ TIME       = 600
 ONLY       =
 # The rows that `make bench ONLY=servicebus` measures, as in ROWS='2/64 10/256': round trip in ms, and concurrency; empty: all.
 ROWS       =
+# How often `make bench` runs: with 5 it prints the median and the spread of each figure.
+RUNS       = 1
 # The queue that `make verify-azure` or `make verify-servicebus` tests.
 QUEUE_URL  =
 
@@ -173,11 +175,11 @@ verify-azure: guest $(STORAGE)/.venv/installed ## test a Storage queue for real:
 verify-servicebus: guest ## test a Service Bus queue for real: QUEUE_URL=sb://NAMESPACE.servicebus.windows.net/orders, with your login
 	$(SERVICEBUS)/verify.sh "$(QUEUE_URL)"
 
-bench: guest guest-python guest-js examples $(PEERS)/.venv/installed $(STORAGE)/.venv/installed $(SERVICEBUS)/.venv/installed ## measure speed and memory, and print them beside their floors: make bench ONLY=call
+bench: guest guest-python guest-js examples $(PEERS)/.venv/installed $(STORAGE)/.venv/installed $(SERVICEBUS)/.venv/installed ## measure speed and memory, and print them beside their floors: make bench ONLY=call RUNS=5
 	LONGSHORE_PACKED_RELOCATIONS=1 RUST_BACKTRACE=0 BENCH_ROWS='$(ROWS)' BENCH_PYTHON=$(abspath $(PEERS))/.venv/bin/python \
 		BENCH_STORAGE_PYTHON=$(abspath $(STORAGE))/.venv/bin/python \
 		BENCH_SERVICEBUS_PYTHON=$(abspath $(SERVICEBUS))/.venv/bin/python \
-		cargo bench --package longshore --bench longshore -- $(ONLY)
+		$(if $(filter-out 1,$(RUNS)),python3 host/longshore/benches/spread.py $(RUNS)) cargo bench --package longshore --bench longshore -- $(ONLY)
 
 # What the steps above install.
 services-installed: docker-registry $(PAGE)/node_modules/.installed $(STORAGE)/.venv/installed $(SERVICEBUS)/.venv/installed $(QUERIES)/node_modules/.package-lock.json
