@@ -6,6 +6,7 @@
 
 mod answer;
 mod asked;
+mod attributes;
 mod batches;
 mod completed;
 mod destination;
@@ -86,8 +87,7 @@ impl Otel {
     /// The run began so long ago. Must be called on the runtime. What cannot be started is said in
     /// the log: a run without traces is better than none.
     pub(crate) fn start(queue: &QueueUrl, correlation: Correlation, began: Duration) -> Option<Self> {
-        let set = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let set = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
         let planned = PlannedTelemetry::of(&set.collect::<Vec<_>>());
         for words in planned.said() {
             tracing::warn!("{words}");
@@ -104,7 +104,8 @@ impl Otel {
     ) -> Self {
         // For exports over TLS.
         longshore_azure::choose_cryptography();
-        let (resource, tally) = (resource::of_this_process(), Arc::new(ExportTally::default()));
+        let resource = resource::of_this_process(asked.attributes.clone());
+        let tally = Arc::new(ExportTally::default());
         let scope = InstrumentationScope::builder(SCOPE).with_version(env!("CARGO_PKG_VERSION")).build();
         let queue = Destination::new(queue);
         let sender = |signal, export| {
