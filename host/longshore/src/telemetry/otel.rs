@@ -8,6 +8,7 @@ mod answer;
 mod asked;
 mod attributes;
 mod batches;
+mod checked;
 mod completed;
 mod destination;
 mod encoded;
