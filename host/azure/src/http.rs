@@ -5,6 +5,7 @@ mod connection;
 mod dial;
 mod direct;
 mod no_reply;
+mod proxied;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -26,9 +27,9 @@ use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::crypto::ring;
 use url::{Host, Url};
 
-use self::bounded::BoundedBody;
 use self::dial::{CONNECT, Dial};
 use self::direct::DirectServer;
+use self::proxied::through_proxy;
 use crate::cause::{cause, innermost};
 use crate::retry_after::time_to_wait;
 
@@ -257,7 +258,11 @@ impl HttpServer {
     pub async fn call(&self, call: HttpCall, max: usize) -> Result<Response<Bytes>, NoReply> {
         match &self.way {
             Way::Direct(server) => server.call(self.request(call), max).await,
-            Way::Proxied(client, origin) => through_proxy(client, origin, call, max).await,
+            Way::Proxied(client, origin) => {
+                let HttpCall { method, target, headers, body } = call;
+                let call = client.request(method, format!("{origin}{target}")).headers(headers).body(body);
+                through_proxy(call, max).await
+            }
         }
     }
 
@@ -273,28 +278,6 @@ impl HttpServer {
         *request.headers_mut() = headers;
         request
     }
-}
-
-async fn through_proxy(
-    client: &reqwest::Client,
-    origin: &str,
-    HttpCall { method, target, headers, body }: HttpCall,
-    max: usize,
-) -> Result<Response<Bytes>, NoReply> {
-    let request = client.request(method, format!("{origin}{target}")).headers(headers).body(body);
-    let failed = |error: &reqwest::Error| {
-        if error.is_connect() { NoReply::unreached(error) } else { NoReply::broken(error) }
-    };
-    let mut answer = request.send().await.map_err(|error| failed(&error))?;
-    let mut head = Response::new(()).into_parts().0;
-    head.status = answer.status();
-    head.headers = std::mem::take(answer.headers_mut());
-    let too_long = |body| NoReply::too_long(body, &head);
-    let mut read = BoundedBody::new(max, answer.content_length().unwrap_or(0)).map_err(too_long)?;
-    while let Some(piece) = answer.chunk().await.map_err(|error| failed(&error))? {
-        read.push(piece).map_err(too_long)?;
-    }
-    Ok(Response::from_parts(head, read.into_bytes()))
 }
 
 /// Has all clients of HTTP in this process take their cryptography from *ring*. A client that is

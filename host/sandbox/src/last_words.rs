@@ -2,9 +2,9 @@
 //!
 //! A trap is the same instruction for every panic, exception and abort. The cause and its line are
 //! in what the language's runtime printed before. Three forms are read here: the panic of Rust's
-//! standard library, the traceback of CPython as componentize-py prints it, and what componentize-js
-//! says when a handler throws what is no failure of the contract. Of all other languages the last
-//! line stands for the cause.
+//! standard library, the traceback of CPython as componentize-py prints it, and what
+//! componentize-js says when a handler throws what is no failure of the contract. Of all other
+//! languages the last line stands for the cause.
 //!
 //! A handler may print a traceback itself, of an exception that it has dealt with. Only what the
 //! runtime calls the end is one.

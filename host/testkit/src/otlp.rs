@@ -53,8 +53,8 @@ pub enum ReceiverMood {
     Rejects(i64),
     /// It is not allowed: 403, or `PERMISSION_DENIED`.
     Denies,
-    /// It is not to be had for now, with details over gRPC that are no base64: among the headers, or
-    /// behind an answer.
+    /// It is not to be had for now, with details over gRPC that are no base64: among the headers,
+    /// or behind an answer.
     Garbles { behind: bool },
     /// It is no receiver: it shows a page with so many spaces, whatever it is sent.
     Page(usize),
