@@ -37,7 +37,7 @@ use std::time::{Duration, SystemTime};
 use opentelemetry::InstrumentationScope;
 use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
-use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
+use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider, Temporality};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -109,9 +109,11 @@ impl Otel {
         let tally = Arc::new(ExportTally::default());
         let scope = InstrumentationScope::builder(SCOPE).with_version(env!("CARGO_PKG_VERSION")).build();
         let queue = Destination::new(queue);
+        let is_cumulative =
+            |signal| signal == Signal::Metrics && asked.temporality == Temporality::Cumulative;
         let sender = |signal, export| {
             OtlpClient::new(signal, export)
-                .map(|client| OtlpSender::new(signal, client, Arc::clone(&tally)))
+                .map(|client| OtlpSender::new(signal, client, Arc::clone(&tally), is_cumulative(signal)))
                 .inspect_err(|cause| tracing::warn!(cause, "{} are not exported", signal.word()))
                 .ok()
         };

@@ -104,6 +104,22 @@ fn what_a_receiver_refused_is_sent_again_once_it_takes_it() {
 }
 
 #[test]
+fn metrics_of_which_no_later_ones_say_the_same_are_sent_again_as_spans_are() {
+    let receiver = OtlpReceiver::start(ReceiverMood::Busy(Duration::from_millis(500), None));
+    let directory = Directory::new();
+    directory.send([order("o-1", "ok")]);
+    let mut worker = directory.worker(&["--forever"]);
+    exporting(&mut worker, &receiver, "grpc").env("OTEL_METRIC_EXPORT_INTERVAL", "100");
+    let mut worker = worker.env("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta").start();
+    worker.wait_for_line("metrics could not be exported");
+    // It would be sent again after a second.
+    std::thread::sleep(Duration::from_millis(1500));
+    worker.terminate();
+    let ended = worker.wait().succeeded();
+    assert!(!ended.stderr.contains("telemetry was dropped"), "{ended:?}");
+}
+
+#[test]
 fn a_receiver_that_is_busy_at_the_end_is_left_alone_for_as_long_as_it_wants_and_then_asked_again() {
     let ms = Duration::from_millis;
     // How long it is busy, and the seconds that it names; whether it gets the telemetry, and how
