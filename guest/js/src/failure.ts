@@ -30,11 +30,27 @@ const MAX_REASON = 1_000;
 
 /** An error that nobody caught: `TypeError: price is undefined at src/handler.ts:31 in price`. */
 export function words(error: unknown): string {
-  const thrown = error instanceof Error ? `${error.name}: ${error.message}` : `thrown: ${String(error)}`;
-  const text = thrown.replace(/\s+/g, ' ');
-  const said = text.length > MAX_REASON ? `${text.slice(0, MAX_REASON)}…` : text;
+  const text = said(error).replace(/\s+/g, ' ');
+  const short = text.length > MAX_REASON ? `${text.slice(0, MAX_REASON)}…` : text;
   const place = frames(error).find((it) => it.own);
-  return place === undefined ? said : `${said} at ${place.text}`;
+  return place === undefined ? short : `${short} at ${place.text}`;
+}
+
+function said(error: unknown): string {
+  try {
+    return error instanceof Error ? `${error.name}: ${error.message}` : `thrown: ${String(error)}`;
+  } catch {
+    return error instanceof Error ? 'Error: its words cannot be read' : 'thrown: what cannot be shown as text';
+  }
+}
+
+/** What is said, as the text that the host takes: whoever writes no types may say anything. */
+export function asText(value: unknown): string {
+  try {
+    return String(value);
+  } catch {
+    return 'what cannot be shown as text';
+  }
 }
 
 /** How many lines are logged of the causes of a failure. An error can be its own cause. */
@@ -73,7 +89,8 @@ interface Lines {
 const FRAME = /^(?:\s*at (?:async )?(?:([^(]+) \()?|([^@]*)@)(.*?):(\d+):\d+\)?$/;
 
 function frames(error: unknown): Frame[] {
-  const stack = error instanceof Error ? (error.stack ?? '') : '';
+  const stack: unknown = error instanceof Error ? error.stack : undefined;
+  if (typeof stack !== 'string') return [];
   return stack.split('\n').flatMap((it): Frame[] => {
     const found = FRAME.exec(it);
     if (found === null || found[3].startsWith('node:') || found[3].endsWith('initializer.js')) return [];

@@ -1,8 +1,7 @@
 // A handler: a parser of the body, and a function.
 
-import { log } from '#host/logging';
-
-import { causes, Reject, Retry, trace, words } from './failure.ts';
+import { asText, causes, Reject, Retry, trace, words } from './failure.ts';
+import { say } from './log.ts';
 import { fromRaw, type Message, type RawMessage } from './message.ts';
 import { at, read, type Schema } from './schema.ts';
 
@@ -70,11 +69,11 @@ export function handler<T>(parser: Parser<T> | typeof bytes, handle: Handle<T>):
 
 /** What an error is to the host. */
 function failure(error: unknown): RawFailure {
-  if (error instanceof Reject || error instanceof Retry) for (const line of causes(error)) log('debug', '', line);
-  if (error instanceof Reject) return { tag: 'reject', val: error.message };
-  if (error instanceof Retry) return { tag: 'retry', val: { reason: error.message, afterMs: milliseconds(error.delayMs) } };
+  if (error instanceof Reject || error instanceof Retry) for (const line of causes(error)) say('debug', '', line);
+  if (error instanceof Reject) return { tag: 'reject', val: asText(error.message) };
+  if (error instanceof Retry) return { tag: 'retry', val: { reason: asText(error.message), afterMs: milliseconds(error.delayMs) } };
   const reason = words(error);
-  for (const line of [reason, ...trace(error)]) log('error', '', line);
+  for (const line of [reason, ...trace(error)]) say('error', '', line);
   return { tag: 'retry', val: { reason, afterMs: undefined } };
 }
 

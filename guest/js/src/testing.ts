@@ -8,7 +8,7 @@
 // real component.
 
 import { encode } from './body.ts';
-import { Reject, Retry, words } from './failure.ts';
+import { asText, Reject, Retry, words } from './failure.ts';
 import type { Handler } from './handler.ts';
 import type { Message } from './message.ts';
 import { stage, type Line, type Sent as Kept, type Stage } from './native/stage.ts';
@@ -82,8 +82,8 @@ export async function invoke(handler: Handler<never> | Handler, body: unknown, g
   try {
     await stage.run(attempt, () => handler.attempt(whole));
   } catch (error) {
-    if (error instanceof Reject) return { ...ended, name: 'rejected', reason: error.message, error };
-    if (error instanceof Retry) return { ...ended, name: 'retry', reason: error.message, delayMs: error.delayMs, error };
+    if (error instanceof Reject) return { ...ended, name: 'rejected', reason: asText(error.message), error };
+    if (error instanceof Retry) return { ...ended, name: 'retry', reason: asText(error.message), delayMs: error.delayMs, error };
     return { ...ended, name: 'retry', reason: words(error), error };
   }
   return { ...ended, name: 'completed', sent: attempt.sent.map(shown), sessionState: session?.state };

@@ -89,6 +89,39 @@ test('bytes are taken as they are', async () => {
   assert.deepEqual((await invoke(copy, new Uint8Array([0xff]))).sent[0].body, new Uint8Array([0xff]));
 });
 
+test('whatever is thrown or said has an outcome, and is told as text', async () => {
+  const unshowable = { toString() { throw new Error('no words'); } };
+  const odd = (words) => Object.defineProperties(new Error('x'), { stack: { value: 7 }, message: { value: words } });
+  const thrown = [null, undefined, Symbol('s'), Object.create(null), unshowable, odd(unshowable), Object.assign(new Reject('x'), { message: null }), new Retry(7)];
+  const outcomes = [];
+  for (const it of thrown) {
+    const one = handler(bytes, () => {
+      log.info(it);
+      throw it;
+    });
+    const { name, reason, log: lines } = await invoke(one, 'x');
+    assert.ok(lines.every((line) => typeof line.text === 'string'), String(reason));
+    outcomes.push(`${name}: ${reason}`);
+  }
+  assert.deepEqual(outcomes, [
+    'retry: thrown: null',
+    'retry: thrown: undefined',
+    'retry: thrown: Symbol(s)',
+    'retry: thrown: what cannot be shown as text',
+    'retry: thrown: what cannot be shown as text',
+    'retry: Error: its words cannot be read',
+    'rejected: null',
+    'retry: 7',
+  ]);
+});
+
+test('a long line of the log is handed over in pieces that the host takes, each of whole characters', async () => {
+  const long = `x${'\u{1f600}'.repeat(400_000)}`;
+  const { log: lines } = await invoke(handler(bytes, () => log.info(long)), 'x');
+  assert.equal(lines.map((line) => line.text).join(''), long);
+  assert.ok(lines.length > 1 && lines.every((line) => new TextEncoder().encode(line.text).length < 1 << 20 && line.text.isWellFormed()));
+});
+
 test('what is thrown is the outcome, and one that fails sends nothing', async () => {
   const retry = await invoke(orders, { order_id: 'a', note: 'retry' });
   assert.deepEqual([retry.name, retry.reason, retry.delayMs, retry.sent], ['retry', 'later', 1500, []]);

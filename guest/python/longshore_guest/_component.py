@@ -10,15 +10,19 @@ from wit_world.exports import handler as contract
 from wit_world.imports import logging as host
 
 from . import _handler, _log
-from ._failure import Reject, Retry, causes, words
+from ._failure import Reject, Retry, causes, fit, milliseconds, words
 from ._message import Message
 
 class _HostLog(logging.Handler):
     """Python's `logging`, into the host's log. The host says which levels it shows."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        for line in _log.lines(record):
-            host.log(host.Level[line.level.upper()], line.context, line.text)
+        try:
+            for line in _log.lines(record):
+                host.log(host.Level[line.level.upper()], line.context, line.text)
+        except Exception:
+            # As Python's own handlers have it: a record that cannot be formatted is no failure of what logs it.
+            self.handleError(record)
 
 
 def _the_only_handler() -> _handler.Registered:
@@ -56,13 +60,12 @@ class Handler(exports.Handler):
             )
         except Retry as retry:
             _log_causes(retry)
-            after_ms = None if retry.delay is None else max(0, round(retry.delay * 1000))
-            raise Err(contract.Failure_Retry(contract.Retry(retry.reason, after_ms))) from None
+            raise Err(contract.Failure_Retry(contract.Retry(fit(retry.reason), milliseconds(retry.delay)))) from None
         except Reject as reject:
             _log_causes(reject)
-            raise Err(contract.Failure_Reject(reject.reason)) from None
+            raise Err(contract.Failure_Reject(fit(reject.reason))) from None
         except Exception as error:
-            for line in "".join(traceback.format_exception(error)).splitlines():
+            for line in _log.pieces("".join(traceback.format_exception(error))):
                 host.log(host.Level.ERROR, "", line)
             reason = words(error, _registered.folder)
             raise Err(contract.Failure_Retry(contract.Retry(reason, None))) from None
@@ -70,4 +73,4 @@ class Handler(exports.Handler):
 
 def _log_causes(failure: BaseException) -> None:
     for line in causes(failure):
-        host.log(host.Level.DEBUG, "", line)
+        host.log(host.Level.DEBUG, "", fit(line))

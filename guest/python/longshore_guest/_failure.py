@@ -6,6 +6,8 @@ from types import TracebackType
 
 # What is said of an exception is cut here, in characters. Its traceback in the log is not.
 _MAX_REASON = 1_000
+# The longest delay that is asked for, in seconds. The host cuts it further.
+_MAX_DELAY = 1e9
 # How many lines are logged of what a failure was raised from. An exception can be its own cause.
 _MAX_CAUSES = 50
 
@@ -34,13 +36,31 @@ class Reject(Exception):
         self.reason = reason
 
 
+def fit(text: object) -> str:
+    """A text as the host takes it. JSON can name halves of characters, which no UTF-8 has: each becomes `�`."""
+    said = str(text)
+    try:
+        said.encode()
+    except UnicodeEncodeError:
+        return "".join("�" if "\ud800" <= it <= "\udfff" else it for it in said)
+    return said
+
+
+def milliseconds(delay: float | None) -> int | None:
+    """A delay as the contract has it. One that is no number is none."""
+    return None if delay is None or delay != delay else round(min(max(delay, 0.0), _MAX_DELAY) * 1000)
+
+
 def words(error: BaseException, folder: str) -> str:
     """An exception that nobody caught: `KeyError: 'cents' at prices.py:31 in price`.
 
     The place is the innermost one in `folder`, where the handler's own source lies: an exception from within a package
     says little about where to look.
     """
-    said = " ".join(str(error).split())
+    try:
+        said = " ".join(fit(error).split())
+    except Exception:
+        said = "its words cannot be read"
     said = f"{type(error).__name__}: {said}" if said else type(error).__name__
     if len(said) > _MAX_REASON:
         said = f"{said[:_MAX_REASON]}…"

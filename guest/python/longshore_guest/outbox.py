@@ -20,8 +20,11 @@ def send(name: str, body: object, properties: Mapping[str, str] | None = None) -
 
     Queues that have no properties drop them.
     """
-    encoded = encode(body)
+    encoded, given = encode(body), dict(properties or {})
+    # What is no UTF-8 raises here: the host could only end the handler.
+    for text in (name, *given, *given.values()):
+        text.encode()
     if IN_COMPONENT:
-        outbox.send(name, encoded, list((properties or {}).items()))
+        outbox.send(name, encoded, list(given.items()))
     else:
-        current.get().sent.append(Sent(name, encoded, dict(properties or {})))
+        current.get().sent.append(Sent(name, encoded, given))

@@ -20,7 +20,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Literal
 
 from . import _body, _handler, _log
-from ._failure import Reject, Retry, words
+from ._failure import Reject, Retry, fit, words
 from ._message import Message
 from ._stage import Line, Sent, SessionStage, Stage, current
 
@@ -116,16 +116,19 @@ class _Kept(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.levelno >= logging.INFO or not _log.is_of_a_package(record.name, self._folder):
-            current.get().log.extend(_log.lines(record))
+            try:
+                current.get().log.extend(_log.lines(record))
+            except Exception:
+                self.handleError(record)
 
 
 def _attempt(registered: _handler.Registered, given: Message, stage: Stage) -> Outcome:
     try:
         registered.call(given)
     except Retry as retry:
-        return Outcome("retry", retry.reason, retry.delay, error=retry)
+        return Outcome("retry", fit(retry.reason), retry.delay, error=retry)
     except Reject as reject:
-        return Outcome("rejected", reject.reason, error=reject)
+        return Outcome("rejected", fit(reject.reason), error=reject)
     except Exception as error:
         return Outcome("retry", words(error, registered.folder), error=error)
     return Outcome("completed", sent=tuple(stage.sent))

@@ -1,5 +1,7 @@
+import contextlib
 import dataclasses
 import enum
+import io
 import logging
 import os
 import unittest
@@ -8,7 +10,7 @@ from datetime import date, timedelta
 from typing import Any, Literal
 
 from longshore_guest import Message, Reject, Retry, config, handler, outbox, session
-from longshore_guest._failure import causes
+from longshore_guest._failure import causes, milliseconds
 from longshore_guest.testing import invoke, message
 
 
@@ -156,6 +158,37 @@ class Outcomes(unittest.TestCase):
         said = [(it.level, it.text, it.context) for it in self.of("log").log]
         self.assertEqual(said, [("debug", "two", "orders.prices"), ("debug", "lines", "orders.prices"), ("critical", "1 is enough", "")])
         self.assertEqual((self.of(None).log, logging.getLogger().level), ((), level))
+
+    def test_a_half_of_a_character_ends_no_handler_and_is_shown_as_such(self):
+        @handler
+        def say(wish: str, given: Message) -> None:
+            logging.getLogger("shop").info("%s: %s", wish, "\ud800 and \U0001f600")
+            if wish == "send":
+                outbox.send("copies", b"x", {"name": "\udfff"})
+            raise {"reject": Reject, "retry": Retry, "fail": ValueError}[wish]("no \ud800 left")
+
+        for wish, name, reason in (("reject", "rejected", "no \ufffd left"), ("retry", "retry", "no \ufffd left"), ("fail", "retry", "ValueError: no \ufffd left")):
+            outcome = invoke(say, f'"{wish}"')
+            self.assertEqual((outcome.name, outcome.reason[: len(reason)]), (name, reason))
+            self.assertEqual(outcome.log[0].text, f"{wish}: \ufffd and \U0001f600")
+        self.assertRegex(invoke(say, '"send"').reason, "^UnicodeEncodeError: ")
+
+    def test_no_line_of_the_log_is_larger_than_what_the_host_takes_and_none_ends_the_handler(self):
+        @handler
+        def say(wish: str) -> None:
+            logging.getLogger("shop").warning("%s\n\nend", "\u6f22" * 400_000)
+            logging.getLogger("shop").warning("%d", wish)
+
+        with contextlib.redirect_stderr(io.StringIO()) as stderr:
+            outcome = invoke(say, '"x"')
+        lines = [it.text for it in outcome.log]
+        self.assertEqual((outcome.name, "".join(lines), lines[-2:]), ("completed", "\u6f22" * 400_000 + "end", ["", "end"]))
+        self.assertLess(max(len(it.encode()) for it in lines), 1 << 20)
+        self.assertIn("Logging error", stderr.getvalue())
+
+    def test_a_delay_is_a_whole_number_that_the_contract_has(self):
+        delays = (None, 0.25, -1.0, float("nan"), float("inf"), 1e300)
+        self.assertEqual([milliseconds(it) for it in delays], [None, 250, 0, None, 10**12, 10**12])
 
     def test_of_what_a_failure_was_raised_from_its_type_and_its_places_are_shown_and_not_its_words(self):
         retry = self.of("cause").error

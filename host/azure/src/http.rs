@@ -5,6 +5,7 @@ mod connection;
 mod dial;
 mod direct;
 mod no_reply;
+mod proxied;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -20,16 +21,17 @@ use http::header::{ACCEPT, CONTENT_LENGTH, HOST, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, Response, Uri};
 use http_body_util::Full;
 use hyper_util::client::proxy::matcher::Matcher;
+use jiff::Timestamp;
 use tokio::time::timeout;
 use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::crypto::ring;
 use url::{Host, Url};
 
-use self::bounded::BoundedBody;
 use self::dial::{CONNECT, Dial};
 use self::direct::DirectServer;
+use self::proxied::through_proxy;
 use crate::cause::{cause, innermost};
-use crate::retry_after::seconds_to_wait;
+use crate::retry_after::time_to_wait;
 
 pub use self::no_reply::NoReply;
 pub(crate) use self::no_reply::TooLongAnswer;
@@ -108,10 +110,10 @@ pub struct HttpCall {
 pub struct PostAnswer {
     /// The status of HTTP.
     pub status: u16,
-    /// When it wants to be asked again, as [`seconds_to_wait`] reads it.
+    /// When it wants to be asked again, in either form of the header.
     pub retry_after: Option<Duration>,
-    /// What it said.
-    pub body: Bytes,
+    /// What it said; `None` if that was longer than 64 KiB.
+    pub body: Option<Bytes>,
 }
 
 impl SharedHttp {
@@ -182,7 +184,7 @@ impl SharedHttp {
     /// Posts a body to a URL.
     ///
     /// # Errors
-    /// No answer came, or one longer than 64 KiB: the cause in words, without the URL.
+    /// No answer came: the cause in words, without the URL.
     pub async fn post(
         &self,
         url: Url,
@@ -192,10 +194,18 @@ impl SharedHttp {
         let target = target(&url).map_err(|error| cause(&error))?;
         let call = HttpCall { method: Method::POST, target, headers: headers.clone(), body: body.into() };
         let server = self.server(&url)?;
-        let answer = within_limit(server.call(call, MAX_POST_ANSWER)).await;
-        let (head, body) = answer.map_err(|error| error.to_string())?.into_parts();
-        let retry_after = head.headers.get(RETRY_AFTER).and_then(|it| seconds_to_wait(it.to_str().ok()?));
-        Ok(PostAnswer { status: head.status.as_u16(), retry_after, body })
+        let (status, retry_after, body) = match within_limit(server.call(call, MAX_POST_ANSWER)).await {
+            Ok(answer) => {
+                let (head, body) = answer.into_parts();
+                let retry_after = head.headers.get(RETRY_AFTER).and_then(|it| it.to_str().ok());
+                (head.status.as_u16(), retry_after.map(str::to_owned), Some(body))
+            }
+            // What it was about is known all the same.
+            Err(NoReply::TooLong(TooLongAnswer { status, retry_after, .. })) => (status, retry_after, None),
+            Err(error) => return Err(error.to_string()),
+        };
+        let retry_after = retry_after.and_then(|it| time_to_wait(&it, Timestamp::now()));
+        Ok(PostAnswer { status, retry_after, body })
     }
 
     async fn execute(&self, request: &Request, max: usize) -> Result<AsyncRawResponse, Error> {
@@ -248,7 +258,11 @@ impl HttpServer {
     pub async fn call(&self, call: HttpCall, max: usize) -> Result<Response<Bytes>, NoReply> {
         match &self.way {
             Way::Direct(server) => server.call(self.request(call), max).await,
-            Way::Proxied(client, origin) => through_proxy(client, origin, call, max).await,
+            Way::Proxied(client, origin) => {
+                let HttpCall { method, target, headers, body } = call;
+                let call = client.request(method, format!("{origin}{target}")).headers(headers).body(body);
+                through_proxy(call, max).await
+            }
         }
     }
 
@@ -264,27 +278,6 @@ impl HttpServer {
         *request.headers_mut() = headers;
         request
     }
-}
-
-async fn through_proxy(
-    client: &reqwest::Client,
-    origin: &str,
-    HttpCall { method, target, headers, body }: HttpCall,
-    max: usize,
-) -> Result<Response<Bytes>, NoReply> {
-    let request = client.request(method, format!("{origin}{target}")).headers(headers).body(body);
-    let failed = |error: &reqwest::Error| {
-        if error.is_connect() { NoReply::unreached(error) } else { NoReply::broken(error) }
-    };
-    let mut answer = request.send().await.map_err(|error| failed(&error))?;
-    let mut read = BoundedBody::new(max, answer.content_length().unwrap_or(0))?;
-    while let Some(piece) = answer.chunk().await.map_err(|error| failed(&error))? {
-        read.push(piece)?;
-    }
-    let mut whole = Response::new(read.into_bytes());
-    *whole.status_mut() = answer.status();
-    *whole.headers_mut() = std::mem::take(answer.headers_mut());
-    Ok(whole)
 }
 
 /// Has all clients of HTTP in this process take their cryptography from *ring*. A client that is
@@ -350,6 +343,24 @@ mod tests {
         let error = SharedHttp::default().execute_request(&request).await.err().unwrap();
         let cause = cause(&error);
         assert!(cause.contains("refused") && !cause.contains("secret"), "{cause}");
+    }
+
+    #[tokio::test]
+    async fn a_post_is_answered_however_long_the_answer_is() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        tokio::spawn(async move {
+            use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = stream.read(&mut [0; 4096]).await;
+                let length = MAX_POST_ANSWER + 1;
+                let head = format!("HTTP/1.1 503 Busy\r\nretry-after: 7\r\ncontent-length: {length}\r\n\r\n");
+                let _ = stream.write_all(&[head.as_bytes(), &vec![b'x'; length]].concat()).await;
+            }
+        });
+        let answer = SharedHttp::default().post(url, &HeaderMap::new(), "{}").await.unwrap();
+        let PostAnswer { status, retry_after, body } = answer;
+        assert_eq!((status, retry_after, body), (503, Some(Duration::from_secs(7)), None));
     }
 
     #[test]

@@ -71,11 +71,13 @@ impl Stderr {
 /// What is said of lines that were dropped.
 const DROPPED: &str = "lines of the log were dropped, since nobody read it";
 
-/// Writes bytes in pieces that do not wait; whether there was room for all of them in time.
+/// Writes bytes in pieces that do not wait; whether there was room for all of them in time. To a
+/// file a line goes in one piece: other processes may write theirs there.
 fn write(bytes: &[u8], patience: Duration) -> bool {
     let mut stderr = io::stderr().lock();
+    let piece = if *IS_FILE { bytes.len().max(1) } else { PIECE };
     // A reader that is gone reads nothing: the line is lost, and there is nothing to wait for.
-    bytes.chunks(PIECE).all(|piece| is_ready(patience) && !is_full(stderr.write_all(piece)))
+    bytes.chunks(piece).all(|piece| is_ready(patience) && !is_full(stderr.write_all(piece)))
 }
 
 /// Whether a write found no room. That is said only where somebody has made standard error

@@ -2,9 +2,12 @@
 //!
 //! A trap is the same instruction for every panic, exception and abort. The cause and its line are
 //! in what the language's runtime printed before. Three forms are read here: the panic of Rust's
-//! standard library, the traceback of CPython as componentize-py prints it, and the error that
-//! componentize-js names when a handler throws what is no failure of the contract. Of all other
+//! standard library, the traceback of CPython as componentize-py prints it, and what
+//! componentize-js says when a handler throws what is no failure of the contract. Of all other
 //! languages the last line stands for the cause.
+//!
+//! A handler may print a traceback itself, of an exception that it has dealt with. Only what the
+//! runtime calls the end is one.
 
 use crate::shorten::shorten;
 
@@ -12,10 +15,19 @@ use crate::shorten::shorten;
 const LONGEST_TEXT: usize = 4 << 10;
 /// How much of a place is kept, in bytes.
 const LONGEST_PLACE: usize = 256;
-/// How the runtime of componentize-py panics once a traceback is printed.
+/// Where the runtime of componentize-py panics, and how once a traceback of the end is printed.
 const PYTHON_RUNTIME: &str = "runtime/src/lib.rs:";
+const PYTHON_END: &str = "Python function threw an unexpected exception";
+/// How the traceback of an exception begins, and that of a group of them.
+const TRACEBACK: &str = "Traceback (most recent call last):";
+const TRACEBACK_OF_GROUP: &str = "  + Exception Group Traceback (most recent call last):";
 /// What componentize-js says of a thrown value, before the value and behind it.
 const THROWN: (&str, &str) = ("(received `", "`) specified for `");
+/// What its engine writes between the words of an error and its places, and what at the end.
+const STACK: &str = "Stack:";
+const ENGINE_END: &str = "Redirecting call to abort() to mozalloc_abort";
+/// What it says where nothing was thrown that has properties: `… is null`.
+const NOTHING_THROWN: &str = "can't access property \"tag\", variant";
 
 /// Reads the lines of standard error, one after the other.
 #[derive(Debug, Default)]
@@ -23,6 +35,8 @@ pub(crate) struct LastWords {
     end: Option<End>,
     /// The last line that was not indented.
     last: String,
+    /// The one before [`STACK`].
+    before_stack: String,
 }
 
 /// An end that was announced.
@@ -30,34 +44,72 @@ pub(crate) struct LastWords {
 enum End {
     /// `thread '…' panicked at src/lib.rs:31:9:`, and the text below it.
     Panic { place: String, text: String, is_open: bool },
-    /// `Traceback (most recent call last):`, its frames, and the exception below them.
-    Traceback { place: String, own: String, text: String, is_open: bool },
-    /// An error that was thrown, with its place if the handler said one.
-    Thrown(String),
+    /// [`TRACEBACK`], its frames, and the exception below them.
+    Traceback { place: String, own: String, text: String, state: TracebackState },
+    /// What was thrown, in the engine's words; and the line before, which may have its place.
+    Thrown { said: String, text: String, is_open: bool },
+}
+
+/// What is known of a traceback.
+#[derive(Debug)]
+enum TracebackState {
+    /// It may be of an exception that the handler has dealt with.
+    Printed,
+    /// The runtime panicked behind it, at this place.
+    Panicked(String),
+    /// It is of the end.
+    Ended,
 }
 
 impl LastWords {
     /// Reads one line, without its end.
     pub(crate) fn read(&mut self, line: &str) {
+        self.after_panic(line);
         if let Some(place) = panicked_at(line) {
+            let place = shorten(place.to_owned(), LONGEST_PLACE);
             match &mut self.end {
-                Some(End::Traceback { is_open, .. }) if place.starts_with(PYTHON_RUNTIME) => *is_open = false,
-                end => {
-                    let place = shorten(place.to_owned(), LONGEST_PLACE);
-                    *end = Some(End::Panic { place, text: String::new(), is_open: true });
+                Some(End::Traceback { state, .. }) if place.starts_with(PYTHON_RUNTIME) => {
+                    *state = TracebackState::Panicked(place);
                 }
+                end => *end = Some(End::Panic { place, text: String::new(), is_open: true }),
             }
-        } else if line == "Traceback (most recent call last):" {
-            let nothing = String::new;
-            self.end =
-                Some(End::Traceback { place: nothing(), own: nothing(), text: nothing(), is_open: true });
+        } else if line == TRACEBACK || line == TRACEBACK_OF_GROUP {
+            let [place, own, text] = Default::default();
+            self.end = Some(End::Traceback { place, own, text, state: TracebackState::Printed });
         } else if let Some(thrown) = thrown(line) {
-            self.end = Some(End::Thrown(self.with_its_place(thrown)));
-        } else if let Some(end) = &mut self.end {
-            end.read(line);
+            self.end = Some(End::Thrown { said: self.last.clone(), text: String::new(), is_open: true });
+            self.read_more(thrown);
+        } else if line == STACK {
+            self.before_stack.clone_from(&self.last);
+            self.read_more(line);
+        } else if line == ENGINE_END && !matches!(self.end, Some(End::Thrown { .. })) {
+            let text = std::mem::take(&mut self.before_stack);
+            self.end = Some(End::Thrown { said: String::new(), text, is_open: false });
+        } else {
+            self.read_more(line);
         }
         if !line.trim().is_empty() && !line.starts_with(char::is_whitespace) {
             self.last = shorten(line.to_owned(), LONGEST_TEXT);
+        }
+    }
+
+    /// Reads what follows the runtime's panic: it says whether that is about the traceback.
+    fn after_panic(&mut self, line: &str) {
+        let Some(End::Traceback { state, .. }) = &mut self.end else { return };
+        if let TracebackState::Panicked(place) = state {
+            if line == PYTHON_END {
+                *state = TracebackState::Ended;
+            } else {
+                let (place, text) = (std::mem::take(place), String::new());
+                self.end = Some(End::Panic { place, text, is_open: true });
+            }
+        }
+    }
+
+    /// Reads a line of what was begun.
+    fn read_more(&mut self, line: &str) {
+        if let Some(end) = &mut self.end {
+            end.read(line);
         }
     }
 
@@ -71,28 +123,18 @@ impl LastWords {
         Some(match self.end.as_ref()? {
             End::Panic { place, text, .. } if text.is_empty() => format!("panicked at {place}"),
             End::Panic { place, text, .. } => format!("panicked at {place}: {text}"),
-            End::Traceback { text, .. } if text.is_empty() => return None,
-            End::Traceback { place, own, text, .. } => {
+            End::Traceback { place, own, text, state: TracebackState::Ended } if !text.is_empty() => {
                 let place = if own.is_empty() { place } else { own };
                 if place.is_empty() { text.clone() } else { format!("{text} at {place}") }
             }
-            End::Thrown(text) => text.clone(),
+            End::Traceback { .. } => return None,
+            End::Thrown { said, text, .. } => thrown_at_its_place(said, text),
         })
     }
 
     /// The last line, of a guest that said nothing of its end in a form that is known.
     pub(crate) fn last_line(&self) -> Option<&str> {
         Some(&*self.last).filter(|line| !line.is_empty())
-    }
-
-    /// The line before, if it says the same error with its place; `thrown` where it does not.
-    fn with_its_place(&self, thrown: &str) -> String {
-        let said = self.last.split_once(" at ").map_or("", |(words, _)| words);
-        let words: Vec<_> = thrown.split_whitespace().collect();
-        if !said.is_empty() && words.join(" ").starts_with(said) {
-            return self.last.clone();
-        }
-        shorten(words.join(" "), LONGEST_TEXT)
     }
 }
 
@@ -106,7 +148,8 @@ impl End {
                     add(text, line);
                 }
             }
-            Self::Traceback { place, own, text, is_open: true } => {
+            Self::Traceback { place, own, text, state: TracebackState::Printed } => {
+                let line = beside_group(line);
                 if let Some(frame) = frame(line).filter(|_| text.is_empty()) {
                     if !is_of_a_package(frame.file) {
                         *own = shorten(frame.to_string(), LONGEST_PLACE);
@@ -116,9 +159,28 @@ impl End {
                     add(text, line);
                 }
             }
-            Self::Traceback { .. } | Self::Thrown(_) => {}
+            Self::Thrown { text, is_open, .. } => {
+                if *is_open && line != STACK {
+                    let (words, is_whole) =
+                        line.rsplit_once(THROWN.1).map_or((line, false), |it| (it.0, true));
+                    add(text, words);
+                    *is_open = !is_whole;
+                } else {
+                    *is_open = false;
+                }
+            }
+            Self::Traceback { .. } => {}
         }
     }
+}
+
+/// A line of the traceback of a group, without what draws its tree.
+fn beside_group(line: &str) -> &str {
+    let inner = line.trim_start_matches(' ');
+    if inner.starts_with("+-") {
+        return "";
+    }
+    inner.strip_prefix('|').map_or(line, |rest| rest.strip_prefix(' ').unwrap_or(rest))
 }
 
 /// Adds a line to words, which are shown on one line.
@@ -139,10 +201,23 @@ fn panicked_at(line: &str) -> Option<&str> {
     Some(place.trim_end_matches(':'))
 }
 
-/// What was thrown, as componentize-js quotes it.
+/// What was thrown, as componentize-js begins to quote it.
 fn thrown(line: &str) -> Option<&str> {
-    let (_, rest) = line.strip_prefix("invalid variant tag value ")?.split_once(THROWN.0)?;
-    Some(rest.rsplit_once(THROWN.1)?.0)
+    Some(line.strip_prefix("invalid variant tag value ")?.split_once(THROWN.0)?.1)
+}
+
+/// What was thrown: as the line before says it, if that is the same with its place.
+fn thrown_at_its_place(said: &str, text: &str) -> String {
+    // The package for handlers cuts long words.
+    let words = said.split_once(" at ").map_or("", |(words, _)| words).trim_end_matches('…');
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if !words.is_empty() && text.starts_with(words) {
+        return said.to_owned();
+    }
+    match text.strip_prefix(NOTHING_THROWN).and_then(|it| it.rsplit_once(" is ")) {
+        Some((_, nothing)) => format!("thrown: {nothing}"),
+        None => text,
+    }
 }
 
 /// A line of a traceback.
@@ -182,110 +257,5 @@ fn is_of_a_package(file: &str) -> bool {
 
 #[cfg(test)]
 mod fuzz;
-
 #[cfg(test)]
-mod tests {
-    use super::LastWords;
-
-    fn words(lines: &str) -> LastWords {
-        let mut words = LastWords::default();
-        lines.lines().for_each(|line| words.read(line));
-        words
-    }
-
-    fn of_the_end(lines: &str) -> Option<String> {
-        words(lines).of_the_end()
-    }
-
-    const NOTE: &str =
-        "note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace\nand more";
-
-    #[test]
-    fn a_panic_of_rust_is_its_place_and_its_words() {
-        let panic =
-            "thread '<unnamed>' (1) panicked at src/lib.rs:31:9:\nindex out of bounds: the len is 0\n";
-        let expected = "panicked at src/lib.rs:31:9: index out of bounds: the len is 0";
-        for lines in
-            [format!("{panic}{NOTE}"), panic.to_owned(), format!("before\n{panic}stack backtrace:\n")]
-        {
-            assert_eq!(of_the_end(&lines).as_deref(), Some(expected), "{lines}");
-        }
-        let two = format!("thread 'main' panicked at src/lib.rs:1:2:\nleft\n\n  right\n{NOTE}");
-        assert_eq!(of_the_end(&two).as_deref(), Some("panicked at src/lib.rs:1:2: left right"));
-        let silent = "thread 'main' panicked at src/lib.rs:1:2:";
-        assert_eq!(of_the_end(silent).as_deref(), Some("panicked at src/lib.rs:1:2"));
-        assert_eq!(of_the_end(&format!("{two}\n{panic}")).as_deref(), Some(expected), "the last one counts");
-    }
-
-    const TRACEBACK: &str = "\
-Traceback (most recent call last):
-  File \"/0/order.py\", line 85, in handle
-    raise RuntimeError(words)
-    ~~~~~^^^^^
-  File \"/1/prices/rule.py\", line 7, in price
-  File \"/2/site-packages/decimal.py\", line 3, in parse
-ValueError: 12 EUR
-is no number
-";
-    const RUNTIME: &str = "\
-thread '<unnamed>' (1) panicked at runtime/src/lib.rs:1293:29:
-Python function threw an unexpected exception
-";
-
-    #[test]
-    fn an_exception_of_python_is_its_type_its_words_and_the_handler_s_own_line() {
-        let expected = "ValueError: 12 EUR is no number at prices/rule.py:7 in price";
-        assert_eq!(of_the_end(TRACEBACK).as_deref(), Some(expected));
-        let whole = format!("{TRACEBACK}{RUNTIME}{NOTE}");
-        assert_eq!(
-            of_the_end(&whole).as_deref(),
-            Some("ValueError: 12 EUR is no number at prices/rule.py:7 in price")
-        );
-        let two = format!(
-            "Traceback (most recent call last):\n  File \"/0/a.py\", line 1, in a\nKeyError: 'x'\n\nDuring handling of the above exception, another exception occurred:\n\n{whole}"
-        );
-        assert_eq!(of_the_end(&two).as_deref(), Some(expected), "the last one counts");
-        let bare = "Traceback (most recent call last):\nMemoryError";
-        assert_eq!(of_the_end(bare).as_deref(), Some("MemoryError"));
-        let of_a_package =
-            "Traceback (most recent call last):\n  File \"/python/json.py\", line 4, in loads\nValueError";
-        assert_eq!(of_the_end(of_a_package).as_deref(), Some("ValueError at /python/json.py:4 in loads"));
-    }
-
-    #[test]
-    fn a_thrown_error_of_javascript_is_its_words_and_its_place_where_that_was_said() {
-        let received = "invalid variant tag value `undefined` (received `TypeError: price is\n undefined`) specified for `Failure`";
-        let received = received.replace('\n', " ");
-        let stack = "Stack:\n  export_handler_0_1_0$handle@/tmp/sources/initializer.js:230:17\nRedirecting call to abort() to mozalloc_abort";
-        let alone = format!("something else at noon\n{received}\n{stack}");
-        assert_eq!(of_the_end(&alone).as_deref(), Some("TypeError: price is undefined"));
-        let said = "TypeError: price is undefined at order.js:31 in price";
-        let whole = format!("{said}\n    at order.js:31 in price\n{received}\n{stack}");
-        assert_eq!(of_the_end(&whole).as_deref(), Some(said));
-    }
-
-    #[test]
-    fn of_any_other_end_the_last_line_is_known() {
-        let other = words("Assertion failed: n > 0 (order.c: price: 31)\n    \n  and more\n");
-        assert_eq!(other.of_the_end(), None);
-        assert_eq!(other.last_line(), Some("Assertion failed: n > 0 (order.c: price: 31)"));
-        assert_eq!(words("").last_line(), None);
-    }
-
-    #[test]
-    fn no_end_is_longer_than_what_a_log_takes_and_all_of_it_is_forgotten_for_the_next_message() {
-        let long = "x".repeat(100_000);
-        for lines in [
-            format!("thread 'main' panicked at {long}:\n{long}\n{long}"),
-            format!("Traceback (most recent call last):\n  File \"{long}\", line 1, in f\n{long}\n{long}"),
-            format!("invalid variant tag value `u` (received `{long}`) specified for `Failure`"),
-            long.clone(),
-        ] {
-            let mut words = words(&lines);
-            let said = words.of_the_end().unwrap_or_default();
-            assert!(said.len() < 5_000 && words.last.len() < 5_000, "{}", said.len());
-            words.clear();
-            assert_eq!((words.of_the_end(), words.last_line()), (None, None));
-        }
-    }
-}
+mod tests;

@@ -13,6 +13,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
+use hyper::header::HeaderValue;
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -52,8 +53,11 @@ pub enum ReceiverMood {
     Rejects(i64),
     /// It is not allowed: 403, or `PERMISSION_DENIED`.
     Denies,
-    /// It is no receiver: it shows a page, whatever it is sent.
-    Page,
+    /// It is not to be had for now, with details over gRPC that are no base64: among the headers,
+    /// or behind an answer.
+    Garbles { behind: bool },
+    /// It is no receiver: it shows a page with so many spaces, whatever it is sent.
+    Page(usize),
     /// It takes what it is sent without a look at it: what is measured beside it is the sender.
     Swallows,
 }
@@ -246,7 +250,11 @@ async fn answer(
         ReceiverMood::Slow(pause) => tokio::time::sleep(pause).await,
         ReceiverMood::Refuses => return Ok(refusal(is_grpc, 503, UNAVAILABLE)),
         ReceiverMood::Denies => return Ok(refusal(is_grpc, 403, PERMISSION_DENIED)),
-        ReceiverMood::Page => return Ok(plain(200, "text/html", "<!doctype html><p>Welcome".into())),
+        ReceiverMood::Garbles { behind } => return Ok(garbled(is_grpc, behind)),
+        ReceiverMood::Page(length) => {
+            let page = format!("<!doctype html><p>Welcome{}", " ".repeat(length));
+            return Ok(plain(200, "text/html", page.into()));
+        }
         ReceiverMood::Swallows => return Ok(reply(is_grpc, Vec::new())),
     }
     // A message of gRPC is behind a flag and its length.
@@ -337,6 +345,20 @@ fn refusal(is_grpc: bool, http: u16, grpc: u32) -> OtlpAnswer {
     if is_grpc {
         answer.headers_mut().insert("grpc-status", grpc.into());
     }
+    answer
+}
+
+/// A refusal whose details are none.
+fn garbled(is_grpc: bool, behind: bool) -> OtlpAnswer {
+    let mut answer = refusal(is_grpc, 503, UNAVAILABLE);
+    answer.headers_mut().insert("grpc-status-details-bin", HeaderValue::from_static("!!!!"));
+    if !behind {
+        return answer;
+    }
+    let (head, _) = answer.into_parts();
+    let (headers, trailers) = (head.headers.clone(), async move { Some(Ok(head.headers)) });
+    let mut answer = Response::new(Full::default().with_trailers(trailers).boxed());
+    answer.headers_mut().insert("content-type", headers["content-type"].clone());
     answer
 }
 

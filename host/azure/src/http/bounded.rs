@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::no_reply::{NoReply, TooLongAnswer};
+use super::no_reply::TooLongBody;
 
 /// A body that is read piece by piece, and no further than its limit.
 #[derive(Debug)]
@@ -19,11 +19,11 @@ impl BoundedBody {
     ///
     /// # Errors
     /// That is too many.
-    pub(super) fn new(max: usize, declared: u64) -> Result<Self, NoReply> {
+    pub(super) fn new(max: usize, declared: u64) -> Result<Self, TooLongBody> {
         if usize::try_from(declared).is_ok_and(|declared| declared <= max) {
             Ok(Self { first: Bytes::new(), all: BytesMut::new(), max })
         } else {
-            Err(NoReply::TooLong(TooLongAnswer { max }))
+            Err(TooLongBody { max })
         }
     }
 
@@ -31,10 +31,10 @@ impl BoundedBody {
     ///
     /// # Errors
     /// The body is longer than its limit.
-    pub(super) fn push(&mut self, piece: Bytes) -> Result<(), NoReply> {
+    pub(super) fn push(&mut self, piece: Bytes) -> Result<(), TooLongBody> {
         let read = self.first.len().max(self.all.len()).saturating_add(piece.len());
         if read > self.max {
-            return Err(NoReply::TooLong(TooLongAnswer { max: self.max }));
+            return Err(TooLongBody { max: self.max });
         }
         if self.first.is_empty() {
             self.first = piece;
@@ -66,7 +66,7 @@ mod tests {
             assert_eq!(read.is_ok(), is_read, "{length} {pieces}");
             match read {
                 Ok(()) => assert_eq!(body.into_bytes(), vec![b'x'; length * pieces]),
-                Err(error) => assert!(error.to_string().contains("longer than 60 bytes"), "{error}"),
+                Err(TooLongBody { max }) => assert_eq!(max, 60),
             }
         }
         assert!(BoundedBody::new(60, 60).is_ok() && BoundedBody::new(60, 61).is_err());

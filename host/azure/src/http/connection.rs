@@ -94,11 +94,12 @@ impl DirectConnection {
             None => CallFailed::Sent(NoReply::broken(failed.error())),
         })?;
         let (head, mut body) = answer.into_parts();
-        let mut read = BoundedBody::new(max, body.size_hint().lower()).map_err(CallFailed::Sent)?;
+        let too_long = |body| CallFailed::Sent(NoReply::too_long(body, &head));
+        let mut read = BoundedBody::new(max, body.size_hint().lower()).map_err(too_long)?;
         while let Some(frame) = poll_fn(|context| driver.frame(&mut body, context)).await {
             let frame = frame.map_err(|error| CallFailed::Sent(NoReply::broken(&error)))?;
             if let Ok(piece) = frame.into_data() {
-                read.push(piece).map_err(CallFailed::Sent)?;
+                read.push(piece).map_err(too_long)?;
             }
         }
         Ok(Response::from_parts(head, read.into_bytes()))

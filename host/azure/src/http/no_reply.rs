@@ -3,6 +3,8 @@
 use std::error::Error as StdError;
 
 use azure_core::error::{Error, ErrorKind};
+use http::header::RETRY_AFTER;
+use http::response::Parts;
 
 use crate::cause::innermost;
 
@@ -30,6 +32,12 @@ impl NoReply {
     pub(super) fn broken(error: &(dyn StdError + 'static)) -> Self {
         Self::Broken(innermost(error))
     }
+
+    /// The answer was longer than this, and began so.
+    pub(super) fn too_long(TooLongBody { max }: TooLongBody, head: &Parts) -> Self {
+        let retry_after = head.headers.get(RETRY_AFTER).and_then(|it| it.to_str().ok()).map(str::to_owned);
+        Self::TooLong(TooLongAnswer { max, status: head.status.as_u16(), retry_after })
+    }
 }
 
 impl From<NoReply> for Error {
@@ -46,6 +54,17 @@ impl From<NoReply> for Error {
 #[derive(Debug, thiserror::Error)]
 #[error("the answer is longer than {max} bytes, and was not read any further")]
 pub struct TooLongAnswer {
+    /// How many bytes are read.
+    pub(super) max: usize,
+    /// The status of HTTP.
+    pub(super) status: u16,
+    /// Its header `Retry-After`.
+    pub(super) retry_after: Option<String>,
+}
+
+/// A body that is longer than this.
+#[derive(Debug)]
+pub(super) struct TooLongBody {
     /// How many bytes are read.
     pub(super) max: usize,
 }

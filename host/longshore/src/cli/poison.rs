@@ -236,6 +236,9 @@ fn timestamp(text: &str) -> Result<Timestamp, String> {
 /// A regular expression. The error of the crate draws several lines.
 fn pattern(text: &str) -> Result<Regex, String> {
     Regex::new(text).map_err(|error| {
+        if let regex::Error::CompiledTooBig(_) = error {
+            return "it stands for too many texts; repeat less in it".to_owned();
+        }
         let said = error.to_string();
         let cause = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
         format!(
@@ -243,4 +246,17 @@ fn pattern(text: &str) -> Result<Regex, String> {
             cause.trim().trim_start_matches("error: ")
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pattern;
+
+    #[test]
+    fn a_pattern_that_is_none_is_refused_with_the_mend_that_fits() {
+        let refused = |text: &str| pattern(text).unwrap_err();
+        assert_eq!(refused("("), "unclosed group; write `\\` before a character that is meant as it is");
+        assert_eq!(refused("x{1000}{1000}"), "it stands for too many texts; repeat less in it");
+        assert!(pattern("card (closed|expired)").is_ok());
+    }
 }

@@ -12,6 +12,7 @@ mod ruling;
 mod sessions;
 mod telemetry;
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use url::Host;
@@ -110,7 +111,10 @@ pub(super) async fn execute(args: CheckArgs, format: Format) -> Result<Exit, Fai
         _ => reach::findings(&settings.grants.identities, |_| true).await,
     });
     findings.extend(match &job {
-        Some((_, setup)) => telemetry::findings(setup.variables(), RunPlace::Job).await,
+        Some((_, setup)) => {
+            let set = setup.variables().map(|(name, value)| (name, value.into()));
+            telemetry::findings(set, RunPlace::Job).await
+        }
         None => telemetry::findings(of_this_process(), RunPlace::Here).await,
     });
     if job.is_none() {
@@ -151,10 +155,9 @@ pub(super) async fn execute(args: CheckArgs, format: Format) -> Result<Exit, Fai
     Ok(if failed { Exit::Fault } else { Exit::Done })
 }
 
-/// The variables of this process that are text.
-fn of_this_process() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+/// The variables of this process.
+fn of_this_process() -> impl Iterator<Item = (String, OsString)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
 }
 
 /// The hosts that the command line names.

@@ -6,7 +6,9 @@
 
 mod answer;
 mod asked;
+mod attributes;
 mod batches;
+mod checked;
 mod completed;
 mod destination;
 mod encoded;
@@ -35,7 +37,7 @@ use std::time::{Duration, SystemTime};
 use opentelemetry::InstrumentationScope;
 use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
-use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
+use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider, Temporality};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -86,8 +88,7 @@ impl Otel {
     /// The run began so long ago. Must be called on the runtime. What cannot be started is said in
     /// the log: a run without traces is better than none.
     pub(crate) fn start(queue: &QueueUrl, correlation: Correlation, began: Duration) -> Option<Self> {
-        let set = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let set = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
         let planned = PlannedTelemetry::of(&set.collect::<Vec<_>>());
         for words in planned.said() {
             tracing::warn!("{words}");
@@ -104,12 +105,15 @@ impl Otel {
     ) -> Self {
         // For exports over TLS.
         longshore_azure::choose_cryptography();
-        let (resource, tally) = (resource::of_this_process(), Arc::new(ExportTally::default()));
+        let resource = resource::of_this_process(asked.attributes.clone());
+        let tally = Arc::new(ExportTally::default());
         let scope = InstrumentationScope::builder(SCOPE).with_version(env!("CARGO_PKG_VERSION")).build();
         let queue = Destination::new(queue);
+        let is_cumulative =
+            |signal| signal == Signal::Metrics && asked.temporality == Temporality::Cumulative;
         let sender = |signal, export| {
             OtlpClient::new(signal, export)
-                .map(|client| OtlpSender::new(signal, client, Arc::clone(&tally)))
+                .map(|client| OtlpSender::new(signal, client, Arc::clone(&tally), is_cumulative(signal)))
                 .inspect_err(|cause| tracing::warn!(cause, "{} are not exported", signal.word()))
                 .ok()
         };

@@ -104,6 +104,22 @@ fn what_a_receiver_refused_is_sent_again_once_it_takes_it() {
 }
 
 #[test]
+fn metrics_of_which_no_later_ones_say_the_same_are_sent_again_as_spans_are() {
+    let receiver = OtlpReceiver::start(ReceiverMood::Busy(Duration::from_millis(500), None));
+    let directory = Directory::new();
+    directory.send([order("o-1", "ok")]);
+    let mut worker = directory.worker(&["--forever"]);
+    exporting(&mut worker, &receiver, "grpc").env("OTEL_METRIC_EXPORT_INTERVAL", "100");
+    let mut worker = worker.env("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta").start();
+    worker.wait_for_line("metrics could not be exported");
+    // It would be sent again after a second.
+    std::thread::sleep(Duration::from_millis(1500));
+    worker.terminate();
+    let ended = worker.wait().succeeded();
+    assert!(!ended.stderr.contains("telemetry was dropped"), "{ended:?}");
+}
+
+#[test]
 fn a_receiver_that_is_busy_at_the_end_is_left_alone_for_as_long_as_it_wants_and_then_asked_again() {
     let ms = Duration::from_millis;
     // How long it is busy, and the seconds that it names; whether it gets the telemetry, and how
@@ -164,9 +180,11 @@ fn a_stop_ends_the_wait_for_a_receiver_at_once_and_the_wait_has_an_upper_limit()
 
 #[test]
 fn what_a_receiver_rejected_or_never_was_to_have_counts_as_dropped_with_its_words() {
-    for (mood, words, spans) in
-        [(ReceiverMood::Rejects(2), REJECTION, 2), (ReceiverMood::Page, "", 3), (ReceiverMood::Denies, "", 3)]
-    {
+    for (mood, words, spans) in [
+        (ReceiverMood::Rejects(2), REJECTION, 2),
+        (ReceiverMood::Page(0), "", 3),
+        (ReceiverMood::Denies, "", 3),
+    ] {
         for protocol in ["grpc", "http/protobuf"] {
             let (directory, receiver) = (Directory::new(), OtlpReceiver::start(mood));
             directory.send([order("o-1", "ok")]);
@@ -179,7 +197,7 @@ fn what_a_receiver_rejected_or_never_was_to_have_counts_as_dropped_with_its_word
             );
             let cause = dropped["cause"].as_str().unwrap();
             let of_protocol = match (mood, protocol) {
-                (ReceiverMood::Page, "http/protobuf") => "not OTLP",
+                (ReceiverMood::Page(_), "http/protobuf") => "not OTLP",
                 (ReceiverMood::Denies, "http/protobuf") => "403",
                 (ReceiverMood::Denies, _) => "PermissionDenied",
                 _ => words,
@@ -187,6 +205,37 @@ fn what_a_receiver_rejected_or_never_was_to_have_counts_as_dropped_with_its_word
             assert!(cause.contains(of_protocol), "{mood:?} {protocol}: {cause}");
         }
     }
+}
+
+#[test]
+fn nothing_that_a_receiver_answers_ends_what_exports() {
+    for behind in [false, true] {
+        let receiver = OtlpReceiver::start(ReceiverMood::Garbles { behind });
+        let directory = Directory::new();
+        directory.send([order("o-1", "ok")]);
+        let mut worker = directory.worker(&["--forever"]);
+        exporting(&mut worker, &receiver, "grpc").env("OTEL_BSP_SCHEDULE_DELAY", "50");
+        let mut worker = worker.start();
+        worker.wait_for_line("could not be exported");
+        receiver.turn(ReceiverMood::Takes);
+        worker.terminate();
+        let ended = worker.wait().succeeded();
+        assert_eq!(receiver.spans_named("process orders").len(), 1, "{behind}: {ended:?}");
+        assert!(!ended.stderr.contains("telemetry was dropped"), "{behind}: {ended:?}");
+        for line in ended.stderr.lines() {
+            assert!(serde_json::from_str::<Value>(line).is_ok(), "{behind}: {line}");
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_is_longer_than_a_receiver_s_is_no_reason_to_send_again_what_may_be_taken() {
+    let (directory, receiver) = (Directory::new(), OtlpReceiver::start(ReceiverMood::Page(100_000)));
+    directory.send([order("o-1", "ok")]);
+    let ended = run(exporting(&mut directory.worker(&[]), &receiver, "http/protobuf")).succeeded();
+    let dropped = line(&ended, "telemetry was dropped");
+    assert!(dropped["cause"].as_str().unwrap().ends_with("the answer is longer than that of a receiver"));
+    assert_eq!((&dropped["spans"], receiver.requests().len()), (&3.into(), 2), "{dropped}");
 }
 
 #[test]

@@ -4,9 +4,10 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use crate::directory::{Directory, ORDERS};
-use crate::process::{Ended, Process, cache, longshore};
+use crate::process::{Ended, Process, Program, cache, longshore, run};
 use longshore_testkit::guest;
 use longshore_testkit::wait::{slack, until};
+use serde_json::Value;
 
 /// How long a stop may take on a machine at rest. The last lines wait a second for a reader.
 const STOP: Duration = Duration::from_secs(4);
@@ -57,4 +58,30 @@ fn ui_hears_a_stop_while_the_queue_is_silent() {
     let ui = longshore(["ui", "--queue", &url]).start();
     let _held = silent.accept().unwrap();
     stop(ui).succeeded();
+}
+
+#[test]
+fn a_line_in_a_file_that_several_programs_write_is_whole() {
+    let directory = Directory::new();
+    directory.create("invoices");
+    directory.send((0..40).map(|_| "print:200000"));
+    let outbox = format!("--outbox=invoices={}", directory.url("invoices"));
+    let script = "\"$0\" \"$@\" 2>>\"$LOG\" & \"$0\" \"$@\" 2>>\"$LOG\"; wait";
+    let mut program = Program::new("sh", directory.path("home").as_path());
+    program.args([
+        "-c",
+        script,
+        env!("CARGO_BIN_EXE_longshore"),
+        "run",
+        "--log-limit=1000000",
+        "--config=key=value",
+    ]);
+    program.args(["--queue", &directory.url(ORDERS), &outbox, "--component"]).arg(guest::rogue());
+    let log = directory.path("log");
+    run(program.arg("--cache-dir").arg(cache()).env("LOG", &log)).succeeded();
+    let log = std::fs::read_to_string(log).unwrap();
+    assert!(log.lines().any(|line| line.len() > 8_000));
+    for line in log.lines() {
+        assert!(serde_json::from_str::<Value>(line).is_ok(), "{}", &line[..line.len().min(200)]);
+    }
 }

@@ -24,6 +24,13 @@ const PIECES: &[&str] = &[
     "(received `",
     "`) specified for `",
     "runtime/src/lib.rs:",
+    "Python function threw an unexpected exception\n",
+    "  + Exception Group Traceback (most recent call last):\n",
+    "  +-+---\n    | ",
+    "invalid variant tag value `u` (received `",
+    "Stack:\n",
+    "Redirecting call to abort() to mozalloc_abort\n",
+    "can't access property \"tag\", variant1 is null\n",
     " at ",
     "\n",
 ];

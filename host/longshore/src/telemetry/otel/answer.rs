@@ -52,7 +52,7 @@ impl OtlpFailure {
 #[serde(rename_all = "camelCase", default)]
 #[derive(Default)]
 struct JsonAnswer {
-    partial_success: JsonPartialSuccess,
+    partial_success: Option<JsonPartialSuccess>,
 }
 
 #[derive(Deserialize)]
@@ -62,7 +62,7 @@ struct JsonPartialSuccess {
     /// A number, which JSON of protobuf writes as text.
     #[serde(alias = "rejectedDataPoints")]
     rejected_spans: serde_json::Value,
-    error_message: String,
+    error_message: Option<String>,
 }
 
 /// Reads the message that says that an export was taken, wholly or in part.
@@ -73,9 +73,10 @@ pub(super) fn taken(message: Bytes) -> Result<OtlpTaken, OtlpFailure> {
     let begins_object = message.trim_ascii_start().first() == Some(&b'{');
     let (rejected, words) =
         if begins_object && let Ok(answer) = serde_json::from_slice::<JsonAnswer>(&message) {
-            let JsonPartialSuccess { rejected_spans, error_message } = answer.partial_success;
+            let partly = answer.partial_success.unwrap_or_default();
+            let JsonPartialSuccess { rejected_spans, error_message } = partly;
             let rejected = rejected_spans.as_i64().or_else(|| rejected_spans.as_str()?.parse().ok());
-            (rejected.unwrap_or_default(), error_message)
+            (rejected.unwrap_or_default(), error_message.unwrap_or_default())
         } else {
             // The messages for traces and for metrics differ in names only.
             let no_otlp = "the answer is not OTLP; look at the port and the path of the endpoint";
@@ -128,6 +129,12 @@ mod tests {
             (partial(3, "too\n old"), 3, "too old"),
             (partial(-3, ""), 0, ""),
             (Bytes::from_static(b"{}"), 0, ""),
+            (Bytes::from_static(b"{\"partialSuccess\":null}"), 0, ""),
+            (
+                Bytes::from_static(b"{\"partialSuccess\":{\"rejectedSpans\":null,\"errorMessage\":null}}"),
+                0,
+                "",
+            ),
             (
                 Bytes::from_static(
                     b" {\"partialSuccess\":{\"rejectedSpans\":\"7\",\"errorMessage\":\"no\"}}",

@@ -4,8 +4,10 @@
 
 use std::time::Duration;
 
+use opentelemetry::KeyValue;
 use opentelemetry_sdk::metrics::Temporality;
 
+use super::attributes::attributes;
 use super::endpoint::OtlpEndpoint;
 use super::numbers::export_timeout;
 use super::sampler::TraceSampler;
@@ -44,6 +46,8 @@ pub(super) struct AskedExports {
     pub(super) metrics: Option<Export>,
     pub(super) sampler: TraceSampler,
     pub(super) temporality: Temporality,
+    /// What is said of who exports.
+    pub(super) attributes: Vec<KeyValue>,
     /// Whether the variables say that nothing is to be exported, whatever else they say.
     pub(super) is_disabled: bool,
     /// What is not asked for.
@@ -70,8 +74,8 @@ enum NotExported {
 impl AskedExports {
     /// What these variables ask for. Without an endpoint they ask for nothing.
     pub(super) fn of(variables: &Variables<'_>) -> Self {
-        let mut asked = Self::default();
-        if variables.is_true("OTEL_SDK_DISABLED") {
+        let (mut asked, mut of_all) = (Self::default(), Vec::new());
+        if variables.is_true("OTEL_SDK_DISABLED", &mut of_all) {
             asked.is_disabled = true;
             return asked;
         }
@@ -97,6 +101,10 @@ impl AskedExports {
                     "{PREFERENCE} names no preference, and metrics are cumulative; take cumulative, delta or lowmemory"
                 )),
             }
+        }
+        if asked.is_anything() {
+            asked.attributes = attributes(variables, &mut of_all);
+            asked.refused.append(&mut of_all);
         }
         asked
     }
@@ -181,8 +189,7 @@ impl Export {
         let url = match protocol {
             // It may stand without a scheme, and is over TLS then unless a variable says otherwise.
             OtlpProtocol::Grpc if !has_scheme => {
-                let is_insecure = names("INSECURE").iter().find_map(|name| variables.get(name));
-                let is_insecure = is_insecure.is_some_and(|it| it.eq_ignore_ascii_case("true"));
+                let is_insecure = either("INSECURE").is_some_and(|(name, _)| variables.is_true(&name, said));
                 format!("{}://{url}", if is_insecure { "http" } else { "https" })
             }
             _ => url,
@@ -268,11 +275,16 @@ mod tests {
     #[test]
     fn an_endpoint_of_grpc_without_a_scheme_is_over_tls_unless_a_variable_says_otherwise() {
         let bare = ("OTEL_EXPORTER_OTLP_ENDPOINT", "otel:4317");
-        for (insecure, url) in
-            [("", "https://otel:4317"), ("true", "http://otel:4317"), ("no", "https://otel:4317")]
-        {
+        for (insecure, url, wrong) in [
+            ("", "https://otel:4317", false),
+            ("True", "http://otel:4317", false),
+            ("false", "https://otel:4317", false),
+            ("1", "https://otel:4317", true),
+        ] {
             let asked = asked(&[bare, GRPC, ("OTEL_EXPORTER_OTLP_INSECURE", insecure)]);
             assert_eq!(asked.traces, export(OtlpProtocol::Grpc, url, 10_000), "{insecure}");
+            let words = "OTEL_EXPORTER_OTLP_INSECURE is neither true nor false, and counts as false";
+            assert_eq!(asked.refused.iter().any(|it| it.starts_with(words)), wrong, "{insecure}: {asked:?}");
         }
         let http = asked(&[bare]);
         assert!(!http.is_anything() && http.refused.len() == 2, "{http:?}");
@@ -296,6 +308,14 @@ mod tests {
             "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE names no preference, and metrics are cumulative; take cumulative, delta or lowmemory",
         ];
         assert_eq!(asked.refused, words);
+    }
+
+    #[test]
+    fn what_is_to_turn_all_off_and_does_not_is_said_where_something_is_exported() {
+        let refused = |set: &[(&str, &str)]| asked(set).refused;
+        let off = ("OTEL_SDK_DISABLED", "yes");
+        let words = "OTEL_SDK_DISABLED is neither true nor false, and counts as false; take one of them";
+        assert_eq!((refused(&[ENDPOINT, off]), refused(&[off])), (vec![words.to_owned()], Vec::new()));
     }
 
     #[test]

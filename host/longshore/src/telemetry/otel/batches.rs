@@ -162,6 +162,9 @@ impl SpanBatches {
         let mut waiting = self.waiting();
         let has_room =
             waiting.spans < self.limits.spans_waiting && waiting.bytes + length <= MAX_BYTES_WAITING;
+        if !has_room {
+            self.tally.span_without_room();
+        }
         if waiting.is_closed || !has_room {
             return;
         }

@@ -33,7 +33,10 @@ impl OtlpEndpoint {
             let decoded = |text| percent_decode_str(text).decode_utf8_lossy();
             let pair = format!("{}:{}", decoded(url.username()), decoded(url.password().unwrap_or_default()));
             let value = format!("Basic {}", STANDARD.encode(pair));
-            headers.insert(AUTHORIZATION, sensitive(&value).ok_or("has a user that no header can name")?);
+            headers.insert(
+                AUTHORIZATION,
+                sensitive(value.as_bytes()).ok_or("has a user that no header can name")?,
+            );
             // A URL of HTTP has a host, and so can have none of both.
             let _ = (url.set_username(""), url.set_password(None));
         }
@@ -48,7 +51,8 @@ impl OtlpEndpoint {
         let pairs = text.split(',').enumerate().filter(|(_, pair)| !pair.trim().is_empty());
         for (index, pair) in pairs {
             let header = pair.split_once('=').and_then(|(name, value)| {
-                let value = percent_decode_str(value.trim()).decode_utf8_lossy();
+                // What is encoded is bytes, and need not be UTF-8.
+                let value: Vec<u8> = percent_decode_str(value.trim()).collect();
                 Some((HeaderName::try_from(name.trim()).ok()?, sensitive(&value)?))
             });
             match header {
@@ -66,8 +70,8 @@ impl OtlpEndpoint {
     }
 }
 
-fn sensitive(value: &str) -> Option<HeaderValue> {
-    let mut value = HeaderValue::try_from(value).ok()?;
+fn sensitive(value: &[u8]) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_bytes(value).ok()?;
     value.set_sensitive(true);
     Some(value)
 }
@@ -105,5 +109,10 @@ mod tests {
             (&"a=b".parse().unwrap(), &"blue".parse().unwrap())
         );
         assert!(!format!("{endpoint:?}").contains("blue"));
+        assert_eq!(endpoint.add_headers("caf=%C3%A9,raw=%FF,evil=x%0D%0Ay: z"), [3]);
+        assert_eq!(
+            (endpoint.headers["caf"].as_bytes(), endpoint.headers["raw"].as_bytes()),
+            ("\u{e9}".as_bytes(), &[0xff][..])
+        );
     }
 }

@@ -9,18 +9,19 @@ use prost::Message;
 use tonic::client::Grpc;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::metadata::MetadataMap;
-use tonic::transport::{Channel, ClientTlsConfig, Endpoint as ChannelEndpoint};
+use tonic::transport::{ClientTlsConfig, Endpoint as ChannelEndpoint};
 use tonic::{Code, Extensions, Request, Status};
 
 use super::answer::{OtlpFailure, OtlpTaken, shortened, taken};
 use super::asked::Signal;
+use super::checked::CheckedChannel;
 use super::encoded::EncodedExport;
 use super::endpoint::OtlpEndpoint;
 
 /// A connection to a receiver, made when the first export goes out.
 #[derive(Debug)]
 pub(super) struct OtlpGrpc {
-    channel: Channel,
+    channel: CheckedChannel,
     metadata: MetadataMap,
     method: PathAndQuery,
 }
@@ -40,7 +41,8 @@ impl OtlpGrpc {
             channel = channel.tls_config(tls).map_err(|error| innermost(&error))?;
         }
         let user_agent = concat!("longshore/", env!("CARGO_PKG_VERSION"));
-        let channel = channel.user_agent(user_agent).map_err(|error| innermost(&error))?.connect_lazy();
+        let channel = channel.user_agent(user_agent).map_err(|error| innermost(&error))?;
+        let channel = CheckedChannel(channel.connect_lazy());
         let method = PathAndQuery::from_static(match signal {
             Signal::Traces => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
             Signal::Metrics => "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",

@@ -64,12 +64,15 @@ impl OtlpHttp {
         let answer = azure.http().post(self.url.clone(), &headers, message).await.map_err(passing)?;
         let PostAnswer { status, retry_after, body } = answer;
         if (200..300).contains(&status) {
-            return taken(body);
+            // It may have taken what it would be sent again.
+            let too_long = || OtlpFailure::lasting("the answer is longer than that of a receiver".to_owned());
+            return taken(body.ok_or_else(too_long)?);
         }
         if let (401, Some(tokens), Some(token)) = (status, &tokens, &token) {
             tokens.refused(token);
         }
-        let refusal = refusal(status, tokens.is_some(), &words_of_refusal(&body));
+        let words = body.as_ref().map(words_of_refusal).unwrap_or_default();
+        let refusal = refusal(status, tokens.is_some(), &words);
         Err(OtlpFailure { pause: retry_after, ..refusal })
     }
 }

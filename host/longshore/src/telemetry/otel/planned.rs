@@ -2,11 +2,12 @@
 //! for the run, which does it, and for `longshore check`, which says it.
 
 use std::collections::HashSet;
+use std::ffi::OsString;
 
 use super::asked::{AskedExports, Export, OtlpProtocol, Signal, UnaskedSignal};
 use super::http::gets_token;
 use super::numbers::ExportLimits;
-use super::variables::{Variables, without_effect};
+use super::variables::{Variables, no_text, without_effect};
 
 /// What the variables of a process ask for, as far as it is done.
 #[derive(Debug)]
@@ -48,16 +49,18 @@ pub(crate) struct PlannedExport {
 
 impl PlannedTelemetry {
     /// What these variables ask for, all of which have a name and a value.
-    pub(crate) fn of(set: &[(String, String)]) -> Self {
-        let get = |name: &str| set.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
+    pub(crate) fn of(set: &[(String, OsString)]) -> Self {
+        let texts = set.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str()?)));
+        let get = |name: &str| texts.clone().find(|(key, _)| *key == name).map(|(_, value)| value.to_owned());
         let variables = Variables(&get);
         let mut asked = AskedExports::of(&variables);
         let limits = asked.is_anything().then(|| ExportLimits::of(&variables, &mut asked.refused));
-        let mut said = std::mem::take(&mut asked.refused);
+        let mut said = if asked.is_disabled { Vec::new() } else { no_text(set) };
+        said.append(&mut asked.refused);
         // Both signals have the same to say of a variable of theirs.
         let mut heard = HashSet::new();
         said.retain(|words| heard.insert(words.clone()));
-        let without_effect = without_effect(set.iter().cloned());
+        let without_effect = without_effect(texts.clone());
         if limits.is_some() && !without_effect.is_empty() {
             let names = without_effect.join(", ");
             said.push(format!("these variables are set, and have no effect here: {names}"));

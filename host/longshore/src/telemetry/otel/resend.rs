@@ -27,24 +27,29 @@ pub(super) struct OtlpSender {
     signal: Signal,
     client: OtlpClient,
     tally: Arc<ExportTally>,
+    /// Whether the next export says all that this one says, and more.
+    is_cumulative: bool,
     /// How many of the last pauses are used up.
     last_pauses: AtomicUsize,
 }
 
 impl OtlpSender {
-    pub(super) fn new(signal: Signal, client: OtlpClient, tally: Arc<ExportTally>) -> Self {
-        Self { signal, client, tally, last_pauses: AtomicUsize::new(0) }
+    /// Sends the exports of a signal. They may be cumulative: what is not taken is then in the next.
+    pub(super) fn new(
+        signal: Signal,
+        client: OtlpClient,
+        tally: Arc<ExportTally>,
+        is_cumulative: bool,
+    ) -> Self {
+        Self { signal, client, tally, is_cumulative, last_pauses: AtomicUsize::new(0) }
     }
 
     /// Sends an export until it is taken; `None` if it is given up. The tally hears of each
     /// failure.
     ///
-    /// Metrics are sent again at the end of the run only: the next export says the same and more.
+    /// Cumulative ones are sent again at the end of the run only.
     pub(super) async fn send(&self, export: EncodedExport) -> Option<OtlpTaken> {
-        let mut pauses = match self.signal {
-            Signal::Traces => PAUSES.iter(),
-            Signal::Metrics => [].iter(),
-        };
+        let mut pauses = if self.is_cumulative { [].iter() } else { PAUSES.iter() };
         loop {
             let failure = match self.client.send(export.clone()).await {
                 Ok(answer) => return Some(answer),

@@ -2,16 +2,16 @@
 
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::resource::{EnvResourceDetector, TelemetryResourceDetector};
+use opentelemetry_sdk::resource::TelemetryResourceDetector;
 
-/// The resource of this process. `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME` beat what is
-/// found out here.
-pub(super) fn of_this_process() -> Resource {
+/// The resource of this process. What is asked for, and `OTEL_SERVICE_NAME`, beat what is found out
+/// here.
+pub(super) fn of_this_process(asked: Vec<KeyValue>) -> Resource {
     let variable = |name: &str| std::env::var(name).ok().filter(|it| !it.trim().is_empty());
     let found = Resource::builder_empty()
         .with_attributes(of_variables(&variable))
         .with_detector(Box::new(TelemetryResourceDetector))
-        .with_detector(Box::new(EnvResourceDetector::new()));
+        .with_attributes(asked);
     match variable("OTEL_SERVICE_NAME") {
         Some(name) => found.with_service_name(name).build(),
         None => found.build(),

@@ -10,6 +10,10 @@ use tokio::time::{Instant, timeout};
 use super::answer::{OtlpFailure, OtlpTaken};
 use super::asked::Signal;
 
+/// What is said where a receiver took all that it was sent in time, and some spans were not sent.
+const NO_ROOM: &str =
+    "more spans ended than wait for their export; raise OTEL_BSP_MAX_QUEUE_SIZE, or sample fewer traces";
+
 /// What was to be exported, and what was.
 #[derive(Debug, Default)]
 pub(super) struct ExportTally {
@@ -27,6 +31,8 @@ struct ExportState {
     is_failing: bool,
     /// Whether the receiver's words beside what it took were said.
     has_said_words: bool,
+    /// Whether a span found no room among those that wait.
+    had_no_room: bool,
     /// Why the newest of all was not taken.
     newest: Option<String>,
 }
@@ -56,6 +62,11 @@ impl ExportTally {
     /// A span has ended, and is to be exported.
     pub(super) fn span_ended(&self) {
         self.ended_spans.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A span that has ended is not exported, since too many wait.
+    pub(super) fn span_without_room(&self) {
+        self.state().had_no_room = true;
     }
 
     /// Metrics are to be exported. Until they are taken they are not, even if there never is an end
@@ -99,7 +110,11 @@ impl ExportTally {
         let spans = self.ended_spans.load(Ordering::Relaxed);
         let spans = spans.saturating_sub(self.taken_spans.load(Ordering::Relaxed));
         let metric_exports = self.untaken_metrics.load(Ordering::Relaxed);
-        let cause = self.state().newest.clone().unwrap_or_else(|| "there was no time left".into());
+        let cause = {
+            let state = self.state();
+            let own = if state.had_no_room { NO_ROOM } else { "there was no time left" };
+            state.newest.clone().unwrap_or_else(|| own.to_owned())
+        };
         (spans > 0 || metric_exports > 0).then_some(Dropped { spans, metric_exports, cause })
     }
 
@@ -117,7 +132,8 @@ impl ExportTally {
             return;
         }
         if *rejected > 0 {
-            state.newest = Some(format!("the receiver rejected a part: {words}"));
+            let colon = if words.is_empty() { "" } else { ": " };
+            state.newest = Some(format!("the receiver rejected a part{colon}{words}"));
         }
         if !std::mem::replace(&mut state.has_said_words, true) {
             let what = signal.word();
@@ -138,6 +154,20 @@ impl ExportTally {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_dropped_says_why_as_far_as_anybody_knows() {
+        let tally = ExportTally::default();
+        tally.span_ended();
+        let cause = || tally.dropped().unwrap().cause;
+        assert_eq!(cause(), "there was no time left");
+        tally.span_without_room();
+        assert_eq!(cause(), NO_ROOM);
+        tally.spans_taken(1, &OtlpTaken { rejected: 1, words: String::new() });
+        assert_eq!(cause(), "the receiver rejected a part");
+        tally.failed(Signal::Traces, &OtlpFailure::passing("busy".into()));
+        assert_eq!(cause(), "busy");
+    }
 
     #[test]
     fn what_a_receiver_rejected_counts_as_dropped() {

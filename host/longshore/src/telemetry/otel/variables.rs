@@ -1,5 +1,7 @@
 //! OpenTelemetry's own variables: what they are, and which of them have no effect here.
 
+use std::ffi::OsString;
+
 /// What every variable of OpenTelemetry begins with.
 const PREFIX: &str = "OTEL_";
 /// Those that are honoured, apart from those of exporters.
@@ -43,17 +45,34 @@ impl Variables<'_> {
         (self.0)(name).map(|it| it.trim().to_owned()).filter(|it| !it.is_empty())
     }
 
-    /// Whether it is set to *true*.
-    pub(super) fn is_true(&self, name: &str) -> bool {
-        self.get(name).is_some_and(|it| it.eq_ignore_ascii_case("true"))
+    /// Whether it is set to *true*. What is neither true nor false counts as false, and is said
+    /// ([Boolean](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#boolean)).
+    pub(super) fn is_true(&self, name: &str, said: &mut Vec<String>) -> bool {
+        let Some(value) = self.get(name) else { return false };
+        let is = |word: &str| value.eq_ignore_ascii_case(word);
+        if !is("true") && !is("false") {
+            said.push(format!("{name} is neither true nor false, and counts as false; take one of them"));
+        }
+        is("true")
     }
 }
 
+/// What is said of those that are no text, in order.
+pub(super) fn no_text(set: &[(String, OsString)]) -> Vec<String> {
+    let is_none = |(name, value): &&(String, OsString)| name.starts_with(PREFIX) && value.to_str().is_none();
+    let mut names: Vec<_> = set.iter().filter(is_none).map(|(name, _)| name).collect();
+    names.sort_unstable();
+    names
+        .iter()
+        .map(|name| format!("{name} is no text in UTF-8, and counts as unset; write it anew"))
+        .collect()
+}
+
 /// The names of those that are set and have no effect here, in order.
-pub(super) fn without_effect(set: impl Iterator<Item = (String, String)>) -> Vec<String> {
+pub(super) fn without_effect<'a>(set: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<&'a str> {
     let mut names: Vec<_> = set
         .filter(|(name, value)| name.starts_with(PREFIX) && !value.trim().is_empty())
-        .filter(|(name, value)| !is_honoured(name) && !AS_IT_IS.contains(&(name, value.trim())))
+        .filter(|(name, value)| !is_honoured(name) && !AS_IT_IS.contains(&(*name, value.trim())))
         .map(|(name, _)| name)
         .collect();
     names.sort_unstable();
@@ -92,14 +111,13 @@ mod tests {
             ("OTEL_BSP_MAX_QUEUE_SIZE", "1"),
             ("OTEL_BSP_EXPORT_TIMEOUT", "1"),
         ];
-        let set = set.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
         let expected = [
             "OTEL_BSP_EXPORT_TIMEOUT",
             "OTEL_EXPORTER_OTLP_COMPRESSION",
             "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
             "OTEL_LOGS_EXPORTER",
         ];
-        assert_eq!(without_effect(set), expected);
+        assert_eq!(without_effect(set.into_iter()), expected);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What a run that can export does with its variables.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -14,7 +15,7 @@ use crate::telemetry::otel::{NothingExported, PlannedExport, PlannedTelemetry};
 const CONNECTS_WITHIN: Duration = Duration::from_secs(2);
 
 /// What is known of variables that are set.
-pub(super) async fn of_set(set: &[(String, String)], place: RunPlace) -> Vec<Finding> {
+pub(super) async fn of_set(set: &[(String, OsString)], place: RunPlace) -> Vec<Finding> {
     let planned = PlannedTelemetry::of(set);
     let nothing = planned.why_nothing();
     let (result, detail) = match nothing {
@@ -79,7 +80,7 @@ mod tests {
     use crate::commands::check::telemetry::findings;
 
     async fn found(set: &[(&str, &str)]) -> Vec<(String, Known, String)> {
-        let set = set.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let set = set.iter().map(|(name, value)| ((*name).to_owned(), (*value).into()));
         findings(set, RunPlace::Here).await.into_iter().map(|it| (it.of, it.result, it.detail)).collect()
     }
 
@@ -124,7 +125,7 @@ mod tests {
             assert!(traces.2.contains(words), "{words}: {found:?}");
         }
         assert_eq!((metrics.0.as_str(), metrics.1), ("metrics to 127.0.0.1:1", Known::No));
-        let set = set.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter();
+        let set = set.map(|(name, value)| (name.to_owned(), value.into())).into_iter();
         let of_job = findings(set, RunPlace::Job).await;
         assert!(of_job[1..].iter().all(|it| it.result == Known::Unknown), "{of_job:?}");
     }

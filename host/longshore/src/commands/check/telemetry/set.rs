@@ -1,5 +1,7 @@
 //! The variables of OpenTelemetry that are set, and what is found of them.
 
+use std::ffi::OsString;
+
 use crate::commands::check::finding::{Finding, Known};
 
 /// What the names of the variables begin with.
@@ -20,6 +22,6 @@ pub(super) fn finding(of: String, result: Known, detail: String) -> Finding {
 }
 
 /// The names of the variables.
-pub(super) fn names(set: &[(String, String)]) -> String {
+pub(super) fn names(set: &[(String, OsString)]) -> String {
     set.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ")
 }
