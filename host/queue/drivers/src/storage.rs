@@ -277,7 +277,7 @@ impl Queue for StorageQueue {
     async fn receive(&self, max: u32, visibility: Duration) -> Result<Vec<Received>, QueueError> {
         check_max(max)?;
         check_lease(visibility)?;
-        let target = self.client.messages().with("numofmessages", max);
+        let target = self.client.messages().with_messages(max);
         let target = target.with("visibilitytimeout", whole_seconds(visibility));
         let answer = self.call(StorageCall::Receive, target, Bytes::new()).await?;
         let received = |(entry, message): (QueueEntry, Message)| {
@@ -344,7 +344,7 @@ impl Queue for StorageQueue {
     }
 
     async fn horizon(&self) -> Result<Horizon, QueueError> {
-        let target = self.client.messages().with("peekonly", true).with("numofmessages", 1);
+        let target = self.client.messages().with("peekonly", true).with_messages(1);
         let answer = self.call(StorageCall::Peek, target, Bytes::new()).await?;
         let now = service_time(answer.headers());
         // Messages are stamped in whole seconds, as the answer is.
@@ -358,7 +358,7 @@ impl Queue for StorageQueue {
             ..Specimen::from(message)
         };
         let target = self.client.messages().with("peekonly", true);
-        let target = target.with("numofmessages", max.clamp(1, MAX_RECEIVE));
+        let target = target.with_messages(max.clamp(1, MAX_RECEIVE));
         let answer = self.call(StorageCall::Peek, target, Bytes::new()).await?;
         Ok(self.read(answer.headers(), answer.body())?.into_iter().map(specimen).collect())
     }
