@@ -4,6 +4,7 @@ mod bounded;
 mod connection;
 mod dial;
 mod direct;
+mod fair;
 mod lookup;
 mod no_reply;
 mod this_host;
@@ -277,7 +278,7 @@ async fn through_proxy(
 ) -> Result<Response<Bytes>, NoReply> {
     let request = client.request(method, format!("{origin}{target}")).headers(headers).body(body);
     let failed = |error: &reqwest::Error| {
-        if error.is_connect() { NoReply::unreached(error) } else { NoReply::broken(error) }
+        if error.is_connect() { NoReply::unreached_by_proxy(error) } else { NoReply::broken(error) }
     };
     let mut answer = request.send().await.map_err(|error| failed(&error))?;
     let mut read = BoundedBody::new(max, answer.content_length().unwrap_or(0))?;

@@ -19,6 +19,7 @@ use hyper_util::rt::TokioIo;
 
 use super::bounded::BoundedBody;
 use super::dial::HttpStream;
+use super::fair::Fair;
 use super::no_reply::NoReply;
 
 /// What goes to a server.
@@ -32,7 +33,7 @@ pub(super) struct DirectConnection {
 
 /// What moves bytes, until it has ended. A call that it has not taken up by then comes back when it
 /// is dropped.
-struct ConnectionDriver(Option<http1::Connection<TokioIo<Box<dyn HttpStream>>, Full<Bytes>>>);
+struct ConnectionDriver(Option<http1::Connection<TokioIo<Fair<Box<dyn HttpStream>>>, Full<Bytes>>>);
 
 /// A call that was not carried out.
 pub(super) enum CallFailed {
@@ -64,8 +65,9 @@ impl DirectConnection {
     /// # Errors
     /// [`NoReply::Unreached`].
     pub(super) async fn new(wire: Box<dyn HttpStream>) -> Result<Self, NoReply> {
+        let wire = TokioIo::new(Fair::new(wire));
         let (sender, connection) =
-            http1::handshake(TokioIo::new(wire)).await.map_err(|error| NoReply::unreached(&error))?;
+            http1::handshake(wire).await.map_err(|error| NoReply::unreached(&error))?;
         Ok(Self { sender, driver: ConnectionDriver(Some(connection)) })
     }
 

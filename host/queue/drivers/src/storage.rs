@@ -286,7 +286,15 @@ impl Queue for StorageQueue {
             let uncounted = entry.dequeue_count.err().map(|damage| damage.to_string());
             Some(Received { message, receipt, damaged: uncounted.or(entry.text.damage) })
         };
-        Ok(self.read(answer.headers(), answer.body())?.into_iter().filter_map(received).collect())
+        let read = self.read(answer.headers(), answer.body())?;
+        let (leased, received) = (read.len(), read.into_iter().filter_map(received).collect::<Vec<_>>());
+        if leased > received.len() {
+            tracing::warn!(queue = %self.url, messages = leased - received.len(), "messages came without a receipt that one can be: they are left to their leases");
+        }
+        if leased > 0 && received.is_empty() {
+            return Err(self.unclear("its messages have no receipts"));
+        }
+        Ok(received)
     }
 
     /// The message's id is the service's choice. The body has to be XML text, which is all that the

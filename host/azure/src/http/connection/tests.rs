@@ -1,6 +1,10 @@
+use std::io;
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
+use tokio::runtime::Builder;
 use tokio::task::unconstrained;
 use tokio::time::timeout;
 
@@ -80,13 +84,25 @@ async fn an_answer_that_nobody_asked_for_is_no_answer_to_the_next_call() {
 /// What a server sends for one call, and what comes of it: the status and the body, or nothing.
 const FORMS: [(&str, Option<(u16, &str)>); 14] = [
     (ANSWER, Some((200, "ok"))),
-    ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok", Some((200, "ok"))),
+    (
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
+        Some((200, "ok")),
+    ),
     ("HTTP/1.0 200 OK\r\n\r\nto the end", Some((200, "to the end"))),
     ("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nto the end", Some((200, "to the end"))),
     ("HTTP/1.1 204 No Content\r\ncontent-length: 2\r\n\r\nok", Some((204, ""))),
-    ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2;x=y\r\nok\r\n0\r\nx-trailer: y\r\n\r\n", Some((200, "ok"))),
-    ("HTTP/1.1 200 OK\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", Some((200, "ok"))),
-    ("HTTP/1.1 307 Temporary Redirect\r\nlocation: http://192.0.2.1/\r\ncontent-length: 0\r\n\r\n", Some((307, ""))),
+    (
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2;x=y\r\nok\r\n0\r\nx-trailer: y\r\n\r\n",
+        Some((200, "ok")),
+    ),
+    (
+        "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        Some((200, "ok")),
+    ),
+    (
+        "HTTP/1.1 307 Temporary Redirect\r\nlocation: http://192.0.2.1/\r\ncontent-length: 0\r\n\r\n",
+        Some((307, "")),
+    ),
     ("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nok", None),
     ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nok!", None),
     ("HTTP/1.1 200 OK\r\ncontent-length: -2\r\n\r\nok", None),
@@ -160,4 +176,61 @@ async fn an_answer_before_the_end_of_the_call_is_taken_and_its_connection_is_not
     assert_eq!(answer.ok().unwrap().status(), 413);
     assert!(!connection.is_usable());
     drop(server);
+}
+
+/// A wire on which `100 Continue` comes without end, once something was sent.
+#[derive(Default)]
+struct Flood {
+    has_begun: bool,
+    reader: Option<Waker>,
+}
+
+impl AsyncRead for Flood {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        const PIECE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+        if !self.has_begun {
+            self.reader = Some(context.waker().clone());
+            return Poll::Pending;
+        }
+        while into.remaining() >= PIECE.len() {
+            into.put_slice(PIECE);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Flood {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.has_begun = true;
+        self.reader.take().map(Waker::wake);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[test]
+fn a_time_limit_holds_also_where_there_is_always_more_to_read() {
+    let (ended, end) = mpsc::channel();
+    // It would not end where the limit does not hold.
+    thread::spawn(move || {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut connection = DirectConnection::new(Box::new(Flood::default())).await.unwrap();
+            let carrying = unconstrained(connection.carry(get(), 1024));
+            assert!(timeout(Duration::from_millis(100), carrying).await.is_err());
+        });
+        ended.send(()).unwrap();
+    });
+    end.recv_timeout(Duration::from_secs(60)).expect("the limit ends the call");
 }

@@ -38,6 +38,17 @@ async fn a_batch_of_the_longest_texts_is_received_however_the_service_escapes_th
     serving.await.unwrap();
 }
 
+#[tokio::test]
+async fn messages_without_receipts_are_no_empty_queue() {
+    let list =
+        "<QueueMessage><MessageId>m-1</MessageId><DequeueCount>1</DequeueCount><MessageText/></QueueMessage>";
+    let (url, serving) = answer_once(format!("<QueueMessagesList>{list}</QueueMessagesList>")).await;
+    let queue = StorageQueue::open(url, &Azure::new(longshore_azure::Credential::Auto)).unwrap();
+    let error = queue.receive(1, Duration::from_secs(60)).await.unwrap_err();
+    assert!(matches!(&error, QueueError::Unclear { cause, .. } if cause.contains("receipts")), "{error:?}");
+    serving.await.unwrap();
+}
+
 /// A server that answers one call with this list of messages, and the URL of a queue there.
 async fn answer_once(list: String) -> (QueueUrl, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
