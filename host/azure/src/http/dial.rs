@@ -127,7 +127,7 @@ mod tests {
     use std::vec;
 
     use hyper_util::client::legacy::connect::dns::Name;
-    use tokio::net::{TcpListener, TcpSocket, TcpStream};
+    use longshore_testkit::silent::SilentServer;
 
     use super::*;
 
@@ -149,34 +149,17 @@ mod tests {
         }
     }
 
-    /// A server that takes no more connections and refuses none, and what keeps it so.
-    async fn silent() -> (SocketAddr, Vec<TcpStream>) {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
-        let address = socket.local_addr().unwrap();
-        let listener = socket.listen(1).unwrap();
-        // It is never accepted from.
-        tokio::spawn(async move {
-            let _listener = listener;
-            std::future::pending::<()>().await;
-        });
-        let mut waiting = Vec::new();
-        while let Ok(connected) = timeout(Duration::from_millis(500), TcpStream::connect(address)).await {
-            waiting.push(connected.unwrap());
-        }
-        (address, waiting)
-    }
-
     #[tokio::test]
     async fn an_address_that_is_silent_leaves_time_for_the_next_one() {
-        let (silent, _waiting) = silent().await;
-        let other = TcpListener::bind(("127.0.0.3", silent.port())).await.unwrap();
-        let mut tcp = connector(These(vec![silent, other.local_addr().unwrap()]));
-        let server = format!("http://two.example:{}", silent.port()).parse().unwrap();
+        let silent = SilentServer::start().await;
+        let neighbour = silent.neighbour().await;
+        let other = neighbour.local_addr().unwrap();
+        let mut tcp = connector(These(vec![silent.address, other]));
+        let server = format!("http://two.example:{}", other.port()).parse().unwrap();
         let connected = timeout(CONNECT, tcp.call(server)).await.expect("a connection in time").unwrap();
-        assert_eq!(connected.inner().peer_addr().unwrap(), other.local_addr().unwrap());
+        assert_eq!(connected.inner().peer_addr().unwrap(), other);
 
-        let url = Url::parse(&format!("http://{silent}")).unwrap();
+        let url = Url::parse(&format!("http://{}", silent.address)).unwrap();
         let unreached = Dial::new(&url, None).unwrap().connect().await.err().unwrap();
         assert!(matches!(&unreached, NoReply::Unreached(cause) if cause == "timed out"), "{unreached:?}");
     }
