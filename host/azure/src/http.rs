@@ -4,8 +4,11 @@ mod bounded;
 mod connection;
 mod dial;
 mod direct;
+mod fair;
+mod lookup;
 mod no_reply;
 mod proxied;
+mod this_host;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -25,7 +28,7 @@ use jiff::Timestamp;
 use tokio::time::timeout;
 use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::crypto::ring;
-use url::{Host, Url};
+use url::Url;
 
 use self::dial::{CONNECT, Dial};
 use self::direct::DirectServer;
@@ -35,15 +38,16 @@ use crate::retry_after::time_to_wait;
 
 pub use self::no_reply::NoReply;
 pub(crate) use self::no_reply::TooLongAnswer;
+pub use self::this_host::is_this_host;
+pub(crate) use self::this_host::may_get_token;
 
 /// How long a call may take of the SDK's clients. Each caller has a limit of its own, which is
 /// shorter as a rule.
 const LONGEST_CALL: Duration = Duration::from_secs(60);
 /// How long a connection through a proxy may be silent in the middle of a call.
 const SILENCE: Duration = Duration::from_secs(60);
-/// The longest body of an answer that is read, in bytes. Thirty-two messages of 64 KiB are half of
-/// it.
-pub const MAX_ANSWER: usize = 4 * 1024 * 1024;
+/// The longest body of an answer that is read for the SDK's clients, in bytes.
+const MAX_ANSWER: usize = 4 * 1024 * 1024;
 /// The longest answer to a post that is read, in bytes.
 const MAX_POST_ANSWER: usize = 64 * 1024;
 
@@ -307,22 +311,6 @@ pub(crate) struct ShortAnswers {
 impl HttpClient for ShortAnswers {
     async fn execute_request(&self, request: &Request) -> Result<AsyncRawResponse, Error> {
         self.http.execute(request, self.max).await
-    }
-}
-
-/// Whether a token does not travel in the clear to a URL: what goes to this very host is not on any
-/// wire.
-pub(crate) fn may_get_token(url: &Url) -> bool {
-    url.scheme() == "https" || is_this_host(url)
-}
-
-/// Whether a URL leads back to this very host.
-pub fn is_this_host(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        None => false,
     }
 }
 

@@ -26,7 +26,7 @@ pub use self::azure::Azure;
 pub use self::cause::cause;
 pub use self::credential::{Credential, client_options};
 pub use self::http::{
-    HttpCall, HttpServer, MAX_ANSWER, NoReply, PostAnswer, SharedHttp, choose_cryptography, is_this_host,
+    HttpCall, HttpServer, NoReply, PostAnswer, SharedHttp, choose_cryptography, is_this_host,
 };
 pub use self::look::Looked;
 pub use self::retry_after::{retry_after, seconds_to_wait};

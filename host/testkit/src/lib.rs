@@ -18,6 +18,7 @@ pub mod queue_suite;
 pub mod recorder;
 pub mod sample;
 pub mod semconv;
+pub mod silent;
 pub mod steady;
 pub mod wait;
 pub mod wat;

@@ -3,6 +3,9 @@
 //! The task whose call it is drives the connection itself. A task for each connection, as clients
 //! usually have it, costs two wakes for each call.
 
+#[cfg(test)]
+mod tests;
+
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
@@ -16,6 +19,7 @@ use hyper_util::rt::TokioIo;
 
 use super::bounded::BoundedBody;
 use super::dial::HttpStream;
+use super::fair::Fair;
 use super::no_reply::NoReply;
 
 /// What goes to a server.
@@ -27,11 +31,9 @@ pub(super) struct DirectConnection {
     driver: ConnectionDriver,
 }
 
-/// What moves bytes. It is polled until it has ended, and not once more.
-struct ConnectionDriver {
-    connection: http1::Connection<TokioIo<Box<dyn HttpStream>>, Full<Bytes>>,
-    has_ended: bool,
-}
+/// What moves bytes, until it has ended. A call that it has not taken up by then comes back when it
+/// is dropped.
+struct ConnectionDriver(Option<http1::Connection<TokioIo<Fair<Box<dyn HttpStream>>>, Full<Bytes>>>);
 
 /// A call that was not carried out.
 pub(super) enum CallFailed {
@@ -44,9 +46,10 @@ pub(super) enum CallFailed {
 impl ConnectionDriver {
     /// Moves what can be moved. Whoever waits for more is woken.
     fn turn(&mut self, context: &mut Context<'_>) {
-        if !self.has_ended {
-            // An error goes to the caller of the call that it ended.
-            self.has_ended = Pin::new(&mut self.connection).poll(context).is_ready();
+        let Some(connection) = &mut self.0 else { return };
+        // An error goes to the caller of the call that it ended.
+        if Pin::new(connection).poll(context).is_ready() {
+            self.0 = None;
         }
     }
 }
@@ -62,16 +65,17 @@ impl DirectConnection {
     /// # Errors
     /// [`NoReply::Unreached`].
     pub(super) async fn new(wire: Box<dyn HttpStream>) -> Result<Self, NoReply> {
+        let wire = TokioIo::new(Fair::new(wire));
         let (sender, connection) =
-            http1::handshake(TokioIo::new(wire)).await.map_err(|error| NoReply::unreached(&error))?;
-        Ok(Self { sender, driver: ConnectionDriver { connection, has_ended: false } })
+            http1::handshake(wire).await.map_err(|error| NoReply::unreached(&error))?;
+        Ok(Self { sender, driver: ConnectionDriver(Some(connection)) })
     }
 
     /// Whether it can carry the next call, as far as is known.
     pub(super) fn is_usable(&mut self) -> bool {
         // What has come meanwhile is its end.
         self.driver.turn(&mut unheard());
-        !self.driver.has_ended && self.sender.is_ready()
+        self.driver.0.is_some() && self.sender.is_ready()
     }
 
     /// Carries a call, and reads up to `max` bytes of the answer's body.

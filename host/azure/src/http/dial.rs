@@ -15,10 +15,13 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use tower_service::Service;
 use url::Url;
 
+use super::lookup::Lookup;
 use super::no_reply::NoReply;
 
 /// How long a connection may take to be made, TLS included.
 pub(super) const CONNECT: Duration = Duration::from_secs(5);
+/// The same without TLS.
+const CONNECT_TCP: Duration = Duration::from_secs(4);
 /// After how long without a word the kernel asks whether the other side is still there, and how
 /// long it waits between two questions. Load balancers drop what is quiet for four minutes.
 const KEEPALIVE: Duration = Duration::from_secs(15);
@@ -36,7 +39,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> HttpStream for T {}
 pub(super) struct Dial {
     /// Scheme, host and port.
     server: Uri,
-    tcp: HttpConnector,
+    tcp: HttpConnector<Lookup>,
     /// `None` over plain HTTP.
     tls: Option<(TlsConnector, ServerName<'static>)>,
 }
@@ -57,15 +60,7 @@ impl Dial {
             }
             None => None,
         };
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_keepalive(Some(KEEPALIVE));
-        tcp.set_keepalive_interval(Some(KEEPALIVE));
-        tcp.set_keepalive_retries(Some(KEEPALIVE_RETRIES));
-        #[cfg(target_os = "linux")]
-        tcp.set_tcp_user_timeout(Some(UNACKNOWLEDGED));
-        Ok(Self { server, tcp, tls })
+        Ok(Self { server, tcp: connector(Lookup::new()), tls })
     }
 
     /// A new connection.
@@ -90,6 +85,21 @@ impl Dial {
     }
 }
 
+/// What connects to the addresses that `lookup` gives, one after the other.
+fn connector<L>(lookup: L) -> HttpConnector<L> {
+    let mut tcp = HttpConnector::new_with_resolver(lookup);
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    // Each address of a host has its share of it, so that a silent one leaves time for the next.
+    tcp.set_connect_timeout(Some(CONNECT_TCP));
+    tcp.set_keepalive(Some(KEEPALIVE));
+    tcp.set_keepalive_interval(Some(KEEPALIVE));
+    tcp.set_keepalive_retries(Some(KEEPALIVE_RETRIES));
+    #[cfg(target_os = "linux")]
+    tcp.set_tcp_user_timeout(Some(UNACKNOWLEDGED));
+    tcp
+}
+
 /// TLS that checks certificates against the authorities of the system, or those in
 /// `SSL_CERT_FILE`. Connections made with it resume each other's sessions.
 ///
@@ -106,4 +116,51 @@ pub(super) fn tls() -> Result<Arc<ClientConfig>, String> {
         .with_no_client_auth();
     tls.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(tls))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::future::{Ready, ready};
+    use std::net::SocketAddr;
+    use std::task::{Context, Poll};
+    use std::vec;
+
+    use hyper_util::client::legacy::connect::dns::Name;
+    use longshore_testkit::silent::SilentServer;
+
+    use super::*;
+
+    /// Gives these addresses for each name.
+    #[derive(Clone)]
+    struct These(Vec<SocketAddr>);
+
+    impl Service<Name> for These {
+        type Response = vec::IntoIter<SocketAddr>;
+        type Error = Infallible;
+        type Future = Ready<Result<Self::Response, Infallible>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _: Name) -> Self::Future {
+            ready(Ok(self.0.clone().into_iter()))
+        }
+    }
+
+    #[tokio::test]
+    async fn an_address_that_is_silent_leaves_time_for_the_next_one() {
+        let silent = SilentServer::start().await;
+        let neighbour = silent.neighbour().await;
+        let other = neighbour.local_addr().unwrap();
+        let mut tcp = connector(These(vec![silent.address, other]));
+        let server = format!("http://two.example:{}", other.port()).parse().unwrap();
+        let connected = timeout(CONNECT, tcp.call(server)).await.expect("a connection in time").unwrap();
+        assert_eq!(connected.inner().peer_addr().unwrap(), other);
+
+        let url = Url::parse(&format!("http://{}", silent.address)).unwrap();
+        let unreached = Dial::new(&url, None).unwrap().connect().await.err().unwrap();
+        assert!(matches!(&unreached, NoReply::Unreached(cause) if cause == "timed out"), "{unreached:?}");
+    }
 }

@@ -28,6 +28,11 @@ impl NoReply {
         Self::Unreached(innermost(error))
     }
 
+    /// No connection was made through the proxy, for this reason.
+    pub(super) fn unreached_by_proxy(error: &(dyn StdError + 'static)) -> Self {
+        Self::Unreached(format!("through the proxy that HTTPS_PROXY names: {}", innermost(error)))
+    }
+
     /// A connection ended early, for this reason.
     pub(super) fn broken(error: &(dyn StdError + 'static)) -> Self {
         Self::Broken(innermost(error))

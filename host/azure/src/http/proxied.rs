@@ -13,7 +13,7 @@ use super::no_reply::NoReply;
 /// No answer came.
 pub(super) async fn through_proxy(call: RequestBuilder, max: usize) -> Result<Response<Bytes>, NoReply> {
     let failed = |error: &reqwest::Error| {
-        if error.is_connect() { NoReply::unreached(error) } else { NoReply::broken(error) }
+        if error.is_connect() { NoReply::unreached_by_proxy(error) } else { NoReply::broken(error) }
     };
     let mut answer = call.send().await.map_err(|error| failed(&error))?;
     let mut head = Response::new(()).into_parts().0;

@@ -277,7 +277,7 @@ impl Queue for StorageQueue {
     async fn receive(&self, max: u32, visibility: Duration) -> Result<Vec<Received>, QueueError> {
         check_max(max)?;
         check_lease(visibility)?;
-        let target = self.client.messages().with("numofmessages", max);
+        let target = self.client.messages().with_messages(max);
         let target = target.with("visibilitytimeout", whole_seconds(visibility));
         let answer = self.call(StorageCall::Receive, target, Bytes::new()).await?;
         let received = |(entry, message): (QueueEntry, Message)| {
@@ -286,7 +286,15 @@ impl Queue for StorageQueue {
             let uncounted = entry.dequeue_count.err().map(|damage| damage.to_string());
             Some(Received { message, receipt, damaged: uncounted.or(entry.text.damage) })
         };
-        Ok(self.read(answer.headers(), answer.body())?.into_iter().filter_map(received).collect())
+        let read = self.read(answer.headers(), answer.body())?;
+        let (leased, received) = (read.len(), read.into_iter().filter_map(received).collect::<Vec<_>>());
+        if leased > received.len() {
+            tracing::warn!(queue = %self.url, messages = leased - received.len(), "messages came without a receipt that one can be: they are left to their leases");
+        }
+        if leased > 0 && received.is_empty() {
+            return Err(self.unclear("its messages have no receipts"));
+        }
+        Ok(received)
     }
 
     /// The message's id is the service's choice. The body has to be XML text, which is all that the
@@ -344,7 +352,7 @@ impl Queue for StorageQueue {
     }
 
     async fn horizon(&self) -> Result<Horizon, QueueError> {
-        let target = self.client.messages().with("peekonly", true).with("numofmessages", 1);
+        let target = self.client.messages().with("peekonly", true).with_messages(1);
         let answer = self.call(StorageCall::Peek, target, Bytes::new()).await?;
         let now = service_time(answer.headers());
         // Messages are stamped in whole seconds, as the answer is.
@@ -358,7 +366,7 @@ impl Queue for StorageQueue {
             ..Specimen::from(message)
         };
         let target = self.client.messages().with("peekonly", true);
-        let target = target.with("numofmessages", max.clamp(1, MAX_RECEIVE));
+        let target = target.with_messages(max.clamp(1, MAX_RECEIVE));
         let answer = self.call(StorageCall::Peek, target, Bytes::new()).await?;
         Ok(self.read(answer.headers(), answer.body())?.into_iter().map(specimen).collect())
     }

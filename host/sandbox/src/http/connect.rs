@@ -3,9 +3,11 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::ServerName;
@@ -20,6 +22,8 @@ use crate::http::origin::Origin;
 /// registry](https://www.iana.org/assignments/tls-extensiontype-values/)).
 const HTTP_2: &[u8] = b"h2";
 const HTTP_1: &[u8] = b"http/1.1";
+/// How long an address may be silent where a host has another one.
+const NEXT_AFTER: Duration = Duration::from_secs(2);
 
 /// Bytes in both directions, with or without TLS.
 pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -86,10 +90,24 @@ async fn reach(origin: &Origin, private: &[Cidr]) -> Result<TcpStream, Error> {
             Err(_) => return Err(Error::DnsError { rcode: None, info_code: None }),
         },
     };
-    let mut error =
-        if found.is_empty() { Error::DestinationNotFound } else { Error::DestinationIpProhibited };
-    for address in found.into_iter().filter(|address| allowed(*address, private)) {
-        match TcpStream::connect(SocketAddr::new(address, origin.port())).await {
+    if found.is_empty() {
+        return Err(Error::DestinationNotFound);
+    }
+    let allowed = found.into_iter().filter(|address| allowed(*address, private));
+    connect(&allowed.map(|address| SocketAddr::new(address, origin.port())).collect::<Vec<_>>()).await
+}
+
+/// Connects to the first of these addresses that answers. The caller limits how long that takes.
+async fn connect(addresses: &[SocketAddr]) -> Result<TcpStream, Error> {
+    let mut error = Error::DestinationIpProhibited;
+    for (place, address) in addresses.iter().enumerate() {
+        let connecting = TcpStream::connect(address);
+        let connected = if place + 1 == addresses.len() {
+            connecting.await
+        } else {
+            timeout(NEXT_AFTER, connecting).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        };
+        match connected {
             Ok(stream) => {
                 // Without it requests wait for each other's acknowledgements; a connection works
                 // either way.
@@ -103,4 +121,21 @@ async fn reach(origin: &Origin, private: &[Cidr]) -> Result<TcpStream, Error> {
         }
     }
     Err(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use longshore_testkit::silent::SilentServer;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_that_is_silent_leaves_time_for_the_next_one() {
+        let silent = SilentServer::start().await;
+        let neighbour = silent.neighbour().await;
+        let other = neighbour.local_addr().unwrap();
+        let connecting = connect(&[silent.address, other]);
+        let connected = timeout(Duration::from_secs(20), connecting).await.expect("a connection in time");
+        assert_eq!(connected.unwrap().peer_addr().unwrap(), other);
+    }
 }

@@ -140,6 +140,49 @@ async fn calls_side_by_side_have_a_connection_each_and_the_next_ones_have_the_sa
     assert!(peer.counts().0 <= 8, "{:?}", peer.counts());
 }
 
+/// Each call has its own answer: what is left of the answer to a call that nobody waits for any
+/// more is nobody's.
+#[tokio::test]
+async fn a_call_that_is_given_up_anywhere_leaves_nothing_for_the_next_one() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    // Repeats what was asked for, in small pieces.
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                loop {
+                    let mut call = Vec::new();
+                    while !call.ends_with(b"\r\n\r\n") {
+                        if stream.read_buf(&mut call).await.unwrap_or(0) == 0 {
+                            return;
+                        }
+                    }
+                    let asked = String::from_utf8(call).unwrap().split(' ').nth(1).unwrap().to_owned();
+                    let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{asked}", asked.len());
+                    for piece in answer.as_bytes().chunks(9) {
+                        if stream.write_all(piece).await.is_err() {
+                            return;
+                        }
+                        sleep(Duration::from_micros(200)).await;
+                    }
+                }
+            });
+        }
+    });
+    let server = Arc::new(DirectServer::new(Dial::new(&Url::parse(&url).unwrap(), None).unwrap()));
+    let mut answered = 0;
+    for number in 0..400 {
+        let mut call = DirectCall::new(Full::default());
+        *call.uri_mut() = format!("/{number}").parse().unwrap();
+        let patience = Duration::from_micros(number * 53 % 20_000);
+        if let Ok(answer) = tokio::time::timeout(patience, server.call(call, 64)).await {
+            assert_eq!(answer.unwrap().body(), &format!("/{number}"));
+            answered += 1;
+        }
+    }
+    assert!((1..400).contains(&answered), "{answered} calls were answered");
+}
+
 /// tokio lets a task do so much before it has to wait. A connection that lost its wake then would
 /// hang.
 #[tokio::test]

@@ -1,13 +1,16 @@
 //! The bytes below AMQP: TCP, TLS on 5671, or a WebSocket on 443 where only that is open.
 
 use std::fmt;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock, OnceLock};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use fe2o3_amqp_ws::WebSocketStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::crypto::ring;
@@ -22,6 +25,8 @@ use crate::servicebus::silent_ports::{CONNECT, SilentPorts};
 
 /// What the standard library says first where a name cannot be resolved. It has no kind of its own.
 const NO_SUCH_NAME: &str = "failed to lookup address information";
+/// How long an address may be silent where a host has another one.
+const NEXT_AFTER: Duration = Duration::from_secs(2);
 /// The path of the WebSocket.
 const PATH: &str = "/$servicebus/websocket";
 
@@ -42,25 +47,21 @@ impl AsyncRead for ByteStream {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for ByteStream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.0).poll_write(cx, buf)
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_flush(cx)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_shutdown(cx)
     }
 }
@@ -143,10 +144,29 @@ async fn dial(
 }
 
 async fn connect(host: &str, port: u16) -> Result<ByteStream, String> {
-    let stream = TcpStream::connect((host, port)).await.map_err(|error| error.to_string())?;
+    let connecting = async { first_of(&lookup_host((host, port)).await?.collect::<Vec<_>>()).await };
+    let stream = connecting.await.map_err(|error| error.to_string())?;
     // Without it requests wait for each other's acknowledgements; a connection works either way.
     let _ = stream.set_nodelay(true);
     Ok(ByteStream(Box::new(stream)))
+}
+
+/// A connection to the first of these addresses that answers. The caller limits how long that takes.
+async fn first_of(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
+    let mut failed = ErrorKind::NotFound.into();
+    for (place, address) in addresses.iter().enumerate() {
+        let connecting = TcpStream::connect(address);
+        let connected = if place + 1 == addresses.len() {
+            connecting.await
+        } else {
+            timeout(NEXT_AFTER, connecting).await.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))
+        };
+        match connected {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
 }
 
 /// A connection to an address that the proxy made.
@@ -181,7 +201,19 @@ fn config() -> Result<Arc<ClientConfig>, String> {
 
 #[cfg(test)]
 mod tests {
+    use longshore_testkit::silent::SilentServer;
+
     use super::*;
+
+    #[tokio::test]
+    async fn an_address_that_is_silent_leaves_time_for_the_next_one() {
+        let silent = SilentServer::start().await;
+        let neighbour = silent.neighbour().await;
+        let other = neighbour.local_addr().unwrap();
+        let connecting = first_of(&[silent.address, other]);
+        let connected = timeout(CONNECT, connecting).await.expect("a connection in time");
+        assert_eq!(connected.unwrap().peer_addr().unwrap(), other);
+    }
 
     #[tokio::test]
     async fn a_namespace_whose_name_is_not_known_is_named_with_what_to_look_at() {

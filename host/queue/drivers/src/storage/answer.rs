@@ -27,13 +27,14 @@ pub(super) fn service_time(headers: &HeaderMap) -> Timestamp {
 }
 
 /// The service's word for what it refuses, from a header, or from a body that is JSON; empty where
-/// it has none.
+/// it has none. It goes into errors: what is no word may be a piece of what the call was made with.
 pub(super) fn error_code(answer: &Response<Bytes>) -> String {
+    let is_word = |code: &&str| code.bytes().all(|byte| byte.is_ascii_alphanumeric());
     if let Some(code) = text(answer.headers(), ERROR_CODE) {
-        return code.to_owned();
+        return Some(code).filter(is_word).unwrap_or_default().to_owned();
     }
     let body: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
-    body["error"]["code"].as_str().unwrap_or_default().to_owned()
+    body["error"]["code"].as_str().filter(is_word).unwrap_or_default().to_owned()
 }
 
 /// When the service wants to be asked again.
@@ -43,6 +44,8 @@ pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -59,6 +62,18 @@ mod tests {
         assert_eq!(answer(None, body), "QueueNotFound");
         for body in ["", "<Error><Code>x</Code></Error>", "[]", "{\"error\": 1}"] {
             assert_eq!(answer(None, body), "", "{body}");
+        }
+    }
+
+    #[test]
+    fn what_a_call_was_made_with_is_no_word_for_its_refusal() {
+        for code in ["no /orders?sig=secret", "\u{1b}[31mred", "", "ServerBusy\n"] {
+            let mut answer = Response::new(Bytes::from(json!({"error": {"code": code}}).to_string()));
+            assert_eq!(error_code(&answer), "", "{code:?}");
+            if let Ok(header) = code.parse() {
+                answer.headers_mut().insert(ERROR_CODE, header);
+                assert_eq!(error_code(&answer), "", "{code:?}");
+            }
         }
     }
 }

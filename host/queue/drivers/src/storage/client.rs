@@ -15,11 +15,23 @@ use url::form_urlencoded::byte_serialize;
 
 use super::account_key::SignWithKey;
 use super::address::VERSION;
-use longshore_azure::{HttpCall, HttpServer, MAX_ANSWER, NoReply, Tokens, Unanswered};
+use longshore_azure::{HttpCall, HttpServer, NoReply, Tokens, Unanswered};
+use longshore_queue::kind::STORAGE;
 
 const VERSION_HEADER: HeaderName = HeaderName::from_static("x-ms-version");
 const XML: HeaderValue = HeaderValue::from_static("application/xml");
 const US: HeaderValue = HeaderValue::from_static(concat!("longshore/", env!("CARGO_PKG_VERSION")));
+
+/// The longest reference to a character that a service writes for a byte: `&quot;`, `&#x1F;`.
+const MAX_ESCAPED: usize = 6;
+/// How much an answer may have beside the texts of its messages, in bytes.
+const BESIDE_TEXTS: usize = 256 * 1024;
+
+/// How much is read of an answer that holds up to so many messages, in bytes. A service may measure
+/// a text before it escapes it. An answer that is not read leases all that is in it.
+fn max_answer(messages: u32) -> usize {
+    BESIDE_TEXTS + messages as usize * STORAGE.max_body * MAX_ESCAPED
+}
 
 /// How a caller proves who it is.
 pub(super) enum StorageCredential {
@@ -48,9 +60,15 @@ pub(super) struct Target {
     text: String,
     /// What the next pair of the query comes behind.
     separator: char,
+    /// How many messages the answer may hold.
+    messages: u32,
 }
 
 impl Target {
+    fn new(path: String) -> Self {
+        Self { text: path, separator: '?', messages: 0 }
+    }
+
     /// Adds a pair to the query whose value needs no escaping.
     pub(super) fn with(mut self, name: &str, value: impl Display) -> Self {
         // Writing to a `String` does not fail.
@@ -64,6 +82,12 @@ impl Target {
         self = self.with(name, "");
         self.text.extend(byte_serialize(value.as_bytes()));
         self
+    }
+
+    /// Asks for up to so many messages.
+    pub(super) fn with_messages(mut self, max: u32) -> Self {
+        self.messages = max;
+        self.with("numofmessages", max)
     }
 
     fn with_query(mut self, query: &str) -> Self {
@@ -82,19 +106,19 @@ impl StorageClient {
 
     /// The queue itself.
     pub(super) fn queue(&self) -> Target {
-        Target { text: self.path.clone(), separator: '?' }
+        Target::new(self.path.clone())
     }
 
     /// The messages of the queue.
     pub(super) fn messages(&self) -> Target {
-        Target { text: format!("{}/messages", self.path), separator: '?' }
+        Target::new(format!("{}/messages", self.path))
     }
 
     /// One message of the queue.
     pub(super) fn message(&self, id: &str) -> Target {
         let mut text = format!("{}/messages/", self.path);
         text.extend(byte_serialize(id.as_bytes()));
-        Target { text, separator: '?' }
+        Target::new(text)
     }
 
     /// Calls the service, with a token where one is needed.
@@ -107,6 +131,7 @@ impl StorageClient {
         target: Target,
         body: Bytes,
     ) -> Result<Response<Bytes>, Unanswered> {
+        let max = max_answer(target.messages);
         let target = match &self.access {
             StorageCredential::Token(_) => target,
             StorageCredential::Signature(query) => target.with_query(query),
@@ -121,9 +146,9 @@ impl StorageClient {
             body,
         };
         match &self.access {
-            StorageCredential::Token(tokens) => self.server.call_with_token(call, MAX_ANSWER, tokens).await,
+            StorageCredential::Token(tokens) => self.server.call_with_token(call, max, tokens).await,
             StorageCredential::Signature(_) | StorageCredential::Key(_) => {
-                Ok(self.server.call(call, MAX_ANSWER).await?)
+                Ok(self.server.call(call, max).await?)
             }
         }
     }

@@ -65,10 +65,14 @@ pub(super) fn entries(answer: &Bytes) -> Entries {
         entries.push(self::entry(answer, entry.content));
         rest = entry.after;
     }
-    let unfinished = memmem::find(rest, b"<QueueMessage>").is_some();
-    let ended = memmem::find(rest, b"</QueueMessagesList>").is_some();
-    let empty = entries.is_empty() && element(answer, "QueueMessagesList").is_some();
-    Entries { complete: (ended || empty) && !unfinished, entries }
+    let complete = if entries.is_empty() {
+        // What holds something else than messages may have leased them.
+        element(answer, "QueueMessagesList").is_some_and(|it| it.content.trim_ascii().is_empty())
+    } else {
+        let unfinished = memmem::find(rest, b"<QueueMessage>").is_some();
+        memmem::find(rest, b"</QueueMessagesList>").is_some() && !unfinished
+    };
+    Entries { complete, entries }
 }
 
 fn entry(answer: &Bytes, content: &[u8]) -> QueueEntry {
@@ -81,7 +85,10 @@ fn entry(answer: &Bytes, content: &[u8]) -> QueueEntry {
         dequeue_count: count(field("DequeueCount").unwrap_or_default()),
         inserted: time("InsertionTime"),
         expires: time("ExpirationTime"),
-        text: element(content, "MessageText").map(|it| text(answer, it.content)).unwrap_or_default(),
+        text: match element(content, "MessageText") {
+            Some(found) => text(answer, found.content),
+            None => Text { damage: Some("it came without its text".into()), ..Text::default() },
+        },
     }
 }
 
@@ -339,6 +346,29 @@ mod tests {
             "<QueueMessagesList></QueueMessagesList>",
         ] {
             assert_eq!(entries(&empty.into()), Entries { entries: vec![], complete: true });
+        }
+    }
+
+    #[test]
+    fn what_is_no_list_of_messages_is_no_empty_queue() {
+        let message = "<QueueMessage xmlns=\"x\"><MessageId>id</MessageId></QueueMessage>";
+        for odd in [message, "<m:QueueMessage/>", "QueueMessage"] {
+            let answer = format!("<QueueMessagesList>{odd}</QueueMessagesList>");
+            assert_eq!(entries(&answer.into()), Entries { entries: vec![], complete: false }, "{odd}");
+        }
+        let spaces = "<QueueMessagesList>\r\n </QueueMessagesList>";
+        assert_eq!(entries(&spaces.into()), Entries { entries: vec![], complete: true });
+    }
+
+    #[test]
+    fn a_message_without_a_text_is_damaged_and_one_with_an_empty_text_is_not() {
+        for (text, is_damaged) in
+            [("", true), ("<MessageText/>", false), ("<MessageText></MessageText>", false)]
+        {
+            let message = format!("<QueueMessage><MessageId>id</MessageId>{text}</QueueMessage>");
+            let answer = format!("<QueueMessagesList>{message}</QueueMessagesList>");
+            let entry = entries(&answer.into()).entries.remove(0);
+            assert_eq!((entry.text.damage.is_some(), &*entry.text.bytes), (is_damaged, &b""[..]), "{text}");
         }
     }
 
