@@ -74,7 +74,8 @@ function failure(error: unknown): RawFailure {
   if (error instanceof Reject) return { tag: 'reject', val: error.message };
   if (error instanceof Retry) return { tag: 'retry', val: { reason: error.message, afterMs: milliseconds(error.delayMs) } };
   const reason = words(error);
-  for (const line of [reason, ...trace(error)]) log('error', '', line);
+  const why = error instanceof Error ? causes(error) : [];
+  for (const line of [reason, ...trace(error), ...why]) log('error', '', line);
   return { tag: 'retry', val: { reason, afterMs: undefined } };
 }
 
