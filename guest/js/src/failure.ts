@@ -56,7 +56,7 @@ export function asText(value: unknown): string {
 /** How many lines are logged of the causes of a failure. An error can be its own cause. */
 const MAX_CAUSES = 50;
 
-/** What a failure was thrown for, as lines: types and places. What an error says may quote a body. */
+/** What an error was thrown for, as lines: types and places. What an error says may quote a body. */
 export function causes(error: Error): string[] {
   const lines: string[] = [];
   for (let { cause } = error; cause !== undefined && lines.length < MAX_CAUSES; cause = cause instanceof Error ? cause.cause : undefined) {
@@ -65,9 +65,20 @@ export function causes(error: Error): string[] {
   return lines.slice(0, MAX_CAUSES);
 }
 
-/** Where an error came from, innermost first, as lines of the sources. */
+/** Where an error came from, innermost first, as lines of the sources. A function that calls itself without end is one line. */
 export function trace(error: unknown): string[] {
-  return frames(error).map((it) => `    at ${it.text}`);
+  const lines: string[] = [];
+  let times = 1;
+  const texts = frames(error).map((it) => `    at ${it.text}`);
+  for (const [number, text] of texts.entries()) {
+    if (text === texts[number + 1]) {
+      times += 1;
+      continue;
+    }
+    lines.push(times === 1 ? text : `${text}, ${times} times`);
+    times = 1;
+  }
+  return lines;
 }
 
 interface Frame {

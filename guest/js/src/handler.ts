@@ -73,7 +73,8 @@ function failure(error: unknown): RawFailure {
   if (error instanceof Reject) return { tag: 'reject', val: asText(error.message) };
   if (error instanceof Retry) return { tag: 'retry', val: { reason: asText(error.message), afterMs: milliseconds(error.delayMs) } };
   const reason = words(error);
-  for (const line of [reason, ...trace(error)]) say('error', '', line);
+  const why = error instanceof Error ? causes(error) : [];
+  for (const line of [reason, ...trace(error), ...why]) say('error', '', line);
   return { tag: 'retry', val: { reason, afterMs: undefined } };
 }
 

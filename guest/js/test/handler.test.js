@@ -212,6 +212,33 @@ test('of the cause of a failure its type and its places are logged, and not its 
   assert.ok(attempt.log.length === 50 && !JSON.stringify(attempt.log).includes('secret'));
 });
 
+/** What a handler logs in the component, where it throws. */
+async function logged(fails) {
+  const attempt = { config: {}, sent: [], log: [] };
+  const raw = { id: 'm-1', queue: 'orders', body: new Uint8Array(), dequeueCount: 1, inserted: 0n, deadline: 30_000n, properties: [] };
+  await assert.rejects(stage.run(attempt, () => handler(bytes, fails).handle(raw)), (it) => it.tag === 'retry');
+  return attempt.log;
+}
+
+test('an error that nobody caught is logged with what it was thrown for, and not with the words of that', async () => {
+  const lines = await logged(() => {
+    throw new Error('cannot price', { cause: new RangeError('secret') });
+  });
+  assert.match(lines[0].text, /^Error: cannot price at /);
+  const at = lines.findIndex((it) => it.text === 'caused by RangeError');
+  assert.equal(lines[at]?.level, 'error');
+  assert.match(lines[at + 1].text, /^    at .*handler\.test\.js:\d+/);
+  assert.ok(!JSON.stringify(lines).includes('secret'));
+});
+
+test('a function that calls itself without end is one line of the log', async () => {
+  const deep = (n) => deep(n + 1) + 1;
+  const lines = await logged(() => void deep(0));
+  const repeated = lines.slice(1).map((it) => it.text).filter((it) => it.includes('in deep'));
+  assert.equal(repeated.length, 1, JSON.stringify(lines));
+  assert.match(repeated[0], /handler\.test\.js:\d+ in deep, \d+ times$/);
+});
+
 test('a project whose folder has this package\'s name keeps the places of its errors', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'longshore-'));
   try {

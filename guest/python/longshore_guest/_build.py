@@ -91,10 +91,18 @@ def _componentize(wit: Path, folders: list[Path], made: Path) -> None:
 
 
 def _cause(said: str) -> str:
-    """What Python said, without the native frames around it."""
-    lines = said.splitlines()
-    start = next((number for number, line in enumerate(lines) if line.lstrip().startswith("Traceback (most recent")), None)
+    """What Python said, without the native frames around it.
+
+    componentize-py hands on the traceback of the module as the words of an error of its own.
+    """
+    opening = "Traceback (most recent call last):"
+    lines = said.split("\nStack backtrace:")[0].splitlines()
+    start = max((number for number, line in enumerate(lines) if line.endswith(f": {opening}")), default=None)
+    if start is None:
+        start = next((number for number, line in enumerate(lines) if line.strip() == opening), None)
     if start is None:
         return f"componentize-py failed:\n{said.strip()}"
-    end = next((n for n in range(start + 1, len(lines)) if lines[n].strip() and not lines[n][:1].isspace()), len(lines) - 1)
-    return "the module cannot be imported:\n" + "\n".join(lines[start : end + 1])
+    told = [opening, *lines[start + 1 :]]
+    if "Caused by:" in told:
+        told = told[: told.index("Caused by:")]
+    return "the module cannot be imported:\n" + "\n".join(told).rstrip()

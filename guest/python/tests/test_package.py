@@ -56,6 +56,33 @@ class Package(unittest.TestCase):
                 with self.subTest(said), self.assertRaisesRegex(_build.BuildFailed, said):
                     _build.build(source, source.with_suffix(".wasm"))
 
+    def test_a_module_that_cannot_be_imported_is_said_with_its_own_traceback_and_cause(self):
+        # As componentize-py 0.25.1 writes it.
+        said = (
+            "warning: site-packages directory not found\n"
+            "Traceback (most recent call last):\n"
+            '  File "<string>", line 1, in <module>\n'
+            "AssertionError: Traceback (most recent call last):\n"
+            '  File "/1/handler.py", line 1, in <module>\n'
+            "    from longshore_guest import handler, get\n"
+            "ImportError: cannot import name 'get'\n\n"
+            "During handling of the above exception, another exception occurred:\n\n"
+            "Traceback (most recent call last):\n"
+            '  File "/1/handler.py", line 3, in <module>\n'
+            "RuntimeError: no client\n\n\n"
+            "Caused by:\n    RuntimeError: no client\n\n"
+            "Stack backtrace:\n   0: <anyhow::Error>::msg\n"
+        )
+        told = _build._cause(said)
+        self.assertTrue(told.startswith("the module cannot be imported:\nTraceback (most recent call last):\n  File \"/1/"), told)
+        self.assertIn("ImportError: cannot import name 'get'", told)
+        self.assertTrue(told.endswith("RuntimeError: no client"), told)
+        for noise in ("AssertionError", "<string>", "anyhow", "Caused by"):
+            self.assertNotIn(noise, told)
+        plain = "Traceback (most recent call last):\n  File \"handler.py\", line 1\nNameError: x\n"
+        self.assertTrue(_build._cause(plain).endswith("line 1\nNameError: x"), _build._cause(plain))
+        self.assertEqual(_build._cause("no world"), "componentize-py failed:\nno world")
+
     def test_packages_of_the_user_are_seen_and_the_tool_has_one_name(self):
         with tempfile.TemporaryDirectory() as folder:
             for program, expected in [

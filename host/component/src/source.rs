@@ -85,7 +85,7 @@ pub enum FetchError {
 fn mend(cause: &std::io::Error) -> &'static str {
     match cause.kind() {
         std::io::ErrorKind::NotFound => {
-            "is the path right, and is the file in the image or on a mounted volume?"
+            "is the path right, is it built (`longshore build`), and is the file in the image or on a mounted volume?"
         }
         std::io::ErrorKind::PermissionDenied => "may the host's user read it?",
         std::io::ErrorKind::IsADirectory => "name the file in it",

@@ -185,7 +185,8 @@ pub enum Verb {
     Run(Box<RunArgs>),
     /// Run the job on this machine as KEDA and Container Apps would.
     ///
-    /// Each execution is a real process.
+    /// Each execution is a process of `longshore run` with the same flags. It reads variables and
+    /// the project file by itself.
     #[command(after_long_help = examples::DEV)]
     Dev(Box<DevArgs>),
     /// Show a queue and its job on a page.

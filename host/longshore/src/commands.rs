@@ -38,7 +38,6 @@ mod ui;
 
 use std::process::ExitCode;
 
-use clap::CommandFactory;
 use clap::error::ErrorKind;
 use rustix::fs::Mode;
 
@@ -127,8 +126,10 @@ fn end(done: Result<Exit, Failure>) -> ExitCode {
         Err(failure) => failure,
     };
     if failure.exit() == Exit::Usage {
-        // As clap says it when flags contradict each other.
-        return refuse(&Cli::command().error(ErrorKind::ArgumentConflict, shown(&failure.message())));
+        // As clap says it, but without the usage of the whole program: it would teach nothing of
+        // the verb.
+        let said = format!("{}\n", shown(&failure.message()));
+        return refuse(&clap::Error::raw(ErrorKind::ArgumentConflict, said));
     }
     Stderr::TEXT.line(format!("longshore: {}\n", shown(&failure.message())).as_bytes());
     failure.exit().into()

@@ -19,6 +19,9 @@ use crate::wit::longshore::wasi::logging::logging::Level;
 /// What a guest may write at once; it is asked to come back for more.
 const PERMIT: usize = 64 << 10;
 
+/// What is said of a socket that a guest tried to use, behind its name.
+const NO_SOCKETS: &str = " was refused: handlers have no sockets; send HTTP requests through wasi:http, which --allow-http HOST[:PORT] grants";
+
 /// How much of a context of `wasi:logging` is logged, in bytes.
 const LONGEST_CONTEXT: usize = 256;
 
@@ -128,9 +131,11 @@ impl GuestLog {
         debug!(target: "guest", message_id, functions, "where the handler stopped");
     }
 
-    /// Says that a request was refused, and what would have allowed it.
+    /// Says that a request was refused, and what would have allowed it. A guest may not hear of
+    /// that: `fetch` fails with a *NetworkError*. So it is one of the last lines as well.
     pub(crate) fn refused(&self, host: &str, refusal: &str) {
         let mut written = self.written();
+        written.tail.add(&["WARN HTTP request refused: "], refusal);
         if written.take(LINE + host.len() + refusal.len()) {
             let message_id = &written.message_id;
             warn!(target: "guest", message_id, host, "HTTP request refused: {refusal}");
@@ -140,13 +145,10 @@ impl GuestLog {
     /// Says that the guest tried what no handler may, and what is there instead.
     pub(crate) fn socket_refused(&self, what: &str) {
         let mut written = self.written();
+        written.tail.add(&["WARN ", what], NO_SOCKETS);
         if written.take(2 * LINE) {
             let message_id = &written.message_id;
-            warn!(
-                target: "guest",
-                message_id,
-                "{what} was refused: handlers have no sockets; send HTTP requests through wasi:http, which --allow-http HOST[:PORT] grants"
-            );
+            warn!(target: "guest", message_id, "{what}{NO_SOCKETS}");
         }
     }
 

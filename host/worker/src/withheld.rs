@@ -60,7 +60,7 @@ impl Withheld {
         if self.since.is_none() {
             tracing::warn!(
                 sessions = groups,
-                "no session is free: all that have messages are held by other executions, or stand still. This one waits, so that none is started in its place; as many executions as there are sessions, divided by --sessions, are enough (maxExecutions)"
+                "no session is free: all that have messages are held by other runs, or stand still (`longshore queue sessions` lists them). This run waits, until its time budget is over or as long as --hold says, so that KEDA starts none in its place; as many executions as there are sessions, divided by --sessions, are enough (maxExecutions)"
             );
         }
         let since = *self.since.get_or_insert(now);

@@ -16,9 +16,6 @@ const JOB: &str = "The job";
 
 /// Run the job on this machine as Azure would.
 #[derive(Debug, Args)]
-#[command(
-    before_long_help = "Each execution is a process of `longshore run` with the same flags. It reads variables and the project file by itself."
-)]
 pub struct DevArgs {
     #[command(flatten)]
     pub(crate) schedule: ScheduleArgs,

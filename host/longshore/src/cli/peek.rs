@@ -10,7 +10,7 @@ pub struct PeekArgs {
     #[command(flatten)]
     pub(crate) queue: QueueArg,
 
-    /// Only these messages: their ids, or beginnings that no other id has.
+    /// Only these messages: their ids, or beginnings or ends that no other id has.
     #[arg(value_name = "ID")]
     pub ids: Vec<String>,
 

@@ -17,7 +17,7 @@ use longshore_queue::encoding::Encoding;
 /// Which poison messages.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Selection {
-    /// Only these messages: their ids, or beginnings that no other id has.
+    /// Only these messages: their ids, or beginnings or ends that no other id has.
     #[arg(value_name = "ID")]
     pub ids: Vec<String>,
 
@@ -96,7 +96,7 @@ pub(crate) struct TakeBounds {
 /// Look after messages that could not be handled.
 #[derive(Debug, Subcommand)]
 pub enum PoisonVerb {
-    /// List them by reason and cause: how many, and since when.
+    /// List poison messages by reason and cause: how many, and since when.
     ///
     /// With `--all` or ids they are listed one by one.
     #[command(after_long_help = examples::POISON_LIST)]
@@ -112,29 +112,29 @@ pub enum PoisonVerb {
         #[arg(long)]
         all: bool,
     },
-    /// Show one with its body, and with what its handler logged last.
+    /// Show one poison message with its body, and with what its handler logged last.
     #[command(after_long_help = examples::POISON_SHOW)]
     Show {
         /// Whose poison messages.
         #[command(flatten)]
         of: PoisonOf,
-        /// The message's id, or a beginning that no other id has.
+        /// The message's id, or a beginning or an end that no other id has.
         ///
         /// It is the message's own id, as `list` shows it, or the one in the poison queue.
         id: String,
     },
-    /// Hand one to a component here, in the sandbox, and leave the queue as it is.
+    /// Hand one poison message to a component here, in the sandbox, and leave the queue as it is.
     ///
     /// What the handler would send to an outbox is shown and not sent. What it is granted to call
     /// over HTTP is really called.
     #[command(after_long_help = examples::POISON_REPLAY)]
     Replay(Box<ReplayArgs>),
-    /// Send them to their queue again, without the envelope, to be handled anew.
+    /// Send poison messages to their queue again, without the envelope, to be handled anew.
     ///
     /// Those of a subscription are sent to the queue that `--to` names.
     #[command(after_long_help = examples::POISON_REDRIVE)]
     Redrive(RedriveArgs),
-    /// Delete them. On a terminal it asks first.
+    /// Delete poison messages. On a terminal it asks first.
     #[command(after_long_help = examples::POISON_PURGE)]
     Purge(PurgeArgs),
 }
@@ -202,7 +202,7 @@ pub struct ReplayArgs {
     #[command(flatten)]
     pub(crate) component: ComponentArg,
 
-    /// The message's id, or a beginning that no other id has.
+    /// The message's id, or a beginning or an end that no other id has.
     pub id: String,
 
     /// How often the message was received, as the handler sees it [default: as often as it was].

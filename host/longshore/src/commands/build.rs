@@ -47,8 +47,15 @@ pub(super) async fn execute(project: &Project, umask: Mode, format: Format) -> R
     drop(running);
     if !status.success() {
         let shown = without_secrets(&building.command);
+        // What a shell says of a program that it does not find.
+        let missing = match status.code() {
+            Some(127) => {
+                "; a program that it starts is not there: install what the project needs, as its README.md says"
+            }
+            _ => "",
+        };
         return Err(Failure::other(format!(
-            "the build {}: `{shown}`, which is `build.command` in {}; what it said is above",
+            "the build {}: `{shown}`, which is `build.command` in {}; what it said is above{missing}",
             how_it_ended(status),
             file.display()
         )));

@@ -85,6 +85,7 @@ async fn list(of: &PoisonOf, which: &Selection, all: bool, format: Format) -> Re
 
 async fn redrive(args: &RedriveArgs, format: Format) -> Result<(), Failure> {
     let mut choice = Choice::new(&args.of, &args.which)?;
+    choice.to = args.to.as_ref();
     let queue = open(target(args, &choice)?).await?;
     // What does not fit is known before anything is sent.
     queue.learn_limits().await;

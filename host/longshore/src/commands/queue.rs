@@ -161,7 +161,11 @@ async fn go_on(queue: &dyn Queue, sessions: &[String], format: Format) -> Result
         if format == Format::Json {
             print::json(&Continued { session, continued, standing })?;
         }
-        let result = if continued { "goes on" } else { words(standing) };
+        let result = match standing {
+            SessionStanding::StandsStill => "goes on",
+            SessionStanding::Free => "did not stand still",
+            SessionStanding::Taken => words(standing),
+        };
         rows.push(vec![session.clone(), result.to_owned()]);
     }
     if format == Format::Table {

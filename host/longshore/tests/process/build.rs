@@ -49,6 +49,10 @@ fn a_build_that_fails_names_its_exit_code_and_none_of_its_secrets() {
         assert!(!shown.contains(SECRET), "{shown}");
     }
     built_by("kill -9 $$").run(&["build"]).ends_with(1).says(&["was ended by signal 9"]);
+    built_by("no-such-program --build")
+        .run(&["build"])
+        .ends_with(1)
+        .says(&["a program that it starts is not there"]);
 }
 
 #[test]

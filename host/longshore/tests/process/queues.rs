@@ -101,7 +101,7 @@ fn service_bus_queues_are_listed_and_deleted_by_another_command_which_is_named()
 }
 
 #[test]
-fn a_message_is_named_by_the_beginning_of_its_id_where_no_other_begins_so() {
+fn a_message_is_named_by_the_beginning_or_the_end_of_its_id_where_no_other_has_it() {
     let directory = Directory::new();
     for id in ["a-100", "a-101", "b-200"] {
         send(&directory, ORDERS, id, &order(id, "reject"));
@@ -111,8 +111,11 @@ fn a_message_is_named_by_the_beginning_of_its_id_where_no_other_begins_so() {
         ended.json_lines().iter().map(|it| it["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(ids(&peek(&["b", "a-101"]).succeeded()), ["a-101", "b-200"]);
+    assert_eq!(ids(&peek(&["101"]).succeeded()), ["a-101"], "the log on a terminal shows the end");
     assert_eq!(peek(&["a-1"]).code(), 2);
-    peek(&["a-1"]).says(&["2 ids begin with a-1: a-100, a-101; write more"]);
+    let refused = peek(&["00"]).stderr;
+    assert!(refused.contains("2 ids begin or end with 00") && !refused.contains("Usage:"), "{refused}");
+    peek(&["a-1"]).says(&["2 ids begin or end with a-1: a-100, a-101; write more"]);
     assert_eq!(peek(&["c"]).code(), 1);
     peek(&["c"]).says(&["no message c among the first 3"]);
 

@@ -180,11 +180,30 @@ fn poison_without_an_envelope_is_redriven_as_it_is() {
     let listed = verb(&directory, &["poison", "list", "--all"]).json_lines();
     let reasons: Vec<_> = listed.iter().map(|envelope| &envelope["reason"]).collect();
     assert_eq!(reasons, ["rejected", "unknown"]);
+    let shown =
+        run(&mut longshore(["poison", "show", &sent[0], "--queue", &directory.url(ORDERS)])).succeeded();
+    assert!(shown.stdout.contains("reason    rejected"), "{}", shown.stdout);
+    for unknown in ["queue", "component", "poisoned "] {
+        assert!(!shown.stdout.contains(unknown), "{unknown} is not known: {}", shown.stdout);
+    }
     assert_eq!(verb(&directory, &["poison", "redrive"]).json()["messages"], 2);
     let back = directory.rows(ORDERS);
     assert_eq!((&back[0].id, &back[0].body), (&sent[0], &body));
     assert_eq!(back[1].body, foreign.as_bytes());
     assert!(directory.rows(POISON).is_empty());
+}
+
+#[test]
+fn a_redrive_to_another_queue_says_which_it_is() {
+    let (directory, _) = poisoned(&[order("o-1", "reject"), order("o-2", "reject")]);
+    let mended = directory.url("mended");
+    run(&mut longshore(["queue", "create", "--queue", &mended])).succeeded();
+    let report = verb(&directory, &["poison", "redrive", "--limit=1", "--to", &mended]).json();
+    assert_eq!((&report["to"], &report["messages"]), (&json!(mended), &json!(1)));
+    let redrive = ["poison", "redrive", "--to", &mended, "--queue", &directory.url(ORDERS)];
+    let said = run(&mut longshore(redrive)).succeeded().stdout;
+    assert!(said.lines().any(|it| it.starts_with("to ") && it.ends_with(&mended)), "{said}");
+    assert_eq!(directory.rows("mended").len(), 2);
 }
 
 #[test]

@@ -198,6 +198,18 @@ fn the_last_lines_of_all_that_was_written_are_kept_and_belong_to_one_message() {
 }
 
 #[test]
+fn what_the_host_refused_is_one_of_the_last_lines() {
+    let log = Arc::new(GuestLog::new("unit-refused".to_owned(), 10_000, 1024));
+    log.refused("example.com", "not granted; --allow-http example.com would grant it");
+    log.socket_refused("a TCP socket");
+    log.log(Level::Error, "", "NetworkError");
+    let [http, socket, last] = &log.take_tail()[..] else { panic!("three lines") };
+    assert_eq!(http, "WARN HTTP request refused: not granted; --allow-http example.com would grant it");
+    assert!(socket.starts_with("WARN a TCP socket was refused: handlers have no sockets;"), "{socket}");
+    assert_eq!(last, "ERROR NetworkError");
+}
+
+#[test]
 fn a_guest_that_has_logged_too_much_is_still_heard_when_it_says_why_it_ends() {
     let log = guest_log("unit-chatty", 2 * LINE);
     for _ in 0..100 {

@@ -32,6 +32,8 @@ pub(super) struct Choice<'a> {
     pub(super) which: &'a Selection,
     pub(super) queue: &'a QueueUrl,
     pub(super) poison: QueueUrl,
+    /// Where a redrive sends them, if that is not their queue.
+    pub(super) to: Option<&'a QueueUrl>,
     /// The poison queue is the queue's own, by its name.
     is_own: bool,
     /// The ids of those that were named, each as it is.
@@ -62,6 +64,7 @@ impl<'a> Choice<'a> {
             which,
             queue: &of.queue.queue,
             poison,
+            to: None,
             is_own: of.is_default(),
             named: Vec::new(),
             component: None,

@@ -100,7 +100,7 @@ pub(super) fn listed<'m>(choice: &Choice<'_>, it: &'m Specimen) -> Listed<'m> {
     Listed { envelope: choice.read(&it.message), unreadable: it.damaged.as_deref() }
 }
 
-/// The message that an id names, or a beginning that no other id has.
+/// The message that an id names, or a beginning or an end that no other id has.
 pub(super) fn find<'m>(
     choice: &Choice<'_>,
     id: &str,

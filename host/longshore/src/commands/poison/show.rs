@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::super::preview::preview;
 use super::super::print;
 use super::choice::Choice;
-use super::looked::{Listed, find, look, to_the_second};
+use super::looked::{Listed, find, is_wrapped, look, to_the_second};
 use crate::cli::{Format, PoisonOf, Selection};
 use crate::exit::Failure;
 
@@ -20,18 +20,20 @@ pub(super) async fn show(of: &PoisonOf, id: &str, format: Format) -> Result<(), 
 
 fn fields(listed: &Listed<'_>) -> Vec<(&'static str, String)> {
     let envelope = &listed.envelope;
-    let mut fields = vec![
-        ("id", envelope.id.to_string()),
-        ("queue", envelope.queue.to_string()),
+    let mut fields = vec![("id", envelope.id.to_string())];
+    fields.extend(listed.session().map(|session| ("session", session)));
+    // Only an envelope says where and when it was poisoned, and what failed on it.
+    let wrapped = is_wrapped(envelope);
+    fields.extend(wrapped.then(|| ("queue", envelope.queue.to_string())));
+    fields.extend([
         ("reason", envelope.reason.to_string()),
         ("detail", listed.detail()),
         ("received", envelope.dequeue_count.to_string()),
         ("inserted", to_the_second(envelope.inserted)),
-        ("poisoned", to_the_second(envelope.poisoned)),
-        ("component", envelope.component.as_deref().unwrap_or("none was loaded").to_owned()),
-    ];
-    // Behind the id.
-    fields.splice(1..1, listed.session().map(|session| ("session", session)));
+    ]);
+    fields.extend(wrapped.then(|| ("poisoned", to_the_second(envelope.poisoned))));
+    let component = || envelope.component.as_deref().unwrap_or("none was loaded").to_owned();
+    fields.extend(wrapped.then(|| ("component", component())));
     let circumstances = &envelope.circumstances;
     fields.extend(circumstances.execution.as_deref().map(|name| ("execution", name.to_owned())));
     fields.extend(circumstances.attempt.map(|it| ("attempt", from_to(it.started, it.ended))));

@@ -83,6 +83,8 @@ impl Tally {
         struct Report<'a> {
             queue: String,
             poison_queue: String,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            to: Option<String>,
             verb: &'static str,
             seen: u64,
             messages: u64,
@@ -100,6 +102,7 @@ impl Tally {
         }
         let dry_run = foreseen.is_some();
         let (queue, poison_queue) = (choice.queue.to_string(), choice.poison.to_string());
+        let to = choice.to.map(ToString::to_string);
         let at_least = if self.of_about.is_some() { "at least " } else { "" };
         let done = if dry_run { format!("{at_least}{}", self.done) } else { self.done.to_string() };
         let name = if dry_run { format!("would be {verb}") } else { verb.to_owned() };
@@ -107,12 +110,10 @@ impl Tally {
             Some(count) => format!("{} of about {count}", self.seen),
             None => self.seen.to_string(),
         };
-        let mut fields = vec![
-            ("queue".to_owned(), queue.clone()),
-            ("poison queue".to_owned(), poison_queue.clone()),
-            (name, done),
-            ("looked at".to_owned(), looked_at),
-        ];
+        let mut fields =
+            vec![("queue".to_owned(), queue.clone()), ("poison queue".to_owned(), poison_queue.clone())];
+        fields.extend(to.iter().map(|to| ("to".to_owned(), to.clone())));
+        fields.extend([(name, done), ("looked at".to_owned(), looked_at)]);
         let more = [
             ("not chosen", self.not_chosen),
             ("not asked about", self.not_asked_about),
@@ -131,6 +132,7 @@ impl Tally {
         let report = Report {
             queue,
             poison_queue,
+            to,
             verb,
             seen: self.seen,
             messages: self.done,

@@ -68,7 +68,7 @@ impl SendProgress {
         if !unclear.is_empty() {
             said.push(format!("perhaps sent: {unit} {}", numbers(&unclear)));
         }
-        said.push(format!("nothing after {unit} {last} was sent: mend the cause, and go on with these"));
+        said.push(format!("nothing after {unit} {last} was sent; go on with these once the cause is mended"));
         Err(error.clone()).during(|| said.join("; "))
     }
 }
