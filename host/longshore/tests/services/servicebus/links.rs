@@ -1,13 +1,14 @@
 //! Settling on the link: what becomes of it when the link, the lock or the broker is gone.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use longshore_queue::{DeadLetter, QueueError, Right};
 use rustix::process::Signal;
 use serde_json::json;
 
 use crate::servicebus::broker::Broker;
-use crate::servicebus::queue::open;
+use crate::servicebus::queue::{open, open_at};
+use crate::servicebus::trips::Turns;
 use longshore_testkit::queue_suite::{self, MINUTE, text};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -123,4 +124,48 @@ async fn locks_that_fall_due_together_are_renewed_together() {
         queue.delete(&it.message.id, &it.receipt).await.unwrap();
     }
     assert_eq!(queue.approximate_count().await, Ok(0));
+}
+
+#[tokio::test]
+async fn what_came_too_late_is_free_again_before_a_run_may_end() {
+    let broker = Broker::start(&[]);
+    let queue = open(&broker, &broker.queue(30, 10), 20 * SECOND);
+    queue.send(text("a")).await.unwrap();
+    // The credit for those that it did not get stands for a moment.
+    let held = queue.receive(32, MINUTE).await.unwrap();
+    assert_eq!(held.len(), 1);
+    for _ in 0..5 {
+        queue.send(text("late")).await.unwrap();
+    }
+    let sent = Instant::now();
+    while broker.locked(queue.url().name()) < 6 && sent.elapsed() < SECOND / 2 {
+        tokio::time::sleep(SECOND / 100).await;
+    }
+    queue.stop_receiving().await;
+    // Nothing of this process runs meanwhile: as if it had ended.
+    assert_eq!(broker.locked(queue.url().name()), 1, "what was received is still held, and nothing else");
+    let other = open(&broker, queue.url().name(), 20 * SECOND);
+    assert!(other.receive(5, MINUTE).await.unwrap().iter().all(|it| it.message.dequeue_count == 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lock_that_is_gone_does_not_make_renewals_of_others_late() {
+    const MESSAGES: usize = 60;
+    let broker = Broker::start(&[]);
+    // Every word takes a tenth of a second there, and one back.
+    let turns = Turns::start(broker.port);
+    let name = broker.queue(8, 10);
+    queue_suite::fill(&*open(&broker, &name, 20 * SECOND), MESSAGES).await;
+    let queue = open_at(&broker, turns.port, &name, 20 * SECOND);
+    let mut held = Vec::new();
+    while held.len() < MESSAGES {
+        held.extend(queue.receive(32, MINUTE).await.unwrap());
+    }
+    broker.order(&json!([{ "at": "settle", "do": "silent", "times": 1 }]));
+    let first = held.remove(0);
+    // It is done, and its lock is renewed all the same, since that is not said.
+    let deleting = queue.delete(&first.message.id, &first.receipt);
+    let waiting = tokio::time::timeout(11 * SECOND, deleting);
+    assert!(waiting.await.is_err());
+    assert_eq!(broker.locked(&name), MESSAGES as u64 - 1, "all others are held for longer than a lock lasts");
 }

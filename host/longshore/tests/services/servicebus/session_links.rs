@@ -7,6 +7,7 @@ use longshore_queue::{DeadLetter, Queue, QueueError, Received};
 use serde_json::{Value, json};
 
 use crate::servicebus::broker::Broker;
+use crate::servicebus::host::Host;
 use crate::servicebus::queue::open;
 use crate::servicebus::session_order::{of_session, sessions};
 use longshore_testkit::queue_suite::MINUTE;
@@ -93,5 +94,43 @@ async fn a_message_whose_session_is_lost_between_handling_and_settlement_is_neve
             (told["held"] == false && told["state"] == Value::Null).then_some(())
         })
         .await;
+    }
+}
+
+#[tokio::test]
+async fn a_further_session_that_is_refused_holds_up_none_of_those_that_are_there() {
+    let broker = Broker::start(&[]);
+    let queue = sessions(&broker, &broker.session_queue(30, 10), 20 * SECOND);
+    for n in 0..4 {
+        queue.send(of_session("red", format!("red-{n}"), "[\"plain\"]")).await.unwrap();
+    }
+    let mut held = receive(&*queue).await;
+    broker.order(&json!([{ "at": "attach", "do": "quota", "times": 1000 }]));
+    for n in 1..4 {
+        let (receiving, deleting) = tokio::join!(queue.receive(1, MINUTE), async {
+            tokio::time::sleep(SECOND / 2).await;
+            queue.delete(&held.message.id, &held.receipt).await
+        });
+        deleting.unwrap();
+        held = receiving.unwrap().pop().expect("the next one of the session");
+        assert_eq!(held.message.id, format!("red-{n}"));
+    }
+    queue.delete(&held.message.id, &held.receipt).await.unwrap();
+    let refused =
+        until_async("a refusal, once nothing is left", async || queue.receive(1, MINUTE).await.err());
+    assert!(refused.await.to_string().contains("more handles"));
+}
+
+#[test]
+fn sessions_are_worked_off_on_a_connection_that_has_room_for_few_of_them() {
+    for channel_max in ["1", "2", "8"] {
+        let broker = Broker::start(&["--channel-max", channel_max]);
+        let host = Host::of_sessions(&broker, 30);
+        for session in 0..6 {
+            host.send_into(&format!("s{session}"), &["ok", "retry-until:2"]);
+        }
+        let ended = host.run(&["--hold", "0"]).run().succeeded();
+        assert_eq!(ended.json()["completed"], 12, "{channel_max}: {ended:?}");
+        assert_eq!(broker.state().0, 7, "{channel_max}: each process has one connection");
     }
 }
