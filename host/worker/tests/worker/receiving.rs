@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use longshore_handler::Verdict;
-use longshore_queue::QueueError;
 use longshore_worker::Config;
 use tokio::time::{Instant, sleep};
 
 use super::Set;
 use super::handler::TestHandler;
 use super::model::{Fault, MemoryQueue};
+use super::weather::unclear;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -106,8 +106,7 @@ async fn receives_that_one_broken_connection_ends_are_one_failure() {
             return Fault { delay_after: 10 * MS, ..Fault::default() };
         }
         ends.fetch_add(1, Ordering::Relaxed);
-        let url = "sb://acme.servicebus.windows.net/orders".parse().unwrap();
-        Fault { delay_before: left, error: Some(QueueError::unclear(&url, "cut")), ..Fault::default() }
+        Fault { delay_before: left, error: Some(unclear()), ..Fault::default() }
     });
     assert_eq!(set.run().await.summary.completed, MESSAGES);
     assert!(ended.load(Ordering::Relaxed) >= 4, "{ended:?} receives were under way");
