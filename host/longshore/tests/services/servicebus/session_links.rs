@@ -3,13 +3,16 @@
 
 use std::time::Duration;
 
-use longshore_queue::{DeadLetter, Queue, QueueError, Received};
+use longshore_azure::{Azure, Credential};
+use longshore_queue::{DeadLetter, Queue, QueueError, Received, SessionOptions};
+use longshore_queue_drivers::servicebus::ServiceBusQueue;
 use serde_json::{Value, json};
 
 use crate::servicebus::broker::Broker;
 use crate::servicebus::host::Host;
 use crate::servicebus::queue::open;
 use crate::servicebus::session_order::{of_session, sessions};
+use crate::servicebus::trips::Turns;
 use longshore_testkit::queue_suite::MINUTE;
 use longshore_testkit::wait::until_async;
 
@@ -133,4 +136,31 @@ fn sessions_are_worked_off_on_a_connection_that_has_room_for_few_of_them() {
         assert_eq!(ended.json()["completed"], 12, "{channel_max}: {ended:?}");
         assert_eq!(broker.state().0, 7, "{channel_max}: each process has one connection");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_nobody_takes_in_time_is_not_handed_out_while_its_session_is_left() {
+    let broker = Broker::start(&[]);
+    // To leave a session takes a word there and one back: a fifth of a second.
+    let turns = Turns::start(broker.port);
+    let rounds = (0..12).map(async |round| {
+        let name = broker.session_queue(30, 10);
+        let to =
+            broker.connection_string().replace(&format!(":{}", broker.port), &format!(":{}", turns.port));
+        let url = format!("{to};EntityPath={name}").parse().unwrap();
+        let options = SessionOptions { at_once: 1, idle: 10 * SECOND, ..SessionOptions::default() };
+        let queue = ServiceBusQueue::open(url, &Azure::new(Credential::Developer)).unwrap();
+        let queue = queue.with_sessions(options);
+        for n in 0..2 {
+            queue.send(of_session("red", format!("red-{n}"), "[\"plain\"]")).await.unwrap();
+        }
+        let first = receive(&queue).await;
+        queue.delete(&first.message.id, &first.receipt).await.unwrap();
+        tokio::time::sleep(2 * SECOND + SECOND / 10 * round).await;
+        let second = receive(&queue).await;
+        tokio::time::sleep(SECOND).await;
+        queue.delete(&second.message.id, &second.receipt).await
+    });
+    let deleted = futures_util::future::join_all(rounds).await;
+    assert!(deleted.iter().all(Result::is_ok), "{deleted:?}");
 }

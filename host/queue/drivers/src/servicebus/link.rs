@@ -308,6 +308,7 @@ impl Pump {
                 let Some(bytes) = self.watched.take(info.delivery_id()) else {
                     return Err(self.failed("a message came without what it carries"));
                 };
+                self.watched.keep(info.delivery_id());
                 let token = LockToken::from_tag(info.delivery_tag());
                 let delivered = Delivered::new(info, settler);
                 Ok(token.map(|token| Arrived::read(token, &bytes, delivered, &self.entity)))

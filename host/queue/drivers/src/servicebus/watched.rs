@@ -105,7 +105,7 @@ struct WatchedLink {
     is_dry: bool,
     miscounted: bool,
     has_ended: bool,
-    /// The deliveries that have come and are not settled: the library settles no others.
+    /// The deliveries that are kept and not settled: the library settles no others.
     unsettled: HashSet<u32>,
     /// Who waits for the outcome of which delivery.
     waiting: HashMap<u32, oneshot::Sender<Option<DeliveryState>>>,
@@ -162,7 +162,6 @@ impl Watched {
         };
         state.came += 1;
         // Without a number it is the library's to refuse.
-        state.unsettled.extend(delivery);
         state.payloads.extend(delivery.map(|delivery| (delivery, whole)));
         Part::Last
     }
@@ -210,8 +209,13 @@ impl Watched {
         None
     }
 
+    /// A delivery is kept until it is settled.
+    pub(super) fn keep(&self, delivery: u32) {
+        lock(&self.state).unsettled.insert(delivery);
+    }
+
     /// The outcome of a delivery that is about to be settled; an error once the link is gone.
-    /// `None` if it is gone already, or the delivery is settled.
+    /// `None` if it is gone already, or the delivery is kept no more.
     pub(super) fn outcome(&self, delivery: u32) -> Option<oneshot::Receiver<Option<DeliveryState>>> {
         let mut state = lock(&self.state);
         if state.has_ended || !state.unsettled.contains(&delivery) {
@@ -250,12 +254,6 @@ impl Watched {
         state.has_ended = true;
         state.coming = Coming::default();
         state.waiting.clear();
-    }
-
-    /// A delivery has come whose frames are not shown.
-    #[cfg(test)]
-    pub(super) fn has_come(&self, delivery: u32) {
-        lock(&self.state).unsettled.insert(delivery);
     }
 }
 

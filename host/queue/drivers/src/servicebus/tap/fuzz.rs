@@ -59,7 +59,7 @@ fn seen(bytes: &[u8], piece: usize) -> String {
     let watches = Arc::<Watches>::default();
     let watched = watches.expect("link");
     let outcomes = [1, 2, 3].map(|delivery| {
-        watched.has_come(delivery);
+        watched.keep(delivery);
         watched.outcome(delivery)
     });
     let mut read = Frames::new(watches);

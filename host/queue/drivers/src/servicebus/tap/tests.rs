@@ -101,7 +101,7 @@ fn outcomes_are_seen_however_the_bytes_come_and_only_on_the_links_own_channel() 
     for piece in [1, 7, 64, 100_000] {
         let told = std::sync::Mutex::new(Vec::new());
         let watched = watched(&frames, piece, |it| {
-            [1, 2, 3, 5, 77, 78].into_iter().for_each(|delivery| it.has_come(delivery));
+            [1, 2, 3, 5, 77, 78].into_iter().for_each(|delivery| it.keep(delivery));
             told.lock().unwrap().extend([1, 2, 3, 77].map(|delivery| it.outcome(delivery).unwrap()));
         });
         let mut told = told.into_inner().unwrap();
@@ -123,7 +123,7 @@ fn a_settlement_that_is_answered_without_an_outcome_is_not_waited_for() {
     let told = Performative::Disposition(Disposition { state: None, ..told });
     let outcome = std::sync::Mutex::new(None);
     watched(&[frame(1, told, &[])], 9, |it| {
-        it.has_come(1);
+        it.keep(1);
         *outcome.lock().unwrap() = it.outcome(1);
     });
     assert!(matches!(outcome.into_inner().unwrap().unwrap().try_recv(), Ok(None)));
@@ -162,8 +162,8 @@ fn who_waits_for_an_outcome_learns_that_the_link_has_ended() {
     for end in [detached, ended] {
         let told = std::sync::Mutex::new(None);
         let watched = watched(&[frame(1, end, &[])], 3, |it| {
-            it.has_come(1);
-            it.has_come(2);
+            it.keep(1);
+            it.keep(2);
             *told.lock().unwrap() = it.outcome(1);
         });
         let mut told = told.into_inner().unwrap().unwrap();
