@@ -1,7 +1,10 @@
 //! `longshore queue create|list|stats|sessions|delete|compact`.
 
+use std::time::Duration;
+
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
+use tokio::time::{Instant, sleep};
 
 use super::{again, confirm, print};
 use crate::cli::{Format, QueueDeleteArgs, QueueSessionsArgs, QueueVerb};
@@ -12,6 +15,8 @@ use longshore_queue_drivers::open;
 
 /// How many queues are counted at once.
 const MAX_COUNTS_IN_FLIGHT: usize = 16;
+/// For how long a session that is held is asked for again: longer than a look at it takes.
+const MOMENT: Duration = Duration::from_secs(2);
 
 #[derive(Serialize)]
 struct Created {
@@ -149,11 +154,23 @@ fn words(standing: SessionStanding) -> &'static str {
     }
 }
 
+/// Lets a session go on. Whoever looks at it holds it for a moment, and who has just left it still
+/// does.
+async fn let_go_on(queue: &dyn Queue, session: &str) -> Result<SessionStanding, QueueError> {
+    let asked = Instant::now();
+    loop {
+        match again::ask(async || queue.let_go_on(session).await).await.answer? {
+            SessionStanding::Taken if asked.elapsed() < MOMENT => sleep(MOMENT / 10).await,
+            standing => return Ok(standing),
+        }
+    }
+}
+
 async fn go_on(queue: &dyn Queue, sessions: &[String], format: Format) -> Result<(), Failure> {
     let mut held = Vec::new();
     let mut rows = Vec::new();
     for session in sessions {
-        let standing = again::ask(async || queue.let_go_on(session).await).await.answer?;
+        let standing = let_go_on(queue, session).await?;
         let continued = standing == SessionStanding::StandsStill;
         if standing == SessionStanding::Taken {
             held.push(session.as_str());

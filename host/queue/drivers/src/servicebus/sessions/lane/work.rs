@@ -310,9 +310,11 @@ impl Lane {
             }
             let now = Instant::now();
             let next = {
-                let state = self.state();
+                let mut state = self.state();
                 match &state.hand {
                     Hand::Ready(ready) if state.is_closing || now >= ready.since + UNCLAIMED => {
+                        // Nobody may take it while the session is being left.
+                        state.hand = Hand::Opening;
                         return Goes::Leaves;
                     }
                     Hand::Ready(ready) => Ok(ready.since + UNCLAIMED),
