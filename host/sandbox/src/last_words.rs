@@ -90,6 +90,10 @@ impl LastWords {
         }
         if !line.trim().is_empty() && !line.starts_with(char::is_whitespace) {
             self.last = shorten(line.to_owned(), LONGEST_TEXT);
+            if line != STACK {
+                // Between the places of an error and the end there is nothing.
+                self.before_stack.clear();
+            }
         }
     }
 
@@ -128,6 +132,7 @@ impl LastWords {
                 if place.is_empty() { text.clone() } else { format!("{text} at {place}") }
             }
             End::Traceback { .. } => return None,
+            End::Thrown { text, .. } if text.is_empty() => return None,
             End::Thrown { said, text, .. } => thrown_at_its_place(said, text),
         })
     }

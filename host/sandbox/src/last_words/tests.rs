@@ -121,8 +121,16 @@ fn whatever_javascript_throws_is_told_from_where_the_engine_stops() {
     ] {
         assert_eq!(of_the_end(&format!("before\n{lines}\n{stack}")).as_deref(), Some(expected));
     }
-    // The handler may write the word itself.
-    assert_eq!(of_the_end("before\nStack:\nand on"), None);
+    // The handler may write the word itself, and the engine ends without a word where it has no
+    // memory.
+    let end = "Redirecting call to abort() to mozalloc_abort";
+    for lines in [
+        "before\nStack:\nand on",
+        end,
+        &format!("Error: dealt with\nStack:\n  f@a.js:1:1\nall went on\n{end}"),
+    ] {
+        assert_eq!(of_the_end(lines), None, "{lines}");
+    }
 }
 
 #[test]

@@ -34,7 +34,7 @@ pub(super) struct OtlpSender {
 }
 
 impl OtlpSender {
-    /// Sends the exports of a signal. They may be cumulative: what is not taken is then in the next.
+    /// Sends the exports of a signal. They may be cumulative: the next has what was not taken.
     pub(super) fn new(
         signal: Signal,
         client: OtlpClient,
