@@ -210,7 +210,8 @@ mod tests {
         let silent = SilentServer::start().await;
         let neighbour = silent.neighbour().await;
         let other = neighbour.local_addr().unwrap();
-        let connecting = first_of(&[silent.address, other]);
+        let addresses = [silent.address, other];
+        let connecting = first_of(&addresses);
         let connected = timeout(CONNECT, connecting).await.expect("a connection in time");
         assert_eq!(connected.unwrap().peer_addr().unwrap(), other);
     }
