@@ -151,7 +151,8 @@ async fn connect(host: &str, port: u16) -> Result<ByteStream, String> {
     Ok(ByteStream(Box::new(stream)))
 }
 
-/// A connection to the first of these addresses that answers. The caller limits how long that takes.
+/// A connection to the first of these addresses that answers. The caller limits how long that
+/// takes.
 async fn first_of(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
     let mut failed = ErrorKind::NotFound.into();
     for (place, address) in addresses.iter().enumerate() {
