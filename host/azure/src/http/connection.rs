@@ -35,6 +35,7 @@ pub(super) struct DirectConnection {
 /// is dropped.
 struct ConnectionDriver(Option<http1::Connection<Wire, Full<Bytes>>>);
 
+/// What hyper reads from and writes to.
 type Wire = TokioIo<Fair<Box<dyn HttpStream>>>;
 
 /// A call that was not carried out.
