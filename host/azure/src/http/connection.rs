@@ -33,7 +33,10 @@ pub(super) struct DirectConnection {
 
 /// What moves bytes, until it has ended. A call that it has not taken up by then comes back when it
 /// is dropped.
-struct ConnectionDriver(Option<http1::Connection<TokioIo<Fair<Box<dyn HttpStream>>>, Full<Bytes>>>);
+struct ConnectionDriver(Option<http1::Connection<Wire, Full<Bytes>>>);
+
+/// What hyper reads from and writes to.
+type Wire = TokioIo<Fair<Box<dyn HttpStream>>>;
 
 /// A call that was not carried out.
 pub(super) enum CallFailed {

@@ -134,7 +134,8 @@ mod tests {
         let silent = SilentServer::start().await;
         let neighbour = silent.neighbour().await;
         let other = neighbour.local_addr().unwrap();
-        let connecting = connect(&[silent.address, other]);
+        let addresses = [silent.address, other];
+        let connecting = connect(&addresses);
         let connected = timeout(Duration::from_secs(20), connecting).await.expect("a connection in time");
         assert_eq!(connected.unwrap().peer_addr().unwrap(), other);
     }

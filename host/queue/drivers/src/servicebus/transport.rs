@@ -151,7 +151,8 @@ async fn connect(host: &str, port: u16) -> Result<ByteStream, String> {
     Ok(ByteStream(Box::new(stream)))
 }
 
-/// A connection to the first of these addresses that answers. The caller limits how long that takes.
+/// A connection to the first of these addresses that answers. The caller limits how long that
+/// takes.
 async fn first_of(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
     let mut failed = ErrorKind::NotFound.into();
     for (place, address) in addresses.iter().enumerate() {
@@ -210,7 +211,8 @@ mod tests {
         let silent = SilentServer::start().await;
         let neighbour = silent.neighbour().await;
         let other = neighbour.local_addr().unwrap();
-        let connecting = first_of(&[silent.address, other]);
+        let addresses = [silent.address, other];
+        let connecting = first_of(&addresses);
         let connected = timeout(CONNECT, connecting).await.expect("a connection in time");
         assert_eq!(connected.unwrap().peer_addr().unwrap(), other);
     }
