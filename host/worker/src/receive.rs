@@ -136,7 +136,11 @@ impl Receiver {
         let now = Instant::now();
         if let Some(newest) = self.newest.as_ref().filter(|it| sent <= it.since) {
             // It was under way when another one failed: what broke both has happened once.
-            return Ok(unanswered(&error, newest.until));
+            let asked_for = match &error {
+                QueueError::Busy { retry_after: Some(after), .. } => now + (*after).min(MAX_PAUSE),
+                _ => now,
+            };
+            return Ok(unanswered(&error, newest.until.max(asked_for)));
         }
         if now - *self.failing_since.get_or_insert(now) >= MAX_TIME_FAILING {
             return Err(error);

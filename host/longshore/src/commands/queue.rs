@@ -15,7 +15,7 @@ use longshore_queue_drivers::open;
 
 /// How many queues are counted at once.
 const MAX_COUNTS_IN_FLIGHT: usize = 16;
-/// For how long a session that is held is asked for again: longer than a look at it takes.
+/// For how long sessions that are held are asked for again: longer than a look at one takes.
 const MOMENT: Duration = Duration::from_secs(2);
 
 #[derive(Serialize)]
@@ -154,46 +154,49 @@ fn words(standing: SessionStanding) -> &'static str {
     }
 }
 
-/// Lets a session go on. Whoever looks at it holds it for a moment, and who has just left it still
-/// does.
-async fn let_go_on(queue: &dyn Queue, session: &str) -> Result<SessionStanding, QueueError> {
-    let asked = Instant::now();
-    loop {
-        match again::ask(async || queue.let_go_on(session).await).await.answer? {
-            SessionStanding::Taken if asked.elapsed() < MOMENT => sleep(MOMENT / 10).await,
-            standing => return Ok(standing),
-        }
-    }
-}
-
+/// Lets sessions go on. Whoever looks at one holds it for a moment, and who has just left it still
+/// does: those are asked for again.
 async fn go_on(queue: &dyn Queue, sessions: &[String], format: Format) -> Result<(), Failure> {
-    let mut held = Vec::new();
     let mut rows = Vec::new();
-    for session in sessions {
-        let standing = let_go_on(queue, session).await?;
+    let mut tell = |session: &str, standing| {
         let continued = standing == SessionStanding::StandsStill;
-        if standing == SessionStanding::Taken {
-            held.push(session.as_str());
-        }
-        if format == Format::Json {
-            print::json(&Continued { session, continued, standing })?;
-        }
         let result = match standing {
             SessionStanding::StandsStill => "goes on",
             SessionStanding::Free => "did not stand still",
             SessionStanding::Taken => words(standing),
         };
-        rows.push(vec![session.clone(), result.to_owned()]);
+        rows.push(vec![session.to_owned(), result.to_owned()]);
+        match format {
+            Format::Json => print::json(&Continued { session, continued, standing }),
+            Format::Table => Ok(()),
+        }
+    };
+    let mut left: Vec<&str> = sessions.iter().map(String::as_str).collect();
+    let mut ends = None;
+    loop {
+        let mut held = Vec::new();
+        for session in left {
+            match again::ask(async || queue.let_go_on(session).await).await.answer? {
+                SessionStanding::Taken => held.push(session),
+                standing => tell(session, standing)?,
+            }
+        }
+        left = held;
+        if left.is_empty() || Instant::now() >= *ends.get_or_insert_with(|| Instant::now() + MOMENT) {
+            break;
+        }
+        sleep(MOMENT / 10).await;
     }
+    left.iter().try_for_each(|session| tell(session, SessionStanding::Taken))?;
     if format == Format::Table {
         print::table(&["session", "result"], rows)?;
     }
-    if held.is_empty() {
+    if left.is_empty() {
         return Ok(());
     }
     Err(Failure::other(format!(
         "held by a run: {}. It keeps what stands still until it ends: try again then",
-        held.join(", ")
+        left.join(", ")
     )))
 }
 

@@ -129,6 +129,11 @@ impl Link {
         }
     }
 
+    /// When the newest part came of a message that has not come as a whole.
+    pub(super) fn coming_since(&self) -> Option<Instant> {
+        self.settler.watched.coming_since()
+    }
+
     /// Takes all credit back, and releases what came and was not received.
     pub(super) async fn rest(&self) {
         let (done, rested) = oneshot::channel();
@@ -230,9 +235,12 @@ impl Pump {
     /// Grants credit for what is wanted, or takes it back where nobody wants any.
     async fn grant(&mut self) -> Result<(), PumpEnd> {
         let now = Instant::now();
-        if let Some(draining) = &self.draining {
+        if let Some(draining) = &mut self.draining {
             if self.watched.is_drained() {
                 self.drained().await?;
+            } else if let Some(newest) = self.watched.coming_since().filter(|it| now < *it + DRAIN) {
+                // A large message takes its time.
+                draining.gives_up = draining.gives_up.max(newest + DRAIN);
             } else if now >= draining.gives_up {
                 // What it still sends is nobody's: it ends, and keeps that.
                 return Err(self.failed("it does not take its credit back"));

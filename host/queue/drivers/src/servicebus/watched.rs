@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 use fe2o3_amqp::types::messaging::DeliveryState;
 use fe2o3_amqp::types::performatives::Transfer;
 use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
 
 /// The largest message, with all that it carries: what the largest queues take, and some more
 /// ([quotas](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-quotas)).
@@ -116,6 +117,7 @@ struct WatchedLink {
 struct Coming {
     delivery: Option<u32>,
     bytes: BytesMut,
+    newest: Option<Instant>,
 }
 
 /// What a frame has brought of a message.
@@ -151,9 +153,10 @@ impl Watched {
         if transfer.more {
             // Copied: each part would keep all that was read with it.
             coming.bytes.extend_from_slice(&part);
+            coming.newest = Some(Instant::now());
             return Part::Open;
         }
-        let Coming { delivery, mut bytes } = std::mem::take(&mut state.coming);
+        let Coming { delivery, mut bytes, .. } = std::mem::take(&mut state.coming);
         let whole = if bytes.is_empty() {
             part
         } else {
@@ -235,6 +238,11 @@ impl Watched {
     pub(super) fn is_drained(&self) -> bool {
         let state = lock(&self.state);
         state.is_dry && state.came == state.taken
+    }
+
+    /// When the newest part came of a message that has not come as a whole.
+    pub(super) fn coming_since(&self) -> Option<Instant> {
+        lock(&self.state).coming.newest
     }
 
     /// Waits until the service says that no credit is left.
