@@ -129,7 +129,7 @@ pub enum PoisonVerb {
     /// over HTTP is really called.
     #[command(after_long_help = examples::POISON_REPLAY)]
     Replay(Box<ReplayArgs>),
-    /// Send poison messages to their queue again, without the envelope, to be handled anew.
+    /// Send poison messages to their queue again, without the envelope.
     ///
     /// Those of a subscription are sent to the queue that `--to` names.
     #[command(after_long_help = examples::POISON_REDRIVE)]
