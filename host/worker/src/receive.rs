@@ -59,7 +59,15 @@ pub(crate) struct Receiver {
     in_flight: FuturesUnordered<BoxFuture<'static, Answered>>,
     failing_since: Option<Instant>,
     failures: u32,
+    /// The newest of these failures; `None` once a receive was answered again.
+    newest: Option<Pause>,
     first_answer: FirstAnswer,
+}
+
+/// The pause after a receive that failed in passing.
+struct Pause {
+    since: Instant,
+    until: Instant,
 }
 
 /// Whether the queue has given a clear answer to a receive of this run.
@@ -79,6 +87,7 @@ impl Receiver {
             in_flight: FuturesUnordered::new(),
             failing_since: None,
             failures: 0,
+            newest: None,
             first_answer: unclear.map_or(FirstAnswer::NotAsked, FirstAnswer::Missing),
         }
     }
@@ -114,17 +123,25 @@ impl Receiver {
     pub(crate) fn accept(&mut self, answered: Answered) -> Result<Batch, QueueError> {
         match answered.answer {
             Ok(messages) => {
-                (self.failing_since, self.failures) = (None, 0);
+                (self.failing_since, self.failures, self.newest) = (None, 0, None);
                 self.first_answer = FirstAnswer::Given;
                 Ok(if messages.is_empty() { Batch::Empty } else { Batch::Messages(messages) })
             }
-            Err(error) if error.is_transient() => self.pause(error),
+            Err(error) if error.is_transient() => self.pause(error, answered.sent),
             Err(error) => Err(error),
         }
     }
 
-    fn pause(&mut self, error: QueueError) -> Result<Batch, QueueError> {
+    fn pause(&mut self, error: QueueError, sent: Instant) -> Result<Batch, QueueError> {
         let now = Instant::now();
+        if let Some(newest) = self.newest.as_ref().filter(|it| sent <= it.since) {
+            // It was under way when another one failed: what broke both has happened once.
+            let asked_for = match &error {
+                QueueError::Busy { retry_after: Some(after), .. } => now + (*after).min(MAX_PAUSE),
+                _ => now,
+            };
+            return Ok(unanswered(&error, newest.until.max(asked_for)));
+        }
         if now - *self.failing_since.get_or_insert(now) >= MAX_TIME_FAILING {
             return Err(error);
         }
@@ -137,9 +154,16 @@ impl Receiver {
             why.clone_from(&error);
         }
         tracing::warn!(%error, pause_ms = pause.as_millis() as u64, "receiving failed, trying again");
-        Ok(match error {
-            QueueError::Unclear { .. } => Batch::Lost(now + pause),
-            _ => Batch::Busy(now + pause),
-        })
+        let until = now + pause;
+        self.newest = Some(Pause { since: now, until });
+        Ok(unanswered(&error, until))
+    }
+}
+
+/// What a receive comes to that failed in passing.
+fn unanswered(error: &QueueError, retry_at: Instant) -> Batch {
+    match error {
+        QueueError::Unclear { .. } => Batch::Lost(retry_at),
+        _ => Batch::Busy(retry_at),
     }
 }

@@ -1,5 +1,7 @@
 //! How often a run asks its queue, and whether slots wait for the answers (rule 5).
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use longshore_handler::Verdict;
@@ -9,6 +11,7 @@ use tokio::time::{Instant, sleep};
 use super::Set;
 use super::handler::TestHandler;
 use super::model::{Fault, MemoryQueue};
+use super::weather::unclear;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -80,4 +83,33 @@ async fn no_slot_waits_for_a_receive_while_messages_are_there() {
         println!("{took:?} for {busy:?} of work: {case:?}");
         assert!(took <= busy.mul_f64(1.02) + ends, "{took:?} instead of {busy:?}: {case:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn receives_that_one_broken_connection_ends_are_one_failure() {
+    const MESSAGES: u64 = 4000;
+    let config = Config { concurrency: 256, max_messages: Some(MESSAGES), ..Config::default() };
+    let handler = TestHandler::new(|_| async {
+        sleep(20 * MS).await;
+        Verdict::Completed
+    });
+    // Whose receives wait beside each other.
+    let queue = MemoryQueue::at("sb://acme.servicebus.windows.net/orders");
+    (0..MESSAGES).for_each(|number| drop(queue.put(&format!("[{number}]"))));
+    let set = Set::new(config, queue, handler);
+    let breaks = Instant::now() + 200 * MS;
+    let ended = Arc::new(AtomicUsize::new(0));
+    let ends = ended.clone();
+    set.queue.set_faults(move |what, _| {
+        let left = breaks.saturating_duration_since(Instant::now());
+        if what != "receive" || left.is_zero() || left > 10 * MS {
+            return Fault { delay_after: 10 * MS, ..Fault::default() };
+        }
+        ends.fetch_add(1, Ordering::Relaxed);
+        Fault { delay_before: left, error: Some(unclear()), ..Fault::default() }
+    });
+    assert_eq!(set.run().await.summary.completed, MESSAGES);
+    assert!(ended.load(Ordering::Relaxed) >= 4, "{ended:?} receives were under way");
+    let next = set.queue.sent_of("receive").into_iter().map(|call| call.at).find(|at| *at >= breaks);
+    assert_eq!(next.map(|at| at - breaks), Some(Duration::from_secs(1)));
 }
