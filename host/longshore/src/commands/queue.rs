@@ -1,7 +1,10 @@
 //! `longshore queue create|list|stats|sessions|delete|compact`.
 
+use std::time::Duration;
+
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
+use tokio::time::{Instant, sleep};
 
 use super::{again, confirm, print};
 use crate::cli::{Format, QueueDeleteArgs, QueueSessionsArgs, QueueVerb};
@@ -12,6 +15,8 @@ use longshore_queue_drivers::open;
 
 /// How many queues are counted at once.
 const MAX_COUNTS_IN_FLIGHT: usize = 16;
+/// For how long sessions that are held are asked for again: longer than a look at one takes.
+const MOMENT: Duration = Duration::from_secs(2);
 
 #[derive(Serialize)]
 struct Created {
@@ -149,30 +154,45 @@ fn words(standing: SessionStanding) -> &'static str {
     }
 }
 
+/// Lets sessions go on. Whoever looks at one holds it for a moment, and who has just left it still
+/// does: those are asked for again.
 async fn go_on(queue: &dyn Queue, sessions: &[String], format: Format) -> Result<(), Failure> {
-    let mut held = Vec::new();
     let mut rows = Vec::new();
-    for session in sessions {
-        let standing = again::ask(async || queue.let_go_on(session).await).await.answer?;
+    let mut tell = |session: &str, standing| {
         let continued = standing == SessionStanding::StandsStill;
-        if standing == SessionStanding::Taken {
-            held.push(session.as_str());
-        }
-        if format == Format::Json {
-            print::json(&Continued { session, continued, standing })?;
-        }
         let result = if continued { "goes on" } else { words(standing) };
-        rows.push(vec![session.clone(), result.to_owned()]);
+        rows.push(vec![session.to_owned(), result.to_owned()]);
+        match format {
+            Format::Json => print::json(&Continued { session, continued, standing }),
+            Format::Table => Ok(()),
+        }
+    };
+    let mut left: Vec<&str> = sessions.iter().map(String::as_str).collect();
+    let mut ends = None;
+    loop {
+        let mut held = Vec::new();
+        for session in left {
+            match again::ask(async || queue.let_go_on(session).await).await.answer? {
+                SessionStanding::Taken => held.push(session),
+                standing => tell(session, standing)?,
+            }
+        }
+        left = held;
+        if left.is_empty() || Instant::now() >= *ends.get_or_insert_with(|| Instant::now() + MOMENT) {
+            break;
+        }
+        sleep(MOMENT / 10).await;
     }
+    left.iter().try_for_each(|session| tell(session, SessionStanding::Taken))?;
     if format == Format::Table {
         print::table(&["session", "result"], rows)?;
     }
-    if held.is_empty() {
+    if left.is_empty() {
         return Ok(());
     }
     Err(Failure::other(format!(
         "held by a run: {}. It keeps what stands still until it ends: try again then",
-        held.join(", ")
+        left.join(", ")
     )))
 }
 
