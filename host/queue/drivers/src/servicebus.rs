@@ -312,7 +312,7 @@ impl Queue for ServiceBusQueue {
     }
 
     async fn let_go_on(&self, group: &str) -> Result<SessionStanding, QueueError> {
-        self.wire.call(async |it| sessions::look::let_go_on(it, group).await).await
+        self.let_session_go_on(group).await
     }
 
     /// Locked messages are shown as well: the service does not say which are.

@@ -1,14 +1,20 @@
 //! Settling on the link: what becomes of it when the link, the lock or the broker is gone.
 
-use std::time::Duration;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::thread::{sleep, spawn};
+use std::time::{Duration, Instant};
 
 use longshore_queue::{DeadLetter, QueueError, Right};
 use rustix::process::Signal;
 use serde_json::json;
 
+use crate::servicebus::amqp::{data, properties, string};
 use crate::servicebus::broker::Broker;
-use crate::servicebus::queue::open;
+use crate::servicebus::queue::{open, open_at};
+use crate::servicebus::trips::Turns;
 use longshore_testkit::queue_suite::{self, MINUTE, text};
+use longshore_testkit::wait::until_async;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -123,4 +129,91 @@ async fn locks_that_fall_due_together_are_renewed_together() {
         queue.delete(&it.message.id, &it.receipt).await.unwrap();
     }
     assert_eq!(queue.approximate_count().await, Ok(0));
+}
+
+#[tokio::test]
+async fn what_came_too_late_is_free_again_before_a_run_may_end() {
+    let broker = Broker::start(&[]);
+    // What is said takes a tenth of a second to the broker.
+    let turns = Turns::start(broker.port);
+    let name = broker.queue(30, 10);
+    let queue = open_at(&broker, turns.port, &name, 20 * SECOND);
+    let sending = open(&broker, &name, 20 * SECOND);
+    sending.send(text("a")).await.unwrap();
+    // The credit for those that it did not get stands for a moment.
+    let held = until_async("a message", async || queue.receive(32, MINUTE).await.unwrap().pop()).await;
+    for _ in 0..5 {
+        sending.send(text("late")).await.unwrap();
+    }
+    let sent = Instant::now();
+    while broker.locked(&name) < 6 && sent.elapsed() < SECOND / 4 {
+        tokio::time::sleep(SECOND / 100).await;
+    }
+    queue.stop_receiving().await;
+    // The process could end now.
+    assert_eq!(broker.locked(&name), 1, "what was received is still held, and nothing else");
+    let again = sending.receive(5, MINUTE).await.unwrap();
+    assert!(again.iter().all(|it| it.message.dequeue_count == 1), "{again:?}");
+    queue.delete(&held.message.id, &held.receipt).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lock_that_is_gone_does_not_make_renewals_of_others_late() {
+    const MESSAGES: usize = 60;
+    let broker = Broker::start(&[]);
+    // Every word takes a tenth of a second there, and one back.
+    let turns = Turns::start(broker.port);
+    let name = broker.queue(8, 10);
+    queue_suite::fill(&*open(&broker, &name, 20 * SECOND), MESSAGES).await;
+    let queue = open_at(&broker, turns.port, &name, 20 * SECOND);
+    let mut held = Vec::new();
+    while held.len() < MESSAGES {
+        held.extend(queue.receive(32, MINUTE).await.unwrap());
+    }
+    broker.order(&json!([{ "at": "settle", "do": "silent", "times": 1 }]));
+    let first = held.remove(0);
+    // It is done, and its lock is renewed all the same, since that is not said.
+    let deleting = queue.delete(&first.message.id, &first.receipt);
+    let waiting = tokio::time::timeout(11 * SECOND, deleting);
+    assert!(waiting.await.is_err());
+    assert_eq!(broker.locked(&name), MESSAGES as u64 - 1, "all others are held for longer than a lock lasts");
+}
+
+/// A way to a server that brings 64 KiB each quarter of a second, and its port.
+fn narrow(server: u16) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    spawn(move || {
+        for mut client in listener.incoming().map_while(Result::ok) {
+            let mut server = TcpStream::connect(("127.0.0.1", server)).unwrap();
+            let (mut there, mut back) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            spawn(move || std::io::copy(&mut there, &mut back));
+            spawn(move || {
+                let mut piece = vec![0; 64 << 10];
+                while let Ok(count @ 1..) = server.read(&mut piece) {
+                    sleep(SECOND / 4 * u32::try_from(count).unwrap() / (64 << 10));
+                    if client.write_all(&piece[..count]).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    port
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_takes_seconds_to_come_is_received() {
+    let broker = Broker::start(&[]);
+    let port = narrow(broker.port);
+    let large =
+        [properties(&[(0, string("large")), (10, string("red"))]), data(&vec![b'x'; 1 << 20])].concat();
+    for name in [broker.queue(60, 10), broker.session_queue(60, 10)] {
+        broker.fill_raw(&name, std::slice::from_ref(&large));
+        let queue = open_at(&broker, port, &name, 20 * SECOND);
+        let received = until_async("the message", async || queue.receive(1, MINUTE).await.unwrap().pop());
+        let received = received.await;
+        assert_eq!((received.message.id.as_str(), received.message.dequeue_count), ("large", 1));
+        queue.delete(&received.message.id, &received.receipt).await.unwrap();
+    }
 }

@@ -17,7 +17,13 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// A queue with a connection of its own, since each test has a runtime of its own.
 pub fn open(broker: &Broker, name: &str, limit: Duration) -> Arc<dyn Queue> {
-    let url = format!("{};EntityPath={name}", broker.connection_string()).parse().unwrap();
+    open_at(broker, broker.port, name, limit)
+}
+
+/// The same by way of another port, which leads to the broker.
+pub fn open_at(broker: &Broker, port: u16, name: &str, limit: Duration) -> Arc<dyn Queue> {
+    let to = broker.connection_string().replace(&format!(":{}", broker.port), &format!(":{port}"));
+    let url = format!("{to};EntityPath={name}").parse().unwrap();
     Arc::new(ServiceBusQueue::open(url, &Azure::new(Credential::Developer)).unwrap().with_limit(limit))
 }
 

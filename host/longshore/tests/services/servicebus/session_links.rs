@@ -3,12 +3,16 @@
 
 use std::time::Duration;
 
-use longshore_queue::{DeadLetter, Queue, QueueError, Received};
+use longshore_azure::{Azure, Credential};
+use longshore_queue::{DeadLetter, Queue, QueueError, Received, SessionOptions};
+use longshore_queue_drivers::servicebus::ServiceBusQueue;
 use serde_json::{Value, json};
 
 use crate::servicebus::broker::Broker;
+use crate::servicebus::host::Host;
 use crate::servicebus::queue::open;
 use crate::servicebus::session_order::{of_session, sessions};
+use crate::servicebus::trips::Turns;
 use longshore_testkit::queue_suite::MINUTE;
 use longshore_testkit::wait::until_async;
 
@@ -94,4 +98,69 @@ async fn a_message_whose_session_is_lost_between_handling_and_settlement_is_neve
         })
         .await;
     }
+}
+
+#[tokio::test]
+async fn a_further_session_that_is_refused_holds_up_none_of_those_that_are_there() {
+    let broker = Broker::start(&[]);
+    let queue = sessions(&broker, &broker.session_queue(30, 10), 20 * SECOND);
+    for n in 0..4 {
+        queue.send(of_session("red", format!("red-{n}"), "[\"plain\"]")).await.unwrap();
+    }
+    let mut held = receive(&*queue).await;
+    broker.order(&json!([{ "at": "attach", "do": "quota", "times": 1000 }]));
+    for n in 1..4 {
+        let (receiving, deleting) = tokio::join!(queue.receive(1, MINUTE), async {
+            tokio::time::sleep(SECOND / 2).await;
+            queue.delete(&held.message.id, &held.receipt).await
+        });
+        deleting.unwrap();
+        held = receiving.unwrap().pop().expect("the next one of the session");
+        assert_eq!(held.message.id, format!("red-{n}"));
+    }
+    queue.delete(&held.message.id, &held.receipt).await.unwrap();
+    let refused =
+        until_async("a refusal, once nothing is left", async || queue.receive(1, MINUTE).await.err());
+    assert!(refused.await.to_string().contains("more handles"));
+}
+
+#[test]
+fn sessions_are_worked_off_on_a_connection_that_has_room_for_few_of_them() {
+    for channel_max in ["1", "2", "8"] {
+        let broker = Broker::start(&["--channel-max", channel_max]);
+        let host = Host::of_sessions(&broker, 30);
+        for session in 0..6 {
+            host.send_into(&format!("s{session}"), &["ok", "retry-until:2"]);
+        }
+        let ended = host.run(&["--hold", "0"]).run().succeeded();
+        assert_eq!(ended.json()["completed"], 12, "{channel_max}: {ended:?}");
+        assert_eq!(broker.state().0, 7, "{channel_max}: each process has one connection");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_nobody_takes_in_time_is_not_handed_out_while_its_session_is_left() {
+    let broker = Broker::start(&[]);
+    // To leave a session takes a word there and one back: a fifth of a second.
+    let turns = Turns::start(broker.port);
+    let rounds = (0..12).map(async |round| {
+        let name = broker.session_queue(30, 10);
+        let to =
+            broker.connection_string().replace(&format!(":{}", broker.port), &format!(":{}", turns.port));
+        let url = format!("{to};EntityPath={name}").parse().unwrap();
+        let options = SessionOptions { at_once: 1, idle: 10 * SECOND, ..SessionOptions::default() };
+        let queue = ServiceBusQueue::open(url, &Azure::new(Credential::Developer)).unwrap();
+        let queue = queue.with_sessions(options);
+        for n in 0..2 {
+            queue.send(of_session("red", format!("red-{n}"), "[\"plain\"]")).await.unwrap();
+        }
+        let first = receive(&queue).await;
+        queue.delete(&first.message.id, &first.receipt).await.unwrap();
+        tokio::time::sleep(2 * SECOND + SECOND / 10 * round).await;
+        let second = receive(&queue).await;
+        tokio::time::sleep(SECOND).await;
+        queue.delete(&second.message.id, &second.receipt).await
+    });
+    let deleted = futures_util::future::join_all(rounds).await;
+    assert!(deleted.iter().all(Result::is_ok), "{deleted:?}");
 }

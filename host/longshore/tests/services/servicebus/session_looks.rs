@@ -73,7 +73,7 @@ fn only_what_has_sessions_lists_them() {
     let plain = Host::new(calm(), 30);
     plain.program(&["queue", "sessions"]).run().ends_with(2).says(&["has no sessions"]);
     let refused = plain.program(&["queue", "sessions", "--continue", "red"]).run().ends_with(3);
-    refused.says(&["does not require sessions"]);
+    refused.says(&["does not require sessions; name a queue or a subscription"]);
 }
 
 #[test]
@@ -99,4 +99,22 @@ fn tables_of_messages_name_the_session_of_each() {
     plain.send(&["ok"]);
     let peeked = plain.program(&["peek", "--output", "table"]).run().succeeded().stdout;
     assert!(!peeked.contains("session"), "{peeked}");
+}
+
+#[test]
+fn sessions_go_on_although_somebody_looks_at_them_meanwhile() {
+    let host = Host::of_sessions(calm(), 30);
+    let names: Vec<_> = (0..20).map(|n| format!("s{n}")).collect();
+    for name in &names {
+        host.send_into(name, &["reject", "ok"]);
+    }
+    host.run(&["--on-poison", "stop", "--hold", "0"]).run().succeeded();
+    let named = names.iter().flat_map(|name| ["--continue", name]);
+    let args: Vec<_> = ["queue", "sessions"].into_iter().chain(named).collect();
+    let all = [&args[..], &args, &["queue", "sessions"]].map(|args| host.program(args).start());
+    for each in all {
+        each.wait().succeeded();
+    }
+    let ended = host.run(&["--on-poison", "stop", "--hold", "0"]).run().succeeded();
+    assert_eq!(ended.json()["completed"], names.len(), "{ended:?}");
 }

@@ -17,13 +17,13 @@ const QUIET: Duration = Duration::from_millis(100);
 const LOOK: Duration = Duration::from_millis(5);
 
 /// A way to a server on which every word waits for the other side's turn.
-struct Turns {
-    port: u16,
+pub struct Turns {
+    pub port: u16,
     taken: Arc<AtomicUsize>,
 }
 
 impl Turns {
-    fn start(server: u16) -> Self {
+    pub fn start(server: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let turns = Self { port: listener.local_addr().unwrap().port(), taken: Arc::default() };
         let taken = turns.taken.clone();

@@ -5,12 +5,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use longshore_queue::{QueueError, Receipt, Received, SessionLook, SessionOptions};
+use longshore_queue::{QueueError, Receipt, Received, SessionLook, SessionOptions, SessionStanding};
 
 use crate::servicebus::ServiceBusQueue;
 use crate::servicebus::arrived::Arrived;
 use crate::servicebus::connection::Connected;
 use crate::servicebus::disposition::Disposition;
+use crate::servicebus::error::WITHOUT_SESSIONS;
 use crate::servicebus::receive;
 use crate::servicebus::sessions::{self, OwnSessions, Sessions};
 
@@ -122,6 +123,18 @@ impl ServiceBusQueue {
             looks.push(self.wire.call(async |it| sessions::look::at(it, id).await).await?);
         }
         Ok(Some(looks))
+    }
+
+    /// Lets a session go on that stands still.
+    pub(super) async fn let_session_go_on(&self, id: &str) -> Result<SessionStanding, QueueError> {
+        let done = self.wire.call(async |it| sessions::look::let_go_on(it, id).await).await;
+        done.map_err(|error| match error {
+            QueueError::Fault { cause, .. } if cause.ends_with(WITHOUT_SESSIONS) => QueueError::Fault {
+                cause,
+                mend: "name a queue or a subscription of Service Bus that requires them".into(),
+            },
+            error => error,
+        })
     }
 
     pub(super) fn note_lease(&self, lease: Duration) {

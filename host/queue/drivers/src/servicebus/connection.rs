@@ -9,7 +9,7 @@ use fe2o3_amqp::connection::ConnectionHandle;
 use fe2o3_amqp::link::ReceiverAttachError;
 use fe2o3_amqp::link::receiver::CreditMode;
 use fe2o3_amqp::sasl_profile::SaslProfile;
-use fe2o3_amqp::session::SessionHandle;
+use fe2o3_amqp::session::{BeginError, SessionHandle};
 use fe2o3_amqp::types::definitions::{Fields, ReceiverSettleMode};
 use fe2o3_amqp::types::messaging::Source;
 use fe2o3_amqp::types::primitives::{SimpleValue, Timestamp as AmqpTime, Value};
@@ -178,7 +178,14 @@ impl Connected {
             return Ok(begun);
         }
         let begun = Session::begin(&mut *self.connection.lock().await).await;
-        begun.map_err(|error| unclear(&self.entity.url, error))
+        begun.map_err(|error| match error {
+            // Those that are about to end make room. The connection is as good as before.
+            BeginError::LocalChannelMaxReached => QueueError::busy(
+                &self.entity.url,
+                "its connection has no room for another link: the service allows few of them",
+            ),
+            error => unclear(&self.entity.url, error),
+        })
     }
 
     async fn attach_receiver(&self) -> Result<Link, QueueError> {

@@ -12,6 +12,9 @@ use longshore_queue::{QueueError, QueueUrl};
 /// For how long a namespace that is throttled is left alone.
 pub(super) const SERVER_BUSY: Duration = Duration::from_secs(10);
 
+/// What is said of a queue that was asked for a session, and has none.
+pub(super) const WITHOUT_SESSIONS: &str = " does not require sessions";
+
 /// An error of the service: its condition as a word, and its description.
 #[derive(Debug)]
 pub(super) struct AmqpRefusal {
@@ -76,7 +79,7 @@ impl AmqpRefusal {
             // "A sessionful message receiver cannot be created on an entity that does not require
             // sessions."
             "amqp:not-allowed" if cause.contains("does not require sessions") => QueueError::Fault {
-                cause: format!("{url} does not require sessions"),
+                cause: format!("{url}{WITHOUT_SESSIONS}"),
                 mend: "leave --sessions, --session-idle and --on-poison out, or name one that requires them"
                     .into(),
             },

@@ -14,8 +14,9 @@ use fe2o3_amqp::link::RecvError;
 use fe2o3_amqp::link::delivery::{Delivery, DeliveryInfo};
 use fe2o3_amqp::link::receiver::TerminalDeliveryState;
 use fe2o3_amqp::session::SessionHandle;
-use fe2o3_amqp::types::messaging::{Accepted, Body};
+use fe2o3_amqp::types::messaging::{Accepted, Body, DeliveryState};
 use fe2o3_amqp::types::primitives::Value;
+use futures_util::future::join_all;
 use tokio::sync::mpsc::{UnboundedReceiver, WeakUnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
@@ -37,6 +38,8 @@ const FIRST: Duration = Duration::from_millis(500);
 /// How long the service may take to say that no credit is left. A link that does not say it in time
 /// is given up: the service then keeps what it had not sent.
 const DRAIN: Duration = Duration::from_secs(1);
+/// How long the service may take to say that messages are released.
+const RELEASE: Duration = Duration::from_secs(1);
 /// How long a message may wait for a receive, and credit for the next one.
 const LATE: Duration = Duration::from_millis(500);
 /// How long a link may take to end.
@@ -124,6 +127,11 @@ impl Link {
             // That was an answer: there was nothing.
             Taken::Stale | Taken::Nothing => Ok(Brought::Messages(Vec::new())),
         }
+    }
+
+    /// When the newest part came of a message that has not come as a whole.
+    pub(super) fn coming_since(&self) -> Option<Instant> {
+        self.settler.watched.coming_since()
     }
 
     /// Takes all credit back, and releases what came and was not received.
@@ -227,9 +235,12 @@ impl Pump {
     /// Grants credit for what is wanted, or takes it back where nobody wants any.
     async fn grant(&mut self) -> Result<(), PumpEnd> {
         let now = Instant::now();
-        if let Some(draining) = &self.draining {
+        if let Some(draining) = &mut self.draining {
             if self.watched.is_drained() {
                 self.drained().await?;
+            } else if let Some(newest) = self.watched.coming_since().filter(|it| now < *it + DRAIN) {
+                // A large message takes its time.
+                draining.gives_up = draining.gives_up.max(newest + DRAIN);
             } else if now >= draining.gives_up {
                 // What it still sends is nobody's: it ends, and keeps that.
                 return Err(self.failed("it does not take its credit back"));
@@ -240,7 +251,7 @@ impl Pump {
             if self.credit > 0 {
                 return self.drain(None, true).await;
             }
-            return self.release().await;
+            return self.release().await.map(drop);
         }
         let wanted = self.inbox.wants();
         if wanted > self.credit && !self.inbox.is_over() {
@@ -305,6 +316,7 @@ impl Pump {
                 let Some(bytes) = self.watched.take(info.delivery_id()) else {
                     return Err(self.failed("a message came without what it carries"));
                 };
+                self.watched.keep(info.delivery_id());
                 let token = LockToken::from_tag(info.delivery_tag());
                 let delivered = Delivered::new(info, settler);
                 Ok(token.map(|token| Arrived::read(token, &bytes, delivered, &self.entity)))
@@ -334,26 +346,32 @@ impl Pump {
     async fn drained(&mut self) -> Result<(), PumpEnd> {
         self.credit = 0;
         let Some(Draining { told, releases, .. }) = self.draining.take() else { return Ok(()) };
-        if releases {
-            self.release().await?;
-        }
-        for told in told {
-            // Who gave up waiting does not need it.
-            let _ = told.send(());
-        }
+        let answers = if releases { self.release().await? } else { Vec::new() };
+        let tell = async move {
+            // The process may end as soon as that is told, and with it what was not sent.
+            let _ = timeout(RELEASE, join_all(answers)).await;
+            for told in told {
+                // Who gave up waiting does not need it.
+                let _ = told.send(());
+            }
+        };
+        // Beside what else there is to be sent.
+        tokio::spawn(tell);
         Ok(())
     }
 
-    /// Releases what came and nobody receives. That counts no delivery.
-    async fn release(&mut self) -> Result<(), PumpEnd> {
+    /// Releases what came and nobody receives. That counts no delivery. Returns the service's
+    /// answers.
+    async fn release(&mut self) -> Result<Vec<oneshot::Receiver<Option<DeliveryState>>>, PumpEnd> {
         let late = self.inbox.empty();
         if late.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         tracing::debug!(messages = late.len(), "messages came that nobody received: they are released");
-        let late = late.into_iter().map(|it| it.delivered.info);
-        let sent = self.receiver.release_all(late.collect::<Vec<_>>()).await;
-        sent.map_err(|error| self.failed(error))
+        let late: Vec<_> = late.into_iter().map(|it| it.delivered.info).collect();
+        let answers = late.iter().filter_map(|it| self.watched.outcome(it.delivery_id())).collect();
+        let sent = self.receiver.release_all(late).await;
+        sent.map(|()| answers).map_err(|error| self.failed(error))
     }
 
     fn failed(&self, error: impl std::fmt::Display) -> PumpEnd {

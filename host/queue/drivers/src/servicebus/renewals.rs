@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
@@ -71,10 +72,12 @@ impl Renewals {
         let answer = self.ask(&tokens).await;
         // One that is gone is refused for all of them: each is then asked for by itself.
         let is_apart = together.len() > 1 && answer.as_ref().is_err_and(QueueError::is_stale);
-        for Renewal { token, done } in together {
+        // At the same time: one after the other, the last ones would be asked for too late.
+        let told = together.into_iter().map(async |Renewal { token, done }| {
             let answer = if is_apart { self.ask(&[token]).await } else { answer.clone() };
             let _ = done.send(answer);
-        }
+        });
+        join_all(told).await;
     }
 
     async fn ask(&self, tokens: &[LockToken]) -> Result<(), QueueError> {

@@ -39,7 +39,8 @@ const MAX_ACCEPTS: usize = 4;
 /// ([quotas](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-quotas)): four runs
 /// may be full. Each costs some 60 KiB, and a renewal whenever 40 % of its lock are over.
 const MAX_HELD: usize = 1000;
-/// How many sessions of AMQP are kept for other links than those of sessions.
+/// How many sessions of AMQP are kept for other links than those of sessions, and for links that
+/// are about to end; half of them, where the service takes no more than twice as many.
 const OTHER_LINKS: usize = 8;
 
 /// The sessions of a queue that are ours.
@@ -60,12 +61,13 @@ struct SessionsState {
     wanted: u64,
     /// When the newest request was sent, and answered, that found no free session.
     none_free: Option<(Instant, Instant)>,
-    /// Why the newest request failed, until a receive says so.
-    failed: Option<QueueError>,
+    /// When the newest request failed, and why, until a receive says so.
+    failed: Option<(Instant, QueueError)>,
     /// No further session is accepted.
     is_resting: bool,
-    /// It was said that too many are held.
+    /// It was said that too many are held, and that no further one was given.
     is_full_said: bool,
+    is_refusal_said: bool,
 }
 
 /// The sessions of one handle to a queue. They are left when it is dropped.
@@ -149,21 +151,21 @@ impl Sessions {
         if !messages.is_empty() {
             return Ok(Look::Messages(messages));
         }
-        if let Some(error) = state.failed.take() {
-            return Err(error);
-        }
         let (mut coming, mut busy, mut held, mut quiet) = (0, 0, 0, Vec::new());
         for lane in state.lanes.values() {
             match lane.standing(now) {
                 Standing::Coming => coming += 1,
                 Standing::Busy => busy += 1,
                 Standing::Held => held += 1,
-                Standing::Quiet => quiet.push(lane),
+                Standing::Quiet => quiet.push(lane.clone()),
             }
         }
+        bear_refusal(&mut state, coming + busy > 0, now)?;
+        let links = self.links();
+        let at_once = self.options.at_once.min(links);
         let at_work = state.lanes.len() - held;
         // Other sessions may have messages, and nothing else is to be done than to find that out.
-        let is_in_the_way = at_work >= self.options.at_once && coming + busy + state.accepting == 0;
+        let is_in_the_way = at_work >= at_once && coming + busy + state.accepting == 0;
         if is_in_the_way {
             quiet.iter().take(MAX_ACCEPTS).for_each(|lane| lane.close());
         }
@@ -173,15 +175,16 @@ impl Sessions {
         let wanted = usize::try_from(state.wanted).unwrap_or(usize::MAX);
         let lacking = wanted
             .saturating_sub(coming + state.accepting)
-            .min(self.options.at_once.saturating_sub(at_work + state.accepting))
+            .min(at_once.saturating_sub(at_work + state.accepting))
+            .min(links.saturating_sub(state.lanes.len() + state.accepting))
             .min(MAX_ACCEPTS.saturating_sub(state.accepting));
-        let max_held = MAX_HELD.min(self.links().saturating_sub(self.options.at_once));
-        if held < max_held && !is_answered && !state.is_resting {
+        let is_full = held >= MAX_HELD || held >= links;
+        if !is_full && !is_answered && state.failed.is_none() && !state.is_resting {
             for _ in 0..lacking {
                 self.accept(&mut state);
             }
         }
-        if held >= max_held && !std::mem::replace(&mut state.is_full_said, true) {
+        if is_full && !std::mem::replace(&mut state.is_full_said, true) {
             tracing::warn!(
                 sessions = held,
                 "no further session is accepted while so many are held: they wait for a retry, or stand still after a poisoned message (--on-poison stop). Once their messages are mended, a run with --on-poison continue takes these up again"
@@ -195,8 +198,8 @@ impl Sessions {
     /// How many links the connection has for sessions: the service names the highest number that
     /// the session of a link may have.
     fn links(&self) -> usize {
-        let highest = self.terms.wire.entity.channel_max.load(Ordering::Relaxed);
-        (usize::from(highest) + 1).saturating_sub(OTHER_LINKS)
+        let all = usize::from(self.terms.wire.entity.channel_max.load(Ordering::Relaxed)) + 1;
+        (all - OTHER_LINKS.min(all / 2)).max(1)
     }
 
     /// Asks for a session, in a task of its own: a call that is given up would end the connection.
@@ -242,7 +245,7 @@ impl Sessions {
                 None
             }
             Err(error) => {
-                state.failed = Some(error);
+                state.failed = Some((Instant::now(), error));
                 None
             }
         }
@@ -355,4 +358,21 @@ impl Sessions {
         // What it guards is valid after every statement.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Says why no further session was given, unless some are at work: they go on, and the run is not to
+/// pause because it gets no more of them.
+fn bear_refusal(state: &mut SessionsState, some_work: bool, now: Instant) -> Result<(), QueueError> {
+    let Some((at, error)) = state.failed.clone() else { return Ok(()) };
+    let is_borne = some_work && matches!(error, QueueError::Busy { retry_after: None, .. });
+    if !is_borne || now >= at + ASK_AGAIN {
+        state.failed = None;
+    }
+    if !is_borne {
+        return Err(error);
+    }
+    if !std::mem::replace(&mut state.is_refusal_said, true) {
+        tracing::warn!(%error, "no further session was given: those that are there go on");
+    }
+    Ok(())
 }

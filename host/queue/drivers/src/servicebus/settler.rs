@@ -59,11 +59,11 @@ pub(super) enum Settled {
     Lost,
     /// The service refused for another reason.
     Refused(AmqpRefusal),
-    /// Nothing was sent: the link had ended before, or was told of the delivery before.
+    /// Nothing was sent: the link had ended before, or the delivery was settled on it before.
     NotSent,
     /// The link ended before an answer came.
     Unknown,
-    /// The service answered with an outcome that is not the one that was sent.
+    /// The service answered with an outcome that is not the one that was sent, or with none.
     Otherwise,
 }
 
@@ -85,12 +85,13 @@ impl Delivered {
         }
         match (told.await, disposition) {
             (Err(_), _) => Settled::Unknown,
-            (Ok(DeliveryState::Accepted(_)), Disposition::Completed)
-            | (Ok(DeliveryState::Modified(_)), Disposition::Abandoned)
-            | (Ok(DeliveryState::Rejected(Rejected { error: None })), Disposition::DeadLettered { .. }) => {
-                Settled::Done
-            }
-            (Ok(DeliveryState::Rejected(Rejected { error: Some(error) })), disposition) => {
+            (Ok(Some(DeliveryState::Accepted(_))), Disposition::Completed)
+            | (Ok(Some(DeliveryState::Modified(_))), Disposition::Abandoned)
+            | (
+                Ok(Some(DeliveryState::Rejected(Rejected { error: None }))),
+                Disposition::DeadLettered { .. },
+            ) => Settled::Done,
+            (Ok(Some(DeliveryState::Rejected(Rejected { error: Some(error) }))), disposition) => {
                 let refusal = AmqpRefusal::from(&error);
                 match disposition {
                     _ if LOCK_LOST.contains(&refusal.condition.as_str()) => Settled::Lost,

@@ -20,6 +20,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
 use fe2o3_amqp::types::definitions::Role;
+use fe2o3_amqp::types::messaging::DeliveryState;
 use fe2o3_amqp::types::performatives::{Attach, Detach, Disposition, End, Flow, Open, Transfer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -30,6 +31,8 @@ use crate::servicebus::watched::{Part, Watches};
 pub(super) const MAX_FRAME: u32 = 65_536;
 /// How much is read at once, in bytes.
 const CHUNK: usize = 16 * 1024;
+/// The most deliveries that a frame may settle. The library looks for each of them.
+const MAX_SETTLED: u32 = 1 << 20;
 /// The sizes of a frame's header, and of the protocol's own at the beginning of a connection.
 const HEADER: usize = 8;
 /// The type of frames of AMQP; others are of SASL.
@@ -200,13 +203,19 @@ impl Frames {
                 }
             }
             code::DISPOSITION => {
-                if let Ok(Disposition {
-                    role: Role::Sender, first, last, settled, state: Some(state), ..
-                }) = serde_amqp::from_slice(performative)
-                    && (settled || state.is_terminal())
+                if let Ok(Disposition { role, first, last, settled, state, .. }) =
+                    serde_amqp::from_slice(performative)
                 {
                     let deliveries = first..=last.unwrap_or(first);
-                    self.watches.on(channel).iter().for_each(|it| it.disposed(deliveries.clone(), &state));
+                    if deliveries.end().saturating_sub(first) > MAX_SETTLED {
+                        return Err("a frame settles more than there is");
+                    }
+                    if role == Role::Sender
+                        && (settled || state.as_ref().is_some_and(DeliveryState::is_terminal))
+                    {
+                        let watched = self.watches.on(channel);
+                        watched.iter().for_each(|it| it.disposed(deliveries.clone(), state.as_ref()));
+                    }
                 }
             }
             code::FLOW => {

@@ -1,15 +1,16 @@
 //! What the frames of a connection show of the links that receive on it: what came, what became of
 //! what was settled, and when there is no credit left.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use fe2o3_amqp::types::messaging::DeliveryState;
 use fe2o3_amqp::types::performatives::Transfer;
 use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
 
 /// The largest message, with all that it carries: what the largest queues take, and some more
 /// ([quotas](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-quotas)).
@@ -105,16 +106,18 @@ struct WatchedLink {
     is_dry: bool,
     miscounted: bool,
     has_ended: bool,
+    /// The deliveries that are kept and not settled: the library settles no others.
+    unsettled: HashSet<u32>,
     /// Who waits for the outcome of which delivery.
-    waiting: HashMap<u32, oneshot::Sender<DeliveryState>>,
+    waiting: HashMap<u32, oneshot::Sender<Option<DeliveryState>>>,
 }
 
 /// What has come of a message that came in several frames.
 #[derive(Debug, Default)]
 struct Coming {
     delivery: Option<u32>,
-    parts: Vec<Bytes>,
-    bytes: usize,
+    bytes: BytesMut,
+    newest: Option<Instant>,
 }
 
 /// What a frame has brought of a message.
@@ -138,18 +141,28 @@ impl Watched {
             state.coming = Coming::default();
             return Part::Dropped;
         }
+        if transfer.resume && state.coming.delivery.is_none() {
+            // No link here is attached with deliveries of another one: the library passes it over.
+            return Part::Dropped;
+        }
         let coming = &mut state.coming;
         coming.delivery = coming.delivery.or(transfer.delivery_id);
-        coming.bytes += part.len();
-        if coming.bytes > MAX_MESSAGE {
+        if coming.bytes.len() + part.len() > MAX_MESSAGE {
             return Part::TooLarge;
         }
-        coming.parts.push(part);
         if transfer.more {
+            // Copied: each part would keep all that was read with it.
+            coming.bytes.extend_from_slice(&part);
+            coming.newest = Some(Instant::now());
             return Part::Open;
         }
-        let Coming { delivery, mut parts, .. } = std::mem::take(&mut state.coming);
-        let whole = if parts.len() == 1 { parts.remove(0) } else { parts.concat().into() };
+        let Coming { delivery, mut bytes, .. } = std::mem::take(&mut state.coming);
+        let whole = if bytes.is_empty() {
+            part
+        } else {
+            bytes.extend_from_slice(&part);
+            bytes.freeze()
+        };
         state.came += 1;
         // Without a number it is the library's to refuse.
         state.payloads.extend(delivery.map(|delivery| (delivery, whole)));
@@ -167,17 +180,22 @@ impl Watched {
         }
     }
 
-    /// The service has settled these deliveries.
-    pub(super) fn disposed(&self, deliveries: RangeInclusive<u32>, outcome: &DeliveryState) {
+    /// The service has settled these deliveries, whoever asked for it; with this outcome, if it
+    /// says which.
+    pub(super) fn disposed(&self, deliveries: RangeInclusive<u32>, outcome: Option<&DeliveryState>) {
         let mut state = lock(&self.state);
         let told: Vec<u32> = if deliveries.end().saturating_sub(*deliveries.start()) < 16 {
             deliveries.collect()
         } else {
+            state.unsettled.retain(|it| !deliveries.contains(it));
             state.waiting.keys().copied().filter(|it| deliveries.contains(it)).collect()
         };
-        for waiting in told.iter().filter_map(|delivery| state.waiting.remove(delivery)) {
-            // Who has stopped waiting has learnt that the outcome is not known.
-            let _ = waiting.send(outcome.clone());
+        for delivery in told {
+            state.unsettled.remove(&delivery);
+            if let Some(waiting) = state.waiting.remove(&delivery) {
+                // Who has stopped waiting has learnt that the outcome is not known.
+                let _ = waiting.send(outcome.cloned());
+            }
         }
     }
 
@@ -194,11 +212,16 @@ impl Watched {
         None
     }
 
+    /// A delivery is kept until it is settled.
+    pub(super) fn keep(&self, delivery: u32) {
+        lock(&self.state).unsettled.insert(delivery);
+    }
+
     /// The outcome of a delivery that is about to be settled; an error once the link is gone.
-    /// `None` if it is gone already.
-    pub(super) fn outcome(&self, delivery: u32) -> Option<oneshot::Receiver<DeliveryState>> {
+    /// `None` if it is gone already, or the delivery is kept no more.
+    pub(super) fn outcome(&self, delivery: u32) -> Option<oneshot::Receiver<Option<DeliveryState>>> {
         let mut state = lock(&self.state);
-        if state.has_ended {
+        if state.has_ended || !state.unsettled.contains(&delivery) {
             return None;
         }
         let (outcome, told) = oneshot::channel();
@@ -215,6 +238,11 @@ impl Watched {
     pub(super) fn is_drained(&self) -> bool {
         let state = lock(&self.state);
         state.is_dry && state.came == state.taken
+    }
+
+    /// When the newest part came of a message that has not come as a whole.
+    pub(super) fn coming_since(&self) -> Option<Instant> {
+        lock(&self.state).coming.newest
     }
 
     /// Waits until the service says that no credit is left.

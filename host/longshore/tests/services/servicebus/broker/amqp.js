@@ -15,8 +15,8 @@ const FORMAT = 0;
 const { message: messages, types } = rhea;
 
 class Amqp {
-  constructor(namespace, faults, maxMessage = MAX_MESSAGE) {
-    Object.assign(this, { namespace, faults, maxMessage });
+  constructor(namespace, faults, maxMessage = MAX_MESSAGE, channelMax = undefined) {
+    Object.assign(this, { namespace, faults, maxMessage, channelMax });
     Object.assign(this, { openings: 0, puts: 0, receivers: 0, requests: {} });
     this.tokens = new Tokens();
     this.clients = new Map(); // what is known of each connection
@@ -44,7 +44,8 @@ class Amqp {
   options() {
     // A message that a client modifies counts, one that it releases does not.
     // The library's own buffer of 2,048 deliveries overflows as soon as one of them stays in hand for that long.
-    return { require_sasl: false, sender_options: { treat_modified_as_released: false }, idle_time_out: 120_000, session_buffer_size: { outgoing: 1_000_000, incoming: 2048 } };
+    const channels = this.channelMax === undefined ? {} : { channel_max: this.channelMax };
+    return { ...channels, require_sasl: false, sender_options: { treat_modified_as_released: false }, idle_time_out: 120_000, session_buffer_size: { outgoing: 1_000_000, incoming: 2048 } };
   }
 
   accept(socket) {
@@ -106,6 +107,7 @@ class Amqp {
     if (!client) return undefined;
     const fault = this.faults.at('attach');
     if (fault === 'busy' || fault === 'detach') return close('com.microsoft:server-busy', 'The service is busy.');
+    if (fault === 'quota') return close('amqp:resource-limit-exceeded', 'Cannot allocate more handles to the current session or connection.');
     if (fault) {
       this.cut(link.connection);
       return undefined;

@@ -4,7 +4,8 @@
 //   {"seed": 7, "probability": 0.05, "limit": 20}                         by chance, and the same again for one seed
 //
 // `at` is one of POINTS, `do` one of KINDS. Only when they are asked for by name: `put-token` may be answered `unknown` (404, without
-// a condition), the HTTP interface's `count` `denied` (401), and what is delivered may be `garbled`.
+// a condition), the HTTP interface's `count` `denied` (401), what is delivered may be `garbled`, and a link
+// refused since a `quota` is reached.
 'use strict';
 
 const POINTS = ['open', 'put-token', 'attach', 'deliver', 'settle', 'send', 'renew-lock', 'update-disposition', 'peek-message', 'renew-session-lock', 'get-session-state', 'set-session-state'];

@@ -1,12 +1,12 @@
 // A Service Bus namespace for tests, as far as its clients can tell: AMQP 1.0 in peek-lock with `$cbs` and `$management`,
 // over TCP, TLS and WebSockets, and the HTTP interface to its queues, all on one port (two with TLS).
 //
-//   node main.js [--bug NAME] [--tls DIRECTORY] [--tls-at HOST:PORT] [--ahead MS] [--max-message BYTES]
+//   node main.js [--bug NAME] [--tls DIRECTORY] [--tls-at HOST:PORT] [--ahead MS] [--max-message BYTES] [--channel-max N]
 //
 // It prints `{"port": …, "tls": …}`, and ends when its standard input does: it does not outlive the test that started it.
 // --bug plants a mistake, for the tests that show that the official clients would notice it: see `BUGS`.
 // --tls takes `server.pem` and `server.key` from a directory; --tls-at says where TLS is spoken. Faults are ordered over HTTP: see `faults.js`.
-// --ahead sets the namespace's clock ahead of the host's; --max-message is what its links take.
+// --ahead sets the namespace's clock ahead of the host's; --max-message is what its links take; --channel-max is the highest number of an AMQP session.
 'use strict';
 const fs = require('fs');
 const net = require('net');
@@ -19,7 +19,7 @@ const { Amqp } = require('./amqp');
 const { Faults } = require('./faults');
 const { http } = require('./http');
 
-const { values: options } = parseArgs({ options: { bug: { type: 'string' }, tls: { type: 'string' }, 'tls-at': { type: 'string', default: '127.0.0.1:0' }, ahead: { type: 'string' }, 'max-message': { type: 'string' } } });
+const { values: options } = parseArgs({ options: { bug: { type: 'string' }, tls: { type: 'string' }, 'tls-at': { type: 'string', default: '127.0.0.1:0' }, ahead: { type: 'string' }, 'max-message': { type: 'string' }, 'channel-max': { type: 'string' } } });
 if (options.bug && !BUGS.includes(options.bug)) throw new Error(`--bug is one of ${BUGS.join(', ')}`);
 
 if (options.ahead) {
@@ -28,7 +28,8 @@ if (options.ahead) {
 }
 const namespace = new Namespace(options.bug);
 const faults = new Faults();
-const amqp = new Amqp(namespace, faults, options['max-message'] && Number(options['max-message']));
+const number = (name) => options[name] && Number(options[name]);
+const amqp = new Amqp(namespace, faults, number('max-message'), number('channel-max'));
 const web = http(namespace, faults, amqp);
 
 // What a client speaks shows in its first bytes.

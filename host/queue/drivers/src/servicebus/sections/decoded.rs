@@ -15,8 +15,15 @@ use super::section::{
 };
 use super::sound::is_sound;
 
+/// Why a body of lists is not read.
+const A_SEQUENCE: &str = "its body is an AMQP sequence";
 /// Why bytes are not sound.
 const NOT_SOUND: &str = "its lengths contradict each other, or it is too deep";
+
+/// How much may stand in front of a body, in bytes: sixteen times what the service takes. Read, it
+/// has many times the size
+/// ([quotas](https://learn.microsoft.com/azure/service-bus-messaging/service-bus-quotas)).
+const MAX_HEAD: usize = 1 << 20;
 
 /// The body of a message.
 #[derive(Debug)]
@@ -40,7 +47,7 @@ pub(in crate::servicebus) struct Decoded {
 
 /// Reads a message. What is no AMQP is read as far as it is, whatever its sender wrote.
 pub(in crate::servicebus) fn decode(bytes: &[u8]) -> Decoded {
-    let (mut head, mut body, mut damaged) = (0, Vec::new(), None);
+    let (mut head, mut body, mut damaged) = (0, BodySoFar::Nothing, None);
     let mut rest = bytes;
     while !rest.is_empty() {
         let start = bytes.len() - rest.len();
@@ -51,18 +58,18 @@ pub(in crate::servicebus) fn decode(bytes: &[u8]) -> Decoded {
         rest = &rest[section.bytes.len()..];
         match section.code {
             HEADER..=APPLICATION_PROPERTIES if head == start => head += section.bytes.len(),
-            DATA..=VALUE => body.push((section.code, section.value)),
+            DATA..=VALUE => body = body.and(section.code, section.value),
             FOOTER => {}
             _ => damaged = Some("its sections are out of order".to_owned()),
         }
     }
     let head = &bytes[..head];
-    let known = read(head).unwrap_or_else(|why| {
+    let known = whole_head(head).unwrap_or_else(|why| {
         damaged = Some(why);
         each(head)
     });
     let damaged = damaged.map(|why| format!("it is no AMQP message: {why}"));
-    Decoded { amqp: known.map_body(|()| content(&body)), damaged }
+    Decoded { amqp: known.map_body(|()| body.content()), damaged }
 }
 
 /// Reads an answer of the service, whose body is a value that is wanted.
@@ -72,6 +79,14 @@ pub(in crate::servicebus) fn decode_value(bytes: &[u8]) -> Result<Amqp<Body<Valu
     }
     let read = serde_amqp::from_slice::<Deserializable<Amqp<Body<Value>>>>(bytes);
     read.map(|it| it.0).map_err(|error| error.to_string())
+}
+
+/// All sections in front of a body.
+fn whole_head(head: &[u8]) -> Result<Amqp<()>, String> {
+    if head.len() > MAX_HEAD {
+        return Err(format!("{} bytes stand in front of its body, of {MAX_HEAD} allowed", head.len()));
+    }
+    read(head)
 }
 
 /// Sections in front of a body.
@@ -87,6 +102,9 @@ fn each(mut head: &[u8]) -> Amqp<()> {
     let mut known = Amqp::default();
     while let Some(section) = Section::first(head) {
         head = &head[section.bytes.len()..];
+        if section.bytes.len() > MAX_HEAD {
+            continue;
+        }
         let Ok(one) = read(section.bytes).or_else(|why| sound_pairs(&section).ok_or(why)) else { continue };
         known.header = known.header.or(one.header);
         known.message_annotations = known.message_annotations.or(one.message_annotations);
@@ -109,21 +127,38 @@ fn sound_pairs(section: &Section<'_>) -> Option<Amqp<()>> {
     read(&bytes).ok()
 }
 
-fn content(sections: &[(u64, &[u8])]) -> Content {
-    match sections {
-        [] => Content::Plain(Bytes::new()),
-        [(DATA, value)] => binary(value).map_or(Content::Unreadable("its body is no data"), |bytes| {
+/// What was read of a body. Nothing is kept for each of its sections, which may be empty and
+/// millions.
+enum BodySoFar {
+    Nothing,
+    Data(Vec<u8>),
+    Other(Content),
+}
+
+impl BodySoFar {
+    /// The same with one more section.
+    fn and(self, code: u64, value: &[u8]) -> Self {
+        let unreadable = |why| Self::Other(Content::Unreadable(why));
+        match (self, code, binary(value)) {
             // A copy: the bytes of a whole frame would stay for as long as this does.
-            Content::Data(Bytes::copy_from_slice(bytes))
-        }),
-        [(VALUE, value)] => plain(value),
-        [(SEQUENCE, _), ..] => Content::Unreadable("its body is an AMQP sequence"),
-        sections => {
-            let data = sections.iter().map(|(code, value)| binary(value).filter(|_| *code == DATA));
-            match data.collect::<Option<Vec<&[u8]>>>() {
-                Some(data) => Content::Data(data.concat().into()),
-                None => Content::Unreadable("its body is more than one AMQP value"),
+            (Self::Nothing, DATA, Some(bytes)) => Self::Data(bytes.to_vec()),
+            (Self::Nothing, DATA, None) => unreadable("its body is no data"),
+            (Self::Nothing, SEQUENCE, _) => unreadable(A_SEQUENCE),
+            (Self::Nothing, ..) => Self::Other(plain(value)),
+            (Self::Data(mut data), DATA, Some(bytes)) => {
+                data.extend_from_slice(bytes);
+                Self::Data(data)
             }
+            (Self::Other(Content::Unreadable(A_SEQUENCE)), ..) => unreadable(A_SEQUENCE),
+            (Self::Data(_) | Self::Other(_), ..) => unreadable("its body is more than one AMQP value"),
+        }
+    }
+
+    fn content(self) -> Content {
+        match self {
+            Self::Nothing => Content::Plain(Bytes::new()),
+            Self::Data(data) => Content::Data(data.into()),
+            Self::Other(content) => content,
         }
     }
 }
@@ -207,6 +242,20 @@ mod tests {
     }
 
     #[test]
+    fn a_message_that_has_more_in_front_of_its_body_than_there_may_be_is_damaged_and_keeps_its_id() {
+        let pair = |number: u32| [&[0xa1, 6][..], format!("{number:06}").as_bytes(), &[0x40]].concat();
+        let pairs: Vec<u8> = (0..120_000).flat_map(pair).collect();
+        let counted = |count: usize| u32::try_from(count).unwrap().to_be_bytes();
+        let map = [&[0xd1][..], &counted(pairs.len() + 4), &counted(240_000), &pairs].concat();
+        let id = section(0x73, &[0xc0, 5, 1, 0xa1, 2, b'm', b'1']);
+        let Decoded { amqp, damaged } = decode(&[id, section(APPLICATION_PROPERTIES, &map)].concat());
+        assert!(damaged.unwrap().contains("bytes stand in front of its body, of 1048576 allowed"));
+        assert!(
+            amqp.properties.and_then(|it| it.message_id).is_some() && amqp.application_properties.is_none()
+        );
+    }
+
+    #[test]
     fn counts_of_what_never_comes_reserve_no_memory() {
         for count in
             [&b"\xd1\0\0\0\x04\xff\xff\xff\xfe"[..], b"\xf0\0\0\0\x05\xff\xff\xff\xff\x40", b"\xc1\x01\xfe"]
@@ -239,6 +288,11 @@ mod tests {
         assert_eq!(read(&[]).unwrap(), "");
         assert_eq!(read(&section(VALUE, b"\xa1\x01\xff")), None, "it is no text");
         assert_eq!(read(&[data(b"ab"), section(VALUE, &[0x40])].concat()), None);
+        let empty = section(DATA, &[0xa0, 0]).repeat(1000);
+        assert_eq!(read(&[&data(b"ab")[..], &empty, &data(b"cd")].concat()).unwrap(), "abcd");
+        assert_eq!(read(&[data(b"ab"), section(DATA, b"\xa1\x01x")].concat()), None);
+        assert_eq!(read(&[section(VALUE, &[0x40]), data(b"ab")].concat()), None);
+        assert_eq!(read(&section(DATA, b"\xa1\x01x")), None);
         let late = [data(b"ab"), section(HEADER, &[0x45])].concat();
         assert!(decode(&late).damaged.unwrap().contains("out of order"));
     }

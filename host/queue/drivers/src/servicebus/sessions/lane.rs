@@ -81,7 +81,7 @@ struct LaneState {
 /// What of a session is in hand.
 #[derive(Debug)]
 enum Hand {
-    /// It was just accepted.
+    /// It was just accepted, or is being left.
     Opening,
     /// Nothing, since then: the next message is waited for.
     Listening(Instant),

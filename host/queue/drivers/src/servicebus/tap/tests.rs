@@ -101,16 +101,43 @@ fn outcomes_are_seen_however_the_bytes_come_and_only_on_the_links_own_channel() 
     for piece in [1, 7, 64, 100_000] {
         let told = std::sync::Mutex::new(Vec::new());
         let watched = watched(&frames, piece, |it| {
+            [1, 2, 3, 5, 77, 78].into_iter().for_each(|delivery| it.keep(delivery));
             told.lock().unwrap().extend([1, 2, 3, 77].map(|delivery| it.outcome(delivery).unwrap()));
         });
         let mut told = told.into_inner().unwrap();
-        let mut outcome = |n: usize| told[n].try_recv().ok();
+        let mut outcome = |n: usize| told[n].try_recv().ok().map(Option::unwrap);
         assert!(matches!(outcome(0), Some(DeliveryState::Accepted(_))), "{piece}");
         assert!(matches!(outcome(1), Some(DeliveryState::Accepted(_))), "{piece}");
         assert!(outcome(2).is_none(), "nobody settled it");
         assert!(matches!(outcome(3), Some(DeliveryState::Released(_))), "{piece}");
         assert!(watched.outcome(5).is_some());
+        assert!(watched.outcome(78).is_none(), "the service has settled it unasked: nothing would be sent");
     }
+}
+
+#[test]
+fn a_settlement_that_is_answered_without_an_outcome_is_not_waited_for() {
+    let Performative::Disposition(told) = disposition(1, None, DeliveryState::Accepted(Accepted {})) else {
+        panic!("it is a disposition")
+    };
+    let told = Performative::Disposition(Disposition { state: None, ..told });
+    let outcome = std::sync::Mutex::new(None);
+    watched(&[frame(1, told, &[])], 9, |it| {
+        it.keep(1);
+        *outcome.lock().unwrap() = it.outcome(1);
+    });
+    assert!(matches!(outcome.into_inner().unwrap().unwrap().try_recv(), Ok(None)));
+}
+
+#[test]
+fn a_delivery_that_the_library_passes_over_is_not_waited_for() {
+    let Performative::Transfer(resumed) = transfer(4, 1, false) else { panic!("it is a transfer") };
+    let resumed = Performative::Transfer(Transfer { resume: true, ..resumed });
+    let frames =
+        [frame(1, resumed, b"payload"), frame(1, transfer(4, 2, false), b"2"), frame(1, flow(4, 0), &[])];
+    let watched = watched(&frames, 50, |_| {});
+    assert_eq!(watched.take(2).unwrap(), "2");
+    assert!(watched.is_drained());
 }
 
 #[test]
@@ -134,9 +161,13 @@ fn who_waits_for_an_outcome_learns_that_the_link_has_ended() {
     let ended = Performative::End(End { error: None });
     for end in [detached, ended] {
         let told = std::sync::Mutex::new(None);
-        let watched = watched(&[frame(1, end, &[])], 3, |it| *told.lock().unwrap() = it.outcome(1));
+        let watched = watched(&[frame(1, end, &[])], 3, |it| {
+            it.keep(1);
+            it.keep(2);
+            *told.lock().unwrap() = it.outcome(1);
+        });
         let mut told = told.into_inner().unwrap().unwrap();
-        assert_eq!(told.try_recv(), Err(tokio::sync::oneshot::error::TryRecvError::Closed));
+        assert!(matches!(told.try_recv(), Err(tokio::sync::oneshot::error::TryRecvError::Closed)));
         assert!(watched.outcome(2).is_none());
     }
 }
@@ -178,10 +209,12 @@ fn what_is_no_frame_or_too_deep_ends_the_connection_and_is_not_read() {
     let size = u32::try_from(HEADER + nested.len()).unwrap().to_be_bytes();
     let nested = [&size[..], &[2, AMQP_FRAME, 0, 1], &nested].concat();
     let of_sasl = [&nested[..5], &[1], &nested[6..]].concat();
+    let of_all = frame(1, disposition(0, Some(u32::MAX), DeliveryState::Accepted(Accepted {})), &[]);
     for garbage in [
         &described[..],
         &nested,
         &of_sasl,
+        &of_all,
         b"\0\0\0\x09\x02\0\0\x01\xff",
         b"\0\0\0\x09\xff\0\0\x01\xff",
         b"\0\0\0\x01abcd",

@@ -18,6 +18,9 @@ use crate::servicebus::sessions::mark::{self, Mark, Suspect};
 
 /// The pause between two tries of a renewal that failed in passing.
 const PAUSE: Duration = Duration::from_millis(500);
+/// How long the next part of a large message is waited for.
+const LARGE: Duration = Duration::from_secs(1);
+
 /// Whether a lane goes on.
 enum Goes {
     On,
@@ -120,7 +123,7 @@ impl Lane {
 
     /// Waits for the next message.
     async fn listen(&self, link: &Link) -> Result<Arrived, Goes> {
-        let ends = Instant::now() + self.terms.idle;
+        let mut ends = Instant::now() + self.terms.idle;
         loop {
             if self.has_ended() {
                 return Err(Goes::Lost);
@@ -143,7 +146,11 @@ impl Lane {
                     }
                 },
                 () = self.changed.notified() => {}
-                () = sleep_until(ends) => return Err(Goes::Leaves),
+                () = sleep_until(ends) => {
+                    let coming = link.coming_since().map(|newest| newest + LARGE);
+                    // A large message takes its time.
+                    ends = coming.filter(|until| *until > Instant::now()).ok_or(Goes::Leaves)?;
+                }
             }
         }
     }
@@ -310,9 +317,11 @@ impl Lane {
             }
             let now = Instant::now();
             let next = {
-                let state = self.state();
+                let mut state = self.state();
                 match &state.hand {
                     Hand::Ready(ready) if state.is_closing || now >= ready.since + UNCLAIMED => {
+                        // Nobody may take it while the session is being left.
+                        state.hand = Hand::Opening;
                         return Goes::Leaves;
                     }
                     Hand::Ready(ready) => Ok(ready.since + UNCLAIMED),
