@@ -72,8 +72,11 @@ impl AmqpRefusal {
                     Some(_) => ("Receiver", "subscription"),
                     None => ("Receiver", "queue"),
                 };
-                let mend =
-                    format!("give the identity the role Azure Service Bus Data {role} on the {entity}");
+                let mend = if cause.contains("InvalidSignature") {
+                    "compare the name and the value of the key in the connection string with those that the namespace has".into()
+                } else {
+                    format!("give the identity the role Azure Service Bus Data {role} on the {entity}")
+                };
                 QueueError::Denied { queue: url.to_string(), operation, cause, mend }
             }
             // "A sessionful message receiver cannot be created on an entity that does not require

@@ -187,7 +187,7 @@ impl Sessions {
         if is_full && !std::mem::replace(&mut state.is_full_said, true) {
             tracing::warn!(
                 sessions = held,
-                "no further session is accepted while so many are held: they wait for a retry, or stand still after a poisoned message (--on-poison stop). Once their messages are mended, a run with --on-poison continue takes these up again"
+                "no further session is accepted while so many are held: they wait for a retry, or stand still after a poisoned message (--on-poison stop). Once their messages are mended, `longshore queue sessions --continue` or a run with --on-poison continue takes these up again"
             );
         }
         let is_open = coming > 0 || state.accepting > 0 || (is_in_the_way && at_work > 0);

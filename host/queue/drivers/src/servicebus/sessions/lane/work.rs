@@ -65,7 +65,7 @@ impl Lane {
         if self.state().mark.stopped.is_some() {
             tracing::info!(
                 session = self.session(),
-                "this session stands still, since a message of it was poisoned: a run with --on-poison continue takes it up again"
+                "this session stands still, since a message of it was poisoned: `longshore queue sessions --continue` or a run with --on-poison continue takes it up again"
             );
             return self.park(link).await;
         }
@@ -97,7 +97,7 @@ impl Lane {
                 Goes::Parks => {
                     tracing::warn!(
                         session = self.session(),
-                        "a message of this session was poisoned, and the rest of it stays in the queue (--on-poison stop): once it is mended, a run with --on-poison continue takes it up again"
+                        "a message of this session was poisoned, and the rest of it stays in the queue (--on-poison stop): once it is mended, `longshore queue sessions --continue` or a run with --on-poison continue takes it up again"
                     );
                     return if self.write_mark().await { self.park(link).await } else { Goes::Lost };
                 }
