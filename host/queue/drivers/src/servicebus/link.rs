@@ -38,6 +38,9 @@ const FIRST: Duration = Duration::from_millis(500);
 /// How long the service may take to say that no credit is left. A link that does not say it in time
 /// is given up: the service then keeps what it had not sent.
 const DRAIN: Duration = Duration::from_secs(1);
+/// How long the next part of a message is waited for. A part of 64 KiB takes a second of a network
+/// that passes half a million bits in it.
+pub(in crate::servicebus) const PART: Duration = Duration::from_secs(5);
 /// How long the service may take to say that messages are released.
 const RELEASE: Duration = Duration::from_secs(1);
 /// How long a message may wait for a receive, and credit for the next one.
@@ -238,9 +241,9 @@ impl Pump {
         if let Some(draining) = &mut self.draining {
             if self.watched.is_drained() {
                 self.drained().await?;
-            } else if let Some(newest) = self.watched.coming_since().filter(|it| now < *it + DRAIN) {
+            } else if let Some(newest) = self.watched.coming_since().filter(|it| now < *it + PART) {
                 // A large message takes its time.
-                draining.gives_up = draining.gives_up.max(newest + DRAIN);
+                draining.gives_up = draining.gives_up.max(newest + PART);
             } else if now >= draining.gives_up {
                 // What it still sends is nobody's: it ends, and keeps that.
                 return Err(self.failed("it does not take its credit back"));

@@ -12,14 +12,12 @@ use longshore_queue::QueueError;
 use super::{Hand, Lane, LaneEnd, Ready, Taken, UNCLAIMED, taken};
 use crate::servicebus::arrived::Arrived;
 use crate::servicebus::disposition::Disposition;
-use crate::servicebus::link::{Brought, Link};
+use crate::servicebus::link::{Brought, Link, PART};
 use crate::servicebus::lock::LockToken;
 use crate::servicebus::sessions::mark::{self, Mark, Suspect};
 
 /// The pause between two tries of a renewal that failed in passing.
 const PAUSE: Duration = Duration::from_millis(500);
-/// How long the next part of a large message is waited for.
-const LARGE: Duration = Duration::from_secs(1);
 
 /// Whether a lane goes on.
 enum Goes {
@@ -147,7 +145,7 @@ impl Lane {
                 },
                 () = self.changed.notified() => {}
                 () = sleep_until(ends) => {
-                    let coming = link.coming_since().map(|newest| newest + LARGE);
+                    let coming = link.coming_since().map(|newest| newest + PART);
                     // A large message takes its time.
                     ends = coming.filter(|until| *until > Instant::now()).ok_or(Goes::Leaves)?;
                 }
