@@ -360,8 +360,8 @@ impl Sessions {
     }
 }
 
-/// Says why no further session was given, unless some are at work: they go on, and the run is not to
-/// pause because it gets no more of them.
+/// Says why no further session was given, unless some are at work: they go on, and the run is not
+/// to pause because it gets no more of them.
 fn bear_refusal(state: &mut SessionsState, some_work: bool, now: Instant) -> Result<(), QueueError> {
     let Some((at, error)) = state.failed.clone() else { return Ok(()) };
     let is_borne = some_work && matches!(error, QueueError::Busy { retry_after: None, .. });
