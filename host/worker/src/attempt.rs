@@ -21,7 +21,7 @@ use crate::settle::Settlement;
 use crate::settled::Settled;
 use crate::trace::Traced;
 use longshore_handler::{Answer, Invocation, SessionState};
-use longshore_queue::{Message, Properties, Receipt, Received};
+use longshore_queue::{Message, Receipt, Received};
 
 /// Why a handler was not started, or did not get to its end.
 #[derive(Clone, Copy)]
@@ -136,14 +136,8 @@ async fn decide(
         Ok(body) => body,
         Err((reason, detail)) => return Fate::Poison(reason, detail).into(),
     };
-    let properties = traced.given(&message.properties);
-    let trace = traced.context().cloned();
     let started = Timestamp::now();
-    let invocation = Invocation {
-        session: session(context.parts.queue.session_state(lease.receipt())),
-        trace,
-        ..invocation(context, message, body, properties)
-    };
+    let invocation = invocation(context, lease, traced, message, body);
     let answer = invoke(context, lease, invocation).await;
     drop(handling);
     match answer {
@@ -157,7 +151,13 @@ async fn decide(
     }
 }
 
-fn invocation(context: &RunContext, message: &Message, body: Bytes, properties: Properties) -> Invocation {
+fn invocation(
+    context: &RunContext,
+    lease: &Lease,
+    traced: &Traced,
+    message: &Message,
+    body: Bytes,
+) -> Invocation {
     Invocation {
         id: message.id.clone(),
         queue: context.parts.queue.url().name().to_owned(),
@@ -165,9 +165,9 @@ fn invocation(context: &RunContext, message: &Message, body: Bytes, properties: 
         dequeue_count: message.dequeue_count,
         inserted: message.inserted,
         deadline: context.parts.config.deadline,
-        properties,
-        trace: None,
-        session: SessionState::NoSession,
+        properties: traced.given(&message.properties),
+        trace: traced.context().cloned(),
+        session: session(context.parts.queue.session_state(lease.receipt())),
     }
 }
 

@@ -86,20 +86,28 @@ fn a_signal_is_obeyed_in_time_while_the_receiver_hangs() {
     line(&ended, "telemetry was dropped");
 }
 
+/// A run during which a receiver takes nothing, being in this mood, and then takes what comes: the
+/// span arrives, once.
+#[track_caller]
+fn taken_in_the_end(mood: ReceiverMood, protocol: &str) -> Ended {
+    let (directory, receiver) = (Directory::new(), OtlpReceiver::start(mood));
+    directory.send([order("o-1", "ok")]);
+    let mut worker = directory.worker(&["--forever"]);
+    exporting(&mut worker, &receiver, protocol).env("OTEL_BSP_SCHEDULE_DELAY", "50");
+    let mut worker = worker.start();
+    worker.wait_for_line("could not be exported");
+    receiver.turn(ReceiverMood::Takes);
+    worker.terminate();
+    let ended = worker.wait().succeeded();
+    assert_eq!(receiver.spans_named("process orders").len(), 1, "{protocol}: {ended:?}");
+    assert!(!ended.stderr.contains("telemetry was dropped"), "{protocol}: {ended:?}");
+    ended
+}
+
 #[test]
 fn what_a_receiver_refused_is_sent_again_once_it_takes_it() {
     for protocol in ["grpc", "http/protobuf"] {
-        let (directory, receiver) = (Directory::new(), OtlpReceiver::start(ReceiverMood::Refuses));
-        directory.send([order("o-1", "ok")]);
-        let mut worker = directory.worker(&["--forever"]);
-        exporting(&mut worker, &receiver, protocol).env("OTEL_BSP_SCHEDULE_DELAY", "50");
-        let mut worker = worker.start();
-        worker.wait_for_line("could not be exported");
-        receiver.turn(ReceiverMood::Takes);
-        worker.terminate();
-        let ended = worker.wait().succeeded();
-        assert_eq!(receiver.spans_named("process orders").len(), 1, "{protocol}: {ended:?}");
-        assert!(!ended.stderr.contains("telemetry was dropped"), "{protocol}: {ended:?}");
+        taken_in_the_end(ReceiverMood::Refuses, protocol);
     }
 }
 
@@ -210,18 +218,7 @@ fn what_a_receiver_rejected_or_never_was_to_have_counts_as_dropped_with_its_word
 #[test]
 fn nothing_that_a_receiver_answers_ends_what_exports() {
     for behind in [false, true] {
-        let receiver = OtlpReceiver::start(ReceiverMood::Garbles { behind });
-        let directory = Directory::new();
-        directory.send([order("o-1", "ok")]);
-        let mut worker = directory.worker(&["--forever"]);
-        exporting(&mut worker, &receiver, "grpc").env("OTEL_BSP_SCHEDULE_DELAY", "50");
-        let mut worker = worker.start();
-        worker.wait_for_line("could not be exported");
-        receiver.turn(ReceiverMood::Takes);
-        worker.terminate();
-        let ended = worker.wait().succeeded();
-        assert_eq!(receiver.spans_named("process orders").len(), 1, "{behind}: {ended:?}");
-        assert!(!ended.stderr.contains("telemetry was dropped"), "{behind}: {ended:?}");
+        let ended = taken_in_the_end(ReceiverMood::Garbles { behind }, "grpc");
         for line in ended.stderr.lines() {
             assert!(serde_json::from_str::<Value>(line).is_ok(), "{behind}: {line}");
         }

@@ -1,11 +1,10 @@
 //! Sessions that wait or stand still: what is said of them, who is held up, and how they go on.
 
-use longshore_testkit::wait::until;
 use serde_json::json;
 
 use crate::servicebus::broker::calm;
 use crate::servicebus::host::Host;
-use crate::servicebus::sessions::handled;
+use crate::servicebus::sessions::{handled, with_a_message_in_hand};
 
 #[test]
 fn more_than_a_hundred_sessions_that_wait_for_a_retry_hold_up_no_other() {
@@ -60,8 +59,7 @@ fn sessions_that_stand_still_are_listed_and_go_on_when_they_are_named() {
 fn a_session_that_is_held_is_listed_as_that_and_cannot_be_let_go_on() {
     let host = Host::of_sessions(calm(), 30);
     host.send_into("red", &["sleep:20000"]);
-    let running = host.run(&["--deadline", "1m"]).start();
-    until("a locked message", || (calm().locked(&host.name) == 1).then_some(()));
+    let running = with_a_message_in_hand(&host);
     assert_eq!(host.json(&["queue", "sessions"])["standing"], "taken");
     let refused = host.program(&["queue", "sessions", "--continue", "red"]).run().ends_with(1);
     refused.says(&["held by a run: red", "try again then"]);

@@ -232,12 +232,18 @@ fn a_message_without_a_session_is_refused_with_the_mend() {
     ended.says(&["requires sessions, and the message has none", "--property session-id=NAME"]);
 }
 
+/// A run that has received the first message of its sessions on the calm broker, and no other.
+pub(super) fn with_a_message_in_hand(host: &Host) -> Process {
+    let running = host.run(&["--deadline", "1m"]).start();
+    until("a locked message", || (calm().locked(&host.name) == 1).then_some(()));
+    running
+}
+
 #[test]
 fn a_run_that_finds_every_session_taken_says_so_and_takes_over_what_is_left() {
     let host = Host::of_sessions(calm(), 5);
     host.send_into("red", &["sleep:9000", "ok"]);
-    let first = host.run(&["--deadline", "1m"]).start();
-    until("a locked message", || (calm().locked(&host.name) == 1).then_some(()));
+    let first = with_a_message_in_hand(&host);
     let mut second = host.run(&["--deadline", "1m"]).start();
     second.wait_for_line("no session is free");
     assert!(first.kill().was_killed());
@@ -251,8 +257,7 @@ fn a_run_that_finds_every_session_taken_says_so_and_takes_over_what_is_left() {
 fn a_run_that_is_not_to_hold_ends_although_others_have_sessions() {
     let host = Host::of_sessions(calm(), 5);
     host.send_into("red", &["sleep:15000"]);
-    let first = host.run(&["--deadline", "1m"]).start();
-    until("a locked message", || (calm().locked(&host.name) == 1).then_some(()));
+    let first = with_a_message_in_hand(&host);
     let ended = host.run(&["--hold", "0"]).run().succeeded();
     assert_eq!((&ended.json()["ended"], &ended.json()["received"]), (&json!("drained"), &json!(0)));
     assert_eq!(first.wait().succeeded().json()["completed"], 1);

@@ -189,12 +189,17 @@ fn binary(value: &[u8]) -> Option<&[u8]> {
 mod tests {
     use super::*;
 
+    /// A list (0xd0) or a map (0xd1) that says that it has so many items, and has these bytes.
+    fn counted(kind: u8, count: u32, items: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(items.len() + 4).unwrap();
+        [&[kind][..], &length.to_be_bytes(), &count.to_be_bytes(), items].concat()
+    }
+
     /// Lists in each other, so many.
     fn nested(depth: usize) -> Vec<u8> {
         let mut value = vec![0x45];
         for _ in 0..depth {
-            let counted = |count: usize| u32::try_from(count).unwrap().to_be_bytes();
-            value = [&[0xd0][..], &counted(value.len() + 4), &counted(1), &value].concat();
+            value = counted(0xd0, 1, &value);
         }
         value
     }
@@ -205,9 +210,7 @@ mod tests {
 
     /// A map of one key, which is a symbol.
     fn map(value: &[u8]) -> Vec<u8> {
-        let body = [&[0xa3, 1, b'k'], value].concat();
-        let counted = |count: usize| u32::try_from(count).unwrap().to_be_bytes();
-        [&[0xd1][..], &counted(body.len() + 4), &counted(2), &body].concat()
+        counted(0xd1, 2, &[&[0xa3, 1, b'k'], value].concat())
     }
 
     #[test]
@@ -232,9 +235,7 @@ mod tests {
         let number = [&[0xa3, 21][..], b"x-opt-sequence-number", &[0x55, 7]].concat();
         let deep = [&[0xa3, 1, b'k'][..], &nested(3000)].concat();
         for pairs in [[&number[..], &deep], [&deep, &number]] {
-            let body = pairs.concat();
-            let counted = |count: usize| u32::try_from(count).unwrap().to_be_bytes();
-            let map = [&[0xd1][..], &counted(body.len() + 4), &counted(4), &body].concat();
+            let map = counted(0xd1, 4, &pairs.concat());
             let Decoded { amqp, damaged } = decode(&section(MESSAGE_ANNOTATIONS, &map));
             assert!(damaged.is_some());
             assert_eq!(amqp.message_annotations.map(|it| it.0.len()), Some(1));
@@ -245,8 +246,7 @@ mod tests {
     fn a_message_that_has_more_in_front_of_its_body_than_there_may_be_is_damaged_and_keeps_its_id() {
         let pair = |number: u32| [&[0xa1, 6][..], format!("{number:06}").as_bytes(), &[0x40]].concat();
         let pairs: Vec<u8> = (0..120_000).flat_map(pair).collect();
-        let counted = |count: usize| u32::try_from(count).unwrap().to_be_bytes();
-        let map = [&[0xd1][..], &counted(pairs.len() + 4), &counted(240_000), &pairs].concat();
+        let map = counted(0xd1, 240_000, &pairs);
         let id = section(0x73, &[0xc0, 5, 1, 0xa1, 2, b'm', b'1']);
         let Decoded { amqp, damaged } = decode(&[id, section(APPLICATION_PROPERTIES, &map)].concat());
         assert!(damaged.unwrap().contains("bytes stand in front of its body, of 1048576 allowed"));
