@@ -28,7 +28,7 @@ COPY infra/project infra/project
 # A release builds its archives with `compiler,dev,otel`: `longshore dev` is for laptops, and takes room in an image.
 ARG FEATURES=compiler,otel
 # Debian 12's glibc reads packed relocations: host/longshore/build.rs.
-ENV LONGSHORE_PACKED_RELOCATIONS=1
+ENV PACKED_RELOCATIONS=1
 RUN cargo auditable build --profile dist --locked --package longshore --no-default-features --features "$FEATURES" \
  && install -D target/dist/longshore /out/longshore
 
