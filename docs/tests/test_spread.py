@@ -23,3 +23,19 @@ class Spread(unittest.TestCase):
 
     def test_a_line_that_only_some_runs_have_says_so(self):
         self.assertEqual(spread.report(["a 1\nhung", "a 1\nother 2"]), "a 1\nhung  [in 1 of 2 runs]\nother 2  [in 1 of 2 runs]")
+
+    def test_a_row_that_is_missing_or_has_other_words_in_one_run_leaves_the_others_beside_their_like(self):
+        one = "at 16\n  ours 10, 1 %\n  theirs 5, 1 %\nat 64\n  ours 20, 2 %\n  theirs 6, 2 %"
+        two = "at 16\n  ours hung\n  theirs 5, 1 %\nat 64\n  ours 30, 3 %\n  theirs 8, the limit, 4 %"
+        self.assertEqual(
+            spread.report([one, two]).splitlines(),
+            [
+                "at 16",
+                "  ours 10, 1 %  [in 1 of 2 runs]",
+                "  ours hung  [in 1 of 2 runs]",
+                "  theirs 5, 1 %",
+                "at 64",
+                "  ours 25 (20 to 30), 2 (2 to 3) %",
+                "  theirs 7 (6 to 8), 3 (2 to 4) %",
+            ],
+        )
