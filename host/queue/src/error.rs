@@ -23,7 +23,7 @@ pub enum QueueError {
         limit: usize,
     },
     /// There is no such queue (404 `QueueNotFound`).
-    #[error("there is no queue {queue}; create it with `longshore queue create --queue {queue}`")]
+    #[error("{}", not_found(queue))]
     QueueNotFound {
         /// Its URL, without secrets.
         queue: String,
@@ -68,6 +68,17 @@ pub enum QueueError {
     },
 }
 
+fn not_found(queue: &str) -> String {
+    if !queue.starts_with("sb:") {
+        return format!("there is no queue {queue}; create it with `longshore queue create --queue {queue}`");
+    }
+    // The service says the same of a topic that is read.
+    format!(
+        "there is no queue or subscription {queue}; make a queue with `az servicebus queue create …`, \
+         or if it is a topic, name one of its subscriptions: `sb://NAMESPACE/TOPIC/Subscriptions/NAME`"
+    )
+}
+
 fn too_large(queue: &str, size: Option<usize>, limit: usize) -> String {
     match size {
         Some(size) => format!("the body has {size} bytes and {queue} takes {limit}"),
@@ -107,6 +118,17 @@ impl QueueError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_missing_is_said_with_the_command_that_makes_it() {
+        let of = |queue: &str| QueueError::QueueNotFound { queue: queue.into() }.to_string();
+        assert!(
+            of("file:./queues/orders").ends_with("`longshore queue create --queue file:./queues/orders`")
+        );
+        let missing = of("sb://acme.servicebus.windows.net/orders");
+        assert!(missing.contains("Subscriptions/NAME") && missing.contains("az servicebus queue create"));
+        assert!(!missing.contains("longshore queue create"), "{missing}");
+    }
 
     #[test]
     fn an_error_that_may_pass_is_told_from_a_lost_lease_and_names_its_queue() {

@@ -34,7 +34,7 @@ pub struct LogSelection {
     pub job: String,
     /// Only those of this execution.
     pub execution: Option<String>,
-    /// Only those about messages whose ids begin so.
+    /// Only those about messages whose ids begin or end so.
     pub message: Option<String>,
     /// Only those that were written from then on.
     pub since: Timestamp,
@@ -89,7 +89,8 @@ impl LogSelection {
             query += &format!("\n| where Replica =~ {whole} or Replica startswith {beginning}");
         }
         if let Some(message) = &self.message {
-            query += &format!("\n| where tostring(line.message_id) startswith_cs {}", literal(message));
+            let (id, part) = ("tostring(line.message_id)", literal(message));
+            query += &format!("\n| where {id} startswith_cs {part} or {id} endswith_cs {part}");
         }
         if let Some(after) = self.ingested_after {
             query += &format!("\n| where coalesce(Ingested, TimeGenerated) > {}", moment(after));
@@ -176,6 +177,7 @@ mod tests {
         for part in [
             "Replica startswith 'orders-1-'",
             r"startswith_cs 'm\u00271'",
+            r"endswith_cs 'm\u00271'",
             "Ingested, TimeGenerated) > datetime(1970-01-01T00:00:00.0000000Z)",
             "where Time >= datetime(1970-01-01T00:00:00.0000000Z)",
             "where Row > 7",

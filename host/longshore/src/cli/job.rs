@@ -129,7 +129,7 @@ pub struct JobLogsArgs {
     #[arg(long, value_name = "NAME", value_parser = execution)]
     pub execution: Option<String>,
 
-    /// Only lines about messages of this id, or with this beginning of it.
+    /// Only lines about messages of this id, or with this beginning or end of it.
     #[arg(long, value_name = "ID", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub message: Option<String>,
 

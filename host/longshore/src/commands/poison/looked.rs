@@ -9,6 +9,7 @@ use super::super::again;
 use super::choice::{Choice, shown_detail};
 use crate::cli::without_secrets;
 use crate::exit::Failure;
+use longshore_queue::kind::PoisonPlace;
 use longshore_queue::{Queue, QueueError, Specimen, session_of};
 use longshore_queue_drivers::open;
 use longshore_worker::poison::Envelope;
@@ -38,8 +39,12 @@ pub(super) async fn look(choice: &Choice<'_>) -> Result<Option<PoisonLook>, Fail
     Ok(Some(PoisonLook::new(queue, messages, count)))
 }
 
-/// A poison queue is made when a message is first poisoned. Without its queue it is a wrong name.
+/// A poison queue beside its queue is made when a message is first poisoned; without its queue it
+/// is a wrong name. A dead-letter sub-queue is there as long as its queue: a topic has none.
 pub(super) async fn not_needed_yet(choice: &Choice<'_>) -> Result<(), Failure> {
+    if let PoisonPlace::Within(_) = choice.queue.kind().poison {
+        return Err(QueueError::QueueNotFound { queue: choice.queue.to_string() }.into());
+    }
     match open(choice.queue).await?.peek(1).await {
         Err(error @ QueueError::QueueNotFound { .. }) => Err(error.into()),
         _ => Ok(()),

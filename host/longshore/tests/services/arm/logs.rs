@@ -86,6 +86,7 @@ fn only_lines_of_the_job_the_execution_the_message_and_the_time_are_shown() {
     assert_eq!(shown(&["--since", "2h"]), ["one", "two", "no line of the host's"]);
     assert_eq!(shown(&["--execution", "orders-1"]), ["too old", "one", "no line of the host's"]);
     assert_eq!(shown(&["--message", "m-2"]), ["two"]);
+    assert_eq!(shown(&["--message", "2"]), ["two"], "a terminal shows ids by their end");
     assert_eq!(shown(&["--message", "m-", "--execution", "orders-1"]), ["one"]);
     assert_eq!(shown(&["--message", "M-2"]), Vec::<String>::new());
     assert_eq!(shown(&["--since", "1s"]), Vec::<String>::new());

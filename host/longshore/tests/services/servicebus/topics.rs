@@ -100,6 +100,16 @@ fn a_subscription_is_not_sent_to_and_a_topic_is_not_received_from() {
 }
 
 #[test]
+fn a_topic_has_no_poison_messages_and_one_who_asks_for_them_is_told_so() {
+    let (topic, ..) = topic(calm());
+    for verb in ["list", "redrive", "purge"] {
+        let args = ["poison", verb, "--yes"];
+        let args = if verb == "purge" { &args[..] } else { &args[..2] };
+        topic.program(args).run().ends_with(3).says(&[&topic.url, "if it is a topic"]);
+    }
+}
+
+#[test]
 fn a_subscription_is_checked_and_so_is_a_topic_that_handlers_send_to() {
     let (topic, billing, _) = topic(calm());
     topic.send(&["ok"]);

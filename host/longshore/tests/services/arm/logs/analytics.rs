@@ -131,17 +131,21 @@ impl State {
         let job = between(query, "JobName =~ '", "'").unwrap();
         let since = moment(query, "TimeGenerated >= ").unwrap();
         let execution = between(query, "Replica startswith '", "'");
-        let message = between(query, "startswith_cs '", "'");
+        let begins = between(query, "startswith_cs '", "'");
+        let ends = between(query, "endswith_cs '", "'");
         let ingested = moment(query, "TimeGenerated) > ");
         let from = moment(query, "| where Time >= ");
         let id =
             |text: &str| serde_json::from_str::<Value>(text).ok()?["message_id"].as_str().map(str::to_owned);
+        let is_about = |id: &str| {
+            begins.is_none_or(|part| id.starts_with(part)) || ends.is_some_and(|part| id.ends_with(part))
+        };
         let mut found: Vec<_> = self
             .lines
             .iter()
             .filter(|it| it.job == job && it.time >= since)
             .filter(|it| execution.is_none_or(|execution| it.replica.starts_with(execution)))
-            .filter(|it| message.is_none_or(|message| id(&it.text).is_some_and(|id| id.starts_with(message))))
+            .filter(|it| begins.is_none() || id(&it.text).is_some_and(|id| is_about(&id)))
             .filter(|it| ingested.is_none_or(|after| it.ingested > after))
             .filter(|it| from.is_none_or(|from| it.time >= from))
             .cloned()
