@@ -27,8 +27,8 @@ COPY infra/azuredeploy.json infra/azuredeploy.json
 COPY infra/project infra/project
 # A release builds its archives with `compiler,dev,otel`: `longshore dev` is for laptops, and takes room in an image.
 ARG FEATURES=compiler,otel
-# Debian 12's glibc reads packed relocations: host/longshore/build.rs.
-ENV PACKED_RELOCATIONS=1
+# Debian 12's glibc reads packed relocations, which a release does without in its archives: host/longshore/build.rs.
+ARG PACKED_RELOCATIONS=1
 RUN cargo auditable build --profile dist --locked --package longshore --no-default-features --features "$FEATURES" \
  && install -D target/dist/longshore /out/longshore
 

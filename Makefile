@@ -176,7 +176,7 @@ verify-servicebus: guest ## test a Service Bus queue for real: QUEUE_URL=sb://NA
 	$(SERVICEBUS)/verify.sh "$(QUEUE_URL)"
 
 bench: guest guest-python guest-js examples $(PEERS)/.venv/installed $(STORAGE)/.venv/installed $(SERVICEBUS)/.venv/installed ## measure speed and memory, and print them beside their floors: make bench ONLY=call RUNS=5
-	PACKED_RELOCATIONS=1 RUST_BACKTRACE=0 BENCH_ROWS='$(ROWS)' BENCH_PYTHON=$(abspath $(PEERS))/.venv/bin/python \
+	PACKED_RELOCATIONS=1 RUST_BACKTRACE=0 $(if $(BINARY),BENCH_HOST=$(abspath $(BINARY))) BENCH_ROWS='$(ROWS)' BENCH_PYTHON=$(abspath $(PEERS))/.venv/bin/python \
 		BENCH_STORAGE_PYTHON=$(abspath $(STORAGE))/.venv/bin/python \
 		BENCH_SERVICEBUS_PYTHON=$(abspath $(SERVICEBUS))/.venv/bin/python \
 		$(if $(filter-out 1,$(RUNS)),python3 host/longshore/benches/spread.py $(RUNS)) cargo bench --package longshore --bench longshore -- $(ONLY)

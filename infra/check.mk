@@ -49,7 +49,7 @@ $(TOOLS)/cargo-mutants:
 
 # As the Dockerfile builds it.
 auditable: $(TOOLS)/cargo-auditable guest
-	PATH="$(abspath $(TOOLS)):$$PATH" cargo auditable build --profile dist --package longshore --no-default-features --features compiler,otel
+	PACKED_RELOCATIONS=1 PATH="$(abspath $(TOOLS)):$$PATH" cargo auditable build --profile dist --package longshore --no-default-features --features compiler,otel
 
 test-infra: bicep-installed $(INFRA_VENV)/installed test-queries test-kubernetes test-az ## check the templates, the queries and the az commands: syntax, names, types, roles, arithmetic
 	$(INFRA_VENV)/bin/python -m pytest --quiet --ignore infra/tests/image --ignore $(QUERIES) --ignore $(KUBERNETES) --ignore $(AZ) infra/tests

@@ -5,6 +5,17 @@ set -eu
 binary=$1 version=$2 target=$3 directory=$4
 name=longshore-v$version-$target
 tree=$(cd "$(dirname "$0")/.." && pwd)
+
+# Archives are for systems that are older than the image's. What only a newer C library loads would not start there.
+newest=GLIBC_2.34
+if [ "$(head -c 4 "$binary" | tail -c 3)" = ELF ]; then
+    needed=$(readelf --version-info "$binary" | grep -Eo 'GLIBC_[0-9A-Z_.]+' | sort --unique --version-sort | tail -n 1)
+    if [ "$(printf '%s\n' "$needed" "$newest" | sort --version-sort | tail -n 1)" != "$newest" ]; then
+        echo "$binary needs $needed, and archives promise $newest: build it with PACKED_RELOCATIONS=0, on Debian 12" >&2
+        exit 1
+    fi
+fi
+
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/$name"

@@ -116,6 +116,21 @@ def test_an_archive_has_what_shells_and_man_read_as_the_program_writes_it(tmp_pa
     assert files["longshore"].mode == 0o755
 
 
+def test_no_archive_has_a_program_that_the_oldest_promised_system_does_not_load(tmp_path):
+    (tmp_path / "program.c").write_text("int one; int *address = &one; int main(void) { return 0; }\n")
+    for flags, is_made in [("-Wl,-z,nopack-relative-relocs", True), ("-Wl,-z,pack-relative-relocs", False)]:
+        program = tmp_path / "program"
+        subprocess.run(["cc", "-pie", "-fPIE", flags, "-o", program, tmp_path / "program.c"], check=True)
+        command = [ROOT / "release/archive.sh", program, "1.2.3", "here", tmp_path / "archives"]
+        made = subprocess.run(command, check=False, capture_output=True, text=True)
+        assert (made.returncode == 0) == is_made, made.stderr
+        assert is_made or "GLIBC_ABI_DT_RELR" in made.stderr
+    # The program of an archive is built as the archive's, and not as the image's.
+    workflow = (ROOT / ".github/workflows/release.yml").read_text()
+    assert re.search(r"--build-arg PACKED_RELOCATIONS=0 --output type=local", workflow)
+    assert "ARG PACKED_RELOCATIONS=1" in (ROOT / "Dockerfile").read_text()
+
+
 def test_install_sh_names_no_target_that_is_not_built():
     built = {it["target"] for it in json.loads((ROOT / "release/targets.json").read_text())}
     assert set(re.findall(r"echo (\S+-unknown-\S+) ", (ROOT / "install.sh").read_text())) == built

@@ -8,7 +8,7 @@ use rusqlite::{Connection, params};
 
 use super::child::{self, Consumed};
 use super::floor;
-use super::workbench::Workbench;
+use super::workbench::{self, Workbench};
 
 const MESSAGES: usize = 20_000;
 pub(super) const BODY: &str = r#"{"order_id":"o-000001","msg":"two books and a pen, please deliver soon"}"#;
@@ -93,7 +93,7 @@ pub(super) fn fill(directory: &Path, messages: usize) -> FilledQueue {
 /// The same with so many messages of another body.
 pub(super) fn fill_with(directory: &Path, messages: usize, body: &str) -> FilledQueue {
     let queue = FilledQueue { directory: directory.to_owned() };
-    let made = Command::new(env!("CARGO_BIN_EXE_longshore"))
+    let made = Command::new(workbench::host())
         .args(["queue", "create", "--queue", &queue.url()])
         .stdout(Stdio::null())
         .status();

@@ -22,7 +22,7 @@ impl Workbench {
         // Not the system's temporary directory: that may be in memory, where flushing is free.
         let target = root.join("target");
         let directory = tempfile::tempdir_in(target).expect("a directory for the queues");
-        Self { component, host: env!("CARGO_BIN_EXE_longshore").into(), directory }
+        Self { component, host: host(), directory }
     }
 
     /// A fresh directory in it.
@@ -39,6 +39,11 @@ impl Workbench {
         let flushes = floor::flushes(&self.directory("flush"));
         format!("kernel {kernel}, {cores} cores, load {load}; fdatasync of 4 KiB: {flushes:.0} a second")
     }
+}
+
+/// The program that is measured: another one than was built with the benchmark, where one is named.
+pub(super) fn host() -> PathBuf {
+    std::env::var_os("BENCH_HOST").unwrap_or_else(|| env!("CARGO_BIN_EXE_longshore").into()).into()
 }
 
 /// The p-th percentile (0 to 100) in microseconds; sorts.
