@@ -87,7 +87,8 @@ impl Connected {
             .open_with_stream(Tap::new(stream, watches.clone()))
             .await
             .map_err(|error| {
-                unreached(format!("{} does not open a connection: {error}", entity.namespace))
+                let cause = watches.refusal().unwrap_or_else(|| error.to_string());
+                unreached(format!("{} does not open a connection: {cause}", entity.namespace))
             })?;
         entity.channel_max.store(watches.channel_max().min(CHANNEL_MAX), Ordering::Relaxed);
         let mut session =
@@ -95,7 +96,8 @@ impl Connected {
         // What has one session to itself does not wait for the token.
         let begun = async { Session::begin(&mut connection).await.ok() };
         let authorised = async {
-            let cbs = Requests::attach_first((&mut session, &watches), "$cbs", &entity.url, "receive").await?;
+            let cbs =
+                Requests::attach_first((&mut session, &watches), "$cbs", &entity.url, "receive").await?;
             let left = put_token(&cbs, &entity).await?;
             Ok((cbs, left))
         };
@@ -151,7 +153,8 @@ impl Connected {
     }
 
     /// The link that receives. One that can bring no more messages is replaced; it lasts until all
-    /// that it brought is settled. A new one gets so much credit at once, for a receive that follows.
+    /// that it brought is settled. A new one gets so much credit at once, for a receive that comes
+    /// right after it.
     pub(super) async fn receiver(&self, credit: u32) -> Result<Arc<Link>, QueueError> {
         let mut receiving = self.receiving.lock().await;
         if let Some(link) = receiving.as_ref().filter(|it| !it.is_over()) {
@@ -234,7 +237,7 @@ impl Connected {
             Err(refused) => return Ok(Err(refused)),
         };
         if credit > 0 {
-            // The service has it already. The library has to know it before it hands over a message.
+            // The service has it already. The library knows it before it hands over a message.
             receiver.set_credit(credit).await.map_err(|error| unclear(&self.entity.url, error))?;
         }
         Ok(Ok(Attached { receiver, session, watched }))

@@ -66,8 +66,8 @@ pub(super) enum Brought {
 }
 
 impl Link {
-    /// Starts to work on a link that was attached in a session of its own, and has so much credit for
-    /// the receive that comes next.
+    /// Starts to work on a link that was attached in a session of its own, and has so much credit
+    /// for the receive that comes next.
     pub(super) fn start(
         (receiver, session): (Receiver, SessionHandle<()>),
         watched: Arc<Watched>,

@@ -1,13 +1,14 @@
 //! What the library says on a connection, and what is said for it ahead of its time.
 //!
 //! The library (fe2o3-amqp 0.18) waits for an answer before it says the next thing. Each of these
-//! answers is a round trip until the first message. Where AMQP allows it, and Microsoft's client for
-//! .NET does it too, the next thing is said at once ([Azure/azure-amqp](https://github.com/Azure/azure-amqp),
-//! as of b8d2ac0):
-//! - the protocol's header and `open` go together (section 2.4.2, *Pipelined Open*; there
-//!   `AmqpConnection.OpenInternal`);
-//! - both links of a node that is asked are attached together (`RequestResponseAmqpLink.OpenInternal`);
-//! - the first credit of a link goes with its attach (`ReceivingAmqpLink.OpenInternal`).
+//! answers is a round trip until the first message. The next thing is said at once where AMQP
+//! allows it, and Microsoft's client for .NET says it at once as well
+//! ([Azure/azure-amqp](https://github.com/Azure/azure-amqp), commit b8d2ac0):
+//! - The protocol's header and `open` go together (section 2.4.2, *Pipelined Open*). There it is
+//!   `AmqpConnection.OpenInternal`.
+//! - Both links to a node that is asked are attached together
+//!   (`RequestResponseAmqpLink.OpenInternal`).
+//! - The first credit of a link goes with its attach (`ReceivingAmqpLink.OpenInternal`).
 //!
 //! What the library says later is the same, and goes out once.
 
@@ -98,7 +99,11 @@ impl Said {
                 let attach: Attach = serde_amqp::from_slice(performative).ok()?;
                 if let Some((_, before)) = self.attached.take_if(|(name, _)| *name == attach.name) {
                     let repeated = before == whole;
-                    return Some(if repeated { Passage::Repeated(whole.len()) } else { Passage::Contradiction });
+                    return Some(if repeated {
+                        Passage::Repeated(whole.len())
+                    } else {
+                        Passage::Contradiction
+                    });
                 }
                 self.with_attach(channel, &attach, whole, peer)
             }

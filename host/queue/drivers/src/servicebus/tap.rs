@@ -229,8 +229,8 @@ impl Frames {
         }
     }
 
-    /// Lets the library read the header that the service has to answer with: it says nothing before.
-    /// What the service answers is looked at when it comes.
+    /// Lets the library read the header that the service has to answer with: it says nothing
+    /// before. What the service answers is looked at when it comes.
     fn answer_header(&mut self) {
         self.passed.extend_from_slice(&AMQP_HEADER);
         self.owed = Some(AMQP_HEADER);
@@ -258,7 +258,6 @@ impl Frames {
                 if *header == owed {
                     self.came.advance(HEADER);
                 } else {
-                    // As the library says it.
                     let found = Bytes::copy_from_slice(header);
                     self.refused = Some(format!("Protocol header mismatch. Found {found:?}").into());
                 }
@@ -271,7 +270,8 @@ impl Frames {
                 self.refused = self.pass(frame).err().map(Cow::Borrowed);
             }
         }
-        if self.refused.is_some() {
+        if let Some(refused) = &self.refused {
+            self.watches.refuse(refused);
             self.came.clear();
         }
     }
@@ -289,11 +289,8 @@ impl Frames {
         let performative = first_sound(body).ok_or("a frame contradicts itself, or is too deep")?;
         let end = start + performative.len();
         let channel = u16::from_be_bytes([high, low]);
-        let shown = if kind == AMQP_FRAME {
-            self.look(channel, performative, frame.slice(end..))?
-        } else {
-            &[]
-        };
+        let shown =
+            if kind == AMQP_FRAME { self.look(channel, performative, frame.slice(end..))? } else { &[] };
         let size = u32::try_from(end + shown.len()).unwrap_or(MAX_FRAME);
         let held = self.held.as_mut().and_then(|held| held.of(channel, performative));
         let to = held.unwrap_or(&mut self.passed);
@@ -305,7 +302,12 @@ impl Frames {
 
     /// Looks at a frame, and keeps what it carries. Returns what the library is shown instead. What
     /// cannot be read is the library's to refuse.
-    fn look(&mut self, channel: u16, performative: &[u8], payload: Bytes) -> Result<&'static [u8], &'static str> {
+    fn look(
+        &mut self,
+        channel: u16,
+        performative: &[u8],
+        payload: Bytes,
+    ) -> Result<&'static [u8], &'static str> {
         let Some(code) = code_of(performative) else { return Ok(&[]) };
         match code {
             code::TRANSFER => {
@@ -371,6 +373,9 @@ impl Frames {
         Ok(&[])
     }
 }
+
+#[cfg(test)]
+mod ahead;
 
 #[cfg(test)]
 mod fuzz;

@@ -42,6 +42,8 @@ struct Links {
     expected: HashMap<String, Arc<Watched>>,
     /// What is said with which link's attach.
     ahead: HashMap<String, Ahead>,
+    /// Why nothing more is read from the service.
+    refusal: Option<String>,
     /// By the service's channel of their session, and its number of the link.
     attached: BTreeMap<(u16, u32), Arc<Watched>>,
 }
@@ -71,6 +73,17 @@ impl Watches {
         let ahead = links.ahead.remove(name);
         self.has_ahead.store(!links.ahead.is_empty(), Ordering::Relaxed);
         ahead
+    }
+
+    /// Nothing more is read from the service, for this reason.
+    pub(super) fn refuse(&self, why: &str) {
+        lock(&self.links).refusal = Some(why.to_owned());
+    }
+
+    /// Why nothing more is read from the service, if that is so. The library forgets it where it
+    /// fails to open a connection.
+    pub(super) fn refusal(&self) -> Option<String> {
+        lock(&self.links).refusal.clone()
     }
 
     /// The service has opened its end of the connection.
