@@ -218,8 +218,10 @@ impl Connected {
     ) -> Result<Result<Attached, ReceiverAttachError>, QueueError> {
         let watched = self.watches.expect(name);
         let mut session = self.begin_session().await?;
-        if credit > 0 {
-            self.watches.say_with(name, Ahead::Credit(credit));
+        match credit {
+            // What a call has asked for that was given up before it was said is not said now.
+            0 => drop(self.watches.take_ahead(name)),
+            credit => self.watches.say_with(name, Ahead::Credit(credit)),
         }
         let receiver = Receiver::builder()
             .name(name)
