@@ -70,6 +70,7 @@ impl<'a> Clients<'a> {
         if self.dotnet.is_none() {
             println!("{DOTNET} is not on PATH: the client for .NET is not measured");
         }
+        self.warm();
         let wanted = |row: &str| rows.is_empty() || rows.split_whitespace().any(|it| it == row);
         for round_trip_ms in ROUND_TRIPS_MS {
             for concurrency in CONCURRENCIES {
@@ -80,15 +81,30 @@ impl<'a> Clients<'a> {
         }
     }
 
+    /// Lets each client take its messages once before any is measured. Whoever came first would
+    /// wait until Node.js has compiled the broker.
+    fn warm(&self) {
+        for client in self.clients() {
+            if let Err(why) = self.take(client, Duration::ZERO, CONCURRENCIES[0]) {
+                println!("  {:<33} not warm: {why}", client.name());
+            }
+        }
+    }
+
+    /// The clients that are there.
+    fn clients(&self) -> impl Iterator<Item = Client> + use<> {
+        let dotnet = self.dotnet.is_some();
+        let clients = [Client::Longshore, Client::DotNet, Client::JavaScript, Client::Python];
+        clients.into_iter().filter(move |it| *it != Client::DotNet || dotnet)
+    }
+
     fn compare_at(&self, round_trip: Duration, concurrency: usize) {
         println!(
             "round trip {:>2} ms, concurrency {concurrency:<3}    a second   CPU each    memory   first one   parts of a core: client, broker, way",
             round_trip.as_millis()
         );
-        let clients = [Client::Longshore, Client::DotNet, Client::JavaScript, Client::Python];
-        let there = |it: &Client| *it != Client::DotNet || self.dotnet.is_some();
         let mut all = Vec::new();
-        for client in clients.into_iter().filter(there) {
+        for client in self.clients() {
             let took = match self.take(client, round_trip, concurrency) {
                 Ok(took) => took,
                 Err(why) => {

@@ -22,6 +22,7 @@ mod count;
 mod disposition;
 mod entity;
 mod error;
+mod frame;
 mod held;
 mod inbox;
 mod learnt;
@@ -34,6 +35,7 @@ mod proxy;
 mod receive;
 mod renewals;
 mod request;
+mod said;
 mod sections;
 mod sessions;
 mod settler;
@@ -156,6 +158,10 @@ impl Queue for ServiceBusQueue {
         &self.url
     }
 
+    async fn prepare(&self) -> Result<(), QueueError> {
+        self.wire.call(async |_| Ok(())).await
+    }
+
     /// Queues are made by those who manage the namespace: this says whether it is there.
     async fn create(&self) -> Result<bool, QueueError> {
         match self.wire.call(async |it| management::peek(it, &self.url, 0, 1).await).await {
@@ -169,7 +175,7 @@ impl Queue for ServiceBusQueue {
     /// receives, and a run needs that link anyway. Where no such link may be, it is asked to renew
     /// a lock that does not exist: it looks at the caller's rights first.
     async fn may(&self, _: Right) -> Result<(), QueueError> {
-        let ask = async |it: &Connected| match it.receiver().await {
+        let ask = async |it: &Connected| match it.receiver(0).await {
             Err(QueueError::Fault { .. }) => {
                 management::renew(it, &self.wire.entity, &[LockToken::NONE]).await
             }

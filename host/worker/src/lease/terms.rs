@@ -77,14 +77,13 @@ impl Terms {
         match mode {
             LeaseMode::Renew => agreed(renewable),
             LeaseMode::Fixed => agreed(fixed),
-            // Where receives are credit on a link, the question attaches that link.
-            LeaseMode::Auto if fixed.visibility <= visibility && !queue.url().kind().receives_are_credit => {
-                // A stop is heard at once while a token is waited for, and not while a receive is.
-                let unclear = match timeout(MAX_QUESTION, queue.prepare()).await {
-                    Ok(prepared) => prepared.err(),
-                    Err(_) => Some(no_answer(queue)),
-                };
-                Agreed { unclear, is_open: true, ..agreed(renewable) }
+            // Where receives are credit on a link, the right to attach it is the one to renew: the
+            // first receive asks for both.
+            LeaseMode::Auto if queue.url().kind().receives_are_credit => {
+                Agreed { unclear: prepared(queue).await, ..agreed(renewable) }
+            }
+            LeaseMode::Auto if fixed.visibility <= visibility => {
+                Agreed { unclear: prepared(queue).await, is_open: true, ..agreed(renewable) }
             }
             LeaseMode::Auto => match may_update(queue).await {
                 MayUpdate::Yes => agreed(renewable),
@@ -114,6 +113,15 @@ pub struct Agreed {
 /// Whether the queue says that the identity may not update messages.
 pub(crate) async fn may_not_renew(queue: &dyn Queue) -> bool {
     matches!(may_update(queue).await, MayUpdate::No)
+}
+
+/// Prepares the queue, and returns why that did not work. A stop is heard at once while a token is
+/// waited for, and not while a receive is.
+async fn prepared(queue: &dyn Queue) -> Option<QueueError> {
+    match timeout(MAX_QUESTION, queue.prepare()).await {
+        Ok(prepared) => prepared.err(),
+        Err(_) => Some(no_answer(queue)),
+    }
 }
 
 fn no_answer(queue: &dyn Queue) -> QueueError {

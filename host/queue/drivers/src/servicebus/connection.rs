@@ -27,7 +27,7 @@ use crate::servicebus::link::Link;
 use crate::servicebus::request::Requests;
 use crate::servicebus::tap::{MAX_FRAME, Tap};
 use crate::servicebus::transport;
-use crate::servicebus::watched::{Watched, Watches};
+use crate::servicebus::watched::{Ahead, Watched, Watches};
 
 /// How long the service may be silent before the connection counts as dead. It says something at
 /// half of that.
@@ -87,7 +87,8 @@ impl Connected {
             .open_with_stream(Tap::new(stream, watches.clone()))
             .await
             .map_err(|error| {
-                unreached(format!("{} does not open a connection: {error}", entity.namespace))
+                let cause = watches.refusal().unwrap_or_else(|| error.to_string());
+                unreached(format!("{} does not open a connection: {cause}", entity.namespace))
             })?;
         entity.channel_max.store(watches.channel_max().min(CHANNEL_MAX), Ordering::Relaxed);
         let mut session =
@@ -95,7 +96,8 @@ impl Connected {
         // What has one session to itself does not wait for the token.
         let begun = async { Session::begin(&mut connection).await.ok() };
         let authorised = async {
-            let cbs = Requests::attach((&mut session, &watches), "$cbs", &entity.url, "receive").await?;
+            let cbs =
+                Requests::attach_first((&mut session, &watches), "$cbs", &entity.url, "receive").await?;
             let left = put_token(&cbs, &entity).await?;
             Ok((cbs, left))
         };
@@ -151,15 +153,16 @@ impl Connected {
     }
 
     /// The link that receives. One that can bring no more messages is replaced; it lasts until all
-    /// that it brought is settled.
-    pub(super) async fn receiver(&self) -> Result<Arc<Link>, QueueError> {
+    /// that it brought is settled. A new one gets so much credit at once, for a receive that comes
+    /// right after it.
+    pub(super) async fn receiver(&self, credit: u32) -> Result<Arc<Link>, QueueError> {
         let mut receiving = self.receiving.lock().await;
         if let Some(link) = receiving.as_ref().filter(|it| !it.is_over()) {
             return Ok(link.clone());
         }
         *receiving = None;
         // Boxed: every receive would be as large as this.
-        let link = Arc::new(Box::pin(self.attach_receiver()).await?);
+        let link = Arc::new(Box::pin(self.attach_receiver(credit)).await?);
         Ok(receiving.insert(link).clone())
     }
 
@@ -188,12 +191,12 @@ impl Connected {
         })
     }
 
-    async fn attach_receiver(&self) -> Result<Link, QueueError> {
+    async fn attach_receiver(&self, credit: u32) -> Result<Link, QueueError> {
         let source = Source::from(self.entity.source());
-        match self.attach(&self.entity.link, source, Fields::default()).await? {
+        match self.attach(&self.entity.link, source, Fields::default(), credit).await? {
             Ok(Attached { receiver, session, watched }) => {
                 self.has_received.store(true, Ordering::Relaxed);
-                Ok(Link::start(receiver, session, watched, self.entity.clone()))
+                Ok(Link::start((receiver, session), watched, credit, self.entity.clone()))
             }
             Err(refused) => {
                 if sessions_are_required(&refused) {
@@ -204,16 +207,22 @@ impl Connected {
         }
     }
 
-    /// Attaches a link of this name that receives, in a session of its own; or says why it was not
-    /// attached.
+    /// Attaches a link of this name that receives, in a session of its own, and gives it so much
+    /// credit; or says why it was not attached.
     pub(super) async fn attach(
         &self,
         name: &str,
         source: Source,
         properties: Fields,
+        credit: u32,
     ) -> Result<Result<Attached, ReceiverAttachError>, QueueError> {
         let watched = self.watches.expect(name);
         let mut session = self.begin_session().await?;
+        match credit {
+            // What a call has asked for that was given up before it was said is not said now.
+            0 => drop(self.watches.take_ahead(name)),
+            credit => self.watches.say_with(name, Ahead::Credit(credit)),
+        }
         let receiver = Receiver::builder()
             .name(name)
             .source(source)
@@ -225,7 +234,15 @@ impl Connected {
             .auto_accept(false)
             .attach(&mut session)
             .await;
-        Ok(receiver.map(|receiver| Attached { receiver, session, watched }))
+        let mut receiver = match receiver {
+            Ok(receiver) => receiver,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        if credit > 0 {
+            // The service has it already. The library knows it before it hands over a message.
+            receiver.set_credit(credit).await.map_err(|error| unclear(&self.entity.url, error))?;
+        }
+        Ok(Ok(Attached { receiver, session, watched }))
     }
 
     /// Whether there is a link that receives, or was.

@@ -66,11 +66,12 @@ pub(super) enum Brought {
 }
 
 impl Link {
-    /// Starts to work on a link that was attached in a session of its own.
+    /// Starts to work on a link that was attached in a session of its own, and has so much credit
+    /// for the receive that comes next.
     pub(super) fn start(
-        receiver: Receiver,
-        session: SessionHandle<()>,
+        (receiver, session): (Receiver, SessionHandle<()>),
         watched: Arc<Watched>,
+        credit: u32,
         entity: Arc<Entity>,
     ) -> Self {
         let (orders, ordered) = unbounded_channel();
@@ -81,7 +82,7 @@ impl Link {
             inbox: inbox.clone(),
             orders: orders.downgrade(),
             watched: watched.clone(),
-            credit: 0,
+            credit,
             draining: None,
         };
         tokio::spawn(pump.run(ordered, session));

@@ -14,7 +14,7 @@ use crate::servicebus::link::Brought;
 /// Receives up to `max` messages.
 pub(super) async fn receive(connected: &Connected, max: u32) -> Result<Vec<Arrived>, QueueError> {
     loop {
-        match connected.receiver().await?.receive(max).await? {
+        match connected.receiver(max).await?.receive(max).await? {
             Brought::Messages(messages) => return Ok(messages),
             // Another one takes its place.
             Brought::Stale => {}

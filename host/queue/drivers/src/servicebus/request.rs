@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use fe2o3_amqp::session::SessionHandle;
-use fe2o3_amqp::types::definitions::SenderSettleMode;
+use fe2o3_amqp::types::definitions::{Handle, ReceiverSettleMode, Role, SenderSettleMode};
 use fe2o3_amqp::types::messaging::{
-    AmqpValue, ApplicationProperties, Body, Message, MessageId, Outcome, Properties,
+    AmqpValue, ApplicationProperties, Body, Message, MessageId, Outcome, Properties, Target,
 };
+use fe2o3_amqp::types::performatives::Attach;
 use fe2o3_amqp::types::primitives::{SimpleValue, Value};
 use fe2o3_amqp::{Receiver, Sender};
 use futures_util::future::{Either, select};
@@ -21,7 +22,7 @@ use longshore_queue::{QueueError, QueueUrl};
 
 use crate::servicebus::error::{AmqpRefusal, received, receiving, sending, sent, unclear};
 use crate::servicebus::sections::decode_value;
-use crate::servicebus::watched::{Watched, Watches};
+use crate::servicebus::watched::{Ahead, Watched, Watches};
 
 /// An answer: its status, and its body.
 #[derive(Debug)]
@@ -60,15 +61,53 @@ impl Requests {
         url: &QueueUrl,
         operation: &'static str,
     ) -> Result<Self, QueueError> {
-        let reply_to = format!("reply-{}", uuid::Uuid::now_v7());
+        Self::attach_as(reply_to(), (session, watches), node, url, operation).await
+    }
+
+    /// The same in a session that has no other links, and that is of no use without these: both are
+    /// attached at once.
+    pub(super) async fn attach_first(
+        (session, watches): (&mut SessionHandle<()>, &Watches),
+        node: &str,
+        url: &QueueUrl,
+        operation: &'static str,
+    ) -> Result<Self, QueueError> {
+        let reply_to = reply_to();
+        let answers = Attach {
+            name: answers(&reply_to),
+            handle: Handle::default(),
+            role: Role::Receiver,
+            snd_settle_mode: SenderSettleMode::Settled,
+            rcv_settle_mode: ReceiverSettleMode::First,
+            source: Some(Box::new(node.into())),
+            target: Some(Box::new(Target::from(reply_to.clone()).into())),
+            unsettled: None,
+            incomplete_unsettled: false,
+            initial_delivery_count: Some(0),
+            max_message_size: None,
+            offered_capabilities: None,
+            desired_capabilities: None,
+            properties: None,
+        };
+        watches.say_with(&requests(&reply_to), Ahead::Link(Box::new(answers)));
+        Self::attach_as(reply_to, (session, watches), node, url, operation).await
+    }
+
+    async fn attach_as(
+        reply_to: String,
+        (session, watches): (&mut SessionHandle<()>, &Watches),
+        node: &str,
+        url: &QueueUrl,
+        operation: &'static str,
+    ) -> Result<Self, QueueError> {
+        let name = answers(&reply_to);
+        let watched = watches.expect(&name);
         // Settled as they are sent, which .NET's client asks for as well: the answer is all that is
         // waited for, and what becomes of an answer is not.
         let settled = SenderSettleMode::Settled;
-        let sender = Sender::builder().name(format!("{reply_to}-requests")).target(node);
+        let sender = Sender::builder().name(requests(&reply_to)).target(node);
         let sender = sender.sender_settle_mode(settled.clone()).attach(session).await;
         let sender = sender.map_err(|error| sending(error, url, operation))?;
-        let name = format!("{reply_to}-answers");
-        let watched = watches.expect(&name);
         let receiver = Receiver::builder().name(name).source(node);
         let receiver = receiver.target(reply_to.clone()).sender_settle_mode(settled).attach(session).await;
         let receiver = receiver.map_err(|error| receiving(error, url))?;
@@ -119,6 +158,21 @@ impl Requests {
             Ok(_) => unclear(&self.url, "the connection ended before the answer"),
         })
     }
+}
+
+/// A name that answers are sent to, which nobody else has.
+fn reply_to() -> String {
+    format!("reply-{}", uuid::Uuid::now_v7())
+}
+
+/// The name of the link with the requests.
+fn requests(reply_to: &str) -> String {
+    format!("{reply_to}-requests")
+}
+
+/// The name of the link with the answers.
+fn answers(reply_to: &str) -> String {
+    format!("{reply_to}-answers")
 }
 
 /// Why the links have ended, in the words of this operation.

@@ -3,12 +3,12 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::ops::RangeInclusive;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 use fe2o3_amqp::types::messaging::DeliveryState;
-use fe2o3_amqp::types::performatives::Transfer;
+use fe2o3_amqp::types::performatives::{Attach, Transfer};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
@@ -22,12 +22,28 @@ pub(super) struct Watches {
     links: Mutex<Links>,
     /// The highest number of a session that the service takes, once it has told.
     channel_max: AtomicU16,
+    /// Whether anything is to be said with an attach.
+    has_ahead: AtomicBool,
+}
+
+/// What is said with the attach of a link, and does not wait for its answer.
+#[derive(Debug)]
+pub(super) enum Ahead {
+    /// So much credit. The link is the first one of its session.
+    Credit(u32),
+    /// The attach of another link, which gets the next number. The library says the same as soon as
+    /// the first link is there.
+    Link(Box<Attach>),
 }
 
 #[derive(Debug, Default)]
 struct Links {
     /// Those that are about to be attached, by name.
     expected: HashMap<String, Arc<Watched>>,
+    /// What is said with which link's attach.
+    ahead: HashMap<String, Ahead>,
+    /// Why nothing more is read from the service.
+    refusal: Option<String>,
     /// By the service's channel of their session, and its number of the link.
     attached: BTreeMap<(u16, u32), Arc<Watched>>,
 }
@@ -38,6 +54,36 @@ impl Watches {
         let watched = Arc::<Watched>::default();
         lock(&self.links).expected.insert(name.to_owned(), watched.clone());
         watched
+    }
+
+    /// Something is to be said with the attach of a link of this name.
+    pub(super) fn say_with(&self, name: &str, ahead: Ahead) {
+        lock(&self.links).ahead.insert(name.to_owned(), ahead);
+        self.has_ahead.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether anything is to be said with the attach of a link.
+    pub(super) fn has_ahead(&self) -> bool {
+        self.has_ahead.load(Ordering::Relaxed)
+    }
+
+    /// Takes what is to be said with the attach of this link, if anything is.
+    pub(super) fn take_ahead(&self, name: &str) -> Option<Ahead> {
+        let mut links = lock(&self.links);
+        let ahead = links.ahead.remove(name);
+        self.has_ahead.store(!links.ahead.is_empty(), Ordering::Relaxed);
+        ahead
+    }
+
+    /// Nothing more is read from the service, for this reason.
+    pub(super) fn refuse(&self, why: &str) {
+        lock(&self.links).refusal = Some(why.to_owned());
+    }
+
+    /// Why nothing more is read from the service, if that is so. The library forgets it where it
+    /// fails to open a connection.
+    pub(super) fn refusal(&self) -> Option<String> {
+        lock(&self.links).refusal.clone()
     }
 
     /// The service has opened its end of the connection.

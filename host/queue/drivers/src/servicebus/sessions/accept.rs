@@ -57,7 +57,7 @@ pub(super) async fn accept(
     let patience = u32::try_from(PATIENCE.as_millis()).unwrap_or(u32::MAX);
     let properties: Fields = OrderedMap::from_iter([(Symbol::from(TIMEOUT), Value::Uint(patience))]);
     let asked = Instant::now();
-    let attached = match connected.attach(name, source, properties).await? {
+    let attached = match connected.attach(name, source, properties, 0).await? {
         Ok(attached) => attached,
         Err(ReceiverAttachError::RemoteClosedWithError(error)) => {
             let refusal = AmqpRefusal::from(&error);
@@ -82,7 +82,7 @@ pub(super) async fn accept(
     let left = until
         .and_then(|until| Duration::try_from(until.duration_since(entity.clock.at(Timestamp::now()))).ok());
     let lock = left.filter(|left| LOCKS.contains(left)).unwrap_or(SHORTEST_LOCK);
-    let link = Link::start(receiver, session, watched, connected.shared_entity());
+    let link = Link::start((receiver, session), watched, 0, connected.shared_entity());
     let session = HeldSession { id, link: name.to_owned() };
     // It was locked after it was asked for; but the service may have looked for it for a while.
     let locked_until = if asked.elapsed() > PATIENCE / 4 { Instant::now() + lock } else { asked + lock };

@@ -3,19 +3,17 @@
 
 use std::sync::Arc;
 
-use fe2o3_amqp::types::definitions::Handle;
 use fe2o3_amqp::types::messaging::{Accepted, DeliveryState, Released};
-use fe2o3_amqp::types::performatives::{Detach, End, Performative};
+use fe2o3_amqp::types::performatives::{End, Performative};
 use longshore_testkit::fuzz::{FuzzTarget, feed};
 
-use super::tests::{attach, disposition, flow, frame, transfer};
+use super::tests::{attach, detached, disposition, flow, frame, transfer};
 use super::{Frames, MAX_FRAME};
 use crate::servicebus::watched::Watches;
 
 const FRAMES_TARGET: &str = "amqp-frames";
 
 fn seeds() -> Vec<Vec<u8>> {
-    let detached = Performative::Detach(Detach { handle: Handle(4), closed: true, error: None });
     let attached = [b"AMQP\0\x01\0\0".to_vec(), frame(1, attach("link", 4), &[])].concat();
     let all = [
         frame(1, transfer(4, 1, true), b"a part"),
@@ -23,7 +21,7 @@ fn seeds() -> Vec<Vec<u8>> {
         frame(1, disposition(1, Some(2), DeliveryState::Accepted(Accepted {})), &[]),
         frame(1, disposition(3, None, DeliveryState::Released(Released {})), &[]),
         frame(1, flow(4, 0), &[]),
-        frame(1, detached, &[]),
+        frame(1, detached(4), &[]),
         frame(1, Performative::End(End { error: None }), &[]),
     ];
     let each = all.iter().map(|frame| [&attached[..], frame].concat());

@@ -76,6 +76,10 @@ pub(super) fn flow(handle: u32, link_credit: u32) -> Performative {
     })
 }
 
+pub(super) fn detached(handle: u32) -> Performative {
+    Performative::Detach(Detach { handle: Handle(handle), closed: true, error: None })
+}
+
 /// What is seen of these frames when they come in pieces of this size, after a link `link` was
 /// attached on channel 1 as number 4.
 fn watched(frames: &[Vec<u8>], piece: usize, before: impl Fn(&Watched)) -> Arc<Watched> {
@@ -157,7 +161,7 @@ fn a_link_is_drained_when_the_service_says_so_and_all_that_came_is_taken() {
 
 #[test]
 fn who_waits_for_an_outcome_learns_that_the_link_has_ended() {
-    let detached = Performative::Detach(Detach { handle: Handle(4), closed: true, error: None });
+    let detached = detached(4);
     let ended = Performative::End(End { error: None });
     for end in [detached, ended] {
         let told = std::sync::Mutex::new(None);
@@ -173,7 +177,7 @@ fn who_waits_for_an_outcome_learns_that_the_link_has_ended() {
 }
 
 /// What the library reads of frames that come in pieces of this size, or why it reads no more.
-fn passed(frames: &[Vec<u8>], piece: usize) -> Result<Vec<u8>, &'static str> {
+fn passed(frames: &[Vec<u8>], piece: usize) -> Result<Vec<u8>, Cow<'static, str>> {
     let watches = Arc::<Watches>::default();
     let _watched = watches.expect("link");
     let mut read = Frames::new(watches);
