@@ -180,6 +180,8 @@ struct Frames {
     passed: BytesMut,
     /// The service's header, which the library has read before it came.
     owed: Option<[u8; HEADER]>,
+    /// It came before ours was said, as some brokers send it.
+    has_header: bool,
     /// The number of the first transfer of each session, as the service began it, by our channels.
     begun: BTreeMap<u16, u32>,
     /// A link that was attached ahead, of which the library knows nothing yet.
@@ -223,6 +225,7 @@ impl Frames {
             came: BytesMut::new(),
             passed: BytesMut::new(),
             owed: None,
+            has_header: false,
             begun: BTreeMap::new(),
             held: None,
             refused: None,
@@ -232,6 +235,9 @@ impl Frames {
     /// Lets the library read the header that the service has to answer with: it says nothing
     /// before. What the service answers is looked at when it comes.
     fn answer_header(&mut self) {
+        if self.has_header {
+            return;
+        }
         self.passed.extend_from_slice(&AMQP_HEADER);
         self.owed = Some(AMQP_HEADER);
     }
@@ -282,6 +288,7 @@ impl Frames {
         let start = usize::from(offset) * 4;
         if frame.starts_with(b"AMQP") || frame.len() == start {
             // Nothing but a sign of life.
+            self.has_header |= frame == AMQP_HEADER[..];
             self.passed.extend_from_slice(&frame);
             return Ok(());
         }

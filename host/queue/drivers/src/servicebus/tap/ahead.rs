@@ -89,6 +89,16 @@ async fn another_header_is_an_error_that_shows_it_to_who_did_not_wait_for_it_as_
     }
 }
 
+#[test]
+fn a_header_that_came_before_ours_was_said_is_its_answer_and_is_read_once() {
+    let mut read = Frames::new(Arc::default());
+    read.read(&AMQP_HEADER);
+    read.answer_header();
+    read.read(&open());
+    assert_eq!(read.passed, [&AMQP_HEADER[..], &open()].concat());
+    assert_eq!(read.refused, None);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_header_that_never_comes_or_half_of_it_is_waited_for() {
     for answer in [&[][..], &AMQP_HEADER[..5]] {
