@@ -37,6 +37,8 @@ pub(super) const MAX_FRAME: u32 = 65_536;
 const CHUNK: usize = 16 * 1024;
 /// The most deliveries that a frame may settle. The library looks for each of them.
 const MAX_SETTLED: u32 = 1 << 20;
+/// What may come of a link that the library does not know yet, in bytes: its attach, and a flow.
+const MAX_HELD: usize = MAX_FRAME as usize;
 /// What the library is shown of a message: a body of nothing.
 const NO_CONTENT: &[u8] = &[0, 0x53, 0x77, 0x40];
 
@@ -300,6 +302,9 @@ impl Frames {
             if kind == AMQP_FRAME { self.look(channel, performative, frame.slice(end..))? } else { &[] };
         let size = u32::try_from(end + shown.len()).unwrap_or(MAX_FRAME);
         let held = self.held.as_mut().and_then(|held| held.of(channel, performative));
+        if held.as_ref().is_some_and(|held| held.len() + size as usize > MAX_HELD) {
+            return Err("more came of a link than it has answers to give");
+        }
         let to = held.unwrap_or(&mut self.passed);
         to.extend_from_slice(&size.to_be_bytes());
         to.extend_from_slice(&frame[4..end]);

@@ -125,3 +125,14 @@ fn what_comes_of_a_link_that_was_attached_ahead_is_read_once_the_library_knows_i
         assert_eq!(read.passed, all.concat(), "{piece}");
     }
 }
+
+#[test]
+fn a_link_that_the_library_does_not_know_yet_fills_no_memory() {
+    let mut read = Frames::new(Arc::default());
+    read.hold("answers".into());
+    read.read(&frame(1, attach("answers", 5), &[]));
+    let flows = frame(1, flow(5, 7), &[]).repeat(10_000);
+    flows.chunks(CHUNK).for_each(|piece| read.read(piece));
+    assert_eq!(read.refused.as_deref(), Some("more came of a link than it has answers to give"));
+    assert!(read.held.is_some_and(|held| held.frames.len() <= MAX_HELD));
+}
