@@ -31,13 +31,12 @@ pub struct TraceIds {
 impl TraceIds {
     /// The trace as 32 hexadecimal digits, in ASCII.
     pub fn trace_id(self) -> [u8; 32] {
-        let [high, low] = [self.trace >> 64, self.trace].map(|half| digits::<16>(half as u64));
-        std::array::from_fn(|place| if place < 16 { high[place] } else { low[place - 16] })
+        digits(self.trace.to_be_bytes())
     }
 
     /// The span as 16 hexadecimal digits, in ASCII.
     pub fn span_id(self) -> [u8; 16] {
-        digits(self.span)
+        digits(self.span.to_be_bytes())
     }
 }
 
@@ -92,7 +91,7 @@ impl TraceContext {
     /// The context as the value of a `traceparent`.
     pub fn traceparent(&self) -> String {
         let (trace, span) = (self.ids.trace_id(), self.ids.span_id());
-        let flags = digits::<2>(self.flags.into());
+        let flags: [u8; 2] = digits([self.flags]);
         let text = [b"00-", &trace[..], b"-", &span, b"-", &flags].concat();
         // It is ASCII.
         String::from_utf8(text).unwrap_or_default()
@@ -120,11 +119,27 @@ impl fmt::Display for TraceContext {
 /// The hexadecimal digits that identifiers are written in.
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
-/// The last hexadecimal digits of a number. Every message of a trace has them written several
-/// times, and formatters take longer.
-fn digits<const COUNT: usize>(number: u64) -> [u8; COUNT] {
-    std::array::from_fn(|place| DIGITS[(number >> (4 * (COUNT - 1 - place))) as usize & 15])
+/// Bytes as hexadecimal digits, two for each. Every line of the log under a message has 48 of them,
+/// and one at a time takes four times as long.
+fn digits<const BYTES: usize, const DIGITS: usize>(bytes: [u8; BYTES]) -> [u8; DIGITS] {
+    const { assert!(DIGITS == 2 * BYTES) };
+    let mut written = [0; DIGITS];
+    for (pair, byte) in written.as_chunks_mut().0.iter_mut().zip(bytes) {
+        *pair = PAIRS[usize::from(byte)];
+    }
+    written
 }
+
+/// The two digits of each byte.
+static PAIRS: [[u8; 2]; 256] = {
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < pairs.len() {
+        pairs[byte] = [DIGITS[byte >> 4], DIGITS[byte & 15]];
+        byte += 1;
+    }
+    pairs
+};
 
 /// A number of up to 16 lower-case hexadecimal digits. Digits of ids are random: a branch on each
 /// would be mispredicted every third time.

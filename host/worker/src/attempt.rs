@@ -131,20 +131,21 @@ async fn decide(
 ) -> Judgement {
     let Parts { config, telemetry, .. } = &context.parts;
     let admitted = admit(message, damaged, config.max_dequeue, config.encoding);
-    traced.begin(telemetry.as_deref(), message, admitted.as_deref().ok());
+    let started = Timestamp::now();
+    traced.begin(telemetry.as_deref(), message, admitted.as_deref().ok(), started);
     let body = match admitted {
         Ok(body) => body,
         Err((reason, detail)) => return Fate::Poison(reason, detail).into(),
     };
-    let started = Timestamp::now();
     let invocation = invocation(context, lease, traced, message, body);
     let answer = invoke(context, lease, invocation).await;
     drop(handling);
     match answer {
         Ok(mut answer) => {
-            traced.answered(answer.usage);
+            let ended = Timestamp::now();
+            traced.answered(answer.usage, ended);
             let log = std::mem::take(&mut answer.log);
-            let attempt = Some(AttemptRecord { started, ended: Timestamp::now(), log });
+            let attempt = Some(AttemptRecord { started, ended, log });
             Judgement { attempt, ..judge(context, message, evidence, lease, traced, answer).await }
         }
         Err(interrupted) => interrupted.into(),

@@ -6,6 +6,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::hold::HoldCause;
 use crate::report::Outcome;
 use longshore_handler::Usage;
@@ -17,8 +19,13 @@ pub trait Telemetry: fmt::Debug + Send + Sync {
     /// A receive that was sent so long ago has brought these messages.
     fn received(&self, messages: &[Received], took: Duration);
 
-    /// An attempt at a message begins. Its sender has named this trace, if any.
-    fn attempt(&self, message: &Message, sender: Option<&TraceContext>) -> Box<dyn AttemptSpan>;
+    /// An attempt at a message begins at this time. Its sender has named this trace, if any.
+    fn attempt(
+        &self,
+        message: &Message,
+        sender: Option<&TraceContext>,
+        at: Timestamp,
+    ) -> Box<dyn AttemptSpan>;
 
     /// The run is on hold for this cause, or no longer.
     fn on_hold(&self, cause: Option<HoldCause>);
@@ -29,8 +36,8 @@ pub trait AttemptSpan: fmt::Debug + Send {
     /// What the handler, and what it sends, are to continue; `None` where that is the sender's.
     fn context(&self) -> Option<TraceContext>;
 
-    /// The handler has answered.
-    fn answered(&mut self, usage: Usage);
+    /// The handler has answered at this time.
+    fn answered(&mut self, usage: Usage, at: Timestamp);
 
     /// A message for another queue is made, to be sent before this one is settled.
     fn sending(&mut self, to: &QueueUrl) -> Box<dyn SendSpan>;

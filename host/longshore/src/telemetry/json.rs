@@ -18,10 +18,15 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent};
 
+use longshore_handler::trace_context::TraceIds;
+use longshore_worker::trace;
+
 /// What most lines take, in bytes.
 const USUAL_LINE: usize = 320;
 
-/// One object a line: `timestamp`, `level`, the fields of the event, and `target`.
+/// One object a line: `timestamp`, `level`, the fields of the event, `target`, and under a message
+/// with a trace `trace_id` and `span_id`, as OpenTelemetry calls them where logs are JSON
+/// (<https://opentelemetry.io/docs/specs/otel/compatibility/logging_trace_context/>).
 pub(super) struct JsonEvents;
 
 impl<S: Subscriber, N> FormatEvent<S, N> for JsonEvents
@@ -37,14 +42,15 @@ where
     ) -> fmt::Result {
         let mut line = Vec::with_capacity(USUAL_LINE);
         object(&mut line, event).map_err(|_| fmt::Error)?;
-        line.push(b'\n');
+        line.extend_from_slice(b"}\n");
         writer.write_str(std::str::from_utf8(&line).map_err(|_| fmt::Error)?)
     }
 }
 
+/// Writes the object up to its end.
 fn object(line: &mut Vec<u8>, event: &Event<'_>) -> serde_json::Result<()> {
     let metadata = event.metadata();
-    let mut serializer = Serializer::new(line);
+    let mut serializer = Serializer::new(&mut *line);
     let mut fields = Fields { object: serializer.serialize_map(None)?, written: Ok(()) };
     let now = stamp(Timestamp::now());
     fields.object.serialize_entry("timestamp", std::str::from_utf8(&now).unwrap_or_default())?;
@@ -52,7 +58,19 @@ fn object(line: &mut Vec<u8>, event: &Event<'_>) -> serde_json::Result<()> {
     event.record(&mut fields);
     fields.written?;
     fields.object.serialize_entry("target", metadata.target())?;
-    fields.object.end()
+    // The object goes on with the trace.
+    if let Some(ids) = trace::current() {
+        under_trace(line, ids);
+    }
+    Ok(())
+}
+
+/// Digits need no escaping: they are copied as they are.
+fn under_trace(line: &mut Vec<u8>, ids: TraceIds) {
+    let (trace, span) = (ids.trace_id(), ids.span_id());
+    for part in [b",\"trace_id\":\"", &trace[..], b"\",\"span_id\":\"", &span, b"\""] {
+        line.extend_from_slice(part);
+    }
 }
 
 /// The fields of an event, each under its name.
@@ -125,6 +143,7 @@ fn stamp(at: Timestamp) -> Stamp {
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
+    use longshore_handler::trace_context::TRACEPARENT;
     use serde_json::{Value, json};
 
     use super::super::written::WrittenLog;
@@ -161,6 +180,17 @@ mod tests {
         assert_eq!(first, expected);
         assert_eq!((&lines[1]["level"], &lines[1]["target"]), (&json!("TRACE"), &json!("guest")));
         assert!(lines[1].get("none").is_none());
+    }
+
+    #[tokio::test]
+    async fn a_line_under_a_message_names_its_trace_and_stays_json() {
+        let ids = [(TRACEPARENT.to_owned(), format!("00-{}abc-{}d-01", "0".repeat(29), "0".repeat(15)))];
+        let log = || lines(|| tracing::info!("m"));
+        let under = longshore_worker::trace::under(&ids, async { log() }).await;
+        let found = (&under[0]["message"], &under[0]["trace_id"], &under[0]["span_id"]);
+        let (trace, span) = (format!("{}abc", "0".repeat(29)), format!("{}d", "0".repeat(15)));
+        assert_eq!(found, (&json!("m"), &json!(trace), &json!(span)));
+        assert!(log()[0].get("trace_id").is_none());
     }
 
     #[test]

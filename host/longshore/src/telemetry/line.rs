@@ -11,15 +11,10 @@ use tracing_subscriber::fmt::FormatFields;
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
 
 use crate::shown::{shown, shown_json};
-use longshore_handler::trace_context::TraceIds;
-use longshore_worker::trace;
 
 /// The longest line, in bytes, its end included. Container runtimes split what is longer than 16
 /// KiB (moby, `jsonfilelog` and the CRI's log format), and the pieces are no JSON any more.
 pub(super) const LONGEST_LINE: usize = 16_000;
-
-/// The bytes that a trace and a span take in a line: 48 digits, their names, and what is between.
-const TRACE_FIELDS: usize = 80;
 
 /// How much of each text in a line stays, tried one after the other until the line is short enough.
 const LONGEST_TEXTS: [usize; 4] = [8 << 10, 2 << 10, 256, 32];
@@ -45,11 +40,10 @@ pub(super) struct JsonLines<W>(pub(super) W);
 
 impl<W: Write> Write for JsonLines<W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let traced = trace::current().map_or(Cow::Borrowed(line), |ids| under_trace(line, ids));
-        if is_plain(&traced) {
-            self.0.write_all(&traced)?;
+        if is_plain(line) {
+            self.0.write_all(line)?;
         } else {
-            let text = String::from_utf8_lossy(&traced);
+            let text = String::from_utf8_lossy(line);
             let text = text.trim_end_matches('\n');
             self.0.write_all(format!("{}\n", short_json(text)).as_bytes())?;
         }
@@ -59,19 +53,6 @@ impl<W: Write> Write for JsonLines<W> {
     fn flush(&mut self) -> io::Result<()> {
         self.0.flush()
     }
-}
-
-/// The same object with `trace_id` and `span_id`, as OpenTelemetry calls them where logs are JSON
-/// (<https://opentelemetry.io/docs/specs/otel/compatibility/logging_trace_context/>).
-fn under_trace(line: &[u8], ids: TraceIds) -> Cow<'_, [u8]> {
-    let Some(fields) = line.strip_suffix(b"}\n") else { return line.into() };
-    // Each message has two such lines or more.
-    let mut traced = Vec::with_capacity(fields.len() + TRACE_FIELDS);
-    let (trace, span) = (ids.trace_id(), ids.span_id());
-    for part in [fields, b",\"trace_id\":\"", &trace, b"\",\"span_id\":\"", &span, b"\"}\n"] {
-        traced.extend_from_slice(part);
-    }
-    traced.into()
 }
 
 /// Whether a line is short enough, and has nothing but visible ASCII and its end. Nearly all are.
@@ -149,10 +130,8 @@ mod tests {
 
     use serde_json::{Value, json};
 
-    use longshore_handler::trace_context::TraceIds;
-
     use super::super::written::WrittenLog;
-    use super::{JsonLines, LONGEST_LINE, ShownFields, TextLines, under_trace};
+    use super::{JsonLines, LONGEST_LINE, ShownFields, TextLines};
 
     fn written(line: &Value) -> (Value, usize) {
         let mut out = Vec::new();
@@ -166,18 +145,6 @@ mod tests {
     fn a_line_of_json_that_fits_is_written_as_it_is() {
         let line = json!({ "level": "INFO", "message": "caf\u{e9} \u{202e}", "n": [1, { "a": "b" }] });
         assert_eq!(written(&line).0, line);
-    }
-
-    #[test]
-    fn a_line_under_a_message_names_its_trace_and_stays_json() {
-        let line = json!({ "level": "INFO", "message": "m" });
-        let text = format!("{line}\n");
-        let traced = under_trace(text.as_bytes(), TraceIds { trace: 0xabc, span: 0xd });
-        let found: Value = serde_json::from_slice(&traced).unwrap();
-        let ids = (format!("{}abc", "0".repeat(29)), format!("{}d", "0".repeat(15)));
-        assert_eq!((&found["trace_id"], &found["span_id"]), (&json!(ids.0), &json!(ids.1)));
-        assert!(found["message"] == "m" && traced.ends_with(b"}\n"));
-        assert_eq!(under_trace(b"no object\n", TraceIds { trace: 1, span: 1 }).as_ref(), b"no object\n");
     }
 
     #[test]

@@ -15,9 +15,11 @@ mod encoded;
 mod endpoint;
 mod grpc;
 mod http;
+mod keys;
 mod metrics;
 mod numbers;
 mod otlp;
+mod places;
 mod planned;
 mod reader;
 mod resend;
@@ -32,8 +34,9 @@ mod variables;
 mod wire;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use jiff::Timestamp;
 use opentelemetry::InstrumentationScope;
 use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
@@ -50,11 +53,12 @@ use self::otlp::OtlpClient;
 pub(crate) use self::planned::{NothingExported, PlannedExport, PlannedTelemetry};
 use self::reader::MetricsExporter;
 use self::resend::OtlpSender;
-use self::span::OtlpSpan;
+use self::span::{OtlpSpan, SpanTemplate};
 use self::spans::Observer;
 use self::tally::{Dropped, ExportTally};
 use self::thread::ExportThread;
 use self::tracer::OtlpTracer;
+use self::wire::AttributeKey;
 use super::Correlation;
 use longshore_queue::{Queue, QueueUrl};
 use longshore_worker::report::Summary;
@@ -69,10 +73,17 @@ const SCOPE: &str = "longshore";
 #[derive(Debug)]
 pub(crate) struct Otel {
     observer: Arc<Observer>,
-    run: Option<OtlpSpan>,
+    run: Option<RunSpan>,
     traces: Option<TracesExport>,
     meters: Option<SdkMeterProvider>,
     tally: Arc<ExportTally>,
+}
+
+/// The span of the whole run.
+#[derive(Debug)]
+struct RunSpan {
+    template: SpanTemplate,
+    span: OtlpSpan,
 }
 
 /// The spans on their way.
@@ -132,15 +143,15 @@ impl Otel {
             });
         let tracer = traces.as_ref().map(|it| OtlpTracer::new(asked.sampler, Arc::clone(&it.batches)));
         let metrics = meters.as_ref().map(|it| Metrics::new(&it.meter_with_scope(scope), &queue));
-        let now = SystemTime::now();
+        let now = Timestamp::now();
         let began = now.checked_sub(began).unwrap_or(now);
         let start_run = |it: &OtlpTracer| {
             let template = it.template(("run", SpanKind::Internal), &[], None);
-            it.start(&template, None, began)
+            RunSpan { span: it.start(&template, None, began), template }
         };
         let run = tracer.as_ref().map(start_run);
-        let run_context = run.as_ref().map(|it| it.context().clone());
-        let observer = Arc::new(Observer::new(tracer, metrics, &queue, correlation, run_context.as_ref()));
+        let run_context = run.as_ref().map(|it| it.span.context());
+        let observer = Arc::new(Observer::new(tracer, metrics, &queue, correlation, run_context));
         Self { observer, run, traces, meters, tally }
     }
 
@@ -169,7 +180,7 @@ impl Otel {
         let deadline = Instant::now() + limit;
         let Self { observer, run, mut traces, meters, tally } = self;
         if let Some(run) = run {
-            end_run(run, ended);
+            end_run(&observer, run, ended);
         }
         if observer.metrics().is_some() {
             let measured = timeout(MAX_DEPTH_WAIT.min(limit / 4), depth(&observer, queue, When::End));
@@ -180,12 +191,15 @@ impl Otel {
             }
         }
         tally.end(deadline);
+        // Even where nobody waits: what is closed is counted.
+        if let Some(TracesExport { batches, .. }) = &traces {
+            batches.close();
+        }
         // The SDK waits on a thread, even where its provider is only dropped. One that is still
         // there when the time is up ends with the process.
         let metrics = spawn_blocking(move || meters.map(|it| it.shutdown_with_timeout(limit)));
         let spans = async {
-            if let Some(TracesExport { batches, exporting }) = &mut traces {
-                batches.close();
+            if let Some(TracesExport { exporting, .. }) = &mut traces {
                 exporting.done().await;
             }
         };
@@ -216,17 +230,20 @@ pub(crate) struct RunEnd<'a> {
     pub(crate) component: Option<String>,
 }
 
-fn end_run(mut run: OtlpSpan, ended: Option<RunEnd<'_>>) {
-    let now = SystemTime::now();
-    let Some(RunEnd { end, summary, component }) = ended else {
-        run.failed("fault");
-        return run.end(now);
-    };
+fn end_run(observer: &Observer, RunSpan { template, mut span }: RunSpan, ended: Option<RunEnd<'_>>) {
+    match ended {
+        Some(ended) => tell_end(&mut span, ended),
+        None => span.failed("fault"),
+    }
+    observer.end_span(&template, span, Timestamp::now());
+}
+
+fn tell_end(run: &mut OtlpSpan, RunEnd { end, summary, component }: RunEnd<'_>) {
     if ["fault", "breaker-open", "component-unavailable"].contains(&end) {
-        run.text(metrics::ERROR_TYPE, end);
+        run.text(&AttributeKey::new(metrics::ERROR_TYPE), end);
         run.failed(end);
     }
-    run.text("longshore.ended", end);
+    run.text(&AttributeKey::new("longshore.ended"), end);
     for (name, count) in [
         ("longshore.received", summary.received),
         ("longshore.completed", summary.completed),
@@ -235,12 +252,11 @@ fn end_run(mut run: OtlpSpan, ended: Option<RunEnd<'_>>) {
         ("longshore.abandoned", summary.abandoned),
         ("longshore.lease_lost", summary.lease_lost),
     ] {
-        run.number(name, i64::try_from(count).unwrap_or(i64::MAX));
+        run.number(&AttributeKey::new(name), i64::try_from(count).unwrap_or(i64::MAX));
     }
     if let Some(digest) = component {
-        run.text("longshore.component.digest", &digest);
+        run.text(&AttributeKey::new("longshore.component.digest"), &digest);
     }
-    run.end(now);
 }
 
 async fn depth(observer: &Observer, queue: &dyn Queue, when: When) {

@@ -93,10 +93,34 @@ impl SpanBatches {
         &self.limits
     }
 
-    /// A span has ended. Here it is, encoded.
-    pub(super) fn ended(&self, span: &[u8]) {
-        self.tally.span_ended();
-        self.keep(span);
+    /// A span has ended. Here it is, encoded, in two pieces. It is kept, unless there is no room
+    /// for it.
+    pub(super) fn ended(&self, span: [&[u8]; 2]) {
+        let inner = span[0].len() + span[1].len();
+        let length = key_len(SPANS) + encoded_len_varint(inner as u64) + inner;
+        let mut waiting = self.waiting();
+        let has_room =
+            waiting.spans < self.limits.spans_waiting && waiting.bytes + length <= MAX_BYTES_WAITING;
+        if waiting.is_closed || !has_room {
+            self.tally.spans_ended(1);
+            if !has_room {
+                self.tally.span_without_room();
+            }
+            return;
+        }
+        waiting.spans += 1;
+        waiting.bytes += length;
+        if waiting.begun.bytes.len() + length > MAX_BYTES_EXPORTED {
+            self.seal(&mut waiting);
+        }
+        waiting.begun.spans += 1;
+        let bytes = &mut waiting.begun.bytes;
+        encode_key(SPANS, WireType::LengthDelimited, bytes);
+        encode_varint(inner as u64, bytes);
+        span.iter().for_each(|piece| bytes.extend_from_slice(piece));
+        if waiting.begun.spans >= self.limits.spans_exported {
+            self.seal(&mut waiting);
+        }
     }
 
     /// Exports what ends, until it is closed and nothing is left.
@@ -115,7 +139,9 @@ impl SpanBatches {
 
     /// Nothing more will end. What waits is exported at once.
     pub(super) fn close(&self) {
-        self.waiting().is_closed = true;
+        let mut waiting = self.waiting();
+        waiting.is_closed = true;
+        self.seal(&mut waiting);
         self.arrived.notify_one();
     }
 
@@ -125,14 +151,13 @@ impl SpanBatches {
         loop {
             {
                 let mut waiting = self.waiting();
-                let is_closed = waiting.is_closed;
+                if is_due && waiting.full.is_empty() {
+                    self.seal(&mut waiting);
+                }
                 if let Some(batch) = waiting.full.pop_front() {
                     return Some(batch);
                 }
-                if (is_due || is_closed) && waiting.begun.spans > 0 {
-                    return Some(std::mem::take(&mut waiting.begun));
-                }
-                if is_closed {
+                if waiting.is_closed {
                     return None;
                 }
             }
@@ -155,44 +180,21 @@ impl SpanBatches {
         EncodedExport { head: head.into(), rest: spans }
     }
 
-    /// Keeps a span, unless there is no room for it.
-    fn keep(&self, span: &[u8]) {
-        let inner = span.len();
-        let length = key_len(SPANS) + encoded_len_varint(inner as u64) + inner;
-        let mut waiting = self.waiting();
-        let has_room =
-            waiting.spans < self.limits.spans_waiting && waiting.bytes + length <= MAX_BYTES_WAITING;
-        if !has_room {
-            self.tally.span_without_room();
-        }
-        if waiting.is_closed || !has_room {
-            return;
-        }
-        waiting.spans += 1;
-        waiting.bytes += length;
-        if waiting.begun.bytes.len() + length > MAX_BYTES_EXPORTED {
-            self.seal(&mut waiting);
-        }
-        waiting.begun.spans += 1;
-        encode_key(SPANS, WireType::LengthDelimited, &mut waiting.begun.bytes);
-        encode_varint(inner as u64, &mut waiting.begun.bytes);
-        waiting.begun.bytes.extend_from_slice(span);
-        if waiting.begun.spans >= self.limits.spans_exported {
-            self.seal(&mut waiting);
-        }
-    }
-
-    /// Ends the batch that was begun.
+    /// Ends the batch that was begun. Its spans are counted at one go: all threads share the count.
     fn seal(&self, waiting: &mut Waiting) {
         let batch = std::mem::take(&mut waiting.begun);
-        if batch.spans > 0 {
+        if batch.spans == 0 {
+            return;
+        }
+        self.tally.spans_ended(batch.spans as u64);
+        if !waiting.is_closed {
             waiting.begun.bytes = waiting.spare.take().unwrap_or_default();
             waiting.begun.bytes.clear();
             // The next one will be as large.
             waiting.begun.bytes.reserve(batch.bytes.len());
-            waiting.full.push_back(batch);
-            self.arrived.notify_one();
         }
+        waiting.full.push_back(batch);
+        self.arrived.notify_one();
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
@@ -218,6 +220,7 @@ mod tests {
     use prost::Message;
 
     use super::*;
+    use crate::telemetry::otel::answer::OtlpTaken;
     use crate::telemetry::otel::variables::Variables;
 
     fn batches(max: usize) -> SpanBatches {
@@ -235,7 +238,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_batch_is_the_protocol_s_message_with_every_span_in_order() {
         let batches = batches(100);
-        (0..6).for_each(|number| batches.keep(&span(&number.to_string())));
+        (0..6).for_each(|number| batches.ended([&span(&number.to_string()), b""]));
         let mut names = Vec::new();
         for expected in [4, 2] {
             let batch = batches.next().await.unwrap();
@@ -253,14 +256,29 @@ mod tests {
         assert!(batches.next().await.is_none());
     }
 
+    #[tokio::test]
+    async fn each_span_that_ends_is_counted_once_wherever_it_is_when_the_run_ends() {
+        let tally = Arc::new(ExportTally::default());
+        let batches = SpanBatches { tally: Arc::clone(&tally), ..batches(6) };
+        // Six of these have room, four of them in a batch.
+        (0..7).for_each(|_| batches.ended([&span("waits"), b""]));
+        batches.close();
+        batches.ended([&span("late"), b""]);
+        assert_eq!(tally.dropped().unwrap().spans, 8);
+        while let Some(batch) = batches.next().await {
+            tally.spans_taken(batch.spans as u64, &OtlpTaken::default());
+        }
+        assert_eq!(tally.dropped().unwrap().spans, 2);
+    }
+
     #[test]
     fn what_waits_is_bounded_by_its_number_and_by_its_bytes() {
         let few = batches(3);
-        (0..10).for_each(|_| few.keep(&span("small")));
+        (0..10).for_each(|_| few.ended([&span("small"), b""]));
         assert_eq!(few.waiting().spans, 3);
 
         let large = batches(1_000_000);
-        (0..10_000).for_each(|_| large.keep(&span(&"x".repeat(100_000))));
+        (0..10_000).for_each(|_| large.ended([&span(&"x".repeat(100_000)), b""]));
         let waiting = large.waiting();
         assert!(waiting.bytes <= MAX_BYTES_WAITING && waiting.bytes > MAX_BYTES_WAITING - 200_000);
         let held: usize = waiting.full.iter().chain([&waiting.begun]).map(|it| it.bytes.len()).sum();

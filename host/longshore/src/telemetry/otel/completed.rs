@@ -1,7 +1,7 @@
 //! What is measured of messages that were completed: nearly all of them.
 //!
-//! It is kept for a while, and then recorded at one go. Instruments are shared by all threads, and
-//! to record each value when it comes up costs a message several times as much.
+//! Each thread keeps its own for a while, and then records them at one go. Instruments are shared
+//! by all threads, and to record each value when it comes up costs a message several times as much.
 
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -9,7 +9,9 @@ use std::time::Duration;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{BoundCounter, BoundHistogram, Counter, Histogram};
 
-/// How many messages are kept before they are recorded.
+use super::places::Places;
+
+/// How many messages a thread keeps before they are recorded.
 const MAX_KEPT: usize = 128;
 
 /// What was measured of one message.
@@ -27,7 +29,7 @@ pub(super) struct CompletedMessage {
 /// they first have something to record: what is bound is exported.
 #[derive(Debug)]
 pub(super) struct CompletedMessages {
-    kept: Mutex<Vec<CompletedMessage>>,
+    kept: Places<Mutex<Vec<CompletedMessage>>>,
     bound: OnceLock<BoundInstruments>,
     instruments: CompletedInstruments,
 }
@@ -51,12 +53,12 @@ struct BoundInstruments {
 
 impl CompletedMessages {
     pub(super) fn new(instruments: CompletedInstruments) -> Self {
-        Self { kept: Mutex::default(), bound: OnceLock::new(), instruments }
+        Self { kept: Places::new(Mutex::default), bound: OnceLock::new(), instruments }
     }
 
     /// A message was completed.
     pub(super) fn add(&self, message: CompletedMessage) {
-        let mut kept = self.kept();
+        let mut kept = locked(self.kept.here());
         kept.push(message);
         if kept.len() >= MAX_KEPT {
             let full = std::mem::replace(&mut *kept, Vec::with_capacity(MAX_KEPT));
@@ -67,8 +69,10 @@ impl CompletedMessages {
 
     /// Records what is kept.
     pub(super) fn record_kept(&self) {
-        let kept = std::mem::take(&mut *self.kept());
-        self.record(&kept);
+        for kept in self.kept.iter() {
+            let kept = std::mem::take(&mut *locked(kept));
+            self.record(&kept);
+        }
     }
 
     fn record(&self, messages: &[CompletedMessage]) {
@@ -89,9 +93,9 @@ impl CompletedMessages {
         messages.iter().for_each(|it| settled.record(it.settled.as_secs_f64()));
         completed.add(messages.len() as u64);
     }
+}
 
-    fn kept(&self) -> MutexGuard<'_, Vec<CompletedMessage>> {
-        // What it guards is valid after every statement.
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn locked(kept: &Mutex<Vec<CompletedMessage>>) -> MutexGuard<'_, Vec<CompletedMessage>> {
+    // What it guards is valid after every statement.
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
 }

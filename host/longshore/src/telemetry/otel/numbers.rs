@@ -26,6 +26,12 @@ pub(super) struct ExportLimits {
     pub(super) spans_exported: usize,
     pub(super) schedule: Duration,
     pub(super) interval: Duration,
+    pub(super) span: SpanLimits,
+}
+
+/// How much one span has at most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct SpanLimits {
     pub(super) attributes: u32,
     pub(super) links: u32,
 }
@@ -44,8 +50,10 @@ impl ExportLimits {
             spans_exported: spans_exported.min(spans_waiting),
             schedule: Duration::from_millis(number("OTEL_BSP_SCHEDULE_DELAY", SCHEDULE_MS)),
             interval: Duration::from_millis(number("OTEL_METRIC_EXPORT_INTERVAL", INTERVAL_MS)),
-            attributes: parts(number("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", PARTS_OF_SPAN)),
-            links: parts(number("OTEL_SPAN_LINK_COUNT_LIMIT", PARTS_OF_SPAN)),
+            span: SpanLimits {
+                attributes: parts(number("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", PARTS_OF_SPAN)),
+                links: parts(number("OTEL_SPAN_LINK_COUNT_LIMIT", PARTS_OF_SPAN)),
+            },
         }
     }
 }
@@ -113,7 +121,8 @@ mod tests {
             "OTEL_SPAN_LINK_COUNT_LIMIT",
         ];
         let (limits, said) = limits(&names.map(|name| (name, "18446744073709551615")));
-        assert!(limits.spans_exported <= 8_192 && limits.attributes <= 128 && limits.links <= 128);
+        let SpanLimits { attributes, links } = limits.span;
+        assert!(limits.spans_exported <= 8_192 && attributes <= 128 && links <= 128);
         assert_eq!(said.len(), names.len(), "{said:?}");
     }
 

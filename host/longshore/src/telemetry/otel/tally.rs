@@ -59,9 +59,9 @@ impl ExportTally {
         *self.ends.borrow()
     }
 
-    /// A span has ended, and is to be exported.
-    pub(super) fn span_ended(&self) {
-        self.ended_spans.fetch_add(1, Ordering::Relaxed);
+    /// So many spans have ended, and are to be exported.
+    pub(super) fn spans_ended(&self, spans: u64) {
+        self.ended_spans.fetch_add(spans, Ordering::Relaxed);
     }
 
     /// A span that has ended is not exported, since too many wait.
@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn what_was_dropped_says_why_as_far_as_anybody_knows() {
         let tally = ExportTally::default();
-        tally.span_ended();
+        tally.spans_ended(1);
         let cause = || tally.dropped().unwrap().cause;
         assert_eq!(cause(), "there was no time left");
         tally.span_without_room();
@@ -172,12 +172,12 @@ mod tests {
     #[test]
     fn what_a_receiver_rejected_counts_as_dropped() {
         let tally = ExportTally::default();
-        (0..10).for_each(|_| tally.span_ended());
+        tally.spans_ended(10);
         tally.metrics_begin();
         tally.spans_taken(10, &OtlpTaken::default());
         tally.metrics_taken(true, &OtlpTaken::default());
         assert_eq!(tally.dropped(), None);
-        (0..10).for_each(|_| tally.span_ended());
+        tally.spans_ended(10);
         tally.metrics_begin();
         let partly = OtlpTaken { rejected: 4, words: "too old".into() };
         tally.spans_taken(10, &partly);

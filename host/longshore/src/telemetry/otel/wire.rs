@@ -1,7 +1,6 @@
 //! The protocol's messages of spans, field by field, as they are written.
 
-use std::time::{Duration, SystemTime};
-
+use jiff::Timestamp;
 use opentelemetry_proto::tonic::trace::v1::SpanFlags;
 use prost::encoding::{WireType, encode_varint, encoded_len_varint, key_len};
 
@@ -50,16 +49,76 @@ pub(super) fn flags(context: &TraceContext, is_remote: bool) -> u32 {
     u32::from(context.flags) | known | remote
 }
 
-pub(super) fn nanoseconds(time: SystemTime) -> u64 {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+/// The time since 1970, in nanoseconds. No clock is before that, and none that is right is beyond
+/// what the protocol has, in the year 2554.
+pub(super) fn nanoseconds(time: Timestamp) -> u64 {
+    let seconds = u64::try_from(time.as_second()).unwrap_or_default();
+    seconds.saturating_mul(1_000_000_000).saturating_add(time.subsec_nanosecond().unsigned_abs().into())
 }
 
-/// An attribute up to its value, which is so long.
-pub(super) fn begin_attribute(key: &str, value: usize, bytes: &mut Vec<u8>) {
-    begin(ATTRIBUTES, delimited_len(KEY, key.len()) + delimited_len(VALUE, value), bytes);
-    delimited(KEY, key.as_bytes(), bytes);
-    begin(VALUE, value, bytes);
+/// The longest name of an attribute, in bytes.
+const MAX_KEY: usize = 60;
+
+/// The name of an attribute, as each span has it: its field, and the key of the field behind it.
+/// It is written once, and copied.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AttributeKey {
+    bytes: [u8; MAX_KEY + 3],
+    length: usize,
+}
+
+impl AttributeKey {
+    /// A name of [`MAX_KEY`] bytes at most.
+    pub(super) const fn new(name: &str) -> Self {
+        let name = name.as_bytes();
+        assert!(name.len() <= MAX_KEY, "a longer name than any attribute has");
+        let mut bytes = [0; MAX_KEY + 3];
+        bytes[0] = delimited_key(KEY);
+        bytes[1] = name.len() as u8;
+        let mut at = 0;
+        while at < name.len() {
+            bytes[2 + at] = name[at];
+            at += 1;
+        }
+        bytes[2 + at] = delimited_key(VALUE);
+        Self { bytes, length: at + 3 }
+    }
+
+    /// An attribute up to its value, which is so long.
+    pub(super) fn begin(&self, value: usize, bytes: &mut Vec<u8>) {
+        begin(ATTRIBUTES, self.length + encoded_len_varint(value as u64) + value, bytes);
+        bytes.extend_from_slice(&self.bytes[..self.length]);
+        varint(value as u64, bytes);
+    }
+
+    /// The same with a value that is a number. The protocol writes negative numbers as their two's
+    /// complement.
+    pub(super) fn number(&self, value: i64, bytes: &mut Vec<u8>) {
+        // In one piece: each piece looks whether there is room.
+        let mut written = [0; 1 + MAX_VARINT];
+        let mut length = 0;
+        let mut rest = value.cast_unsigned();
+        written[0] = (INT_VALUE << 3 | WireType::Varint as u32) as u8;
+        loop {
+            length += 1;
+            if rest < 0x80 {
+                written[length] = rest as u8;
+                break;
+            }
+            written[length] = rest as u8 | 0x80;
+            rest >>= 7;
+        }
+        self.begin(1 + length, bytes);
+        bytes.extend_from_slice(&written[..=length]);
+    }
+}
+
+/// The most bytes of a number.
+const MAX_VARINT: usize = 10;
+
+/// The key of a field with a length, whose tag is below 16.
+const fn delimited_key(tag: u32) -> u8 {
+    (tag << 3 | WireType::LengthDelimited as u32) as u8
 }
 
 pub(super) fn begin(tag: u32, length: usize, bytes: &mut Vec<u8>) {
