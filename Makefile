@@ -45,7 +45,7 @@ TEST_HOST  := $(TEST) --test process --no-run
 .DEFAULT_GOAL := help
 
 include guest/languages.mk examples/examples.mk infra/azure.mk infra/check.mk
-.PHONY: help run build guest order host check lint lint-guest doc features test test-worker test-guest test-host test-services service-tests \
+.PHONY: help run build guest order host check lint lint-guest doc features test test-worker test-guest test-host test-services services-ready service-tests \
 	services-installed judge-broker verify-azure verify-servicebus torture dev-scenarios servicebus-100 servicebus-100000 servicebus-sessions fuzz soak fuzz-coverage mutants bench format clean wasm-target docker-registry
 
 include release/check.mk
