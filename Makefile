@@ -96,7 +96,16 @@ test-host: guest
 
 test-services: service-tests test-page lint-examples test-examples test-sdks test-infra ## tests with Azurite, a broker, a registry, handlers in Python and JavaScript, of the examples, of new projects and of infra/
 
-service-tests: services-installed guest guest-python guest-js examples
+services-ready: services-installed guest guest-python guest-js examples
+
+# With --jobs, Make begins what is ready, and comes back to the rest when all of that is begun. These tests take the longest: so that
+# they don't begin last, the others wait for what they wait for.
+ifneq ($(filter test-services,$(MAKECMDGOALS)),)
+lint-release test-release test-page lint-examples test-examples test-sdks test-infra test-queries test-kubernetes test-az test-docs \
+	features doc: | services-ready
+endif
+
+service-tests: services-ready
 	# Most of them wait for somebody: six at once, also on two cores. Four used a third of the processor's time.
 	$(TEST) --test services -- --test-threads 6
 	$(TEST) --test sandbox --test process -- --ignored --skip in_little_address_space --skip dev_scenarios
