@@ -45,7 +45,7 @@ TEST_HOST  := $(TEST) --test process --no-run
 .DEFAULT_GOAL := help
 
 include guest/languages.mk examples/examples.mk infra/azure.mk infra/check.mk
-.PHONY: help run build guest order host check lint lint-guest doc features test test-worker test-guest test-host test-services services-ready service-tests \
+.PHONY: help run build guest order host check lint lint-guest doc features test test-worker test-guest test-host test-services service-tests \
 	services-installed judge-broker verify-azure verify-servicebus torture dev-scenarios servicebus-100 servicebus-100000 servicebus-sessions fuzz soak fuzz-coverage mutants bench format clean wasm-target docker-registry
 
 include release/check.mk
@@ -96,16 +96,7 @@ test-host: guest
 
 test-services: service-tests test-page lint-examples test-examples test-sdks test-infra ## tests with Azurite, a broker, a registry, handlers in Python and JavaScript, of the examples, of new projects and of infra/
 
-services-ready: services-installed guest guest-python guest-js examples
-
-# With --jobs, Make begins what is ready, and comes back to the rest when all of that is begun. These tests take the longest: so that
-# they don't begin last, the others wait for what they wait for.
-ifneq ($(filter test-services,$(MAKECMDGOALS)),)
-lint-release test-release test-page lint-examples test-examples test-sdks test-infra test-queries test-kubernetes test-az test-docs \
-	features doc: | services-ready
-endif
-
-service-tests: services-ready
+service-tests: services-installed guest guest-python guest-js examples
 	# Most of them wait for somebody: six at once, also on two cores. Four used a third of the processor's time.
 	$(TEST) --test services -- --test-threads 6
 	$(TEST) --test sandbox --test process -- --ignored --skip in_little_address_space --skip dev_scenarios
