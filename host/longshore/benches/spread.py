@@ -1,11 +1,10 @@
 """Runs a benchmark several times, and prints what it printed with the median and the spread of every figure: spread.py RUNS COMMAND…"""
 
-import difflib
 import re
 import statistics
 import subprocess
 import sys
-from itertools import zip_longest
+from collections import Counter
 
 FIGURE = re.compile(r"(?<![\w.])-?\d+(?:,\d{3})*(?:\.\d+)?")
 
@@ -19,26 +18,23 @@ def words(line: str) -> str:
     return " ".join(FIGURE.sub("#", line).split())
 
 
-def label(line: str) -> tuple[str, int]:
-    """What a row begins with, and how many figures it has: its other words may differ from run to run."""
-    return words(line).partition("#")[0], len(figures(line))
+def keyed(output: str, common: set[str]) -> dict[tuple[str, str, int], str]:
+    """The lines by what they are about, and how often that came before.
 
-
-def beside(rows: list[list[str]], output: str) -> list[list[str]]:
-    """The rows with the lines of one more run, each beside its like, and those that are new at their place."""
-    lines = output.splitlines()
-    # Rows of the same words stand under several headings, so their order tells which is which.
-    heads = [row[0] for row in rows]
-    matcher = difflib.SequenceMatcher(None, [*map(words, heads)], [*map(words, lines)], autojunk=False)
-    after: list[list[str]] = []
-    for kind, i, j, m, n in matcher.get_opcodes():
-        pairs = zip_longest(rows[i:j], lines[m:n])
-        for row, line in pairs:
-            if row and line and (kind == "equal" or label(row[0]) == label(line)):
-                after.append([*row, line])
-            else:
-                after += ([row] if row else []) + ([[line]] if line else [])
-    return after
+    An indented row stands below its heading, whose figures are those of the row's table; it is known by what it begins with and by how
+    many figures it has, since its other words may differ from run to run. Another line is known by its words."""
+    seen: Counter[tuple[str, str]] = Counter()
+    lines = {}
+    heading = ""
+    for line in output.splitlines():
+        about = heading, f"{words(line).partition('#')[0]}{len(figures(line))}"
+        if not line.startswith(" "):
+            # What was measured, and differs, is no name of a table.
+            heading = line if line in common else words(line)
+            about = "", words(line)
+        lines[(*about, seen[about])] = line
+        seen[about] += 1
+    return lines
 
 
 def written(values: list[float], decimals: int) -> str:
@@ -57,10 +53,21 @@ def merged(runs: list[str], of: int) -> str:
 
 
 def report(outputs: list[str]) -> str:
-    rows: list[list[str]] = []
-    for output in outputs:
-        rows = beside(rows, output)
-    return "\n".join(merged(row, len(outputs)) for row in rows)
+    common = set.intersection(*(set(it.splitlines()) for it in outputs))
+    runs = [keyed(it, common) for it in outputs]
+    # A line that the runs before had not comes behind the line that it follows, and behind those that this run has not.
+    order: list[tuple[str, str, int]] = []
+    for run in runs:
+        at = 0
+        for key in run:
+            if key in order:
+                at = order.index(key) + 1
+                continue
+            while at < len(order) and order[at] not in run:
+                at += 1
+            order.insert(at, key)
+            at += 1
+    return "\n".join(merged([run[key] for run in runs if key in run], len(runs)) for key in order)
 
 
 def main(runs: int, command: list[str]) -> None:
