@@ -105,7 +105,11 @@ fn a_topic_has_no_poison_messages_and_one_who_asks_for_them_is_told_so() {
     for verb in ["list", "redrive", "purge"] {
         let args = ["poison", verb, "--yes"];
         let args = if verb == "purge" { &args[..] } else { &args[..2] };
-        topic.program(args).run().ends_with(3).says(&["there is no queue or subscription", "if it is a topic"]);
+        topic
+            .program(args)
+            .run()
+            .ends_with(3)
+            .says(&["there is no queue or subscription", "if it is a topic"]);
     }
 }
 
