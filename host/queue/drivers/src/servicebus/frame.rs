@@ -1,6 +1,8 @@
 //! The frames of AMQP, as far as they are looked at on their way ([AMQP 1.0, part
 //! 2](https://docs.oasis-open.org/amqp/core/v1.0/os/amqp-core-transport-v1.0-os.html)).
 
+use fe2o3_amqp::types::definitions::{Handle, ReceiverSettleMode, Role, SenderSettleMode};
+use fe2o3_amqp::types::performatives::Attach;
 use serde::Serialize;
 
 /// The sizes of a frame's header, and of the protocol's own at the beginning of a connection.
@@ -47,4 +49,24 @@ pub(super) fn frame<T: Serialize>(channel: u16, performative: &T) -> Result<Vec<
     let body = serde_amqp::to_vec(performative)?;
     let size = u32::try_from(HEADER + body.len()).unwrap_or(u32::MAX).to_be_bytes();
     Ok([&size[..], &[DATA_OFFSET, AMQP_FRAME], &channel.to_be_bytes(), &body].concat())
+}
+
+/// The attach of a link that asks for nothing. The library has no default of one.
+pub(super) fn plain_attach(name: &str, handle: u32, role: Role) -> Attach {
+    Attach {
+        name: name.into(),
+        handle: Handle(handle),
+        role,
+        snd_settle_mode: SenderSettleMode::Mixed,
+        rcv_settle_mode: ReceiverSettleMode::First,
+        source: None,
+        target: None,
+        unsettled: None,
+        incomplete_unsettled: false,
+        initial_delivery_count: Some(0),
+        max_message_size: None,
+        offered_capabilities: None,
+        desired_capabilities: None,
+        properties: None,
+    }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use fe2o3_amqp::session::SessionHandle;
-use fe2o3_amqp::types::definitions::{Handle, ReceiverSettleMode, Role, SenderSettleMode};
+use fe2o3_amqp::types::definitions::{Role, SenderSettleMode};
 use fe2o3_amqp::types::messaging::{
     AmqpValue, ApplicationProperties, Body, Message, MessageId, Outcome, Properties, Target,
 };
@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 use longshore_queue::{QueueError, QueueUrl};
 
 use crate::servicebus::error::{AmqpRefusal, received, receiving, sending, sent, unclear};
+use crate::servicebus::frame::plain_attach;
 use crate::servicebus::sections::decode_value;
 use crate::servicebus::watched::{Ahead, Watched, Watches};
 
@@ -74,20 +75,11 @@ impl Requests {
     ) -> Result<Self, QueueError> {
         let reply_to = reply_to();
         let answers = Attach {
-            name: answers(&reply_to),
-            handle: Handle::default(),
-            role: Role::Receiver,
             snd_settle_mode: SenderSettleMode::Settled,
-            rcv_settle_mode: ReceiverSettleMode::First,
             source: Some(Box::new(node.into())),
             target: Some(Box::new(Target::from(reply_to.clone()).into())),
-            unsettled: None,
-            incomplete_unsettled: false,
-            initial_delivery_count: Some(0),
-            max_message_size: None,
-            offered_capabilities: None,
-            desired_capabilities: None,
-            properties: None,
+            // The number is given where it goes out.
+            ..plain_attach(&answers(&reply_to), 0, Role::Receiver)
         };
         watches.say_with(&requests(&reply_to), Ahead::Link(Box::new(answers)));
         Self::attach_as(reply_to, (session, watches), node, url, operation).await

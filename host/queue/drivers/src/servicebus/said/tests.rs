@@ -1,9 +1,10 @@
 //! What goes out of what the library writes.
 
-use fe2o3_amqp::types::definitions::{ReceiverSettleMode, SenderSettleMode};
+use fe2o3_amqp::types::definitions::ReceiverSettleMode;
 use fe2o3_amqp::types::performatives::{Attach, Begin, Flow};
 
 use super::*;
+use crate::servicebus::frame::plain_attach;
 
 fn begin(channel: u16) -> Vec<u8> {
     let begin = Begin {
@@ -20,22 +21,7 @@ fn begin(channel: u16) -> Vec<u8> {
 }
 
 fn link(name: &str, handle: u32, role: Role) -> Attach {
-    Attach {
-        name: name.into(),
-        handle: Handle(handle),
-        role,
-        snd_settle_mode: SenderSettleMode::Mixed,
-        rcv_settle_mode: ReceiverSettleMode::Second,
-        source: None,
-        target: None,
-        unsettled: None,
-        incomplete_unsettled: false,
-        initial_delivery_count: Some(0),
-        max_message_size: None,
-        offered_capabilities: None,
-        desired_capabilities: None,
-        properties: None,
-    }
+    Attach { rcv_settle_mode: ReceiverSettleMode::Second, ..plain_attach(name, handle, role) }
 }
 
 fn attach(channel: u16, name: &str, handle: u32, role: Role) -> Vec<u8> {

@@ -1,10 +1,11 @@
 //! Frames in pieces, and what is seen and handed on of them.
 
-use fe2o3_amqp::types::definitions::{Handle, ReceiverSettleMode, SenderSettleMode};
+use fe2o3_amqp::types::definitions::{Handle, ReceiverSettleMode};
 use fe2o3_amqp::types::messaging::{Accepted, DeliveryState, Released};
 use fe2o3_amqp::types::performatives::Performative;
 
 use super::*;
+use crate::servicebus::frame::plain_attach;
 use crate::servicebus::watched::Watched;
 
 pub(super) fn frame(channel: u16, performative: Performative, payload: &[u8]) -> Vec<u8> {
@@ -15,20 +16,8 @@ pub(super) fn frame(channel: u16, performative: Performative, payload: &[u8]) ->
 
 pub(super) fn attach(name: &str, handle: u32) -> Performative {
     Performative::Attach(Attach {
-        name: name.into(),
-        handle: Handle(handle),
-        role: Role::Sender,
-        snd_settle_mode: SenderSettleMode::Mixed,
         rcv_settle_mode: ReceiverSettleMode::Second,
-        source: None,
-        target: None,
-        unsettled: None,
-        incomplete_unsettled: false,
-        initial_delivery_count: Some(0),
-        max_message_size: None,
-        offered_capabilities: None,
-        desired_capabilities: None,
-        properties: None,
+        ..plain_attach(name, handle, Role::Sender)
     })
 }
 
